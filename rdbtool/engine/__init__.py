@@ -1,0 +1,1 @@
+"""The mini-engine: commands applied to a dataset in memory."""

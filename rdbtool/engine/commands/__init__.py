@@ -1,0 +1,1 @@
+"""The write commands, one module per group."""

@@ -1,0 +1,86 @@
+"""Every exception of rdbtool: one root that says where, while reading what, and of which key."""
+
+from __future__ import annotations
+
+
+def printable(data: bytes, limit: int = 120) -> str:
+    r"""Text of ``data`` that no terminal acts on: printable ASCII as is, all else as ``\xHH``.
+
+    Longer than ``limit`` bytes is cut and marked with the full length.
+    """
+    head = data[:limit]
+    text = "".join(chr(b) if 32 <= b < 127 and b != 92 else "\\\\" if b == 92 else f"\\x{b:02x}" for b in head)
+    return text if len(data) <= limit else f"{text}... ({len(data)} bytes)"
+
+
+def printable_text(text: str) -> str:
+    """The same for text such as file names: what is not printable is escaped."""
+    return "".join(c if c.isprintable() else printable(c.encode("utf-8", "surrogateescape")) for c in text)
+
+
+class RdbToolError(Exception):
+    """Root of all errors that bad input, bad options or a failing system cause.
+
+    ``path``: the file, or ``""``; ``offset``: bytes from the start of the (uncompressed) input, or
+    -1; ``doing``: what was being read or done; ``key``: the key it belongs to, or None.
+    """
+
+    code = "error"
+
+    def __init__(
+        self, message: str, *, path: str = "", offset: int = -1, doing: str = "", key: bytes | None = None
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.path = path
+        self.offset = offset
+        self.doing = doing
+        self.key = key
+
+    def __str__(self) -> str:
+        parts = []
+        if self.path:
+            parts.append(printable_text(self.path))
+        if self.offset >= 0:
+            parts.append(f"offset {self.offset}")
+        where = ", ".join(parts)
+        tail = f" (while {self.doing})" if self.doing else ""
+        if self.key is not None:
+            tail += f" key '{printable(self.key)}'"
+        return f"{where}: {self.message}{tail}" if where else f"{self.message}{tail}"
+
+
+class FormatError(RdbToolError):
+    """The bytes are not what the format asks for."""
+
+    code = "malformed"
+
+
+class TruncatedError(FormatError):
+    """The input ends inside something."""
+
+    code = "truncated"
+
+
+class UnsupportedError(RdbToolError):
+    """A version, type or opcode that this program does not know, or cannot express in the target."""
+
+    code = "unsupported"
+
+
+class InputError(RdbToolError):
+    """An input that cannot be opened or read."""
+
+    code = "unreadable"
+
+
+class OutputError(RdbToolError):
+    """An output that cannot be written, or must not be."""
+
+    code = "unwritable"
+
+
+class UsageError(RdbToolError):
+    """Options that make no sense, alone or together."""
+
+    code = "usage"

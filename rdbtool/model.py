@@ -1,0 +1,147 @@
+"""What a dataset is made of: values by Redis type, and keys with their facts.
+
+A string is ``bytes``; a list is ``deque[bytes]``; a set is ``dict[bytes, None]``, which keeps the
+order of the file so that output is the same on every run. The other types have classes here.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Final, TypeAlias, final
+
+from mypy_extensions import i64
+
+NO_EXPIRY: Final = -1
+"""In place of a time in ms: never."""
+
+
+@final
+class Hash:
+    """Fields with their values, and the expiry of those fields that have one.
+
+    ``expiries``: field -> absolute time in ms; None while no field has one, which is the usual case.
+    """
+
+    __slots__ = ("expiries", "fields")
+
+    def __init__(self, fields: dict[bytes, bytes] | None = None, expiries: dict[bytes, int] | None = None) -> None:
+        self.fields: dict[bytes, bytes] = {} if fields is None else fields
+        self.expiries: dict[bytes, int] | None = expiries
+
+
+@final
+class SortedSet:
+    """Members with their scores. Never NaN."""
+
+    __slots__ = ("scores",)
+
+    def __init__(self, scores: dict[bytes, float] | None = None) -> None:
+        self.scores: dict[bytes, float] = {} if scores is None else scores
+
+
+Id: TypeAlias = tuple[int, int]
+"""A stream id as (ms, seq)."""
+
+
+@final
+class Pending:
+    """An entry delivered and not acknowledged: to whom, when (ms), and how often."""
+
+    __slots__ = ("consumer", "delivered_ms", "deliveries")
+
+    def __init__(self, consumer: bytes, delivered_ms: int, deliveries: int) -> None:
+        self.consumer = consumer
+        self.delivered_ms = delivered_ms
+        self.deliveries = deliveries
+
+
+@final
+class Consumer:
+    """A consumer of a group; times in ms, -1 where the file does not say."""
+
+    __slots__ = ("active_ms", "seen_ms")
+
+    def __init__(self, seen_ms: int, active_ms: int) -> None:
+        self.seen_ms = seen_ms
+        self.active_ms = active_ms
+
+
+@final
+class Group:
+    """A consumer group. ``entries_read`` is -1 where it is not known."""
+
+    __slots__ = ("consumers", "entries_read", "last_id", "pending")
+
+    def __init__(self, last_id: Id, entries_read: int = -1) -> None:
+        self.last_id = last_id
+        self.entries_read = entries_read
+        self.consumers: dict[bytes, Consumer] = {}
+        self.pending: dict[Id, Pending] = {}
+
+
+@final
+class Stream:
+    """Entries by id, oldest first, and the stream's counters.
+
+    An entry is its fields and values in turn. ``idmp`` holds what Redis 8.6 keeps of idempotent
+    producers, as it stands in the file; b"" elsewhere.
+    """
+
+    __slots__ = ("entries", "entries_added", "groups", "idmp", "last_id", "max_deleted_id")
+
+    def __init__(self) -> None:
+        self.entries: dict[Id, list[bytes]] = {}
+        self.last_id: Id = (0, 0)
+        self.max_deleted_id: Id = (0, 0)
+        self.entries_added = 0
+        self.groups: dict[bytes, Group] = {}
+        self.idmp = b""
+
+
+@final
+class Module:
+    """A module's value: ``name`` and encoding version of its type, and the payload as in the file."""
+
+    __slots__ = ("name", "payload", "version")
+
+    def __init__(self, name: str, version: int, payload: bytes) -> None:
+        self.name = name
+        self.version = version
+        self.payload = payload
+
+
+Value: TypeAlias = bytes | deque[bytes] | dict[bytes, None] | Hash | SortedSet | Stream | Module
+
+
+@final
+class Entry:
+    """A key with its decoded value. Times as in `Frame`."""
+
+    __slots__ = ("db", "expire_at_ms", "freq", "idle_s", "key", "value")
+
+    def __init__(
+        self, db: int, key: bytes, value: Value, expire_at_ms: int = NO_EXPIRY, idle_s: int = -1, freq: int = -1
+    ) -> None:
+        self.db = db
+        self.key = key
+        self.value = value
+        self.expire_at_ms: i64 = expire_at_ms
+        self.idle_s: i64 = idle_s
+        self.freq: i64 = freq
+
+
+def type_name(value: Value) -> str:
+    """What the TYPE command answers for ``value``."""
+    if isinstance(value, bytes):
+        return "string"
+    if isinstance(value, deque):
+        return "list"
+    if isinstance(value, dict):
+        return "set"
+    if isinstance(value, Hash):
+        return "hash"
+    if isinstance(value, SortedSet):
+        return "zset"
+    if isinstance(value, Stream):
+        return "stream"
+    return "module"

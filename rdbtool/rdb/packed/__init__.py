@@ -1,0 +1,1 @@
+"""The packed encodings: listpack, ziplist, intset and zipmap."""

@@ -1,0 +1,1 @@
+"""One module per Redis type: payload to value and back."""

@@ -1,0 +1,1 @@
+"""What a server verifies when it loads with sanitization, without building values."""

@@ -1,0 +1,261 @@
+"""Bytes in: where input comes from, and the window that slides over it.
+
+Everything that reads a format reads through a `Window`: one `bytes` object and an integer position in
+it. A window asks its source for more only when it runs out, so a source is anything with ``read(n)``.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import Final, Protocol, final
+
+from mypy_extensions import i64
+
+from .errors import InputError, TruncatedError
+
+CHUNK: Final = 1 << 20
+"""Bytes asked of a source at a time: large enough to make calls rare, small enough for the cache."""
+
+
+class Readable(Protocol):
+    """Anything bytes can be pulled from. An empty answer means the end."""
+
+    def read(self, n: int, /) -> bytes:
+        """Up to ``n`` bytes."""
+
+
+@final
+class Window:
+    """A run of a source's bytes, and a position in it.
+
+    ``data[pos:end]`` is what has been read from the source and not yet passed; ``base`` is the offset
+    of ``data[0]`` in the source. Hot loops take ``data`` and ``pos`` into locals, stay below ``end``
+    and store ``pos`` back; everybody else calls the methods. ``size`` is the source's length in bytes
+    where it is known, else -1: with it, a length read from the input is checked before memory is
+    reserved for it; without it, memory grows only as bytes arrive.
+    """
+
+    def __init__(
+        self, source: Readable | None, *, path: str = "", size: int = -1, data: bytes = b"", base: int = 0
+    ) -> None:
+        self.source = source
+        self.path = path
+        self.size: i64 = size
+        self.data = data
+        self.pos: i64 = 0
+        self.end: i64 = len(data)
+        self.base: i64 = base
+        self.drained = source is None
+        self.observer: Callable[[bytes], object] | None = None
+        self.observed: i64 = 0
+
+    def offset(self) -> i64:
+        """Offset in the source of the next byte."""
+        return self.base + self.pos
+
+    def observe(self, observer: Callable[[bytes], object] | None) -> None:
+        """Hand every byte that is passed from here on to ``observer``, in order, in runs."""
+        self.observed = self.pos
+        self.observer = observer
+
+    def report(self) -> None:
+        """Hand the observer what has been passed up to the position."""
+        observer = self.observer
+        if observer is not None and self.pos > self.observed:
+            if self.observed == 0 and self.pos == self.end:
+                observer(self.data)
+            else:
+                observer(self.data[self.observed : self.pos])
+        self.observed = self.pos
+
+    def _pull(self, n: i64) -> bytes:
+        if self.source is None:
+            return b""
+        try:
+            return self.source.read(n)
+        except (OSError, EOFError) as e:
+            raise InputError(f"cannot read: {reason(e)}", path=self.path, offset=self.base + self.end) from e
+
+    def need(self, n: i64) -> bool:
+        """Make ``n`` bytes available from the position on; False if the source ends before."""
+        have = self.end - self.pos
+        if have >= n:
+            return True
+        if self.drained or (self.size >= 0 and n > self.size - self.base - self.pos):
+            return False
+        self.report()
+        parts = [self.data[self.pos :]]
+        while have < n:
+            want: i64 = CHUNK
+            chunk = self._pull(want)
+            if not chunk:
+                self.drained = True
+                break
+            parts.append(chunk)
+            have += len(chunk)
+        self.base += self.pos
+        self.pos = 0
+        self.observed = 0
+        self.data = parts[1] if len(parts) == 2 and not parts[0] else b"".join(parts)
+        self.end = len(self.data)
+        return have >= n
+
+    def at_end(self) -> bool:
+        """Whether nothing is left."""
+        return self.pos >= self.end and not self.need(1)
+
+    def truncated(self, n: i64) -> TruncatedError:
+        """The error for ``n`` bytes that are not there."""
+        while not self.drained and self.end - self.pos < CHUNK:
+            if not self.need(self.end - self.pos + 1):
+                break
+        left = self.size - self.base - self.pos if self.size >= 0 else self.end - self.pos
+        if self.size < 0 and not self.drained:
+            message = f"input ends inside an item of {n} bytes"
+        else:
+            message = f"input ends: {n} bytes needed, {left} left"
+        return TruncatedError(message, path=self.path, offset=self.base + self.pos)
+
+    def take(self, n: i64) -> bytes:
+        """The next ``n`` bytes, passed. Raises `TruncatedError`."""
+        pos = self.pos
+        if n > self.end - pos:
+            if not self.need(n):
+                raise self.truncated(n)
+            pos = self.pos
+        self.pos = pos + n
+        return self.data[pos : pos + n]
+
+    def skip(self, n: i64) -> None:
+        """Pass ``n`` bytes without keeping them. Raises `TruncatedError`."""
+        left = n - (self.end - self.pos)
+        if left <= 0:
+            self.pos += n
+            return
+        if self.drained or (self.size >= 0 and n > self.size - self.base - self.pos):
+            raise self.truncated(n)
+        while left > 0:
+            self.pos = self.end
+            self.report()
+            self.base += self.end
+            self.data = self._pull(CHUNK)
+            self.pos = 0
+            self.observed = 0
+            self.end = len(self.data)
+            if self.end == 0:
+                self.drained = True
+                raise TruncatedError(f"input ends: {n} bytes needed, {n - left} left", path=self.path, offset=self.base)
+            if left <= self.end:
+                self.pos = left
+            left -= self.end
+
+    def u8(self) -> i64:
+        """The next byte, passed. Raises `TruncatedError`."""
+        pos = self.pos
+        if pos >= self.end:
+            if not self.need(1):
+                raise self.truncated(1)
+            pos = self.pos
+        self.pos = pos + 1
+        return self.data[pos]
+
+
+def window_over(data: bytes, *, path: str = "", base: int = 0) -> Window:
+    """A window over bytes at hand; offsets are told from ``base`` on."""
+    return Window(None, path=path, size=base + len(data), data=data, base=base)
+
+
+def reason(error: BaseException) -> str:
+    """What the system says about a failure, without its number and path."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) or type(error).__name__
+
+
+@final
+class Input:
+    """An opened input: ``name`` to show, ``size`` in bytes or -1, and a `Readable`.
+
+    Use it as a context manager, or call ``close``.
+    """
+
+    def __init__(self, name: str, stream: Readable, size: int, close: Callable[[], None], *, raw: Readable) -> None:
+        self.name = name
+        self.stream = stream
+        self.size = size
+        self._close = close
+        self._raw = raw
+
+    def __enter__(self) -> Input:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def window(self) -> Window:
+        """A window at the start of the input."""
+        return Window(self.stream, path=self.name, size=self.size)
+
+    def close(self) -> None:
+        """Close what was opened; standard input stays open."""
+        self._close()
+
+
+def open_input(path: str) -> Input:
+    """Open a file, ``-`` for standard input, or either of them compressed with gzip or zstd.
+
+    What it is, is told by its first bytes. Raises `InputError`; for zstd without a decoder
+    (Python 3.14, or the package ``zstandard``), `UnsupportedError`.
+    """
+    if path == "-":
+        return _detect("standard input", sys.stdin.buffer, -1, _keep_open)
+    try:
+        stream = open(path, "rb", buffering=0)  # noqa: SIM115 - the Input closes it
+    except OSError as e:
+        raise InputError(f"cannot open: {reason(e)}", path=path) from e
+    try:
+        size = os.fstat(stream.fileno()).st_size if stream.seekable() else -1
+        return _detect(path, stream, size, stream.close)
+    except OSError as e:
+        stream.close()
+        raise InputError(f"cannot read: {reason(e)}", path=path) from e
+
+
+def _keep_open() -> None:
+    pass
+
+
+@final
+class _Peeked:
+    """A source whose first bytes were looked at: they are given out again first."""
+
+    def __init__(self, head: bytes, stream: Readable) -> None:
+        self.head = head
+        self.stream = stream
+
+    def read(self, n: int, /) -> bytes:
+        if self.head:
+            head, self.head = self.head[:n], self.head[n:]
+            return head
+        return self.stream.read(n)
+
+
+def _detect(name: str, stream: Readable, size: int, close: Callable[[], None]) -> Input:
+    head = b""
+    while len(head) < 4:
+        more = stream.read(4 - len(head))
+        if not more:
+            break
+        head += more
+    peeked = _Peeked(head, stream)
+    if head[:2] == b"\x1f\x8b":
+        from .compression import gzip_reader
+
+        return Input(name, gzip_reader(peeked), -1, close, raw=peeked)
+    if head == b"\x28\xb5\x2f\xfd":
+        from .compression import zstd_reader
+
+        return Input(name, zstd_reader(peeked, name), -1, close, raw=peeked)
+    return Input(name, peeked, size, close, raw=peeked)

@@ -1,0 +1,1 @@
+"""Use cases. Each returns a report, prints nothing and reads no environment."""
