@@ -34,7 +34,8 @@ class Window:
     of ``data[0]`` in the source. Hot loops take ``data`` and ``pos`` into locals, stay below ``end``
     and store ``pos`` back; everybody else calls the methods. ``size`` is the source's length in bytes
     where it is known, else -1: with it, a length read from the input is checked before memory is
-    reserved for it; without it, memory grows only as bytes arrive.
+    reserved for it; without it, memory grows only as bytes arrive. While ``pin`` is not negative, the
+    bytes from ``data[pin]`` on stay.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Window:
         self.drained = source is None
         self.observer: Callable[[bytes], object] | None = None
         self.observed: i64 = 0
+        self.pin: i64 = -1
 
     def offset(self) -> i64:
         """Offset in the source of the next byte."""
@@ -86,18 +88,21 @@ class Window:
         if self.drained or (self.size >= 0 and n > self.size - self.base - self.pos):
             return False
         self.report()
-        parts = [self.data[self.pos :]]
+        keep = self.pos
+        if self.pin >= 0:
+            keep = self.pin
+            self.pin = 0
+        parts = [self.data[keep:]]
         while have < n:
-            want: i64 = CHUNK
-            chunk = self._pull(want)
+            chunk = self._pull(CHUNK)
             if not chunk:
                 self.drained = True
                 break
             parts.append(chunk)
             have += len(chunk)
-        self.base += self.pos
-        self.pos = 0
-        self.observed = 0
+        self.base += keep
+        self.pos -= keep
+        self.observed = self.pos
         self.data = parts[1] if len(parts) == 2 and not parts[0] else b"".join(parts)
         self.end = len(self.data)
         return have >= n
@@ -108,9 +113,6 @@ class Window:
 
     def truncated(self, n: i64) -> TruncatedError:
         """The error for ``n`` bytes that are not there."""
-        while not self.drained and self.end - self.pos < CHUNK:
-            if not self.need(self.end - self.pos + 1):
-                break
         left = self.size - self.base - self.pos if self.size >= 0 else self.end - self.pos
         if self.size < 0 and not self.drained:
             message = f"input ends inside an item of {n} bytes"
@@ -136,6 +138,11 @@ class Window:
             return
         if self.drained or (self.size >= 0 and n > self.size - self.base - self.pos):
             raise self.truncated(n)
+        if self.pin >= 0:
+            if not self.need(n):
+                raise self.truncated(n)
+            self.pos += n
+            return
         while left > 0:
             self.pos = self.end
             self.report()
@@ -150,6 +157,12 @@ class Window:
             if left <= self.end:
                 self.pos = left
             left -= self.end
+
+    def unpin(self) -> bytes:
+        """The bytes from the pin to the position; the pin is taken off."""
+        data = self.data[self.pin : self.pos]
+        self.pin = -1
+        return data
 
     def u8(self) -> i64:
         """The next byte, passed. Raises `TruncatedError`."""

@@ -1,0 +1,46 @@
+"""The opcodes of an RDB: everything between the header and the end that is not a key."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mypy_extensions import i64
+
+REDIS: Final[i64] = 0
+VALKEY: Final[i64] = 1
+"""Dialects, by the magic a file begins with. The same byte can mean different things in each."""
+
+DIALECT_NAMES: Final = ("redis", "valkey")
+
+KEY_META_OR_SLOT_IMPORT: Final[i64] = 243
+SLOT_INFO: Final[i64] = 244
+FUNCTION: Final[i64] = 245
+FUNCTION_PRE_GA: Final[i64] = 246
+MODULE_AUX: Final[i64] = 247
+IDLE: Final[i64] = 248
+FREQ: Final[i64] = 249
+AUX: Final[i64] = 250
+RESIZE_DB: Final[i64] = 251
+EXPIRE_MS: Final[i64] = 252
+EXPIRE_S: Final[i64] = 253
+SELECT_DB: Final[i64] = 254
+EOF: Final[i64] = 255
+
+LOWEST: Final[i64] = 243
+"""Smaller bytes are types."""
+
+MAX_VERSION: Final = (15, 81)
+"""The newest RDB version that is read, by dialect. Files of 14, 15 and 81 are read as far as they hold
+nothing that came with those versions."""
+
+UNREAD: Final[dict[tuple[i64, i64], str]] = {
+    (REDIS, 101): "an opcode of Redis Enterprise (compare-and-set data)",
+    (REDIS, 102): "an opcode of Redis Enterprise (flags)",
+    (REDIS, 107): "an opcode of Redis Enterprise (RAM LRU)",
+    (REDIS, 121): "an opcode of Redis Enterprise (slot number)",
+    (REDIS, 242): "hash templates of Redis 8.10",
+    (REDIS, 246): "functions of a pre-release of Redis 7.0",
+    (VALKEY, 242): "an opcode of a Valkey after 9.1",
+    (VALKEY, 246): "functions of a pre-release of Redis 7.0",
+}
+"""Opcodes that are known by name only: their length cannot be told, so reading ends there."""

@@ -1,0 +1,424 @@
+"""An RDB as a stream of events: header, auxiliary fields, functions, keys, end.
+
+The reader pulls bytes through a `Window` and never looks back. A key arrives as a `Frame`: its facts are
+read, its value is still in the window. Whoever gets the frame may take the raw payload, walk it in the
+window, or leave it: the next event skips what is left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, final
+
+from mypy_extensions import i64
+
+from rdbtool.errors import FormatError, RdbToolError, UnsupportedError, printable
+from rdbtool.source import Window, window_over
+
+from . import opcodes
+from .crc64 import crc64
+from .primitives import read_count, read_length, read_ms, read_seconds, read_string, read_u64
+from .skip import MODULE_UINT, skip_module_values
+from .types import KNOWN_BY_NAME, TABLE, TypeRow
+
+CHECKSUM_SINCE: Final = 5
+"""The first RDB version with a checksum at the end."""
+
+
+class Event:
+    """Something read from an RDB; ``offset`` is where it begins, in bytes from the start of the RDB."""
+
+    def __init__(self, offset: i64) -> None:
+        self.offset: i64 = offset
+
+
+@final
+class Header(Event):
+    """The magic and the version; ``dialect`` is `opcodes.REDIS` or `opcodes.VALKEY`."""
+
+    def __init__(self, offset: i64, dialect: i64, version: i64) -> None:
+        super().__init__(offset)
+        self.dialect: i64 = dialect
+        self.version: i64 = version
+
+
+@final
+class Aux(Event):
+    """A fact about the file, such as ``redis-ver``."""
+
+    def __init__(self, offset: i64, name: bytes, value: bytes) -> None:
+        super().__init__(offset)
+        self.name = name
+        self.value = value
+
+
+@final
+class SelectDb(Event):
+    """The number of the database of the keys that follow."""
+
+    def __init__(self, offset: i64, db: i64) -> None:
+        super().__init__(offset)
+        self.db: i64 = db
+
+
+@final
+class ResizeDb(Event):
+    """How many keys, and keys with an expiry, the database holds: a hint."""
+
+    def __init__(self, offset: i64, keys: int, expires: int) -> None:
+        super().__init__(offset)
+        self.keys = keys
+        self.expires = expires
+
+
+@final
+class SlotInfo(Event):
+    """How many keys, and keys with an expiry, a hash slot holds: a hint."""
+
+    def __init__(self, offset: i64, slot: int, keys: int, expires: int) -> None:
+        super().__init__(offset)
+        self.slot = slot
+        self.keys = keys
+        self.expires = expires
+
+
+@final
+class SlotImport(Event):
+    """An atomic slot migration under way when Valkey wrote the file: job name and slot ranges."""
+
+    def __init__(self, offset: i64, job: bytes, ranges: list[tuple[int, int]]) -> None:
+        super().__init__(offset)
+        self.job = job
+        self.ranges = ranges
+
+
+@final
+class Function(Event):
+    """The source code of a function library."""
+
+    def __init__(self, offset: i64, code: bytes) -> None:
+        super().__init__(offset)
+        self.code = code
+
+
+@final
+class ModuleAux(Event):
+    """Data of a module beside the keys: the module type's name, ``when`` it is loaded, and the bytes.
+
+    ``raw`` is everything after the opcode byte.
+    """
+
+    def __init__(self, offset: i64, module: str, when: int, raw: bytes) -> None:
+        super().__init__(offset)
+        self.module = module
+        self.when = when
+        self.raw = raw
+
+
+@final
+class End(Event):
+    """The end mark. ``stored`` and ``computed`` are the checksums; ``stored`` is 0 where it was off, and
+    -1 where the version has none.
+    """
+
+    def __init__(self, offset: i64, stored: int, computed: int) -> None:
+        super().__init__(offset)
+        self.stored = stored
+        self.computed = computed
+
+    @property
+    def checksum(self) -> str:
+        """``ok``, ``bad``, ``off`` (saved without) or ``none`` (before version 5)."""
+        if self.stored < 0:
+            return "none"
+        if self.stored == 0:
+            return "off"
+        return "ok" if self.stored == self.computed else "bad"
+
+
+@final
+class Frame(Event):
+    """A key with its raw value.
+
+    ``expire_at_ms``: absolute, -1 for none; ``idle_s`` and ``freq``: -1 where absent; ``type``: the row
+    of the type table; ``meta``: module metadata of the key (Redis 8.6) as in the file, after its opcode;
+    ``offset`` is that of the key's first byte (its opcodes included), ``value_offset`` that of the
+    payload's.
+    """
+
+    def __init__(self, reader: RdbReader | None, offset: i64, db: i64, key: bytes, type_row: TypeRow) -> None:
+        super().__init__(offset)
+        self.db: i64 = db
+        self.key = key
+        self.type = type_row
+        self.expire_at_ms: i64 = -1
+        self.idle_s: i64 = -1
+        self.freq: i64 = -1
+        self.meta = b""
+        self.value_offset: i64 = -1
+        self._reader = reader
+        self._raw: bytes | None = None
+
+    def raw(self) -> bytes:
+        """The payload, exactly as in the file. May be called until the reader has moved on, and after
+        that if it was called before. Raises what reading raises.
+        """
+        raw = self._raw
+        if raw is not None:
+            return raw
+        reader = self._reader
+        assert reader is not None, "the reader has moved on"
+        raw = reader.read_payload(self)
+        self._raw = raw
+        self._reader = None
+        return raw
+
+    def window(self) -> Window:
+        """A window at the payload's first byte: the reader's own, to be walked exactly to the payload's
+        end, or, once `raw` was called, one over those bytes.
+        """
+        raw = self._raw
+        if raw is not None:
+            return window_over(raw, base=self.value_offset)
+        reader = self._reader
+        assert reader is not None, "the reader has moved on"
+        self._reader = None
+        reader.unread = None
+        return reader.window
+
+
+def frame_of(db: int, key: bytes, type_row: TypeRow, raw: bytes) -> Frame:
+    """A frame made from bytes at hand, such as a DUMP payload's."""
+    frame = Frame(None, -1, db, key, type_row)
+    frame._raw = raw  # noqa: SLF001 - its maker
+    return frame
+
+
+@final
+class RdbReader:
+    """Events of one RDB, from a window at its first byte.
+
+    ``checksum``: whether to compute it (`End.computed`). After `End` the window stands at the first byte
+    behind the RDB: the tail of an AOF with a preamble, or trailing bytes.
+    """
+
+    def __init__(self, window: Window, *, checksum: bool = True) -> None:
+        self.window = window
+        self.start: i64 = window.offset()
+        self.dialect: i64 = opcodes.REDIS
+        self.version: i64 = 0
+        self.db: i64 = 0
+        self.unread: Frame | None = None
+        self.ended = False
+        self.doing = "reading the header"
+        self.key: bytes | None = None
+        self.crc = 0
+        self._started = False
+        self._table = TABLE[0]
+        self._checksum = checksum
+
+    def __iter__(self) -> Iterator[Event]:
+        while True:
+            event = self.next()
+            if event is None:
+                return
+            yield event
+
+    def next(self) -> Event | None:
+        """The next event, or None after `End`.
+
+        Raises `FormatError`, `TruncatedError`, `UnsupportedError` or `InputError`; the stream is then out
+        of step, and cannot be read on.
+        """
+        if self.ended:
+            return None
+        try:
+            if not self._started:
+                return self._header()
+            frame = self.unread
+            if frame is not None:
+                self.unread = None
+                frame._reader = None  # noqa: SLF001 - its maker
+                frame.type.skip(self.window)
+            return self._record()
+        except RdbToolError as e:
+            raise self.located(e) from None
+
+    def located(self, error: RdbToolError) -> RdbToolError:
+        """Add to an error what the reader knows of the place."""
+        if not error.path:
+            error.path = self.window.path
+        if error.key is None:
+            error.key = self.key
+        error.doing = f"{self.doing}: {error.doing}" if error.doing else self.doing
+        return error
+
+    def read_payload(self, frame: Frame) -> bytes:
+        """The bytes of an unread frame's payload, passed."""
+        self.unread = None
+        w = self.window
+        w.pin = w.pos
+        try:
+            frame.type.skip(w)
+        except RdbToolError as e:
+            w.pin = -1
+            raise self.located(e) from None
+        return w.unpin()
+
+    def _update_crc(self, data: bytes) -> None:
+        self.crc = crc64(data, self.crc)
+
+    def _header(self) -> Header:
+        w = self.window
+        self._started = True
+        if self._checksum:
+            w.observe(self._update_crc)
+        magic = w.take(9)
+        if magic[:5] == b"REDIS":
+            digits = magic[5:]
+        elif magic[:6] == b"VALKEY":
+            self.dialect = opcodes.VALKEY
+            digits = magic[6:]
+        else:
+            raise FormatError("wrong magic: not an RDB", offset=self.start)
+        name = opcodes.DIALECT_NAMES[self.dialect]
+        if not digits.isdigit() or int(digits) == 0:
+            raise FormatError(f"wrong version: '{printable(digits)}'", offset=self.start)
+        self.version = int(digits)
+        if self.version > opcodes.MAX_VERSION[self.dialect]:
+            raise UnsupportedError(f"{name} RDB version {self.version}", offset=self.start)
+        if self.dialect == opcodes.VALKEY and self.version < 80:
+            raise FormatError(f"wrong version: {self.version} cannot be of Valkey", offset=self.start)
+        self._table = TABLE[self.dialect]
+        return Header(self.start, self.dialect, self.version)
+
+    def _record(self) -> Event:
+        w = self.window
+        offset: i64 = -1
+        expire_at_ms: i64 = -1
+        idle_s: i64 = -1
+        freq: i64 = -1
+        meta = b""
+        while True:
+            self.doing = "reading a type"
+            self.key = None
+            at = w.offset()
+            if offset < 0:
+                offset = at
+            byte = w.u8()
+            if byte < opcodes.LOWEST:
+                row = self._table[byte]
+                if row is None:
+                    raise self._unknown_type(byte, at)
+                self.doing = "reading a key"
+                key = read_string(w)
+                frame = Frame(self, offset, self.db, key, row)
+                frame.expire_at_ms = expire_at_ms
+                frame.idle_s = idle_s
+                frame.freq = freq
+                frame.meta = meta
+                frame.value_offset = w.offset()
+                self.key = key
+                self.doing = "reading a value"
+                self.unread = frame
+                return frame
+            if byte == opcodes.EXPIRE_MS:
+                self.doing = "reading an expiry"
+                expire_at_ms = read_ms(w)
+            elif byte == opcodes.EXPIRE_S:
+                self.doing = "reading an expiry"
+                expire_at_ms = read_seconds(w) * 1000
+            elif byte == opcodes.IDLE:
+                self.doing = "reading an idle time"
+                idle_s = read_length(w)
+            elif byte == opcodes.FREQ:
+                self.doing = "reading an access frequency"
+                freq = w.u8()
+            elif byte == opcodes.KEY_META_OR_SLOT_IMPORT and self.dialect == opcodes.REDIS and self.version >= 13:
+                self.doing = "reading a key's metadata"
+                meta = self._key_meta()
+            else:
+                return self._special(byte, at)
+
+    def _special(self, byte: i64, at: i64) -> Event:
+        w = self.window
+        if byte == opcodes.AUX:
+            self.doing = "reading an auxiliary field"
+            name = read_string(w)
+            return Aux(at, name, read_string(w))
+        if byte == opcodes.SELECT_DB:
+            self.doing = "reading a database number"
+            self.db = read_length(w)
+            return SelectDb(at, self.db)
+        if byte == opcodes.RESIZE_DB:
+            self.doing = "reading a size hint"
+            keys = read_u64(w)
+            return ResizeDb(at, keys, read_u64(w))
+        if byte == opcodes.SLOT_INFO:
+            self.doing = "reading slot information"
+            slot = read_u64(w)
+            keys = read_u64(w)
+            return SlotInfo(at, slot, keys, read_u64(w))
+        if byte == opcodes.FUNCTION:
+            self.doing = "reading a function library"
+            return Function(at, read_string(w))
+        if byte == opcodes.MODULE_AUX:
+            self.doing = "reading a module's auxiliary data"
+            return self._module_aux(at)
+        if byte == opcodes.EOF:
+            return self._end(at)
+        if byte == opcodes.KEY_META_OR_SLOT_IMPORT and self.dialect == opcodes.VALKEY:
+            self.doing = "reading a slot migration"
+            job = read_string(w)
+            count = read_count(w, 2)
+            ranges = []
+            while count > 0:
+                first = read_u64(w)
+                ranges.append((first, read_u64(w)))
+                count -= 1
+            return SlotImport(at, job, ranges)
+        raise self._unknown_type(byte, at)
+
+    def _unknown_type(self, byte: i64, at: i64) -> UnsupportedError:
+        what = KNOWN_BY_NAME.get((self.dialect, byte)) or opcodes.UNREAD.get((self.dialect, byte))
+        kind = "opcode" if byte >= opcodes.LOWEST else "type"
+        version = f"{opcodes.DIALECT_NAMES[self.dialect]} RDB version {self.version}"
+        return UnsupportedError(f"unknown {kind} {byte} in {version}" + (f": {what}" if what else ""), offset=at)
+
+    def _key_meta(self) -> bytes:
+        w = self.window
+        w.pin = w.pos
+        classes = read_count(w, 5)
+        while classes > 0:
+            w.skip(4)
+            skip_module_values(w)
+            classes -= 1
+        return w.unpin()
+
+    def _module_aux(self, at: i64) -> ModuleAux:
+        w = self.window
+        w.pin = w.pos
+        module = module_name(read_u64(w))
+        if read_length(w) != MODULE_UINT:
+            raise FormatError("the time of loading is not a number", offset=at)
+        when = read_u64(w)
+        skip_module_values(w)
+        return ModuleAux(at, module, when, w.unpin())
+
+    def _end(self, at: i64) -> End:
+        w = self.window
+        self.doing = "reading the checksum"
+        self.ended = True
+        w.report()
+        w.observe(None)
+        if self.version < CHECKSUM_SINCE:
+            return End(at, -1, self.crc)
+        return End(at, int.from_bytes(w.take(8), "little"), self.crc)
+
+
+_MODULE_NAME_CHARS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+
+
+def module_name(module_id: int) -> str:
+    """The name, 9 characters, of a module type by its id; the id's low 10 bits are its encoding version."""
+    return "".join(_MODULE_NAME_CHARS[module_id >> shift & 63] for shift in range(58, 9, -6))

@@ -1,0 +1,99 @@
+"""THE table of types: the only place that knows what a type byte means.
+
+A new type or encoding is one row here, a shape in `skip`, a check in `verify` and a decoder in `values`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, final
+
+from mypy_extensions import i64
+
+from rdbtool.source import Window
+
+from . import skip
+from .opcodes import REDIS, VALKEY
+from .primitives import skip_string
+
+
+@final
+class TypeRow:
+    """One type byte of one dialect.
+
+    ``byte``; ``name``: of the encoding in the file; ``redis_type``: what the TYPE command answers;
+    ``since``: the first RDB version that may hold it; ``skip`` passes a payload in a window.
+    """
+
+    def __init__(self, byte: int, name: str, redis_type: str, since: int, skip_: Callable[[Window], None]) -> None:
+        self.byte: i64 = byte
+        self.name = name
+        self.redis_type = redis_type
+        self.since: i64 = since
+        self.skip = skip_
+
+
+_SHARED: Final = (
+    TypeRow(0, "string", "string", 1, skip_string),
+    TypeRow(1, "list", "list", 1, skip.skip_strings),
+    TypeRow(2, "set", "set", 1, skip.skip_strings),
+    TypeRow(3, "zset", "zset", 1, skip.skip_zset),
+    TypeRow(4, "hash", "hash", 1, skip.skip_string_pairs),
+    TypeRow(5, "zset2", "zset", 8, skip.skip_zset2),
+    TypeRow(6, "module-pre-ga", "module", 8, skip.skip_module_pre_ga),
+    TypeRow(7, "module2", "module", 8, skip.skip_module),
+    TypeRow(9, "hash-zipmap", "hash", 2, skip_string),
+    TypeRow(10, "list-ziplist", "list", 2, skip_string),
+    TypeRow(11, "set-intset", "set", 2, skip_string),
+    TypeRow(12, "zset-ziplist", "zset", 2, skip_string),
+    TypeRow(13, "hash-ziplist", "hash", 4, skip_string),
+    TypeRow(14, "list-quicklist", "list", 7, skip.skip_strings),
+    TypeRow(15, "stream-listpacks", "stream", 9, skip.skip_stream),
+    TypeRow(16, "hash-listpack", "hash", 10, skip_string),
+    TypeRow(17, "zset-listpack", "zset", 10, skip_string),
+    TypeRow(18, "list-quicklist2", "list", 10, skip.skip_quicklist2),
+    TypeRow(19, "stream-listpacks2", "stream", 10, skip.skip_stream2),
+    TypeRow(20, "set-listpack", "set", 11, skip_string),
+    TypeRow(21, "stream-listpacks3", "stream", 11, skip.skip_stream3),
+)
+
+_REDIS: Final = (
+    TypeRow(22, "hash-metadata-pre-ga", "hash", 12, skip.skip_hash_metadata_pre_ga),
+    TypeRow(23, "hash-listpack-ex-pre-ga", "hash", 12, skip_string),
+    TypeRow(24, "hash-metadata", "hash", 12, skip.skip_hash_metadata),
+    TypeRow(25, "hash-listpack-ex", "hash", 12, skip.skip_hash_listpack_ex),
+    TypeRow(26, "stream-listpacks4", "stream", 13, skip.skip_stream4),
+)
+
+_VALKEY: Final = (TypeRow(22, "hash2", "hash", 80, skip.skip_hash2),)
+
+KNOWN_BY_NAME: Final[dict[tuple[i64, i64], str]] = {
+    (REDIS, 27): "a stream with unacknowledged entries (Redis 8.8)",
+    (REDIS, 28): "an array (Redis 8.8)",
+    (REDIS, 29): "a hash with a template (Redis 8.10)",
+    (REDIS, 30): "a hash with a template (Redis 8.10)",
+    (REDIS, 31): "a hash with a template (Redis 8.10)",
+    (REDIS, 32): "a hash with a template (Redis 8.10)",
+    (VALKEY, 23): "a type of a Valkey after 9.1",
+}
+"""Types whose payload is not known for sure: reading ends there, with this text."""
+
+
+def _by_byte(rows: tuple[TypeRow, ...]) -> list[TypeRow | None]:
+    table: list[TypeRow | None] = [None] * 256
+    for row in rows:
+        assert table[row.byte] is None
+        table[row.byte] = row
+    return table
+
+
+TABLE: Final = (_by_byte(_SHARED + _REDIS), _by_byte(_SHARED + _VALKEY))
+"""Rows by dialect and type byte."""
+
+
+def row_of(dialect: int, name: str) -> TypeRow:
+    """The row of that name. Raises `KeyError`."""
+    for row in TABLE[dialect]:
+        if row is not None and row.name == name:
+            return row
+    raise KeyError(name)
