@@ -10,3 +10,24 @@ def is_compiled() -> bool:
     from . import source
 
     return not source.__file__.endswith(".py")
+
+
+def _refuse_stale_compiled_files() -> None:
+    """Fail where sources were edited after they were compiled in place: the edits would not run."""
+    try:
+        from ._compiled import SOURCES
+    except ImportError:  # installed from a wheel, or uncompiled
+        return
+    from hashlib import sha256
+    from pathlib import Path
+
+    root = Path(__file__).parent.parent
+    for name, digest in SOURCES.items():
+        path = root / name
+        if not path.exists() or sha256(path.read_bytes()).hexdigest() != digest:
+            raise ImportError(
+                f"{name} was edited after it was compiled: run 'pip install -e .' again, or RDBTOOL_PURE=1 with it"
+            )
+
+
+_refuse_stale_compiled_files()

@@ -1,0 +1,82 @@
+"""Time rdbtool against its peers, in turn, on the same files in the same run.
+
+``python -m tests.bench`` prints a table: throughput, the ratio to the peer pair by pair (median), and
+peak memory. ``--size`` is in MB of input; files are made by a real server once and kept in ``.bench``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import rdbtool
+
+from . import cases
+
+
+@dataclass
+class Run:
+    seconds: float
+    peak_mib: float
+    code: int
+
+
+def timed(command: list[str], directory: Path) -> Run:
+    """Run a command to its end; its output goes nowhere."""
+    start = time.perf_counter()
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, cwd=directory)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return Run(time.perf_counter() - start, usage.ru_maxrss / 1024, process.returncode)
+
+
+def measure(case: cases.Case, rounds: int) -> str:
+    """One row of the table."""
+    directory = case.directory
+    ours: list[Run] = []
+    peers: list[Run] = []
+    for _ in range(rounds):
+        ours.append(timed(case.ours, directory))
+        if case.peer:
+            peers.append(timed(case.peer, directory))
+    if any(run.code not in case.codes for run in ours):
+        raise SystemExit(f"{case.name}: {' '.join(case.ours)} ended with {ours[0].code}")
+    own = statistics.median(run.seconds for run in ours)
+    cells = [case.name, f"{case.megabytes / own:,.0f} MB/s", f"{max(run.peak_mib for run in ours):.0f} MiB"]
+    if peers:
+        other = statistics.median(run.seconds for run in peers)
+        ratio = statistics.median(b.seconds / a.seconds for a, b in zip(ours, peers, strict=True))
+        cells += [
+            case.peer_name,
+            f"{case.megabytes / other:,.0f} MB/s",
+            f"{max(run.peak_mib for run in peers):.0f} MiB",
+            f"{ratio:.1f} x",
+        ]
+    else:
+        cells += [case.peer_name, "", "", ""]
+    return "| " + " | ".join(cells) + " |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--size", type=int, default=520, metavar="MB", help="size of the input files")
+    parser.add_argument("--rounds", type=int, default=3, help="runs of each command")
+    parser.add_argument("--only", action="append", metavar="TEXT", help="cases whose name holds TEXT")
+    options = parser.parse_args()
+    if not rdbtool.is_compiled():
+        print("rdbtool is not compiled here: the figures are those of the interpreter", file=sys.stderr)
+    print("| job | rdbtool | peak | peer | its throughput | its peak | ratio |")
+    print("|---|---|---|---|---|---|---|")
+    for case in cases.all_cases(options.size):
+        if not options.only or any(text in case.name for text in options.only):
+            print(measure(case, options.rounds), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""What is measured, and against what."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from . import data
+
+
+@dataclass
+class Case:
+    """A job: our command, the peer's command ([] if there is none here), and the size of the input."""
+
+    name: str
+    megabytes: float
+    ours: list[str]
+    peer_name: str = ""
+    peer: list[str] = field(default_factory=list)
+    codes: tuple[int, ...] = (0,)
+    directory: Path = data.CACHE
+
+
+def rdbtool(*arguments: object) -> list[str]:
+    """The command line of rdbtool as it is installed for this Python."""
+    return [sys.executable, "-m", "rdbtool", *map(str, arguments)]
+
+
+def megabytes(path: Path) -> float:
+    return path.stat().st_size / 1e6
+
+
+def all_cases(size: int) -> Iterator[Case]:
+    """The cases, each with its input made when it is asked for."""
+    yield from check_cases(size)
+
+
+def check_cases(size: int) -> Iterator[Case]:
+    server = data.bench_server()
+    log = data.aof_file(size)
+    yield Case(
+        "check-aof", megabytes(log), rdbtool("check-aof", log), "redis-check-aof", [*server.tool("check-aof"), str(log)]
+    )
+    snapshot = data.rdb_file(size)
+    yield Case(
+        "check-rdb",
+        megabytes(snapshot),
+        rdbtool("check-rdb", snapshot),
+        "redis-check-rdb",
+        [*server.tool("check-rdb"), str(snapshot)],
+    )
+
+
+def installed(program: str) -> str | None:
+    """Where a peer's program is, if it is installed."""
+    return shutil.which(program)

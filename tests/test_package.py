@@ -1,0 +1,121 @@
+"""The tree: imports go down only, the top level is what it should be, stale compiled files do not run."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import rdbtool
+from rdbtool.rdb.types import TABLE
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "rdbtool"
+
+ROOMS = (
+    ("errors", "findings", "model"),
+    ("source", "compression", "sink"),
+    ("rdb",),
+    ("aof",),
+    ("engine",),
+    ("export",),
+    ("tasks",),
+    ("cli",),
+    ("__main__",),
+)
+LEVEL = {room: level for level, rooms in enumerate(ROOMS) for room in rooms}
+
+
+def imported_rooms(path: Path) -> set[str]:
+    """The rooms that a module imports from."""
+    package = ("rdbtool", *path.relative_to(PACKAGE).parent.parts)
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = ".".join(package[: len(package) - node.level + 1]) + "." if node.level else ""
+            names = [f"{base}{node.module or ''}.{alias.name}".replace("..", ".") for alias in node.names]
+        found |= {name.split(".")[1] for name in names if name.startswith("rdbtool.") and name.count(".")}
+    return found & LEVEL.keys()
+
+
+MODULES = sorted(
+    p for p in PACKAGE.rglob("*.py") if p.name not in {"_build.py", "_compiled.py"} and p.parent != PACKAGE
+)
+MODULES += [PACKAGE / f"{name}.py" for name in ("errors", "findings", "model", "source", "compression", "sink")]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_imports_go_down_only(path: Path) -> None:
+    relative = path.relative_to(PACKAGE)
+    room = relative.parts[0].removesuffix(".py")
+    upward = {name for name in imported_rooms(path) if LEVEL[name] > LEVEL[room]}
+    assert not upward
+
+
+def test_only_the_command_line_prints_or_reads_the_environment() -> None:
+    for path in MODULES:
+        if path.relative_to(PACKAGE).parts[0] == "cli":
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                assert node.func.id not in {"print", "input"}, f"{path}:{node.lineno}"
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                name = f"{node.value.id}.{node.attr}"
+                assert name not in {"os.environ", "os.getenv", "sys.exit"}, f"{path}:{node.lineno}"
+
+
+def test_the_top_level_holds_nothing_else() -> None:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    top = {name.split("/")[0] for name in listed.splitlines()}
+    allowed = {"rdbtool", "tests", "fixtures", "pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE"}
+    assert {name for name in top if not name.startswith(".")} <= allowed
+
+
+def test_no_type_byte_is_given_twice_and_names_are_unique() -> None:
+    for rows in TABLE:
+        names = [row.name for row in rows if row is not None]
+        assert len(names) == len(set(names))
+        assert all(row is None or row.byte == byte for byte, row in enumerate(rows))
+
+
+def test_version_says_how_the_code_runs() -> None:
+    shown = subprocess.run([sys.executable, "-m", "rdbtool", "--version"], capture_output=True, text=True, check=True)
+    mode = "compiled" if rdbtool.is_compiled() else "interpreted"
+    assert shown.stdout == f"rdbtool {rdbtool.__version__} ({mode})\n"
+
+
+def test_an_edited_source_beside_its_compiled_file_is_refused(tmp_path: Path) -> None:
+    package = tmp_path / "rdbtool"
+    package.mkdir()
+    (package / "__init__.py").write_text((PACKAGE / "__init__.py").read_text())
+    (package / "source.py").write_text("edited = True\n")
+    (package / "_compiled.py").write_text('SOURCES = {"rdbtool/source.py": "0" * 64}\n')
+    run = subprocess.run(
+        [sys.executable, "-c", "import rdbtool"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert run.returncode != 0
+    assert "rdbtool/source.py was edited after it was compiled" in run.stderr
+
+
+def test_each_exception_from_a_lint_rule_has_its_reason() -> None:
+    lines = (ROOT / "pyproject.toml").read_text().splitlines()
+    start = next(i for i, line in enumerate(lines) if line == "ignore = [")
+    reason_above = False
+    for line in lines[start + 1 :]:
+        text = line.strip()
+        if text == "]":
+            break
+        if text.startswith("#"):
+            reason_above = True
+        elif "#" in text:
+            reason_above = False
+        else:
+            assert reason_above, f"no reason given for {text}"
+    assert tomllib.loads("\n".join(lines))["tool"]["ruff"]["lint"]["select"] == ["ALL"]
