@@ -1,0 +1,238 @@
+"""Cells: what the dataset keeps per key, one class per Redis type.
+
+A cell is mutable and belongs to one key. `Cell.value` gives the value of the library's model, sharing its
+containers: what is to outlive the next command must be copied. Small cells matter more than anything
+else for the memory of a replay, so facts live in as few and as narrow attributes as possible, and
+cells are never part of reference cycles.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Final, final
+
+from librt.strings import BytesWriter
+from mypy_extensions import i64, mypyc_attr, u8
+
+from rdbtool.model import NO_EXPIRY, Hash, Module, Value
+from rdbtool.rdb.reader import Frame
+
+GROWING: Final = 1024
+"""Bytes from which on a string that is changed in place lives in a buffer: copying less is cheaper."""
+
+
+@mypyc_attr(acyclic=True)
+class Cell:
+    """A key's facts: ``expire_at_ms`` is absolute, `NO_EXPIRY` for none. Subclasses hold the value."""
+
+    __slots__ = ("expire_at_ms",)
+
+    def __init__(self) -> None:
+        self.expire_at_ms: i64 = NO_EXPIRY
+
+    def value(self) -> Value:
+        """The value; containers are shared with the cell."""
+        raise NotImplementedError
+
+    def copy(self) -> Cell:
+        """A cell of its own with the same value, encoding and expiry."""
+        raise NotImplementedError
+
+    def is_empty(self) -> bool:
+        """Whether the value is a collection without elements, whose key must go."""
+        return False
+
+
+NATURAL: Final = 0
+"""The encoding that a fresh value of these bytes would get."""
+RAW: Final = 1
+"""Changed in place: the server keeps such strings unshared and unpacked."""
+NOT_INT: Final = 2
+"""Natural, but never int: the server did not try to read a number."""
+
+
+@final
+@mypyc_attr(acyclic=True)
+class StringCell(Cell):
+    """A string: ``data``, or while it is changed in place often, ``buffer``."""
+
+    __slots__ = ("buffer", "data", "state")
+
+    def __init__(self, data: bytes, state: u8 = NATURAL) -> None:
+        self.expire_at_ms: i64 = NO_EXPIRY
+        self.data = data
+        self.buffer: BytesWriter | None = None
+        self.state: u8 = state
+
+    def get(self) -> bytes:
+        """The string's bytes. Costs a copy for a string that is being changed in place."""
+        buffer = self.buffer
+        return self.data if buffer is None else buffer.getvalue()
+
+    def put(self, data: bytes, state: u8 = NATURAL) -> None:
+        """Replace the string; its expiry stays."""
+        self.data = data
+        self.buffer = None
+        self.state = state
+
+    def __len__(self) -> int:
+        buffer = self.buffer
+        return len(self.data) if buffer is None else len(buffer)
+
+    def append(self, data: bytes) -> None:
+        """Append, in amortized constant time per byte."""
+        self.state = RAW
+        buffer = self.buffer
+        if buffer is not None:
+            buffer.write(data)
+        elif len(self.data) + len(data) < GROWING:
+            self.data += data
+        else:
+            self.writable().write(data)
+
+    def writable(self) -> BytesWriter:
+        """The string as a buffer, to be changed in place; it is the string from now on, and raw."""
+        self.state = RAW
+        buffer = self.buffer
+        if buffer is None:
+            buffer = BytesWriter()
+            buffer.write(self.data)
+            self.buffer = buffer
+            self.data = b""
+        return buffer
+
+    def value(self) -> Value:
+        return self.get()
+
+    def copy(self) -> Cell:
+        cell = StringCell(self.get(), self.state)
+        cell.expire_at_ms = self.expire_at_ms
+        return cell
+
+
+@final
+@mypyc_attr(acyclic=True)
+class ListCell(Cell):
+    """A list."""
+
+    __slots__ = ("items",)
+
+    def __init__(self, items: deque[bytes] | None = None) -> None:
+        self.expire_at_ms: i64 = NO_EXPIRY
+        self.items: deque[bytes] = deque() if items is None else items
+
+    def value(self) -> Value:
+        return self.items
+
+    def copy(self) -> Cell:
+        cell = ListCell(self.items.copy())
+        cell.expire_at_ms = self.expire_at_ms
+        return cell
+
+    def is_empty(self) -> bool:
+        return not self.items
+
+
+INTSET: Final = 0
+LISTPACK: Final = 1
+HASHTABLE: Final = 2
+LISTPACKEX: Final = 3
+SKIPLIST: Final = 4
+
+
+@final
+@mypyc_attr(acyclic=True)
+class SetCell(Cell):
+    """A set, in insertion order. ``encoding``: INTSET, LISTPACK or HASHTABLE."""
+
+    __slots__ = ("encoding", "members")
+
+    def __init__(self, members: dict[bytes, None] | None = None, encoding: u8 = INTSET) -> None:
+        self.expire_at_ms: i64 = NO_EXPIRY
+        self.members: dict[bytes, None] = {} if members is None else members
+        self.encoding: u8 = encoding
+
+    def value(self) -> Value:
+        return self.members
+
+    def copy(self) -> Cell:
+        cell = SetCell(self.members.copy(), self.encoding)
+        cell.expire_at_ms = self.expire_at_ms
+        return cell
+
+    def is_empty(self) -> bool:
+        return not self.members
+
+
+@final
+@mypyc_attr(acyclic=True)
+class HashCell(Cell):
+    """A hash. ``expiries``: field -> ms, or None. ``encoding``: LISTPACK, LISTPACKEX or HASHTABLE."""
+
+    __slots__ = ("encoding", "expiries", "fields")
+
+    def __init__(
+        self,
+        fields: dict[bytes, bytes] | None = None,
+        expiries: dict[bytes, int] | None = None,
+        encoding: u8 = LISTPACK,
+    ) -> None:
+        self.expire_at_ms: i64 = NO_EXPIRY
+        self.fields: dict[bytes, bytes] = {} if fields is None else fields
+        self.expiries: dict[bytes, int] | None = expiries
+        self.encoding: u8 = encoding
+
+    def value(self) -> Value:
+        return Hash(self.fields, self.expiries)
+
+    def copy(self) -> Cell:
+        expiries = self.expiries
+        cell = HashCell(self.fields.copy(), None if expiries is None else expiries.copy(), self.encoding)
+        cell.expire_at_ms = self.expire_at_ms
+        return cell
+
+    def is_empty(self) -> bool:
+        return not self.fields
+
+
+@final
+@mypyc_attr(acyclic=True)
+class ModuleCell(Cell):
+    """A module's value, which no command here can change."""
+
+    __slots__ = ("module",)
+
+    def __init__(self, module: Module) -> None:
+        self.expire_at_ms: i64 = NO_EXPIRY
+        self.module = module
+
+    def value(self) -> Value:
+        return self.module
+
+    def copy(self) -> Cell:
+        cell = ModuleCell(self.module)
+        cell.expire_at_ms = self.expire_at_ms
+        return cell
+
+
+@final
+@mypyc_attr(acyclic=True)
+class FrameCell(Cell):
+    """A key as it stands in an RDB file. The dataset replaces it when a command needs its value.
+
+    ``expire_at_ms`` may have changed since it was read; the frame's own is then out of date.
+    """
+
+    __slots__ = ("frame",)
+
+    def __init__(self, frame: Frame) -> None:
+        self.expire_at_ms: i64 = frame.expire_at_ms
+        self.frame = frame
+
+    def value(self) -> Value:
+        raise NotImplementedError  # until rdb.values can decode a frame
+
+    def copy(self) -> Cell:
+        cell = FrameCell(self.frame)
+        cell.expire_at_ms = self.expire_at_ms
+        return cell

@@ -1,0 +1,189 @@
+"""The dataset: databases of cells, and functions. Commands find keys here and nowhere else."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterator
+from typing import final
+
+from mypy_extensions import i64
+
+from rdbtool.model import Hash, Module, SortedSet, Stream, Value
+from rdbtool.rdb.reader import Frame
+
+from .cells import Cell, FrameCell, HashCell, ListCell, ModuleCell, SetCell, StringCell
+from .encodings import hash_encoding, set_encoding, zset_encoding
+from .line import Line
+from .replies import CommandError, wrong_type
+from .stream import StreamCell
+from .zset import SortedSetCell
+
+
+@final
+class Dataset:
+    """All databases. ``keys`` is the selected one (number ``db``).
+
+    ``line``: the server whose encodings and differences are followed. ``now_ms``: what relative expiries
+    count from. ``dirty``: changes made so far, counted roughly as the server does. Nothing ever expires:
+    a server that loads does not expire keys either.
+    """
+
+    def __init__(self, line: Line | None = None, *, now_ms: int | None = None) -> None:
+        self.line = Line() if line is None else line
+        self.dbs: dict[int, dict[bytes, Cell]] = {}
+        self.db: i64 = 0
+        self.keys: dict[bytes, Cell] = {}
+        self.dbs[0] = self.keys
+        self.functions: dict[bytes, bytes] = {}
+        """Library name -> its whole code, with the header line."""
+        self.now_ms: i64 = time.time_ns() // 1_000_000 if now_ms is None else now_ms
+        self.dirty: i64 = 0
+        self.relative: i64 = 0
+        """Expiries that were counted from ``now_ms``: each replay gives other ones."""
+
+    def select(self, db: i64) -> None:
+        """Make ``db`` the selected database."""
+        self.db = db
+        self.keys = self.database(db)
+
+    def database(self, db: i64) -> dict[bytes, Cell]:
+        """The keys of ``db``, created empty on first use."""
+        keys = self.dbs.get(db)
+        if keys is None:
+            keys = {}
+            self.dbs[db] = keys
+        return keys
+
+    def check_db(self, db: i64) -> None:
+        """Raise the server's error for a number that cannot be a database's.
+
+        How many there are is the server's configuration, so any number from 0 on is taken.
+        """
+        if db < 0:
+            raise CommandError("ERR DB index is out of range")
+
+    def swap(self, first: i64, second: i64) -> None:
+        """Exchange the keys of two databases."""
+        keys = self.database(first)
+        self.dbs[first] = self.database(second)
+        self.dbs[second] = keys
+        self.select(self.db)
+
+    def add_frame(self, db: i64, key: bytes, frame: Frame) -> None:
+        """Take a key of an RDB file as it is."""
+        self.database(db)[key] = FrameCell(frame)
+
+    def items(self) -> Iterator[tuple[int, bytes, Cell]]:
+        """Every key: database, name, cell; databases in order."""
+        for db in sorted(self.dbs):
+            for key, cell in self.dbs[db].items():
+                yield db, key, cell
+
+    # Looking up. Each returns None for a missing key and raises WRONGTYPE for another type.
+
+    def string(self, key: bytes) -> StringCell | None:
+        """The string at ``key``."""
+        cell = self.keys.get(key)
+        if cell is None or isinstance(cell, StringCell):
+            return cell
+        cell = self.open(key, cell)
+        if isinstance(cell, StringCell):
+            return cell
+        raise wrong_type()
+
+    def list(self, key: bytes) -> ListCell | None:
+        """The list at ``key``."""
+        cell = self.keys.get(key)
+        if cell is None or isinstance(cell, ListCell):
+            return cell
+        cell = self.open(key, cell)
+        if isinstance(cell, ListCell):
+            return cell
+        raise wrong_type()
+
+    def set(self, key: bytes) -> SetCell | None:
+        """The set at ``key``."""
+        cell = self.keys.get(key)
+        if cell is None or isinstance(cell, SetCell):
+            return cell
+        cell = self.open(key, cell)
+        if isinstance(cell, SetCell):
+            return cell
+        raise wrong_type()
+
+    def hash(self, key: bytes) -> HashCell | None:
+        """The hash at ``key``."""
+        cell = self.keys.get(key)
+        if cell is None or isinstance(cell, HashCell):
+            return cell
+        cell = self.open(key, cell)
+        if isinstance(cell, HashCell):
+            return cell
+        raise wrong_type()
+
+    def sorted_set(self, key: bytes) -> SortedSetCell | None:
+        """The sorted set at ``key``."""
+        cell = self.keys.get(key)
+        if cell is None or isinstance(cell, SortedSetCell):
+            return cell
+        cell = self.open(key, cell)
+        if isinstance(cell, SortedSetCell):
+            return cell
+        raise wrong_type()
+
+    def stream(self, key: bytes) -> StreamCell | None:
+        """The stream at ``key``."""
+        cell = self.keys.get(key)
+        if cell is None or isinstance(cell, StreamCell):
+            return cell
+        cell = self.open(key, cell)
+        if isinstance(cell, StreamCell):
+            return cell
+        raise wrong_type()
+
+    def any(self, key: bytes) -> Cell | None:
+        """Whatever is at ``key``, decoded."""
+        cell = self.keys.get(key)
+        return None if cell is None else self.open(key, cell)
+
+    def open(self, key: bytes, cell: Cell) -> Cell:
+        """The cell with its value decoded; it takes the frame's place at ``key``."""
+        if isinstance(cell, FrameCell):
+            opened = self.cell_of(cell.value())
+            opened.expire_at_ms = cell.expire_at_ms
+            self.keys[key] = opened
+            return opened
+        return cell
+
+    # Changing.
+
+    def put(self, key: bytes, cell: Cell) -> None:
+        """Set ``key``, replacing what is there, with its expiry."""
+        self.keys[key] = cell
+
+    def remove(self, key: bytes) -> bool:
+        """Delete ``key``; whether it was there."""
+        return self.keys.pop(key, None) is not None
+
+    def settle(self, key: bytes, cell: Cell) -> None:
+        """To be called after elements were removed: an empty collection takes its key with it."""
+        if cell.is_empty():
+            del self.keys[key]
+
+    def cell_of(self, value: Value) -> Cell:
+        """A cell for a decoded value, with the encoding it has after the server loaded it from a snapshot."""
+        if isinstance(value, bytes):
+            return StringCell(value)
+        if isinstance(value, deque):
+            return ListCell(value)
+        if isinstance(value, dict):
+            return SetCell(value, set_encoding(self.line, value))
+        if isinstance(value, Hash):
+            return HashCell(value.fields, value.expiries, hash_encoding(self.line, value.fields, value.expiries))
+        if isinstance(value, SortedSet):
+            return SortedSetCell(value.scores, zset_encoding(self.line, value.scores))
+        if isinstance(value, Stream):
+            return StreamCell(value)
+        assert isinstance(value, Module)
+        return ModuleCell(value)

@@ -1,0 +1,114 @@
+"""Numbers as the server reads and prints them."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Final
+
+from mypy_extensions import i64
+
+from .replies import NOT_A_FLOAT, NOT_AN_INTEGER, CommandError
+
+I64_MAX: Final = 0x7FFFFFFFFFFFFFFF
+I64_MIN: Final = -0x7FFFFFFFFFFFFFFF - 1
+OUT_OF_POSITIVE: Final = "ERR value is out of range, must be positive"
+
+
+def is_integer(text: bytes) -> bool:
+    """Whether ``text`` is a 64-bit integer in its one canonical form (util.c, string2ll)."""
+    n: i64 = len(text)
+    if n == 0 or n > 20:
+        return False
+    i: i64 = 0
+    if text[0] == 45:  # -
+        if n == 1 or text[1] == 48:
+            return False
+        i = 1
+    elif text[0] == 48:  # 0
+        return n == 1
+    digits = n - i
+    while i < n:
+        if text[i] < 48 or text[i] > 57:
+            return False
+        i += 1
+    return digits < 19 or I64_MIN <= int(text) <= I64_MAX
+
+
+def integer(text: bytes, error: str = NOT_AN_INTEGER) -> i64:
+    """The 64-bit integer that ``text`` is the canonical form of; raises `CommandError` with ``error``."""
+    if not is_integer(text):
+        raise CommandError(error)
+    n: i64 = len(text)
+    if n > 18:
+        return int(text)
+    i: i64 = 0
+    value: i64 = 0
+    if text[0] == 45:
+        i = 1
+    while i < n:
+        value = value * 10 + (text[i] - 48)
+        i += 1
+    return -value if text[0] == 45 else value
+
+
+def integer_between(text: bytes, low: i64, high: i64, error: str) -> i64:
+    """An integer in a range; raises `CommandError` with ``error`` for one outside, and for no integer."""
+    value = integer(text, error)
+    if value < low or value > high:
+        raise CommandError(error)
+    return value
+
+
+def i32_of(text: bytes, error: str = NOT_AN_INTEGER) -> i64:
+    """A C int."""
+    return integer_between(text, -(1 << 31), (1 << 31) - 1, error)
+
+
+def positive(text: bytes) -> i64:
+    """An integer from 0 on."""
+    value = integer(text, OUT_OF_POSITIVE)
+    if value < 0:
+        raise CommandError(OUT_OF_POSITIVE)
+    return value
+
+
+def text_of(value: i64) -> bytes:
+    """The integer in decimal."""
+    return str(value).encode()
+
+
+_C_FLOAT: Final = re.compile(
+    rb"[+-]?(?:inf(?:inity)?|(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?"
+    rb"|0x(?:[0-9a-f]+\.?[0-9a-f]*|\.[0-9a-f]+)(?:p[+-]?[0-9]+)?)",
+    re.IGNORECASE,
+)
+"""What C's strtod reads to the end, without NaN, which no caller takes, and without leading space."""
+
+
+def float_or_none(text: bytes) -> float | None:
+    """The double that C's strtod makes of the whole ``text``; None if it is no number, NaN, or out of range."""
+    if not _C_FLOAT.fullmatch(text):
+        return None
+    if b"x" in text or b"X" in text:
+        try:
+            value = float.fromhex(text.decode())
+        except OverflowError:
+            return None
+        digits = text.lower().partition(b"p")[0].replace(b"x", b"")
+    else:
+        value = float(text)
+        digits = text.lower().partition(b"e")[0]
+    if math.isinf(value):
+        return value if b"n" in text.lower() else None
+    if value == 0.0 and digits.strip(b"+-0."):
+        return None  # ERANGE: too small
+    return value
+
+
+def double(text: bytes, error: str = NOT_A_FLOAT) -> float:
+    """A double; raises `CommandError` with ``error``."""
+    value = float_or_none(text)
+    if value is None:
+        raise CommandError(error)
+    return value

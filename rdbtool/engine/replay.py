@@ -1,0 +1,263 @@
+"""Commands of a log, applied to a dataset as a loading server applies them."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+from collections.abc import Iterable, Iterator
+from typing import Final, final
+
+from mypy_extensions import i64
+
+from rdbtool.errors import UsageError, printable
+from rdbtool.findings import Finding, Findings, Severity
+
+from . import commands as _commands
+from .dataset import Dataset
+from .replies import CommandError
+from .table import COMMANDS, CONTAINER, CONTROL, CommandRow, check_arity, find
+
+assert _commands  # imported for the table it fills
+
+SPELLINGS: Final = 4096
+"""Spellings of command names that are remembered; a log may hold any number of them."""
+STOP: Final = "stop"
+SKIP: Final = "skip"
+CARRY: Final = "carry"
+NEVER: Final = 0x7FFF_FFFF_FFFF_FFFF
+
+
+@final
+class Until:
+    """Where a replay stops, and what it leaves out.
+
+    ``time_s``: at the first annotation after this Unix time; ``offset``: before the first command that
+    begins at or after it; ``command``: after this many commands; ``before``: before the ``nth`` command of
+    that name (upper case, with ``|`` before a subcommand); ``without``: offsets of commands not applied. A
+    transaction that is open where the replay stops is not applied at all.
+    """
+
+    def __init__(
+        self,
+        *,
+        time_s: int = NEVER,
+        offset: int = NEVER,
+        command: int = NEVER,
+        before: bytes = b"",
+        nth: int = 1,
+        without: frozenset[int] = frozenset(),
+    ) -> None:
+        if nth < 1:
+            raise UsageError("the number of a command counts from 1")
+        self.time_s: i64 = time_s
+        self.offset: i64 = offset
+        self.command: i64 = command
+        self.before = before
+        self.nth: i64 = nth
+        self.without = without
+
+
+@final
+class Carried:
+    """An unknown command that is kept as it is: with its database and offset."""
+
+    def __init__(self, db: int, offset: int, args: list[bytes]) -> None:
+        self.db = db
+        self.offset = offset
+        self.args = args
+
+
+@final
+class Replay:
+    """Applies commands one by one. Give it commands through `apply` and annotations through `annotation`,
+    as long as they answer True, and call `finish`; or hand everything to `run`.
+
+    ``unknown``: what to do about commands that are not in the table: `STOP` as the server does, `SKIP`, or
+    `CARRY` (they go to ``carried``). What goes wrong is added to ``findings``, with ``path``.
+
+    ``count``: commands seen, those within transactions included; ``applied``: those carried out;
+    ``failed``: those the server answers with an error; ``stopped``: why the replay ended early, or "".
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        *,
+        findings: Findings | None = None,
+        until: Until | None = None,
+        unknown: str = STOP,
+        path: str = "",
+    ) -> None:
+        if unknown not in {STOP, SKIP, CARRY}:
+            raise UsageError(f"unknown commands: stop, skip or carry, not {unknown!r}")
+        self.dataset = dataset
+        self.findings = Findings() if findings is None else findings
+        self.until = until
+        self.unknown = unknown
+        self.path = path
+        self.count: i64 = 0
+        self.applied: i64 = 0
+        self.failed: i64 = 0
+        self.skipped: i64 = 0
+        self.dropped: i64 = 0
+        """Commands of a transaction that was still open at the end."""
+        self.stopped = ""
+        self.stopped_at: i64 = -1
+        self.carried: list[Carried] = []
+        self._matched: i64 = 0
+        self._rows: dict[bytes, CommandRow] = {}
+        for name, row in COMMANDS.items():
+            self._rows[name] = row
+            self._rows[name.lower()] = row
+        self._open = False
+        self._queue: list[tuple[int, list[bytes]]] = []
+        self._opened_at: i64 = -1
+
+    def run(self, commands: Iterable[tuple[int, list[bytes]]]) -> None:
+        """Apply ``commands``, pairs of offset and arguments, to the end or to where the replay stops."""
+        for offset, args in commands:
+            if not self.apply(offset, args):
+                break
+        self.finish()
+
+    def apply(self, offset: i64, args: list[bytes]) -> bool:
+        """Apply one command, or queue it in the open transaction; False if the replay stops before it."""
+        row = self._rows.get(args[0])
+        if row is None or row.flags & CONTAINER:
+            row = self._find(args)
+        if self.until is not None and not self._wanted(offset, row):
+            return not self.stopped
+        self.count += 1
+        if row is None:
+            if self.unknown == STOP:
+                return self._stop_unknown(offset, args)
+        elif row.flags & CONTROL:
+            self._control(offset, row)
+            return True
+        if self._open:
+            self._queue.append((offset, args))
+        else:
+            self._execute(offset, row, args)
+        return True
+
+    def annotation(self, time_s: i64) -> bool:
+        """Note a timestamp annotation, Unix seconds; False if the replay stops there."""
+        until = self.until
+        if until is not None and time_s > until.time_s:
+            self.stopped = f"the commands from {time_s} on are later than {until.time_s}"
+            return False
+        return True
+
+    def finish(self) -> None:
+        """The end of the log, or where the replay stops: an open transaction is dropped."""
+        if self._open:
+            self.dropped += len(self._queue)
+            self._open = False
+            self._queue = []
+            if not self.stopped:
+                self._note(
+                    Severity.WARNING,
+                    "open-transaction",
+                    f"MULTI without EXEC at the end: its {self.dropped} commands are not applied",
+                    self._opened_at,
+                )
+        if self.dataset.relative:
+            self._note(
+                Severity.NOTE,
+                "relative-expiry",
+                f"{self.dataset.relative} expiries are relative, and were counted from {self.dataset.now_ms} ms",
+                -1,
+            )
+            self.dataset.relative = 0
+
+    def _find(self, args: list[bytes]) -> CommandRow | None:
+        row = find(args)
+        if row is not None and b"|" not in row.name and len(self._rows) < SPELLINGS:
+            self._rows[args[0]] = row
+        return row
+
+    def _wanted(self, offset: i64, row: CommandRow | None) -> bool:
+        until = self.until
+        assert until is not None
+        if offset >= until.offset:
+            return self._stop(offset, f"offset {until.offset} is reached")
+        if self.count >= until.command:
+            return self._stop(offset, f"{until.command} commands are applied")
+        if row is not None and row.name == until.before:
+            self._matched += 1
+            if self._matched == until.nth:
+                return self._stop(offset, f"the next command is {until.before.decode('latin-1')}")
+        return offset not in until.without
+
+    def _stop(self, offset: i64, reason: str) -> bool:
+        self.stopped = reason
+        self.stopped_at = offset
+        return False
+
+    def _stop_unknown(self, offset: i64, args: list[bytes]) -> bool:
+        name = printable(args[0])
+        self._note(Severity.ERROR, "unknown-command", f"unknown command '{name}': the server stops loading", offset)
+        return self._stop(offset, f"unknown command '{name}'")
+
+    def _control(self, offset: i64, row: CommandRow) -> None:
+        if self._open:
+            if row.name == b"EXEC":
+                queue = self._queue
+                self._queue = []
+                self._open = False
+                for at, args in queue:
+                    self._execute(at, self._find(args), args)
+            else:  # a loading server queues it, and it fails with the others
+                self._error(offset, row, [row.name], f"ERR {row.name.decode()} calls can not be nested")
+        elif row.name == b"MULTI":
+            self._open = True
+            self._opened_at = offset
+        else:
+            self._error(offset, row, [row.name], f"ERR {row.name.decode()} without MULTI")
+
+    def _execute(self, offset: i64, row: CommandRow | None, args: list[bytes]) -> None:
+        if row is None:
+            self.skipped += 1
+            if self.unknown == CARRY:
+                self.carried.append(Carried(self.dataset.db, offset, args))
+            name = printable(args[0])
+            what = "left out" if self.unknown == SKIP else "kept as it is"
+            self._note(Severity.WARNING, "unknown-command", f"unknown command '{name}' is {what}", offset)
+            return
+        try:
+            check_arity(row, len(args))
+            row.handler(self.dataset, args)
+            self.applied += 1
+        except CommandError as e:
+            self._error(offset, row, args, e.text)
+
+    def _error(self, offset: i64, row: CommandRow, args: list[bytes], text: str) -> None:
+        self.failed += 1
+        keys = row.keys(args)
+        self.findings.add(
+            Finding(
+                Severity.WARNING,
+                "command-error",
+                f"{row.name.decode('latin-1').replace('|', ' ')} fails: {text}",
+                self.path,
+                offset,
+                keys[0] if keys else None,
+                self.dataset.db,
+            )
+        )
+
+    def _note(self, severity: Severity, code: str, message: str, offset: i64) -> None:
+        self.findings.add(Finding(severity, code, message, self.path, offset))
+
+
+@contextlib.contextmanager
+def collector_off() -> Iterator[None]:
+    """No garbage collection meanwhile: a replay makes millions of objects and no cycles."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.freeze()  # what was loaded stays: later collections need not walk it
+            gc.enable()
