@@ -17,6 +17,7 @@ from rdbtool.source import Window, window_over
 
 from . import opcodes
 from .crc64 import crc64
+from .names import module_name
 from .primitives import read_count, read_length, read_ms, read_seconds, read_string, read_u64
 from .skip import MODULE_UINT, skip_module_values
 from .types import KNOWN_BY_NAME, TABLE, TypeRow
@@ -142,8 +143,8 @@ class Frame(Event):
 
     ``expire_at_ms``: absolute, -1 for none; ``idle_s`` and ``freq``: -1 where absent; ``type``: the row
     of the type table; ``meta``: module metadata of the key (Redis 8.6) as in the file, after its opcode;
-    ``offset`` is that of the key's first byte (its opcodes included), ``value_offset`` that of the
-    payload's.
+    ``offset`` is that of the record's first byte (its opcodes included), ``key_offset`` that of the key's
+    string, ``value_offset`` that of the payload.
     """
 
     def __init__(self, reader: RdbReader | None, offset: i64, db: i64, key: bytes, type_row: TypeRow) -> None:
@@ -155,6 +156,7 @@ class Frame(Event):
         self.idle_s: i64 = -1
         self.freq: i64 = -1
         self.meta = b""
+        self.key_offset: i64 = -1
         self.value_offset: i64 = -1
         self._reader = reader
         self._raw: bytes | None = None
@@ -311,8 +313,10 @@ class RdbReader:
                 if row is None:
                     raise self._unknown_type(byte, at)
                 self.doing = "reading a key"
+                key_offset = w.offset()
                 key = read_string(w)
                 frame = Frame(self, offset, self.db, key, row)
+                frame.key_offset = key_offset
                 frame.expire_at_ms = expire_at_ms
                 frame.idle_s = idle_s
                 frame.freq = freq
@@ -414,11 +418,3 @@ class RdbReader:
         if self.version < CHECKSUM_SINCE:
             return End(at, -1, self.crc)
         return End(at, int.from_bytes(w.take(8), "little"), self.crc)
-
-
-_MODULE_NAME_CHARS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-
-
-def module_name(module_id: int) -> str:
-    """The name, 9 characters, of a module type by its id; the id's low 10 bits are its encoding version."""
-    return "".join(_MODULE_NAME_CHARS[module_id >> shift & 63] for shift in range(58, 9, -6))

@@ -1,0 +1,194 @@
+"""Find duplicates among any number of byte strings in bounded memory.
+
+A few are kept as they are, and a duplicate is known at once. Many are kept as 64-bit hashes with their
+offsets, parted by the hash's low byte and written to a temporary file that has no name. Then a
+duplicate is two equal hashes, to be confirmed by reading both strings again.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from array import array
+from typing import BinaryIO, Final, final
+
+from librt.strings import BytesWriter, read_i64_le, write_i64_le
+from mypy_extensions import i64
+
+from rdbtool.errors import OutputError, RdbToolError
+from rdbtool.rdb.primitives import read_string
+from rdbtool.source import open_input, reason
+
+KEPT: Final[i64] = 1 << 15
+"""Strings kept as they are, at most,"""
+KEPT_BYTES: Final[i64] = 1 << 22
+"""and their bytes in sum."""
+
+PARTS: Final = 256
+RECORD: Final[i64] = 16
+"""A hash and an offset."""
+CHUNK: Final[i64] = 1024 * RECORD
+"""What a part collects before it is written."""
+AT_ONCE: Final[i64] = 1 << 17
+"""Hashes compared at a time."""
+REPORTED: Final = 1000
+"""Pairs that are told apart; more are only counted."""
+
+
+@final
+class Duplicates:
+    """Strings seen so far. ``space`` keeps equal strings apart, such as keys of different databases.
+
+    ``pairs``: (earlier, later) offsets of strings with equal hashes, after `finish`; ``more``: how many
+    further ones there are.
+    """
+
+    def __init__(self) -> None:
+        self.kept: dict[i64, dict[bytes, i64]] | None = {}
+        self.count: i64 = 0
+        self.bytes: i64 = 0
+        self.parts: list[BytesWriter] = []
+        self.spilled: list[list[i64]] = []
+        self.file: BinaryIO | None = None
+        self.chunks: i64 = 0
+        self.pairs: list[tuple[int, int]] = []
+        self.more: i64 = 0
+
+    def add(self, item: bytes, offset: i64, space: i64) -> bool:
+        """Note a string found at ``offset``: True if it was certainly there before.
+
+        Raises `OutputError` where the temporary file cannot be written.
+        """
+        kept = self.kept
+        if kept is None:
+            self._add_hash(item, offset, space)
+            return False
+        known = kept.get(space)
+        if known is None:
+            known = {}
+            kept[space] = known
+        before = len(known)
+        known.setdefault(item, offset)
+        if len(known) == before:
+            return True
+        self.count += 1
+        self.bytes += len(item)
+        if self.count > KEPT or self.bytes > KEPT_BYTES:
+            self._turn_to_hashes(kept)
+        return False
+
+    def first(self, item: bytes, space: i64) -> i64:
+        """The offset of a string that is kept, as long as strings are."""
+        kept = self.kept
+        assert kept is not None
+        return kept[space][item]
+
+    def _turn_to_hashes(self, kept: dict[i64, dict[bytes, i64]]) -> None:
+        self.kept = None
+        self.parts = [BytesWriter() for _ in range(PARTS)]
+        self.spilled = [[] for _ in range(PARTS)]
+        for space, known in kept.items():
+            for item, offset in known.items():
+                self._add_hash(item, offset, space)
+
+    def _add_hash(self, item: bytes, offset: i64, space: i64) -> None:
+        value: i64 = hash(item)
+        value ^= (space & 0xFFFF) << 44
+        part = value & 255
+        writer = self.parts[part]
+        write_i64_le(writer, value)
+        write_i64_le(writer, offset)
+        if len(writer) >= CHUNK:
+            self._spill(part)
+
+    def _spill(self, part: i64) -> None:
+        writer = self.parts[part]
+        try:
+            if self.file is None:
+                self.file = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as this object
+            self.file.write(writer.getvalue())
+        except OSError as e:
+            raise OutputError(f"cannot write a temporary file: {reason(e)}", path=tempfile.gettempdir()) from e
+        writer.truncate(0)
+        self.spilled[part].append(self.chunks)
+        self.chunks += 1
+
+    def finish(self) -> None:
+        """Compare the hashes. Raises `OutputError` where the temporary file cannot be read."""
+        if self.kept is None:
+            for part in range(PARTS):
+                records = self._records(part)
+                total: i64 = len(records) // RECORD
+                slices = total // AT_ONCE + 1
+                for turn in range(slices):
+                    self._compare(records if slices == 1 else _slice(records, turn, slices))
+            self.parts = []
+            self.spilled = []
+            if self.file is not None:
+                self.file.close()
+            self.pairs.sort(key=_later)
+
+    def _records(self, part: int) -> bytes:
+        found = []
+        file = self.file
+        try:
+            if file is not None:
+                for chunk in self.spilled[part]:
+                    file.seek(chunk * CHUNK)
+                    found.append(file.read(CHUNK))
+        except OSError as e:
+            raise OutputError(f"cannot read a temporary file: {reason(e)}", path=tempfile.gettempdir()) from e
+        found.append(self.parts[part].getvalue())
+        return b"".join(found)
+
+    def _compare(self, records: bytes) -> None:
+        numbers = array("q", records)
+        hashes = numbers[::2]
+        if len(set(hashes)) == len(hashes):
+            return
+        first: dict[int, int] = {}
+        for i in range(len(hashes)):
+            value = hashes[i]
+            offset = numbers[2 * i + 1]
+            earlier = first.get(value)
+            if earlier is None:
+                first[value] = offset
+            elif len(self.pairs) < REPORTED:
+                self.pairs.append((earlier, offset))
+            else:
+                self.more += 1
+
+
+def _later(pair: tuple[int, int]) -> int:
+    return pair[1]
+
+
+def _slice(records: bytes, turn: i64, slices: i64) -> bytes:
+    """The records whose hash falls into one of several slices."""
+    out = BytesWriter()
+    pos: i64 = 0
+    end: i64 = len(records)
+    while pos < end:
+        value = read_i64_le(records, pos)
+        if (value >> 8 & 0xFFFFFFFF) % slices == turn:
+            write_i64_le(out, value)
+            write_i64_le(out, read_i64_le(records, pos + 8))
+        pos += RECORD
+    return out.getvalue()
+
+
+def strings_at(path: str, offsets: list[int]) -> dict[int, bytes]:
+    """Read again the strings at these offsets of an input; {} if it cannot be read twice."""
+    found: dict[int, bytes] = {}
+    if not os.path.isfile(path):
+        return found
+    try:
+        with open_input(path) as source:
+            w = source.window()
+            for offset in sorted(set(offsets)):
+                if offset >= w.offset():
+                    w.skip(offset - w.offset())
+                    found[offset] = read_string(w)
+    except RdbToolError:
+        return {}
+    return found
