@@ -36,7 +36,7 @@ HASH: Final = 35
 CR: Final = 13
 LF: Final = 10
 
-_I64_MAX: Final = 0x7FFF_FFFF_FFFF_FFFF
+I64_MAX: Final = 0x7FFF_FFFF_FFFF_FFFF
 
 
 @final
@@ -79,8 +79,8 @@ def parse_long(data: bytes, pos: i64, end: i64) -> i64:
         digit: i64 = data[pos] - 48
         if digit < 0 or digit > 9:
             break
-        if value > (_I64_MAX - digit) // 10:
-            return -_I64_MAX - 1 if negative else _I64_MAX
+        if value > (I64_MAX - digit) // 10:
+            return -I64_MAX - 1 if negative else I64_MAX
         value = value * 10 + digit
         pos += 1
     return -value if negative else value
@@ -183,7 +183,7 @@ class Framer:
             return False
         if data[pos + n - 1] == LF and not is_canonical(data, pos + 1, pos + n):
             self._odd("bad-header", "the header of an argument is not '$', digits and CRLF", at)
-        left = w.size - w.offset() if w.size >= 0 else _I64_MAX
+        left = w.size - w.offset() if w.size >= 0 else I64_MAX
         if length > self.max_bulk:
             if length > left - 2:
                 self._fault(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final, final
 
-from librt.strings import read_i64_le
+from librt.strings import read_i16_le, read_i64_le
+from librt.vecs import vec
 from mypy_extensions import i64
 
 from rdbtool.errors import printable
@@ -16,13 +17,11 @@ from .resp import (
     ANNOTATION,
     COMMAND,
     CR,
-    DOLLAR,
     END,
     FAULT,
     LF,
     MARGIN,
     MAX_BULK,
-    STAR,
     Fault,
     Framer,
 )
@@ -35,6 +34,19 @@ MULTI_WORD: Final = 0x49544C554D
 EXEC_WORD: Final = 0x43455845
 SELECT_WORD: Final = 0x5443454C4553
 
+# Header lines as 8 bytes read at once, little-endian: the bytes that must be there, masks without the digits.
+COUNT_1: Final = 0x0A0D002A
+"""``*d`` CR LF."""
+COUNT_MASK: Final = 0xFFFF00FF
+COUNT_2: Final = 0x0A0D00002A
+COUNT_MASK_2: Final = 0xFFFF0000FF
+LENGTH: Final = 0x240A0D
+"""CR LF ``$``."""
+CRLF: Final = 0x0A0D
+SEVEN_BYTES: Final = 0xFF_FFFF_FFFF_FFFF
+
+SLOTS: Final = 256
+"""Places for names met before; with the hash, nearly every write command has its own."""
 UNKNOWN_KEPT: Final = 10000
 """Unknown command names that are remembered; further ones are only counted."""
 
@@ -88,19 +100,8 @@ class Scanner:
         self.cut_annotation: i64 = -1
         """Offset of an annotation that the end of the log cuts; -1 for none."""
         self._framer = Framer(window, max_bulk)
-        # The names met last, as their first and last 8 bytes and their length: known good.
-        self._n0: i64 = -1
-        self._n1: i64 = -1
-        self._n2: i64 = -1
-        self._n3: i64 = -1
-        self._a0: i64 = 0
-        self._a1: i64 = 0
-        self._a2: i64 = 0
-        self._a3: i64 = 0
-        self._b0: i64 = 0
-        self._b1: i64 = 0
-        self._b2: i64 = 0
-        self._b3: i64 = 0
+        # Names met before that are known and plain, in slots by a hash: first and last 8 bytes, and length.
+        self._met: vec[i64] = vec[i64]([0] * (4 * SLOTS))
 
     def good_up_to(self) -> i64:
         """Offset behind the last command that takes effect."""
@@ -145,75 +146,86 @@ class Scanner:
         end = w.end
         limit = end - MARGIN
         pos = w.pos
+        met = self._met
         commands: i64 = 0
         n: i64
+        two: i64
+        three: i64
         digit: i64
-        while pos <= limit and data[pos] == STAR:
-            p = pos + 1
-            argc: i64 = data[p] - 48
-            if argc < 1 or argc > 9:
-                break
-            p += 1
-            digit = data[p] - 48
-            while 0 <= digit <= 9 and argc < 1000000:
+        third: i64
+        while pos <= limit:
+            p = pos + 2
+            word: i64 = read_i64_le(data, pos)
+            argc: i64 = (word >> 8 & 0xFF) - 48
+            if word & COUNT_MASK != COUNT_1:
+                if word & COUNT_MASK_2 != COUNT_2:
+                    break
+                digit = (word >> 16 & 0xFF) - 48
+                if digit < 0 or digit > 9:
+                    break
+                p = pos + 3
                 argc = argc * 10 + digit
-                p += 1
-                digit = data[p] - 48
-            if data[p] != CR or data[p + 1] != LF:
+                if argc < 10:
+                    break
+            if argc < 1 or argc > 99:
                 break
-            p += 2
-            # The name
-            if data[p] != DOLLAR:
+            # The name, from the CR behind the count on
+            word = read_i64_le(data, p)
+            two = word >> 36 & 1
+            n = (word >> 24 & 0xFF) - 48
+            digit = (word >> 32 & 0xFF) - 48
+            if n | 9 - n | two * (digit | 9 - digit) < 0 or word & 0xFFFFFF != LENGTH:
                 break
-            n = data[p + 1] - 48
-            if n < 1 or n > 9:
+            n += two * (9 * n + digit)
+            if word >> 32 + 8 * two & 0xFFFF != CRLF:
                 break
-            p += 2
-            digit = data[p] - 48
-            if 0 <= digit <= 9:
-                n = n * 10 + digit
-                p += 1
-            if data[p] != CR or data[p + 1] != LF:
+            p += 6 + two
+            if n < 1 or n > 99 or p + n > limit:
                 break
-            p += 2
-            if p + n + 2 > limit:
-                break
-            name_at = p
             a: i64 = read_i64_le(data, p)
             b: i64 = 0
             if n < 8:
-                one: i64 = 1
-                a &= (one << (n * 8)) - 1
+                a &= SEVEN_BYTES >> (56 - n * 8)
             else:
                 b = read_i64_le(data, p + n - 8)
+            name_at = p
             name_size = n
             p += n
-            if data[p] != CR or data[p + 1] != LF:
+            left = argc - 1
+            while left > 0 and p <= limit:
+                # An argument, from the CR behind the one before on. Its length has mostly one to three
+                # digits: without branches, because they would be mispredicted.
+                word = read_i64_le(data, p)
+                two = word >> 36 & 1
+                three = two & word >> 44
+                n = (word >> 24 & 0xFF) - 48
+                digit = (word >> 32 & 0xFF) - 48
+                third = (word >> 40 & 0xFF) - 48
+                bad = n | 9 - n | two * (digit | 9 - digit) | three * (third | 9 - third)
+                n += two * (9 * n + digit)
+                n += three * (9 * n + third)
+                if bad < 0 or word & 0xFFFFFF != LENGTH:
+                    break
+                p += 6 + two + three
+                if word >> 32 + 8 * (two + three) & 0xFFFF != CRLF:
+                    # More than three digits
+                    digit = data[p - 2]
+                    digit -= 48
+                    while 0 <= digit <= 9 and n < 10000000:
+                        n = n * 10 + digit
+                        p += 1
+                        digit = data[p - 2]
+                        digit -= 48
+                    if data[p - 2] != CR or data[p - 1] != LF:
+                        break
+                p += n
+                left -= 1
+            if left > 0 or p > limit or read_i16_le(data, p) != CRLF:
                 break
             p += 2
-            left = argc - 1
-            while left > 0:
-                if p > limit or data[p] != DOLLAR:
-                    break
-                n = data[p + 1] - 48
-                if n < 0 or n > 9:
-                    break
-                p += 2
-                digit = data[p] - 48
-                while 0 <= digit <= 9 and n < 10000000:
-                    n = n * 10 + digit
-                    p += 1
-                    digit = data[p] - 48
-                if data[p] != CR or data[p + 1] != LF:
-                    break
-                p += n + 2
-                if p + 4 > end or data[p] != CR or data[p + 1] != LF:
-                    break
-                p += 2
-                left -= 1
-            if left > 0:
-                break
-            if a == self._a0 and b == self._b0 and name_size == self._n0:
+            slot = (a ^ a >> 10 ^ a >> 20 ^ name_size) & (SLOTS - 1)
+            slot *= 4
+            if met[slot] == a and met[slot + 1] == b and met[slot + 2] == name_size:
                 pass
             elif a == MULTI_WORD and name_size == 5:
                 if self.in_multi:
@@ -227,31 +239,22 @@ class Scanner:
                 self.transactions += 1
             elif a == SELECT_WORD and name_size == 6:
                 self.select = base + pos
-            elif not self._met(a, b, name_size, data, name_at):
+            elif not self._meet(slot, a, b, name_size, data, name_at):
                 break
             commands += 1
             pos = p
         self.commands += commands
         w.pos = pos
 
-    def _met(self, a: i64, b: i64, n: i64, data: bytes, at: i64) -> bool:
-        """Whether a name is known and plain; it becomes the one met last."""
-        if a == self._a1 and b == self._b1 and n == self._n1:
-            self._a1, self._b1, self._n1 = self._a0, self._b0, self._n0
-        elif a == self._a2 and b == self._b2 and n == self._n2:
-            self._a2, self._b2, self._n2 = self._a0, self._b0, self._n0
-        elif a == self._a3 and b == self._b3 and n == self._n3:
-            self._a3, self._b3, self._n3 = self._a0, self._b0, self._n0
-        else:
-            name = data[at : at + n].upper()
-            if name in {b"MULTI", b"EXEC", b"SELECT"} or not (is_known(name) or name in self.allowed):
-                return False
-            if n > 16:
-                return True
-            self._a3, self._b3, self._n3 = self._a2, self._b2, self._n2
-            self._a2, self._b2, self._n2 = self._a1, self._b1, self._n1
-            self._a1, self._b1, self._n1 = self._a0, self._b0, self._n0
-        self._a0, self._b0, self._n0 = a, b, n
+    def _meet(self, slot: i64, a: i64, b: i64, n: i64, data: bytes, at: i64) -> bool:
+        """Whether a name is known and plain; then it is remembered in ``slot``."""
+        name = data[at : at + n].upper()
+        if name in {b"MULTI", b"EXEC", b"SELECT"} or not (is_known(name) or name in self.allowed):
+            return False
+        if n <= 16:
+            self._met[slot] = a
+            self._met[slot + 1] = b
+            self._met[slot + 2] = n
         return True
 
     def _command(self, name: bytes, start: i64, good: i64) -> None:
