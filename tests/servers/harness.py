@@ -96,7 +96,11 @@ class Server:
         self._path = path
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._socket.settimeout(60)
-        self._socket.connect(path)
+        try:
+            self._socket.connect(path)
+        except OSError:
+            self._socket.close()
+            raise
         self._reader = self._socket.makefile("rb")
 
     def send(self, *commands: tuple[bytes | str | int, ...]) -> list[Reply]:
@@ -125,9 +129,13 @@ class Server:
         """Shut down and wait."""
         with contextlib.suppress(OSError, EOFError, ServerError):
             self.execute("SHUTDOWN", "SAVE" if save else "NOSAVE")
+        self.close()
+        self.process.wait(timeout=60)
+
+    def close(self) -> None:
+        """Close the connection; the server goes on."""
         self._reader.close()
         self._socket.close()
-        self.process.wait(timeout=60)
 
     def _reply(self) -> Reply:
         line = self._reader.readline()
@@ -201,6 +209,7 @@ def _connect(kind: ServerKind, directory: Path, process: subprocess.Popen[bytes]
             try:
                 (reply,) = server.send(("PING",))
             except (EOFError, OSError):
+                server.close()
                 process.wait(timeout=60)
                 break
             if reply == b"PONG":
