@@ -16,9 +16,12 @@ MAX_EXPANSION: Final = 132
 def decompress(data: bytes, size: int) -> bytes | None:
     """The ``size`` bytes that ``data`` stands for; None if it does not stand for exactly that many.
 
-    A ``size`` that the data cannot reach is refused before memory is reserved for it.
+    A ``size`` that the data cannot reach is refused before memory is reserved for it. A ``size`` of 0 is
+    met by any data, as servers see it.
     """
-    if size <= 0 or size > MAX_EXPANSION * len(data):
+    if size == 0:
+        return b""
+    if size < 0 or size > MAX_EXPANSION * len(data):
         return None
     if _library is None:
         return decompress_plain(data, size)

@@ -39,8 +39,6 @@ UNREAD: Final[dict[tuple[i64, i64], str]] = {
     (REDIS, 107): "an opcode of Redis Enterprise (RAM LRU)",
     (REDIS, 121): "an opcode of Redis Enterprise (slot number)",
     (REDIS, 242): "hash templates of Redis 8.10",
-    (REDIS, 246): "functions of a pre-release of Redis 7.0",
     (VALKEY, 242): "an opcode of a Valkey after 9.1",
-    (VALKEY, 246): "functions of a pre-release of Redis 7.0",
 }
 """Opcodes that are known by name only: their length cannot be told, so reading ends there."""

@@ -103,6 +103,22 @@ class Function(Event):
 
 
 @final
+class FunctionPreGa(Event):
+    """A function library as release candidates 1 and 2 of Redis 7.0 wrote it. Later servers refuse it."""
+
+    def __init__(self, offset: i64, name: bytes, engine: bytes, description: bytes | None, code: bytes) -> None:
+        super().__init__(offset)
+        self.name = name
+        self.engine = engine
+        self.description = description
+        self.code = code
+
+    def upgraded(self) -> bytes:
+        """The source code as Redis 7.0 and later take it."""
+        return b"#!" + self.engine.lower() + b" name=" + self.name + b"\n" + self.code
+
+
+@final
 class ModuleAux(Event):
     """Data of a module beside the keys: the module type's name, ``when`` it is loaded, and the bytes.
 
@@ -282,7 +298,8 @@ class RdbReader:
             self.dialect = opcodes.VALKEY
             digits = magic[6:]
         else:
-            raise FormatError("wrong magic: not an RDB", offset=self.start)
+            hint = ", but it begins like an AOF" if magic[:1] in (b"*", b"#") else ""
+            raise FormatError(f"wrong magic: not an RDB{hint}", offset=self.start)
         name = opcodes.DIALECT_NAMES[self.dialect]
         if not digits.isdigit() or int(digits) == 0:
             raise FormatError(f"wrong version: '{printable(digits)}'", offset=self.start)
@@ -366,6 +383,12 @@ class RdbReader:
         if byte == opcodes.FUNCTION:
             self.doing = "reading a function library"
             return Function(at, read_string(w))
+        if byte == opcodes.FUNCTION_PRE_GA:
+            self.doing = "reading a function library"
+            name = read_string(w)
+            engine = read_string(w)
+            description = read_string(w) if read_length(w) else None
+            return FunctionPreGa(at, name, engine, description, read_string(w))
         if byte == opcodes.MODULE_AUX:
             self.doing = "reading a module's auxiliary data"
             return self._module_aux(at)

@@ -48,15 +48,24 @@ class Release:
         """Whether it is of ``product`` and at least as new as ``version``."""
         return self.product == product and self.version >= version
 
+    def has_module(self, name: str) -> bool:
+        """Whether that module type is part of it. Others it can load as well, where the module is installed."""
+        return name == "vectorset" and self.at_least("redis", (8, 0))
+
     @property
     def has_functions(self) -> bool:
         """Whether it knows function libraries."""
         return self.rdb_version >= 10
 
     @property
-    def has_sanitization(self) -> bool:
-        """Whether it has ``sanitize-dump-payload``: it checks packed values, and panics less."""
+    def looks_into_values(self) -> bool:
+        """Whether it looks at packed values at all while loading; since 6.2 servers do."""
         return self.product == "valkey" or self.version >= (6, 2)
+
+    @property
+    def always_sanitizes(self) -> bool:
+        """Whether it checks all of a packed value whatever ``sanitize-dump-payload`` says: seen of Valkey 9.1."""
+        return self.at_least("valkey", (9, 1))
 
 
 RELEASES: Final = (

@@ -9,12 +9,15 @@ from rdbtool.findings import Severity
 ANY: Final = 0
 """Every server minds, however it is configured."""
 SANITIZING: Final = 1
-"""Only a server with ``sanitize-dump-payload yes`` looks; others load it, and may crash on it later."""
+"""Only a server with ``sanitize-dump-payload yes`` looks, and Valkey from 9.1 on; others load it, and may crash on
+it later."""
+VALKEY_9_1: Final = 2
+"""Only Valkey from 9.1 on looks."""
 
 
 @final
 class Code:
-    """``severity`` is for a current server that sanitizes; ``minds`` is ANY or SANITIZING."""
+    """``severity`` is for a current server that sanitizes; ``minds``: ANY, SANITIZING or VALKEY_9_1."""
 
     def __init__(self, severity: Severity, minds: int = ANY) -> None:
         self.severity = severity
@@ -34,6 +37,7 @@ CODES: Final[dict[str, Code]] = {
     "module-data": Code(Severity.NOTE),
     "slot-import": Code(Severity.NOTE),
     "function-library": Code(Severity.ERROR),
+    "function-pre-release": Code(Severity.ERROR),
     "function-engine": Code(Severity.NOTE),
     # Values
     "empty-collection": Code(Severity.WARNING),
@@ -49,6 +53,7 @@ CODES: Final[dict[str, Code]] = {
     "listpack": Code(Severity.ERROR, SANITIZING),
     "listpack-duplicate": Code(Severity.ERROR, SANITIZING),
     "listpack-expiry": Code(Severity.ERROR, SANITIZING),
+    "packed-nan-score": Code(Severity.ERROR, VALKEY_9_1),
     "packed-score": Code(Severity.WARNING),
     "ziplist": Code(Severity.ERROR),
     "ziplist-duplicate": Code(Severity.ERROR),

@@ -9,7 +9,18 @@ from mypy_extensions import i64
 from rdbtool.errors import RdbToolError, TruncatedError, printable
 from rdbtool.findings import Findings, Severity, finding_of
 from rdbtool.rdb import opcodes
-from rdbtool.rdb.reader import Aux, End, Frame, Function, Header, ModuleAux, RdbReader, SelectDb, SlotImport
+from rdbtool.rdb.reader import (
+    Aux,
+    End,
+    Frame,
+    Function,
+    FunctionPreGa,
+    Header,
+    ModuleAux,
+    RdbReader,
+    SelectDb,
+    SlotImport,
+)
 from rdbtool.rdb.types import TABLE
 from rdbtool.source import Window
 
@@ -158,7 +169,6 @@ class _Check:
 
     def broken(self, error: RdbToolError) -> None:
         """Tell the error that ended the reading."""
-        error = self.reader.located(error)
         facts = self.facts
         if isinstance(error, TruncatedError) and facts.good_to == facts.offset and facts.dialect == "":
             if self.window.size >= 0 and self.window.size <= facts.offset:
@@ -186,6 +196,10 @@ class _Check:
                 )
         elif isinstance(event, Function):
             facts.functions.append(check_library(event, self.libraries, self.inspection))
+        elif isinstance(event, FunctionPreGa):
+            facts.functions.append(printable(event.name))
+            message = "a function library of a pre-release of Redis 7.0: servers refuse the file"
+            self.report("function-pre-release", message, event.offset)
         elif isinstance(event, ModuleAux):
             if event.module not in self.modules:
                 self.modules.add(event.module)
@@ -220,10 +234,13 @@ class _Check:
                 expired = not self.keep_expired
         ins.begin(self.db, frame.key)
         if self.values:
-            row.verify(frame.window(), ins)
+            try:
+                row.verify(frame.window(), ins)
+            except RdbToolError as e:
+                raise self.reader.located(e) from None
             if ins.empty:
                 facts.empty += 1
-                message = f"an empty {row.redis_type}: current servers skip the key, older ones refuse the file"
+                message = f"an empty {row.redis_type}: servers since Redis 6.2 skip the key"
                 ins.report("empty-collection", message, frame.offset)
             facts.subexpires += ins.subexpires
             if ins.module:

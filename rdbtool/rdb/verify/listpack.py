@@ -278,7 +278,7 @@ _NAN: Final = re.compile(rb"\s*[+-]?nan", re.IGNORECASE)
 def check_score(ins: Inspection, text: bytes, pos: i64, what: str) -> None:
     """Check a score that is held as text."""
     if _NAN.match(text):
-        ins.report_packed("nan-score", f"a score in a {what} is not a number (NaN)", pos)
+        ins.report_packed("packed-nan-score", f"a score in a {what} is not a number (NaN)", pos)
         return
     found = _NUMBER.match(text)
     if found is None or found.end() != len(text):

@@ -1,0 +1,158 @@
+"""``rdbtool check-rdb``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from rdbtool.errors import RdbToolError
+from rdbtool.findings import Severity, exit_code
+from rdbtool.rdb.releases import release
+from rdbtool.rdb.verify.file import DATABASES, RdbFacts
+from rdbtool.tasks.check_rdb import CheckRdbReport, Suitability, check_rdb
+
+from .options import DatabasesOption, Format, FormatOption
+from .render import findings_lines, number, paint, plural, print_json, show_path, size, table
+
+NAME = "check-rdb"
+
+Result = tuple[str, CheckRdbReport | RdbToolError]
+
+
+def command(
+    paths: Annotated[
+        list[str], typer.Argument(metavar="PATH...", help="RDB files, gzip or zstd too, or '-' for standard input.")
+    ],
+    target: Annotated[
+        str,
+        typer.Option("--for", metavar="RELEASE", help="Say whether this server loads them: redis-7.0, valkey-9.1 ..."),
+    ] = "",
+    databases: DatabasesOption = DATABASES,
+    output: FormatOption = Format.TEXT,
+) -> None:
+    """Check RDB files: every record, every value, the checksum, duplicate keys.
+
+    Says what a current server would say that verifies all it loads, and where. Exit code: 0 sound, 1
+    damaged (or not loaded by the release asked for), 2 could not be read.
+    """
+    wanted = release(target) if target else None
+    results: list[Result] = []
+    for path in paths:
+        try:
+            results.append((path, check_rdb(path, databases=databases, target=wanted)))
+        except RdbToolError as e:
+            results.append((path, e))
+        if output is Format.TEXT:
+            _print_file(*results[-1])
+    if output is Format.JSON:
+        print_json(NAME, {"files": [_as_json(*result) for result in results]})
+    elif len(results) > 1:
+        _print_table(results)
+    raise typer.Exit(max((_code(result) for _, result in results), default=0))
+
+
+def _code(result: CheckRdbReport | RdbToolError) -> int:
+    if isinstance(result, RdbToolError):
+        return 2
+    code = exit_code(result)
+    if result.suitability is not None and result.suitability.loads is not True:
+        code = max(code, 1)
+    return code
+
+
+def _as_json(path: str, result: CheckRdbReport | RdbToolError) -> dict[str, Any]:
+    if isinstance(result, CheckRdbReport):
+        return result.as_json()
+    return {"path": path, "error": {"code": result.code, "message": result.message, "offset": result.offset}}
+
+
+def _verdict(result: CheckRdbReport | RdbToolError) -> str:
+    if isinstance(result, RdbToolError):
+        return "unreadable"
+    if result.facts is not None and not result.facts.dialect:
+        return "not an RDB"
+    if result.facts is not None and not result.facts.complete:
+        return "unsupported" if "unsupported" in result.findings.counts else "broken"
+    return "sound" if result.sound else "damaged"
+
+
+def _print_file(path: str, result: CheckRdbReport | RdbToolError) -> None:
+    verdict = _verdict(result)
+    print(f"{paint(show_path(path), 'bold')}: {paint(verdict, 'green' if verdict == 'sound' else 'red')}")
+    if isinstance(result, RdbToolError):
+        print(f"  {paint('error', 'red')}   {result}")
+        return
+    facts = result.facts
+    if facts is not None and facts.dialect:
+        for line in _facts_lines(facts, result.size):
+            print(f"  {line}")
+    for line in findings_lines(result.findings):
+        print(f"  {line}")
+    if result.suitability is not None:
+        for line in _suitability_lines(result.suitability):
+            print(f"  {line}")
+
+
+def _facts_lines(facts: RdbFacts, total: int) -> list[str]:
+    by = f", written by {facts.writer}" if facts.writer else ""
+    lines = [f"format     RDB {facts.version} of {facts.dialect.capitalize()}{by}"]
+    rounded = f" ({size(total)})" if total >= 1024 else ""
+    lines.append(f"size       {number(total)} bytes{rounded}, checksum {facts.checksum}")
+    if not facts.complete:
+        lines.append(f"read       {number(facts.good_to)} bytes in step, then no further")
+    expiring = f", {number(facts.expires)} with an expiry" if facts.expires else ""
+    expired = f", {number(facts.expired)} of them past it" if facts.expired else ""
+    fields = f", {plural(facts.subexpires, 'hash field')} with an expiry" if facts.subexpires else ""
+    lines.append(f"keys       {number(facts.keys)}{expiring}{expired}{fields}")
+    if len(facts.databases) > 1 or any(facts.databases):
+        lines.append("databases  " + ", ".join(f"{db}: {number(n)}" for db, n in facts.databases.items()))
+    if facts.types:
+        lines.append("types      " + ", ".join(f"{name} {number(n)}" for name, n in facts.types.items()))
+        lines.append("stored as  " + ", ".join(f"{name} {number(n)}" for name, n in facts.encodings.items()))
+    if facts.functions:
+        lines.append(f"functions  {', '.join(name or '?' for name in facts.functions)}")
+    if facts.modules:
+        lines.append("modules    " + ", ".join(f"{name} {number(n)}" for name, n in facts.modules.items()))
+    return lines
+
+
+def _suitability_lines(answer: Suitability) -> list[str]:
+    if answer.loads is None:
+        head = f"{answer.release}: cannot tell whether it loads the file"
+    elif answer.loads:
+        head = paint(f"{answer.release} loads the file", "green")
+    else:
+        head = paint(f"{answer.release} refuses the file", "red")
+    return [head, *(f"- {reason}" for reason in answer.reasons), *(f"- {remark}" for remark in answer.remarks)]
+
+
+def _print_table(results: list[Result]) -> None:
+    rows = [["file", "verdict", "format", "keys", "errors", "warnings", "bytes"]]
+    for path, result in results:
+        if isinstance(result, RdbToolError):
+            rows.append([show_path(path), _verdict(result), "", "", "", "", ""])
+            continue
+        facts = result.facts
+        known = facts is not None and facts.dialect
+        rows.append(
+            [
+                show_path(path),
+                _verdict(result),
+                f"{facts.dialect} {facts.version}" if known and facts else "",
+                number(facts.keys) if known and facts else "",
+                number(sum(n for code, n in result.findings.counts.items() if _severity(code) is Severity.ERROR)),
+                number(sum(n for code, n in result.findings.counts.items() if _severity(code) is Severity.WARNING)),
+                number(result.size),
+            ]
+        )
+    print()
+    for line in table(rows):
+        print(line)
+
+
+def _severity(code: str) -> Severity:
+    from rdbtool.rdb.verify.codes import CODES
+
+    known = CODES.get(code)
+    return Severity.ERROR if known is None else known.severity
