@@ -1,0 +1,211 @@
+"""What a path holds: one log, or the set of files that a manifest makes one."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Final
+
+from rdbtool.errors import InputError, UsageError
+from rdbtool.findings import Finding, Severity
+from rdbtool.source import reason
+
+from .manifest import BASE, HISTORY, INCREMENT, ROLES, Manifest, Part, is_manifest, parse
+
+MANIFEST_LIMIT: Final = 16 << 20
+"""A manifest of more bytes is none: a server's has a line per rewrite that did not finish."""
+HEAD: Final = 4096
+DEFAULT_DIRECTORY: Final = "appendonlydir"
+DEFAULT_NAME: Final = "appendonly.aof"
+SAVED_CUT: Final = re.compile(r"\.cut-\d+(\.\d+)?$")
+"""How a repair names what it cut."""
+_PART_NAME: Final = re.compile(r"\.(\d+)\.(base|incr)\.(rdb|aof)$")
+
+
+@dataclass(slots=True)
+class LogFile:
+    """A file of a set, or the only one. ``role``: ``aof`` (old style), ``base``, ``incr`` or ``history``."""
+
+    path: str
+    role: str
+    part: Part | None = None
+    missing: bool = False
+
+
+@dataclass(slots=True)
+class Layout:
+    """The files a server would load, in order, and what is wrong with the set.
+
+    ``manifest_path`` is "" for a single file and for parts without a manifest.
+    """
+
+    path: str
+    files: list[LogFile] = field(default_factory=list)
+    history: list[LogFile] = field(default_factory=list)
+    manifest_path: str = ""
+    manifest: Manifest | None = None
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def is_set(self) -> bool:
+        """Whether a manifest names the files."""
+        return self.manifest is not None
+
+    def note(self, severity: Severity, code: str, message: str, path: str) -> None:
+        """Add a finding about the set."""
+        self.findings.append(Finding(severity, code, message, path, doing="looking at the set of files"))
+
+
+def locate(path: str) -> Layout:
+    """Find out what ``path`` holds. Raises `InputError`, `UsageError`, and `FormatError` for a manifest that
+    a server refuses.
+    """
+    if path == "-":
+        return Layout(path, [LogFile(path, "aof")])
+    try:
+        mode = os.stat(path).st_mode
+        if stat.S_ISDIR(mode):
+            return _directory(path)
+        if not stat.S_ISREG(mode):
+            return Layout(path, [LogFile(path, "aof")])
+        with open(path, "rb") as stream:
+            head = stream.read(HEAD)
+            if not is_manifest(head, os.path.basename(path)):
+                return Layout(path, [LogFile(path, "aof")])
+            data = head + stream.read(MANIFEST_LIMIT)
+    except OSError as e:
+        raise InputError(f"cannot open: {reason(e)}", path=path) from e
+    return _set(path, data)
+
+
+def _directory(path: str) -> Layout:
+    names = sorted(os.listdir(path))
+    manifests = [n for n in names if n.endswith(".manifest") and not n.startswith("temp-")]
+    if len(manifests) > 1:
+        raise UsageError(f"several manifests, name one: {', '.join(manifests)}", path=path)
+    if manifests:
+        return locate(os.path.join(path, manifests[0]))
+    parts = [n for n in names if _PART_NAME.search(n)]
+    if parts:
+        return _without_manifest(path, parts)
+    inner = os.path.join(path, DEFAULT_DIRECTORY)
+    if os.path.isdir(inner) and any(n.endswith(".manifest") or _PART_NAME.search(n) for n in os.listdir(inner)):
+        return _directory(inner)
+    old = [n for n in names if n.endswith(".aof")]
+    if DEFAULT_NAME in old:
+        return locate(os.path.join(path, DEFAULT_NAME))
+    if len(old) == 1:
+        return locate(os.path.join(path, old[0]))
+    raise InputError("no manifest and no append-only file in this directory", path=path)
+
+
+def _without_manifest(path: str, names: list[str]) -> Layout:
+    layout = Layout(path)
+    layout.note(
+        Severity.ERROR,
+        "no-manifest",
+        "files of a multi-part AOF without a manifest: a server starts empty here, and ignores them",
+        path,
+    )
+    ranked = []
+    for name in names:
+        found = _PART_NAME.search(name)
+        assert found
+        ranked.append((found.group(2) != "base", int(found.group(1)), name))
+    for late, _, name in sorted(ranked):
+        layout.files.append(LogFile(os.path.join(path, name), "incr" if late else "base"))
+    return layout
+
+
+def _set(path: str, data: bytes) -> Layout:
+    manifest = parse(data, path)
+    layout = Layout(path, manifest_path=path, manifest=manifest)
+    directory = os.path.dirname(path)
+    for part in manifest.loaded():
+        layout.files.append(_member(layout, directory, part))
+    for part in manifest.history():
+        layout.history.append(_member(layout, directory, part))
+    if not layout.files:
+        layout.note(Severity.WARNING, "no-parts", "the manifest names no file to load: a server starts empty", path)
+    _check_names(layout, manifest)
+    _check_directory(layout, manifest, directory)
+    return layout
+
+
+def _member(layout: Layout, directory: str, part: Part) -> LogFile:
+    file = LogFile(os.path.join(directory, part.name), ROLES[part.type], part)
+    if os.path.exists(file.path):
+        return file
+    assert layout.manifest is not None
+    beside = os.path.join(directory or ".", os.pardir, part.name)
+    if part.type == BASE and len(layout.manifest.loaded()) == 1 and os.path.exists(beside):
+        file.path = beside
+        layout.note(
+            Severity.NOTE,
+            "unfinished-upgrade",
+            "the base is still beside the directory: an upgrade to multi-part was interrupted, and a server "
+            "finishes it",
+            beside,
+        )
+        return file
+    file.missing = True
+    if part.type == HISTORY:
+        layout.note(Severity.NOTE, "history-gone", "a history file is not there; no server needs it", file.path)
+    else:
+        layout.note(
+            Severity.ERROR,
+            "missing-file",
+            f"the manifest names this {file.role} file, and it is not there: the server refuses to start",
+            file.path,
+        )
+    return file
+
+
+def _check_names(layout: Layout, manifest: Manifest) -> None:
+    seen: set[str] = set()
+    for part in manifest.loaded():
+        if part.name in seen:
+            layout.note(
+                Severity.ERROR, "named-twice", f"'{part.name}' stands in the manifest twice", layout.manifest_path
+            )
+        seen.add(part.name)
+    increments = [p for p in manifest.parts if p.type == INCREMENT]
+    for before, after in pairwise(increments):
+        if after.seq != before.seq + 1:
+            layout.note(
+                Severity.WARNING,
+                "sequence-gap",
+                f"increment {after.seq} follows {before.seq}: the server loads it; what was between is not in "
+                "the manifest",
+                layout.manifest_path,
+            )
+
+
+def _check_directory(layout: Layout, manifest: Manifest, directory: str) -> None:
+    """Findings for files that the manifest does not name."""
+    named = {p.name for p in manifest.parts} | {os.path.basename(layout.manifest_path)}
+    prefix = os.path.basename(layout.manifest_path).removesuffix(".manifest")
+    try:
+        names = sorted(os.listdir(directory or "."))
+    except OSError:  # the manifest could be read, so its directory may stay closed
+        return
+    for name in names:
+        path = os.path.join(directory, name)
+        if name in named or SAVED_CUT.search(name) or not os.path.isfile(path):
+            continue
+        if name.startswith("temp-"):
+            layout.note(
+                Severity.NOTE, "leftover", "a temporary file of a rewrite that did not finish; no server reads it", path
+            )
+        elif _PART_NAME.search(name) and name.startswith(prefix):
+            layout.note(
+                Severity.WARNING,
+                "not-in-manifest",
+                "part of a set by its name, and not in the manifest: no server reads it",
+                path,
+            )
+        elif name.startswith(prefix):
+            layout.note(Severity.NOTE, "not-in-manifest", "the manifest does not name this file", path)
