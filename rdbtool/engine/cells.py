@@ -8,7 +8,6 @@ cells are never part of reference cycles.
 
 from __future__ import annotations
 
-from collections import deque
 from typing import Final, final
 
 from librt.strings import BytesWriter
@@ -108,29 +107,6 @@ class StringCell(Cell):
         cell = StringCell(self.get(), self.state)
         cell.expire_at_ms = self.expire_at_ms
         return cell
-
-
-@final
-@mypyc_attr(acyclic=True)
-class ListCell(Cell):
-    """A list."""
-
-    __slots__ = ("items",)
-
-    def __init__(self, items: deque[bytes] | None = None) -> None:
-        self.expire_at_ms: i64 = NO_EXPIRY
-        self.items: deque[bytes] = deque() if items is None else items
-
-    def value(self) -> Value:
-        return self.items
-
-    def copy(self) -> Cell:
-        cell = ListCell(self.items.copy())
-        cell.expire_at_ms = self.expire_at_ms
-        return cell
-
-    def is_empty(self) -> bool:
-        return not self.items
 
 
 INTSET: Final = 0

@@ -7,14 +7,15 @@ from collections import deque
 from collections.abc import Iterator
 from typing import final
 
-from mypy_extensions import i64
+from mypy_extensions import i64, u8
 
 from rdbtool.model import Hash, Module, SortedSet, Stream, Value
 from rdbtool.rdb.reader import Frame
 
-from .cells import Cell, FrameCell, HashCell, ListCell, ModuleCell, SetCell, StringCell
+from .cells import Cell, FrameCell, HashCell, ModuleCell, SetCell, StringCell
 from .encodings import hash_encoding, set_encoding, zset_encoding
 from .line import Line
+from .quicklist import ListCell, kind_of, loaded_list
 from .replies import CommandError, wrong_type
 from .stream import StreamCell
 from .zset import SortedSetCell
@@ -31,6 +32,7 @@ class Dataset:
 
     def __init__(self, line: Line | None = None, *, now_ms: int | None = None) -> None:
         self.line = Line() if line is None else line
+        self.list_kind: u8 = kind_of(self.line.version)
         self.dbs: dict[int, dict[bytes, Cell]] = {}
         self.db: i64 = 0
         self.keys: dict[bytes, Cell] = {}
@@ -41,6 +43,8 @@ class Dataset:
         self.dirty: i64 = 0
         self.relative: i64 = 0
         """Expiries that were counted from ``now_ms``: each replay gives other ones."""
+        self.random: i64 = 0
+        """Random choices made, as by SPOP: the server that wrote the log may have chosen otherwise."""
 
     def select(self, db: i64) -> None:
         """Make ``db`` the selected database."""
@@ -176,7 +180,7 @@ class Dataset:
         if isinstance(value, bytes):
             return StringCell(value)
         if isinstance(value, deque):
-            return ListCell(value)
+            return loaded_list(value, self.list_kind)
         if isinstance(value, dict):
             return SetCell(value, set_encoding(self.line, value))
         if isinstance(value, Hash):

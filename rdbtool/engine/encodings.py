@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from mypy_extensions import i64, u8
 
 from .cells import (
@@ -9,18 +11,23 @@ from .cells import (
     INTSET,
     LISTPACK,
     LISTPACKEX,
+    NATURAL,
+    RAW,
     SKIPLIST,
     Cell,
     FrameCell,
     HashCell,
-    ListCell,
     SetCell,
     StringCell,
 )
 from .line import Line
 from .numbers import is_integer
+from .quicklist import ListCell
 from .stream import StreamCell
 from .zset import SortedSetCell
+
+ENCODINGS_SINCE: Final = 202
+"""Before this release only hashes and strings had more than one encoding."""
 
 
 def set_encoding(line: Line, members: dict[bytes, None]) -> u8:
@@ -42,7 +49,7 @@ def hash_encoding(line: Line, fields: dict[bytes, bytes], expiries: dict[bytes, 
     if count > line.hash_entries:
         return HASHTABLE
     for field, value in fields.items():
-        if len(field) > line.packed_value or len(value) > line.packed_value:
+        if len(field) > line.hash_value or len(value) > line.hash_value:
             return HASHTABLE
     if expiries is None:
         return LISTPACK
@@ -76,3 +83,53 @@ def type_name(cell: Cell) -> str:
         return "stream"
     assert not isinstance(cell, FrameCell)
     return "module"
+
+
+def encoding_name(line: Line, key: bytes, cell: Cell) -> str:
+    """What OBJECT ENCODING answers for an opened cell at ``key``."""
+    if isinstance(cell, StringCell):
+        return _string_name(line, key, cell)
+    if isinstance(cell, StreamCell):
+        return "unknown" if line.version < 600 else "stream"
+    if isinstance(cell, HashCell):
+        if cell.encoding == HASHTABLE:
+            return "hashtable"
+        return "listpackex" if cell.encoding == LISTPACKEX else _packed_name(line, "zipmap")
+    if isinstance(cell, ListCell):
+        return "raw" if line.version < ENCODINGS_SINCE else cell.encoding()
+    if isinstance(cell, SetCell):
+        if line.version < ENCODINGS_SINCE:
+            return "raw"
+        return "intset" if cell.encoding == INTSET else "listpack" if cell.encoding == LISTPACK else "hashtable"
+    if isinstance(cell, SortedSetCell):
+        if line.version < ENCODINGS_SINCE:
+            return "raw"
+        return _packed_name(line, "ziplist") if cell.encoding == LISTPACK else "skiplist"
+    assert not isinstance(cell, FrameCell)
+    return "raw"
+
+
+def _packed_name(line: Line, oldest: str) -> str:
+    if line.version >= 700:
+        return "listpack"
+    return "ziplist" if line.version >= 206 else oldest
+
+
+def _string_name(line: Line, key: bytes, cell: StringCell) -> str:
+    if cell.state == NATURAL and is_integer(cell.data) and cell.buffer is None:
+        return "int"
+    if cell.state == RAW or line.version < 300:
+        return "raw"
+    return "embstr" if len(cell) <= _embedded_limit(line, len(key)) else "raw"
+
+
+def _embedded_limit(line: Line, key: i64) -> i64:
+    """The longest string that fits into its object, beside a key of ``key`` bytes where that is in there too."""
+    version = line.version
+    if version < (801 if line.valkey else 802):
+        return 39 if version < 302 else 44
+    header = 8 if line.valkey and version >= 901 else 16
+    allocation = 128 if line.valkey and version >= 900 else 64
+    # The key with its header and two bytes; the value's header of three bytes and its final zero.
+    around = header + key + (3 if key < 32 else 5) + 4
+    return allocation - around

@@ -30,12 +30,13 @@ class Line:
         self.valkey = brand == "valkey"
         version = int(numbers[0]) * 100 + (int(numbers[1]) if len(numbers) > 1 else 0)
         self.version: i64 = version
-        self.set_intset_entries: i64 = 512
+        self.set_intset_entries: i64 = 512 if version >= 202 else 0
         self.set_listpack_entries: i64 = 128 if version >= 702 else 0
-        self.hash_entries: i64 = 512
-        self.zset_entries: i64 = 128
+        self.hash_entries: i64 = 512 if version >= 202 else 64 if version >= 200 or version == 103 else 0
+        self.hash_value: i64 = 64 if version >= 202 else 512
+        self.zset_entries: i64 = 128 if version >= 204 else 0
         self.packed_value: i64 = 64
-        """Bytes of the longest element that a listpack, ziplist or zipmap takes, for every type."""
+        """Bytes of the longest element that a listpack or ziplist takes, for all types but hashes."""
         self.field_expiry = version >= (900 if self.valkey else 704)
         self.score_17g = version < 700
         """Whether scores are printed with 17 digits, and not in the shortest form that reads back the same."""

@@ -1,0 +1,190 @@
+"""Hash commands, without those on the expiry of fields."""
+
+from __future__ import annotations
+
+from mypy_extensions import i64
+
+from rdbtool.engine import extended
+from rdbtool.engine.cells import HASHTABLE, HashCell
+from rdbtool.engine.dataset import Dataset
+from rdbtool.engine.line import Line
+from rdbtool.engine.numbers import I64_MAX, I64_MIN, integer, text_of
+from rdbtool.engine.replies import OK, OVERFLOW, CommandError, wrong_arity
+from rdbtool.engine.table import READ, command
+
+HINTS_SINCE = 702
+"""Since this release the number of arguments is a hint of the size to come."""
+
+
+def hash_to_write(dataset: Dataset, key: bytes) -> HashCell:
+    """The hash at ``key``, made if it is not there: the caller adds a field."""
+    cell = dataset.hash(key)
+    if cell is None:
+        cell = HashCell()
+        if not dataset.line.hash_entries:
+            cell.encoding = HASHTABLE
+        dataset.keys[key] = cell
+    return cell
+
+
+def put_field(line: Line, cell: HashCell, field: bytes, value: bytes) -> bool:
+    """Set a field, whose expiry stays as it is; whether it is new. The encoding follows."""
+    fields = cell.fields
+    new = field not in fields
+    fields[field] = value
+    if cell.encoding != HASHTABLE:
+        if len(field) > line.hash_value or len(value) > line.hash_value or len(fields) > line.hash_entries:
+            cell.encoding = HASHTABLE
+    return new
+
+
+def forget_expiry(cell: HashCell, field: bytes) -> bool:
+    """Make ``field`` last; whether it had an expiry."""
+    expiries = cell.expiries
+    if expiries is None or field not in expiries:
+        return False
+    del expiries[field]
+    if not expiries:
+        cell.expiries = None
+    return True
+
+
+def remove_field(cell: HashCell, field: bytes) -> bool:
+    """Remove a field with its expiry; whether it was there."""
+    if field not in cell.fields:
+        return False
+    del cell.fields[field]
+    forget_expiry(cell, field)
+    return True
+
+
+def set_fields(dataset: Dataset, cell: HashCell, args: list[bytes], start: i64, keep_expiry: bool) -> i64:
+    """Set the fields and values in turn from ``args[start]`` on; how many are new."""
+    line = dataset.line
+    n: i64 = len(args)
+    if line.version >= HINTS_SINCE and (n - start) // 2 > line.hash_entries:
+        cell.encoding = HASHTABLE
+    created: i64 = 0
+    while start < n:
+        if put_field(line, cell, args[start], args[start + 1]):
+            created += 1
+        elif not keep_expiry and cell.expiries is not None:
+            forget_expiry(cell, args[start])
+        start += 2
+    return created
+
+
+@command(b"HSET", -4, 1, 1, 1)
+def hset(dataset: Dataset, args: list[bytes]) -> object:
+    n: i64 = len(args)
+    if n % 2:
+        raise wrong_arity(args[0])
+    dataset.dirty += (n - 2) // 2
+    return set_fields(dataset, hash_to_write(dataset, args[1]), args, 2, False)
+
+
+@command(b"HMSET", -4, 1, 1, 1)
+def hmset(dataset: Dataset, args: list[bytes]) -> object:
+    hset(dataset, args)
+    return OK
+
+
+@command(b"HSETNX", 4, 1, 1, 1)
+def hsetnx(dataset: Dataset, args: list[bytes]) -> object:
+    cell = dataset.hash(args[1])
+    if cell is not None and args[2] in cell.fields:
+        return 0
+    put_field(dataset.line, hash_to_write(dataset, args[1]), args[2], args[3])
+    dataset.dirty += 1
+    return 1
+
+
+@command(b"HDEL", -3, 1, 1, 1)
+def hdel(dataset: Dataset, args: list[bytes]) -> object:
+    cell = dataset.hash(args[1])
+    if cell is None:
+        return 0
+    removed: i64 = 0
+    for i in range(2, len(args)):
+        if remove_field(cell, args[i]):
+            removed += 1
+    dataset.dirty += removed
+    dataset.settle(args[1], cell)
+    return removed
+
+
+def _field(dataset: Dataset, key: bytes, field: bytes) -> bytes | None:
+    cell = dataset.hash(key)
+    return None if cell is None else cell.fields.get(field)
+
+
+@command(b"HINCRBY", 4, 1, 1, 1)
+def hincrby(dataset: Dataset, args: list[bytes]) -> object:
+    change = integer(args[3])
+    old = _field(dataset, args[1], args[2])
+    value: i64 = 0
+    if old is not None:
+        value = integer(old, "ERR hash value is not an integer")
+    if (change < 0 and value < I64_MIN - change) or (change > 0 and value > I64_MAX - change):
+        raise CommandError(OVERFLOW)
+    value += change
+    put_field(dataset.line, hash_to_write(dataset, args[1]), args[2], text_of(value))
+    dataset.dirty += 1
+    return value
+
+
+@command(b"HINCRBYFLOAT", 4, 1, 1, 1)
+def hincrbyfloat(dataset: Dataset, args: list[bytes]) -> object:
+    change = extended.parse(args[3])
+    if change is None:
+        raise CommandError("ERR value is NaN or Infinity")
+    old = _field(dataset, args[1], args[2])
+    value = extended.parse(b"0" if old is None else old, "ERR hash value is not a float")
+    text = extended.text_of(extended.add(value, change))
+    put_field(dataset.line, hash_to_write(dataset, args[1]), args[2], text)
+    dataset.dirty += 1
+    return text
+
+
+@command(b"HGET", 3, 1, 1, 1, READ)
+def hget(dataset: Dataset, args: list[bytes]) -> object:
+    return _field(dataset, args[1], args[2])
+
+
+@command(b"HMGET", -3, 1, 1, 1, READ)
+def hmget(dataset: Dataset, args: list[bytes]) -> object:
+    return [_field(dataset, args[1], field) for field in args[2:]]
+
+
+@command(b"HEXISTS", 3, 1, 1, 1, READ)
+def hexists(dataset: Dataset, args: list[bytes]) -> object:
+    return int(_field(dataset, args[1], args[2]) is not None)
+
+
+@command(b"HSTRLEN", 3, 1, 1, 1, READ)
+def hstrlen(dataset: Dataset, args: list[bytes]) -> object:
+    return len(_field(dataset, args[1], args[2]) or b"")
+
+
+@command(b"HLEN", 2, 1, 1, 1, READ)
+def hlen(dataset: Dataset, args: list[bytes]) -> object:
+    cell = dataset.hash(args[1])
+    return 0 if cell is None else len(cell.fields)
+
+
+@command(b"HKEYS", 2, 1, 1, 1, READ)
+def hkeys(dataset: Dataset, args: list[bytes]) -> object:
+    cell = dataset.hash(args[1])
+    return [] if cell is None else list(cell.fields)
+
+
+@command(b"HVALS", 2, 1, 1, 1, READ)
+def hvals(dataset: Dataset, args: list[bytes]) -> object:
+    cell = dataset.hash(args[1])
+    return [] if cell is None else list(cell.fields.values())
+
+
+@command(b"HGETALL", 2, 1, 1, 1, READ)
+def hgetall(dataset: Dataset, args: list[bytes]) -> object:
+    cell = dataset.hash(args[1])
+    return [] if cell is None else [item for pair in cell.fields.items() for item in pair]

@@ -1,0 +1,253 @@
+"""Set commands."""
+
+from __future__ import annotations
+
+from mypy_extensions import i64
+
+from rdbtool.engine.cells import HASHTABLE, INTSET, LISTPACK, SetCell
+from rdbtool.engine.dataset import Dataset
+from rdbtool.engine.encodings import set_encoding
+from rdbtool.engine.line import Line
+from rdbtool.engine.numbers import I64_MAX, integer_between, is_integer, positive
+from rdbtool.engine.replies import CommandError, syntax_error
+from rdbtool.engine.table import READ, command, keys_after_count
+
+HINTS_SINCE = 702
+"""Since this release the number of arguments is a hint of the size to come."""
+
+
+def new_set(line: Line, first: bytes, hint: i64) -> SetCell:
+    """An empty set for members of which ``first`` is the first, and ``hint`` says how many there are."""
+    if line.version < HINTS_SINCE:
+        return SetCell(None, INTSET if line.set_intset_entries and is_integer(first) else HASHTABLE)
+    if is_integer(first) and hint <= line.set_intset_entries:
+        return SetCell(None, INTSET)
+    return SetCell(None, LISTPACK if hint <= line.set_listpack_entries else HASHTABLE)
+
+
+def add_member(line: Line, cell: SetCell, member: bytes) -> bool:
+    """Add a member; whether it was new. The encoding follows as it does in the server."""
+    members = cell.members
+    if member in members:
+        return False
+    if cell.encoding == INTSET:
+        if is_integer(member):
+            if len(members) >= line.set_intset_entries:
+                cell.encoding = HASHTABLE
+        elif len(members) < line.set_listpack_entries and len(member) <= line.packed_value:
+            cell.encoding = LISTPACK
+        else:
+            cell.encoding = HASHTABLE
+    elif cell.encoding == LISTPACK:
+        if len(members) >= line.set_listpack_entries or len(member) > line.packed_value:
+            cell.encoding = HASHTABLE
+    members[member] = None
+    return True
+
+
+@command(b"SADD", -3, 1, 1, 1)
+def sadd(dataset: Dataset, args: list[bytes]) -> object:
+    line = dataset.line
+    cell = dataset.set(args[1])
+    n: i64 = len(args)
+    if cell is None:
+        cell = new_set(line, args[2], n - 2)
+        dataset.keys[args[1]] = cell
+    elif line.version >= HINTS_SINCE and (
+        (cell.encoding == LISTPACK and n - 2 > line.set_listpack_entries)
+        or (cell.encoding == INTSET and n - 2 > line.set_intset_entries)
+    ):
+        cell.encoding = HASHTABLE
+    added: i64 = 0
+    for i in range(2, n):
+        if add_member(line, cell, args[i]):
+            added += 1
+    dataset.dirty += added
+    return added
+
+
+@command(b"SREM", -3, 1, 1, 1)
+def srem(dataset: Dataset, args: list[bytes]) -> object:
+    cell = dataset.set(args[1])
+    if cell is None:
+        return 0
+    members = cell.members
+    removed: i64 = 0
+    for i in range(2, len(args)):
+        if args[i] in members:
+            del members[args[i]]
+            removed += 1
+    dataset.dirty += removed
+    dataset.settle(args[1], cell)
+    return removed
+
+
+@command(b"SMOVE", 4, 1, 2, 1)
+def smove(dataset: Dataset, args: list[bytes]) -> object:
+    if args[1] not in dataset.keys:
+        return 0
+    source = dataset.set(args[1])
+    target = dataset.set(args[2])
+    assert source is not None
+    member = args[3]
+    if source is target:
+        return int(member in source.members)
+    if member not in source.members:
+        return 0
+    del source.members[member]
+    dataset.settle(args[1], source)
+    if target is None:
+        target = new_set(dataset.line, member, 1)
+        dataset.keys[args[2]] = target
+    add_member(dataset.line, target, member)
+    dataset.dirty += 1
+    return 1
+
+
+@command(b"SPOP", -2, 1, 1, 1)
+def spop(dataset: Dataset, args: list[bytes]) -> object:
+    """Servers pop a random member and log which; only hand-made and very old logs hold SPOP itself."""
+    if len(args) > 3:
+        raise syntax_error()
+    count: i64 = positive(args[2]) if len(args) == 3 else -1
+    cell = dataset.set(args[1])
+    if cell is None:
+        return None if count < 0 else []
+    popped: list[object] = []
+    members = cell.members
+    n: i64 = min(len(members), 1 if count < 0 else count)
+    if n < len(members):
+        dataset.random += 1
+    for _ in range(n):
+        member, _none = members.popitem()
+        popped.append(member)
+    dataset.dirty += n
+    dataset.settle(args[1], cell)
+    return popped[0] if count < 0 else popped
+
+
+def _operands(dataset: Dataset, keys: list[bytes]) -> list[SetCell | None]:
+    return [dataset.set(key) for key in keys]
+
+
+def _store(dataset: Dataset, key: bytes, members: dict[bytes, None], encoding: int) -> object:
+    if members:
+        dataset.keys[key] = SetCell(members, encoding)
+        dataset.dirty += 1
+    elif dataset.remove(key):
+        dataset.dirty += 1
+    return len(members)
+
+
+def intersection(sets: list[SetCell | None]) -> dict[bytes, None]:
+    """Members of all; none where one set is missing."""
+    found = [cell.members for cell in sets if cell is not None]
+    if len(found) < len(sets):
+        return {}
+    smallest = min(found, key=len)
+    others = [members for members in found if members is not smallest]
+    return {member: None for member in smallest if all(member in members for members in others)}
+
+
+def union(sets: list[SetCell | None]) -> dict[bytes, None]:
+    """Members of any."""
+    result: dict[bytes, None] = {}
+    for cell in sets:
+        if cell is not None:
+            result.update(cell.members)
+    return result
+
+
+def difference(sets: list[SetCell | None]) -> dict[bytes, None]:
+    """Members of the first and of no other."""
+    first = sets[0]
+    if first is None:
+        return {}
+    result = first.members.copy()
+    for cell in sets[1:]:
+        if cell is not None:
+            for member in result.copy() if len(result) < len(cell.members) else cell.members:
+                if member in cell.members:
+                    result.pop(member, None)
+    return result
+
+
+@command(b"SINTERSTORE", -3, 1, -1, 1)
+def sinterstore(dataset: Dataset, args: list[bytes]) -> object:
+    members = intersection(_operands(dataset, args[2:]))
+    return _store(dataset, args[1], members, set_encoding(dataset.line, members))
+
+
+@command(b"SUNIONSTORE", -3, 1, -1, 1)
+def sunionstore(dataset: Dataset, args: list[bytes]) -> object:
+    members = union(_operands(dataset, args[2:]))
+    return _store(dataset, args[1], members, set_encoding(dataset.line, members))
+
+
+@command(b"SDIFFSTORE", -3, 1, -1, 1)
+def sdiffstore(dataset: Dataset, args: list[bytes]) -> object:
+    sets = _operands(dataset, args[2:])
+    members = difference(sets)
+    built = members
+    first = sets[0]
+    if first is not None:
+        # Where that is less work the server copies the first set and removes from the copy, which
+        # then keeps the encoding of the whole.
+        work = sum(len(cell.members) for cell in sets if cell is not None)
+        if len(first.members) * sum(1 for cell in sets if cell is not None) // 2 > work:
+            built = first.members
+    return _store(dataset, args[1], members, set_encoding(dataset.line, built))
+
+
+@command(b"SINTER", -2, 1, -1, 1, READ)
+def sinter(dataset: Dataset, args: list[bytes]) -> object:
+    return list(intersection(_operands(dataset, args[1:])))
+
+
+@command(b"SUNION", -2, 1, -1, 1, READ)
+def sunion(dataset: Dataset, args: list[bytes]) -> object:
+    return list(union(_operands(dataset, args[1:])))
+
+
+@command(b"SDIFF", -2, 1, -1, 1, READ)
+def sdiff(dataset: Dataset, args: list[bytes]) -> object:
+    return list(difference(_operands(dataset, args[1:])))
+
+
+@command(b"SINTERCARD", -3, flags=READ, keys_of=lambda args: keys_after_count(args, 1))
+def sintercard(dataset: Dataset, args: list[bytes]) -> object:
+    count = integer_between(args[1], 1, I64_MAX, "ERR numkeys should be greater than 0")
+    if count > len(args) - 2:
+        raise CommandError("ERR Number of keys can't be greater than number of args")
+    limit: i64 = 0
+    rest = args[2 + count :]
+    if rest:
+        if len(rest) != 2 or rest[0].upper() != b"LIMIT":
+            raise syntax_error()
+        limit = integer_between(rest[1], 0, I64_MAX, "ERR LIMIT can't be negative")
+    found = len(intersection(_operands(dataset, args[2 : 2 + count])))
+    return min(found, limit) if limit else found
+
+
+@command(b"SCARD", 2, 1, 1, 1, READ)
+def scard(dataset: Dataset, args: list[bytes]) -> object:
+    cell = dataset.set(args[1])
+    return 0 if cell is None else len(cell.members)
+
+
+@command(b"SISMEMBER", 3, 1, 1, 1, READ)
+def sismember(dataset: Dataset, args: list[bytes]) -> object:
+    cell = dataset.set(args[1])
+    return int(cell is not None and args[2] in cell.members)
+
+
+@command(b"SMISMEMBER", -3, 1, 1, 1, READ)
+def smismember(dataset: Dataset, args: list[bytes]) -> object:
+    cell = dataset.set(args[1])
+    return [int(cell is not None and member in cell.members) for member in args[2:]]
+
+
+@command(b"SMEMBERS", 2, 1, 1, 1, READ)
+def smembers(dataset: Dataset, args: list[bytes]) -> object:
+    cell = dataset.set(args[1])
+    return [] if cell is None else list(cell.members)
