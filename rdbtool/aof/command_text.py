@@ -1,8 +1,8 @@
-"""Commands as one types them for redis-cli: one a line, with its quoting.
+r"""Commands as one types them for redis-cli: one a line, with its quoting.
 
 A line is split as redis-cli splits it (sdssplitargs in sds.c): blanks part arguments; within double quotes
-``\\xHH``, ``\\n``, ``\\r``, ``\\t``, ``\\b`` and ``\\a`` are escapes and a backslash keeps any other character as
-it is; within single quotes only ``\\'`` is one; behind a closing quote there must be a blank. A number
+``\xHH``, ``\n``, ``\r``, ``\t``, ``\b`` and ``\a`` are escapes and a backslash keeps any other character as
+it is; within single quotes only ``\'`` is one; behind a closing quote there must be a blank. A number
 in front of a command repeats it; ``quit`` and ``exit`` end the text. Lines that begin with ``#``, and empty
 ones, are passed.
 """

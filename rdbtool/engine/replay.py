@@ -101,6 +101,9 @@ class Replay:
         self.skipped: i64 = 0
         self.dropped: i64 = 0
         """Commands of a transaction that was still open at the end."""
+        self.omitted: i64 = 0
+        """Commands passed over because `Until.without` names them."""
+        self.annotations: i64 = 0
         self.stopped = ""
         self.stopped_at: i64 = -1
         self.carried: list[Carried] = []
@@ -109,9 +112,9 @@ class Replay:
         for name, row in COMMANDS.items():
             self._rows[name] = row
             self._rows[name.lower()] = row
-        self._open = False
+        self.in_transaction = False
         self._queue: list[tuple[int, list[bytes]]] = []
-        self._opened_at: i64 = -1
+        self.opened_at: i64 = -1
 
     def run(self, commands: Iterable[tuple[int, list[bytes]]]) -> None:
         """Apply ``commands``, pairs of offset and arguments, to the end or to where the replay stops."""
@@ -134,7 +137,7 @@ class Replay:
         elif row.flags & CONTROL:
             self._control(offset, row)
             return True
-        if self._open:
+        if self.in_transaction:
             self._queue.append((offset, args))
         else:
             self._execute(offset, row, args)
@@ -143,6 +146,7 @@ class Replay:
     def annotation(self, time_s: i64) -> bool:
         """Note a timestamp annotation, Unix seconds; False if the replay stops there."""
         until = self.until
+        self.annotations += 1
         if until is not None and time_s > until.time_s:
             self.stopped = f"the commands from {time_s} on are later than {until.time_s}"
             return False
@@ -150,16 +154,16 @@ class Replay:
 
     def finish(self) -> None:
         """The end of the log, or where the replay stops: an open transaction is dropped."""
-        if self._open:
+        if self.in_transaction:
             self.dropped += len(self._queue)
-            self._open = False
+            self.in_transaction = False
             self._queue = []
             if not self.stopped:
                 self._note(
                     Severity.WARNING,
                     "open-transaction",
                     f"MULTI without EXEC at the end: its {self.dropped} commands are not applied",
-                    self._opened_at,
+                    self.opened_at,
                 )
         if self.dataset.relative:
             self._note(
@@ -187,7 +191,10 @@ class Replay:
             self._matched += 1
             if self._matched == until.nth:
                 return self._stop(offset, f"the next command is {until.before.decode('latin-1')}")
-        return offset not in until.without
+        if offset in until.without:
+            self.omitted += 1
+            return False
+        return True
 
     def _stop(self, offset: i64, reason: str) -> bool:
         self.stopped = reason
@@ -200,18 +207,18 @@ class Replay:
         return self._stop(offset, f"unknown command '{name}'")
 
     def _control(self, offset: i64, row: CommandRow) -> None:
-        if self._open:
+        if self.in_transaction:
             if row.name == b"EXEC":
                 queue = self._queue
                 self._queue = []
-                self._open = False
+                self.in_transaction = False
                 for at, args in queue:
                     self._execute(at, self._find(args), args)
             else:  # a loading server queues it, and it fails with the others
                 self._error(offset, row, [row.name], f"ERR {row.name.decode()} calls can not be nested")
         elif row.name == b"MULTI":
-            self._open = True
-            self._opened_at = offset
+            self.in_transaction = True
+            self.opened_at = offset
         else:
             self._error(offset, row, [row.name], f"ERR {row.name.decode()} without MULTI")
 

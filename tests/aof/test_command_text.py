@@ -71,7 +71,8 @@ class Dribble:
         self.data = data
 
     def read(self, n: int, /) -> bytes:
-        head, self.data = self.data[:1], self.data[1:]
+        n = min(n, 1)
+        head, self.data = self.data[:n], self.data[n:]
         return head
 
 

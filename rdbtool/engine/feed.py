@@ -1,0 +1,104 @@
+"""The loops that bring files into a dataset: an RDB's keys as they stand, and a log's commands."""
+
+from __future__ import annotations
+
+from typing import final
+
+from mypy_extensions import i64
+
+from rdbtool.aof.resp import Command, CommandReader, TimestampAnnotation
+from rdbtool.errors import FormatError
+from rdbtool.rdb.reader import Aux, End, Event, Frame, Function, Header, ModuleAux, RdbReader
+
+from .dataset import Dataset
+from .replay import Replay
+from .table import find
+
+
+@final
+class RdbHead:
+    """What stands in front of an RDB's keys: ``aux`` fields, and the first event behind them, ``next``."""
+
+    def __init__(self, reader: RdbReader) -> None:
+        self.reader = reader
+        self.aux: dict[bytes, bytes] = {}
+        self.next: Event | None = None
+        while True:
+            event = reader.next()
+            if isinstance(event, Aux):
+                self.aux[event.name] = event.value
+            elif not isinstance(event, Header):
+                self.next = event
+                return
+
+
+@final
+class RdbRest:
+    """What an RDB holds that is not a key of the dataset: ``functions`` are library codes, in order."""
+
+    def __init__(self) -> None:
+        self.keys: i64 = 0
+        self.functions: list[bytes] = []
+        self.module_aux: list[ModuleAux] = []
+
+
+def load_rdb(dataset: Dataset, head: RdbHead) -> RdbRest:
+    """Take the keys of an RDB, unread, to its end. Raises what reading raises, and `FormatError` where a server
+    refuses the file: a key that comes twice, a wrong checksum.
+    """
+    reader = head.reader
+    rest = RdbRest()
+    event = head.next
+    db: i64 = -1
+    keys = dataset.database(0)
+    while event is not None:
+        if isinstance(event, Frame):
+            if event.db != db:
+                db = event.db
+                keys = dataset.database(db)
+            if event.key in keys:
+                raise FormatError(
+                    "the key comes twice: the server refuses the file",
+                    path=reader.window.path,
+                    offset=event.offset,
+                    key=event.key,
+                )
+            event.raw()
+            dataset.add_frame(db, event.key, event)
+            rest.keys += 1
+        elif isinstance(event, Function):
+            rest.functions.append(event.code)
+        elif isinstance(event, ModuleAux):
+            rest.module_aux.append(event)
+        elif isinstance(event, End):
+            if event.checksum == "bad":
+                raise FormatError("wrong checksum: the server refuses the file", path=reader.window.path, offset=0)
+        event = reader.next()
+    return rest
+
+
+def replay_log(replay: Replay, reader: CommandReader) -> bool:
+    """Apply a log's commands to its end; False where the replay stopped before. Raises what reading raises."""
+    while True:
+        event = reader.next()
+        if isinstance(event, Command):
+            if not replay.apply(event.offset, event.args):
+                return False
+        elif isinstance(event, TimestampAnnotation):
+            if not replay.annotation(event.seconds):
+                return False
+        else:
+            return True
+
+
+def count_commands(reader: CommandReader, name: bytes) -> i64:
+    """How often a log has the command ``name``, written as `Until.before` is."""
+    count: i64 = 0
+    while True:
+        event = reader.next()
+        if event is None:
+            return count
+        if isinstance(event, Command):
+            row = find(event.args)
+            if row is not None and row.name == name:
+                count += 1

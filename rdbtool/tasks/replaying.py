@@ -1,0 +1,373 @@
+"""Replay any input into a dataset: an RDB, a log with or without a preamble, a set of files, a text of commands."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final, Literal, TypeAlias
+
+from rdbtool.aof.command_text import TextReader
+from rdbtool.aof.layout import Layout, LogFile, locate
+from rdbtool.aof.resp import CommandReader
+from rdbtool.engine.dataset import Dataset
+from rdbtool.engine.feed import RdbHead, count_commands, load_rdb, replay_log
+from rdbtool.engine.line import Line, line_of_version
+from rdbtool.engine.replay import NEVER, STOP, Replay, Until, collector_off
+from rdbtool.engine.replies import CommandError
+from rdbtool.engine.table import COMMANDS, CONTAINER, execute, find
+from rdbtool.errors import FormatError, InputError, TruncatedError, UnsupportedError, UsageError, printable_text
+from rdbtool.findings import Finding, Findings, Report, Severity
+from rdbtool.rdb.reader import ModuleAux, RdbReader
+from rdbtool.source import Input, Window, open_input
+
+LAST: Final = "last"
+MAGICS: Final = (b"REDIS", b"VALKEY")
+
+Source: TypeAlias = Literal["auto", "commands"]
+"""What the input is: told by its bytes, or a text of commands."""
+
+Commands: TypeAlias = CommandReader | TextReader
+Feed: TypeAlias = Callable[[Replay, Commands], bool]
+"""Applies commands to the end; False where the replay stopped before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An offset in one of the input's files; ``file`` is "" where there is only one log."""
+
+    offset: int
+    file: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Place:
+        """From ``OFFSET`` or ``FILE:OFFSET``. Raises `UsageError`."""
+        file, _, number = text.rpartition(":")
+        if not (number.isascii() and number.isdigit()):
+            raise UsageError(f"not an offset: {text!r} (as in 4096, or appendonly.aof.2.incr.aof:4096)")
+        return cls(int(number), file)
+
+
+def parse_time(text: str) -> int:
+    """Unix seconds, from a number or ISO 8601; a time without a zone is UTC. Raises `UsageError`."""
+    if text.isascii() and text.isdigit():
+        return int(text)
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"not a time: {text!r} (as in 1767225600, or 2026-01-01T00:00:00Z)") from None
+    return int((when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp())
+
+
+@dataclass(frozen=True, slots=True)
+class PointInTime:
+    """How far to replay, and what to leave out.
+
+    ``time_s``: Unix time, by the log's timestamp annotations: what is annotated later is not applied;
+    ``offset``: commands that begin there or behind it are not applied; ``commands``: how many are;
+    ``before``: stop before the ``nth`` command of that name (`LAST`: before the last one); ``without``:
+    places of commands that are passed over.
+    """
+
+    time_s: int | None = None
+    offset: Place | None = None
+    commands: int | None = None
+    before: str = ""
+    nth: int | Literal["last"] = 1
+    without: tuple[Place, ...] = ()
+
+    @property
+    def asked(self) -> bool:
+        """Whether anything but the whole is asked for."""
+        return self != WHOLE
+
+
+WHOLE: Final = PointInTime()
+
+
+@dataclass(slots=True, kw_only=True)
+class Replayed(Report):
+    """A dataset, and how it came about.
+
+    ``replay`` counts the commands; ``aux``: the fields of the RDB in front of the log; ``module_aux``: what
+    modules keep there beside keys; ``base_keys``: keys that came with it; ``size``: bytes of all files read, -1
+    where that is not known; ``stopped``: why the replay ended early, or "".
+    """
+
+    dataset: Dataset
+    replay: Replay
+    layout: Layout
+    aux: dict[bytes, bytes] = field(default_factory=dict)
+    module_aux: list[ModuleAux] = field(default_factory=list)
+    base_keys: int = 0
+    size: int = 0
+    stopped: str = ""
+    has_log: bool = False
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The paths of all files that make up the input."""
+        paths = [file.path for file in self.layout.files]
+        return tuple(paths + ([self.layout.manifest_path] if self.layout.manifest_path else []))
+
+
+def line_of_aux(aux: dict[bytes, bytes]) -> Line:
+    """The line of the server that wrote these fields; the newest where they do not say."""
+    valkey = aux.get(b"valkey-ver")
+    version = aux.get(b"redis-ver", b"") if valkey is None else valkey
+    return line_of_version(version.decode("latin-1"), valkey=valkey is not None)
+
+
+def replay(
+    path: str,
+    *,
+    point: PointInTime = WHOLE,
+    unknown: str = STOP,
+    source: Source = "auto",
+    line: Line | None = None,
+    now_ms: int | None = None,
+    feed: Feed | None = None,
+) -> Replayed:
+    """Bring what is at ``path`` into a dataset, as a server that loads it does.
+
+    ``point``: how far; ``unknown``: what to do about commands that no server has (`engine.replay`);
+    ``line``: the server to follow, else the one that wrote the file; ``now_ms``: what relative expiries count
+    from; ``feed``: takes the place of `engine.feed.replay_log`.
+
+    A log that ends within a command is taken up to there, as the server takes it, with a finding and
+    ``loss``. Raises `FormatError` where the server refuses the file, `UnsupportedError` at an unknown command
+    unless told otherwise, `InputError`, `UsageError`.
+    """
+    layout = Layout(path, [LogFile(path, "aof")]) if source == "commands" else locate(path)
+    loader = _Loader(layout, point, unknown, source, line, now_ms, feed or _replay_log)
+    with collector_off():
+        return loader.run()
+
+
+def _replay_log(replay: Replay, commands: Commands) -> bool:
+    if isinstance(commands, CommandReader):
+        return replay_log(replay, commands)
+    while (command := commands.next()) is not None:
+        if not replay.apply(command.offset, command.args):
+            return False
+    return True
+
+
+def is_rdb(w: Window) -> bool:
+    """Whether an RDB begins at the window's position."""
+    w.need(9)
+    head = w.data[w.pos : w.pos + 6]
+    return head.startswith(MAGICS)
+
+
+class _Loader:
+    """One replay under way. The dataset is made when the first file has told which server wrote it."""
+
+    def __init__(
+        self,
+        layout: Layout,
+        point: PointInTime,
+        unknown: str,
+        source: Source,
+        line: Line | None,
+        now_ms: int | None,
+        feed: Feed,
+    ) -> None:
+        self.layout = layout
+        self.point = point
+        self.unknown = unknown
+        self.source = source
+        self.line = line
+        self.now_ms = now_ms
+        self.feed = feed
+        self.findings = Findings()
+        self.result: Replayed | None = None
+        self.annotated = False
+
+    def run(self) -> Replayed:
+        for finding in self.layout.findings:
+            self.findings.add(finding)
+        for file in self.layout.files:
+            if file.missing:
+                raise InputError("the file is not there, and the manifest names it", path=file.path)
+        nth = self._nth()
+        stops = self._by_file([self.point.offset] if self.point.offset else [])
+        omitted = self._by_file(self.point.without)
+        files = self.layout.files
+        for i, file in enumerate(files):
+            until = Until(
+                time_s=NEVER if self.point.time_s is None else self.point.time_s,
+                offset=min(stops.get(file.path, [NEVER])),
+                command=NEVER if self.point.commands is None else self.point.commands,
+                before=self._name(),
+                nth=nth,
+                without=frozenset(omitted.get(file.path, ())),
+            )
+            with open_input(file.path) as stream:
+                if not self._file(stream, file, until, last=i == len(files) - 1):
+                    break
+        result = self._result()
+        result.replay.finish()
+        self._judge(result)
+        return result
+
+    def _result(self, aux: dict[bytes, bytes] | None = None) -> Replayed:
+        """The result under construction; ``aux`` of the first file tell which server to follow."""
+        if self.result is None:
+            line = self.line or line_of_aux(aux or {})
+            dataset = Dataset(line, now_ms=self.now_ms)
+            replay = Replay(dataset, findings=self.findings, unknown=self.unknown)
+            self.result = Replayed(dataset=dataset, replay=replay, layout=self.layout, findings=self.findings)
+        return self.result
+
+    def _file(self, stream: Input, file: LogFile, until: Until, *, last: bool) -> bool:
+        """Take one file; False where the replay stopped."""
+        w = stream.window()
+        if self.source == "auto" and is_rdb(w):
+            self._rdb(w)
+            if w.at_end():
+                self._result().size += w.offset()
+                return True
+        result = self._result()
+        replay = result.replay
+        replay.path = w.path
+        replay.until = until if self.point.asked else None
+        replay.dataset.select(0)  # each file is loaded by a client of its own
+        result.has_log = True
+        commands: Commands = CommandReader(w) if self.source == "auto" else TextReader(w)
+        try:
+            going = self.feed(replay, commands)
+        except TruncatedError as e:
+            if not last:
+                raise self._not_last(e.message, w.path, e.offset) from None
+            going = True
+            result.loss = True
+            message = f"{e.message}: it is not applied, as a server with aof-load-truncated would have it"
+            self.findings.add(Finding(Severity.WARNING, e.code, message, w.path, e.offset, doing=e.doing))
+        result.size += w.offset()
+        if going and replay.in_transaction:
+            if not last:
+                raise self._not_last("MULTI without EXEC", w.path, replay.opened_at)
+            result.loss = True
+        if replay.stopped:
+            result.stopped = replay.stopped
+            if self.unknown == STOP and "unknown-command" in self.findings.counts:
+                raise UnsupportedError(
+                    f"{replay.stopped} after {replay.count - 1} commands: the server stops here too; unknown commands "
+                    "can be skipped or carried",
+                    path=w.path,
+                    offset=replay.stopped_at,
+                    doing="replaying",
+                )
+            if file.role == "base":
+                raise UsageError(
+                    f"the point in time lies before the rewrite that made this base ({replay.stopped}), and what was "
+                    "before is not in it",
+                    path=w.path,
+                )
+        return going
+
+    def _rdb(self, w: Window) -> None:
+        head = RdbHead(RdbReader(w))
+        result = self._result(head.aux)
+        made = head.aux.get(b"ctime", b"")
+        if self.point.time_s is not None and made.isdigit() and int(made) > self.point.time_s:
+            raise UsageError(
+                f"the snapshot in front of the log is of {int(made)}, later than {self.point.time_s}: what was before "
+                "is not in it",
+                path=w.path,
+            )
+        rest = load_rdb(result.dataset, head)
+        for code in rest.functions:
+            try:
+                execute(result.dataset, [b"FUNCTION", b"LOAD", b"REPLACE", code])
+            except CommandError as e:
+                raise FormatError(e.text, path=w.path, doing="loading a function library") from None
+        result.aux.update(head.aux)
+        result.module_aux += rest.module_aux
+        result.base_keys += rest.keys
+
+    def _not_last(self, message: str, path: str, offset: int) -> FormatError:
+        return FormatError(
+            f"{message}, and more files follow: a server cuts this file, and refuses to start; check-aof --fix repairs "
+            "it",
+            path=path,
+            offset=offset,
+            doing="replaying",
+        )
+
+    def _judge(self, result: Replayed) -> None:
+        """Look at what the replay did as a whole."""
+        replay = result.replay
+        if replay.skipped and self.unknown != "carry":
+            result.loss = True
+        point = self.point
+        if point.asked and not result.has_log:
+            raise UsageError("a snapshot holds one point in time only", path=self.layout.path)
+        if point.time_s is not None and not replay.annotations and not replay.stopped:
+            raise UsageError(
+                "the log has no timestamp annotations (aof-timestamp-enabled), so it does not tell when commands ran",
+                path=self.layout.path,
+            )
+        if replay.omitted != len(set(point.without)):
+            raise UsageError(
+                f"of {len(set(point.without))} offsets to leave out, {replay.omitted} are those of commands before the "
+                "end of the replay",
+                path=self.layout.path,
+            )
+        if point.before and not replay.stopped:
+            raise UsageError(f"the log has no {point.before.upper()} number {point.nth}", path=self.layout.path)
+
+    def _name(self) -> bytes:
+        """The command to stop before, as the table names it."""
+        name = b"|".join(self.point.before.upper().encode().split())
+        if name and (name not in COMMANDS or COMMANDS[name].flags & CONTAINER):
+            raise UsageError(f"no command that a log can hold: {self.point.before!r}")
+        return name
+
+    def _nth(self) -> int:
+        """Which of the commands of that name to stop before, from 1 on."""
+        if self.point.nth != LAST:
+            return self.point.nth
+        name = self._name()
+        count = 0
+        for file in self.layout.files:
+            if file.path == "-":
+                raise UsageError("the last command of a name is known only at the end: give a file instead of a pipe")
+            with open_input(file.path) as stream:
+                count += _count(stream, name, self.source)
+        if not count:
+            raise UsageError(f"the log has no {self.point.before.upper()}", path=self.layout.path)
+        return count
+
+    def _by_file(self, places: Sequence[Place]) -> dict[str, list[int]]:
+        """Offsets by the path of the file they are in."""
+        found: dict[str, list[int]] = {}
+        for place in places:
+            files = self.layout.files
+            if place.file:
+                files = [f for f in files if place.file in {f.path, os.path.basename(f.path)}]
+            elif len(files) > 1:
+                files = [f for f in files if f.role != "base"]
+            if len(files) != 1:
+                names = ", ".join(printable_text(os.path.basename(f.path)) for f in self.layout.files)
+                raise UsageError(f"say in which file offset {place.offset} is: FILE:{place.offset}, of {names}")
+            found.setdefault(files[0].path, []).append(place.offset)
+        return found
+
+
+def _count(stream: Input, name: bytes, source: Source) -> int:
+    """How many commands ``name`` a file has."""
+    w = stream.window()
+    if source == "commands":
+        count = 0
+        text = TextReader(w)
+        while (command := text.next()) is not None:
+            row = find(command.args)
+            count += row is not None and row.name == name
+        return count
+    if is_rdb(w):
+        for _ in RdbReader(w, checksum=False):
+            pass
+    return count_commands(CommandReader(w), name)
