@@ -13,6 +13,7 @@ from typing import Final, final
 from mypy_extensions import i64
 
 from rdbtool.errors import FormatError, RdbToolError, UnsupportedError, printable
+from rdbtool.model import Value
 from rdbtool.source import Window, window_over
 
 from . import opcodes
@@ -203,6 +204,21 @@ class Frame(Event):
         self._reader = None
         reader.unread = None
         return reader.window
+
+    def value(self) -> Value:
+        """The decoded value. May be called as `raw` may; without `raw` before it, only once.
+
+        Raises `FormatError`, `TruncatedError` or `UnsupportedError`; after `raw`, the reader is still in step.
+        """
+        w = self.window()
+        try:
+            return self.type.value(w)
+        except RdbToolError as e:
+            e.path = e.path or w.path
+            e.offset = self.value_offset if e.offset < 0 else e.offset
+            e.key = self.key
+            e.doing = e.doing or "decoding a value"
+            raise
 
 
 def frame_of(db: int, key: bytes, type_row: TypeRow, raw: bytes) -> Frame:

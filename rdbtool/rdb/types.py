@@ -10,14 +10,25 @@ from typing import Final, final
 
 from mypy_extensions import i64
 
+from rdbtool.model import Value
 from rdbtool.source import Window
 
 from . import skip
 from .opcodes import REDIS, VALKEY
 from .primitives import skip_string
-from .verify import stream as streams
-from .verify import values
+from .values import hashes, lists, modules, sets, streams, strings, zsets
+from .values.elements import Elements
+from .verify import stream as check_streams
+from .verify import values as checks
 from .verify.inspection import Inspection
+
+_BUILD: Final[dict[str, Callable[[Elements], Value]]] = {
+    "string": strings.decode,
+    "list": lists.decode,
+    "set": sets.decode,
+    "hash": hashes.decode,
+    "zset": zsets.decode,
+}
 
 
 @final
@@ -26,7 +37,8 @@ class TypeRow:
 
     ``byte``; ``name``: of the encoding in the file; ``redis_type``: what the TYPE command answers;
     ``since``: the first RDB version that may hold it; ``skip`` passes a payload in a window; ``verify``
-    passes it too and reports what is wrong with it.
+    passes it too and reports what is wrong with it; ``elements`` opens it to be read element by element,
+    except for streams and modules.
     """
 
     def __init__(
@@ -37,6 +49,9 @@ class TypeRow:
         since: int,
         skip_: Callable[[Window], None],
         verify: Callable[[Window, Inspection], None],
+        elements: Callable[[Window], Elements] | None = None,
+        *,
+        decode: Callable[[Window], Value] | None = None,
     ) -> None:
         self.byte: i64 = byte
         self.name = name
@@ -44,41 +59,89 @@ class TypeRow:
         self.since: i64 = since
         self.skip = skip_
         self.verify = verify
+        self.elements = elements
+        self._decode = decode
+        self._build = _BUILD.get(redis_type)
+
+    def value(self, w: Window) -> Value:
+        """Decode a payload, and pass it. Raises `FormatError`, `TruncatedError` or `UnsupportedError`."""
+        if self.elements is not None and self._build is not None:
+            return self._build(self.elements(w))
+        assert self._decode is not None
+        return self._decode(w)
 
 
 _SHARED: Final = (
-    TypeRow(0, "string", "string", 1, skip_string, values.check_string),
-    TypeRow(1, "list", "list", 1, skip.skip_strings, values.check_list),
-    TypeRow(2, "set", "set", 1, skip.skip_strings, values.check_set),
-    TypeRow(3, "zset", "zset", 1, skip.skip_zset, values.check_zset),
-    TypeRow(4, "hash", "hash", 1, skip.skip_string_pairs, values.check_hash),
-    TypeRow(5, "zset2", "zset", 8, skip.skip_zset2, values.check_zset2),
-    TypeRow(6, "module-pre-ga", "module", 8, skip.skip_module_pre_ga, values.check_module_pre_ga),
-    TypeRow(7, "module2", "module", 8, skip.skip_module, values.check_module),
-    TypeRow(9, "hash-zipmap", "hash", 2, skip_string, values.check_hash_zipmap),
-    TypeRow(10, "list-ziplist", "list", 2, skip_string, values.check_list_ziplist),
-    TypeRow(11, "set-intset", "set", 2, skip_string, values.check_set_intset),
-    TypeRow(12, "zset-ziplist", "zset", 2, skip_string, values.check_zset_ziplist),
-    TypeRow(13, "hash-ziplist", "hash", 4, skip_string, values.check_hash_ziplist),
-    TypeRow(14, "list-quicklist", "list", 7, skip.skip_strings, values.check_quicklist),
-    TypeRow(15, "stream-listpacks", "stream", 9, skip.skip_stream, streams.check_stream),
-    TypeRow(16, "hash-listpack", "hash", 10, skip_string, values.check_hash_listpack),
-    TypeRow(17, "zset-listpack", "zset", 10, skip_string, values.check_zset_listpack),
-    TypeRow(18, "list-quicklist2", "list", 10, skip.skip_quicklist2, values.check_quicklist2),
-    TypeRow(19, "stream-listpacks2", "stream", 10, skip.skip_stream2, streams.check_stream2),
-    TypeRow(20, "set-listpack", "set", 11, skip_string, values.check_set_listpack),
-    TypeRow(21, "stream-listpacks3", "stream", 11, skip.skip_stream3, streams.check_stream3),
+    TypeRow(0, "string", "string", 1, skip_string, checks.check_string, strings.plain),
+    TypeRow(1, "list", "list", 1, skip.skip_strings, checks.check_list, lists.plain),
+    TypeRow(2, "set", "set", 1, skip.skip_strings, checks.check_set, sets.plain),
+    TypeRow(3, "zset", "zset", 1, skip.skip_zset, checks.check_zset, zsets.plain),
+    TypeRow(4, "hash", "hash", 1, skip.skip_string_pairs, checks.check_hash, hashes.plain),
+    TypeRow(5, "zset2", "zset", 8, skip.skip_zset2, checks.check_zset2, zsets.plain2),
+    TypeRow(
+        6,
+        "module-pre-ga",
+        "module",
+        8,
+        skip.skip_module_pre_ga,
+        checks.check_module_pre_ga,
+        decode=modules.decode_pre_ga,
+    ),
+    TypeRow(7, "module2", "module", 8, skip.skip_module, checks.check_module, decode=modules.decode),
+    TypeRow(9, "hash-zipmap", "hash", 2, skip_string, checks.check_hash_zipmap, hashes.zipmap),
+    TypeRow(10, "list-ziplist", "list", 2, skip_string, checks.check_list_ziplist, lists.ziplist),
+    TypeRow(11, "set-intset", "set", 2, skip_string, checks.check_set_intset, sets.intset),
+    TypeRow(12, "zset-ziplist", "zset", 2, skip_string, checks.check_zset_ziplist, zsets.ziplist),
+    TypeRow(13, "hash-ziplist", "hash", 4, skip_string, checks.check_hash_ziplist, hashes.ziplist),
+    TypeRow(14, "list-quicklist", "list", 7, skip.skip_strings, checks.check_quicklist, lists.quicklist),
+    TypeRow(15, "stream-listpacks", "stream", 9, skip.skip_stream, check_streams.check_stream, decode=streams.decode1),
+    TypeRow(16, "hash-listpack", "hash", 10, skip_string, checks.check_hash_listpack, hashes.listpack),
+    TypeRow(17, "zset-listpack", "zset", 10, skip_string, checks.check_zset_listpack, zsets.listpack),
+    TypeRow(18, "list-quicklist2", "list", 10, skip.skip_quicklist2, checks.check_quicklist2, lists.quicklist2),
+    TypeRow(
+        19, "stream-listpacks2", "stream", 10, skip.skip_stream2, check_streams.check_stream2, decode=streams.decode2
+    ),
+    TypeRow(20, "set-listpack", "set", 11, skip_string, checks.check_set_listpack, sets.listpack),
+    TypeRow(
+        21, "stream-listpacks3", "stream", 11, skip.skip_stream3, check_streams.check_stream3, decode=streams.decode3
+    ),
 )
 
 _REDIS: Final = (
-    TypeRow(22, "hash-metadata-pre-ga", "hash", 12, skip.skip_hash_metadata_pre_ga, values.check_hash_metadata_pre_ga),
-    TypeRow(23, "hash-listpack-ex-pre-ga", "hash", 12, skip_string, values.check_hash_listpack_ex_pre_ga),
-    TypeRow(24, "hash-metadata", "hash", 12, skip.skip_hash_metadata, values.check_hash_metadata),
-    TypeRow(25, "hash-listpack-ex", "hash", 12, skip.skip_hash_listpack_ex, values.check_hash_listpack_ex),
-    TypeRow(26, "stream-listpacks4", "stream", 13, skip.skip_stream4, streams.check_stream4),
+    TypeRow(
+        22,
+        "hash-metadata-pre-ga",
+        "hash",
+        12,
+        skip.skip_hash_metadata_pre_ga,
+        checks.check_hash_metadata_pre_ga,
+        hashes.metadata_pre_ga,
+    ),
+    TypeRow(
+        23,
+        "hash-listpack-ex-pre-ga",
+        "hash",
+        12,
+        skip_string,
+        checks.check_hash_listpack_ex_pre_ga,
+        hashes.listpack_ex_pre_ga,
+    ),
+    TypeRow(24, "hash-metadata", "hash", 12, skip.skip_hash_metadata, checks.check_hash_metadata, hashes.metadata),
+    TypeRow(
+        25,
+        "hash-listpack-ex",
+        "hash",
+        12,
+        skip.skip_hash_listpack_ex,
+        checks.check_hash_listpack_ex,
+        hashes.listpack_ex,
+    ),
+    TypeRow(
+        26, "stream-listpacks4", "stream", 13, skip.skip_stream4, check_streams.check_stream4, decode=streams.decode4
+    ),
 )
 
-_VALKEY: Final = (TypeRow(22, "hash2", "hash", 80, skip.skip_hash2, values.check_hash2),)
+_VALKEY: Final = (TypeRow(22, "hash2", "hash", 80, skip.skip_hash2, checks.check_hash2, hashes.hash2),)
 
 KNOWN_BY_NAME: Final[dict[tuple[i64, i64], str]] = {
     (REDIS, 27): "a stream with unacknowledged entries (Redis 8.8)",

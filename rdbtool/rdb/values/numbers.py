@@ -1,0 +1,128 @@
+"""Numbers as text: integers in canonical decimal, doubles as the servers print them."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+from mypy_extensions import i64
+
+from rdbtool.errors import FormatError
+
+U64_MASK: Final = 0xFFFFFFFFFFFFFFFF
+
+_SMALL: Final[list[bytes]] = [b"%d" % n for n in range(4096)]
+
+
+def decimal(n: i64) -> bytes:
+    """``n`` as decimal text."""
+    if 0 <= n < 4096:
+        return _SMALL[n]
+    return str(n).encode()
+
+
+def signed(n: int) -> i64:
+    """The 64 bits of an unsigned ``n`` taken as a signed number: counters with -1 for unknown."""
+    return n if n < 1 << 63 else n - (1 << 64)
+
+
+def is_integer(text: bytes) -> bool:
+    """Whether ``text`` is a 64-bit signed integer in its one canonical form: what servers keep as a number."""
+    n: i64 = len(text)
+    if n == 0 or n > 20:
+        return False
+    i: i64 = 0
+    if text[0] == 45:  # -
+        i = 1
+        if n == 1:
+            return False
+    elif text[0] == 48:  # 0
+        return n == 1
+    if text[i] == 48:
+        return False
+    digits = n - i
+    while i < n:
+        byte: i64 = text[i]
+        if byte < 48 or byte > 57:
+            return False
+        i += 1
+    if digits < 19:
+        return True
+    return -(1 << 63) <= int(text) < 1 << 63
+
+
+def parse_integer(text: bytes) -> i64:
+    """The number of a ``text`` for which `is_integer` holds."""
+    n: i64 = len(text)
+    if n > 18:
+        return int(text)
+    i: i64 = 0
+    value: i64 = 0
+    if text[0] == 45:
+        i = 1
+    while i < n:
+        value = value * 10 + (text[i] - 48)
+        i += 1
+    return -value if text[0] == 45 else value
+
+
+def parse_double(text: bytes) -> float:
+    """A score that stands as text. Raises `FormatError` for anything else, NaN included."""
+    try:
+        # strtod reads what float() reads, but for underscores and surrounding blanks
+        if b"_" in text:
+            raise ValueError
+        number = float(text)
+    except ValueError:
+        raise FormatError("a score that is not a number", doing="decoding a score") from None
+    if math.isnan(number):
+        raise FormatError("a score that is NaN", doing="decoding a score")
+    return number
+
+
+def format_double(x: float, *, digits17: bool = False) -> bytes:
+    """``x`` as servers print it: shortest text that reads back the same (Redis 7.0 on), or with 17 digits.
+
+    Integers have no point, infinities are ``inf`` and ``-inf``, and zero keeps its sign.
+    """
+    if digits17:
+        return b"%.17g" % x
+    # double2ll of Redis: beyond half the range of 64 bits numbers are printed as doubles
+    if -4611686018427387904.0 <= x <= 4611686018427387904.0:
+        whole = int(x)
+        if whole == x:
+            return b"-0" if whole == 0 and math.copysign(1.0, x) < 0 else b"%d" % whole
+    elif math.isinf(x):
+        return b"inf" if x > 0 else b"-inf"
+    elif math.isnan(x):
+        return b"nan"
+    return _shortest(x).encode()
+
+
+def _shortest(x: float) -> str:
+    """The shortest digits, laid out as fpconv_dtoa does."""
+    text = repr(x)
+    sign = ""
+    if text[0] == "-":
+        sign = "-"
+        text = text[1:]
+    mantissa, _, power = text.partition("e")
+    whole, _, fraction = mantissa.partition(".")
+    if fraction == "0":
+        fraction = ""
+    digits = (whole + fraction).lstrip("0")
+    trailing = len(digits) - len(digits.rstrip("0"))
+    digits = digits.rstrip("0")
+    scale = (int(power) if power else 0) - len(fraction) + trailing  # x = digits * 10 ** scale
+    n = len(digits)
+    exponent = scale + n - 1
+    if 0 <= scale < 8:
+        return sign + digits + "0" * scale
+    if scale < 0 and (scale > -7 or abs(exponent) < 4):
+        point = n + scale
+        if point <= 0:
+            return sign + "0." + "0" * -point + digits
+        return sign + digits[:point] + "." + digits[point:]
+    digits = digits[: 17 if sign else 18]
+    head = digits[0] + ("." + digits[1:] if len(digits) > 1 else "")
+    return f"{sign}{head}e{'-' if exponent < 0 else '+'}{abs(exponent)}"

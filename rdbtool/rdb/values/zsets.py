@@ -1,0 +1,81 @@
+"""Sorted sets."""
+
+from __future__ import annotations
+
+import math
+from typing import final
+
+from mypy_extensions import i64
+
+from rdbtool.errors import FormatError
+from rdbtool.model import SortedSet
+from rdbtool.rdb.packed.cursor import DOUBLE
+from rdbtool.rdb.packed.listpack import ListpackCursor
+from rdbtool.rdb.packed.ziplist import ZiplistCursor
+from rdbtool.rdb.primitives import read_binary_double, read_count, read_double, read_string
+from rdbtool.source import Window
+
+from .elements import Elements, OneNode, StringsCursor, missing
+
+
+def ziplist(w: Window) -> Elements:
+    """A string that is a ziplist."""
+    return OneNode(ZiplistCursor(read_string(w)), 2)
+
+
+def listpack(w: Window) -> Elements:
+    """A string that is a listpack."""
+    return OneNode(ListpackCursor(read_string(w)), 2)
+
+
+@final
+class ScoresCursor(StringsCursor):
+    """Member and score in turn; scores as 8 bytes, or as text in the old way."""
+
+    def __init__(self, w: Window, members: i64, binary: bool) -> None:
+        super().__init__(w, members)
+        self.binary = binary
+        self.on_member = False
+
+    def next(self) -> bool:
+        if self.on_member:
+            self.on_member = False
+            self.kind = DOUBLE
+            self.real = read_binary_double(self.window) if self.binary else read_double(self.window)
+            if math.isnan(self.real):
+                raise FormatError("a score that is NaN", doing="decoding a sorted set")
+            return True
+        if self.left == 0:
+            return False
+        self.left -= 1
+        self.on_member = True
+        self.read()
+        return True
+
+
+def plain(w: Window) -> Elements:
+    """A count, then members with scores as text."""
+    return OneNode(ScoresCursor(w, read_count(w, 2), binary=False), 2)
+
+
+def plain2(w: Window) -> Elements:
+    """A count, then members with scores of 8 bytes."""
+    return OneNode(ScoresCursor(w, read_count(w, 9), binary=True), 2)
+
+
+def decode(elements: Elements) -> SortedSet:
+    """The sorted set, members in the order of the file."""
+    scores: dict[bytes, float] = {}
+    count: i64 = 0
+    node = elements.next_node()
+    while node is not None:
+        while node.next():
+            member = node.item()
+            if not node.next():
+                raise missing("score")
+            scores[member] = node.score()
+            count += 1
+        node = elements.next_node()
+    if len(scores) != count:
+        raise FormatError("a sorted set with a member more than once", doing="decoding a sorted set")
+    return SortedSet(scores)
