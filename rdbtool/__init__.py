@@ -12,6 +12,11 @@ def is_compiled() -> bool:
     return not source.__file__.endswith(".py")
 
 
+def version_line() -> str:
+    """What ``rdbtool --version`` prints."""
+    return f"rdbtool {__version__} ({'compiled' if is_compiled() else 'interpreted'})"
+
+
 def _refuse_stale_compiled_files() -> None:
     """Fail where sources were edited after they were compiled in place: the edits would not run."""
     try:

@@ -2,46 +2,79 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
+from rdbtool import version_line
 from rdbtool.errors import RdbToolError
 
 from . import check_aof, check_rdb
 
+COMMANDS = (check_aof, check_rdb)
+"""One module per subcommand: ``NAME``, and ``command`` with its options and help."""
+
 app = typer.Typer(
     name="rdbtool",
     help="Check, repair, convert, compact and compare the files of Redis and Valkey, without a server.",
+    epilog="Exit codes: 0 fine, or the same; 1 problems found, or different; 2 could not do the job; "
+    "3 done, with loss that was reported.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-for module in (check_aof, check_rdb):
-    app.command(module.NAME)(module.command)
+
+
+def guarded(command: Callable[..., None]) -> Callable[..., None]:
+    """``command``, ending in an exit code and one line on stderr whatever the input does."""
+
+    @functools.wraps(command)
+    def run_guarded(*args: object, **options: object) -> None:
+        try:
+            command(*args, **options)
+            sys.stdout.flush()
+        except RdbToolError as e:
+            print(f"rdbtool: {e}", file=sys.stderr)
+            raise typer.Exit(2) from None
+        except BrokenPipeError:
+            # Whoever read the output has seen enough; Python would complain once more while closing stdout.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(0) from None
+        except MemoryError:
+            print("rdbtool: out of memory", file=sys.stderr)
+            raise typer.Exit(2) from None
+
+    return run_guarded
+
+
+for module in COMMANDS:
+    app.command(module.NAME)(guarded(module.command))
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(version_line())
+        raise typer.Exit
 
 
 @app.callback()
-def _common(
-    version: Annotated[bool, typer.Option("--version", help="Show the version and whether it is compiled.")] = False,
+def _program(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version, and if compiled."),
+    ] = False,
 ) -> None:
     pass
 
 
-def run(arguments: list[str]) -> int:
-    """Run the program and return its exit code: 0 fine, 1 problems, 2 could not, 3 done with loss."""
+def run(arguments: list[str]) -> None:
+    """Run the program and exit: 0 fine, 1 problems, 2 could not, 3 done with loss; 130 interrupted."""
     try:
-        result = typer.main.get_command(app).main(args=arguments, prog_name="rdbtool", standalone_mode=True)
-    except RdbToolError as e:
-        print(f"rdbtool: {e}", file=sys.stderr)
-        return 2
-    except BrokenPipeError:
-        # Whoever read the output has seen enough. Python would complain once more while closing stdout.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        app(args=arguments, prog_name="rdbtool")
     except KeyboardInterrupt:
-        return 130
-    return int(result or 0)
+        sys.exit(130)
