@@ -20,6 +20,8 @@ LINE: Final = 1023
 """Bytes of a header line the server reads at once: what is longer comes out in pieces (since Redis 7.0)."""
 MAX_BULK: Final = 512 * 1024 * 1024
 """``proto-max-bulk-len`` by default: no client could have sent a longer argument."""
+RESERVABLE: Final = 1 << 40
+"""A server that reads a longer length than this, or a negative one, dies when it reserves the memory."""
 MAX_NAME: Final = 128
 """Bytes of a command's name that are kept."""
 MARGIN: Final = 32
@@ -150,9 +152,7 @@ class Framer:
             return self._fault("bad-argc", "a zero byte where the number of arguments should be", self.start)
         argc = int32(parse_long(data, pos + 1, pos + n))
         if argc < 1:
-            return self._fault(
-                "bad-argc", f"a command of {argc} arguments: the server refuses fewer than 1", self.start
-            )
+            return self._fault("bad-argc", f"a command of {argc} arguments", self.start)
         self.argc = argc
         if not is_canonical(data, pos + 1, pos + n) and data[pos + n - 1] == LF:
             self._odd("bad-header", "the header of a command is not '*', digits and CRLF", self.start)
@@ -179,18 +179,19 @@ class Framer:
         w.pos = pos + n
         length = parse_long(data, pos + 1, pos + n)
         if length < 0:
-            self._fault("bad-length", f"argument {index + 1} has the length {length}: the server crashes", at)
+            self._fault("bad-length", f"argument {index + 1} of {self.argc} has the length {length}", at)
             return False
         if data[pos + n - 1] == LF and not is_canonical(data, pos + 1, pos + n):
             self._odd("bad-header", "the header of an argument is not '$', digits and CRLF", at)
         left = w.size - w.offset() if w.size >= 0 else I64_MAX
         if length > self.max_bulk:
             if length > left - 2:
-                self._fault(
+                self.fault = Fault(
                     "bad-length",
-                    f"argument {index + 1} has {length} bytes, {left} are left: the server runs out of memory "
-                    "or takes the log for truncated",
+                    f"argument {index + 1} of {self.argc} has {length} bytes, {left} are left",
+                    self.start,
                     at,
+                    truncated=length < RESERVABLE,
                 )
                 return False
             self._odd("long-argument", f"argument {index + 1} has {length} bytes, over {self.max_bulk}", at)

@@ -29,6 +29,9 @@ from .resp import (
 UNTIL: Final = 4
 """`Scanner.run` met an annotation later than asked for."""
 
+STRAY: Final = 5
+"""It passed an EXEC that belongs to no MULTI it has seen."""
+
 MULTI_WORD: Final = 0x49544C554D
 """``MULTI``, as its bytes read as a little-endian number."""
 EXEC_WORD: Final = 0x43455845
@@ -68,7 +71,8 @@ class Scanner:
     """Frames a log from a window at an item's first byte, and counts.
 
     ``good_up_to()`` is the offset behind the last command that a server loads: while a MULTI is open, the
-    MULTI's. ``allowed`` are command names (upper case) that are known in addition.
+    MULTI's. ``allowed`` are command names (upper case) that are known in addition; ``refused`` those that
+    are a fault. ``stop_at_stray``: an EXEC without MULTI ends a run where no transaction came before it.
     """
 
     def __init__(
@@ -79,11 +83,15 @@ class Scanner:
         max_bulk: int = MAX_BULK,
         until: int = -1,
         allowed: frozenset[bytes] = frozenset(),
+        refused: frozenset[bytes] = frozenset(),
+        stop_at_stray: bool = False,
     ) -> None:
         self.window = window
         self.findings = findings
         self.until: i64 = until
         self.allowed = allowed
+        self.refused = refused
+        self.stop_at_stray = stop_at_stray
         self.commands: i64 = 0
         self.transactions: i64 = 0
         self.in_multi = False
@@ -91,12 +99,12 @@ class Scanner:
         self.first_timestamp: i64 = -1
         self.last_timestamp: i64 = -1
         self.annotations: i64 = 0
-        self.stray_exec: i64 = -1
-        """Offset behind the last EXEC without MULTI; -1 for none."""
         self.select: i64 = -1
         """Offset of the last SELECT; -1 for none."""
         self.fault: Fault | None = None
         self.unknown: dict[bytes, Unknown] = {}
+        self.until_at: i64 = -1
+        """Offset of the annotation later than ``until``; -1 for none."""
         self.cut_annotation: i64 = -1
         """Offset of an annotation that the end of the log cuts; -1 for none."""
         self._framer = Framer(window, max_bulk)
@@ -108,8 +116,8 @@ class Scanner:
         return self.multi_start if self.in_multi else self.window.offset()
 
     def run(self) -> i64:
-        """Go on to the end (`END`), to where a server stops (`FAULT`), or to an annotation later than
-        ``until`` (`UNTIL`), which is passed.
+        """Go on to the end (`END`), to where a server stops (`FAULT`), to an annotation later than ``until``
+        (`UNTIL`), or to a stray EXEC (`STRAY`); the last two are passed, and so is a refused command.
         """
         framer = self._framer
         while True:
@@ -119,7 +127,9 @@ class Scanner:
             if framer.oddities:
                 self._report_oddities(outcome == FAULT)
             if outcome == COMMAND:
-                self._command(framer.name, framer.start, good)
+                outcome = self._command(framer.name, framer.start, good)
+                if outcome != COMMAND:
+                    return outcome
             elif outcome == ANNOTATION:
                 if framer.timestamp >= 0 and self._timestamp(framer.timestamp, framer.start):
                     return UNTIL
@@ -257,8 +267,8 @@ class Scanner:
             self._met[slot + 2] = n
         return True
 
-    def _command(self, name: bytes, start: i64, good: i64) -> None:
-        """Account for a command that the fast loop left alone."""
+    def _command(self, name: bytes, start: i64, good: i64) -> i64:
+        """Account for a command that the fast loop left alone: `COMMAND`, or what ends the run."""
         self.commands += 1
         upper = name.upper()
         if upper == b"MULTI":
@@ -278,7 +288,8 @@ class Scanner:
                 self.in_multi = False
                 self.transactions += 1
             else:
-                self.stray_exec = self.window.offset()
+                if self.stop_at_stray and self.transactions == 0:
+                    return STRAY
                 self._note(
                     Severity.WARNING,
                     "stray-exec",
@@ -294,10 +305,15 @@ class Scanner:
                 known.count += 1
             elif len(self.unknown) < UNKNOWN_KEPT:
                 self.unknown[upper] = Unknown(name, start, self.window.offset(), good)
+            if upper in self.refused:
+                self.fault = Fault("unknown-command", f"unknown command '{printable(name, 64)}'", start, start)
+                return FAULT
+        return COMMAND
 
     def _timestamp(self, seconds: i64, start: i64) -> bool:
         """Account for an annotation; whether it is later than asked for."""
         if self.until >= 0 and seconds > self.until:
+            self.until_at = start
             return True
         self.annotations += 1
         if self.first_timestamp < 0:
@@ -335,24 +351,3 @@ class Scanner:
 
     def _note(self, severity: Severity, code: str, message: str, offset: i64) -> None:
         self.findings.add(Finding(severity, code, message, self.window.path, offset, None, -1, "reading the log"))
-
-
-def unknown_finding(unknown: Unknown, path: str) -> Finding:
-    """What to say of a command that no release knows."""
-    name = printable(unknown.name, 64)
-    if unknown.count == 1:
-        return Finding(
-            Severity.ERROR,
-            "unknown-command",
-            f"unknown command '{name}': the server refuses the file; redis-check-aof does not look at names",
-            path,
-            unknown.start,
-        )
-    return Finding(
-        Severity.WARNING,
-        "foreign-command",
-        f"{unknown.count} commands '{name}', which no release of Redis or Valkey has: only a server that has it, "
-        "from a module or renamed, loads the file",
-        path,
-        unknown.start,
-    )

@@ -1,0 +1,410 @@
+"""Find out what of a damaged log can be kept, and where reading resumes behind damage.
+
+Behind a command that cannot be read the search goes from CR LF ``$`` to CR LF ``$``, the bytes in front of
+every argument:
+
+1. Arguments of the damaged command that are whole (their length leads to CRLF, and that to ``$``, ``*``,
+   ``#`` or the end) are passed as they are, so that text in them which looks like a log stays text. One
+   that holds whole commands up to its very end is not believed: its length was damaged and swallows them.
+2. Where a length is damaged, it is tried whether a length that differs in one character makes the command
+   whole; then reading resumes behind it.
+3. Otherwise it resumes at the next ``*`` that begins a whole command with a name that may be one, or at
+   the annotation in front of it.
+
+Everything between the damaged command's first byte and that offset is dropped; from there the log is read
+with the server's eyes again, up to the next damage or the end. A transaction of which a part is dropped
+is dropped whole: the cut begins at its MULTI, and where an EXEC without MULTI follows a cut, it reaches
+behind that EXEC. The search never goes back, so it takes time linear in the file's size.
+"""
+
+from __future__ import annotations
+
+from typing import Final, final
+
+from mypy_extensions import i64
+
+from rdbtool.findings import Findings
+
+from .names import is_known
+from .resp import DOLLAR, END, HASH, MAX_BULK, MAX_NAME, STAR
+from .scan import STRAY, Scanner
+from .span import Pages
+
+ARGUMENT: Final = b"\r\n$"
+HEADER: Final = 24
+"""Bytes that hold a canonical header line."""
+MAX_EDITS: Final = 1000
+"""Damaged lengths for which other lengths are tried: a file with more is not worth the time."""
+KEYS: Final = 5
+"""Keys of a cut that are shown."""
+
+
+@final
+class Cut:
+    """Bytes ``start`` to ``end`` that a repair drops, and why.
+
+    ``commands`` and ``transactions`` of them could be read; ``keys`` are those of the first commands.
+    ``insert`` takes their place: a SELECT where the database would otherwise change.
+    """
+
+    def __init__(self, start: i64, end: i64, code: str, message: str) -> None:
+        self.start: i64 = start
+        self.end: i64 = end
+        self.code = code
+        self.message = message
+        self.commands: i64 = 0
+        self.transactions: i64 = 0
+        self.keys: list[bytes] = []
+        self.insert = b""
+        self.blind_select = False
+        """It seems to hold a damaged SELECT: commands behind it may run in the wrong database."""
+
+
+@final
+class Salvager:
+    """Goes through bytes ``begin`` to ``end`` of a log, which begin with an item.
+
+    After `run`: ``cuts`` are the regions that cannot be kept, in order; ``commands`` and ``transactions``
+    count what can. ``refused`` are names of commands to drop.
+    """
+
+    def __init__(
+        self,
+        pages: Pages,
+        begin: i64,
+        end: i64,
+        *,
+        max_bulk: int = MAX_BULK,
+        allowed: frozenset[bytes] = frozenset(),
+        refused: frozenset[bytes] = frozenset(),
+        whole_transactions: bool = True,
+    ) -> None:
+        self.pages = pages
+        self.begin: i64 = begin
+        self.end: i64 = end
+        self.max_bulk = max_bulk
+        self.allowed = allowed
+        self.refused = refused
+        self.whole_transactions = whole_transactions
+        self.cuts: list[Cut] = []
+        self.commands: i64 = 0
+        self.transactions: i64 = 0
+        self.selects: list[int] = []
+        """Per cut, the offset of the last SELECT kept before it; -1 for none."""
+        self.last_select: i64 = -1
+        """Offset of the last SELECT kept."""
+        self.edits: i64 = 0
+        self.doubts: i64 = 4 * (end - begin)
+        self.failed_at: i64 = 0
+
+    def run(self) -> None:
+        """Find the cuts."""
+        pos = self.begin
+        select: i64 = -1
+        ignored = Findings()
+        while pos < self.end:
+            after_gap = bool(self.cuts) and self.whole_transactions
+            window = self.pages.window(pos, self.end)
+            scanner = Scanner(
+                window,
+                ignored,
+                max_bulk=self.max_bulk,
+                allowed=self.allowed,
+                refused=self.refused,
+                stop_at_stray=after_gap,
+            )
+            outcome = scanner.run()
+            if outcome == STRAY:
+                # The MULTI of this EXEC went with the cut: so does the rest of the transaction.
+                self.cuts[-1].end = window.offset()
+                pos = window.offset()
+                continue
+            kept = scanner.commands
+            self.transactions += scanner.transactions
+            start = self.end
+            if outcome == END:
+                if scanner.cut_annotation >= 0:
+                    self._cut(
+                        scanner.cut_annotation, self.end, "cut-annotation", "an annotation without its end", select
+                    )
+                self.commands += kept
+                if scanner.select >= 0:
+                    select = scanner.select
+                break
+            fault = scanner.fault
+            assert fault is not None
+            if fault.code == "multi-without-exec" and not self.whole_transactions:
+                self.commands += kept
+                break
+            start = fault.start
+            if scanner.in_multi and self.whole_transactions:
+                start = scanner.multi_start
+                kept = self._count(pos, start)
+            if fault.code == "unknown-command":
+                resume = window.offset()
+                if not scanner.in_multi or not self.whole_transactions:
+                    kept -= 1
+            elif fault.code == "multi-without-exec":
+                resume = self.end
+            else:
+                resume = self.resume(fault.start)
+            self.commands += kept
+            if 0 <= scanner.select < start:
+                select = scanner.select
+            elif scanner.select >= start and scanner.select > 0:
+                select = self._last_select(pos, start, select)
+            self._cut(start, resume, fault.code, fault.message, select)
+            pos = resume
+        self.last_select = select
+
+    def _cut(self, start: i64, end: i64, code: str, message: str, select: i64) -> None:
+        if self.cuts and self.cuts[-1].end == start:
+            self.cuts[-1].end = end
+            return
+        self.cuts.append(Cut(start, end, code, message))
+        self.selects.append(int(select))
+
+    def _count(self, begin: i64, end: i64) -> i64:
+        """Commands in a run that is known to be good."""
+        scanner = Scanner(self.pages.window(begin, end), Findings(), max_bulk=self.max_bulk, allowed=self.allowed)
+        scanner.run()
+        return scanner.commands
+
+    def _last_select(self, begin: i64, end: i64, before: i64) -> i64:
+        scanner = Scanner(self.pages.window(begin, end), Findings(), max_bulk=self.max_bulk, allowed=self.allowed)
+        scanner.run()
+        return scanner.select if scanner.select >= 0 else before
+
+    def resume(self, start: i64) -> i64:
+        """The offset at which reading resumes behind the damaged command at ``start``; ``end`` for none."""
+        pages = self.pages
+        item = start
+        if pages.byte(start) == STAR:
+            item, left = self._first_bad(start)
+            if left > 0 and self.edits < MAX_EDITS:
+                self.edits += 1
+                whole = self._with_other_length(item, left)
+                if whole >= 0:
+                    return whole
+        pos = item if item > start else start + 1
+        # The header of an argument at ``pos`` itself has its CRLF in front of it.
+        if pos - 2 > start and pages.byte(pos) == DOLLAR:
+            pos += 1
+        while True:
+            found = pages.find(ARGUMENT, pos, self.end)
+            if found < 0:
+                return self.end
+            star = self._star_before(found, pos)
+            if star < 0:
+                behind = self._whole_argument(found + 2)
+                pos = behind - 2 if behind >= 0 else found + 2
+                continue
+            item, left = self._first_bad(star)
+            if left == 0 and self._plausible(star):
+                return self._annotation_before(star, start)
+            pos = item if left > 0 and item > star else found + 2
+            if pages.byte(pos) == DOLLAR:
+                pos += 1
+
+    def _star_before(self, at: i64, least: i64) -> i64:
+        """Offset of ``*`` and digits that end at ``at``, if it is not before ``least``; else -1."""
+        first = max(least, at - 10)
+        text = self.pages.take(first, at - first)
+        i: i64 = len(text) - 1
+        while i >= 0 and 48 <= text[i] <= 57:
+            i -= 1
+        if i < 0 or text[i] != STAR or i == len(text) - 1:
+            return -1
+        return first + i
+
+    def _annotation_before(self, star: i64, least: i64) -> i64:
+        """Offset of a timestamp annotation that ends at ``star``, or ``star``."""
+        first = max(least + 1, star - 40)
+        text = self.pages.take(first, star - first)
+        at = text.rfind(b"#TS:")
+        if at >= 0 and text.endswith(b"\r\n") and text[at + 4 : -2].isdigit() and (at == 0 or text[at - 1] == 10):
+            return first + at
+        return star
+
+    def _header(self, at: i64, prefix: i64) -> tuple[i64, i64]:
+        """The number in a canonical header line at ``at``, and the offset behind it; -1 if it is none."""
+        text = self.pages.take(at, HEADER)
+        size: i64 = len(text)
+        if size < 4 or text[0] != prefix:
+            return -1, at
+        value: i64 = 0
+        i: i64 = 1
+        while i < size and 48 <= text[i] <= 57 and i < 18:
+            value = value * 10 + (text[i] - 48)
+            i += 1
+        if i == 1 or i + 1 >= size or text[i] != 13 or text[i + 1] != 10:
+            return -1, at
+        return value, at + i + 2
+
+    def _whole_argument(self, at: i64) -> i64:
+        """The offset behind an argument that can be believed, or -1."""
+        length, value = self._header(at, DOLLAR)
+        if length < 0 or length > self.end - value - 2:
+            return -1
+        behind = value + length + 2
+        if self.pages.take(behind - 2, 2) != b"\r\n" or not self._may_follow(behind):
+            return -1
+        return -1 if self._swallows(value, behind) else behind
+
+    def _may_follow(self, at: i64) -> bool:
+        if at >= self.end:
+            return True
+        byte = self.pages.byte(at)
+        return byte in {DOLLAR, STAR, HASH}
+
+    def _swallows(self, begin: i64, end: i64) -> bool:
+        """Whether bytes ``begin`` to ``end`` end in whole commands: then they are no value.
+
+        Nested lengths could make this look at the same bytes again and again: there is a limit to it.
+        """
+        if end - begin < 14 or self.doubts <= 0:
+            return False
+        self.doubts -= end - begin
+        pos = begin
+        while True:
+            found = self.pages.find(ARGUMENT, pos, end)
+            if found < 0:
+                return False
+            star = self._star_before(found, pos)
+            pos = found + 2
+            while star >= 0 and star < end and self.pages.byte(star) == STAR:
+                behind = self._command_end(star, end)
+                if behind == end:
+                    return True
+                pos = max(pos, behind if behind >= 0 else self.failed_at)
+                star = behind
+
+    def _command_end(self, at: i64, end: i64) -> i64:
+        """The offset behind a canonical command that ends at ``end`` or before; -1, and ``failed_at``, if none."""
+        argc, pos = self._header(at, STAR)
+        self.failed_at = pos
+        if argc < 1:
+            return -1
+        while argc > 0:
+            self.failed_at = pos
+            length, value = self._header(pos, DOLLAR)
+            if length < 0 or length > end - value - 2:
+                return -1
+            pos = value + length + 2
+            if self.pages.take(pos - 2, 2) != b"\r\n":
+                return -1
+            argc -= 1
+        return pos
+
+    def _first_bad(self, start: i64) -> tuple[i64, i64]:
+        """The first argument of the command at ``start`` that cannot be believed, and how many are then left,
+        it included; ``(end of the command, 0)`` if all can, ``(start, 0)`` if the header cannot.
+        """
+        argc, pos = self._header(start, STAR)
+        if argc < 1:
+            return start, 0
+        while argc > 0:
+            behind = self._whole_argument(pos)
+            if behind < 0:
+                return pos, argc
+            pos = behind
+            argc -= 1
+        return pos, 0
+
+    def _plausible(self, star: i64) -> bool:
+        """Whether a command that begins at ``star`` has a name that may be one."""
+        argc, pos = self._header(star, STAR)
+        length, value = self._header(pos, DOLLAR)
+        if argc < 1 or length < 1 or length > MAX_NAME:
+            return False
+        name = self.pages.take(value, length)
+        return is_known(name) or name.upper() in self.allowed or name.replace(b"_", b"").replace(b"-", b"").isalnum()
+
+    def _with_other_length(self, at: i64, left: i64) -> i64:
+        """The offset behind a command whose argument at ``at`` has a length damaged in one character, with
+        ``left`` arguments from it on; -1 if none fits.
+        """
+        line = self.pages.take(at, HEADER)
+        stop = line.find(b"\r\n")
+        if stop < 1:
+            return -1
+        value = at + stop + 2
+        for length in _neighbours(line[1:stop]):
+            behind = value + length + 2
+            if behind > self.end or self.pages.take(behind - 2, 2) != b"\r\n":
+                continue
+            rest = left - 1
+            while rest > 0 and behind >= 0:
+                behind = self._whole_argument(behind)
+                rest -= 1
+            if behind >= 0 and (behind >= self.end or self.pages.byte(behind) != DOLLAR) and self._may_follow(behind):
+                return behind
+        return -1
+
+
+def _neighbours(text: bytes) -> list[int]:
+    """Numbers that differ from ``text`` in at most one character, changed, lost or added; smallest first."""
+    found: set[bytes] = {text}
+    for i in range(len(text) + 1):
+        found.add(text[:i] + text[i + 1 :])
+        for digit in b"0123456789":
+            one = bytes([digit])
+            found.add(text[:i] + one + text[i + 1 :])
+            found.add(text[:i] + one + text[i:])
+    return sorted({int(t) for t in found if t.isdigit() and len(t) < 12})
+
+
+def survey(pages: Pages, cut: Cut, *, max_bulk: int = MAX_BULK, allowed: frozenset[bytes] = frozenset()) -> Salvager:
+    """Count what could be read of a cut, and note its first keys and what it does to the database."""
+    salvager = Salvager(pages, cut.start, cut.end, max_bulk=max_bulk, allowed=allowed, whole_transactions=False)
+    salvager.run()
+    cut.commands = salvager.commands
+    cut.transactions = salvager.transactions
+    _first_keys(pages, cut, salvager)
+    return salvager
+
+
+def _first_keys(pages: Pages, cut: Cut, salvager: Salvager) -> None:
+    pos = cut.start
+    cuts = salvager.cuts
+    at = 0
+    while pos < cut.end and len(cut.keys) < KEYS:
+        if at < len(cuts) and cuts[at].start <= pos:
+            pos = _note_key(pages, cut, salvager, cuts[at].start)
+            pos = cuts[at].end
+            at += 1
+            continue
+        if pages.byte(pos) == HASH:
+            newline = pages.find(b"\n", pos, cut.end)
+            if newline < 0:
+                return
+            pos = newline + 1
+            continue
+        pos = _note_key(pages, cut, salvager, pos)
+        if pos < 0:
+            return
+
+
+def _note_key(pages: Pages, cut: Cut, salvager: Salvager, start: i64) -> i64:
+    """Note name and first argument of the command at ``start``; the offset behind it, -1 if it is not whole."""
+    argc, pos = salvager._header(start, STAR)  # noqa: SLF001 - of one kind
+    words: list[bytes] = []
+    while argc > 0 and len(words) < 2:
+        length, value = salvager._header(pos, DOLLAR)  # noqa: SLF001
+        if length < 0 or length > cut.end - value:
+            break
+        words.append(pages.take(value, min(length, MAX_NAME)))
+        pos = value + length + 2
+        argc -= 1
+    if words and words[0].upper() not in {b"MULTI", b"EXEC", b"SELECT"}:
+        cut.keys.append(b" ".join(words))
+    return salvager._command_end(start, cut.end)  # noqa: SLF001
+
+
+def database_at(pages: Pages, select: i64) -> bytes:
+    """The argument of the SELECT at ``select``; b"0" for -1, where none came before."""
+    if select < 0:
+        return b"0"
+    text = pages.take(select, 64)
+    words = text.split(b"\r\n")
+    return words[4] if len(words) > 5 else b"0"

@@ -1,0 +1,270 @@
+"""Check one file of a log: its snapshot, its framing, its transactions, its annotations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from rdbtool.errors import RdbToolError, printable
+from rdbtool.findings import Finding, Findings, Severity
+from rdbtool.rdb.verify.file import DATABASES, RdbFacts, verify_rdb
+from rdbtool.source import Window, open_input
+
+from .layout import LogFile
+from .reader import has_preamble
+from .resp import FAULT, MAX_BULK, Fault
+from .salvage import Salvager
+from .scan import UNTIL, Scanner, Unknown
+from .span import Pages
+
+OK: Final = "ok"
+EMPTY: Final = "empty"
+TRUNCATED: Final = "truncated"
+"""The server cuts it and starts."""
+BROKEN: Final = "broken"
+"""The server refuses it."""
+MISSING: Final = "missing"
+
+
+@dataclass(slots=True)
+class FileVerdict:
+    """What the check found out about one file. Sizes and offsets are in bytes of the uncompressed file.
+
+    ``good_up_to``: what a server loads ends there; ``log_start``: where the commands begin, behind the
+    preamble; ``cuttable``: whether a cut can repair it; ``unknown``: commands that no release has.
+    """
+
+    path: str
+    role: str
+    verdict: str = OK
+    size: int = 0
+    good_up_to: int = 0
+    log_start: int = 0
+    commands: int = 0
+    transactions: int = 0
+    annotations: int = 0
+    first_timestamp: int = -1
+    last_timestamp: int = -1
+    preamble: RdbFacts | None = None
+    fault: Fault | None = None
+    unknown: list[Unknown] = field(default_factory=list)
+    cut_annotation: int = -1
+    readable_behind: int = -1
+    """Commands behind the fault that can be read; -1 where it was not looked."""
+    cuttable: bool = True
+    until: int = -1
+    """Offset at which to cut for the time asked for; -1 if all is older."""
+
+    def as_json(self) -> dict[str, Any]:
+        """The verdict as data."""
+        facts: dict[str, Any] = {
+            "path": self.path,
+            "role": self.role,
+            "verdict": self.verdict,
+            "size": self.size,
+            "good_up_to": self.good_up_to,
+            "commands": self.commands,
+            "transactions": self.transactions,
+            "annotations": self.annotations,
+            "first_timestamp": self.first_timestamp if self.first_timestamp >= 0 else None,
+            "last_timestamp": self.last_timestamp if self.last_timestamp >= 0 else None,
+        }
+        if self.preamble is not None:
+            facts["rdb"] = self.preamble.as_json()
+        if self.readable_behind >= 0:
+            facts["readable_behind_the_damage"] = self.readable_behind
+        return facts
+
+
+def verify_log(
+    file: LogFile,
+    findings: Findings,
+    *,
+    last: bool = True,
+    max_bulk: int = MAX_BULK,
+    databases: int = DATABASES,
+    allowed: frozenset[bytes] = frozenset(),
+    until: int = -1,
+    salvageable: bool = True,
+) -> FileVerdict:
+    """Check a file of a log. ``last``: whether it is the one a server may cut by itself; ``until``: a Unix
+    time, behind whose annotation reading ends; ``salvageable``: look what could be kept behind damage.
+
+    Raises `InputError`.
+    """
+    verdict = FileVerdict(file.path, file.role)
+    if file.missing:
+        verdict.verdict = MISSING
+        verdict.cuttable = False
+        return verdict
+    with open_input(file.path) as source:
+        w = source.window()
+        if w.at_end():
+            verdict.verdict = EMPTY
+            _empty(file, findings)
+            return verdict
+        if has_preamble(w) and not _preamble(w, verdict, findings, databases):
+            return verdict
+        verdict.log_start = int(w.offset())
+        scanner = Scanner(w, findings, max_bulk=max_bulk, allowed=allowed, until=until)
+        outcome = scanner.run()
+        _results(verdict, scanner, outcome)
+        if not verdict.cuttable:
+            verdict.good_up_to = 0
+        plain = source.size >= 0
+    for unknown in verdict.unknown:
+        _unknown(verdict, unknown, findings)
+    if verdict.fault is not None:
+        if salvageable and plain:
+            _look_behind(verdict, verdict.fault, max_bulk, allowed)
+        _tell_fault(verdict, verdict.fault, findings, last)
+    return verdict
+
+
+def _empty(file: LogFile, findings: Findings) -> None:
+    if file.role == "base":
+        findings.add(
+            Finding(
+                Severity.WARNING,
+                "empty-file",
+                "the base is empty: the server starts without what it held, if another file has data",
+                file.path,
+            )
+        )
+    else:
+        findings.add(Finding(Severity.NOTE, "empty-file", "the file is empty", file.path))
+
+
+def _preamble(w: Window, verdict: FileVerdict, findings: Findings, databases: int) -> bool:
+    """Check the snapshot a file begins with; whether it can be read to its end."""
+    mine = Findings()
+    verdict.preamble = facts = verify_rdb(w, mine, databases=databases, keep_expired=True)
+    for finding in mine.items:
+        findings.add(finding)
+    if facts.dialect == "valkey":
+        findings.add(
+            Finding(
+                Severity.NOTE,
+                "valkey-preamble",
+                "begins with a Valkey snapshot: redis-check-aof and valkey-check-aof take it for damage, and --fix "
+                "of theirs empties the file",
+                verdict.path,
+                0,
+            )
+        )
+    if facts.complete and mine.worst is not Severity.ERROR:
+        return True
+    verdict.verdict = BROKEN
+    verdict.cuttable = False
+    findings.add(
+        Finding(
+            Severity.ERROR,
+            "bad-preamble",
+            "the server refuses the file for its snapshot, and no cut repairs that; the commands behind it cannot "
+            "be loaded without it"
+            if verdict.role != "base"
+            else "the server refuses the base, and no cut repairs that; the increments cannot be loaded without it",
+            verdict.path,
+            0,
+        )
+    )
+    if facts.complete:
+        return True
+    verdict.size = int(w.size) if w.size >= 0 else int(facts.end)
+    return False
+
+
+def _results(verdict: FileVerdict, scanner: Scanner, outcome: int) -> None:
+    w = scanner.window
+    verdict.commands = int(scanner.commands)
+    verdict.transactions = int(scanner.transactions)
+    verdict.annotations = int(scanner.annotations)
+    verdict.first_timestamp = int(scanner.first_timestamp)
+    verdict.last_timestamp = int(scanner.last_timestamp)
+    verdict.good_up_to = int(scanner.good_up_to())
+    verdict.cut_annotation = int(scanner.cut_annotation)
+    verdict.unknown = sorted(scanner.unknown.values(), key=_start)
+    verdict.size = int(w.size) if w.size >= 0 else int(w.offset())
+    if outcome == UNTIL:
+        verdict.until = int(scanner.multi_start if scanner.in_multi else scanner.until_at)
+    if outcome == FAULT:
+        verdict.fault = scanner.fault
+        assert verdict.fault is not None
+        verdict.good_up_to = int(scanner.multi_start if scanner.in_multi else verdict.fault.start)
+
+
+def _start(unknown: Unknown) -> int:
+    return int(unknown.start)
+
+
+def _unknown(verdict: FileVerdict, unknown: Unknown, findings: Findings) -> None:
+    name = printable(unknown.name, 64)
+    if unknown.count > 1:
+        findings.add(
+            Finding(
+                Severity.WARNING,
+                "foreign-command",
+                f"{unknown.count} commands '{name}', which no release of Redis or Valkey has: only a server that has "
+                "it, from a module or renamed, loads the file",
+                verdict.path,
+                int(unknown.start),
+            )
+        )
+        return
+    verdict.good_up_to = min(verdict.good_up_to, int(unknown.before))
+    if verdict.verdict == OK:
+        verdict.verdict = BROKEN
+    findings.add(
+        Finding(
+            Severity.ERROR,
+            "unknown-command",
+            f"unknown command '{name}': the server refuses the file; redis-check-aof does not look at names",
+            verdict.path,
+            int(unknown.start),
+        )
+    )
+
+
+def damaged_names(verdict: FileVerdict) -> frozenset[bytes]:
+    """Names of unknown commands that are taken for damage: those that occur once."""
+    return frozenset(u.name.upper() for u in verdict.unknown if u.count == 1)
+
+
+def _look_behind(verdict: FileVerdict, fault: Fault, max_bulk: int, allowed: frozenset[bytes]) -> None:
+    """Find out how many commands can be read behind the fault."""
+    try:
+        with Pages(verdict.path) as pages:
+            salvager = Salvager(
+                pages, fault.start, verdict.size, max_bulk=max_bulk, allowed=allowed, whole_transactions=False
+            )
+            salvager.run()
+            verdict.readable_behind = int(salvager.commands)
+    except RdbToolError:  # it was readable a moment ago: then this stays unknown
+        return
+
+
+def _tell_fault(verdict: FileVerdict, fault: Fault, findings: Findings, last: bool) -> None:
+    behind = verdict.readable_behind
+    code = fault.code
+    if fault.code == "truncated-command" and behind > 0:
+        code = "length-beyond-end"
+    if not fault.truncated:
+        verdict.verdict = BROKEN
+        consequence = "the server crashes" if fault.code == "bad-length" else "the server refuses the file"
+    elif last:
+        if verdict.verdict == OK:
+            verdict.verdict = TRUNCATED
+        consequence = f"the server cuts the file at {verdict.good_up_to} and starts"
+    else:
+        verdict.verdict = BROKEN
+        consequence = (
+            f"as this is not the last file, the server cuts it at {verdict.good_up_to} on disk, refuses to start, and "
+            "starts without a word the next time"
+        )
+    if fault.code == "bad-argc":
+        consequence += "; redis-check-aof does not mind a count below 1"
+    message = f"{fault.message}: {consequence}"
+    if behind > 0:
+        message += f"; {behind} command{'' if behind == 1 else 's'} behind the damage can be read"
+    doing = "reading a command" if fault.offset == fault.start else f"reading the command at {fault.start}"
+    findings.add(Finding(Severity.ERROR, code, message, verdict.path, int(fault.offset), None, -1, doing))

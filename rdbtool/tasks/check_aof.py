@@ -1,0 +1,132 @@
+"""Check an append-only file, or the set of files that a manifest makes one: would a server load it, how far, and
+what stands in the way.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import Any
+
+from rdbtool.aof.layout import Layout, locate
+from rdbtool.aof.resp import MAX_BULK
+from rdbtool.aof.verify import BROKEN, EMPTY, MISSING, TRUNCATED, FileVerdict, verify_log
+from rdbtool.errors import FormatError, UsageError
+from rdbtool.findings import Finding, Report, Severity, finding_of
+from rdbtool.rdb.verify.file import DATABASES
+
+
+@dataclass(slots=True)
+class CheckAofReport(Report):
+    """What the check found. ``files`` in the order a server loads them, then history files if asked for.
+
+    ``loads``: whether a server starts with it as it is, without or with cutting a tail by itself.
+    """
+
+    path: str = ""
+    layout: Layout | None = None
+    files: list[FileVerdict] = field(default_factory=list)
+    history: list[FileVerdict] = field(default_factory=list)
+
+    @property
+    def verdict(self) -> str:
+        """``ok``, ``truncated`` (a server cuts the end by itself, and starts) or ``broken``."""
+        codes = self.findings.counts
+        if any(code in codes for code in ("bad-manifest", "missing-file", "no-manifest")):
+            return BROKEN
+        verdicts = {f.verdict for f in self.files}
+        if BROKEN in verdicts or MISSING in verdicts:
+            return BROKEN
+        return TRUNCATED if TRUNCATED in verdicts else "ok"
+
+    def as_json(self) -> dict[str, Any]:
+        """The report as data."""
+        manifest = self.layout.manifest_path if self.layout is not None else ""
+        return {
+            "path": self.path,
+            "verdict": self.verdict,
+            "manifest": manifest or None,
+            "files": [f.as_json() for f in self.files],
+            "history": [f.as_json() for f in self.history],
+            "findings": [f.as_json() for f in self.findings.items],
+            "counts": self.findings.counts,
+        }
+
+
+def check_aof(
+    path: str,
+    *,
+    history: bool = False,
+    max_bulk: int = MAX_BULK,
+    databases: int = DATABASES,
+    allow: tuple[str, ...] = (),
+    until: int = -1,
+) -> CheckAofReport:
+    """Check what is at ``path``: a log with or without a snapshot in front, a manifest, or a directory.
+
+    ``history``: check also the files that a rewrite has replaced; ``max_bulk``: the server's
+    ``proto-max-bulk-len``; ``databases``: how many it has; ``allow``: names of commands it has in addition,
+    from a module or renamed; ``until``: a Unix time: reading a file ends at the first later annotation.
+    Raises `InputError` where something cannot be read, `UsageError` where ``path`` is ambiguous.
+    """
+    report = CheckAofReport(path=path)
+    try:
+        report.layout = layout = locate(path)
+    except FormatError as e:
+        report.findings.add(_bad_manifest(e))
+        return report
+    for finding in layout.findings:
+        report.findings.add(finding)
+    allowed = frozenset(os.fsencode(name).upper() for name in allow)
+    for i, file in enumerate(layout.files):
+        verdict = verify_log(
+            file,
+            report.findings,
+            last=i == len(layout.files) - 1,
+            max_bulk=max_bulk,
+            databases=databases,
+            allowed=allowed,
+            until=until,
+        )
+        report.files.append(verdict)
+    if layout.is_set and layout.files and all(f.verdict == EMPTY for f in report.files):
+        report.findings.add(
+            Finding(Severity.WARNING, "all-empty", "every file is empty: the server starts empty", layout.manifest_path)
+        )
+    if history:
+        report.history = [
+            verify_log(file, report.findings, max_bulk=max_bulk, databases=databases, allowed=allowed)
+            for file in layout.history
+        ]
+    return report
+
+
+def _bad_manifest(error: FormatError) -> Finding:
+    finding = finding_of(error)
+    return Finding(
+        finding.severity,
+        "bad-manifest",
+        f"{finding.message}: the server ends",
+        finding.path,
+        finding.offset,
+        doing=finding.doing,
+    )
+
+
+def refuse_nothing_before(report: CheckAofReport, until: int) -> None:
+    """Raise `UsageError` where a cut at ``until`` would leave nothing, or cannot be told."""
+    if not any(f.annotations or f.until >= 0 for f in report.files):
+        raise UsageError(
+            "no timestamp annotations: only a log written with 'aof-timestamp-enabled yes' can be cut at a time",
+            path=report.path,
+        )
+    first = report.files[0]
+    if first.until == 0:
+        raise UsageError(f"nothing in it is as old as {until}: the first annotation is later", path=first.path)
+    facts = first.preamble
+    created = facts.aux.get("ctime", "") if facts is not None else ""
+    if created.isdigit() and int(created) > until:
+        raise UsageError(
+            f"the snapshot it begins with was written at {created}, after {until}: an older state is not in it",
+            path=first.path,
+        )
