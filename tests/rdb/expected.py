@@ -99,6 +99,31 @@ def prints_17_digits(server: str) -> bool:
     return found is not None and (int(found[1]), int(found[2])) < (7, 2)
 
 
+def plain(value: Value) -> object:
+    """A value as something that compares and shows, with the order of its elements."""
+    if isinstance(value, dict):
+        return list(value)
+    if isinstance(value, Hash):
+        return [*value.fields.items()], value.expiries
+    if isinstance(value, SortedSet):
+        return [(m, repr(s)) for m, s in value.scores.items()]
+    if isinstance(value, Module):
+        return value.name, value.version, value.payload
+    if isinstance(value, Stream):
+        counters = (value.last_id, value.max_deleted_id, value.entries_added, value.idmp)
+        groups = [
+            (
+                name,
+                (group.last_id, group.entries_read),
+                [(c, x.seen_ms, x.active_ms) for c, x in group.consumers.items()],
+                [(i, p.consumer, p.delivered_ms, p.deliveries) for i, p in group.pending.items()],
+            )
+            for name, group in value.groups.items()
+        ]
+        return [*value.entries.items()], counters, groups
+    return value
+
+
 def unsigned_zero(value: Value) -> Value:
     """What a server makes of a sorted set that it packs while loading: zero loses its sign."""
     if isinstance(value, SortedSet):

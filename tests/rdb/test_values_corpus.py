@@ -4,8 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from rdbtool.rdb.reader import Frame
-
 from .expected import (
     corpus_files,
     differences,
@@ -13,6 +11,7 @@ from .expected import (
     frames,
     functions,
     label,
+    plain,
     prints_17_digits,
     unshown,
     unsigned_zero,
@@ -46,22 +45,8 @@ def test_every_key_has_the_value_the_server_gave(path: Path) -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=label)
 def test_a_value_read_from_its_raw_bytes_is_the_same(path: Path) -> None:
-    streamed = [(f.key, _plain(f)) for f in frames(path)]
-    assert streamed == [(f.key, _plain(f)) for f in frames(path) if f.raw() is not None]
-
-
-def _plain(frame: Frame) -> object:
-    """A value as something that compares."""
-    return _parts(frame.value())
-
-
-def _parts(value: object) -> object:
-    slots = getattr(value, "__slots__", None)
-    if slots:
-        return {name: _parts(getattr(value, name)) for name in slots}
-    if isinstance(value, dict):
-        return [(k, _parts(v)) for k, v in value.items()]
-    return value
+    streamed = [(f.key, plain(f.value())) for f in frames(path)]
+    assert streamed == [(f.key, plain(f.value())) for f in frames(path) if f.raw() is not None]
 
 
 @pytest.mark.parametrize("path", [p for p in FILES if expected_of(p).get("functions")], ids=label)

@@ -66,8 +66,35 @@ def parse_integer(text: bytes) -> i64:
     return -value if text[0] == 45 else value
 
 
+_POWERS: Final[list[float]] = [10.0**n for n in range(23)]
+
+
 def parse_double(text: bytes) -> float:
     """A score that stands as text. Raises `FormatError` for anything else, NaN included."""
+    # Up to 15 digits and a power of ten up to 22 are exact as doubles, so that one division rounds right.
+    n: i64 = len(text)
+    i: i64 = 1 if n > 0 and text[0] == 45 else 0
+    mantissa: i64 = 0
+    point: i64 = -1
+    if 0 < n - i <= 16:
+        while i < n:
+            byte: i64 = text[i]
+            if 48 <= byte <= 57:
+                mantissa = mantissa * 10 + (byte - 48)
+            elif byte == 46 and point < 0 and i + 1 < n:
+                point = i
+            else:
+                break
+            i += 1
+        if i == n and mantissa != 0 and mantissa < 1000000000000000:
+            number = float(mantissa)
+            if point >= 0:
+                number /= _POWERS[n - 1 - point]
+            return -number if text[0] == 45 else number
+    return _parse_any_double(text)
+
+
+def _parse_any_double(text: bytes) -> float:
     try:
         # strtod reads what float() reads, but for underscores and surrounding blanks
         if b"_" in text:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from typing import Final, final
 
-from librt.strings import read_i64_be
 from mypy_extensions import i64
 
 from rdbtool.errors import FormatError
@@ -82,13 +81,9 @@ class StreamReader:
         return stream
 
 
-def _unsigned(n: i64) -> int:
-    return n & U64_MASK if n >= 0 else int(n) + (1 << 64)
-
-
 def id_of(key: bytes) -> Id:
     """The id that 16 big-endian bytes are."""
-    return (_unsigned(read_i64_be(key, 0)), _unsigned(read_i64_be(key, 8)))
+    return (int.from_bytes(key[:8], "big"), int.from_bytes(key[8:], "big"))
 
 
 def node_entries(master: Id, data: bytes) -> list[tuple[Id, list[bytes]]]:
@@ -103,8 +98,11 @@ def node_entries(master: Id, data: bytes) -> list[tuple[Id, list[bytes]]]:
     out: list[tuple[Id, list[bytes]]] = []
     while c.next():
         flags = c.number
-        ms = (master_ms + c.integer()) & U64_MASK
-        seq = (master_seq + c.integer()) & U64_MASK
+        # as int, for ids have 64 bits without a sign
+        ms: int = c.integer()
+        seq: int = c.integer()
+        ms = (master_ms + ms) & U64_MASK
+        seq = (master_seq + seq) & U64_MASK
         if flags & SAME_FIELDS:
             pairs: list[bytes] = []
             i: i64 = 0
