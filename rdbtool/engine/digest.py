@@ -6,17 +6,25 @@ ordered ones by hashing what came before with them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from hashlib import sha1
-from typing import Final
+from math import copysign
+from typing import Final, final
 
-from rdbtool.model import NO_EXPIRY, Hash, Module, SortedSet, Stream, Value, type_name
+from mypy_extensions import i64
 
+from rdbtool.errors import RdbToolError
+from rdbtool.model import NO_EXPIRY, Value
+from rdbtool.rdb.reader import Frame
+from rdbtool.rdb.visitor import HASH, LIST, MODULE, SET, STREAM, STRING, ZSET, Visitor, visit_value
+from rdbtool.rdb.walk import Walker
+
+from .cells import FrameCell
 from .dataset import Dataset
 from .fpconv import seventeen, shortest
 from .line import Line
 
-TYPE_NUMBERS: Final = {"string": 0, "list": 1, "set": 2, "zset": 3, "hash": 4, "module": 5, "stream": 6}
+SCORES_KEPT: Final = 4096
+"""Scores whose text is remembered: working it out costs more than all the rest."""
 
 
 def _hash(data: bytes) -> int:
@@ -27,65 +35,191 @@ def _mix(digest: int, data: bytes) -> int:
     return _hash((digest ^ _hash(data)).to_bytes(20))
 
 
+_EXPIRES: Final = _hash(b"!!expire!!")
+_FIELD_EXPIRES: Final = _hash(b"!!hexpire!!")
+
+TYPE_NUMBERS: Final[dict[i64, int]] = {STRING: 0, LIST: 1, SET: 2, ZSET: 3, HASH: 4, MODULE: 5, STREAM: 6}
+"""What the servers number types as, by kind of the visitor."""
+_TYPES: Final = [b""] * 7
+for _kind, _number in TYPE_NUMBERS.items():
+    _TYPES[_kind] = _number.to_bytes(4)
+
+
+@final
+class ValueDigest(Visitor):
+    """The digest of the value that is told: set ``digest`` to what it is mixed into, before.
+
+    ``modules``: module values met. What their modules mix in is their own secret, and taken for nothing.
+    """
+
+    def __init__(self, line: Line) -> None:
+        self.digest = 0
+        self.modules: i64 = 0
+        self._line = line
+        self._marks_fields = not line.valkey  # Valkey does not mix in that a field expires
+        self._scores: dict[float, bytes] = {}
+        self._kind: i64 = STRING
+        self._element = 0
+        self._in_field = False
+        self._expires = False
+        self._members: i64 = 0
+        self._longest: i64 = 0
+        self._zeros = 0
+
+    def begin(self, kind: i64, expiring: bool) -> None:
+        self._kind = kind
+        self._in_field = False
+        self._expires = False
+        self._members = 0
+        self._longest = 0
+        self._zeros = 0
+        self.digest = _mix(self.digest, _TYPES[kind])
+
+    def end(self) -> None:
+        line = self._line
+        if self._zeros and line.version >= 700:
+            # A packed sorted set holds -0 as the integer 0.
+            if self._members <= line.zset_entries and self._longest <= line.packed_value:
+                self.digest ^= self._zeros
+
+    def text(self, data: bytes, start: i64, end: i64) -> None:
+        self._piece(data if start == 0 and end == len(data) else data[start:end])
+
+    def integer(self, n: i64) -> None:
+        self._piece(b"%d" % n)
+
+    def _piece(self, piece: bytes) -> None:
+        kind = self._kind
+        if kind == HASH:
+            if not self._in_field:
+                self._element = _mix(0, piece)
+                self._in_field = True
+                return
+            element = _mix(self._element, piece)
+            self._in_field = False
+            if self._expires:
+                element ^= _FIELD_EXPIRES
+            self._expires = False
+            self.digest ^= _hash(element.to_bytes(20))
+        elif kind == ZSET:
+            self._element = _mix(0, piece)
+            self._members += 1
+            self._longest = max(self._longest, len(piece))
+        elif kind == SET:
+            self.digest ^= _hash(piece)
+        else:
+            self.digest = _mix(self.digest, piece)
+
+    def score(self, x: float) -> None:
+        if not x:
+            self._zero(x)
+            return
+        text = self._scores.get(x)
+        if text is None:
+            text = seventeen(x) if self._line.score_17g else shortest(x)
+            if len(self._scores) >= SCORES_KEPT:
+                self._scores.clear()
+            self._scores[x] = text
+        self.digest ^= _hash(_mix(self._element, text).to_bytes(20))
+
+    def _zero(self, x: float) -> None:
+        zero = _hash(_mix(self._element, b"0").to_bytes(20))
+        if copysign(1.0, x) < 0:
+            negative = _hash(_mix(self._element, b"-0").to_bytes(20))
+            self._zeros ^= negative ^ zero
+            zero = negative
+        self.digest ^= zero
+
+    def expiry(self, ms: i64) -> None:
+        self._expires = self._marks_fields
+
+    def entry(self, ms: int, seq: int) -> None:
+        self.digest = _mix(self.digest, b"%d.%d" % (ms, seq))
+
+    def module(self, name: str, version: int, payload: bytes) -> None:
+        self.modules += 1
+
+
+@final
+class Digester:
+    """DEBUG DIGEST of the keys that are added, in any order, and of each key DEBUG DIGEST-VALUE.
+
+    ``line`` is the server whose way of printing scores is followed; ``keys`` counts; ``modules`` counts keys
+    whose digest only their module knows.
+    """
+
+    def __init__(self, line: Line) -> None:
+        self.keys: i64 = 0
+        self._value = ValueDigest(line)
+        self._walker = Walker(self._value)
+        self._dbs: dict[int, int] = {}
+
+    @property
+    def modules(self) -> int:
+        """Keys whose digest only their module knows."""
+        return self._value.modules
+
+    def add_value(self, db: int, key: bytes, value: Value, expire_at_ms: int) -> None:
+        """Add a decoded key."""
+        self._value.digest = _mix(0, key)
+        visit_value(value, self._value)
+        self._join(db, expire_at_ms)
+
+    def add_frame(self, frame: Frame, db: int, key: bytes, expire_at_ms: int) -> RdbToolError | None:
+        """Add a key from its bytes; its database, name and expiry may have changed since. Damage inside its value
+        is returned. Raises what reading raises.
+        """
+        self._value.digest = _mix(0, key)
+        damage = self._walker.walk(frame)
+        self._join(db, expire_at_ms)
+        return damage
+
+    def _join(self, db: int, expire_at_ms: int) -> None:
+        digest = self._value.digest
+        if expire_at_ms != NO_EXPIRY:
+            digest ^= _EXPIRES
+        self._dbs[db] = self._dbs.get(db, 0) ^ _hash(digest.to_bytes(20))
+        self.keys += 1
+
+    def value_digest(self, value: Value, expire_at_ms: int) -> str:
+        """DEBUG DIGEST-VALUE, 40 hex digits."""
+        self._value.digest = 0
+        visit_value(value, self._value)
+        return f"{self._value.digest ^ (0 if expire_at_ms == NO_EXPIRY else _EXPIRES):040x}"
+
+    def frame_digest(self, frame: Frame, expire_at_ms: int) -> str:
+        """The same from a key's bytes, which are then passed."""
+        self._value.digest = 0
+        self._walker.walk(frame)
+        return f"{self._value.digest ^ (0 if expire_at_ms == NO_EXPIRY else _EXPIRES):040x}"
+
+    def result(self) -> str:
+        """The digest of all, 40 hex digits."""
+        total = 0
+        for db in sorted(self._dbs):
+            total = _mix(total, db.to_bytes(4)) ^ self._dbs[db]
+        return f"{total:040x}"
+
+
 def digest_of_value(line: Line, value: Value, expire_at_ms: int, digest: int = 0) -> int:
     """DEBUG DIGEST-VALUE of a value: mixed into ``digest``."""
-    digest = _mix(digest, TYPE_NUMBERS[type_name(value)].to_bytes(4))
-    if isinstance(value, bytes):
-        digest = _mix(digest, value)
-    elif isinstance(value, Hash):
-        digest ^= _fields(value)
-    elif isinstance(value, SortedSet):
-        digest ^= _scores(line, value)
-    elif isinstance(value, dict):
-        for member in value:
-            digest ^= _hash(member)
-    elif isinstance(value, Stream):
-        for (ms, seq), fields in value.entries.items():
-            digest = _mix(digest, f"{ms}.{seq}".encode())
-            for item in fields:
-                digest = _mix(digest, item)
-    elif isinstance(value, Module):
-        # What a module mixes in is its own secret; without a digest callback it is nothing.
-        pass
-    else:
-        for element in value:
-            digest = _mix(digest, element)
-    if expire_at_ms != NO_EXPIRY:
-        digest ^= _hash(b"!!expire!!")
-    return digest
+    visitor = ValueDigest(line)
+    visitor.digest = digest
+    visit_value(value, visitor)
+    return visitor.digest if expire_at_ms == NO_EXPIRY else visitor.digest ^ _EXPIRES
 
 
-def _fields(value: Hash) -> int:
-    total = 0
-    expiries = value.expiries or {}
-    for field, content in value.fields.items():
-        element = _mix(_mix(0, field), content)
-        if field in expiries:
-            element ^= _hash(b"!!hexpire!!")
-        total ^= _hash(element.to_bytes(20))
-    return total
-
-
-def _scores(line: Line, value: SortedSet) -> int:
-    text = seventeen if line.score_17g else shortest
-    total = 0
-    for member, score in value.scores.items():
-        total ^= _hash(_mix(_mix(0, member), text(score)).to_bytes(20))
-    return total
-
-
-def digest_of(line: Line, keys: Iterable[tuple[int, bytes, int, Value]]) -> str:
-    """DEBUG DIGEST, 40 hex digits, of (database, key, expire_at_ms, value); databases in ascending order."""
-    total = 0
-    last = -1
-    for db, key, expire_at_ms, value in keys:
-        if db != last:
-            total = _mix(total, db.to_bytes(4))
-            last = db
-        total ^= _hash(digest_of_value(line, value, expire_at_ms, _mix(0, key)).to_bytes(20))
-    return f"{total:040x}"
+def add_dataset(digester: Digester, dataset: Dataset) -> None:
+    """Add every key of a dataset, those whose time has passed included."""
+    for db, key, cell in dataset.items():
+        if isinstance(cell, FrameCell):
+            digester.add_frame(cell.frame, db, key, cell.expire_at_ms)
+        else:
+            digester.add_value(db, key, cell.value(), cell.expire_at_ms)
 
 
 def digest_of_dataset(dataset: Dataset) -> str:
-    """DEBUG DIGEST of a dataset, keys whose time has passed included."""
-    return digest_of(dataset.line, ((db, key, cell.expire_at_ms, cell.value()) for db, key, cell in dataset.items()))
+    """DEBUG DIGEST of a dataset."""
+    digester = Digester(dataset.line)
+    add_dataset(digester, dataset)
+    return digester.result()

@@ -38,7 +38,7 @@ class Line:
         self.packed_value: i64 = 64
         """Bytes of the longest element that a listpack or ziplist takes, for all types but hashes."""
         self.field_expiry = version >= (900 if self.valkey else 704)
-        self.score_17g = version < 700
+        self.score_17g = version < 702
         """Whether scores are printed with 17 digits, and not in the shortest form that reads back the same."""
 
 

@@ -17,12 +17,22 @@ from rdbtool.engine.line import Line, line_of_version
 from rdbtool.engine.replay import NEVER, STOP, Replay, Until, collector_off
 from rdbtool.engine.replies import CommandError
 from rdbtool.engine.table import COMMANDS, CONTAINER, execute, find
-from rdbtool.errors import FormatError, InputError, TruncatedError, UnsupportedError, UsageError, printable_text
+from rdbtool.errors import (
+    FormatError,
+    InputError,
+    RdbToolError,
+    TruncatedError,
+    UnsupportedError,
+    UsageError,
+    printable_text,
+)
 from rdbtool.findings import Finding, Findings, Report, Severity
 from rdbtool.rdb.reader import ModuleAux, RdbReader
-from rdbtool.source import Input, Window, open_input
+from rdbtool.source import Input, Window, open_input, window_over
 
 LAST: Final = "last"
+HEAD: Final = 4096
+"""Bytes in which the auxiliary fields of an RDB are looked for."""
 MAGICS: Final = (b"REDIS", b"VALKEY")
 
 Source: TypeAlias = Literal["auto", "commands"]
@@ -128,19 +138,20 @@ def replay(
     line: Line | None = None,
     now_ms: int | None = None,
     feed: Feed | None = None,
+    first: Window | None = None,
 ) -> Replayed:
     """Bring what is at ``path`` into a dataset, as a server that loads it does.
 
     ``point``: how far; ``unknown``: what to do about commands that no server has (`engine.replay`);
     ``line``: the server to follow, else the one that wrote the file; ``now_ms``: what relative expiries count
-    from; ``feed``: takes the place of `engine.feed.replay_log`.
+    from; ``feed``: takes the place of `engine.feed.replay_log`; ``first``: the first file, where it is open.
 
     A log that ends within a command is taken up to there, as the server takes it, with a finding and
     ``loss``. Raises `FormatError` where the server refuses the file, `UnsupportedError` at an unknown command
     unless told otherwise, `InputError`, `UsageError`.
     """
-    layout = Layout(path, [LogFile(path, "aof")]) if source == "commands" else locate(path)
-    loader = _Loader(layout, point, unknown, source, line, now_ms, feed or _replay_log)
+    layout = layout_of(path, source)
+    loader = _Loader(layout, point, unknown, source, line, now_ms, feed or _replay_log, first)
     with collector_off():
         return loader.run()
 
@@ -152,6 +163,23 @@ def _replay_log(replay: Replay, commands: Commands) -> bool:
         if not replay.apply(command.offset, command.args):
             return False
     return True
+
+
+def layout_of(path: str, source: Source = "auto") -> Layout:
+    """The files at ``path``. Raises as `aof.layout.locate` does."""
+    return Layout(path, [LogFile(path, "aof")]) if source == "commands" else locate(path)
+
+
+def is_snapshot(w: Window) -> bool:
+    """Whether the window stands at an RDB that nothing follows: no log, and no preamble of one."""
+    if not is_rdb(w):
+        return False
+    w.need(HEAD) if w.size < 0 else w.need(min(HEAD, w.size - w.offset()))
+    try:
+        aux = RdbHead(RdbReader(window_over(w.data[w.pos : w.pos + HEAD]), checksum=False)).aux
+    except RdbToolError:
+        return True  # the fields at the head are short: what is wrong shows when it is read
+    return not {b"aof-preamble", b"aof-base"} & {name for name, value in aux.items() if value == b"1"}
 
 
 def is_rdb(w: Window) -> bool:
@@ -173,6 +201,7 @@ class _Loader:
         line: Line | None,
         now_ms: int | None,
         feed: Feed,
+        first: Window | None,
     ) -> None:
         self.layout = layout
         self.point = point
@@ -181,6 +210,7 @@ class _Loader:
         self.line = line
         self.now_ms = now_ms
         self.feed = feed
+        self.first = first
         self.findings = Findings()
         self.result: Replayed | None = None
         self.annotated = False
@@ -204,9 +234,14 @@ class _Loader:
                 nth=nth,
                 without=frozenset(omitted.get(file.path, ())),
             )
-            with open_input(file.path) as stream:
-                if not self._file(stream, file, until, last=i == len(files) - 1):
-                    break
+            last = i == len(files) - 1
+            if self.first is not None and i == 0:
+                going = self._file(self.first, file, until, last=last)
+            else:
+                with open_input(file.path) as stream:
+                    going = self._file(stream.window(), file, until, last=last)
+            if not going:
+                break
         result = self._result()
         result.replay.finish()
         self._judge(result)
@@ -221,9 +256,8 @@ class _Loader:
             self.result = Replayed(dataset=dataset, replay=replay, layout=self.layout, findings=self.findings)
         return self.result
 
-    def _file(self, stream: Input, file: LogFile, until: Until, *, last: bool) -> bool:
+    def _file(self, w: Window, file: LogFile, until: Until, *, last: bool) -> bool:
         """Take one file; False where the replay stopped."""
-        w = stream.window()
         if self.source == "auto" and is_rdb(w):
             self._rdb(w)
             if w.at_end():

@@ -1,0 +1,111 @@
+"""``rdbtool digest``."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Annotated, Any
+
+import typer
+
+from rdbtool.errors import RdbToolError, printable
+
+from .options import Format, FormatOption
+from .points import (
+    BeforeCommandOption,
+    From,
+    FromOption,
+    NthOption,
+    Unknown,
+    UnknownOption,
+    UntilCommandOption,
+    UntilOffsetOption,
+    UntilOption,
+    WithoutOption,
+    point_in_time,
+)
+from .render import findings_lines, print_json, show_path
+
+NAME = "digest"
+
+
+def command(
+    paths: Annotated[
+        list[str],
+        typer.Argument(metavar="PATH...", help="RDB or AOF files, manifests, directories of a set, or '-'."),
+    ],
+    keys: Annotated[bool, typer.Option("--keys", help="The digest of every key (DEBUG DIGEST-VALUE) too.")] = False,
+    like: Annotated[
+        str,
+        typer.Option(
+            "--as", metavar="RELEASE", help="The server to agree with: redis-6.2, valkey-9.1; else the file's own."
+        ),
+    ] = "",
+    now: Annotated[
+        str,
+        typer.Option(
+            "--now", metavar="TIME", help="Leave out keys that have expired by then: Unix time, ISO 8601, or 'now'."
+        ),
+    ] = "",
+    until: UntilOption = "",
+    until_offset: UntilOffsetOption = "",
+    until_command: UntilCommandOption = None,
+    before_command: BeforeCommandOption = "",
+    nth: NthOption = "",
+    without: WithoutOption = None,
+    unknown: UnknownOption = Unknown.STOP,
+    source: FromOption = From.AUTO,
+    output: FormatOption = Format.TEXT,
+) -> None:
+    """Print what DEBUG DIGEST prints on a server that holds this data: 40 hex digits for each file.
+
+    Two digests are the same where keys, values and who has an expiry are the same: proof that a backup holds
+    what the server holds. It says nothing of when keys expire, and of consumer groups. Scores are printed one
+    way up to Redis 7.0 and another way since, so the server matters: --as.
+    """
+    from rdbtool.engine.line import Line
+    from rdbtool.tasks.digest import digest
+    from rdbtool.tasks.replaying import parse_time
+
+    point = point_in_time(until, until_offset, until_command, before_command, nth, without)
+    line = Line(like) if like else None
+    by_ms = None
+    if now:
+        by_ms = time.time_ns() // 1_000_000 if now == "now" else parse_time(now) * 1000
+    files: list[dict[str, Any]] = []
+    code = 0
+    for path in paths:
+        listed: list[dict[str, Any]] = []
+
+        def show(db: int, key: bytes, value: str) -> None:
+            print(f"{value}  {db}  {printable(key, 1 << 20)}")
+
+        def keep(db: int, key: bytes, value: str, listed: list[dict[str, Any]] = listed) -> None:
+            listed.append({"db": db, "key": printable(key, 1 << 20), "digest": value})
+
+        on_key = (show if output is Format.TEXT else keep) if keys else None
+        try:
+            report = digest(
+                path,
+                line=line,
+                point=point,
+                unknown=unknown.value,
+                source=source.value,
+                expired_by_ms=by_ms,
+                on_key=on_key,
+            )
+        except RdbToolError as e:
+            print(f"rdbtool: {e}", file=sys.stderr)
+            code = 2
+            continue
+        if report.loss:
+            code = code or 3
+        if output is Format.TEXT:
+            print(f"{report.digest}  {show_path(path)}")
+            for text in findings_lines(report.findings):
+                print(text, file=sys.stderr)
+        else:
+            files.append({**report.as_json(), **({"values": listed} if keys else {})})
+    if output is Format.JSON:
+        print_json(NAME, {"files": files})
+    raise typer.Exit(code)

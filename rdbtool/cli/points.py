@@ -1,0 +1,103 @@
+"""Options of every subcommand that replays: how far, and what about commands that no server has."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rdbtool.errors import UsageError
+
+if TYPE_CHECKING:
+    from rdbtool.tasks.replaying import PointInTime
+
+PANEL = "Point in time"
+
+
+class Unknown(StrEnum):
+    """What to do about a command that no server has."""
+
+    STOP = "stop"
+    CARRY = "carry"
+    SKIP = "skip"
+
+
+class From(StrEnum):
+    """What the input is."""
+
+    AUTO = "auto"
+    COMMANDS = "commands"
+
+
+UntilOption = Annotated[
+    str,
+    typer.Option(
+        "--until",
+        metavar="TIME",
+        help="Leave out what the log's timestamps say is later: Unix time or ISO 8601 (UTC unless it says otherwise).",
+        rich_help_panel=PANEL,
+    ),
+]
+UntilOffsetOption = Annotated[
+    str,
+    typer.Option(
+        "--until-offset",
+        metavar="[FILE:]OFFSET",
+        help="Leave out the commands that begin there or later.",
+        rich_help_panel=PANEL,
+    ),
+]
+UntilCommandOption = Annotated[
+    int | None,
+    typer.Option("--until-command", metavar="N", min=0, help="Apply N commands.", rich_help_panel=PANEL),
+]
+BeforeCommandOption = Annotated[
+    str,
+    typer.Option(
+        "--before-command",
+        metavar="NAME",
+        help="Stop before the first command of that name: the state before FLUSHALL.",
+        rich_help_panel=PANEL,
+    ),
+]
+NthOption = Annotated[
+    str,
+    typer.Option("--nth", metavar="N|last", help="Which of the commands of that name.", rich_help_panel=PANEL),
+]
+WithoutOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--without",
+        metavar="[FILE:]OFFSET",
+        help="Leave out the command there: undo that one DEL. May be repeated.",
+        rich_help_panel=PANEL,
+    ),
+]
+UnknownOption = Annotated[
+    Unknown,
+    typer.Option("--unknown", help="Commands that no server has, as of modules: stop there, keep or leave them out."),
+]
+FromOption = Annotated[
+    From, typer.Option("--from", help="'commands': the input is a text of commands, written as for redis-cli.")
+]
+
+
+def point_in_time(
+    until: str, until_offset: str, until_command: int | None, before: str, nth: str, without: list[str] | None
+) -> PointInTime:
+    """What these options ask for. Raises `UsageError`."""
+    from rdbtool.tasks.replaying import LAST, Place, PointInTime, parse_time
+
+    if nth and not before:
+        raise UsageError("--nth says which command --before-command means, and that is not given")
+    if nth not in {"", LAST} and not (nth.isascii() and nth.isdigit() and int(nth)):
+        raise UsageError(f"--nth wants a number from 1 on, or 'last', not {nth!r}")
+    return PointInTime(
+        time_s=parse_time(until) if until else None,
+        offset=Place.parse(until_offset) if until_offset else None,
+        commands=until_command,
+        before=before,
+        nth="last" if nth == LAST else int(nth or 1),
+        without=tuple(Place.parse(text) for text in without or ()),
+    )
