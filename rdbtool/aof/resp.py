@@ -188,7 +188,7 @@ class Framer:
             if length > left - 2:
                 self.fault = Fault(
                     "bad-length",
-                    f"argument {index + 1} of {self.argc} has {length} bytes, {left} are left",
+                    f"argument {index + 1} of {self.argc} would have {length} bytes, and {left} are left",
                     self.start,
                     at,
                     truncated=length < RESERVABLE,
@@ -258,8 +258,8 @@ class Framer:
                 self._odd("bad-timestamp", "a timestamp annotation without a number and CRLF", self.start)
 
     def _beyond(self, index: i64, length: i64, left: i64, at: i64) -> None:
-        rest = f", {left} are left" if left >= 0 else ", the log ends before"
-        self._truncated(f"argument {index + 1} of {self.argc} has {length} bytes{rest}", at)
+        early = f"{length + 2 - left} bytes too early" if left >= 0 else "before"
+        self._truncated(f"argument {index + 1} of {self.argc} has {length} bytes, and the log ends {early}", at)
 
     def _fault(self, code: str, message: str, offset: i64) -> i64:
         self.fault = Fault(code, message, self.start, offset)

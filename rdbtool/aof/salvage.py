@@ -56,6 +56,8 @@ class Cut:
         self.transactions: i64 = 0
         self.keys: list[bytes] = []
         self.insert = b""
+        self.by_server = False
+        """A server cuts this by itself, and no command behind the damage could be kept."""
         self.blind_select = False
         """It seems to hold a damaged SELECT: commands behind it may run in the wrong database."""
 

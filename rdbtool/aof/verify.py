@@ -52,6 +52,8 @@ class FileVerdict:
     readable_behind: int = -1
     """Commands behind the fault that can be read; -1 where it was not looked."""
     cuttable: bool = True
+    plain: bool = True
+    """Whether it is a file as it stands: not compressed, not a pipe."""
     until: int = -1
     """Offset at which to cut for the time asked for; -1 if all is older."""
 
@@ -99,6 +101,7 @@ def verify_log(
         return verdict
     with open_input(file.path) as source:
         w = source.window()
+        verdict.plain = source.size >= 0
         if w.at_end():
             verdict.verdict = EMPTY
             _empty(file, findings)
@@ -111,11 +114,10 @@ def verify_log(
         _results(verdict, scanner, outcome)
         if not verdict.cuttable:
             verdict.good_up_to = 0
-        plain = source.size >= 0
     for unknown in verdict.unknown:
         _unknown(verdict, unknown, findings)
     if verdict.fault is not None:
-        if salvageable and plain:
+        if salvageable and verdict.plain:
             _look_behind(verdict, verdict.fault, max_bulk, allowed)
         _tell_fault(verdict, verdict.fault, findings, last)
     return verdict

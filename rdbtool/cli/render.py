@@ -42,7 +42,7 @@ def size(n: int) -> str:
 def plural(n: int, noun: str) -> str:
     """``1 key``, ``2,000 keys``, ``2 entries``."""
     ending = "" if n == 1 else "s"
-    if n != 1 and noun.endswith("y"):
+    if n != 1 and noun.endswith("y") and noun[-2:-1] not in "aeiou":
         noun, ending = noun[:-1], "ies"
     return f"{number(n)} {noun}{ending}"
 

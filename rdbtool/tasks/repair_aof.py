@@ -1,0 +1,101 @@
+"""Repair an append-only file or set that was checked: cut it where a server can load it, or at a time."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import Any
+
+from rdbtool.aof.layout import LogFile
+from rdbtool.aof.plan import RepairPlan, plan_repair
+from rdbtool.aof.repair import apply_in_place, write_copy
+from rdbtool.aof.resp import MAX_BULK
+from rdbtool.aof.verify import EMPTY, OK, FileVerdict, verify_log
+from rdbtool.errors import OutputError, UsageError
+from rdbtool.findings import Findings, Report
+
+from .check_aof import CheckAofReport, refuse_nothing_before
+
+
+@dataclass(slots=True)
+class RepairAofReport(Report):
+    """What a repair did. ``undo``: shell commands that take it back; ``output``: where a copy went, or "".
+
+    ``files``: the verdicts on the files it wrote, checked again afterwards.
+    """
+
+    plan: RepairPlan | None = None
+    output: str = ""
+    undo: list[str] = field(default_factory=list)
+    files: list[FileVerdict] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, Any]:
+        """The report as data."""
+        return {
+            "output": self.output or None,
+            "loss": self.loss,
+            "undo": self.undo,
+            "files": [f.as_json() for f in self.files],
+            "findings": [f.as_json() for f in self.findings.items],
+        }
+
+
+def plan_aof_repair(
+    report: CheckAofReport,
+    *,
+    salvage: bool = False,
+    until: int = -1,
+    max_loss: int = -1,
+    max_bulk: int = MAX_BULK,
+    allow: tuple[str, ...] = (),
+) -> RepairPlan:
+    """Plan the repair of what ``report`` is about; nothing is changed. ``until``, ``max_bulk`` and ``allow`` are
+    those of the check.
+
+    ``salvage``: drop only what cannot be read; ``max_loss``: bytes that may be cut at most, -1 for any.
+    Raises `UsageError` where no cut can repair it, or options contradict each other.
+    """
+    if salvage and until >= 0:
+        raise UsageError("salvage first and cut at a time afterwards: not both at once", path=report.path)
+    layout = report.layout
+    if layout is None:
+        raise UsageError("the manifest is damaged: it has to be mended by hand first", path=report.path)
+    if not layout.files:
+        return RepairPlan(layout)
+    if not layout.is_set and len(layout.files) > 1:
+        raise UsageError("parts without a manifest: name the files one by one", path=report.path)
+    if until >= 0:
+        refuse_nothing_before(report, until)
+    allowed = frozenset(os.fsencode(name).upper() for name in allow)
+    plan = plan_repair(layout, report.files, salvage=salvage, max_bulk=max_bulk, allowed=allowed)
+    if 0 <= max_loss < plan.lost:
+        raise UsageError(f"the repair would cut {plan.lost} bytes, more than the {max_loss} allowed", path=report.path)
+    return plan
+
+
+def repair_aof(
+    plan: RepairPlan, *, output: str = "", max_bulk: int = MAX_BULK, allow: tuple[str, ...] = ()
+) -> RepairAofReport:
+    """Carry ``plan`` out: on the files themselves, or as a copy at ``output``. What was written is checked.
+
+    Raises `OutputError`; then the files are as they were.
+    """
+    report = RepairAofReport(plan=plan, output=output, loss=plan.loss)
+    for finding in plan.findings:
+        report.findings.add(finding)
+    if output:
+        write_copy(plan, output)
+    else:
+        report.undo = apply_in_place(plan)
+    allowed = frozenset(os.fsencode(name).upper() for name in allow)
+    for file_plan in plan.files:
+        file = file_plan.file
+        path = file.path
+        if output:
+            path = output if file.part is None else os.path.join(output, file.part.name)
+        found = Findings()
+        verdict = verify_log(LogFile(path, file.role, file.part), found, max_bulk=max_bulk, allowed=allowed)
+        report.files.append(verdict)
+        if verdict.verdict not in {OK, EMPTY}:
+            raise OutputError("repaired, and still not whole: is something else writing it?", path=path)
+    return report
