@@ -1,0 +1,66 @@
+"""Where keys come from: one stream of events, whatever the input is."""
+
+from __future__ import annotations
+
+from typing import final
+
+from mypy_extensions import i64
+
+from rdbtool.model import Entry
+from rdbtool.rdb.opcodes import REDIS
+from rdbtool.rdb.reader import Aux, Event, Header, RdbReader
+from rdbtool.source import Window
+
+
+@final
+class Facts:
+    """What a file says of itself: ``dialect`` and ``version`` of the RDB (0: it is none), auxiliary fields."""
+
+    def __init__(self, dialect: int = REDIS, version: int = 0) -> None:
+        self.dialect: i64 = dialect
+        self.version: i64 = version
+        self.aux: dict[bytes, bytes] = {}
+
+
+@final
+class EntryEvent(Event):
+    """A key that comes with its value decoded."""
+
+    def __init__(self, entry: Entry, offset: int = -1) -> None:
+        super().__init__(offset)
+        self.entry = entry
+
+
+class KeySource:
+    """A stream of `Function`, `ModuleAux`, `Frame`, `EntryEvent` and, where there is one, `End` events.
+
+    ``facts`` are complete when the first of them has come. ``path`` is for messages.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.facts = Facts()
+
+    def next(self) -> Event | None:
+        """The next event, or None. Raises what reading raises; there is nothing more after that."""
+        raise NotImplementedError
+
+
+@final
+class RdbSource(KeySource):
+    """The keys of an RDB, from a window at its first byte."""
+
+    def __init__(self, window: Window, *, checksum: bool = True) -> None:
+        super().__init__(window.path)
+        self.reader = RdbReader(window, checksum=checksum)
+
+    def next(self) -> Event | None:
+        while True:
+            event = self.reader.next()
+            if isinstance(event, Aux):
+                self.facts.aux[event.name] = event.value
+            elif isinstance(event, Header):
+                self.facts.dialect = event.dialect
+                self.facts.version = event.version
+            else:
+                return event
