@@ -206,7 +206,7 @@ class FrameCell(Cell):
         self.frame = frame
 
     def value(self) -> Value:
-        raise NotImplementedError  # until rdb.values can decode a frame
+        return self.frame.value()
 
     def copy(self) -> Cell:
         cell = FrameCell(self.frame)

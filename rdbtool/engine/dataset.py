@@ -17,7 +17,7 @@ from .encodings import hash_encoding, set_encoding, zset_encoding
 from .line import Line
 from .quicklist import ListCell, kind_of, loaded_list
 from .replies import CommandError, wrong_type
-from .stream import StreamCell
+from .stream import StreamCell, stream_cell
 from .zset import SortedSetCell
 
 
@@ -39,6 +39,8 @@ class Dataset:
         self.dbs[0] = self.keys
         self.functions: dict[bytes, bytes] = {}
         """Library name -> its whole code, with the header line."""
+        self.scripts: object = None
+        """Lua scripts, from the first one on: `scripts.Scripts`."""
         self.now_ms: i64 = time.time_ns() // 1_000_000 if now_ms is None else now_ms
         self.dirty: i64 = 0
         self.relative: i64 = 0
@@ -188,6 +190,6 @@ class Dataset:
         if isinstance(value, SortedSet):
             return SortedSetCell(value.scores, zset_encoding(self.line, value.scores))
         if isinstance(value, Stream):
-            return StreamCell(value)
+            return stream_cell(value)
         assert isinstance(value, Module)
         return ModuleCell(value)

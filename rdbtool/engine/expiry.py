@@ -16,8 +16,10 @@ EXAT: Final = b"EXAT"
 PXAT: Final = b"PXAT"
 
 
-def invalid_expire(name: bytes) -> CommandError:
+def invalid_expire(dataset: Dataset, name: bytes) -> CommandError:
     """The error for a time that cannot be; ``name`` is the command's, in lower case."""
+    if dataset.line.version < 700:
+        return CommandError(f"ERR invalid expire time in {name.decode()}")
     return CommandError(f"ERR invalid expire time in '{name.decode()}' command")
 
 
@@ -25,14 +27,14 @@ def absolute_ms(dataset: Dataset, text: bytes, unit: bytes, name: bytes) -> i64:
     """The absolute time that ``text`` after the option ``unit`` means, for commands that want it positive."""
     when = integer(text)
     if when <= 0:
-        raise invalid_expire(name)
+        raise invalid_expire(dataset, name)
     if unit in {EX, EXAT}:
         if when > I64_MAX // 1000:
-            raise invalid_expire(name)
+            raise invalid_expire(dataset, name)
         when *= 1000
     if unit in {EX, PX}:
         if when > I64_MAX - dataset.now_ms:
-            raise invalid_expire(name)
+            raise invalid_expire(dataset, name)
         dataset.relative += 1
         when += dataset.now_ms
     return when
@@ -43,11 +45,11 @@ def any_absolute_ms(dataset: Dataset, text: bytes, seconds: bool, relative: bool
     when = integer(text)
     if seconds:
         if when > I64_MAX // 1000 or when < -(I64_MAX // 1000):
-            raise invalid_expire(name)
+            raise invalid_expire(dataset, name)
         when *= 1000
     if relative:
         if when > I64_MAX - dataset.now_ms:
-            raise invalid_expire(name)
+            raise invalid_expire(dataset, name)
         dataset.relative += 1
         when += dataset.now_ms
     return when

@@ -14,7 +14,7 @@ from rdbtool.findings import Finding, Findings, Severity
 
 from . import commands as _commands
 from .dataset import Dataset
-from .replies import CommandError
+from .replies import CommandError, NotRunError
 from .table import COMMANDS, CONTAINER, CONTROL, CommandRow, check_arity, find
 
 assert _commands  # imported for the table it fills
@@ -235,16 +235,26 @@ class Replay:
             check_arity(row, len(args))
             row.handler(self.dataset, args)
             self.applied += 1
+        except NotRunError as e:
+            self._error(offset, row, args, e.text, Severity.ERROR, "not-run")
         except CommandError as e:
             self._error(offset, row, args, e.text)
 
-    def _error(self, offset: i64, row: CommandRow, args: list[bytes], text: str) -> None:
+    def _error(
+        self,
+        offset: i64,
+        row: CommandRow,
+        args: list[bytes],
+        text: str,
+        severity: Severity = Severity.WARNING,
+        code: str = "command-error",
+    ) -> None:
         self.failed += 1
         keys = row.keys(args)
         self.findings.add(
             Finding(
-                Severity.WARNING,
-                "command-error",
+                severity,
+                code,
                 f"{row.name.decode('latin-1').replace('|', ' ')} fails: {text}",
                 self.path,
                 offset,

@@ -35,6 +35,10 @@ class CommandError(Exception):
         self.text = text
 
 
+class NotRunError(CommandError):
+    """A command that a server runs and this program cannot: what it did is missing."""
+
+
 WRONG_TYPE: Final = "WRONGTYPE Operation against a key holding the wrong kind of value"
 SYNTAX: Final = "ERR syntax error"
 NOT_AN_INTEGER: Final = "ERR value is not an integer or out of range"

@@ -47,12 +47,12 @@ def _check_count(args: list[bytes], at: i64, step: i64) -> None:
 def _time_ms(dataset: Dataset, text: bytes, seconds: bool, relative: bool, name: bytes) -> i64:
     when = integer(text)
     if when < 0 or (seconds and when > I64_MAX // 1000):
-        raise invalid_expire(name)
+        raise invalid_expire(dataset, name)
     if seconds:
         when *= 1000
     if relative:
         if when > I64_MAX - dataset.now_ms:
-            raise invalid_expire(name)
+            raise invalid_expire(dataset, name)
         dataset.relative += 1
         when += dataset.now_ms
     return when
@@ -60,7 +60,6 @@ def _time_ms(dataset: Dataset, text: bytes, seconds: bool, relative: bool, name:
 
 def _expire(dataset: Dataset, args: list[bytes], seconds: bool, relative: bool, name: bytes) -> object:
     cell = dataset.hash(args[1])
-    when = _time_ms(dataset, args[2], seconds, relative, name)
     nx = xx = gt = lt = False
     at: i64 = 3
     n: i64 = len(args)
@@ -78,6 +77,7 @@ def _expire(dataset: Dataset, args: list[bytes], seconds: bool, relative: bool, 
     if gt and lt:
         raise CommandError("ERR GT and LT options at the same time are not compatible")
     _check_count(args, at + 1, 1)
+    when = _time_ms(dataset, args[2], seconds, relative, name)
     results: list[object] = []
     if cell is not None and cell.encoding == LISTPACK and not dataset.line.valkey:
         cell.encoding = LISTPACKEX
@@ -172,7 +172,7 @@ def hgetdel(dataset: Dataset, args: list[bytes]) -> object:
 class _Options:
     """What stands before FIELDS in HGETEX and HSETEX; ``at`` is the place of the number of fields."""
 
-    def __init__(self, dataset: Dataset, args: list[bytes], name: bytes, words: frozenset[bytes]) -> None:
+    def __init__(self, dataset: Dataset, args: list[bytes], name: bytes, words: frozenset[bytes], step: i64) -> None:
         self.flags: set[bytes] = set()
         self.when: i64 = NO_EXPIRY
         unit = b""
@@ -194,6 +194,7 @@ class _Options:
         if times > 1 or {b"FNX", b"FXX"} <= self.flags:
             raise syntax_error()
         self.at = at + 1
+        _check_count(args, self.at, step)
         if unit:
             self.when = _time_ms(dataset, text, unit in {EX, EXAT}, unit in {EX, PX}, name)
 
@@ -201,8 +202,7 @@ class _Options:
 @command(b"HGETEX", -5, 1, 1, 1)
 def hgetex(dataset: Dataset, args: list[bytes]) -> object:
     cell = dataset.hash(args[1])
-    options = _Options(dataset, args, b"hgetex", frozenset({b"PERSIST"}))
-    _check_count(args, options.at, 1)
+    options = _Options(dataset, args, b"hgetex", frozenset({b"PERSIST"}), 1)
     values: list[object] = []
     for field in args[options.at + 1 :]:
         if cell is None or field not in cell.fields:
@@ -220,8 +220,7 @@ def hgetex(dataset: Dataset, args: list[bytes]) -> object:
 @command(b"HSETEX", -6, 1, 1, 1)
 def hsetex(dataset: Dataset, args: list[bytes]) -> object:
     cell = dataset.hash(args[1])
-    options = _Options(dataset, args, b"hsetex", frozenset({b"FNX", b"FXX", b"NX", b"XX", b"KEEPTTL"}))
-    _check_count(args, options.at, 2)
+    options = _Options(dataset, args, b"hsetex", frozenset({b"FNX", b"FXX", b"NX", b"XX", b"KEEPTTL"}), 2)
     first = options.at + 1
     fields = args[first::2]
     present = [cell is not None and field in cell.fields for field in fields]

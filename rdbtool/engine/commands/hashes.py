@@ -14,6 +14,8 @@ from rdbtool.engine.table import READ, command
 
 HINTS_SINCE = 702
 """Since this release the number of arguments is a hint of the size to come."""
+LENGTHS_SINCE = 700
+"""Before this release lengths were looked at by HSET and HSETNX, before all else, and not by HINCRBY."""
 
 
 def hash_to_write(dataset: Dataset, key: bytes) -> HashCell:
@@ -93,6 +95,8 @@ def hmset(dataset: Dataset, args: list[bytes]) -> object:
 def hsetnx(dataset: Dataset, args: list[bytes]) -> object:
     cell = dataset.hash(args[1])
     if cell is not None and args[2] in cell.fields:
+        if dataset.line.version < LENGTHS_SINCE and max(len(args[2]), len(args[3])) > dataset.line.hash_value:
+            cell.encoding = HASHTABLE  # lengths were looked at first
         return 0
     put_field(dataset.line, hash_to_write(dataset, args[1]), args[2], args[3])
     dataset.dirty += 1
@@ -128,7 +132,7 @@ def hincrby(dataset: Dataset, args: list[bytes]) -> object:
     if (change < 0 and value < I64_MIN - change) or (change > 0 and value > I64_MAX - change):
         raise CommandError(OVERFLOW)
     value += change
-    put_field(dataset.line, hash_to_write(dataset, args[1]), args[2], text_of(value))
+    _put_number(dataset, args, text_of(value))
     dataset.dirty += 1
     return value
 
@@ -141,9 +145,17 @@ def hincrbyfloat(dataset: Dataset, args: list[bytes]) -> object:
     old = _field(dataset, args[1], args[2])
     value = extended.parse(b"0" if old is None else old, "ERR hash value is not a float")
     text = extended.text_of(extended.add(value, change))
-    put_field(dataset.line, hash_to_write(dataset, args[1]), args[2], text)
+    _put_number(dataset, args, text)
     dataset.dirty += 1
     return text
+
+
+def _put_number(dataset: Dataset, args: list[bytes], text: bytes) -> None:
+    cell = hash_to_write(dataset, args[1])
+    encoding = cell.encoding
+    put_field(dataset.line, cell, args[2], text)
+    if dataset.line.version < LENGTHS_SINCE and len(cell.fields) <= dataset.line.hash_entries:
+        cell.encoding = encoding
 
 
 @command(b"HGET", 3, 1, 1, 1, READ)

@@ -9,10 +9,10 @@ from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.encodings import type_name
 from rdbtool.engine.expiry import any_absolute_ms
 from rdbtool.engine.numbers import i32_of, integer
-from rdbtool.engine.payload import frame_of_payload
+from rdbtool.engine.payload import BAD_DATA, frame_of_payload
 from rdbtool.engine.replies import BUSY_KEY, NO_SUCH_KEY, OK, SAME_OBJECT, CommandError, Status, syntax_error
 from rdbtool.engine.table import READ, command
-from rdbtool.model import NO_EXPIRY
+from rdbtool.model import NO_EXPIRY, Stream
 
 
 @command(b"DEL", -2, 1, -1, 1)
@@ -242,7 +242,9 @@ def restore(dataset: Dataset, args: list[bytes]) -> object:
     when = integer(args[2])
     if when < 0:
         raise CommandError("ERR Invalid TTL value, must be >= 0")
-    frame = frame_of_payload(dataset.db, args[1], args[3])
+    frame, value = frame_of_payload(dataset.db, args[1], args[3])
+    if not isinstance(value, Stream) and dataset.cell_of(value).is_empty():
+        raise CommandError(BAD_DATA)
     frame.idle_s = idle_s
     frame.freq = freq
     if when and not absolute:

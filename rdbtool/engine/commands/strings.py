@@ -13,6 +13,7 @@ from rdbtool.engine.expiry import EX, EXAT, PX, PXAT, absolute_ms
 from rdbtool.engine.numbers import I64_MAX, I64_MIN, integer, text_of
 from rdbtool.engine.replies import OK, OVERFLOW, STRING_TOO_LONG, CommandError, syntax_error, wrong_arity
 from rdbtool.engine.table import READ, command
+from rdbtool.engine.xxh3 import xxh3_64
 from rdbtool.model import NO_EXPIRY
 
 LONGEST_STRING: Final = 512 << 20
@@ -60,7 +61,7 @@ def _set_with_options(dataset: Dataset, args: list[bytes]) -> object:
             unit = option
             i += 1
             when = args[i]
-        elif option in {b"IFEQ", b"IFNE"} and not condition and i + 1 < n:
+        elif option in {b"IFEQ", b"IFNE", b"IFDEQ", b"IFDNE"} and not condition and i + 1 < n:
             condition = option
             i += 1
             operand = args[i]
@@ -93,11 +94,21 @@ def _condition_holds(condition: bytes, operand: bytes, old: Cell | None, previou
         return old is None
     if condition == b"XX":
         return old is not None
-    if condition == b"IFEQ":
-        return previous is not None and previous == operand
-    if condition == b"IFNE":
-        return previous is None or previous != operand
+    if condition[:2] == b"IF":
+        return compares(condition, previous, operand)
     return True
+
+
+def compares(condition: bytes, value: bytes | None, operand: bytes) -> bool:
+    """Whether a string meets IFEQ, IFNE, or IFDEQ and IFDNE, which compare its digest (Redis 8.4)."""
+    if condition == b"IFEQ":
+        return value is not None and value == operand
+    if condition == b"IFNE":
+        return value is None or value != operand
+    if len(operand) != 16:
+        raise CommandError("ERR must be exactly 16 hexadecimal characters")
+    same = value is not None and operand.lower() == b"%016x" % xxh3_64(value)
+    return same if condition == b"IFDEQ" else not same
 
 
 @command(b"SETNX", 3, 1, 1, 1)
@@ -164,11 +175,14 @@ def getex(dataset: Dataset, args: list[bytes]) -> object:
         else:
             raise syntax_error()
         i += 1
+    expire_at_ms: i64 = NO_EXPIRY
+    if unit and dataset.line.valkey and dataset.line.version >= 900:
+        expire_at_ms = absolute_ms(dataset, when, unit, b"getex")
     cell = dataset.string(args[1])
     if cell is None:
         return None
     if unit:
-        cell.expire_at_ms = absolute_ms(dataset, when, unit, b"getex")
+        cell.expire_at_ms = absolute_ms(dataset, when, unit, b"getex") if expire_at_ms == NO_EXPIRY else expire_at_ms
         dataset.dirty += 1
     elif persist and cell.expire_at_ms != NO_EXPIRY:
         cell.expire_at_ms = NO_EXPIRY
@@ -284,7 +298,9 @@ def incrby(dataset: Dataset, args: list[bytes]) -> object:
 def decrby(dataset: Dataset, args: list[bytes]) -> object:
     change = integer(args[2])
     if change == I64_MIN:
-        raise CommandError("ERR decrement would overflow")
+        if dataset.line.version >= 700:
+            raise CommandError("ERR decrement would overflow")
+        return _add(dataset, args[1], change)  # its negation is itself, in C
     return _add(dataset, args[1], -change)
 
 

@@ -1,0 +1,101 @@
+"""Scripts and functions."""
+
+from __future__ import annotations
+
+from rdbtool.engine.dataset import Dataset
+from rdbtool.engine.functions import library_name, load_library, pre_release_library
+from rdbtool.engine.payload import functions_of_payload
+from rdbtool.engine.replies import OK, CommandError
+from rdbtool.engine.scripts import Scripts
+from rdbtool.engine.table import READ, command, keys_after_count
+
+
+def _scripts(dataset: Dataset) -> Scripts:
+    scripts = dataset.scripts
+    if not isinstance(scripts, Scripts):
+        scripts = Scripts(dataset)
+        dataset.scripts = scripts
+    return scripts
+
+
+@command(b"EVAL", -3, keys_of=lambda args: keys_after_count(args, 2))
+def eval_(dataset: Dataset, args: list[bytes]) -> object:
+    scripts = _scripts(dataset)
+    scripts.add(args[1])
+    return scripts.run(args[1], args[2:])
+
+
+@command(b"EVALSHA", -3, keys_of=lambda args: keys_after_count(args, 2))
+def evalsha(dataset: Dataset, args: list[bytes]) -> object:
+    scripts = _scripts(dataset)
+    code = scripts.codes.get(args[1].lower())
+    if code is None:
+        raise CommandError("NOSCRIPT No matching script. Please use EVAL.")
+    return scripts.run(code, args[2:])
+
+
+@command(b"SCRIPT|LOAD", 3, flags=READ)
+def script_load(dataset: Dataset, args: list[bytes]) -> object:
+    return _scripts(dataset).add(args[2])
+
+
+@command(b"SCRIPT|FLUSH", -2, flags=READ)
+def script_flush(dataset: Dataset, args: list[bytes]) -> object:
+    _scripts(dataset).codes.clear()
+    return OK
+
+
+@command(b"FUNCTION|LOAD", -3)
+def function_load(dataset: Dataset, args: list[bytes]) -> object:
+    replace = False
+    for i in range(2, len(args) - 1):
+        option = args[i].upper()
+        if i == 2 and option == b"LUA":
+            replace, code = pre_release_library(args)
+            dataset.dirty += 1
+            return load_library(dataset, code, replace=replace)
+        if option != b"REPLACE":
+            raise CommandError(f"ERR Unknown option given: {args[i].decode('latin-1')}")
+        replace = True
+    name = load_library(dataset, args[-1], replace=replace)
+    dataset.dirty += 1
+    return name
+
+
+@command(b"FUNCTION|DELETE", 3)
+def function_delete(dataset: Dataset, args: list[bytes]) -> object:
+    if dataset.functions.pop(args[2], None) is None:
+        raise CommandError("ERR Library not found")
+    dataset.dirty += 1
+    return OK
+
+
+@command(b"FUNCTION|FLUSH", -2)
+def function_flush(dataset: Dataset, args: list[bytes]) -> object:
+    if len(args) > 3:
+        raise CommandError("ERR unknown subcommand or wrong number of arguments for 'flush'. Try FUNCTION HELP.")
+    if len(args) == 3 and args[2].upper() not in {b"SYNC", b"ASYNC"}:
+        raise CommandError("ERR FUNCTION FLUSH only supports SYNC|ASYNC option")
+    dataset.functions.clear()
+    dataset.dirty += 1
+    return OK
+
+
+@command(b"FUNCTION|RESTORE", -3)
+def function_restore(dataset: Dataset, args: list[bytes]) -> object:
+    if len(args) > 4:
+        raise CommandError("ERR unknown subcommand or wrong number of arguments for 'restore'. Try FUNCTION HELP.")
+    policy = args[3].upper() if len(args) == 4 else b"APPEND"
+    if policy not in {b"APPEND", b"REPLACE", b"FLUSH"}:
+        raise CommandError("ERR Wrong restore policy given, value should be either FLUSH, APPEND or REPLACE.")
+    restored: dict[bytes, bytes] = {}
+    for code in functions_of_payload(args[2]):
+        name = library_name(code)
+        if name in restored or (policy == b"APPEND" and name in dataset.functions):
+            raise CommandError(f"ERR Library {name.decode()} already exists")
+        restored[name] = code
+    if policy == b"FLUSH":
+        dataset.functions.clear()
+    dataset.functions.update(restored)
+    dataset.dirty += 1
+    return OK
