@@ -1,0 +1,332 @@
+"""Two RDBs side by side: which keys stand in one of them only, or with other bytes.
+
+The keys of the left RDB go into a table, each with its facts and a digest of its payload; then the right
+one is read, and every key looked up. Keys that do not fit the table are left to further passes: a pass
+takes the keys whose hash has a given remainder, and a table that outgrows its limit halves its share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from hashlib import sha256
+from typing import Any, Final, final
+from zlib import crc32
+
+from mypy_extensions import i64, mypyc_attr
+
+from rdbtool.errors import FormatError, RdbToolError
+from rdbtool.source import Window
+
+from .reader import End, Event, Frame, Function, FunctionPreGa, Header, ModuleAux, RdbReader
+from .types import TypeRow
+
+DIGESTED: Final = 32
+"""Payloads up to this many bytes stand for themselves; of longer ones a digest of 16 bytes is kept."""
+KEY_COST: Final = 256
+"""Bytes of memory that a key in the table takes, beside its own: its facts, its digest, its place."""
+
+MOST_SHARES: Final = 1 << 16
+"""Shares are halved no further: what is too large then are single keys."""
+
+
+@final
+@mypyc_attr(acyclic=True)
+class Kept:
+    """What is kept of a key: its facts as in `Frame`, ``size`` of its payload and ``offset`` of that in the
+    file, and ``digest``: of equal ``type``, ``size`` and ``digest`` are equal payloads.
+    """
+
+    __slots__ = ("digest", "expire_at_ms", "freq", "idle_s", "met", "meta", "offset", "size", "type")
+
+    def __init__(self, frame: Frame, size: i64, digest: bytes) -> None:
+        self.type: TypeRow = frame.type
+        self.offset: i64 = frame.value_offset
+        self.size: i64 = size
+        self.digest = digest
+        self.expire_at_ms: i64 = frame.expire_at_ms
+        self.idle_s: i64 = frame.idle_s
+        self.freq: i64 = frame.freq
+        self.meta = frame.meta
+        self.met = False
+        """Whether the right RDB has the key too."""
+
+    def same_payload(self, other: Kept) -> bool:
+        """Whether both have the same encoding and bytes."""
+        return (
+            self.type is other.type
+            and self.size == other.size
+            and self.digest == other.digest
+            and self.meta == other.meta
+        )
+
+
+@final
+class Match:
+    """A key that is not the same on both sides, as far as bytes tell; None on the side that lacks it."""
+
+    __slots__ = ("db", "key", "left", "right")
+
+    def __init__(self, db: i64, key: bytes, left: Kept | None, right: Kept | None) -> None:
+        self.db: i64 = db
+        self.key = key
+        self.left = left
+        self.right = right
+
+
+@final
+class Rules:
+    """What counts beside the value: ``ttl_tolerance`` is the difference of expiries in ms that does not,
+    -1 if no difference does.
+    """
+
+    __slots__ = ("eviction", "ttl_tolerance")
+
+    def __init__(self, ttl_tolerance: int = 0, *, eviction: bool = False) -> None:
+        self.ttl_tolerance: i64 = ttl_tolerance
+        self.eviction = eviction
+
+    def same_expiry(self, left: i64, right: i64) -> bool:
+        """Whether two expiries (ms, negative for none) count as equal."""
+        if left == right or self.ttl_tolerance < 0:
+            return True
+        if left < 0 or right < 0:
+            return False
+        return -self.ttl_tolerance <= left - right <= self.ttl_tolerance
+
+    def same_eviction(self, left: Kept, right: Kept) -> bool:
+        """Whether idle times and access frequencies count as equal."""
+        return not self.eviction or (left.idle_s == right.idle_s and left.freq == right.freq)
+
+
+def digest_of(payload: bytes) -> bytes:
+    """What stands for a payload at hand."""
+    return payload if len(payload) <= DIGESTED else sha256(payload).digest()[:16]
+
+
+@final
+class _Tap:
+    """Stands between a window and its observer, and digests a payload that the window slides over."""
+
+    def __init__(self, observer: Callable[[bytes], object] | None) -> None:
+        self.observer = observer
+        self.hasher: Any = None
+        self.skip: i64 = -1
+        """Bytes of the next run that stand before the payload; -1 outside of payloads."""
+
+    def feed(self, data: bytes) -> None:
+        """A run of bytes that was passed."""
+        if self.observer is not None:
+            self.observer(data)
+        if self.skip >= 0:
+            if self.hasher is None:
+                self.hasher = sha256()
+            self.hasher.update(data[self.skip :])
+            self.skip = 0
+
+
+@final
+class Keeper:
+    """Makes a `Kept` of each frame of one reader, in memory that does not depend on the payload."""
+
+    def __init__(self, reader: RdbReader) -> None:
+        self.reader = reader
+        self._tap: _Tap | None = None
+
+    def keep(self, frame: Frame) -> Kept:
+        """What is kept of ``frame``, whose payload is passed. Raises what reading raises."""
+        w = frame.window()
+        if w is not self.reader.window:  # somebody has asked for the bytes before
+            return Kept(frame, len(w.data), digest_of(w.data))
+        try:
+            return self._walk(frame, w)
+        except RdbToolError as e:
+            raise self.reader.located(e) from None
+
+    def _walk(self, frame: Frame, w: Window) -> Kept:
+        tap = self._tap
+        if tap is None:
+            tap = _Tap(w.observer)
+            w.observer = tap.feed
+            self._tap = tap
+        start = w.pos
+        base = w.base
+        tap.skip = start - w.observed
+        frame.type.skip(w)
+        tap.skip = -1
+        size = w.base + w.pos - base - start
+        if w.base == base:
+            tap.hasher = None
+            return Kept(frame, size, digest_of(w.data[start : w.pos]))
+        hasher = tap.hasher
+        if hasher is None:  # the window slid before the payload's first byte
+            return Kept(frame, size, digest_of(w.data[w.pos - size : w.pos]))
+        hasher.update(w.data[w.observed : w.pos])
+        tap.hasher = None
+        digest: bytes = hasher.digest()
+        return Kept(frame, size, digest[:16])
+
+
+@final
+class Matching:
+    """One pass over both RDBs: `load` the left one, take from `next_right` until None, then from `missing`.
+
+    ``remainder`` and ``modulus`` say which keys it is about; `load` raises the modulus when the table
+    outgrows ``limit`` bytes, and ``left_over`` tells the shares that further passes must take. ``accept``
+    is asked of every frame of these keys. ``same`` counts equal keys: database -> type -> count.
+    ``others`` collects the header, functions, module data and `End` that were read, in order.
+    ``damaged`` is called for keys that a file holds twice, and may raise.
+    """
+
+    def __init__(
+        self,
+        rules: Rules,
+        limit: int,
+        damaged: Callable[[FormatError], None],
+        accept: Callable[[Frame], bool] | None = None,
+        remainder: int = 0,
+        modulus: int = 1,
+    ) -> None:
+        self.rules = rules
+        self.limit: i64 = limit
+        self.remainder: i64 = remainder
+        self.modulus: i64 = modulus
+        self.left_over: list[tuple[int, int]] = []
+        self.same: dict[int, dict[str, int]] = {}
+        self.others: list[Event] = []
+        self.keys: i64 = 0
+        """Frames that were looked at on the right side."""
+        self._damaged = damaged
+        self._accept = accept
+        self._table: dict[int, dict[bytes, Kept]] = {}
+        self._used: i64 = 0
+        self._reader: RdbReader | None = None
+        self._keeper: Keeper | None = None
+
+    def load(self, reader: RdbReader) -> None:
+        """Take the keys of the left RDB, to its end. Raises what reading raises."""
+        keeper = Keeper(reader)
+        db: i64 = -1
+        keys: dict[bytes, Kept] = {}
+        while True:
+            event = reader.next()
+            if event is None:
+                return
+            if not isinstance(event, Frame):
+                self._note(event)
+                continue
+            key = event.key
+            if not self._mine(event):
+                continue
+            if event.db != db:
+                db = event.db
+                keys = self._database(db)
+            if key in keys:
+                self._twice(reader, event)
+            keys[key] = keeper.keep(event)
+            self._used += KEY_COST + len(key)
+            if self._used > self.limit and self.modulus < MOST_SHARES:
+                self._halve()
+                db = -1
+
+    def start_right(self, reader: RdbReader) -> None:
+        """Begin with the right RDB."""
+        self._reader = reader
+        self._keeper = Keeper(reader)
+
+    def next_right(self) -> Match | None:
+        """The next key of the right RDB that is new or not the same; None at its end."""
+        reader = self._reader
+        keeper = self._keeper
+        assert reader is not None
+        assert keeper is not None
+        db: i64 = -1
+        keys: dict[bytes, Kept] = {}
+        same: dict[str, int] = {}
+        while True:
+            event = reader.next()
+            if event is None:
+                return None
+            if not isinstance(event, Frame):
+                self._note(event)
+                continue
+            if not self._mine(event):
+                continue
+            if event.db != db:
+                db = event.db
+                keys = self._database(db)
+                same = self._counts(db)
+            left = keys.get(event.key)
+            if left is not None and left.met:
+                self._twice(reader, event)
+                continue
+            right = keeper.keep(event)
+            if left is None:
+                if self._used < self.limit:  # to notice it if it comes again
+                    right.met = True
+                    keys[event.key] = right
+                    self._used += KEY_COST + len(event.key)
+                return Match(db, event.key, None, right)
+            left.met = True
+            if (
+                left.same_payload(right)
+                and self.rules.same_expiry(left.expire_at_ms, right.expire_at_ms)
+                and self.rules.same_eviction(left, right)
+            ):
+                type_ = right.type.redis_type
+                same[type_] = same.get(type_, 0) + 1
+                continue
+            return Match(db, event.key, left, right)
+
+    def missing(self) -> list[Match]:
+        """The keys that only the left RDB has. Empties the table."""
+        found: list[Match] = []
+        for db, keys in self._table.items():
+            for key, left in keys.items():
+                if not left.met:
+                    found.append(Match(db, key, left, None))
+        self._table = {}
+        return found
+
+    def _mine(self, frame: Frame) -> bool:
+        if self.modulus > 1:
+            hashed: i64 = crc32(frame.key)
+            if hashed % self.modulus != self.remainder:
+                return False
+        return self._accept is None or self._accept(frame)
+
+    def _note(self, event: Event) -> None:
+        if isinstance(event, (Header, Function, FunctionPreGa, ModuleAux, End)):
+            self.others.append(event)
+
+    def _twice(self, reader: RdbReader, frame: Frame) -> None:
+        self._damaged(
+            FormatError("the key stands in the file twice", path=reader.window.path, offset=frame.offset, key=frame.key)
+        )
+
+    def _database(self, db: i64) -> dict[bytes, Kept]:
+        keys = self._table.get(db)
+        if keys is None:
+            keys = {}
+            self._table[db] = keys
+        return keys
+
+    def _counts(self, db: i64) -> dict[str, int]:
+        counts = self.same.get(db)
+        if counts is None:
+            counts = {}
+            self.same[db] = counts
+        return counts
+
+    def _halve(self) -> None:
+        """Keep the keys of one half of this pass's share; the other half is left over."""
+        self.left_over.append((self.remainder + self.modulus, 2 * self.modulus))
+        self.modulus *= 2
+        self._used = 0
+        for db in self._table:
+            kept: dict[bytes, Kept] = {}
+            for key, value in self._table[db].items():
+                hashed: i64 = crc32(key)
+                if hashed % self.modulus == self.remainder:
+                    kept[key] = value
+                    self._used += KEY_COST + len(key)
+            self._table[db] = kept

@@ -1,0 +1,1 @@
+"""Compare two snapshots: what was added, removed and changed between them."""

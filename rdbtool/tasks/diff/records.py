@@ -1,0 +1,129 @@
+"""Differences as JSON: one object each.
+
+``kind``, ``db``, ``key``, ``type``, ``differs``, and ``left`` and ``right`` where the key is there: ``type``,
+``encoding``, ``size`` in the file, ``expire_at_ms``, ``idle_s`` and ``freq`` where it has them, and, on request,
+``value`` as `export.jsonl` writes it (null where it cannot be decoded). On request too, for a changed value
+``changes``: ``part``, ``op`` (added, removed, changed), and ``name``, ``index``, ``left``, ``right`` where they
+mean something. A function library has ``function``, its name, instead of db and key, and with values its code;
+data of a module beside the keys likewise ``module_aux``. Texts follow `export.text`.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import final
+
+from rdbtool.errors import RdbToolError
+from rdbtool.export.jsonl import JsonValues
+from rdbtool.export.jsontext import write_string
+from rdbtool.export.text import AUTO, BASE64
+from rdbtool.rdb.output import Output
+from rdbtool.rdb.walk import Walker
+
+from .details import changes
+from .difference import FUNCTION, Difference, Side
+from .meaning import UNCOUNTED
+from .run import Diff
+
+
+@final
+class RecordsOut:
+    """Writes differences of ``diff`` to ``output``; the caller puts what stands between them.
+
+    ``mode``: of texts; ``values``: write both values; ``detail``: write what differs inside.
+    """
+
+    def __init__(
+        self, diff: Diff, output: Output, mode: int = AUTO, *, values: bool = False, detail: bool = False
+    ) -> None:
+        self.diff = diff
+        self.output = output
+        self.mode = mode
+        self.values = values
+        self.detail = detail
+        self._walker = Walker(JsonValues(output, mode))
+
+    def add(self, difference: Difference) -> None:
+        """Write one difference."""
+        o = self.output
+        o.buffer.write(b'{"kind":"%b"' % difference.kind.encode())
+        if difference.other:
+            o.buffer.write(b',"%b":' % (b"function" if difference.other == FUNCTION else b"module_aux"))
+            self._text(difference.key)
+        else:
+            o.buffer.write(b',"db":%d,"key":' % difference.db)
+            self._text(difference.key)
+            o.buffer.write(b',"type":"%b"' % difference.type.encode())
+            o.buffer.write(b',"differs":%b' % json.dumps(difference.differs, separators=(",", ":")).encode())
+        for name, side, code in ((b"left", difference.left, 0), (b"right", difference.right, 1)):
+            if side is not None:
+                o.buffer.write(b',"%b":' % name)
+                self._side(side)
+            elif self.values and difference.codes[code]:
+                o.buffer.write(b',"%b":' % name)
+                self._text(difference.codes[code], self.mode if difference.other == FUNCTION else BASE64)
+        if self.detail:
+            self._changes(difference)
+        o.buffer.append(125)
+        o.room()
+
+    def _text(self, data: bytes, mode: int = -1) -> None:
+        write_string(self.output, data, 0, len(data), self.mode if mode < 0 else mode)
+
+    def _side(self, side: Side) -> None:
+        o = self.output
+        o.buffer.write(b'{"type":"%b","encoding":"%b"' % (side.type.encode(), side.encoding.encode()))
+        o.buffer.write(b',"size":%d' % side.size)
+        for name, n in ((b"expire_at_ms", side.expire_at_ms), (b"idle_s", side.idle_s), (b"freq", side.freq)):
+            if n >= 0:
+                o.buffer.write(b',"%b":%d' % (name, n))
+        if self.values:
+            o.buffer.write(b',"value":')
+            self._value(side)
+        o.buffer.append(125)
+
+    def _value(self, side: Side) -> None:
+        o = self.output
+        o.begin()
+        try:
+            damage = self._walker.walk(side.frame())
+        except RdbToolError as e:
+            damage = e
+        if damage is None:
+            o.finish()
+            return
+        whole = o.take_back()
+        self.diff.damaged(damage)
+        if not whole:  # so large that its beginning has gone out: the line cannot be mended
+            raise damage
+        o.buffer.write(b"null")
+
+    def _changes(self, difference: Difference) -> None:
+        left = difference.left
+        right = difference.right
+        if left is None or right is None or "value" not in difference.differs or left.type != right.type:
+            return
+        o = self.output
+        o.buffer.write(b',"changes":[')
+        counted = not UNCOUNTED & {left.encoding, right.encoding}
+        first = True
+        try:
+            for change in changes(left.value(), right.value(), self.diff.rules, counted=counted):
+                o.buffer.write(
+                    b'%b{"part":"%b","op":"%b"' % (b"" if first else b",", change.part.encode(), change.op.encode())
+                )
+                first = False
+                if change.name:
+                    o.buffer.write(b',"name":')
+                    self._text(change.name)
+                if change.index >= 0:
+                    o.buffer.write(b',"index":%d' % change.index)
+                for name, data in ((b"left", change.left), (b"right", change.right)):
+                    if data is not None:
+                        o.buffer.write(b',"%b":' % name)
+                        self._text(data)
+                o.buffer.append(125)
+                o.room()
+        except RdbToolError as e:  # told before, when the values were compared
+            self.diff.damaged(e)
+        o.buffer.append(93)

@@ -1,0 +1,254 @@
+"""The comparison: passes over both snapshots, each with its share of the keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final, final
+
+from rdbtool.errors import FormatError, RdbToolError, UnsupportedError, UsageError
+from rdbtool.findings import Report, Severity, finding_of
+from rdbtool.rdb.compare import Match, Matching, Rules
+from rdbtool.rdb.reader import End, Event, Frame, Function, FunctionPreGa, Header, ModuleAux, RdbReader
+
+from .difference import (
+    ADDED,
+    CHANGED,
+    ENCODING,
+    EVICTION,
+    EXPIRY,
+    FUNCTION,
+    MODULE_AUX,
+    REMOVED,
+    SAME,
+    Difference,
+    Side,
+)
+from .meaning import UNCOUNTED, same_value
+from .snapshot import Snapshot
+
+MEMORY_LIMIT: Final = 512 << 20
+LEAST_MEMORY: Final = 64 << 20
+BASE_MEMORY: Final = 40 << 20
+"""What the program itself takes, with both windows."""
+
+
+@dataclass(slots=True, kw_only=True)
+class DiffOptions:
+    """What counts, and how much memory to take.
+
+    ``ignore_expiry``, ``ttl_tolerance_ms``: for keys and hash fields. ``eviction``: idle times, access
+    frequencies and the times consumers were seen count. ``encodings``: so do encodings. ``keep_going``:
+    compare what can be read of damaged input. ``accept``: which keys it is about, on each side.
+    """
+
+    ignore_expiry: bool = False
+    ttl_tolerance_ms: int = 0
+    eviction: bool = False
+    encodings: bool = False
+    memory_limit: int = MEMORY_LIMIT
+    keep_going: bool = False
+    accept: Callable[[Frame], bool] | None = None
+
+    def rules(self) -> Rules:
+        """The same for the comparison of bytes. Raises `UsageError`."""
+        if self.ttl_tolerance_ms < 0:
+            raise UsageError("the tolerance for expiries cannot be negative")
+        if self.memory_limit < LEAST_MEMORY:
+            raise UsageError(f"the memory limit must be {LEAST_MEMORY >> 20} MiB or more")
+        return Rules(-1 if self.ignore_expiry else self.ttl_tolerance_ms, eviction=self.eviction)
+
+
+@dataclass(slots=True)
+class DiffReport(Report):
+    """What was found. ``counts``: (database, type) -> kind of difference, or ``same`` -> keys.
+
+    What is no key (function libraries, data of modules) is counted under database -1. ``passes``: how often
+    both files were read.
+    """
+
+    counts: dict[tuple[int, str], dict[str, int]] = field(default_factory=dict)
+    passes: int = 0
+
+    def add(self, db: int, type_: str, kind: str, n: int = 1) -> None:
+        """Count ``n`` keys."""
+        row = self.counts.setdefault((db, type_), {})
+        row[kind] = row.get(kind, 0) + n
+
+    def total(self, kind: str) -> int:
+        """Keys, and what is no key, of that kind."""
+        return sum(row.get(kind, 0) for row in self.counts.values())
+
+    @property
+    def same(self) -> bool:
+        """Whether no difference was found."""
+        return all(row.keys() <= {SAME} for row in self.counts.values())
+
+    def as_json(self) -> dict[str, Any]:
+        """The report as data."""
+        rows = [{"db": db, "type": type_, **row} for (db, type_), row in sorted(self.counts.items())]
+        return {"same": self.same, "counts": rows, "passes": self.passes, **Report.as_json(self)}
+
+
+@final
+class Diff:
+    """The differences from ``left`` to ``right``: iterate once. ``report`` grows meanwhile.
+
+    Memory stays within the limit of the options, but for values that differ in their bytes: both of a
+    pair are decoded to compare them.
+    """
+
+    def __init__(self, left: Snapshot, right: Snapshot, options: DiffOptions | None = None) -> None:
+        self.left = left
+        self.right = right
+        self.options = options or DiffOptions()
+        self.rules = self.options.rules()
+        self.report = DiffReport()
+
+    def __iter__(self) -> Iterator[Difference]:
+        """The differences, as they are found. Raises `FormatError` and its like for damaged input."""
+        shares = [(0, 1)]
+        first = True
+        while shares:
+            remainder, modulus = shares.pop()
+            limit = max(self.options.memory_limit - BASE_MEMORY, LEAST_MEMORY // 4) * 3 // 4
+            matching = Matching(self.rules, limit, self.damaged, self.options.accept, remainder, modulus)
+            yield from self._pass(matching, first=first)
+            shares += reversed(matching.left_over)
+            first = False
+            self.report.passes += 1
+
+    def _pass(self, matching: Matching, *, first: bool) -> Iterator[Difference]:
+        self._guard(lambda: matching.load(RdbReader(self.left.window(), checksum=first)))
+        left_others = matching.others
+        matching.others = []
+        if first:
+            self._check_end(left_others, self.left)
+        matching.start_right(RdbReader(self.right.window(), checksum=first))
+        while True:
+            try:
+                match = matching.next_right()
+            except RdbToolError as e:
+                self.damaged(e)
+                break
+            if match is None:
+                break
+            difference = self._difference(match)
+            if difference is not None:
+                yield difference
+        if first:
+            self._check_end(matching.others, self.right)
+            yield from self._others(left_others, matching.others)
+        for match in matching.missing():
+            difference = self._difference(match)
+            if difference is not None:
+                yield difference
+        for db, counts in matching.same.items():
+            for type_, n in counts.items():
+                self.report.add(db, type_, SAME, n)
+
+    def _difference(self, match: Match) -> Difference | None:
+        left = None if match.left is None else Side(self.left, match.db, match.key, match.left)
+        right = None if match.right is None else Side(self.right, match.db, match.key, match.right)
+        differs: tuple[str, ...] = ()
+        if left is None:
+            kind = ADDED
+        elif right is None:
+            kind = REMOVED
+        else:
+            assert match.left is not None
+            assert match.right is not None
+            found = []
+            if not match.left.same_payload(match.right):
+                if not self._same_value(match, left, right):
+                    found.append("value")
+                elif self.options.encodings and left.encoding != right.encoding:
+                    found.append(ENCODING)
+            if not self.rules.same_expiry(left.expire_at_ms, right.expire_at_ms):
+                found.append(EXPIRY)
+            if not self.rules.same_eviction(match.left, match.right):
+                found.append(EVICTION)
+            kind = SAME
+            for name, as_kind in (("value", CHANGED), (EXPIRY, EXPIRY), (EVICTION, EVICTION), (ENCODING, ENCODING)):
+                if name in found:
+                    kind = as_kind
+                    break
+            differs = tuple(found)
+        difference = Difference(kind, match.db, match.key, left, right, differs)
+        self.report.add(match.db, difference.type, kind)
+        return None if kind == SAME else difference
+
+    def _same_value(self, match: Match, left: Side, right: Side) -> bool:
+        if left.type != right.type:
+            return False
+        assert match.left is not None
+        assert match.right is not None
+        if match.left.meta != match.right.meta:
+            return False
+        try:
+            left_value = left.value()
+            right_value = right.value()
+        except UnsupportedError as e:  # bytes are all there is to compare, and they differ
+            self.report.findings.add(finding_of(e, Severity.WARNING, match.db))
+            return False
+        except RdbToolError as e:
+            e.key = match.key
+            self.damaged(e)
+            return False
+        counted = not UNCOUNTED & {left.encoding, right.encoding}
+        return same_value(left_value, right_value, self.rules, counted=counted)
+
+    def _others(self, left_events: list[Event], right_events: list[Event]) -> Iterator[Difference]:
+        left = _named(left_events)
+        right = _named(right_events)
+        for other, name in [*left, *(place for place in right if place not in left)]:
+            codes = (left.get((other, name), b""), right.get((other, name), b""))
+            kind = SAME if codes[0] == codes[1] else ADDED if not codes[0] else REMOVED if not codes[1] else CHANGED
+            self.report.add(-1, other, kind)
+            if kind != SAME:
+                difference = Difference(kind, -1, name, None, None, ("value",) if kind == CHANGED else ())
+                difference.other = other
+                difference.codes = codes
+                yield difference
+
+    def _check_end(self, events: list[Event], snapshot: Snapshot) -> None:
+        for event in events:
+            if isinstance(event, Header):
+                snapshot.version = int(event.version)
+            if isinstance(event, End) and event.checksum == "bad":
+                self.damaged(FormatError("the checksum is wrong", path=snapshot.name, offset=int(event.offset)))
+
+    def _guard(self, step: Callable[[], None]) -> None:
+        try:
+            step()
+        except RdbToolError as e:
+            self.damaged(e)
+
+    def damaged(self, error: RdbToolError) -> None:
+        """Tell of damage: as a finding if it is to go on, else by raising it."""
+        if not self.options.keep_going:
+            raise error
+        finding = finding_of(error)
+        if finding not in self.report.findings.items:  # each pass meets it again
+            self.report.findings.add(finding)
+        self.report.loss = True
+
+
+def _named(events: list[Event]) -> dict[tuple[str, bytes], bytes]:
+    """What a snapshot holds beside keys: kind and name -> content."""
+    found: dict[tuple[str, bytes], bytes] = {}
+    for event in events:
+        if isinstance(event, Function):
+            found[FUNCTION, library_name(event.code)] = event.code
+        elif isinstance(event, FunctionPreGa):
+            found[FUNCTION, event.name] = event.upgraded()
+        elif isinstance(event, ModuleAux):
+            found[MODULE_AUX, b"%b/%d" % (event.module.encode(), event.when)] = event.raw
+    return found
+
+
+def library_name(code: bytes) -> bytes:
+    """The name in the first line of a function library, ``#!engine name=...``; the whole line if there is none."""
+    line = code.split(b"\n", 1)[0]
+    names = [part[5:] for part in line.split()[1:] if part[:5].lower() == b"name="]
+    return names[0] if names else line
