@@ -67,6 +67,16 @@ class Carried:
         self.args = args
 
 
+class Observer:
+    """Is told of every command that a replay carries out; `after` follows each `before`."""
+
+    def before(self, offset: i64, row: CommandRow | None, args: list[bytes]) -> None:
+        """The dataset is about to be changed; ``row`` is None for an unknown command, which does nothing."""
+
+    def after(self, error: str) -> None:
+        """It was changed, or the command failed with the server's ``error``."""
+
+
 @final
 class Replay:
     """Applies commands one by one. Give it commands through `apply` and annotations through `annotation`,
@@ -104,9 +114,12 @@ class Replay:
         self.omitted: i64 = 0
         """Commands passed over because `Until.without` names them."""
         self.annotations: i64 = 0
+        self.time_s: i64 = -1
+        """The last annotation."""
         self.stopped = ""
         self.stopped_at: i64 = -1
         self.carried: list[Carried] = []
+        self.observer: Observer | None = None
         self._matched: i64 = 0
         self._rows: dict[bytes, CommandRow] = {}
         for name, row in COMMANDS.items():
@@ -147,6 +160,7 @@ class Replay:
         """Note a timestamp annotation, Unix seconds; False if the replay stops there."""
         until = self.until
         self.annotations += 1
+        self.time_s = time_s
         if until is not None and time_s > until.time_s:
             self.stopped = f"the commands from {time_s} on are later than {until.time_s}"
             return False
@@ -223,7 +237,12 @@ class Replay:
             self._error(offset, row, [row.name], f"ERR {row.name.decode()} without MULTI")
 
     def _execute(self, offset: i64, row: CommandRow | None, args: list[bytes]) -> None:
+        observer = self.observer
+        if observer is not None:
+            observer.before(offset, row, args)
         if row is None:
+            if observer is not None:
+                observer.after("unknown command")
             self.skipped += 1
             if self.unknown == CARRY:
                 self.carried.append(Carried(self.dataset.db, offset, args))
@@ -235,10 +254,16 @@ class Replay:
             check_arity(row, len(args))
             row.handler(self.dataset, args)
             self.applied += 1
+            if observer is not None:
+                observer.after("")
         except NotRunError as e:
             self._error(offset, row, args, e.text, Severity.ERROR, "not-run")
+            if observer is not None:
+                observer.after(e.text)
         except CommandError as e:
             self._error(offset, row, args, e.text)
+            if observer is not None:
+                observer.after(e.text)
 
     def _error(
         self,

@@ -13,10 +13,11 @@ from rdbtool.aof.layout import Layout, LogFile, locate
 from rdbtool.aof.resp import CommandReader
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.feed import RdbHead, count_commands, load_rdb, replay_log
+from rdbtool.engine.functions import load_library
 from rdbtool.engine.line import Line, line_of_version
 from rdbtool.engine.replay import NEVER, STOP, Replay, Until, collector_off
 from rdbtool.engine.replies import CommandError
-from rdbtool.engine.table import COMMANDS, CONTAINER, execute, find
+from rdbtool.engine.table import COMMANDS, CONTAINER, find
 from rdbtool.errors import (
     FormatError,
     InputError,
@@ -315,7 +316,7 @@ class _Loader:
         rest = load_rdb(result.dataset, head)
         for code in rest.functions:
             try:
-                execute(result.dataset, [b"FUNCTION", b"LOAD", b"REPLACE", code])
+                load_library(result.dataset, code)
             except CommandError as e:
                 raise FormatError(e.text, path=w.path, doing="loading a function library") from None
         result.aux.update(head.aux)
