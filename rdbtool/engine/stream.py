@@ -1,15 +1,209 @@
-"""The cell of a stream."""
+"""The cell of a stream.
+
+Entries stand in nodes that are cut where the server cuts its listpacks, because trimming with ``~`` drops
+whole nodes. Ids are single integers here (`stream_ids`), pairs in the model.
+"""
 
 from __future__ import annotations
 
-from copy import deepcopy
-from typing import final
+from bisect import bisect_left, bisect_right
+from typing import Final, final
 
 from mypy_extensions import i64, mypyc_attr
 
-from rdbtool.model import NO_EXPIRY, Stream, Value
+from rdbtool.model import NO_EXPIRY, Consumer, Group, Pending, Stream, Value
 
 from .cells import Cell
+from .idempotence import Idempotence
+from .numbers import is_integer
+from .stream_ids import SEQUENCE, of_pair, pair_of
+
+NODE_ENTRIES: Final = 100
+"""stream-node-max-entries."""
+NODE_BYTES: Final = 4096
+"""stream-node-max-bytes."""
+EMPTY_LISTPACK: Final = 7
+ENTRY_FLAGS_AND_COUNT: Final = 4
+"""Bytes of an entry's flags and of the number of its elements: two elements of two bytes."""
+LONG_ENTRY: Final = 60
+"""Elements of an entry from which on the number of its elements may take more than two bytes."""
+
+UNKNOWN: Final = -1
+"""In place of the number of entries that a group has read."""
+
+KEEPREF: Final = 0
+"""Deleting an entry leaves what groups have pending."""
+DELREF: Final = 1
+"""It deletes that too."""
+ACKED: Final = 2
+"""Only entries that every group has read and acknowledged are deleted."""
+
+
+@final
+@mypyc_attr(acyclic=True)
+class Owner:
+    """A consumer: ``count`` entries are pending for it."""
+
+    __slots__ = ("active_ms", "count", "name", "seen_ms")
+
+    def __init__(self, name: bytes, seen_ms: int, active_ms: int = -1) -> None:
+        self.name = name
+        self.seen_ms = seen_ms
+        self.active_ms = active_ms
+        self.count: i64 = 0
+
+
+@final
+@mypyc_attr(acyclic=True)
+class Claim:
+    """A pending entry: whose, delivered when (ms) and how often."""
+
+    __slots__ = ("delivered_ms", "deliveries", "owner")
+
+    def __init__(self, owner: Owner, delivered_ms: int, deliveries: int) -> None:
+        self.owner = owner
+        self.delivered_ms = delivered_ms
+        self.deliveries = deliveries
+
+
+@final
+@mypyc_attr(acyclic=True)
+class ReaderGroup:
+    """A consumer group."""
+
+    __slots__ = ("claims", "entries_read", "last_id", "owners")
+
+    def __init__(self, last_id: int, entries_read: i64 = UNKNOWN) -> None:
+        self.last_id = last_id
+        self.entries_read: i64 = entries_read
+        self.owners: dict[bytes, Owner] = {}
+        self.claims: dict[int, Claim] = {}
+
+    def owner(self, name: bytes, now_ms: int) -> Owner:
+        """The consumer of that name, created if it is new; it is seen now."""
+        owner = self.owners.get(name)
+        if owner is None:
+            owner = Owner(name, now_ms)
+            self.owners[name] = owner
+        else:
+            owner.seen_ms = now_ms
+        return owner
+
+    def claim(self, entry: int, owner: Owner, delivered_ms: int, deliveries: int) -> None:
+        """Make the entry pending for ``owner``, whoever it was pending for."""
+        claim = self.claims.get(entry)
+        if claim is None:
+            self.claims[entry] = Claim(owner, delivered_ms, deliveries)
+        else:
+            claim.owner.count -= 1
+            claim.owner = owner
+            claim.delivered_ms = delivered_ms
+            claim.deliveries = deliveries
+        owner.count += 1
+
+    def acknowledge(self, entry: int) -> bool:
+        """Forget that the entry is pending; whether it was."""
+        claim = self.claims.pop(entry, None)
+        if claim is None:
+            return False
+        claim.owner.count -= 1
+        return True
+
+    def drop_owner(self, name: bytes) -> i64:
+        """Remove a consumer with all that is pending for it: how much that was."""
+        owner = self.owners.pop(name, None)
+        if owner is None:
+            return 0
+        count = owner.count
+        if count:
+            self.claims = {entry: claim for entry, claim in self.claims.items() if claim.owner is not owner}
+        return count
+
+
+@final
+@mypyc_attr(acyclic=True)
+class Node:
+    """Entries that the server keeps in one listpack of ``size`` bytes, ``dead`` deleted ones not among them.
+
+    ``first`` and ``last`` are the ids of its first and last entry, deleted or not.
+    """
+
+    __slots__ = ("dead", "entries", "fields", "first", "ids", "last", "size")
+
+    def __init__(self, first: int, fields: list[bytes]) -> None:
+        self.first = first
+        self.last = first
+        self.ids: list[int] = []
+        self.entries: list[list[bytes]] = []
+        self.fields = fields
+        self.dead: i64 = 0
+        # Entry count, deleted count, field count, closing zero; then the fields.
+        self.size: i64 = EMPTY_LISTPACK + 2 + 2 + _integer_size(len(fields)) + 2
+        for field in fields:
+            self.size += _element_size(field)
+
+    def append(self, entry: int, items: list[bytes]) -> None:
+        """Add an entry: its fields and values in turn."""
+        fields = self.fields
+        count: i64 = len(fields)
+        same: bool = len(items) == 2 * count
+        i: i64 = 0
+        if same:
+            while i < count:
+                if items[2 * i] != fields[i]:
+                    same = False
+                    break
+                i += 1
+        size: i64 = ENTRY_FLAGS_AND_COUNT
+        size += _integer_size(_difference(entry >> 64, self.first >> 64))
+        size += _integer_size(_difference(entry & SEQUENCE, self.first & SEQUENCE))
+        n: i64 = len(items)
+        if same:
+            i = 0
+            while i < count:
+                items[2 * i] = fields[i]  # one object for all entries
+                size += _element_size(items[2 * i + 1])
+                i += 1
+        else:
+            size += _integer_size(n // 2)
+            for item in items:
+                size += _element_size(item)
+        if n > LONG_ENTRY:
+            size += _integer_size(3 + n // 2 if same else 4 + n) - 2
+        self.size += size
+        self.ids.append(entry)
+        self.entries.append(items)
+        self.last = entry
+
+
+def _difference(a: int, b: int) -> i64:
+    """``a - b`` as C stores the difference of two unsigned numbers in a signed one."""
+    difference = (a - b) & SEQUENCE
+    return difference - (1 << 64) if difference >> 63 else difference
+
+
+def _integer_size(value: i64) -> i64:
+    """Bytes that a listpack takes for an integer (listpack.c)."""
+    if 0 <= value <= 127:
+        return 2
+    if -4096 <= value <= 4095:
+        return 3
+    if -32768 <= value <= 32767:
+        return 4
+    if -8388608 <= value <= 8388607:
+        return 5
+    if -2147483648 <= value <= 2147483647:
+        return 6
+    return 10
+
+
+def _element_size(data: bytes) -> i64:
+    """Bytes that a listpack takes for a string."""
+    n: i64 = len(data)
+    if n <= 20 and is_integer(data):
+        return _integer_size(int(data))
+    n += 1 if n < 64 else 2 if n < 4096 else 5
+    return n + (1 if n < 128 else 2 if n < 16384 else 3 if n < 2097152 else 4 if n < 268435456 else 5)
 
 
 @final
@@ -17,16 +211,200 @@ from .cells import Cell
 class StreamCell(Cell):
     """A stream. It may be empty: a stream without entries keeps its key."""
 
-    __slots__ = ("stream",)
+    __slots__ = ("entries_added", "groups", "idempotence", "last_id", "length", "max_deleted_id", "nodes")
 
-    def __init__(self, stream: Stream | None = None) -> None:
+    def __init__(self) -> None:
         self.expire_at_ms: i64 = NO_EXPIRY
-        self.stream = Stream() if stream is None else stream
+        self.nodes: list[Node] = []
+        self.length: i64 = 0
+        self.last_id = 0
+        self.max_deleted_id = 0
+        self.entries_added = 0
+        self.groups: dict[bytes, ReaderGroup] = {}
+        self.idempotence: Idempotence | None = None
 
     def value(self) -> Value:
-        return self.stream
+        stream = Stream()
+        for node in self.nodes:
+            for entry, items in zip(node.ids, node.entries, strict=True):
+                stream.entries[pair_of(entry)] = items
+        stream.last_id = pair_of(self.last_id)
+        stream.max_deleted_id = pair_of(self.max_deleted_id)
+        stream.entries_added = self.entries_added
+        for name, own in self.groups.items():
+            group = Group(pair_of(own.last_id), own.entries_read)
+            for consumer, owner in own.owners.items():
+                group.consumers[consumer] = Consumer(owner.seen_ms, owner.active_ms)
+            for entry in sorted(own.claims):
+                claim = own.claims[entry]
+                group.pending[pair_of(entry)] = Pending(claim.owner.name, claim.delivered_ms, claim.deliveries)
+            stream.groups[name] = group
+        if self.idempotence is not None:
+            stream.idmp = self.idempotence.encoded()
+        return stream
 
     def copy(self) -> Cell:
-        cell = StreamCell(deepcopy(self.stream))
+        value = self.value()
+        assert isinstance(value, Stream)
+        cell = stream_cell(value)
+        # The copy has the original's nodes, not nodes of its own making.
+        cell.nodes = [_copied(node) for node in self.nodes]
         cell.expire_at_ms = self.expire_at_ms
         return cell
+
+    def append(self, entry: int, items: list[bytes]) -> None:
+        """Add an entry with an id above ``last_id``: fields and values in turn."""
+        nodes = self.nodes
+        node: Node | None = nodes[-1] if nodes else None
+        if node is not None:
+            given: i64 = 0
+            for item in items:
+                given += len(item)
+            if node.size + given >= NODE_BYTES or len(node.ids) + node.dead >= NODE_ENTRIES:
+                node = None
+        if node is None:
+            node = Node(entry, items[::2])
+            nodes.append(node)
+        node.append(entry, items)
+        self.length += 1
+        self.entries_added += 1
+        self.last_id = entry
+
+    def first_id(self) -> int:
+        """The id of the first entry, 0 if there is none."""
+        for node in self.nodes:
+            if node.ids:
+                return node.ids[0]
+        return 0
+
+    def top_id(self) -> int:
+        """The id of the last entry, 0 if there is none."""
+        i: i64 = len(self.nodes)
+        while i > 0:
+            i -= 1
+            ids = self.nodes[i].ids
+            if ids:
+                return ids[-1]
+        return 0
+
+    def find(self, entry: int) -> list[bytes] | None:
+        """The fields and values of an entry."""
+        node = self._node(entry)
+        if node is not None:
+            at: i64 = bisect_left(node.ids, entry)
+            if at < len(node.ids) and node.ids[at] == entry:
+                return node.entries[at]
+        return None
+
+    def delete(self, entry: int) -> bool:
+        """Delete an entry; whether it was there. ``max_deleted_id`` is the caller's."""
+        node = self._node(entry)
+        if node is None:
+            return False
+        at: i64 = bisect_left(node.ids, entry)
+        if at >= len(node.ids) or node.ids[at] != entry:
+            return False
+        del node.ids[at]
+        del node.entries[at]
+        node.dead += 1
+        self.length -= 1
+        if not node.ids:
+            del self.nodes[self._index(entry)]
+        return True
+
+    def after(self, entry: int, count: i64) -> list[tuple[int, list[bytes]]]:
+        """Up to ``count`` entries with greater ids, all of them if it is 0."""
+        found: list[tuple[int, list[bytes]]] = []
+        i: i64 = max(self._index(entry), 0)
+        while i < len(self.nodes):
+            node = self.nodes[i]
+            at: i64 = bisect_right(node.ids, entry)
+            while at < len(node.ids):
+                found.append((node.ids[at], node.entries[at]))
+                if len(found) == count:
+                    return found
+                at += 1
+            i += 1
+        return found
+
+    def _index(self, entry: int) -> i64:
+        """The last node that begins at or before an id; -1 if none does."""
+        low: i64 = 0
+        high: i64 = len(self.nodes)
+        while low < high:
+            middle = (low + high) // 2
+            if self.nodes[middle].first <= entry:
+                low = middle + 1
+            else:
+                high = middle
+        return low - 1
+
+    def _node(self, entry: int) -> Node | None:
+        at = self._index(entry)
+        return None if at < 0 else self.nodes[at]
+
+    # What groups refer to.
+
+    def forget(self, entry: int) -> bool:
+        """Drop the entry from all that groups have pending; whether any had it."""
+        found = False
+        for group in self.groups.values():
+            if group.acknowledge(entry):
+                found = True
+        return found
+
+    def is_referenced(self, entry: int) -> bool:
+        """Whether a group has still to read the entry or to acknowledge it."""
+        return any(group.last_id < entry or entry in group.claims for group in self.groups.values())
+
+    def distance(self, entry: int) -> int:
+        """How many entries were ever added up to this id, or `UNKNOWN`, where entries may be missing after it."""
+        if not self.entries_added:
+            return 0
+        if not self.length and entry <= self.last_id:
+            return self.entries_added
+        if entry == self.last_id:
+            return self.entries_added
+        if entry > self.last_id:
+            return UNKNOWN
+        first = self.first_id()
+        if not self.max_deleted_id or self.max_deleted_id < first:
+            if entry < first:
+                return self.entries_added - self.length
+            if entry == first:
+                return self.entries_added - self.length + 1
+        return UNKNOWN
+
+    def has_deleted_after(self, entry: int) -> bool:
+        """Whether entries from this id on were deleted one by one."""
+        return self.length > 0 and self.max_deleted_id != 0 and entry <= self.max_deleted_id
+
+
+def _copied(node: Node) -> Node:
+    copy = Node(node.first, node.fields)
+    copy.last = node.last
+    copy.ids = node.ids.copy()
+    copy.entries = node.entries.copy()
+    copy.dead = node.dead
+    copy.size = node.size
+    return copy
+
+
+def stream_cell(stream: Stream) -> StreamCell:
+    """A cell of a decoded stream; it shares nothing but the entries' lists."""
+    cell = StreamCell()
+    for pair, items in stream.entries.items():
+        cell.append(of_pair(pair), items)
+    cell.last_id = of_pair(stream.last_id)
+    cell.max_deleted_id = of_pair(stream.max_deleted_id)
+    cell.entries_added = stream.entries_added
+    for name, group in stream.groups.items():
+        own = ReaderGroup(of_pair(group.last_id), group.entries_read)
+        for consumer, facts in group.consumers.items():
+            own.owners[consumer] = Owner(consumer, facts.seen_ms, facts.active_ms)
+        for pair, pending in group.pending.items():
+            own.claim(of_pair(pair), own.owners[pending.consumer], pending.delivered_ms, pending.deliveries)
+        cell.groups[name] = own
+    if stream.idmp:
+        cell.idempotence = Idempotence(stream.idmp)
+    return cell

@@ -1,0 +1,446 @@
+"""Stream commands that deal with consumer groups."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mypy_extensions import i64
+
+from rdbtool.engine.commands.streams import delete_by, entry_reply, policy_and_ids
+from rdbtool.engine.dataset import Dataset
+from rdbtool.engine.numbers import integer, integer_between
+from rdbtool.engine.replies import OK, CommandError, syntax_error
+from rdbtool.engine.stream import UNKNOWN, Claim, Owner, ReaderGroup, StreamCell
+from rdbtool.engine.stream_ids import INVALID_ID, LAST, parse, parse_end, parse_start, text_of
+from rdbtool.engine.table import command
+
+SKIPS_DELETED: Final = 700
+"""Since this release claiming an entry that is no longer there drops it from what is pending."""
+ALWAYS_CREATES: Final = 702
+"""Since this release claiming creates the consumer though it claims nothing."""
+NEWER_COUNT: Final = 800
+NEWER_COUNT_VALKEY: Final = 900
+"""Since these releases deleted entries count from the last one that was read."""
+NO_KEY: Final = (
+    "ERR The XGROUP subcommand requires the key to exist. Note that for CREATE you may want to use the "
+    "MKSTREAM option to create an empty stream automatically."
+)
+BUSY_GROUP: Final = "BUSYGROUP Consumer Group name already exists"
+MOST_CLAIMED: Final = 0x7FFFFFFFFFFFFFFF // 16
+
+
+def _text(data: bytes) -> str:
+    return data.partition(b"\0")[0].decode("utf-8", "surrogateescape")
+
+
+def _options(dataset: Dataset, args: list[bytes], create: bool) -> tuple[i64, bool]:
+    """ENTRIESREAD and MKSTREAM from ``args[5]`` on."""
+    entries_read: i64 = UNKNOWN
+    make = False
+    argc: i64 = len(args)
+    i: i64 = 5
+    while i < argc:
+        option = args[i].upper()
+        if create and option == b"MKSTREAM":
+            make = True
+            i += 1
+        elif option == b"ENTRIESREAD" and i + 1 < argc and dataset.line.version >= SKIPS_DELETED:
+            entries_read = integer(args[i + 1])
+            if entries_read < 0 and entries_read != UNKNOWN:
+                raise CommandError("ERR value for ENTRIESREAD must be positive or -1")
+            i += 2
+        else:
+            word = "unknown" if dataset.line.version >= SKIPS_DELETED else "Unknown"
+            raise CommandError(
+                f"ERR {word} subcommand or wrong number of arguments for '{_text(args[1])[:128]}'. Try XGROUP HELP."
+            )
+    return entries_read, make
+
+
+def _stream(dataset: Dataset, args: list[bytes]) -> StreamCell:
+    cell = dataset.stream(args[2])
+    if cell is None:
+        raise CommandError(NO_KEY)
+    return cell
+
+
+def _group(dataset: Dataset, args: list[bytes]) -> ReaderGroup:
+    group = _stream(dataset, args).groups.get(args[3])
+    if group is None:
+        raise CommandError(f"NOGROUP No such consumer group '{_text(args[3])}' for key name '{_text(args[2])}'")
+    return group
+
+
+@command(b"XGROUP|CREATE", -5, 2, 2, 1)
+def xgroup_create(dataset: Dataset, args: list[bytes]) -> object:
+    entries_read, make = _options(dataset, args, True)
+    cell = dataset.stream(args[2])
+    if cell is None and not make:
+        raise CommandError(NO_KEY)
+    if args[4] == b"$":
+        last = 0 if cell is None else cell.last_id
+    else:
+        last = parse(args[4])
+    if cell is None:
+        cell = StreamCell()
+        dataset.put(args[2], cell)
+    if args[3] in cell.groups:
+        raise CommandError(BUSY_GROUP)
+    cell.groups[args[3]] = ReaderGroup(last, entries_read)
+    dataset.dirty += 1
+    return OK
+
+
+@command(b"XGROUP|SETID", -5, 2, 2, 1)
+def xgroup_setid(dataset: Dataset, args: list[bytes]) -> object:
+    entries_read, _ = _options(dataset, args, False)
+    group = _group(dataset, args)
+    group.last_id = _stream(dataset, args).last_id if args[4] == b"$" else parse_end(args[4])
+    group.entries_read = entries_read
+    dataset.dirty += 1
+    return OK
+
+
+@command(b"XGROUP|DESTROY", 4, 2, 2, 1)
+def xgroup_destroy(dataset: Dataset, args: list[bytes]) -> object:
+    if _stream(dataset, args).groups.pop(args[3], None) is None:
+        return 0
+    dataset.dirty += 1
+    return 1
+
+
+@command(b"XGROUP|CREATECONSUMER", 5, 2, 2, 1)
+def xgroup_createconsumer(dataset: Dataset, args: list[bytes]) -> object:
+    group = _group(dataset, args)
+    if args[4] in group.owners:
+        return 0
+    group.owners[args[4]] = Owner(args[4], dataset.now_ms)
+    dataset.dirty += 1
+    return 1
+
+
+@command(b"XGROUP|DELCONSUMER", 5, 2, 2, 1)
+def xgroup_delconsumer(dataset: Dataset, args: list[bytes]) -> object:
+    group = _group(dataset, args)
+    if args[4] in group.owners:
+        dataset.dirty += 1
+    return group.drop_owner(args[4])
+
+
+@command(b"XACK", -4, 1, 1, 1)
+def xack(dataset: Dataset, args: list[bytes]) -> object:
+    cell = dataset.stream(args[1])
+    group = None if cell is None else cell.groups.get(args[2])
+    if group is None:
+        return 0
+    count: i64 = 0
+    if len(args) == 4:
+        count = 1 if group.acknowledge(parse(args[3])) else 0
+    else:
+        for entry in [parse(text) for text in args[3:]]:
+            if group.acknowledge(entry):
+                count += 1
+    dataset.dirty += count
+    return count
+
+
+@command(b"XACKDEL", -6, 1, 1, 1)
+def xackdel(dataset: Dataset, args: list[bytes]) -> object:
+    policy, entries = policy_and_ids(args, 3)
+    cell = dataset.stream(args[1])
+    group = None if cell is None else cell.groups.get(args[2])
+    if cell is None or group is None:
+        return [-1] * len(entries)
+    results = []
+    for entry in entries:
+        result = -1
+        if group.acknowledge(entry):
+            dataset.dirty += 1
+            result = 2 if delete_by(cell, entry, policy) == 2 else 1
+        results.append(result)
+    return results
+
+
+def _claiming(dataset: Dataset, args: list[bytes]) -> tuple[StreamCell, ReaderGroup]:
+    cell = dataset.stream(args[1])
+    group = None if cell is None else cell.groups.get(args[2])
+    if cell is None or group is None:
+        raise CommandError(f"NOGROUP No such key '{_text(args[1])}' or consumer group '{_text(args[2])}'")
+    return cell, group
+
+
+@command(b"XCLAIM", -6, 1, 1, 1)
+def xclaim(dataset: Dataset, args: list[bytes]) -> object:
+    cell, group = _claiming(dataset, args)
+    now = dataset.now_ms
+    min_idle = max(integer(args[4], "ERR Invalid min-idle-time argument for XCLAIM"), 0)
+    argc: i64 = len(args)
+    entries: list[int] = []
+    i: i64 = 5
+    while i < argc:
+        first = args[i][:1]
+        if b"A" <= first <= b"z":
+            break
+        try:
+            entries.append(parse(args[i]))
+        except CommandError:
+            break
+        i += 1
+    force = False
+    just_id = False
+    delivered: i64 = -1
+    retries: i64 = -1
+    last = 0
+    while i < argc:
+        option = args[i].upper()
+        more = i + 1 < argc
+        if option == b"FORCE":
+            force = True
+        elif option == b"JUSTID":
+            just_id = True
+        elif option == b"IDLE" and more:
+            i += 1
+            delivered = now - integer(args[i], "ERR Invalid IDLE option argument for XCLAIM")
+        elif option == b"TIME" and more:
+            i += 1
+            delivered = integer(args[i], "ERR Invalid TIME option argument for XCLAIM")
+        elif option == b"RETRYCOUNT" and more:
+            i += 1
+            retries = integer(args[i], "ERR Invalid RETRYCOUNT option argument for XCLAIM")
+        elif option == b"LASTID" and more:
+            i += 1
+            last = parse(args[i])
+        else:
+            raise CommandError(f"ERR Unrecognized XCLAIM option '{_text(args[i])}'")
+        i += 1
+    group.last_id = max(group.last_id, last)
+    if delivered < 0 or delivered > now:
+        if delivered == -1:
+            dataset.relative += 1
+        delivered = now
+    version = dataset.line.version
+    owner: Owner | None = None
+    if version >= ALWAYS_CREATES:
+        owner = group.owner(args[3], now)
+    replies: list[object] = []
+    for entry in entries:
+        claim = group.claims.get(entry)
+        items = cell.find(entry)
+        if items is None and (claim is None or version >= SKIPS_DELETED):
+            if group.acknowledge(entry):
+                dataset.dirty += 1
+            continue
+        if claim is None:
+            if not force:
+                continue
+        elif min_idle and now - claim.delivered_ms < min_idle:
+            continue
+        if owner is None:
+            owner = group.owner(args[3], now)
+        deliveries = 1 if claim is None else claim.deliveries
+        if retries >= 0:
+            deliveries = retries
+        elif not just_id:
+            deliveries += 1
+        group.claim(entry, owner, delivered, deliveries)
+        owner.active_ms = now
+        dataset.dirty += 1
+        if just_id:
+            replies.append(text_of(entry))
+        else:
+            replies.append(None if items is None else entry_reply(entry, items))
+    return replies
+
+
+@command(b"XAUTOCLAIM", -6, 1, 1, 1)
+def xautoclaim(dataset: Dataset, args: list[bytes]) -> object:
+    min_idle = max(integer(args[4], "ERR Invalid min-idle-time argument for XAUTOCLAIM"), 0)
+    start = parse_start(args[5])
+    count: i64 = 100
+    just_id = False
+    argc: i64 = len(args)
+    i: i64 = 6
+    while i < argc:
+        option = args[i].upper()
+        if option == b"COUNT" and i + 1 < argc:
+            i += 1
+            count = integer_between(args[i], 1, MOST_CLAIMED, "ERR COUNT must be > 0")
+        elif option == b"JUSTID":
+            just_id = True
+        else:
+            raise syntax_error()
+        i += 1
+    cell, group = _claiming(dataset, args)
+    now = dataset.now_ms
+    dataset.relative += 1
+    version = dataset.line.version
+    owner: Owner | None = None
+    if version >= ALWAYS_CREATES:
+        owner = group.owner(args[3], now)
+    attempts = count * 10
+    replies: list[object] = []
+    deleted: list[object] = []
+    pending = sorted(entry for entry in group.claims if entry >= start)
+    at: i64 = 0
+    while at < len(pending) and attempts > 0 and count > 0:
+        entry = pending[at]
+        claim = group.claims[entry]
+        at += 1
+        attempts -= 1
+        items = cell.find(entry)
+        if items is None and version >= SKIPS_DELETED:
+            group.acknowledge(entry)
+            deleted.append(text_of(entry))
+            dataset.dirty += 1
+            count -= 1
+            continue
+        if min_idle and now - claim.delivered_ms < min_idle:
+            continue
+        if owner is None:
+            owner = group.owner(args[3], now)
+        group.claim(entry, owner, now, claim.deliveries if just_id else claim.deliveries + 1)
+        owner.active_ms = now
+        if just_id:
+            replies.append(text_of(entry))
+        else:
+            replies.append(None if items is None else entry_reply(entry, items))
+        count -= 1
+        dataset.dirty += 1
+    cursor = text_of(pending[at] if at < len(pending) else 0)
+    return [cursor, replies, deleted] if version >= SKIPS_DELETED else [cursor, replies]
+
+
+def _read_keys(args: list[bytes]) -> list[bytes]:
+    for i in range(1, len(args)):
+        if args[i].upper() == b"STREAMS":
+            return args[i + 1 : i + 1 + (len(args) - i - 1) // 2]
+    return []
+
+
+@command(b"XREADGROUP", -7, keys_of=_read_keys)
+def xreadgroup(dataset: Dataset, args: list[bytes]) -> object:
+    count: i64 = 0
+    no_ack = False
+    name: bytes | None = None
+    consumer = b""
+    argc: i64 = len(args)
+    i: i64 = 1
+    at: i64 = 0
+    while i < argc:
+        option = args[i].upper()
+        if option == b"BLOCK" and i + 1 < argc:
+            i += 1
+            if integer(args[i], "ERR timeout is not an integer or out of range") < 0:
+                raise CommandError("ERR timeout is negative")
+        elif option == b"COUNT" and i + 1 < argc:
+            i += 1
+            count = max(integer(args[i]), 0)
+        elif option == b"STREAMS" and i + 1 < argc:
+            at = i + 1
+            break
+        elif option == b"GROUP" and i + 2 < argc:
+            name = args[i + 1]
+            consumer = args[i + 2]
+            i += 2
+        elif option == b"NOACK":
+            no_ack = True
+        else:
+            raise syntax_error()
+        i += 1
+    if at == 0:
+        raise syntax_error()
+    streams = argc - at
+    if streams % 2:
+        raise CommandError(
+            "ERR Unbalanced 'xreadgroup' list of streams: for each stream key an ID or '>' must be specified."
+        )
+    streams //= 2
+    if name is None:
+        raise CommandError("ERR Missing GROUP option for XREADGROUP")
+    sources = [_source(dataset, args[at + n], name, args[at + streams + n]) for n in range(streams)]
+    replies: list[object] = []
+    dataset.relative += 1
+    for n, (cell, group, start) in enumerate(sources):
+        serves = start != LAST or (cell.length > 0 and cell.top_id() > group.last_id)
+        if not serves and dataset.line.version < ALWAYS_CREATES:
+            continue
+        owner = group.owner(consumer, dataset.now_ms)
+        if start != LAST:
+            replies.append([args[at + n], _history(dataset, cell, group, owner, start, count)])
+        elif serves:
+            replies.append([args[at + n], _deliver(dataset, cell, group, owner, count, no_ack)])
+    return replies or None
+
+
+def _source(dataset: Dataset, key: bytes, name: bytes, text: bytes) -> tuple[StreamCell, ReaderGroup, int]:
+    """The stream, its group, and the id to read after, LAST for ``>``."""
+    cell = dataset.stream(key)
+    group = None if cell is None else cell.groups.get(name)
+    if cell is None or group is None:
+        raise CommandError(
+            f"NOGROUP No such key '{_text(key)}' or consumer group '{_text(name)}' in XREADGROUP with GROUP option"
+        )
+    if text == b">":
+        return cell, group, LAST
+    if text == b"$" or (text == b"+" and dataset.line.version >= 704):
+        raise CommandError(
+            f"ERR The {_text(text)} ID is meaningless in the context of XREADGROUP: you want to read the history of "
+            "this consumer by specifying a proper ID, or use the > ID to get new messages. "
+            f"The {_text(text)} ID would just return an empty result set."
+        )
+    if text in {b"-", b"+"}:
+        raise CommandError(INVALID_ID)
+    return cell, group, parse(text)
+
+
+def _history(
+    dataset: Dataset, cell: StreamCell, group: ReaderGroup, owner: Owner, start: int, count: i64
+) -> list[object]:
+    """What is pending for a consumer after an id; reading it counts as another delivery."""
+    mine: list[tuple[int, Claim]] = [
+        (entry, claim) for entry, claim in group.claims.items() if claim.owner is owner and entry > start
+    ]
+    mine.sort(key=_entry_of)
+    replies: list[object] = []
+    for entry, claim in mine[:count] if count else mine:
+        items = cell.find(entry)
+        replies.append(entry_reply(entry, items))
+        if items is not None:
+            claim.delivered_ms = dataset.now_ms
+            claim.deliveries += 1
+    return replies
+
+
+def _entry_of(pending: tuple[int, Claim]) -> int:
+    return pending[0]
+
+
+def _deliver(
+    dataset: Dataset, cell: StreamCell, group: ReaderGroup, owner: Owner, count: i64, no_ack: bool
+) -> list[object]:
+    """Deliver new entries to a consumer."""
+    replies: list[object] = []
+    for entry, items in cell.after(group.last_id, count):
+        _count_read(dataset, cell, group, entry)
+        group.last_id = entry
+        replies.append(entry_reply(entry, items))
+        if not no_ack:
+            group.claim(entry, owner, dataset.now_ms, 1)
+            owner.active_ms = dataset.now_ms
+        dataset.dirty += 1
+    return replies
+
+
+def _count_read(dataset: Dataset, cell: StreamCell, group: ReaderGroup, entry: int) -> None:
+    """Keep a group's number of entries read when it reads ``entry``, or find it out, as far as the server can."""
+    line = dataset.line
+    first = cell.first_id()
+    newer = line.version >= (NEWER_COUNT_VALKEY if line.valkey else NEWER_COUNT)
+    if newer:
+        sure = group.last_id >= first and not cell.has_deleted_after(group.last_id)
+    else:
+        sure = first > cell.max_deleted_id or not cell.has_deleted_after(entry)
+    if sure and group.entries_read != UNKNOWN:
+        group.entries_read += 1
+    elif cell.entries_added:
+        group.entries_read = UNKNOWN if newer and entry < cell.max_deleted_id else cell.distance(entry)

@@ -1,0 +1,325 @@
+"""Stream commands that deal with entries."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mypy_extensions import i64
+
+from rdbtool.engine.dataset import Dataset
+from rdbtool.engine.idempotence import Idempotence
+from rdbtool.engine.numbers import integer, integer_between
+from rdbtool.engine.replies import NO_SUCH_KEY, OK, CommandError, syntax_error, wrong_arity
+from rdbtool.engine.stream import ACKED, DELREF, KEEPREF, StreamCell
+from rdbtool.engine.stream_ids import INVALID_ID, LAST, SEQUENCE, parse, parse_end, parse_start, text_of
+from rdbtool.engine.table import READ, command
+from rdbtool.engine.trimming import POLICIES, Trim
+
+I64_MAX: Final = 0x7FFFFFFFFFFFFFFF
+PARTIAL_IDS: Final = 700
+"""Since this release XADD takes ``ms-*``."""
+CHECKS_DELETED: Final = 702
+"""Since this release XSETID compares with the greatest deleted id."""
+IDEMPOTENT: Final = 806
+"""Since this release of Redis XADD takes IDMP and IDMPAUTO."""
+TOO_SMALL: Final = "ERR The ID specified in XADD is equal or smaller than the target stream top item"
+ZERO_ID: Final = "ERR The ID specified in XADD must be greater than 0-0"
+EXHAUSTED: Final = "ERR The stream has exhausted the last possible ID, unable to add more items"
+
+
+@command(b"XADD", -5, 1, 1, 1)
+def xadd(dataset: Dataset, args: list[bytes]) -> object:
+    line = dataset.line
+    trim = Trim()
+    create = True
+    producer: bytes | None = None
+    message: bytes | None = None
+    argc: i64 = len(args)
+    i: i64 = 2
+    while i < argc:
+        if args[i] == b"*":
+            break
+        after = trim.option(args, i, line)
+        if after != i:
+            i = after
+            continue
+        option = args[i].upper() if len(args[i]) <= 10 else b""
+        if option == b"NOMKSTREAM":
+            create = False
+            i += 1
+        elif option == b"IDMP" and i + 2 < argc and _is_idempotent(dataset):
+            producer, message = args[i + 1], args[i + 2]
+            i += 3
+        elif option == b"IDMPAUTO" and i + 1 < argc and _is_idempotent(dataset):
+            producer, message = args[i + 1], None
+            i += 2
+        else:
+            break
+    if i >= argc:
+        trim.check(True)
+        raise wrong_arity(b"xadd")
+    given = args[i]
+    entry = 0
+    sequence_given = True
+    if given != b"*":
+        if given[-2:] == b"-*" and line.version >= PARTIAL_IDS:
+            entry = parse(given[:-2])
+            sequence_given = False
+            if b"-" in given[:-2]:
+                raise CommandError(INVALID_ID)
+        else:
+            entry = parse(given)
+    trim.check(True)
+    i += 1
+    if argc - i < 2 or (argc - i) % 2:
+        raise wrong_arity(b"xadd")
+    if not entry and given != b"*" and sequence_given:
+        raise CommandError(ZERO_ID)
+    cell = dataset.stream(args[1])
+    if cell is None:
+        if not create:
+            return None
+        cell = StreamCell()
+    items = args[i:]
+    if producer is not None:
+        if message is None:
+            message = b"\0".join(b"%d:%b" % (len(item), item) for item in items)
+        known = _idempotence(cell).find(producer, message)
+        if known is not None:
+            _idempotence(cell).duplicates += 1
+            return text_of(known)
+    last = cell.last_id
+    if last == LAST:
+        raise CommandError(EXHAUSTED)
+    if given == b"*":
+        dataset.relative += 1
+        entry = int(dataset.now_ms) << 64
+        if entry >> 64 <= last >> 64:
+            entry = last + 1
+    elif not sequence_given and entry >> 64 == last >> 64:
+        if last & SEQUENCE == SEQUENCE:
+            raise CommandError(TOO_SMALL)
+        entry = last + 1
+    if entry <= last:
+        raise CommandError(TOO_SMALL)
+    if cell.last_id == 0 and args[1] not in dataset.keys:
+        dataset.put(args[1], cell)
+    cell.append(entry, items)
+    if producer is not None and message is not None:
+        _idempotence(cell).remember(producer, message, entry)
+    dataset.dirty += 1
+    trim.apply(cell)
+    return text_of(entry) if given == b"*" or not sequence_given or b"-" not in given else given
+
+
+def _is_idempotent(dataset: Dataset) -> bool:
+    return not dataset.line.valkey and dataset.line.version >= IDEMPOTENT
+
+
+def _idempotence(cell: StreamCell) -> Idempotence:
+    known = cell.idempotence
+    if known is None:
+        known = Idempotence()
+        cell.idempotence = known
+    return known
+
+
+@command(b"XTRIM", -4, 1, 1, 1)
+def xtrim(dataset: Dataset, args: list[bytes]) -> object:
+    trim = Trim()
+    argc: i64 = len(args)
+    i: i64 = 2
+    while i < argc:
+        after = trim.option(args, i, dataset.line)
+        if after == i:
+            raise syntax_error()
+        i = after
+    trim.check(False)
+    cell = dataset.stream(args[1])
+    if cell is None:
+        return 0
+    deleted = trim.apply(cell)
+    dataset.dirty += deleted
+    return deleted
+
+
+@command(b"XDEL", -3, 1, 1, 1)
+def xdel(dataset: Dataset, args: list[bytes]) -> object:
+    cell = dataset.stream(args[1])
+    if cell is None:
+        return 0
+    entries = [parse(text) for text in args[2:]]
+    deleted = 0
+    for entry in entries:
+        if delete(cell, entry):
+            deleted += 1
+    dataset.dirty += deleted
+    return deleted
+
+
+def delete(cell: StreamCell, entry: int) -> bool:
+    """Delete an entry for good: a group's count of what it has read must know of it."""
+    if not cell.delete(entry):
+        return False
+    cell.max_deleted_id = max(cell.max_deleted_id, entry)
+    return True
+
+
+def policy_and_ids(args: list[bytes], at: i64) -> tuple[i64, list[int]]:
+    """What XDELEX and XACKDEL are told from ``args[at]`` on, in any order: a policy, and ``IDS n id...``."""
+    policy: i64 = KEEPREF
+    entries: list[int] = []
+    argc: i64 = len(args)
+    chosen = False
+    while at < argc:
+        option = args[at].upper()
+        if option in POLICIES and not chosen:
+            policy = POLICIES[option]
+            chosen = True
+            at += 1
+        elif option == b"IDS" and not entries and at + 1 < argc:
+            count = integer_between(args[at + 1], 1, I64_MAX, "ERR Number of IDs must be a positive integer")
+            if count > argc - at - 2:
+                raise CommandError("ERR The `numids` parameter must match the number of arguments")
+            entries = [parse(text) for text in args[at + 2 : at + 2 + count]]
+            at += 2 + count
+        else:
+            raise syntax_error()
+    if not entries:
+        raise syntax_error()
+    return policy, entries
+
+
+def delete_by(cell: StreamCell, entry: int, policy: i64) -> int:
+    """Delete an entry by a policy: 1 for deleted, 2 for needed by a group, -1 for not there."""
+    if policy == ACKED and cell.is_referenced(entry) and cell.find(entry) is not None:
+        return 2
+    if policy == DELREF:
+        cell.forget(entry)
+    return 1 if delete(cell, entry) else -1
+
+
+@command(b"XDELEX", -5, 1, 1, 1)
+def xdelex(dataset: Dataset, args: list[bytes]) -> object:
+    policy, entries = policy_and_ids(args, 2)
+    cell = dataset.stream(args[1])
+    if cell is None:
+        return [-1] * len(entries)
+    results = [delete_by(cell, entry, policy) for entry in entries]
+    dataset.dirty += results.count(1)
+    return results
+
+
+@command(b"XSETID", -3, 1, 1, 1)
+def xsetid(dataset: Dataset, args: list[bytes]) -> object:
+    if dataset.line.version < PARTIAL_IDS and dataset.stream(args[1]) is None:
+        raise CommandError(NO_SUCH_KEY)
+    last = parse(args[2])
+    added: i64 = -1
+    deleted = 0
+    argc: i64 = len(args)
+    i: i64 = 3
+    while i < argc:
+        option = args[i].upper()
+        if option == b"ENTRIESADDED" and i + 1 < argc:
+            added = integer(args[i + 1])
+            if added < 0:
+                raise CommandError("ERR entries_added must be positive")
+        elif option == b"MAXDELETEDID" and i + 1 < argc:
+            deleted = parse(args[i + 1])
+            if last < deleted:
+                raise CommandError("ERR The ID specified in XSETID is smaller than the provided max_deleted_entry_id")
+        else:
+            raise syntax_error()
+        i += 2
+    cell = dataset.stream(args[1])
+    if cell is None:
+        raise CommandError(NO_SUCH_KEY)
+    if last < cell.max_deleted_id and dataset.line.version >= CHECKS_DELETED:
+        raise CommandError("ERR The ID specified in XSETID is smaller than current max_deleted_entry_id")
+    if cell.length > 0:
+        if last < cell.top_id():
+            raise CommandError("ERR The ID specified in XSETID is smaller than the target stream top item")
+        if added != -1 and cell.length > added:
+            raise CommandError("ERR The entries_added specified in XSETID is smaller than the target stream length")
+    cell.last_id = last
+    if added != -1:
+        cell.entries_added = added
+    if deleted:
+        cell.max_deleted_id = deleted
+    dataset.dirty += 1
+    return OK
+
+
+@command(b"XCFGSET", -4, 1, 1, 1)
+def xcfgset(dataset: Dataset, args: list[bytes]) -> object:
+    cell = dataset.stream(args[1])
+    if cell is None:
+        raise CommandError(NO_SUCH_KEY)
+    known = _idempotence(cell)
+    duration_s = known.duration_s
+    max_size = known.max_size
+    argc: i64 = len(args)
+    i: i64 = 2
+    while i < argc:
+        option = args[i].upper()
+        if option == b"IDMP-DURATION" and i + 1 < argc:
+            duration_s = integer_between(args[i + 1], 1, 86400, "ERR invalid duration")
+        elif option == b"IDMP-MAXSIZE" and i + 1 < argc:
+            max_size = integer_between(args[i + 1], 1, 10000, "ERR invalid maxsize")
+        else:
+            raise syntax_error()
+        i += 2
+    known.configure(duration_s, max_size)
+    dataset.dirty += 1
+    return OK
+
+
+@command(b"XIDMPRECORD", 5, 1, 1, 1)
+def xidmprecord(dataset: Dataset, args: list[bytes]) -> object:
+    cell = dataset.stream(args[1])
+    if cell is None:
+        raise CommandError(NO_SUCH_KEY)
+    entry = parse(args[4])
+    if cell.find(entry) is None:
+        raise CommandError("ERR no such entry in the stream")
+    known = _idempotence(cell)
+    before = known.find(args[2], args[3])
+    if before is not None and before != entry:
+        raise CommandError("ERR the message is recorded for another entry")
+    if before is None:
+        known.remember(args[2], args[3], entry)
+        dataset.dirty += 1
+    return OK
+
+
+@command(b"XLEN", 2, 1, 1, 1, READ)
+def xlen(dataset: Dataset, args: list[bytes]) -> object:
+    cell = dataset.stream(args[1])
+    return 0 if cell is None else cell.length
+
+
+@command(b"XRANGE", -4, 1, 1, 1, READ)
+def xrange_(dataset: Dataset, args: list[bytes]) -> object:
+    start = parse_start(args[2])
+    if args[3][:1] == b"(" and len(args[3]) > 1:
+        end = parse(args[3][1:], SEQUENCE) - 1
+        if end < 0:
+            raise CommandError("ERR invalid end ID for the interval")
+    else:
+        end = parse_end(args[3], SEQUENCE)
+    count: i64 = -1
+    if len(args) > 4:
+        if len(args) != 6 or args[4].upper() != b"COUNT":
+            raise syntax_error()
+        count = max(integer(args[5]), 0)
+    cell = dataset.stream(args[1])
+    if cell is None or count == 0 or end < start:
+        return []
+    found = cell.after(start - 1, max(count, 0))
+    return [entry_reply(entry, items) for entry, items in found if entry <= end]
+
+
+def entry_reply(entry: int, items: list[bytes] | None) -> list[object]:
+    """An entry as replies show it; one that is gone has no fields."""
+    return [text_of(entry), items]

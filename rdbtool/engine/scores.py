@@ -1,0 +1,39 @@
+"""Doubles among arguments and in replies."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+from mypy_extensions import i64
+
+from . import fpconv
+from .line import Line
+from .numbers import double
+from .replies import NOT_A_FLOAT, CommandError
+
+WHOLE: Final = 4611686018427387904.0
+"""2 ** 62: whole numbers up to here are printed as integers (util.c, double2ll)."""
+
+
+def score_text(score: float, digits17: bool) -> bytes:
+    """What a reply shows for a double; ``digits17``: as servers before 7.2 do, with 17 significant digits."""
+    if -WHOLE <= score <= WHOLE and score.is_integer() and score != 0.0:
+        return str(int(score)).encode()
+    if digits17 and not math.isinf(score):
+        return fpconv.seventeen(score)
+    return fpconv.shortest(score)
+
+
+def reads_hex(line: Line) -> bool:
+    """Whether doubles may be written in hexadecimal and after spaces: until servers left C's strtod for fast_float."""
+    since: i64 = 801 if line.valkey else 800
+    return line.version < since
+
+
+def double_of(line: Line, text: bytes, error: str = NOT_A_FLOAT) -> float:
+    """A score, weight or coordinate. Raises `CommandError` with ``error``."""
+    value = double(text, error)
+    if (b"x" in text or b"X" in text) and not reads_hex(line):
+        raise CommandError(error)
+    return value

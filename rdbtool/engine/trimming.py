@@ -1,0 +1,156 @@
+"""MAXLEN and MINID: dropping a stream's oldest entries (t_stream.c, streamTrim)."""
+
+from __future__ import annotations
+
+from typing import Final, final
+
+from mypy_extensions import i64
+
+from .line import Line
+from .numbers import integer
+from .replies import CommandError
+from .stream import ACKED, DELREF, KEEPREF, Node, StreamCell
+from .stream_ids import parse
+
+BOTH: Final = "ERR syntax error, MAXLEN and MINID options at the same time are not compatible"
+NO_STRATEGY: Final = "ERR syntax error, LIMIT cannot be used without specifying a trimming strategy"
+POLICIES: Final = {b"KEEPREF": KEEPREF, b"DELREF": DELREF, b"ACKED": ACKED}
+POLICIES_SINCE: Final = 802
+
+
+def has_policies(line: Line) -> bool:
+    """Whether the server knows KEEPREF, DELREF and ACKED."""
+    return not line.valkey and line.version >= POLICIES_SINCE
+
+
+@final
+class Trim:
+    """The trimming options of XADD and XTRIM. Raises `CommandError`.
+
+    A log's ``LIMIT`` counts for nothing: the server replaces the threshold by what it did reach.
+    """
+
+    def __init__(self) -> None:
+        self.by_length = False
+        self.by_id = False
+        self.approximate = False
+        self.length: i64 = 0
+        self.first_id = 0
+        self.policy: i64 = KEEPREF
+        self._limited = False
+
+    def option(self, args: list[bytes], at: i64, line: Line) -> i64:
+        """Read the option at ``args[at]``: the position after it, or ``at`` if it is none."""
+        argc: i64 = len(args)
+        if len(args[at]) > 7 or at + 1 >= argc:
+            return at
+        name = args[at].upper()
+        if name in {b"MAXLEN", b"MINID"}:
+            if self.by_length or self.by_id:
+                raise CommandError(BOTH)
+            value = at + 1
+            if at + 2 < argc and args[value] in {b"~", b"="}:
+                self.approximate = args[value] == b"~"
+                value += 1
+            if name == b"MAXLEN":
+                self.by_length = True
+                self.length = integer(args[value])
+                if self.length < 0:
+                    raise CommandError("ERR The MAXLEN argument must be >= 0.")
+            else:
+                self.by_id = True
+                self.first_id = parse(args[value])
+            return value + 1
+        if name == b"LIMIT":
+            limit = integer(args[at + 1])
+            if limit < 0:
+                raise CommandError("ERR The LIMIT argument must be >= 0.")
+            self._limited = limit > 0
+            return at + 2
+        if name in POLICIES and has_policies(line):
+            self.policy = POLICIES[name]
+            return at + 1
+        return at
+
+    def check(self, xadd: bool) -> None:
+        """Raise the server's error for options that make no sense together."""
+        if not self.by_length and not self.by_id:
+            if self._limited:
+                raise CommandError(NO_STRATEGY)
+            if not xadd:
+                raise CommandError("ERR syntax error, XTRIM must be called with a trimming strategy")
+
+    def apply(self, cell: StreamCell) -> i64:
+        """Drop what is too much; how many entries that were."""
+        deleted: i64 = 0
+        if not self.by_length and not self.by_id:
+            return deleted
+        gone: i64 = 0
+        nodes = cell.nodes
+        at: i64 = 0
+        while at < len(nodes):
+            node = nodes[at]
+            live: i64 = len(node.ids)
+            if self.by_length:
+                if cell.length <= self.length:
+                    break
+                whole = cell.length - live >= self.length
+            else:
+                whole = node.last < self.first_id
+            if whole and self.policy == KEEPREF:
+                cell.length -= live
+                deleted += live
+                gone += 1
+                at += 1
+                continue
+            if self.approximate and not whole:
+                break
+            if self.policy == KEEPREF:
+                deleted += self._cut(cell, node)
+                break
+            deleted += self._cut_referenced(cell, node)
+            if node.ids and not self._goes_on(cell, node):
+                break
+            at += 1
+        if gone:
+            del nodes[:gone]
+        if deleted and self.policy != KEEPREF:
+            cell.nodes = [node for node in nodes if node.ids]
+        return deleted
+
+    def _cut(self, cell: StreamCell, node: Node) -> i64:
+        """Drop entries from the front of one node."""
+        count: i64 = 0
+        live: i64 = len(node.ids)
+        if self.by_length:
+            count = min(cell.length - self.length, live)
+        else:
+            while count < live and node.ids[count] < self.first_id:
+                count += 1
+        del node.ids[:count]
+        del node.entries[:count]
+        node.dead += count
+        cell.length -= count
+        return count
+
+    def _cut_referenced(self, cell: StreamCell, node: Node) -> i64:
+        """Drop entries one by one, with what groups have pending, or only those that no group needs."""
+        count: i64 = 0
+        for entry in node.ids.copy():
+            if cell.length <= self.length if self.by_length else entry >= self.first_id:
+                break
+            if self.policy == DELREF:
+                cell.forget(entry)
+            elif cell.is_referenced(entry):
+                continue
+            at = node.ids.index(entry)
+            del node.ids[at]
+            del node.entries[at]
+            node.dead += 1
+            cell.length -= 1
+            count += 1
+        return count
+
+    def _goes_on(self, cell: StreamCell, node: Node) -> bool:
+        """Whether nodes after one that was cut may have entries to drop: it kept only what a group needs."""
+        return cell.length > self.length if self.by_length else node.last < self.first_id
