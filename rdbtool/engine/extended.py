@@ -8,7 +8,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Final
 
-from .numbers import _C_FLOAT
+from .numbers import C_FLOAT
 from .replies import NOT_A_FLOAT, CommandError
 
 SIGNIFICAND: Final = 64
@@ -42,7 +42,7 @@ def rounded(number: Fraction) -> Fraction | None:
 
 def parse(text: bytes, error: str = NOT_A_FLOAT) -> Fraction | None:
     """What C's strtold makes of the whole ``text``; None for an infinity. Raises `CommandError` with ``error``."""
-    if not _C_FLOAT.fullmatch(text) or len(text) > 5 * 1024:
+    if not C_FLOAT.fullmatch(text) or len(text) > 5 * 1024:
         raise CommandError(error)
     lower = text.lower()
     if b"n" in lower:

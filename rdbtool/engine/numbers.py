@@ -78,7 +78,7 @@ def text_of(value: i64) -> bytes:
     return str(value).encode()
 
 
-_C_FLOAT: Final = re.compile(
+C_FLOAT: Final = re.compile(
     rb"[+-]?(?:inf(?:inity)?|(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?"
     rb"|0x(?:[0-9a-f]+\.?[0-9a-f]*|\.[0-9a-f]+)(?:p[+-]?[0-9]+)?)",
     re.IGNORECASE,
@@ -86,9 +86,29 @@ _C_FLOAT: Final = re.compile(
 """What C's strtod reads to the end, without NaN, which no caller takes, and without leading space."""
 
 
+def _is_plain(text: bytes) -> bool:
+    """Whether ``text`` is a short decimal that starts with a digit: surely a number, and in range."""
+    n: i64 = len(text)
+    if n == 0 or n > 32:
+        return False
+    i: i64 = 1 if text[0] == 45 and n > 1 else 0
+    if text[i] < 48 or text[i] > 57:
+        return False
+    points = 0
+    while i < n:
+        if text[i] < 48 or text[i] > 57:
+            if text[i] != 46:
+                return False
+            points += 1
+        i += 1
+    return points <= 1
+
+
 def float_or_none(text: bytes) -> float | None:
     """The double that C's strtod makes of the whole ``text``; None if it is no number, NaN, or out of range."""
-    if not _C_FLOAT.fullmatch(text):
+    if _is_plain(text):
+        return float(text)
+    if not C_FLOAT.fullmatch(text):
         return None
     if b"x" in text or b"X" in text:
         try:
