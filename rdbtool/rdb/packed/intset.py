@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Final, final
 
-from librt.strings import read_i16_le, read_i32_le, read_i64_le
-from mypy_extensions import i64
+from librt.strings import BytesWriter, read_i16_le, read_i32_le, read_i64_le, write_i32_le, write_i64_le
+from mypy_extensions import i32, i64
 
 from .cursor import INTEGER, Cursor, corrupt
 
@@ -51,3 +51,28 @@ class IntsetCursor(Cursor):
             self.number = read_i64_le(self.data, pos)
         self.pos = pos + width
         return True
+
+
+def pack_intset(members: list[i64]) -> bytes:
+    """The intset of these integers, each of them once."""
+    members = sorted(members)
+    width: i64 = 2
+    for n in members:
+        if not -2147483648 <= n <= 2147483647:
+            width = 8
+            break
+        if not -32768 <= n <= 32767:
+            width = 4
+    out = BytesWriter()
+    write_i32_le(out, 2 if width == 2 else 4 if width == 4 else 8)
+    write_i32_le(out, i32(len(members)))
+    for n in members:
+        if width == 8:
+            write_i64_le(out, n)
+        else:
+            out.append(n & 255)
+            out.append(n >> 8 & 255)
+            if width == 4:
+                out.append(n >> 16 & 255)
+                out.append(n >> 24 & 255)
+    return out.getvalue()

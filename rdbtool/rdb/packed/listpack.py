@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from typing import Final, final
 
-from librt.strings import read_i16_le, read_i32_le, read_i64_le
-from mypy_extensions import i64
+from librt.strings import BytesWriter, read_i16_le, read_i32_le, read_i64_le, write_i32_le, write_i64_le
+from mypy_extensions import i32, i64
+
+from rdbtool.errors import UnsupportedError
+from rdbtool.rdb.values.numbers import is_integer, parse_integer
 
 from .cursor import INTEGER, STRING, Cursor, corrupt
 
@@ -118,3 +121,120 @@ class ListpackCursor(Cursor):
         if first > 0xF4:
             raise corrupt(WHAT, f"unknown encoding 0x{first:02x}", pos)
         raise corrupt(WHAT, "an element passes the end", pos)
+
+
+@final
+class ListpackBuilder:
+    """A listpack under construction, element by element, in the encodings a server chooses.
+
+    ``size``: bytes so far, header and end mark included; ``count``: elements.
+    """
+
+    def __init__(self) -> None:
+        self.count: i64 = 0
+        self.elements = BytesWriter()
+
+    @property
+    def size(self) -> i64:
+        """Bytes that `finish` would give."""
+        return HEADER + len(self.elements) + 1
+
+    def append(self, element: bytes) -> None:
+        """Add an element: as an integer where it is one in canonical form."""
+        size: i64 = len(element)
+        if size <= 20 and is_integer(element):
+            self.append_integer(parse_integer(element))
+            return
+        self.append_string(element)
+
+    def append_string(self, element: bytes) -> None:
+        """Add an element as it is."""
+        size: i64 = len(element)
+        out = self.elements
+        if size < 64:
+            out.append(0x80 | size)
+            out.write(element)
+            out.append(size + 1)
+        else:
+            if size < 4096:
+                out.append(0xE0 | size >> 8)
+                out.append(size & 255)
+                size += 2
+            else:
+                out.append(0xF0)
+                for shift in (0, 8, 16, 24):
+                    out.append(size >> shift & 255)
+                size += 5
+            out.write(element)
+            put_backlen(out, size)
+        self.count += 1
+
+    def append_integer(self, n: i64) -> None:
+        """Add an integer."""
+        out = self.elements
+        if 0 <= n <= 127:
+            out.append(n)
+            out.append(1)
+        elif -4096 <= n <= 4095:
+            out.append(0xC0 | (n >> 8 & 31))
+            out.append(n & 255)
+            out.append(2)
+        elif -32768 <= n <= 32767:
+            out.append(0xF1)
+            out.append(n & 255)
+            out.append(n >> 8 & 255)
+            out.append(3)
+        elif -8388608 <= n <= 8388607:
+            out.append(0xF2)
+            out.append(n & 255)
+            out.append(n >> 8 & 255)
+            out.append(n >> 16 & 255)
+            out.append(4)
+        elif -2147483648 <= n <= 2147483647:
+            out.append(0xF3)
+            out.append(n & 255)
+            out.append(n >> 8 & 255)
+            out.append(n >> 16 & 255)
+            out.append(n >> 24 & 255)
+            out.append(5)
+        else:
+            out.append(0xF4)
+            write_i64_le(out, n)
+            out.append(9)
+        self.count += 1
+
+    def extend(self, other: ListpackBuilder) -> None:
+        """Add the elements of another."""
+        self.elements.write(other.elements.getvalue())
+        self.count += other.count
+
+    def finish(self) -> bytes:
+        """The listpack."""
+        head = BytesWriter()
+        write_i32_le(head, size32(self.size))
+        count = min(self.count, MANY)
+        head.append(count & 255)
+        head.append(count >> 8)
+        head.write(self.elements.getvalue())
+        head.append(255)
+        return head.getvalue()
+
+
+def size32(size: i64) -> i32:
+    """A length as 32 bits. Raises `UnsupportedError` for what does not fit."""
+    if size > 0xFFFFFFFF:
+        raise UnsupportedError(f"a packed value of {size} bytes; 32 bits is what the format has")
+    return i32(size if size < 1 << 31 else size - (1 << 32))
+
+
+def put_backlen(out: BytesWriter, size: i64) -> None:
+    """The length of an element, readable backwards: 7 bits a byte, the first without the high bit."""
+    if size <= 127:
+        out.append(size)
+        return
+    # limits as in lpEncodeBacklen: one less than the bits could hold
+    shift: i64 = 7 if size < 16383 else 14 if size < 2097151 else 21 if size < 268435455 else 28
+    out.append(size >> shift)
+    while shift > 0:
+        shift -= 7
+        out.append((size >> shift & 127) | 128)

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from typing import Final, final
 
+from librt.strings import BytesWriter
 from mypy_extensions import i64
 
 from rdbtool.errors import FormatError
 from rdbtool.model import Hash
+from rdbtool.rdb.encoders import put_length, put_ms, put_string
 from rdbtool.rdb.packed.cursor import INTEGER, Cursor
-from rdbtool.rdb.packed.listpack import ListpackCursor
-from rdbtool.rdb.packed.ziplist import ZiplistCursor
+from rdbtool.rdb.packed.listpack import ListpackBuilder, ListpackCursor
+from rdbtool.rdb.packed.ziplist import ZiplistBuilder, ZiplistCursor
 from rdbtool.rdb.packed.zipmap import ZipmapCursor
 from rdbtool.rdb.primitives import read_count, read_ms, read_string, read_u64
 from rdbtool.source import Window
 
 from .elements import Elements, OneNode, StringsCursor, missing
+from .form import FIELD_EXPIRIES, METADATA, NO_FIELD_EXPIRY, Form
 
 LATEST: Final = (1 << 46) - 2
 """The latest expiry in ms that a field can have in Redis (EB_EXPIRE_TIME_MAX of ebuckets.h)."""
@@ -182,3 +185,104 @@ def decode(elements: Elements) -> Hash:
     if len(fields) != count:
         raise FormatError("a hash with a field more than once", doing="decoding a hash")
     return Hash(fields, expiries)
+
+
+def encode(value: Hash, form: Form, out: BytesWriter) -> str:
+    """Write the payload; answers the name of its type."""
+    fields = value.fields
+    expiries = _kept(value.expiries, form)
+    if expiries:
+        if form.field_expiry != METADATA:
+            _encode_hash2(fields, expiries, form, out)
+            return "hash2"
+        if _is_small(fields, form):
+            _encode_listpack_ex(fields, expiries, form, out)
+            return "hash-listpack-ex"
+        _encode_metadata(fields, expiries, form, out)
+        return "hash-metadata"
+    if not _is_small(fields, form):
+        put_length(out, len(fields))
+        for field, item in fields.items():
+            put_string(out, field, form.compress)
+            put_string(out, item, form.compress)
+        return "hash"
+    if form.listpacks:
+        listpack = ListpackBuilder()
+        for field, item in fields.items():
+            listpack.append(field)
+            listpack.append(item)
+        put_string(out, listpack.finish(), form.compress)
+        return "hash-listpack"
+    ziplist = ZiplistBuilder()
+    for field, item in fields.items():
+        ziplist.append(field)
+        ziplist.append(item)
+    put_string(out, ziplist.finish(), form.compress)
+    return "hash-ziplist"
+
+
+def _is_small(fields: dict[bytes, bytes], form: Form) -> bool:
+    limits = form.limits
+    if len(fields) > limits.hash_entries:
+        return False
+    longest: i64 = 0
+    for field, item in fields.items():
+        longest = max(longest, len(field), len(item))
+    return longest <= limits.hash_value
+
+
+def kept_expiry(ms: i64, form: Form) -> i64:
+    """What the target can keep of a field's expiry: -1, with the loss counted, for nothing."""
+    if ms < 0:
+        return -1
+    if form.field_expiry == NO_FIELD_EXPIRY or (form.field_expiry == METADATA and ms > LATEST):
+        form.losses.add(FIELD_EXPIRIES)
+        return -1
+    # 0 is never in Redis; both are long past
+    return 1 if ms == 0 and form.field_expiry == METADATA else ms
+
+
+def _kept(expiries: dict[bytes, int] | None, form: Form) -> dict[bytes, i64]:
+    kept: dict[bytes, i64] = {}
+    if expiries is not None:
+        for field, ms in expiries.items():
+            stored = kept_expiry(ms, form)
+            if stored >= 0:
+                kept[field] = stored
+    return kept
+
+
+def _encode_hash2(fields: dict[bytes, bytes], expiries: dict[bytes, i64], form: Form, out: BytesWriter) -> None:
+    put_length(out, len(fields))
+    for field, item in fields.items():
+        put_string(out, field, form.compress)
+        put_string(out, item, form.compress)
+        put_ms(out, expiries.get(field, -1))
+
+
+def _encode_listpack_ex(fields: dict[bytes, bytes], expiries: dict[bytes, i64], form: Form, out: BytesWriter) -> None:
+    """Fields in the order in which they expire, those that never do at the end: the server relies on it."""
+    builder = ListpackBuilder()
+    soonest = sorted((ms, place, field) for place, (field, ms) in enumerate(expiries.items()))
+    for ms, _, field in soonest:
+        builder.append(field)
+        builder.append(fields[field])
+        builder.append_integer(ms)
+    for field, item in fields.items():
+        if field not in expiries:
+            builder.append(field)
+            builder.append(item)
+            builder.append_integer(0)
+    put_ms(out, soonest[0][0])
+    put_string(out, builder.finish(), form.compress)
+
+
+def _encode_metadata(fields: dict[bytes, bytes], expiries: dict[bytes, i64], form: Form, out: BytesWriter) -> None:
+    least: i64 = min(expiries.values())
+    put_ms(out, least)
+    put_length(out, len(fields))
+    for field, item in fields.items():
+        ms: i64 = expiries.get(field, -1)
+        put_length(out, 0 if ms < 0 else ms - least + 1)
+        put_string(out, field, form.compress)
+        put_string(out, item, form.compress)

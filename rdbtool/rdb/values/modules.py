@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from librt.strings import BytesWriter
+
 from rdbtool.model import Module
-from rdbtool.rdb.names import module_name
+from rdbtool.rdb.encoders import put_u64
+from rdbtool.rdb.names import module_id, module_name
 from rdbtool.rdb.primitives import read_u64
 from rdbtool.rdb.skip import skip_module_pre_ga, skip_module_values
 from rdbtool.source import Window
@@ -25,3 +28,10 @@ def decode_pre_ga(w: Window) -> Module:
     """Raises `UnsupportedError`."""
     skip_module_pre_ga(w)
     raise AssertionError
+
+
+def encode(value: Module, out: BytesWriter) -> str:
+    """Write the payload; answers the name of its type."""
+    put_u64(out, module_id(value.name, value.version))
+    out.write(value.payload)
+    return "module2"

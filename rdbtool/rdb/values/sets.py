@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from librt.strings import BytesWriter
 from mypy_extensions import i64
 
 from rdbtool.errors import FormatError
-from rdbtool.rdb.packed.intset import IntsetCursor
-from rdbtool.rdb.packed.listpack import ListpackCursor
+from rdbtool.rdb.encoders import put_length, put_string
+from rdbtool.rdb.packed.intset import IntsetCursor, pack_intset
+from rdbtool.rdb.packed.listpack import ListpackBuilder, ListpackCursor
 from rdbtool.rdb.primitives import read_count, read_string
 from rdbtool.source import Window
 
 from .elements import Elements, OneNode, StringsCursor
+from .form import Form
+from .numbers import is_integer, parse_integer
 
 
 def plain(w: Window) -> Elements:
@@ -41,3 +45,37 @@ def decode(elements: Elements) -> dict[bytes, None]:
     if len(out) != count:
         raise FormatError("a set with a member more than once", doing="decoding a set")
     return out
+
+
+def encode(value: dict[bytes, None], form: Form, out: BytesWriter) -> str:
+    """Write the payload; answers the name of its type."""
+    limits = form.limits
+    count: i64 = len(value)
+    if count <= limits.set_intset_entries:
+        numbers = _numbers(value)
+        if numbers is not None:
+            put_string(out, pack_intset(numbers), form.compress)
+            return "set-intset"
+    if form.set_listpacks and count <= limits.set_entries:
+        builder = ListpackBuilder()
+        for member in value:
+            if len(member) > limits.set_value:
+                break
+            builder.append(member)
+        else:
+            put_string(out, builder.finish(), form.compress)
+            return "set-listpack"
+    put_length(out, count)
+    for member in value:
+        put_string(out, member, form.compress)
+    return "set"
+
+
+def _numbers(value: dict[bytes, None]) -> list[i64] | None:
+    """The members as integers, if all of them are."""
+    numbers: list[i64] = []
+    for member in value:
+        if not is_integer(member):
+            return None
+        numbers.append(parse_integer(member))
+    return numbers

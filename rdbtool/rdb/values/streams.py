@@ -10,16 +10,19 @@ from __future__ import annotations
 
 from typing import Final, final
 
+from librt.strings import BytesWriter
 from mypy_extensions import i64
 
 from rdbtool.errors import FormatError
 from rdbtool.model import Consumer, Group, Id, Pending, Stream
-from rdbtool.rdb.packed.listpack import ListpackCursor
+from rdbtool.rdb.encoders import put_length, put_ms, put_string, put_u64
+from rdbtool.rdb.packed.listpack import ListpackBuilder, ListpackCursor
 from rdbtool.rdb.primitives import read_count, read_ms, read_string, read_u64
 from rdbtool.rdb.skip import skip_idempotence
 from rdbtool.source import Window
 
 from .elements import missing
+from .form import ACTIVE_TIMES, IDEMPOTENCE, STREAM_COUNTERS, Form
 from .numbers import U64_MASK, signed
 
 DELETED: Final[i64] = 1
@@ -36,9 +39,11 @@ class StreamReader:
         self.version: i64 = version
         self.left: i64 = read_count(w, 2)
         self.read: i64 = 0
+        self.length = 0
+        self.first: Id = (0, 0)
 
-    def next_node(self) -> list[tuple[Id, list[bytes]]] | None:
-        """The entries of the next listpack that are not deleted, or None: id, then fields and values in turn."""
+    def next_raw(self) -> tuple[bytes, bytes] | None:
+        """The next node's key, 16 bytes, and its listpack, or None."""
         if self.left == 0:
             return None
         self.left -= 1
@@ -46,23 +51,33 @@ class StreamReader:
         key = read_string(self.window)
         if len(key) != 16:
             raise FormatError("a node's key that is not a stream id", offset=at, doing="decoding a stream")
-        entries = node_entries(id_of(key), read_string(self.window))
+        return key, read_string(self.window)
+
+    def next_node(self) -> list[tuple[Id, list[bytes]]] | None:
+        """The entries of the next listpack that are not deleted, or None: id, then fields and values in turn."""
+        raw = self.next_raw()
+        if raw is None:
+            return None
+        entries = node_entries(id_of(raw[0]), raw[1])
         self.read += len(entries)
         return entries
 
     def tail(self) -> Stream:
-        """Counters and groups, after the last node; ``entries`` is empty."""
+        """Counters and groups, after the last node; ``entries`` is empty.
+
+        ``length`` and ``first`` of the reader are then what the file says of the entries.
+        """
         w = self.window
         version = self.version
         stream = Stream()
-        length = read_u64(w)
+        self.length = read_u64(w)
         stream.last_id = _read_id(w)
         if version >= 2:
-            _read_id(w)  # of the first entry
+            self.first = _read_id(w)
             stream.max_deleted_id = _read_id(w)
             stream.entries_added = read_u64(w)
         else:
-            stream.entries_added = length
+            stream.entries_added = self.length
         groups = read_count(w, 5)
         while groups > 0:
             name = read_string(w)
@@ -212,3 +227,166 @@ def decode3(w: Window) -> Stream:
 def decode4(w: Window) -> Stream:
     """Fourth version (Redis 8.6)."""
     return _decode(w, 4)
+
+
+NO_PRODUCERS: Final = b"\x40\x64\x40\x64\x00\x00\x00"
+"""The state of idempotent producers in a stream that never had any: 100 s, 100 ids."""
+
+
+def encode(value: Stream, form: Form, out: BytesWriter) -> str:
+    """Write the payload; answers the name of its type. The form must have streams."""
+    entries = value.entries
+    nodes = BytesWriter()
+    node: StreamNode | None = None
+    count: i64 = 0
+    for entry, pairs in entries.items():
+        if node is None or not node.takes(pairs, form):
+            if node is not None:
+                node.put(nodes, form)
+            node = StreamNode(entry, pairs)
+            count += 1
+        node.append(entry, pairs)
+    if node is not None:
+        node.put(nodes, form)
+    put_length(out, count)
+    out.write(nodes.getvalue())
+    first = next(iter(entries), (0, 0))
+    return encode_tail(value, len(entries), first, form, out)
+
+
+@final
+class StreamNode:
+    """A listpack of entries under construction."""
+
+    def __init__(self, master: Id, pairs: list[bytes]) -> None:
+        self.master = master
+        self.fields = pairs[::2]
+        self.count: i64 = 0
+        self.builder = ListpackBuilder()
+        fields = ListpackBuilder()
+        fields.append_integer(0)
+        fields.append_integer(len(self.fields))
+        for field in self.fields:
+            fields.append(field)
+        fields.append_integer(0)
+        self.head = fields
+
+    def takes(self, pairs: list[bytes], form: Form) -> bool:
+        """Whether a further entry belongs to this node (t_stream.c, streamAppendItem)."""
+        limits = form.limits
+        if limits.stream_node_entries and self.count >= limits.stream_node_entries:
+            return False
+        if limits.stream_node_bytes == 0:
+            return True
+        total: i64 = 0
+        for item in pairs:
+            total += len(item)
+        # 2: the number of entries
+        size = self.head.size + 2 + len(self.builder.elements)
+        return size + total < limits.stream_node_bytes
+
+    def append(self, entry: Id, pairs: list[bytes]) -> None:
+        """Add an entry."""
+        builder = self.builder
+        count: i64 = len(pairs)
+        same = count == 2 * len(self.fields)
+        i: i64 = 0
+        while same and i < count:
+            same = pairs[i] == self.fields[i >> 1]
+            i += 2
+        builder.append_integer(SAME_FIELDS if same else 0)
+        builder.append_integer(signed((entry[0] - self.master[0]) & U64_MASK))
+        builder.append_integer(signed((entry[1] - self.master[1]) & U64_MASK))
+        if same:
+            i = 1
+            while i < count:
+                builder.append(pairs[i])
+                i += 2
+            builder.append_integer((count >> 1) + 3)
+        else:
+            builder.append_integer(count >> 1)
+            for item in pairs:
+                builder.append(item)
+            builder.append_integer(count + 4)
+        self.count += 1
+
+    def put(self, out: BytesWriter, form: Form) -> None:
+        """Write the node: its key and its listpack."""
+        whole = ListpackBuilder()
+        whole.append_integer(self.count)
+        whole.extend(self.head)
+        whole.extend(self.builder)
+        put_string(out, key_of(self.master), form.compress)
+        put_string(out, whole.finish(), form.compress)
+
+
+def key_of(entry: Id) -> bytes:
+    """An id as 16 big-endian bytes."""
+    return entry[0].to_bytes(8, "big") + entry[1].to_bytes(8, "big")
+
+
+def encode_tail(value: Stream, length: int, first: Id, form: Form, out: BytesWriter) -> str:
+    """Write what follows the nodes; answers the name of the payload's type."""
+    version = form.streams
+    if value.idmp:
+        if form.idempotence:
+            version = 4
+        elif value.idmp != NO_PRODUCERS:
+            form.losses.add(IDEMPOTENCE)
+    put_u64(out, length)
+    _put_id(out, value.last_id)
+    if version >= 2:
+        _put_id(out, first)
+        _put_id(out, value.max_deleted_id)
+        put_u64(out, value.entries_added)
+    elif _has_counters(value, length):
+        form.losses.add(STREAM_COUNTERS)
+    put_length(out, len(value.groups))
+    for name in sorted(value.groups):
+        put_string(out, name, form.compress)
+        _encode_group(value.groups[name], version, form, out)
+    if version == 4:
+        out.write(value.idmp)
+    return ("", "stream-listpacks", "stream-listpacks2", "stream-listpacks3", "stream-listpacks4")[version]
+
+
+def _has_counters(value: Stream, length: int) -> bool:
+    """Whether the first format loses counters: a server that reads it takes the length for the entries added."""
+    if value.entries_added != length or value.max_deleted_id != (0, 0):
+        return True
+    return any(group.entries_read >= 0 for group in value.groups.values())
+
+
+def _encode_group(group: Group, version: i64, form: Form, out: BytesWriter) -> None:
+    _put_id(out, group.last_id)
+    if version >= 2:
+        put_u64(out, group.entries_read)
+    owned: dict[bytes, list[bytes]] = {name: [] for name in group.consumers}
+    put_length(out, len(group.pending))
+    for entry in sorted(group.pending):
+        pending = group.pending[entry]
+        key = key_of(entry)
+        out.write(key)
+        put_ms(out, pending.delivered_ms)
+        put_u64(out, pending.deliveries)
+        owned.setdefault(pending.consumer, []).append(key)
+    put_length(out, len(owned))
+    for name in sorted(owned):
+        consumer = group.consumers.get(name)
+        seen: i64 = -1 if consumer is None else consumer.seen_ms
+        active: i64 = -1 if consumer is None else consumer.active_ms
+        put_string(out, name, form.compress)
+        put_ms(out, seen)
+        if version >= 3:
+            put_ms(out, active)
+        elif active not in {-1, seen}:
+            form.losses.add(ACTIVE_TIMES)
+        keys = owned[name]
+        put_length(out, len(keys))
+        for key in keys:
+            out.write(key)
+
+
+def _put_id(out: BytesWriter, entry: Id) -> None:
+    put_u64(out, entry[0])
+    put_u64(out, entry[1])

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from librt.strings import BytesWriter
+
+from rdbtool.rdb.encoders import put_string
 from rdbtool.source import Window
 
 from .elements import Elements, OneNode, StringsCursor
+from .form import Form
 
 
 def plain(w: Window) -> Elements:
@@ -18,3 +22,9 @@ def decode(elements: Elements) -> bytes:
     assert node is not None
     node.next()
     return node.item()
+
+
+def encode(value: bytes, form: Form, out: BytesWriter) -> str:
+    """Write the payload; answers the name of its type."""
+    put_string(out, value, form.compress)
+    return "string"

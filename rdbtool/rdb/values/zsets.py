@@ -5,17 +5,21 @@ from __future__ import annotations
 import math
 from typing import final
 
+from librt.strings import BytesWriter, write_f64_le
 from mypy_extensions import i64
 
 from rdbtool.errors import FormatError
 from rdbtool.model import SortedSet
+from rdbtool.rdb.encoders import put_length, put_string
 from rdbtool.rdb.packed.cursor import DOUBLE
-from rdbtool.rdb.packed.listpack import ListpackCursor
-from rdbtool.rdb.packed.ziplist import ZiplistCursor
+from rdbtool.rdb.packed.listpack import ListpackBuilder, ListpackCursor
+from rdbtool.rdb.packed.ziplist import ZiplistBuilder, ZiplistCursor
 from rdbtool.rdb.primitives import read_binary_double, read_count, read_double, read_string
 from rdbtool.source import Window
 
 from .elements import Elements, OneNode, StringsCursor, missing
+from .form import Form
+from .numbers import format_double
 
 
 def ziplist(w: Window) -> Elements:
@@ -79,3 +83,38 @@ def decode(elements: Elements) -> SortedSet:
     if len(scores) != count:
         raise FormatError("a sorted set with a member more than once", doing="decoding a sorted set")
     return SortedSet(scores)
+
+
+def encode(value: SortedSet, form: Form, out: BytesWriter) -> str:
+    """Write the payload, members by score; answers the name of its type."""
+    limits = form.limits
+    scores = value.scores
+    ordered = [(score, member) for member, score in scores.items()]
+    ordered.sort()
+    small = len(scores) <= limits.zset_entries
+    if small:
+        for member in scores:
+            if len(member) > limits.zset_value:
+                small = False
+                break
+    if not small:
+        put_length(out, len(ordered))
+        # greatest first, as the server does: so each goes to the head of its skiplist
+        ordered.reverse()
+        for score, member in ordered:
+            put_string(out, member, form.compress)
+            write_f64_le(out, score)
+        return "zset2"
+    if form.listpacks:
+        listpack = ListpackBuilder()
+        for score, member in ordered:
+            listpack.append(member)
+            listpack.append(format_double(score, digits17=form.digits17))
+        put_string(out, listpack.finish(), form.compress)
+        return "zset-listpack"
+    ziplist = ZiplistBuilder()
+    for score, member in ordered:
+        ziplist.append(member)
+        ziplist.append(format_double(score, digits17=form.digits17))
+    put_string(out, ziplist.finish(), form.compress)
+    return "zset-ziplist"

@@ -1,0 +1,88 @@
+"""Payloads of one type into another, node by node: values too large to be decoded whole."""
+
+from __future__ import annotations
+
+from mypy_extensions import i64
+
+from rdbtool.source import Window
+
+from .encoders import put_length, put_ms, put_string
+from .output import Output
+from .packed.ziplist import ZiplistBuilder
+from .primitives import read_count
+from .types import TypeRow
+from .values import hashes
+from .values.elements import OneNode, StringsCursor
+from .values.form import HASH2, METADATA, Form
+from .values.lists import Quicklist
+from .values.streams import StreamReader, encode_tail
+
+STREAM_VERSIONS = ("", "stream-listpacks", "stream-listpacks2", "stream-listpacks3", "stream-listpacks4")
+
+
+def transcoded_list(w: Window, form: Form, output: Output) -> None:
+    """A quicklist of listpacks as one of ziplists."""
+    count = read_count(w, 2)
+    nodes = Quicklist(w, count, containers=True)
+    put_length(output.buffer, count)
+    node = nodes.next_node()
+    while node is not None:
+        builder = ZiplistBuilder()
+        while node.next():
+            builder.append(node.item())
+        put_string(output.buffer, builder.finish(), form.compress)
+        output.room()
+        node = nodes.next_node()
+
+
+def transcoded_stream(w: Window, version: i64, form: Form, output: Output) -> None:
+    """A stream of an older ``version`` of the format than the payload's: the nodes stay as they are."""
+    reader = StreamReader(w, version)
+    put_length(output.buffer, reader.left)
+    raw = reader.next_raw()
+    while raw is not None:
+        put_string(output.buffer, raw[0], form.compress)
+        put_string(output.buffer, raw[1], form.compress)
+        output.room()
+        raw = reader.next_raw()
+    stream = reader.tail()
+    encode_tail(stream, reader.length, reader.first, form, output.buffer)
+
+
+def transcoded_hash(cursor: StringsCursor, form: Form, output: Output) -> None:
+    """A hash of field, value and expiry, element by element, as the type that `hash_type` names."""
+    how = form.field_expiry
+    if how == METADATA:
+        # Expiries count from the least, which is only known at the end: let them count from the epoch.
+        put_ms(output.buffer, 1)
+    put_length(output.buffer, cursor.left)
+    while cursor.next():
+        field = cursor.item()
+        cursor.next()
+        item = cursor.item()
+        cursor.next()
+        ms = hashes.kept_expiry(cursor.number, form)
+        out = output.buffer
+        if how == METADATA:
+            put_length(out, max(ms, 0))
+        put_string(out, field, form.compress)
+        put_string(out, item, form.compress)
+        if how == HASH2:
+            put_ms(out, ms)
+        output.room()
+
+
+def hash_type(form: Form) -> str:
+    """The name of the type that `transcoded_hash` writes."""
+    return "hash2" if form.field_expiry == HASH2 else "hash-metadata" if form.field_expiry == METADATA else "hash"
+
+
+def large_hash(w: Window, row: TypeRow, form: Form) -> tuple[StringsCursor | None, OneNode]:
+    """Open a hash with expiries: a cursor if it is too large to be packed, and its elements."""
+    assert row.elements is not None
+    elements = row.elements(w)
+    assert isinstance(elements, OneNode)
+    node = elements.node
+    if isinstance(node, StringsCursor) and node.left > form.limits.hash_entries:
+        return node, elements
+    return None, elements

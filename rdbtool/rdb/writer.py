@@ -1,0 +1,375 @@
+"""Snapshots out: keys, as frames or as entries, into an RDB that the target's server loads."""
+
+from __future__ import annotations
+
+import time
+from typing import Final, final
+
+from librt.strings import BytesWriter
+from mypy_extensions import i64
+
+from rdbtool.errors import RdbToolError, UnsupportedError
+from rdbtool.model import Entry, Module, Stream
+from rdbtool.source import Window
+
+from . import opcodes, transcode
+from .crc64 import crc64
+from .encode import encode_value
+from .encoders import put_length, put_ms, put_string, put_u64
+from .output import Output, Writable
+from .reader import Event, Frame, Function, FunctionPreGa, ModuleAux, ResizeDb, SelectDb, SlotImport, SlotInfo
+from .targets import Target, target
+from .types import TypeRow
+from .values import form as kinds
+from .values import hashes
+from .values.form import Limits, Losses
+
+ANY_DB: Final[i64] = -1
+
+
+@final
+class ChecksummedSink:
+    """A sink that keeps the checksum and the length of what has passed."""
+
+    def __init__(self, sink: Writable, *, checksum: bool) -> None:
+        self.sink = sink
+        self.checksum = checksum
+        self.crc = 0
+        self.written = 0
+
+    def write(self, data: bytes) -> None:
+        """Pass ``data`` on."""
+        if self.checksum:
+            self.crc = crc64(data, self.crc)
+        self.written += len(data)
+        self.sink.write(data)
+
+
+@final
+class Tap:
+    """Takes what passes through a reader's window while a payload is copied that the window cannot hold.
+
+    It stands before the window's observer. ``ahead``: bytes of the next run that do not belong to the payload.
+    """
+
+    def __init__(self, w: Window, output: Output) -> None:
+        w.report()
+        self.window = w
+        self.next = w.observer
+        self.output = output
+        self.copying = False
+        self.ahead: i64 = 0
+        w.observe(self.take)
+
+    def take(self, run: bytes) -> None:
+        """Take a run of bytes that have been passed."""
+        observer = self.next
+        if observer is not None:
+            observer(run)
+        if self.copying:
+            self.output.buffer.write(run[self.ahead :] if self.ahead else run)
+            self.ahead = 0
+            self.output.room()
+
+
+@final
+class RdbWriter:
+    """An RDB under construction: `open_rdb_writer` makes it, `close` ends it.
+
+    ``losses.counts``: what the target could not keep, how many by kind. ``keys``: how many were written.
+    """
+
+    def __init__(
+        self,
+        sink: Writable,
+        target: Target,
+        *,
+        limits: Limits,
+        losses: Losses,
+        compress: bool,
+        checksum: bool,
+        drop_modules: bool,
+    ) -> None:
+        self.target = target
+        self.losses = losses
+        self.keys = 0
+        self.broken = False
+        self.drop_modules = drop_modules
+        self._sink = ChecksummedSink(sink, checksum=checksum)
+        self._output = Output(self._sink)
+        self._form = target.form(limits, losses, compress=compress)
+        self._scratch = BytesWriter()
+        self._db: i64 = ANY_DB
+        self._read_db: i64 = 0
+        self._sizes: dict[int, tuple[int, int]] = {}
+        self._tap: Tap | None = None
+        magic = (
+            f"VALKEY{target.rdb_version:03d}" if target.dialect == opcodes.VALKEY else f"REDIS{target.rdb_version:04d}"
+        )
+        self._output.buffer.write(magic.encode())
+
+    def aux(self, name: bytes, value: bytes) -> None:
+        """Write a fact about the file."""
+        out = self._output.buffer
+        out.append(opcodes.AUX)
+        put_string(out, name, self._form.compress)
+        put_string(out, value, self._form.compress)
+
+    def resize(self, db: int, keys: int, expires: int) -> None:
+        """Tell how many keys, and keys with an expiry, the database will have, before its first key."""
+        self._sizes[db] = (keys, expires)
+
+    def event(self, event: Event) -> None:
+        """Pass on what a reader gave. The header, auxiliary fields and the end are the writer's own."""
+        if isinstance(event, Frame):
+            self.frame(event)
+        elif isinstance(event, Function):
+            self.function(event.code)
+        elif isinstance(event, FunctionPreGa):
+            self.function(event.upgraded())
+        elif isinstance(event, SelectDb):
+            self._read_db = event.db
+        elif isinstance(event, ResizeDb):
+            self.resize(self._read_db, event.keys, event.expires)
+        elif isinstance(event, SlotInfo):
+            self._slot_info(event)
+        elif isinstance(event, ModuleAux):
+            self._module_aux(event)
+        elif isinstance(event, SlotImport):
+            self._slot_import(event)
+
+    def function(self, code: bytes) -> None:
+        """Write the source code of a function library."""
+        self.losses.key = None
+        if not self.target.functions:
+            self.losses.add(kinds.FUNCTIONS)
+            return
+        self._output.buffer.append(opcodes.FUNCTION)
+        put_string(self._output.buffer, code, self._form.compress)
+
+    def entry(self, entry: Entry) -> None:
+        """Write a key with its value."""
+        value = entry.value
+        self.losses.key = entry.key
+        if not self._is_wanted(isinstance(value, Stream), isinstance(value, Module)):
+            return
+        self._scratch.truncate(0)
+        row = self.target.row(encode_value(value, self._form, self._scratch))
+        payload = self._scratch.getvalue()
+        if len(payload) > 1 << 20:
+            self._scratch = BytesWriter()
+        self._select(entry.db)
+        self._output.begin()
+        try:
+            self._head(entry.key, row, entry.expire_at_ms, entry.idle_s, entry.freq, b"")
+        except RdbToolError:
+            self._output.take_back()
+            raise
+        self._output.buffer.write(payload)
+        self._output.finish()
+        self.keys += 1
+
+    def frame(self, frame: Frame) -> None:
+        """Write a key as it was read: its payload unopened where the target knows its type.
+
+        Raises what reading raises. Nothing of the key is written then, unless ``broken`` says so.
+        """
+        row = frame.type
+        self.losses.key = frame.key
+        if not self._is_wanted(row.redis_type == "stream", row.redis_type == "module"):
+            return
+        self._select(frame.db)
+        self._output.begin()
+        try:
+            if self.target.loads(row):
+                self._frame_head(frame, row)
+                self._copy(frame.window(), row)
+            else:
+                self._transcode(frame, row)
+        except RdbToolError as e:
+            self.broken = not self._output.take_back() or self.broken
+            if e.offset < 0:
+                e.offset = frame.value_offset
+            e.key = frame.key
+            e.doing = e.doing or "copying a value"
+            raise
+        finally:
+            tap = self._tap
+            if tap is not None:
+                tap.copying = False
+        self._output.finish()
+        self.keys += 1
+
+    def close(self) -> int:
+        """Write the end and the checksum; answers the length of the whole in bytes. The sink stays open."""
+        self._output.buffer.append(opcodes.EOF)
+        self._output.flush()
+        sink = self._sink
+        sink.sink.write(sink.crc.to_bytes(8, "little") if sink.checksum else b"\0" * 8)
+        sink.written += 8
+        return sink.written
+
+    def _is_wanted(self, is_stream: bool, is_module: bool) -> bool:
+        if is_stream and self._form.streams == 0:
+            self.losses.add(kinds.STREAMS)
+            return False
+        if is_module and self.drop_modules:
+            self.losses.add(kinds.MODULE_VALUES)
+            return False
+        return True
+
+    def _frame_head(self, frame: Frame, row: TypeRow) -> None:
+        self._head(frame.key, row, frame.expire_at_ms, frame.idle_s, frame.freq, frame.meta)
+
+    def _head(self, key: bytes, row: TypeRow, expire_at_ms: i64, idle_s: i64, freq: i64, meta: bytes) -> None:
+        out = self._output.buffer
+        if expire_at_ms != -1:
+            out.append(opcodes.EXPIRE_MS)
+            put_ms(out, expire_at_ms)
+        if idle_s >= 0 or freq >= 0:
+            if not self.target.access_times:
+                self.losses.add(kinds.ACCESS_TIMES)
+            elif freq >= 0:
+                out.append(opcodes.FREQ)
+                out.append(freq)
+            else:
+                out.append(opcodes.IDLE)
+                put_length(out, idle_s)
+        if meta:
+            if self.target.key_meta and not self.drop_modules:
+                out.append(opcodes.KEY_META_OR_SLOT_IMPORT)
+                out.write(meta)
+            else:
+                self.losses.add(kinds.KEY_META)
+        out.append(row.byte)
+        put_string(out, key, self._form.compress)
+
+    def _select(self, db: i64) -> None:
+        """Go on in database ``db``."""
+        if db == self._db:
+            return
+        out = self._output.buffer
+        self._db = db
+        out.append(opcodes.SELECT_DB)
+        put_length(out, db)
+        size = self._sizes.pop(db, None)
+        if size is not None:
+            out.append(opcodes.RESIZE_DB)
+            put_u64(out, size[0])
+            put_u64(out, size[1])
+
+    def _copy(self, w: Window, row: TypeRow) -> None:
+        """Copy a payload. Where the window slides meanwhile, a tap on it has taken what is gone."""
+        tap = self._tap
+        if w.source is not None:
+            if tap is None or tap.window is not w:
+                tap = Tap(w, self._output)
+                self._tap = tap
+            tap.ahead = w.pos - w.observed
+            tap.copying = True
+        base = w.base
+        start = w.pos
+        row.skip(w)
+        if w.base != base:
+            start = w.observed
+        self._output.buffer.write(w.data[start : w.pos])
+
+    def _transcode(self, frame: Frame, row: TypeRow) -> None:
+        """Write a frame of a type that the target does not know."""
+        form = self._form
+        output = self._output
+        if row.name == "list-quicklist2":
+            self._frame_head(frame, self.target.row("list-quicklist"))
+            transcode.transcoded_list(frame.window(), form, output)
+            return
+        if row.redis_type == "stream":
+            self._frame_head(frame, self.target.row(transcode.STREAM_VERSIONS[form.streams]))
+            version = transcode.STREAM_VERSIONS.index(row.name)
+            transcode.transcoded_stream(frame.window(), version, form, output)
+            return
+        if row.redis_type == "hash" and row.elements is not None:
+            cursor, elements = transcode.large_hash(frame.window(), row, form)
+            if cursor is not None:
+                self._frame_head(frame, self.target.row(transcode.hash_type(form)))
+                transcode.transcoded_hash(cursor, form, output)
+                return
+            self._scratch.truncate(0)
+            name = hashes.encode(hashes.decode(elements), form, self._scratch)
+        elif row.name == "module-pre-ga":
+            raise UnsupportedError("module data of a pre-release of Redis 4.0")
+        else:
+            self._scratch.truncate(0)
+            name = encode_value(frame.value(), form, self._scratch)
+        self._frame_head(frame, self.target.row(name))
+        output.buffer.write(self._scratch.getvalue())
+
+    def _slot_info(self, event: SlotInfo) -> None:
+        """A hint: where the target does not know it, nothing is lost."""
+        if self.target.slot_info:
+            out = self._output.buffer
+            self._select(self._read_db)
+            out.append(opcodes.SLOT_INFO)
+            put_u64(out, event.slot)
+            put_u64(out, event.keys)
+            put_u64(out, event.expires)
+
+    def _slot_import(self, event: SlotImport) -> None:
+        self.losses.key = None
+        if self.target.dialect != opcodes.VALKEY:
+            self.losses.add(kinds.SLOT_IMPORTS)
+            return
+        out = self._output.buffer
+        out.append(opcodes.KEY_META_OR_SLOT_IMPORT)
+        put_string(out, event.job, False)
+        put_length(out, len(event.ranges))
+        for first, last in event.ranges:
+            put_u64(out, first)
+            put_u64(out, last)
+
+    def _module_aux(self, event: ModuleAux) -> None:
+        self.losses.key = None
+        if self.drop_modules or not self.target.module_aux:
+            self.losses.add(kinds.MODULE_AUX)
+            return
+        self._output.buffer.append(opcodes.MODULE_AUX)
+        self._output.buffer.write(event.raw)
+
+
+def open_rdb_writer(
+    sink: Writable,
+    to: Target | str,
+    *,
+    compress: bool = True,
+    checksum: bool = True,
+    lossless: bool = False,
+    drop_modules: bool = False,
+    limits: Limits | None = None,
+    ctime: int | None = None,
+    used_mem: int | None = None,
+    aof: bool = False,
+) -> RdbWriter:
+    """A writer to ``sink`` for the target ``to``: its magic and auxiliary fields are written.
+
+    ``lossless``: raise `UnsupportedError` for what the target cannot keep, instead of counting it;
+    ``drop_modules``: leave out what modules own; ``limits``: up to where values that are built anew are
+    packed; ``ctime``: seconds, now by default; ``used_mem``: bytes, left out by default; ``aof``: the RDB is
+    the base or the preamble of an AOF. Raises `UsageError` for a target that there is not.
+    """
+    goal = target(to) if isinstance(to, str) else to
+    writer = RdbWriter(
+        sink,
+        goal,
+        limits=limits or Limits(),
+        losses=Losses(goal.name, lossless=lossless),
+        compress=compress,
+        checksum=checksum,
+        drop_modules=drop_modules,
+    )
+    major, minor = goal.version
+    writer.aux(f"{goal.product}-ver".encode(), b"%d.%d.0" % (major, minor))
+    writer.aux(b"redis-bits", b"64")
+    writer.aux(b"ctime", b"%d" % (int(time.time()) if ctime is None else ctime))
+    if used_mem is not None:
+        writer.aux(b"used-mem", b"%d" % used_mem)
+    writer.aux(b"aof-base" if goal.rdb_version >= 10 else b"aof-preamble", b"1" if aof else b"0")
+    return writer
