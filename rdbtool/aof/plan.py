@@ -167,8 +167,7 @@ def _cuts(verdict: FileVerdict, end: int, salvage: bool, max_bulk: int, allowed:
         _survey(verdict, cut, max_bulk, allowed)
         return [cut]
     with Pages(verdict.path) as pages:
-        salvager = Salvager(pages, verdict.log_start, end, max_bulk=max_bulk, allowed=allowed, refused=refused)
-        salvager.run()
+        salvager = _salvage(pages, verdict.log_start, end, max_bulk, allowed, refused)
         for cut, select in zip(salvager.cuts, salvager.selects, strict=True):
             inner = survey(pages, cut, max_bulk=max_bulk, allowed=allowed)
             if int(cut.end) < end:
@@ -176,6 +175,19 @@ def _cuts(verdict: FileVerdict, end: int, salvage: bool, max_bulk: int, allowed:
             elif fault is not None:
                 cut.by_server = fault.truncated and verdict.readable_behind == 0
         return salvager.cuts
+
+
+def _salvage(
+    pages: Pages, begin: int, end: int, max_bulk: int, allowed: frozenset[bytes], refused: frozenset[bytes]
+) -> Salvager:
+    """Find the cuts. The check met unknown commands up to the first damage only: those behind are found here."""
+    while True:
+        salvager = Salvager(pages, begin, end, max_bulk=max_bulk, allowed=allowed, refused=refused)
+        salvager.run()
+        damaged = frozenset(name for name, count in salvager.unknown.items() if count == 1)
+        if damaged <= refused:
+            return salvager
+        refused |= damaged
 
 
 def _survey(verdict: FileVerdict, cut: Cut, max_bulk: int, allowed: frozenset[bytes]) -> None:

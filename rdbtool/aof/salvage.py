@@ -95,6 +95,8 @@ class Salvager:
         """Per cut, the offset of the last SELECT kept before it; -1 for none."""
         self.last_select: i64 = -1
         """Offset of the last SELECT kept."""
+        self.unknown: dict[bytes, int] = {}
+        """How often commands occur in what is kept that no release has; names in upper case."""
         self.edits: i64 = 0
         self.doubts: i64 = 4 * (end - begin)
         self.failed_at: i64 = 0
@@ -116,6 +118,8 @@ class Salvager:
                 stop_at_stray=after_gap,
             )
             outcome = scanner.run()
+            for name, unknown in scanner.unknown.items():
+                self.unknown[name] = self.unknown.get(name, 0) + int(unknown.count)
             if outcome == STRAY:
                 # The MULTI of this EXEC went with the cut: so does the rest of the transaction.
                 self.cuts[-1].end = window.offset()
