@@ -17,7 +17,7 @@ from mypy_extensions import i64, mypyc_attr
 from rdbtool.errors import FormatError, RdbToolError
 from rdbtool.source import Window
 
-from .reader import End, Event, Frame, Function, FunctionPreGa, Header, ModuleAux, RdbReader
+from .reader import End, Event, Frame, Function, FunctionPreGa, ModuleAux, RdbReader
 from .types import TypeRow
 
 DIGESTED: Final = 32
@@ -173,7 +173,7 @@ class Matching:
     ``remainder`` and ``modulus`` say which keys it is about; `load` raises the modulus when the table
     outgrows ``limit`` bytes, and ``left_over`` tells the shares that further passes must take. ``accept``
     is asked of every frame of these keys. ``same`` counts equal keys: database -> type -> count.
-    ``others`` collects the header, functions, module data and `End` that were read, in order.
+    ``others`` collects functions, module data and `End` that were read, in order.
     ``damaged`` is called for keys that a file holds twice, and may raise.
     """
 
@@ -295,7 +295,7 @@ class Matching:
         return self._accept is None or self._accept(frame)
 
     def _note(self, event: Event) -> None:
-        if isinstance(event, (Header, Function, FunctionPreGa, ModuleAux, End)):
+        if isinstance(event, (Function, FunctionPreGa, ModuleAux, End)):
             self.others.append(event)
 
     def _twice(self, reader: RdbReader, frame: Frame) -> None:

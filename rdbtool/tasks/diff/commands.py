@@ -13,8 +13,8 @@ from rdbtool.rdb.output import Output
 from rdbtool.rdb.walk import Walker
 
 from .details import id_text
-from .difference import CHANGED, EXPIRY, FUNCTION, Difference, Side
-from .edits import Edit, edits
+from .difference import EXPIRY, FUNCTION, Difference, Side
+from .edits import Edit, edits, shared_head
 from .meaning import UNCOUNTED, same_group
 
 APPENDED: Final = 64
@@ -67,11 +67,12 @@ class CommandsOut:
         if self._needs_restore(left, right, difference):
             self._restore(key, right)
             return
-        if left is None or left.type != right.type or "value" not in difference.differs:
-            changed = difference.kind == CHANGED or left is None
-        else:
+        changed = left is None or "value" in difference.differs
+        if left is not None and changed and left.type == right.type:
             changed = not self._edit(key, left, right)
-        if changed:
+        if changed and right.encoding in UNCOUNTED:  # its server knows no commands for counters
+            self._restore(key, right)
+        elif changed:
             if left is not None and right.type != "string":  # SET replaces whatever is there
                 self._put(b"DEL", key)
             self._writer.key(difference.db, key)
@@ -118,7 +119,8 @@ class CommandsOut:
         if right.type != "stream":
             return False
         value = right.value()
-        assert isinstance(value, Stream)
+        if not isinstance(value, Stream):
+            return False
         if value.idmp or (self.rules.eviction and any(group.consumers for group in value.groups.values())):
             return True
         return any(id_ not in value.entries for group in value.groups.values() for id_ in group.pending)
@@ -223,15 +225,19 @@ class CommandsOut:
         new = [id_ for id_ in b.entries if id_ not in a.entries]
         if len(gone) * 2 > len(a.entries) or b.last_id < a.last_id or (new and new[0] <= a.last_id):
             return False
-        if b.max_deleted_id == (0, 0) != a.max_deleted_id:  # no command takes it back
-            return False
         if any(b.entries[id_] != fields for id_, fields in a.entries.items() if id_ in b.entries):
             return False
+        trimmed = shared_head(gone, list(a.entries))
+        deleted = gone[trimmed:]
+        if b.max_deleted_id == (0, 0) and (deleted or a.max_deleted_id != (0, 0)):
+            return False  # XDEL notes what it deletes, and no command takes that back
+        if trimmed:
+            self._put(b"XTRIM", key, b"MAXLEN", b"%d" % (len(a.entries) - trimmed))
+        self._many([b"XDEL", key], [id_text(id_) for id_ in deleted])
         for id_ in new:
             self._put(b"XADD", key, id_text(id_), *b.entries[id_])
-        self._many([b"XDEL", key], [id_text(id_) for id_ in gone])
-        args = [b"XSETID", key, id_text(b.last_id), b"ENTRIESADDED", b"%d" % b.entries_added]
-        self._put(*args, b"MAXDELETEDID", id_text(b.max_deleted_id))
+        counters = [b"ENTRIESADDED", b"%d" % b.entries_added, b"MAXDELETEDID", id_text(b.max_deleted_id)]
+        self._put(b"XSETID", key, id_text(b.last_id), *(counters if counted else ()))
         for name, group in a.groups.items():
             other = b.groups.get(name)
             if other is None or not same_group(group, other, self.rules, counted=counted):
@@ -239,14 +245,17 @@ class CommandsOut:
         for name, group in b.groups.items():
             old = a.groups.get(name)
             if old is None or not same_group(old, group, self.rules, counted=counted):
-                self._group(key, name, group)
+                counter = [b"ENTRIESREAD", b"%d" % group.entries_read] if counted else []
+                self._put(b"XGROUP", b"CREATE", key, name, id_text(group.last_id), *counter)
+                self._members(key, name, group)
         return True
 
-    def _group(self, key: bytes, name: bytes, group: Group) -> None:
-        entries_read = b"%d" % group.entries_read
-        self._put(b"XGROUP", b"CREATE", key, name, id_text(group.last_id), b"ENTRIESREAD", entries_read)
+    def _members(self, key: bytes, name: bytes, group: Group) -> None:
+        """Give a new group its consumers and pending entries."""
+        owners = {p.consumer for p in group.pending.values()}
         for consumer in group.consumers:
-            self._put(b"XGROUP", b"CREATECONSUMER", key, name, consumer)
+            if consumer not in owners:
+                self._put(b"XGROUP", b"CREATECONSUMER", key, name, consumer)
         pending: list[Id] = sorted(group.pending)
         for id_ in pending:
             p = group.pending[id_]

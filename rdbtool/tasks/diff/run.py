@@ -9,7 +9,7 @@ from typing import Any, Final, final
 from rdbtool.errors import FormatError, RdbToolError, UnsupportedError, UsageError
 from rdbtool.findings import Report, Severity, finding_of
 from rdbtool.rdb.compare import Match, Matching, Rules
-from rdbtool.rdb.reader import End, Event, Frame, Function, FunctionPreGa, Header, ModuleAux, RdbReader
+from rdbtool.rdb.reader import End, Event, Frame, Function, FunctionPreGa, ModuleAux, RdbReader
 
 from .difference import (
     ADDED,
@@ -124,10 +124,12 @@ class Diff:
         matching.others = []
         if first:
             self._check_end(left_others, self.left)
-        matching.start_right(RdbReader(self.right.window(), checksum=first))
+        reader = RdbReader(self.right.window(), checksum=first)
+        matching.start_right(reader)
         while True:
             try:
                 match = matching.next_right()
+                self.right.version = int(reader.version)
             except RdbToolError as e:
                 self.damaged(e)
                 break
@@ -213,8 +215,6 @@ class Diff:
 
     def _check_end(self, events: list[Event], snapshot: Snapshot) -> None:
         for event in events:
-            if isinstance(event, Header):
-                snapshot.version = int(event.version)
             if isinstance(event, End) and event.checksum == "bad":
                 self.damaged(FormatError("the checksum is wrong", path=snapshot.name, offset=int(event.offset)))
 

@@ -54,7 +54,7 @@ class Snapshot:
     """An RDB at ``path``. Pipes and compressed files are kept, as they are read, in a temporary file.
 
     ``name`` is for messages; ``size`` is in bytes, -1 for a pipe or compressed file; ``version`` is that of the
-    RDB, known after the first pass.
+    RDB on the right side, known from the first difference on.
     """
 
     def __init__(self, path: str, *, name: str = "") -> None:

@@ -1,0 +1,116 @@
+"""How `diff` shows what it found. Imported when it is used: it needs most of the library."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Final
+
+from rdbtool.export.text import mode_of
+from rdbtool.rdb.output import Output
+from rdbtool.sink import Sink, open_sink
+from rdbtool.tasks.diff.commands import CommandsOut
+from rdbtool.tasks.diff.difference import KINDS, SAME
+from rdbtool.tasks.diff.lines import LinesOut, TypedLines
+from rdbtool.tasks.diff.records import RecordsOut
+from rdbtool.tasks.diff.run import Diff, DiffReport
+
+from .diff import DiffFormat
+from .render import SCHEMA, findings_lines, number, paint, plural, show_path, table
+
+COLOURS: Final = {"added": "green", "removed": "red"}
+
+
+def show(diff: Diff, output: DiffFormat, mode: str, limit: int | None, *, detail: bool, values: bool) -> int:
+    """Write all differences to standard output, and what else is to be told to stderr; the exit code is returned."""
+    texts = mode_of(mode)
+    sink = open_sink("-", binary=output is DiffFormat.RESP)
+    try:
+        losses = _write(diff, sink, output, texts, limit, detail=detail, values=values)
+    finally:
+        sink.flush()
+    if output is not DiffFormat.JSON:
+        for line in findings_lines(diff.report.findings):
+            print(line, file=sys.stderr)
+    for kind, n in losses.items():
+        print(f"rdbtool: no command can say this: {kind} ({number(n)})", file=sys.stderr)
+    if losses or (diff.report.same and diff.report.loss):
+        return 3
+    return 0 if diff.report.same else 1
+
+
+def _write(
+    diff: Diff, sink: Sink, output: DiffFormat, mode: int, limit: int | None, *, detail: bool, values: bool
+) -> dict[str, int]:
+    """Write all differences; what the format could not say is returned."""
+    if output in {DiffFormat.COMMANDS, DiffFormat.RESP}:
+        out = Output(TypedLines(sink) if output is DiffFormat.COMMANDS else sink)
+        return _write_commands(diff, out, limit)
+    if output is DiffFormat.TEXT:
+        _write_text(diff, sink, LinesOut(diff, mode, detail=detail), limit)
+    else:
+        _write_json(diff, Output(sink), mode, limit, detail=detail, values=values, lines=output is DiffFormat.JSONL)
+    return {}
+
+
+def _write_commands(diff: Diff, out: Output, limit: int | None) -> dict[str, int]:
+    commands = CommandsOut(out, diff.rules)
+    written = 0
+    for difference in diff:
+        if limit is None or written < limit:
+            written += 1
+            commands.version = diff.right.version
+            commands.add(difference)
+    commands.end()
+    return commands.losses
+
+
+def _write_json(
+    diff: Diff, out: Output, mode: int, limit: int | None, *, detail: bool, values: bool, lines: bool
+) -> None:
+    records = RecordsOut(diff, out, mode, values=values, detail=detail)
+    if not lines:
+        out.buffer.write(b'{"schema":%d,"command":"diff","differences":[' % SCHEMA)
+    written = 0
+    for difference in diff:
+        if limit is None or written < limit:
+            if not lines:
+                out.buffer.write(b",\n" if written else b"\n")
+            written += 1
+            records.add(difference)
+            if lines:
+                out.buffer.append(10)
+    if not lines:
+        facts = {"left": diff.left.name, "right": diff.right.name, **diff.report.as_json()}
+        out.buffer.write(b"],\n" + json.dumps(facts)[1:].encode() + b"\n")
+    out.flush()
+
+
+def _write_text(diff: Diff, sink: Sink, out: LinesOut, limit: int | None) -> None:
+    written = 0
+    for difference in diff:
+        if limit is None or written < limit:
+            head, *rest = out.lines(difference)
+            head = paint(head, COLOURS.get(difference.kind, "yellow"))
+            sink.write("".join(f"{line}\n" for line in (head, *rest)).encode())
+        written += 1
+    if limit is not None and limit < written:
+        sink.write(f"... and {number(written - limit)} more\n".encode())
+    if written:
+        sink.write(b"\n")
+    for line in _summary(diff, diff.report):
+        sink.write(line.encode() + b"\n")
+
+
+def _summary(diff: Diff, report: DiffReport) -> list[str]:
+    names = f"{show_path(diff.left.name)} and {show_path(diff.right.name)}"
+    if report.same:
+        return [f"{names}: {paint('the same', 'green')}, {plural(report.total(SAME), 'key')}"]
+    kinds = [kind for kind in KINDS if report.total(kind)]
+    rows = [["db", "type", *kinds, SAME]]
+    for (db, type_), row in sorted(report.counts.items()):
+        counts = [number(row.get(kind, 0)) for kind in (*kinds, SAME)]
+        rows.append(["-" if db < 0 else str(db), type_, *counts])
+    if len(rows) > 2:
+        rows.append(["", "all", *(number(report.total(kind)) for kind in (*kinds, SAME))])
+    return [*table(rows), f"{names}: {paint('different', 'red')}"]
