@@ -18,7 +18,7 @@ from rdbtool.rdb.reader import Frame
 from rdbtool.rdb.visitor import HASH, LIST, MODULE, SET, STREAM, STRING, ZSET, Visitor, visit_value
 from rdbtool.rdb.walk import Walker
 
-from .cells import FrameCell
+from .cells import Cell, FrameCell
 from .dataset import Dataset
 from .fpconv import seventeen, shortest
 from .line import Line
@@ -199,6 +199,16 @@ class Digester:
         for db in sorted(self._dbs):
             total = _mix(total, db.to_bytes(4)) ^ self._dbs[db]
         return f"{total:040x}"
+
+
+def tell_cell(cell: Cell, visitor: Visitor) -> None:
+    """Tell the value of a cell, from its bytes where nobody has opened it. Raises `FormatError` for damage."""
+    if isinstance(cell, FrameCell):
+        damage = Walker(visitor).walk(cell.frame)
+        if damage is not None:
+            raise damage
+    else:
+        visit_value(cell.value(), visitor)
 
 
 def digest_of_value(line: Line, value: Value, expire_at_ms: int, digest: int = 0) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, Literal, TypeAlias
@@ -40,8 +40,22 @@ Source: TypeAlias = Literal["auto", "commands"]
 """What the input is: told by its bytes, or a text of commands."""
 
 Commands: TypeAlias = CommandReader | TextReader
-Feed: TypeAlias = Callable[[Replay, Commands], bool]
-"""Applies commands to the end; False where the replay stopped before."""
+
+
+class Feed:
+    """How files come into the dataset; whoever wants to look on overrides it."""
+
+    def loaded(self, dataset: Dataset, path: str) -> None:
+        """The RDB ``path``, or the one in front of that log, is in the dataset."""
+
+    def log(self, replay: Replay, commands: Commands) -> bool:
+        """Apply commands to the end; False where the replay stopped before."""
+        if isinstance(commands, CommandReader):
+            return replay_log(replay, commands)
+        while (command := commands.next()) is not None:
+            if not replay.apply(command.offset, command.args):
+                return False
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,25 +159,16 @@ def replay(
 
     ``point``: how far; ``unknown``: what to do about commands that no server has (`engine.replay`);
     ``line``: the server to follow, else the one that wrote the file; ``now_ms``: what relative expiries count
-    from; ``feed``: takes the place of `engine.feed.replay_log`; ``first``: the first file, where it is open.
+    from; ``feed``: for those who look on; ``first``: the first file, where it is open.
 
     A log that ends within a command is taken up to there, as the server takes it, with a finding and
     ``loss``. Raises `FormatError` where the server refuses the file, `UnsupportedError` at an unknown command
     unless told otherwise, `InputError`, `UsageError`.
     """
     layout = layout_of(path, source)
-    loader = _Loader(layout, point, unknown, source, line, now_ms, feed or _replay_log, first)
+    loader = _Loader(layout, point, unknown, source, line, now_ms, feed or Feed(), first)
     with collector_off():
         return loader.run()
-
-
-def _replay_log(replay: Replay, commands: Commands) -> bool:
-    if isinstance(commands, CommandReader):
-        return replay_log(replay, commands)
-    while (command := commands.next()) is not None:
-        if not replay.apply(command.offset, command.args):
-            return False
-    return True
 
 
 def layout_of(path: str, source: Source = "auto") -> Layout:
@@ -272,7 +277,7 @@ class _Loader:
         result.has_log = True
         commands: Commands = CommandReader(w) if self.source == "auto" else TextReader(w)
         try:
-            going = self.feed(replay, commands)
+            going = self.feed.log(replay, commands)
         except TruncatedError as e:
             if not last:
                 raise self._not_last(e.message, w.path, e.offset) from None
@@ -322,6 +327,7 @@ class _Loader:
         result.aux.update(head.aux)
         result.module_aux += rest.module_aux
         result.base_keys += rest.keys
+        self.feed.loaded(result.dataset, w.path)
 
     def _not_last(self, message: str, path: str, offset: int) -> FormatError:
         return FormatError(

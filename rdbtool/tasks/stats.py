@@ -1,0 +1,137 @@
+"""What a log is made of: commands by name, their bytes and errors, the hottest keys, all over time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from rdbtool.aof.command_text import TextReader
+from rdbtool.aof.resp import CommandReader
+from rdbtool.engine.replay import STOP, Replay
+from rdbtool.engine.traffic import Traffic, count_log, replay_counted
+from rdbtool.errors import InputError, TruncatedError, UsageError, printable
+from rdbtool.findings import Report, Severity, finding_of
+from rdbtool.rdb.reader import RdbReader
+from rdbtool.source import open_input
+
+from .replaying import WHOLE, Commands, Feed, PointInTime, Source, is_rdb, layout_of, replay
+
+SHOWN = 20
+"""Keys in the report."""
+
+
+@dataclass(slots=True, kw_only=True)
+class StatsReport(Report):
+    """``traffic`` has the counts; ``keys``: in the dataset at the end, None where nothing was replayed."""
+
+    path: str
+    traffic: Traffic = field(default_factory=Traffic)
+    keys: int | None = None
+    stopped: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """The report as data."""
+        t = self.traffic
+        names = sorted(t.names.items(), key=lambda item: (-item[1].count, item[0]))
+        facts: dict[str, Any] = {
+            "path": self.path,
+            "commands": t.commands,
+            "bytes": t.bytes,
+            "by_name": [
+                {
+                    "name": printable(name),
+                    "count": tally.count,
+                    "bytes": tally.bytes,
+                    "largest": tally.largest,
+                    **({} if self.keys is None else {"errors": tally.errors}),
+                }
+                for name, tally in names
+            ],
+            "hottest": [
+                {"db": db, "key": printable(key, 1024), "commands": count} for db, key, count in t.hottest.top(SHOWN)
+            ],
+            "hottest_slack": t.hottest.slack,
+        }
+        if t.first_s >= 0:
+            width = t.timeline.width
+            facts["first_time_s"] = t.first_s
+            facts["last_time_s"] = t.last_s
+            facts["interval_s"] = width
+            facts["over_time"] = [
+                {"time_s": slot * width, "commands": count} for slot, count in sorted(t.timeline.counts.items())
+            ]
+        if self.keys is not None:
+            facts["keys"] = self.keys
+        if self.stopped:
+            facts["stopped"] = self.stopped
+        return {**facts, "findings": [f.as_json() for f in self.findings.items]}
+
+
+def stats(
+    path: str,
+    *,
+    point: PointInTime = WHOLE,
+    unknown: str = STOP,
+    source: Source = "auto",
+    replaying: bool = True,
+) -> StatsReport:
+    """Count what is in the log at ``path``.
+
+    ``replaying``: carry the commands out too, which is what tells errors; without it memory is small, and a point
+    in time cannot be asked for. Raises as `replaying.replay` does.
+    """
+    if replaying:
+        feed = _Counting()
+        replayed = replay(path, point=point, unknown=unknown, source=source, feed=feed)
+        report = StatsReport(path=path, findings=replayed.findings, loss=replayed.loss, traffic=feed.traffic)
+        report.keys = sum(len(keys) for keys in replayed.dataset.dbs.values())
+        report.stopped = replayed.stopped
+    else:
+        if point.asked:
+            raise UsageError("a point in time needs the replay")
+        report = StatsReport(path=path)
+        _only_count(report, source)
+    report.traffic.flush_time()
+    return report
+
+
+class _Counting(Feed):
+    """Counts what is replayed."""
+
+    def __init__(self) -> None:
+        self.traffic = Traffic()
+
+    def log(self, replay: Replay, commands: Commands) -> bool:
+        replay.observer = self.traffic
+        self.traffic.begin_file()
+        if isinstance(commands, CommandReader):
+            return replay_counted(replay, commands, self.traffic)
+        while (command := commands.next()) is not None:
+            if not replay.apply(command.offset, command.args):
+                return False
+            self.traffic.note(command.args)
+        return True
+
+
+def _only_count(report: StatsReport, source: Source) -> None:
+    layout = layout_of(report.path, source)
+    for finding in layout.findings:
+        report.findings.add(finding)
+    for file in layout.files:
+        if file.missing:
+            raise InputError("the file is not there, and the manifest names it", path=file.path)
+        with open_input(file.path) as stream:
+            w = stream.window()
+            report.traffic.begin_file()
+            if source == "commands":
+                text = TextReader(w)
+                while (command := text.next()) is not None:
+                    report.traffic.note(command.args)
+                continue
+            if is_rdb(w):
+                for _ in RdbReader(w, checksum=False):
+                    pass
+            try:
+                count_log(CommandReader(w), report.traffic)
+            except TruncatedError as e:
+                report.findings.add(finding_of(e, Severity.WARNING))
