@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Iterator
 from typing import final
 
 from mypy_extensions import i64, u8
 
-from rdbtool.model import Hash, Module, SortedSet, Stream, Value
 from rdbtool.rdb.reader import Frame
 
-from .cells import Cell, FrameCell, HashCell, ModuleCell, SetCell, StringCell
-from .encodings import hash_encoding, set_encoding, zset_encoding
+from .cells import Cell, FrameCell, HashCell, SetCell, StringCell
 from .line import Line
-from .quicklist import ListCell, kind_of, loaded_list
+from .loading import cell_of_frame
+from .quicklist import ListCell, kind_of
 from .replies import CommandError, wrong_type
-from .stream import StreamCell, stream_cell
+from .stream import StreamCell
 from .zset import SortedSetCell
 
 
@@ -154,12 +152,16 @@ class Dataset:
         return None if cell is None else self.open(key, cell)
 
     def open(self, key: bytes, cell: Cell) -> Cell:
-        """The cell with its value decoded; it takes the frame's place at ``key``."""
+        """The cell with its value decoded; it takes the frame's place at ``key`` of the selected database."""
         if isinstance(cell, FrameCell):
-            opened = self.cell_of(cell.value())
-            opened.expire_at_ms = cell.expire_at_ms
-            self.keys[key] = opened
-            return opened
+            cell = self.decoded(cell)
+            self.keys[key] = cell
+        return cell
+
+    def decoded(self, cell: Cell) -> Cell:
+        """The cell with its value decoded, of a key in any database; nothing takes its place."""
+        if isinstance(cell, FrameCell):
+            return cell_of_frame(self.line, cell.frame, cell.expire_at_ms)
         return cell
 
     # Changing.
@@ -176,20 +178,3 @@ class Dataset:
         """To be called after elements were removed: an empty collection takes its key with it."""
         if cell.is_empty():
             del self.keys[key]
-
-    def cell_of(self, value: Value) -> Cell:
-        """A cell for a decoded value, with the encoding it has after the server loaded it from a snapshot."""
-        if isinstance(value, bytes):
-            return StringCell(value)
-        if isinstance(value, deque):
-            return loaded_list(value, self.list_kind)
-        if isinstance(value, dict):
-            return SetCell(value, set_encoding(self.line, value))
-        if isinstance(value, Hash):
-            return HashCell(value.fields, value.expiries, hash_encoding(self.line, value.fields, value.expiries))
-        if isinstance(value, SortedSet):
-            return SortedSetCell(value.scores, zset_encoding(self.line, value.scores))
-        if isinstance(value, Stream):
-            return stream_cell(value)
-        assert isinstance(value, Module)
-        return ModuleCell(value)

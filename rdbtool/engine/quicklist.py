@@ -206,6 +206,12 @@ class ListCell(Cell):
             return "ziplist"
         return "linkedlist" if self.kind == LINKED else "quicklist"
 
+    def load_shape(self, shape: Shape) -> None:
+        """Take the nodes of a quicklist as they stand in a snapshot."""
+        self.kind = QUICK
+        self.shape = shape
+        self.shrink(NODE_LIMIT)
+
     def grow(self, size: i64) -> None:
         """To be called before elements of ``size`` bytes in all are added, or one is replaced."""
         if self.kind == PACKED and self.size + size > NODE_LIMIT:

@@ -8,6 +8,7 @@ from rdbtool.engine.cells import FrameCell
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.encodings import type_name
 from rdbtool.engine.expiry import any_absolute_ms
+from rdbtool.engine.loading import cell_of
 from rdbtool.engine.numbers import i32_of, integer
 from rdbtool.engine.payload import BAD_DATA, frame_of_payload
 from rdbtool.engine.replies import BUSY_KEY, NO_SUCH_KEY, OK, SAME_OBJECT, CommandError, Status, syntax_error
@@ -243,7 +244,7 @@ def restore(dataset: Dataset, args: list[bytes]) -> object:
     if when < 0:
         raise CommandError("ERR Invalid TTL value, must be >= 0")
     frame, value = frame_of_payload(dataset.db, args[1], args[3])
-    if not isinstance(value, Stream) and dataset.cell_of(value).is_empty():
+    if not isinstance(value, Stream) and cell_of(dataset.line, value).is_empty():
         raise CommandError(BAD_DATA)
     frame.idle_s = idle_s
     frame.freq = freq

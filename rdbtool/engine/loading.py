@@ -1,0 +1,82 @@
+"""Cells for values that come from a snapshot, with the encodings that a server gives them when it loads it."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Final
+
+from mypy_extensions import i64, u8
+
+from rdbtool.model import Hash, Module, SortedSet, Stream, Value
+from rdbtool.rdb.primitives import read_count, read_length, read_string
+from rdbtool.rdb.reader import Frame
+from rdbtool.source import window_over
+
+from .cells import HASHTABLE, LISTPACK, LISTPACKEX, SKIPLIST, Cell, HashCell, ModuleCell, SetCell, StringCell
+from .encodings import hash_encoding, set_encoding, zset_encoding
+from .line import Line
+from .quicklist import PACKED, QUICK, ListCell, Node, Shape, kind_of, loaded_list
+from .stream import stream_cell
+from .zset import SortedSetCell
+
+PLAIN_NODE: Final = 1
+LISTPACK_HEADER: Final = 6
+UNKNOWN_COUNT: Final = 0xFFFF
+
+
+def cell_of(line: Line, value: Value) -> Cell:
+    """The cell of a value that was built element by element."""
+    if isinstance(value, bytes):
+        return StringCell(value)
+    if isinstance(value, deque):
+        return loaded_list(value, kind_of(line.version))
+    if isinstance(value, dict):
+        return SetCell(value, set_encoding(line, value))
+    if isinstance(value, Hash):
+        return HashCell(value.fields, value.expiries, hash_encoding(line, value.fields, value.expiries))
+    if isinstance(value, SortedSet):
+        return SortedSetCell(value.scores, zset_encoding(line, value.scores))
+    if isinstance(value, Stream):
+        return stream_cell(value)
+    assert isinstance(value, Module)
+    return ModuleCell(value)
+
+
+def cell_of_frame(line: Line, frame: Frame, expire_at_ms: i64) -> Cell:
+    """The cell of a key as it stands in a snapshot: what is packed there stays packed unless it is too long."""
+    value = frame.value()
+    cell = cell_of(line, value)
+    cell.expire_at_ms = expire_at_ms
+    name = frame.type.name
+    if isinstance(cell, HashCell):
+        if name.startswith(("hash-listpack-ex", "hash-metadata")) and cell.encoding == LISTPACK:
+            cell.encoding = LISTPACKEX
+        elif name in {"hash-listpack", "hash-ziplist"}:
+            cell.encoding = _packed_or(len(cell.fields), line.hash_entries, HASHTABLE)
+    elif isinstance(cell, SetCell):
+        if name == "set-listpack" and line.set_listpack_entries:
+            cell.encoding = _packed_or(len(cell.members), line.set_listpack_entries, HASHTABLE)
+    elif isinstance(cell, SortedSetCell):
+        if name in {"zset-listpack", "zset-ziplist"}:
+            cell.encoding = _packed_or(len(cell.scores), line.zset_entries, SKIPLIST)
+    elif isinstance(cell, ListCell):
+        if name == "list-quicklist2" and cell.kind in {PACKED, QUICK}:
+            cell.load_shape(_nodes(frame))
+    return cell
+
+
+def _packed_or(count: i64, limit: i64, otherwise: u8) -> u8:
+    return LISTPACK if count <= limit else otherwise
+
+
+def _nodes(frame: Frame) -> Shape:
+    w = window_over(frame.raw())
+    nodes = []
+    for _ in range(read_count(w, 2)):
+        plain = read_length(w) == PLAIN_NODE
+        data = read_string(w)
+        count: i64 = 1
+        if not plain:
+            count = int.from_bytes(data[4:LISTPACK_HEADER], "little")
+        nodes.append(Node(count, len(data), plain))
+    return Shape(nodes)

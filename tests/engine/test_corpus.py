@@ -1,0 +1,91 @@
+"""Logs that real servers wrote, replayed: what each server said after loading its own must come out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rdbtool.engine.digest import digest_of_dataset, digest_of_value
+from rdbtool.engine.encodings import encoding_name, type_name
+from rdbtool.engine.line import Line
+from rdbtool.errors import printable
+from rdbtool.findings import Severity
+from rdbtool.tasks.replaying import Replayed, replay
+
+ROOT = Path(__file__).parents[2]
+CORPUS = ROOT.parent / "shared" / "corpus" / "made"
+LOGS = sorted(
+    path
+    for path in [*CORPUS.glob("*/*.aof"), *CORPUS.glob("*/multi-*"), *CORPUS.glob("*/new-types-aof")]
+    if not path.name.endswith(".json")
+)
+NOT_HEEDED = {("redis-1.3.12", "aof:str2"), ("redis-2.0.4", "aof:str2")}
+"""Times after 2038, which these servers could not keep."""
+PRE_RELEASE = "redis-7.0-rc2"
+"""It mixes a packed -0 into digests like no release."""
+LINES = {"redis-unstable": "redis-7.9", "valkey-unstable": "valkey-8.0"}
+"""Development builds, by what they do."""
+
+
+def line_of(name: str) -> Line:
+    return Line(LINES.get(name) or name.partition("-rc")[0])
+
+
+def expected_of(path: Path) -> dict[str, Any]:
+    name = "new-types" if path.name == "new-types-aof" else path.name
+    facts: dict[str, Any] = json.loads((path.parent / f"{name}.expected.json").read_text())
+    return facts
+
+
+def wrong_keys(result: Replayed, expected: dict[str, Any]) -> list[str]:
+    dataset = result.dataset
+    found = []
+    for number, entries in expected["dbs"].items():
+        keys = {printable(key, 1 << 30): key for key in dataset.dbs.get(int(number), {})}
+        names = {entry["key"] for entry in entries if isinstance(entry["key"], str)}
+        found += [f"{number}: only here: {name}" for name in keys if name not in names and len(name) < 1024]
+        for entry in entries:
+            if isinstance(entry["key"], dict):
+                continue  # too long to be named there: the digest has it
+            key = keys.get(entry["key"])
+            if key is None:
+                found.append(f"{number}: not here: {entry['key']}")
+                continue
+            cell = dataset.decoded(dataset.dbs[int(number)][key])
+            ours: dict[str, object] = {
+                "type": type_name(cell),
+                "encoding": encoding_name(dataset.line, key, cell),
+                "pexpiretime": cell.expire_at_ms,
+                "debug_digest_value": f"{digest_of_value(dataset.line, cell.value(), cell.expire_at_ms):040x}",
+            }
+            if (
+                entry.get("pexpiretime_source", "").startswith("approx")
+                and abs(cell.expire_at_ms - entry["pexpiretime"]) < 2000
+            ):
+                del ours["pexpiretime"]  # worked out from a time to live there
+            if (expected["server"], entry["key"]) in NOT_HEEDED:
+                del ours["pexpiretime"]
+            for name, value in ours.items():
+                if name == "debug_digest_value" and expected["server"] == PRE_RELEASE:
+                    continue
+                if entry.get(name) is not None and entry[name] != value:
+                    found.append(f"{number}: {entry['key']}: {name} {value}, expected {entry[name]}")
+    return found
+
+
+@pytest.mark.skipif(not CORPUS.exists(), reason="the corpus lies beside the checkout, where it is")
+@pytest.mark.parametrize("path", LOGS, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_a_server_says_the_same_of_its_log(path: Path) -> None:
+    expected = expected_of(path)
+    result = replay(str(path), line=line_of(path.parent.name))
+    assert not result.findings.of(Severity.ERROR)
+    if path.parent.name != "redis-5.0.14":  # which writes an XADD with the ID 0-0 that it refuses
+        assert not result.replay.failed, [f.message for f in result.findings.items][:5]
+    assert wrong_keys(result, expected) == []
+    if expected["debug_digest"] is not None and path.parent.name != PRE_RELEASE:
+        assert digest_of_dataset(result.dataset) == expected["debug_digest"]
+    libraries = {name.decode() for name in result.dataset.functions}
+    assert libraries == {function["library_name"] for function in expected.get("functions", [])}
