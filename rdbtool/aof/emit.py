@@ -78,11 +78,13 @@ class CommandWriter(Visitor):
 
     Not everything a snapshot holds has a command: ``idle_s`` and ``freq`` do not, and neither do a
     consumer's times or, on the server's side, pending entries whose entry is gone. ``losses`` counts what
-    could not be written: kind -> number.
+    could not be written: kind -> number. ``counters``: whether streams have the counters of Redis 7.0, which
+    older servers refuse.
     """
 
-    def __init__(self, output: Output) -> None:
+    def __init__(self, output: Output, *, counters: bool = True) -> None:
         self.output = output
+        self.with_counters = counters
         self.losses: dict[str, int] = {}
         self._db: i64 = -1
         self._key = b""
@@ -249,15 +251,19 @@ class CommandWriter(Visitor):
         out = self.output.buffer
         if self._entries == 0:
             write_command(out, [b"XADD", self._key, b"MAXLEN", b"0", b"0-1", b"x", b"y"])
-        args = [b"XSETID", self._key, stream_id(last[0], last[1]), b"ENTRIESADDED", b"%d" % added]
-        write_command(out, [*args, b"MAXDELETEDID", stream_id(max_deleted[0], max_deleted[1])])
+        args = [b"XSETID", self._key, stream_id(last[0], last[1])]
+        if self.with_counters:
+            args += [b"ENTRIESADDED", b"%d" % added, b"MAXDELETEDID", stream_id(max_deleted[0], max_deleted[1])]
+        write_command(out, args)
 
     def group(self, name: bytes, last: Id, entries_read: int) -> None:
         self._close_consumer()
         self._group = name
         self._pending.clear()
         args = [b"XGROUP", b"CREATE", self._key, name, stream_id(last[0], last[1])]
-        write_command(self.output.buffer, [*args, b"ENTRIESREAD", b"%d" % entries_read])
+        if self.with_counters:
+            args += [b"ENTRIESREAD", b"%d" % entries_read]
+        write_command(self.output.buffer, args)
 
     def pending(self, ms: int, seq: int, delivered_ms: int, deliveries: int) -> None:
         self._pending[ms, seq] = (delivered_ms, deliveries)

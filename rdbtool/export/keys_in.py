@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import final
+from typing import Final, final
 
-from mypy_extensions import i64
+from mypy_extensions import i64, mypyc_attr
 
+from rdbtool.errors import RdbToolError
 from rdbtool.model import Entry
 from rdbtool.rdb.opcodes import REDIS
 from rdbtool.rdb.reader import Aux, Event, Header, RdbReader
-from rdbtool.source import Window
+from rdbtool.source import Window, window_over
 
 
 @final
@@ -31,6 +32,7 @@ class EntryEvent(Event):
         self.entry = entry
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class KeySource:
     """A stream of `Function`, `ModuleAux`, `Frame`, `EntryEvent` and, where there is one, `End` events.
 
@@ -64,3 +66,30 @@ class RdbSource(KeySource):
                 self.facts.version = event.version
             else:
                 return event
+
+
+HEAD: Final = 4096
+"""Bytes in which the auxiliary fields of an RDB are looked for."""
+
+
+def is_rdb(w: Window) -> bool:
+    """Whether an RDB begins at the window's position."""
+    w.need(9)
+    head = w.data[w.pos : w.pos + 6]
+    return head[:5] == b"REDIS" or head == b"VALKEY"
+
+
+def may_precede_log(w: Window) -> bool:
+    """Whether the RDB at the window's position says of itself that it belongs to an append-only file."""
+    w.need(HEAD)
+    reader = RdbReader(window_over(w.data[w.pos : w.pos + HEAD]), checksum=False)
+    try:
+        while True:
+            event = reader.next()
+            if isinstance(event, Aux):
+                if event.name in {b"aof-preamble", b"aof-base"} and event.value == b"1":
+                    return True
+            elif not isinstance(event, Header):
+                return False
+    except RdbToolError:
+        return False  # the fields at the head are short: what is wrong shows when it is read

@@ -34,6 +34,7 @@ MARK: Final = b"base64:"
 """What begins a text in mode auto that is not to be taken as it stands."""
 
 _ONES: Final[i64] = 0x0101010101010101
+_SPACES: Final[i64] = 0x2020202020202020
 
 _HEX_DIGITS: Final = b"0123456789abcdef"
 
@@ -91,6 +92,21 @@ def is_marked(data: bytes, pos: i64, end: i64) -> bool:
 def is_plain(data: bytes, pos: i64, end: i64) -> bool:
     """Whether mode auto leaves ``data[pos:end]`` as it is."""
     return not is_marked(data, pos, end) and is_utf8(data, pos, end)
+
+
+def is_printable(data: bytes, pos: i64, end: i64) -> bool:
+    """Whether ``data[pos:end]`` is printable ASCII."""
+    while pos < end:
+        if end - pos >= 8:
+            word = read_i64_le(data, pos)
+            if (word | (word - _SPACES) | (word + _ONES)) >> 7 & _ONES != 0:
+                return False
+            pos += 8
+        else:
+            if data[pos] < 32 or data[pos] > 126:
+                return False
+            pos += 1
+    return True
 
 
 def is_one_line(data: bytes, pos: i64, end: i64) -> bool:
@@ -158,6 +174,24 @@ def to_line(data: bytes, mode: i64) -> bytes:
     if mode == AUTO:
         return marked(data)
     return "".join(c if is_one_line(c.encode(), 0, len(c.encode())) else "\ufffd" for c in text.decode()).encode()
+
+
+def to_people(data: bytes, mode: i64) -> bytes:
+    r"""Text for reading only, in one line: in mode auto, UTF-8 with ``\xHH`` for what is not, and for controls."""
+    if mode != AUTO:
+        return to_line(data, mode)
+    if is_printable(data, 0, len(data)) and b"\\" not in data:
+        return data
+    text = data.replace(b"\\", b"\\\\").decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else _escape_character(c) for c in text).encode()
+
+
+def _escape_character(c: str) -> str:
+    number = ord(c)
+    return _SHORT_ESCAPES.get(c) or (f"\\x{number:02x}" if number < 128 else f"\\u{number:04x}")
+
+
+_SHORT_ESCAPES: Final = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
 def from_text(text: str, mode: i64) -> bytes:

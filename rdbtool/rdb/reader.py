@@ -205,6 +205,15 @@ class Frame(Event):
         reader.unread = None
         return reader.window
 
+    def peek(self) -> Window:
+        """A window at the payload's first byte, only to be looked at: its position must stay."""
+        raw = self._raw
+        if raw is not None:
+            return window_over(raw, base=self.value_offset)
+        reader = self._reader
+        assert reader is not None, "the reader has moved on"
+        return reader.window
+
     def value(self) -> Value:
         """The decoded value. May be called as `raw` may; without `raw` before it, only once.
 

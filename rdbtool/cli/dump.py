@@ -1,0 +1,174 @@
+"""``rdbtool dump``."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from rdbtool.errors import UsageError
+from rdbtool.findings import exit_code
+
+from .filters import (
+    DbOption,
+    ExpiredOption,
+    KeyOption,
+    KeyRegexOption,
+    LimitOption,
+    MinSizeOption,
+    NotKeyOption,
+    NowOption,
+    SampleOption,
+    SlotOption,
+    TtlOption,
+    TypeOption,
+)
+from .points import (
+    BeforeCommandOption,
+    From,
+    FromOption,
+    NthOption,
+    Unknown,
+    UnknownOption,
+    UntilCommandOption,
+    UntilOffsetOption,
+    UntilOption,
+    WithoutOption,
+    point_in_time,
+)
+from .progress import Progress
+from .render import findings_lines, number
+
+NAME = "dump"
+
+
+class DumpFormat(StrEnum):
+    """How keys are written."""
+
+    AUTO = "auto"
+    JSONL = "jsonl"
+    JSON = "json"
+    CSV = "csv"
+    RESP = "resp"
+    TABLE = "table"
+
+
+def command(
+    path: Annotated[
+        str,
+        typer.Argument(
+            metavar="PATH", help="An RDB or AOF, gzip or zstd too, a manifest, a directory of a set, or '-'."
+        ),
+    ],
+    named: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[KEY]...", help="Show only these keys, whole; 'base64:...' for a binary one."),
+    ] = None,
+    output: Annotated[
+        DumpFormat,
+        typer.Option("--format", "-f", help="auto: table on a terminal, else jsonl. resp is for redis-cli --pipe."),
+    ] = DumpFormat.AUTO,
+    keys_only: Annotated[bool, typer.Option("--keys-only", "-k", help="One key per line, no values.")] = False,
+    nul: Annotated[bool, typer.Option("--null", "-0", help="With --keys-only: raw keys, a NUL behind each.")] = False,
+    values: Annotated[
+        bool, typer.Option("--values/--no-values", help="With values, or only what kind they are.")
+    ] = True,
+    mode: Annotated[
+        str,
+        typer.Option(
+            "--bytes",
+            metavar="MODE",
+            help="How bytes become text. auto: UTF-8 as it is, else 'base64:...'; utf8 (cannot be read back), base64, "
+            "hex, escape.",
+        ),
+    ] = "auto",
+    keep_going: Annotated[
+        bool, typer.Option("--keep-going", help="Leave out keys whose bytes are damaged, list them, and exit with 3.")
+    ] = False,
+    db: DbOption = None,
+    key: KeyOption = None,
+    key_regex: KeyRegexOption = None,
+    not_key: NotKeyOption = None,
+    type_: TypeOption = None,
+    ttl: TtlOption = None,
+    expired: ExpiredOption = None,
+    now: NowOption = "",
+    slot: SlotOption = None,
+    min_size: MinSizeOption = 0,
+    limit: LimitOption = None,
+    sample: SampleOption = "",
+    until: UntilOption = "",
+    until_offset: UntilOffsetOption = "",
+    until_command: UntilCommandOption = None,
+    before_command: BeforeCommandOption = "",
+    nth: NthOption = "",
+    without: WithoutOption = None,
+    unknown: UnknownOption = Unknown.STOP,
+    source: FromOption = From.AUTO,
+) -> None:
+    """Show the keys of a snapshot or a log, with or without their values.
+
+    Exit code: 0 done, 1 the file is damaged (what can be read comes first) or a named key is missing, 2 could not
+    read it, 3 done with loss.
+    """
+    from rdbtool.export.formats import exporter
+    from rdbtool.export.text import mode_of
+    from rdbtool.rdb.output import Output
+    from rdbtool.sink import open_sink
+    from rdbtool.tasks.dump import dump
+    from rdbtool.tasks.selection import select
+
+    if nul and not keys_only:
+        raise UsageError("-0 belongs to --keys-only")
+    if keys_only and output is not DumpFormat.AUTO:
+        raise UsageError("--keys-only has a format of its own")
+    terminal = sys.stdout.isatty()
+    if keys_only:
+        form = "keys"
+    elif output is not DumpFormat.AUTO:
+        form = output.value
+    elif named:
+        form = "plain"
+    else:
+        form = "table" if terminal else "jsonl"
+    selection = select(
+        dbs=db or (),
+        keys=key or (),
+        regexes=key_regex or (),
+        not_keys=not_key or (),
+        types=type_ or (),
+        ttl=ttl or (),
+        expired=expired,
+        now=now,
+        slots=slot or (),
+        min_size=min_size,
+        limit=limit,
+        sample=sample,
+        exact=named or (),
+    )
+    point = point_in_time(until, until_offset, until_command, before_command, nth, without)
+    sink = open_sink("-", binary=form == "resp" or nul)
+    width = shutil.get_terminal_size().columns if terminal else 160
+    out = exporter(form, Output(sink), mode_of(mode), values=values, nul=nul, width=width)
+    with Progress() as progress:
+        try:
+            report = dump(
+                path,
+                out,
+                selection,
+                keep_going=keep_going,
+                point=point if point.asked else None,
+                unknown=unknown.value,
+                commands=source is From.COMMANDS,
+                progress=progress,
+            )
+        finally:
+            sink.flush()
+    for line in findings_lines(report.findings):
+        print(line, file=sys.stderr)
+    for kind, n in report.losses.items():
+        print(f"rdbtool: {form} cannot say: {kind} ({number(n)})", file=sys.stderr)
+    raise typer.Exit(3 if report.losses else exit_code(report))

@@ -1,0 +1,64 @@
+"""Progress of long work, on stderr, where that is a terminal."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Final
+
+from .render import size
+
+AFTER_S: Final = 2.0
+EVERY_S: Final = 0.25
+
+
+class Progress:
+    """Call it with the bytes done and their total (-1: not known); use it as a context manager."""
+
+    def __init__(self) -> None:
+        self._wanted = sys.stderr.isatty()
+        self._start = time.monotonic()
+        self._next = self._start + AFTER_S
+        self._shown = False
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.clear()
+
+    def __call__(self, done: int, total: int) -> None:
+        """Show how far it is, now and then."""
+        if not self._wanted:
+            return
+        now = time.monotonic()
+        if now < self._next:
+            return
+        self._next = now + EVERY_S
+        self._shown = True
+        sys.stderr.write(f"\r\x1b[K{progress_line(done, total, now - self._start)}")
+        sys.stderr.flush()
+
+    def clear(self) -> None:
+        """Take the line away, so that other text can be written."""
+        if self._shown:
+            self._shown = False
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+
+
+def progress_line(done: int, total: int, seconds: float) -> str:
+    """``42 %, 2.1 GiB of 5.0 GiB, 310 MiB/s, 0:09 left``."""
+    rate = done / seconds if seconds > 0 else 0.0
+    speed = f"{size(int(rate))}/s"
+    if total <= 0:
+        return f"{size(done)}, {speed}"
+    left = (total - done) / rate if rate > 0 else 0.0
+    return f"{done * 100 // total} %, {size(done)} of {size(total)}, {speed}, {_clock(left)} left"
+
+
+def _clock(seconds: float) -> str:
+    whole = int(seconds + 0.5)
+    if whole >= 3600:
+        return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"
+    return f"{whole // 60}:{whole % 60:02}"

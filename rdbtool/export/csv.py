@@ -1,0 +1,150 @@
+"""CSV, one row per element: ``db,key,type,expire_at_ms,position,field,value,field_expire_at_ms``.
+
+``position``: a list's index, a stream entry's id. ``field``: of a hash or stream entry, or a sorted set's
+member, whose score is the ``value``. Consumer groups have no rows. Lines end in LF; cells are quoted where
+RFC 4180 asks for it.
+"""
+
+from __future__ import annotations
+
+from typing import Final, final
+
+from librt.strings import BytesWriter
+from mypy_extensions import i64
+
+from rdbtool.aof.emit import format_score, stream_id
+from rdbtool.model import NO_EXPIRY
+from rdbtool.rdb.output import Output
+from rdbtool.rdb.visitor import HASH, LIST, SET, STREAM, STRING, ZSET, Visitor
+
+from .exporter import KeyFacts, ValueExporter
+from .jsontext import write_integer
+from .keys_in import Facts
+from .text import AUTO, BASE64, is_plain, to_text
+
+HEADER: Final = b"db,key,type,expire_at_ms,position,field,value,field_expire_at_ms\n"
+
+_COMMA: Final = 44
+_QUOTE: Final = 34
+_LF: Final = 10
+_TO_QUOTE: Final = (b",", b'"', b"\n", b"\r")
+
+
+def write_cell(out: BytesWriter, data: bytes, mode: i64) -> None:
+    """Write a cell."""
+    if mode != AUTO or not is_plain(data, 0, len(data)):
+        data = to_text(data, mode)
+    for special in _TO_QUOTE:
+        if special in data:
+            out.append(_QUOTE)
+            out.write(data.replace(b'"', b'""'))
+            out.append(_QUOTE)
+            return
+    out.write(data)
+
+
+@final
+class CsvRows(Visitor):
+    """Writes values as rows that begin with ``prefix``."""
+
+    def __init__(self, output: Output, mode: i64) -> None:
+        self.output = output
+        self.mode: i64 = mode
+        self.prefix = b""
+        self._kind: i64 = STRING
+        self._index: i64 = 0
+        self._entry = b""
+        self._has_field = False
+        self._expiry: i64 = 0
+        self._expires = False
+
+    def begin(self, kind: i64, expiring: bool) -> None:
+        self._kind = kind
+        self._index = 0
+        self._has_field = False
+        self._expires = False
+
+    def text(self, data: bytes, start: i64, end: i64) -> None:
+        out = self.output.buffer
+        kind = self._kind
+        if self._has_field:
+            self._has_field = False
+            out.append(_COMMA)
+            write_cell(out, data[start:end], self.mode)
+            self._end_row(out)
+            return
+        out.write(self.prefix)
+        if kind == LIST:
+            write_integer(out, self._index)
+            self._index += 1
+        elif kind == STREAM:
+            out.write(self._entry)
+        out.append(_COMMA)
+        if kind in (STRING, LIST, SET):
+            out.append(_COMMA)
+        write_cell(out, data[start:end], self.mode)
+        if kind in (HASH, ZSET, STREAM):
+            self._has_field = True
+        else:
+            self._end_row(out)
+
+    def _end_row(self, out: BytesWriter) -> None:
+        out.append(_COMMA)
+        if self._expires:
+            self._expires = False
+            write_integer(out, self._expiry)
+        out.append(_LF)
+        self.output.room()
+
+    def integer(self, n: i64) -> None:
+        data = b"%d" % n
+        self.text(data, 0, len(data))
+
+    def score(self, x: float) -> None:
+        out = self.output.buffer
+        self._has_field = False
+        out.append(_COMMA)
+        out.write(format_score(x))
+        self._end_row(out)
+
+    def expiry(self, ms: i64) -> None:
+        self._expires = True
+        self._expiry = ms
+
+    def entry(self, ms: int, seq: int) -> None:
+        self._entry = stream_id(ms, seq)
+
+    def module(self, name: str, version: int, payload: bytes) -> None:
+        out = self.output.buffer
+        out.write(self.prefix)
+        out.append(_COMMA)
+        write_cell(out, name.encode(), AUTO)
+        out.append(_COMMA)
+        write_cell(out, payload, BASE64)
+        self._end_row(out)
+
+
+@final
+class Csv(ValueExporter):
+    """One row per element."""
+
+    def __init__(self, output: Output, mode: i64 = AUTO) -> None:
+        self.rows = CsvRows(output, mode)
+        super().__init__(output, self.rows)
+        self.mode: i64 = mode
+
+    def begin(self, facts: Facts) -> None:
+        self.output.buffer.write(HEADER)
+
+    def head(self, k: KeyFacts) -> None:
+        prefix = BytesWriter()
+        write_integer(prefix, k.db)
+        prefix.append(_COMMA)
+        write_cell(prefix, k.key, self.mode)
+        prefix.append(_COMMA)
+        prefix.write(k.type.encode())
+        prefix.append(_COMMA)
+        if k.expire_at_ms != NO_EXPIRY:
+            write_integer(prefix, k.expire_at_ms)
+        prefix.append(_COMMA)
+        self.rows.prefix = prefix.getvalue()

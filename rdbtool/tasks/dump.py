@@ -1,0 +1,86 @@
+"""Show what a snapshot or a log holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from rdbtool.errors import FormatError
+from rdbtool.export.exporter import Exporter
+from rdbtool.export.pump import Pump
+from rdbtool.export.selection import Selection
+from rdbtool.findings import Finding, Report, Severity, finding_of
+
+from .entries import Progress, open_keys
+
+if TYPE_CHECKING:
+    from .replaying import PointInTime
+
+
+@dataclass(slots=True, kw_only=True)
+class DumpReport(Report):
+    """``keys``: seen in the input; ``written``; ``skipped``: left out because their bytes are damaged;
+    ``missing``: keys that were named and are not there; ``losses``: what the format cannot say, by kind.
+    """
+
+    path: str
+    keys: int = 0
+    written: int = 0
+    skipped: int = 0
+    missing: list[bytes] = field(default_factory=list)
+    losses: dict[str, int] = field(default_factory=dict)
+
+
+def dump(
+    path: str,
+    exporter: Exporter,
+    selection: Selection | None = None,
+    *,
+    keep_going: bool = False,
+    point: PointInTime | None = None,
+    unknown: str = "stop",
+    commands: bool = False,
+    progress: Progress | None = None,
+) -> DumpReport:
+    """Write the keys at ``path`` that ``selection`` wants to ``exporter``.
+
+    Functions and data of modules go along where nothing is left out. Damage ends it with a finding, after what
+    could be read; with ``keep_going``, a key whose bytes are framed but damaged is left out and listed. For
+    the other parameters see `entries.open_keys`. Raises `InputError`, `OutputError`, `UsageError`,
+    `UnsupportedError`.
+    """
+    selection = Selection() if selection is None else selection
+    report = DumpReport(path=path)
+    with open_keys(path, point=point, unknown=unknown, commands=commands, progress=progress) as opened:
+        for finding in opened.findings:
+            report.findings.add(finding)
+        report.loss = opened.loss
+        pump = Pump(
+            opened.source,
+            selection,
+            exporter,
+            report.findings,
+            beside=selection.everything,
+            keep_going=keep_going,
+        )
+        try:
+            pump.run()
+        except FormatError as e:
+            report.findings.add(finding_of(e))
+            exporter.end()
+        except BaseException:
+            exporter.output.flush()
+            raise
+        else:
+            pump.begin()
+            exporter.end()
+    report.keys = pump.keys
+    report.written = pump.written
+    report.skipped = pump.skipped
+    report.losses = dict(exporter.losses)
+    report.loss = report.loss or pump.skipped > 0
+    if selection.exact is not None:
+        report.missing = [key for key, found in selection.exact.items() if not found]
+    for key in report.missing:
+        report.findings.add(Finding(Severity.ERROR, "no-such-key", "there is no such key", path, key=key))
+    return report

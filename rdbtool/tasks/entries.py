@@ -1,0 +1,155 @@
+"""Any input as one stream of keys: an RDB as it stands, everything else by way of the engine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import TYPE_CHECKING, final
+
+from rdbtool.export.keys_in import EntryEvent, Facts, KeySource, RdbSource, is_rdb, may_precede_log
+from rdbtool.findings import Finding
+from rdbtool.model import Entry
+from rdbtool.rdb.reader import End, Event, Function, RdbReader
+from rdbtool.source import Input, Readable, Window, open_input
+
+if TYPE_CHECKING:
+    from rdbtool.tasks.replaying import PointInTime, Replayed, Source
+
+Progress = Callable[[int, int], None]
+"""Is told how many bytes of the input have been read, and of how many; -1 where that is not known."""
+
+
+@final
+class _Metered:
+    """A source that tells how far it has been read."""
+
+    def __init__(self, stream: Readable, size: int, progress: Progress) -> None:
+        self._stream = stream
+        self._size = size
+        self._progress = progress
+        self._done = 0
+
+    def read(self, n: int, /) -> bytes:
+        data = self._stream.read(n)
+        self._done += len(data)
+        self._progress(self._done, self._size)
+        return data
+
+
+@final
+class OpenedKeys:
+    """An input that is open: ``source`` gives its keys.
+
+    ``findings``: what is to be said of the input beforehand; ``loss``: not all of it could be taken;
+    ``files``: all paths it is made of. Use it as a context manager.
+    """
+
+    def __init__(self, source: KeySource, files: tuple[str, ...], stream: Input | None) -> None:
+        self.source = source
+        self.files = files
+        self.findings: list[Finding] = []
+        self.loss = False
+        self._stream = stream
+
+    def __enter__(self) -> OpenedKeys:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._stream is not None:
+            self._stream.close()
+
+
+def open_keys(
+    path: str,
+    *,
+    point: PointInTime | None = None,
+    unknown: str = "stop",
+    commands: bool = False,
+    progress: Progress | None = None,
+) -> OpenedKeys:
+    """Open whatever is at ``path``: an RDB, a log, a manifest, a directory, ``-``; what it is, its bytes tell.
+
+    ``point``: how far a log is replayed; ``unknown``: what to do about commands that no server has (`engine.replay`);
+    ``commands``: the input is a text of commands. A log is replayed here and now. Raises what opening and replaying
+    raise.
+    """
+    if os.path.isdir(path) or commands:
+        return _replayed(path, point, unknown, commands, None)
+    stream = open_input(path)
+    try:
+        if progress is not None:
+            stream.stream = _Metered(stream.stream, stream.size, progress)
+        w = stream.window()
+        if is_rdb(w) and point is None and (not may_precede_log(w) or _is_alone(path, stream)):
+            return OpenedKeys(RdbSource(w), (path,), stream)
+        try:
+            return _replayed(path, point, unknown, commands, w)
+        finally:
+            stream.close()
+    except BaseException:
+        stream.close()
+        raise
+
+
+def _is_alone(path: str, stream: Input) -> bool:
+    """Whether nothing follows the RDB at ``path``, a file that can be read twice."""
+    if stream.size < 0 or not os.path.isfile(path):
+        return False
+    with open_input(path) as again:
+        w = again.window()
+        reader = RdbReader(w, checksum=False)
+        while (event := reader.next()) is not None:
+            if isinstance(event, End):
+                return w.at_end()
+    return False
+
+
+def _replayed(path: str, point: PointInTime | None, unknown: str, commands: bool, first: Window | None) -> OpenedKeys:
+    from rdbtool.tasks.replaying import WHOLE, layout_of, replay
+
+    source: Source = "commands" if commands else "auto"
+    if first is not None:
+        layout = layout_of(path)
+        if len(layout.files) != 1 or layout.is_set:
+            first = None
+    replayed = replay(path, point=point or WHOLE, unknown=unknown, source=source, first=first)
+    opened = OpenedKeys(DatasetSource(path, replayed), replayed.files, None)
+    opened.findings = list(replayed.findings.items)
+    opened.loss = replayed.loss
+    return opened
+
+
+@final
+class DatasetSource(KeySource):
+    """The keys of a replayed dataset: frames where nobody has touched them, decoded ones elsewhere."""
+
+    def __init__(self, path: str, replayed: Replayed) -> None:
+        super().__init__(path)
+        self.replayed = replayed
+        self.facts = Facts()
+        self.facts.aux = dict(replayed.aux)
+        self._events = self._all()
+
+    def next(self) -> Event | None:
+        """The next event, or None."""
+        return next(self._events, None)
+
+    def _all(self) -> Iterator[Event]:
+        from rdbtool.engine.cells import FrameCell
+
+        dataset = self.replayed.dataset
+        for code in dataset.functions.values():
+            yield Function(-1, code)
+        yield from self.replayed.module_aux
+        for db, key, cell in dataset.items():
+            if isinstance(cell, FrameCell):
+                frame = cell.frame
+                frame.db = db
+                frame.key = key
+                frame.expire_at_ms = cell.expire_at_ms
+                yield frame
+            else:
+                yield EntryEvent(Entry(db, key, cell.value(), cell.expire_at_ms))
