@@ -10,6 +10,7 @@ from random import Random
 from rdbtool.engine.cells import SKIPLIST, Cell, StringCell
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.digest import digest_of_dataset
+from rdbtool.engine.encodings import encoding_name
 from rdbtool.engine.line import Line
 from rdbtool.engine.replay import Replay
 from rdbtool.engine.replies import CommandError, Status
@@ -146,6 +147,7 @@ def _same_cell(key: bytes, cell: Cell, line: Line, server: Server, when: str) ->
     elif isinstance(cell, StringCell):
         theirs = server.execute("GET", key)
         assert cell.get() == theirs, (key, cell.get(), theirs, when)
+        assert encoding == encoding_name(line, key, cell).encode(), (key, encoding, when)
     elif isinstance(cell, StreamCell):
         _same_stream(key, cell, server, when)
 

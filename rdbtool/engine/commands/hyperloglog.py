@@ -1,0 +1,105 @@
+"""HyperLogLog commands."""
+
+from __future__ import annotations
+
+from mypy_extensions import i64
+
+from rdbtool.engine import hll
+from rdbtool.engine.cells import RAW, StringCell
+from rdbtool.engine.dataset import Dataset
+from rdbtool.engine.replies import OK, CommandError, Status
+from rdbtool.engine.table import READ, command
+
+
+def _hyperloglog(dataset: Dataset, key: bytes) -> StringCell | None:
+    cell = dataset.string(key)
+    if cell is not None:
+        hll.check(cell)
+    return cell
+
+
+@command(b"PFADD", -2, 1, 1, 1)
+def pfadd(dataset: Dataset, args: list[bytes]) -> object:
+    cell = _hyperloglog(dataset, args[1])
+    updated: i64 = 0
+    if cell is None:
+        cell = StringCell(hll.EMPTY, RAW)
+        dataset.put(args[1], cell)
+        updated = 1
+    for i in range(2, len(args)):
+        if hll.add(cell, args[i]):
+            updated += 1
+    if updated == 0:
+        return 0
+    hll.invalidate(cell)
+    dataset.dirty += updated
+    return 1
+
+
+@command(b"PFCOUNT", -2, 1, -1, 1, READ)
+def pfcount(dataset: Dataset, args: list[bytes]) -> object:
+    if len(args) > 2:
+        return hll.cardinality(_union(dataset, args[1:]))
+    cell = _hyperloglog(dataset, args[1])
+    if cell is None:
+        return 0
+    known = hll.cached(cell)
+    if known is not None:
+        return known
+    dataset.dirty += 1
+    return hll.refresh(cell)
+
+
+def _union(dataset: Dataset, keys: list[bytes]) -> bytes:
+    """The highest value of every register among the HyperLogLogs at ``keys``."""
+    highest = bytes(hll.REGISTERS)
+    for key in keys:
+        cell = _hyperloglog(dataset, key)
+        if cell is not None:
+            highest = bytes(map(max, highest, hll.registers_of(cell.get())))
+    return highest
+
+
+@command(b"PFMERGE", -2, 1, -1, 1)
+def pfmerge(dataset: Dataset, args: list[bytes]) -> object:
+    highest = _union(dataset, args[1:])
+    dense = False
+    for key in args[1:]:
+        source = dataset.string(key)
+        dense = dense or (source is not None and hll.is_dense(source))
+    cell = dataset.string(args[1])
+    if cell is None:
+        cell = StringCell(hll.EMPTY, RAW)
+        dataset.put(args[1], cell)
+    if dense:
+        hll.to_dense(cell)
+    for index, value in enumerate(highest):
+        if value:
+            hll.raise_register(cell, index, value)
+    hll.invalidate(cell)
+    dataset.dirty += 1
+    return OK
+
+
+@command(b"PFDEBUG", -3, 2, 2, 1)
+def pfdebug(dataset: Dataset, args: list[bytes]) -> object:
+    name = args[1].upper()
+    cell = dataset.string(args[2])
+    if cell is None:
+        raise CommandError("ERR The specified key does not exist")
+    hll.check(cell)
+    if name not in {b"TODENSE", b"GETREG", b"ENCODING", b"DECODE"}:
+        raise CommandError(f"ERR Unknown PFDEBUG subcommand '{args[1].decode('latin-1')}'")
+    if len(args) != 3:
+        raise CommandError(f"ERR Wrong number of arguments for the '{args[1].decode('latin-1')}' subcommand")
+    was_dense = hll.is_dense(cell)
+    if name == b"ENCODING":
+        return Status(b"dense" if was_dense else b"sparse")
+    if name == b"DECODE":
+        if was_dense:
+            raise CommandError("ERR HLL encoding is not sparse")
+        return None
+    hll.to_dense(cell)
+    if not was_dense:
+        dataset.dirty += 1
+    return list(hll.registers_of(cell.get())) if name == b"GETREG" else int(not was_dense)
