@@ -2,6 +2,38 @@
 
 from __future__ import annotations
 
-from . import keys, server, strings
+from . import (
+    bitmaps,
+    conditional,
+    fields,
+    groups,
+    hashes,
+    hyperloglog,
+    keys,
+    lists,
+    scripting,
+    server,
+    sets,
+    sorting,
+    streams,
+    strings,
+    zsets,
+)
 
-__all__ = ["keys", "server", "strings"]
+__all__ = [
+    "bitmaps",
+    "conditional",
+    "fields",
+    "groups",
+    "hashes",
+    "hyperloglog",
+    "keys",
+    "lists",
+    "scripting",
+    "server",
+    "sets",
+    "sorting",
+    "streams",
+    "strings",
+    "zsets",
+]
