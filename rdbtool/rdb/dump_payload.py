@@ -1,0 +1,82 @@
+"""What DUMP answers and RESTORE takes: a type byte, a payload, the RDB version (2 bytes), and a checksum (8)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from rdbtool.errors import FormatError, RdbToolError, UnsupportedError
+from rdbtool.model import Value
+from rdbtool.source import window_over
+
+from .crc64 import crc64
+from .encode import encode
+from .opcodes import DIALECT_NAMES, MAX_VERSION, REDIS, VALKEY
+from .reader import Frame, frame_of
+from .targets import Target
+from .types import KNOWN_BY_NAME, TABLE, TypeRow
+from .values.form import Limits, Losses
+
+FOOTER: Final = 10
+"""Bytes behind the payload."""
+FIRST_OF_VALKEY: Final = 80
+
+
+def parse_dump(data: bytes, *, key: bytes = b"", db: int = 0) -> Frame:
+    """The frame of ``key`` that a DUMP payload holds.
+
+    The version tells whose types they are: from 80 on Valkey's, below Redis'. Raises
+    `FormatError` for a wrong checksum or a payload that does not end where it should, and
+    `UnsupportedError` for a version or type that is not known.
+    """
+    if len(data) < FOOTER + 1:
+        raise _bad(f"{len(data)} bytes are too few for a DUMP payload", key)
+    if int.from_bytes(data[-8:], "little") != crc64(data[:-8]):
+        raise _bad("a DUMP payload with a wrong checksum", key)
+    version = int.from_bytes(data[-10:-8], "little")
+    dialect = VALKEY if version >= FIRST_OF_VALKEY else REDIS
+    if version > MAX_VERSION[dialect]:
+        raise UnsupportedError(f"a DUMP payload of RDB version {version}", doing="reading a DUMP payload", key=key)
+    row = TABLE[dialect][data[0]]
+    if row is None:
+        what = KNOWN_BY_NAME.get((dialect, data[0]))
+        raise UnsupportedError(
+            f"unknown type {data[0]} in {DIALECT_NAMES[dialect]} RDB version {version}" + (f": {what}" if what else ""),
+            doing="reading a DUMP payload",
+            key=key,
+        )
+    raw = data[1:-10]
+    w = window_over(raw, base=1)
+    try:
+        row.skip(w)
+    except RdbToolError as e:
+        e.key = key
+        e.doing = e.doing or "reading a DUMP payload"
+        raise
+    if w.pos != w.end:
+        raise _bad(f"{w.end - w.pos} bytes behind the value", key)
+    frame = frame_of(db, key, row, raw)
+    frame.value_offset = 1
+    return frame
+
+
+def _bad(message: str, key: bytes) -> FormatError:
+    return FormatError(message, doing="reading a DUMP payload", key=key)
+
+
+def build_dump(row: TypeRow, payload: bytes, rdb_version: int) -> bytes:
+    """A DUMP payload of these parts."""
+    body = bytes((row.byte,)) + payload + rdb_version.to_bytes(2, "little")
+    return body + crc64(body).to_bytes(8, "little")
+
+
+def dump(
+    value: Value,
+    target: Target,
+    *,
+    limits: Limits | None = None,
+    compress: bool = True,
+    losses: Losses | None = None,
+) -> bytes:
+    """What DUMP answers for ``value`` on the target's server."""
+    row, payload = encode(value, target, limits=limits, compress=compress, losses=losses)
+    return build_dump(row, payload, target.rdb_version)
