@@ -74,6 +74,7 @@ def command(
         by_ms = time.time_ns() // 1_000_000 if now == "now" else parse_time(now) * 1000
     files: list[dict[str, Any]] = []
     code = 0
+    lines = set()
     for path in paths:
         listed: list[dict[str, Any]] = []
 
@@ -98,6 +99,7 @@ def command(
             print(f"rdbtool: {e}", file=sys.stderr)
             code = 2
             continue
+        lines.add(report.line)
         if report.loss:
             code = code or 3
         if output is Format.TEXT:
@@ -106,6 +108,8 @@ def command(
                 print(text, file=sys.stderr)
         else:
             files.append({**report.as_json(), **({"values": listed} if keys else {})})
+    if len(lines) > 1:
+        print(f"the files are of {', '.join(sorted(lines))}: to compare digests, choose one with --as", file=sys.stderr)
     if output is Format.JSON:
         print_json(NAME, {"files": files})
     raise typer.Exit(code)

@@ -8,6 +8,7 @@ from mypy_extensions import i64
 
 from rdbtool.aof.resp import Command, CommandReader, TimestampAnnotation
 from rdbtool.errors import FormatError
+from rdbtool.rdb.opcodes import REDIS
 from rdbtool.rdb.reader import Aux, End, Event, Frame, Function, Header, ModuleAux, RdbReader
 
 from .dataset import Dataset
@@ -17,17 +18,24 @@ from .table import find
 
 @final
 class RdbHead:
-    """What stands in front of an RDB's keys: ``aux`` fields, and the first event behind them, ``next``."""
+    """What stands in front of an RDB's keys: ``dialect``, ``version``, ``aux`` fields, and the first event behind
+    them, ``next``.
+    """
 
     def __init__(self, reader: RdbReader) -> None:
         self.reader = reader
+        self.dialect: i64 = REDIS
+        self.version: i64 = 0
         self.aux: dict[bytes, bytes] = {}
         self.next: Event | None = None
         while True:
             event = reader.next()
             if isinstance(event, Aux):
                 self.aux[event.name] = event.value
-            elif not isinstance(event, Header):
+            elif isinstance(event, Header):
+                self.dialect = event.dialect
+                self.version = event.version
+            else:
                 self.next = event
                 return
 

@@ -115,14 +115,15 @@ WHOLE: Final = PointInTime()
 class Replayed(Report):
     """A dataset, and how it came about.
 
-    ``replay`` counts the commands; ``aux``: the fields of the RDB in front of the log; ``module_aux``: what
-    modules keep there beside keys; ``base_keys``: keys that came with it; ``size``: bytes of all files read, -1
-    where that is not known; ``stopped``: why the replay ended early, or "".
+    ``replay`` counts the commands; ``head``: of the RDB in front of the log, where there is one, with its ``aux``
+    fields; ``module_aux``: what modules keep there beside keys; ``base_keys``: keys that came with it; ``size``:
+    bytes of all files read; ``stopped``: why the replay ended early, or ""; ``has_log``: it is not only an RDB.
     """
 
     dataset: Dataset
     replay: Replay
     layout: Layout
+    head: RdbHead | None = None
     aux: dict[bytes, bytes] = field(default_factory=dict)
     module_aux: list[ModuleAux] = field(default_factory=list)
     base_keys: int = 0
@@ -324,6 +325,7 @@ class _Loader:
                 load_library(result.dataset, code)
             except CommandError as e:
                 raise FormatError(e.text, path=w.path, doing="loading a function library") from None
+        result.head = result.head or head
         result.aux.update(head.aux)
         result.module_aux += rest.module_aux
         result.base_keys += rest.keys

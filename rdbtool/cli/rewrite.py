@@ -1,0 +1,133 @@
+"""``rdbtool rewrite``."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rdbtool.errors import UsageError
+from rdbtool.findings import exit_code
+
+from .options import Format, FormatOption
+from .points import (
+    BeforeCommandOption,
+    From,
+    FromOption,
+    NthOption,
+    Unknown,
+    UnknownOption,
+    UntilCommandOption,
+    UntilOffsetOption,
+    UntilOption,
+    WithoutOption,
+    point_in_time,
+)
+from .render import findings_lines, plural, print_json, show_path, size
+
+if TYPE_CHECKING:
+    from rdbtool.tasks.rewrite import RewriteReport
+
+NAME = "rewrite"
+
+
+def command(
+    path: Annotated[str, typer.Argument(metavar="AOF", help="An AOF, a manifest, a directory of a set, or '-'.")],
+    output_path: Annotated[
+        str,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="OUT",
+            help="A new directory, which becomes a multi-part set; or a file, if the name ends in .aof, or '-'.",
+        ),
+    ] = "",
+    resp: Annotated[
+        bool, typer.Option("--resp", help="Commands only, as with aof-use-rdb-preamble no: they cannot say everything.")
+    ] = False,
+    to: Annotated[
+        str,
+        typer.Option(
+            "--to", metavar="RELEASE", help="The server that is to load it: redis-7.0, valkey-9.1; else the file's own."
+        ),
+    ] = "",
+    in_place: Annotated[
+        bool,
+        typer.Option("--in-place", help="Compact the set where it stands, while no server runs; old files are kept."),
+    ] = False,
+    purge_history: Annotated[
+        bool, typer.Option("--purge-history", help="With --in-place: remove the old files at the end.")
+    ] = False,
+    now: Annotated[
+        str,
+        typer.Option(
+            "--now", metavar="TIME", help="Leave out keys that have expired by then: Unix time, ISO 8601, or 'now'."
+        ),
+    ] = "",
+    until: UntilOption = "",
+    until_offset: UntilOffsetOption = "",
+    until_command: UntilCommandOption = None,
+    before_command: BeforeCommandOption = "",
+    nth: NthOption = "",
+    without: WithoutOption = None,
+    unknown: UnknownOption = Unknown.STOP,
+    source: FromOption = From.AUTO,
+    output: FormatOption = Format.TEXT,
+) -> None:
+    """Compact a log as BGREWRITEAOF does, without a server.
+
+    The result is a snapshot of what the log amounts to and an empty log behind it, in a directory that is ready to
+    be a server's appendonlydir: nothing is lost. Commands that no server has, kept with --unknown carry, stand in
+    that log. With the options for a point in time, the state of then.
+    """
+    from rdbtool.rdb.targets import target
+    from rdbtool.tasks.replaying import parse_time
+    from rdbtool.tasks.rewrite import Form, rewrite, rewrite_in_place
+
+    if bool(output_path) == in_place:
+        raise UsageError("say where to: -o OUT, or --in-place")
+    if purge_history and not in_place:
+        raise UsageError("--purge-history is about --in-place: a new output has no history")
+    if in_place and source is not From.AUTO:
+        raise UsageError("--in-place is about a multi-part set, not a text of commands")
+    by_ms = None
+    if now:
+        by_ms = time.time_ns() // 1_000_000 if now == "now" else parse_time(now) * 1000
+    form = Form(resp=resp, to=target(to) if to else None, expired_by_ms=by_ms)
+    point = point_in_time(until, until_offset, until_command, before_command, nth, without)
+    if in_place:
+        report = rewrite_in_place(path, form=form, point=point, unknown=unknown.value, purge_history=purge_history)
+    else:
+        report = rewrite(path, output_path, form=form, point=point, unknown=unknown.value, source=source.value)
+    # Where the result itself goes to standard output, the report must not.
+    stream = sys.stderr if output_path == "-" else sys.stdout
+    if output is Format.TEXT:
+        for line in _lines(report):
+            print(line, file=stream)
+    elif stream is sys.stdout:
+        print_json(NAME, report.as_json())
+    for line in findings_lines(report.findings):
+        print(line, file=sys.stderr)
+    raise typer.Exit(exit_code(report))
+
+
+def _lines(report: RewriteReport) -> list[str]:
+    before = f"{size(report.before_bytes)}, {plural(report.before_commands, 'command')}"
+    after = f"{size(report.after_bytes)}, {plural(report.after_commands, 'command')}"
+    share = f" ({100 * report.after_bytes / report.before_bytes:.1f} %)" if report.before_bytes else ""
+    lines = [
+        f"before  {before}",
+        f"after   {after}{share}",
+        f"keys    {plural(report.keys, 'key')}"
+        + (f", {report.expired:,} expired and left out" if report.expired else ""),
+    ]
+    if report.target:
+        lines.append(f"for     {report.target}")
+    if report.stopped:
+        lines.append(f"until   {report.stopped}")
+    lines.append(f"into    {show_path(report.output)}")
+    lines += [f"kept    {show_path(path)}, as history" for path in report.history]
+    lines += [f"removed {show_path(path)}" for path in report.removed]
+    return lines

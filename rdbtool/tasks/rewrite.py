@@ -1,0 +1,352 @@
+"""Compact a log, as BGREWRITEAOF does, without a server."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from rdbtool.aof.layout import DEFAULT_NAME, Layout
+from rdbtool.aof.manifest import BASE, HISTORY, INCREMENT, Part, format_part
+from rdbtool.aof.scan import Scanner
+from rdbtool.engine.replay import STOP
+from rdbtool.errors import FormatError, OutputError, UnsupportedError, UsageError
+from rdbtool.export.resp import Resp
+from rdbtool.export.saving import NEVER, Saved, save_carried, save_commands, save_rdb
+from rdbtool.findings import Finding, Findings, Report, Severity
+from rdbtool.rdb.output import Output
+from rdbtool.rdb.reader import RdbReader
+from rdbtool.rdb.targets import NEWEST, OLDEST, Target, target
+from rdbtool.rdb.writer import open_rdb_writer
+from rdbtool.sink import Sink, open_sink, sync_directory
+from rdbtool.source import open_input, reason
+
+from .replaying import WHOLE, PointInTime, Replayed, Source, is_rdb, layout_of, line_of_aux, replay
+
+ANYWHERE: Final = "redis-7.0"
+"""The release that is written for where the input does not tell its server: all that have multi-part sets read it."""
+SINGLE: Final = ".aof"
+"""An output of this ending is one file; any other is a directory."""
+
+
+@dataclass(slots=True, kw_only=True)
+class RewriteReport(Report):
+    """``before_*`` and ``after_*``: bytes, and commands in logs; ``keys``: written; ``expired``: left out;
+    ``target``: the release the snapshot is for, "" where none was written; ``files``: made, the manifest last;
+    ``history``: old files that are kept; ``removed``: those that are not; ``stopped``: why the replay ended early.
+    """
+
+    path: str
+    output: str = ""
+    before_bytes: int = 0
+    before_commands: int = 0
+    after_bytes: int = 0
+    after_commands: int = 0
+    keys: int = 0
+    expired: int = 0
+    target: str = ""
+    stopped: str = ""
+    files: list[str] = field(default_factory=list)
+    history: list[str] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, Any]:
+        """The report as data."""
+        facts: dict[str, Any] = {
+            "path": self.path,
+            "output": self.output,
+            "before": {"bytes": self.before_bytes, "commands": self.before_commands},
+            "after": {"bytes": self.after_bytes, "commands": self.after_commands},
+            "keys": self.keys,
+            "target": self.target,
+            "files": self.files,
+        }
+        if self.expired:
+            facts["expired"] = self.expired
+        if self.history or self.removed:
+            facts["history"] = self.history
+            facts["removed"] = self.removed
+        if self.stopped:
+            facts["stopped"] = self.stopped
+        return {**facts, "loss": self.loss, "findings": [f.as_json() for f in self.findings.items]}
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What to write: ``resp``: commands only, else a snapshot; ``to``: the release it is for, None for that of the
+    input; ``expired_by_ms``: leave out keys that have expired by then.
+    """
+
+    resp: bool = False
+    to: Target | None = None
+    expired_by_ms: int | None = None
+
+
+PLAIN: Final = Form()
+
+
+def rewrite(
+    path: str,
+    output: str,
+    *,
+    form: Form = PLAIN,
+    point: PointInTime = WHOLE,
+    unknown: str = STOP,
+    source: Source = "auto",
+    now_ms: int | None = None,
+) -> RewriteReport:
+    """Write what the log at ``path`` amounts to, to ``output``.
+
+    A directory (which must be new, or empty) becomes a multi-part set, ready to be a server's appendonlydir; a name
+    that ends in ``.aof``, or ``-``, one file: a snapshot in front of an empty log, or commands. The snapshot loses
+    nothing; commands cannot say everything, and ``losses`` are findings. Raises as `replaying.replay` does, and
+    `OutputError`, and `UnsupportedError` for what ``form.to`` cannot keep.
+    """
+    one_file = output == "-" or output.endswith(SINGLE)
+    if not one_file:
+        _refuse_full_directory(output)
+    replayed = replay(path, point=point, unknown=unknown, source=source, now_ms=now_ms)
+    report = _report_of(path, output, replayed)
+    if one_file:
+        with open_sink(output, inputs=replayed.files) as sink:
+            _write_snapshot(sink, replayed, form, report)
+            _write_tail(sink, replayed)
+            report.after_bytes = sink.written
+        report.files = [output]
+        if output != "-":
+            report.after_commands = _count(output)
+    else:
+        _write_set(output, replayed, form, report)
+    return report
+
+
+def rewrite_in_place(
+    path: str,
+    *,
+    form: Form = PLAIN,
+    point: PointInTime = WHOLE,
+    unknown: str = STOP,
+    purge_history: bool = False,
+    now_ms: int | None = None,
+) -> RewriteReport:
+    """Compact the multi-part set at ``path`` where it stands, as a server does. No server may be writing to it.
+
+    A new base and an empty increment are written beside the old files; then the manifest is replaced, which now
+    names them, and the old ones as history, which no server reads and the next one removes.
+    ``purge_history``: remove it at once, unless something was lost. Whatever happens in between, the directory
+    holds a set that loads, the old one or the new one. Raises as `rewrite` does.
+    """
+    layout = layout_of(path)
+    if layout.manifest is None:
+        raise UsageError("only a multi-part set, with its manifest, is rewritten in place: name an output", path=path)
+    before = _stamps(layout)
+    replayed = replay(path, point=point, unknown=unknown, now_ms=now_ms)
+    report = _report_of(path, layout.manifest_path, replayed)
+    directory = os.path.dirname(layout.manifest_path)
+    prefix = os.path.basename(layout.manifest_path).removesuffix(".manifest")
+    parts = layout.manifest.parts
+    base = _new_part(directory, prefix, BASE, [p.seq for p in parts if p.type != INCREMENT], form)
+    increment = _new_part(directory, prefix, INCREMENT, [p.seq for p in parts if p.type != BASE], form)
+    made = [os.path.join(directory, base.name), os.path.join(directory, increment.name)]
+    try:
+        _write_base(made[0], replayed, form, report)
+        _write_increment(made[1], replayed, report)
+        if _stamps(layout) != before:
+            raise OutputError("the log changed while it was read: a server is writing to it", path=path)
+    except BaseException:
+        for name in made:
+            with contextlib.suppress(OSError):
+                os.unlink(name)
+        raise
+    old = [Part(p.name, p.seq, HISTORY, 0, p.extra) for p in parts]
+    _write_manifest(layout.manifest_path, [base, *old, increment], report)
+    names = [os.path.join(directory, p.name) for p in old]
+    report.history = [name for name in names if os.path.exists(name)]
+    if purge_history and report.loss:
+        report.findings.add(
+            Finding(Severity.WARNING, "history-kept", "the old files are kept, because not all of them was used", path)
+        )
+    elif purge_history:
+        _purge(layout, [base, increment], report)
+    return report
+
+
+def _report_of(path: str, output: str, replayed: Replayed) -> RewriteReport:
+    return RewriteReport(
+        path=path,
+        output=output,
+        findings=replayed.findings,
+        loss=replayed.loss,
+        before_bytes=replayed.size,
+        before_commands=replayed.replay.count,
+        stopped=replayed.stopped,
+    )
+
+
+def target_of(replayed: Replayed) -> Target:
+    """The release to write a snapshot for where none is asked for: the one that wrote the input."""
+    head = replayed.head
+    if head is None:
+        return target(ANYWHERE)
+    version = min(max(head.version, OLDEST), NEWEST[head.dialect])
+    with contextlib.suppress(UsageError):
+        named = target(line_of_aux(head.aux).name)
+        if named.rdb_version == version and named.dialect == head.dialect:
+            return named
+    return target(f"rdb-{version}")
+
+
+def _write_snapshot(sink: Sink, replayed: Replayed, form: Form, report: RewriteReport) -> None:
+    by_ms = NEVER if form.expired_by_ms is None else form.expired_by_ms
+    saved: Saved
+    if form.resp:
+        output = Output(sink)
+        if replayed.replay.annotations:
+            output.buffer.write(b"#TS:%d\r\n" % replayed.replay.time_s)
+        exporter = Resp(output) if form.to is None else Resp(output, form.to.rdb_version)
+        for aux in replayed.module_aux:
+            exporter.module_aux(aux)
+        saved = save_commands(replayed.dataset, exporter, by_ms)
+        exporter.end()
+        _note_losses(exporter.losses, report)
+    else:
+        to = form.to or target_of(replayed)
+        report.target = to.name
+        writer = open_rdb_writer(sink, to, lossless=True, aof=True)
+        try:
+            for aux in replayed.module_aux:
+                writer.event(aux)
+            saved = save_rdb(replayed.dataset, writer, by_ms)
+        except UnsupportedError as e:
+            if form.to is None:
+                e.message += "; name the server that is to load it (--to)"
+            raise
+        writer.close()
+    report.keys = saved.keys
+    report.expired = saved.expired
+
+
+def _write_tail(sink: Sink, replayed: Replayed) -> None:
+    output = Output(sink)
+    save_carried(replayed.replay.carried, output)
+    output.flush()
+
+
+def _note_losses(losses: dict[str, int], report: RewriteReport) -> None:
+    for kind, count in sorted(losses.items()):
+        report.loss = True
+        message = f"{count} times: {kind}; commands cannot say it, a snapshot can"
+        report.findings.add(Finding(Severity.WARNING, "loss", message, report.path))
+
+
+def _refuse_full_directory(output: str) -> None:
+    if os.path.isdir(output):
+        if os.listdir(output):
+            raise OutputError("the directory is not empty: a set goes into a new one", path=output)
+    elif os.path.lexists(output):
+        raise OutputError("is no directory; an output file has a name that ends in .aof", path=output)
+
+
+def _write_set(output: str, replayed: Replayed, form: Form, report: RewriteReport) -> None:
+    """Make the directory beside its final name, and rename it when it is whole."""
+    output = output.rstrip(os.sep) or os.sep
+    parent, name = os.path.split(output)
+    manifest = replayed.layout.manifest_path
+    prefix = os.path.basename(manifest).removesuffix(".manifest") if manifest else DEFAULT_NAME
+    base = Part(f"{prefix}.1.base.{'aof' if form.resp else 'rdb'}", 1, BASE, 0)
+    increment = Part(f"{prefix}.1.incr.aof", 1, INCREMENT, 0)
+    try:
+        temporary = tempfile.mkdtemp(prefix=f".{name}.", suffix=".tmp", dir=parent or ".")
+    except OSError as e:
+        raise OutputError(f"cannot create: {reason(e)}", path=output) from e
+    try:
+        _write_base(os.path.join(temporary, base.name), replayed, form, report)
+        _write_increment(os.path.join(temporary, increment.name), replayed, report)
+        _write_manifest(os.path.join(temporary, f"{prefix}.manifest"), [base, increment], report)
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(temporary, 0o777 & ~mask)
+        os.rename(temporary, output)
+        sync_directory(parent)
+    except OSError as e:
+        raise OutputError(f"cannot create: {reason(e)}", path=output) from e
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)  # gone already where all went well
+    report.files = [os.path.join(output, os.path.basename(path)) for path in report.files]
+
+
+def _write_base(path: str, replayed: Replayed, form: Form, report: RewriteReport) -> None:
+    with open_sink(path, inputs=replayed.files) as sink:
+        _write_snapshot(sink, replayed, form, report)
+    _written(path, report)
+
+
+def _write_increment(path: str, replayed: Replayed, report: RewriteReport) -> None:
+    with open_sink(path, inputs=replayed.files) as sink:
+        _write_tail(sink, replayed)
+    _written(path, report)
+
+
+def _write_manifest(path: str, parts: list[Part], report: RewriteReport) -> None:
+    with open_sink(path, like=path) as sink:
+        for part in parts:
+            sink.write(format_part(part))
+    if path not in report.files:
+        report.files.append(path)
+
+
+def _written(path: str, report: RewriteReport) -> None:
+    report.files.append(path)
+    report.after_bytes += os.path.getsize(path)
+    report.after_commands += _count(path)
+
+
+def _count(path: str) -> int:
+    """The commands in a log that was just written; reading it back proves that it is one."""
+    with open_input(path) as stream:
+        w = stream.window()
+        if is_rdb(w):
+            for _ in RdbReader(w, checksum=False):
+                pass
+        scanner = Scanner(w, Findings())
+        scanner.run()
+        if scanner.fault is not None:
+            raise FormatError(scanner.fault.message, path=path, offset=scanner.fault.start, doing="reading back")
+        return scanner.commands
+
+
+def _new_part(directory: str, prefix: str, kind: str, taken: list[int], form: Form) -> Part:
+    """The next part of that type, by a name that nothing has yet."""
+    ending = "incr.aof" if kind == INCREMENT else "base.aof" if form.resp else "base.rdb"
+    seq = max(taken, default=0) + 1
+    while os.path.lexists(os.path.join(directory, f"{prefix}.{seq}.{ending}")):
+        seq += 1
+    return Part(f"{prefix}.{seq}.{ending}", seq, kind, 0)
+
+
+def _stamps(layout: Layout) -> list[tuple[int, int]]:
+    """Size and time of change of each file, to see whether somebody writes to it."""
+    found = []
+    for file in layout.files:
+        try:
+            status = os.stat(file.path)
+        except OSError:
+            found.append((-1, -1))
+        else:
+            found.append((status.st_size, status.st_mtime_ns))
+    return found
+
+
+def _purge(layout: Layout, parts: list[Part], report: RewriteReport) -> None:
+    """Remove the history, then its lines: a crash in between leaves lines that a server passes over."""
+    for path in report.history:
+        try:
+            os.unlink(path)
+        except OSError as e:
+            raise OutputError(f"cannot remove: {reason(e)}; the set is whole", path=path) from e
+    _write_manifest(layout.manifest_path, parts, report)
+    report.removed = report.history
+    report.history = []
