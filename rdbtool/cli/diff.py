@@ -9,7 +9,26 @@ import typer
 
 from rdbtool.errors import UsageError
 
+from .filters import (
+    PANEL,
+    DbOption,
+    ExpiredOption,
+    KeyOption,
+    KeyRegexOption,
+    MinSizeOption,
+    NotKeyOption,
+    NowOption,
+    SampleOption,
+    SlotOption,
+    TtlOption,
+    TypeOption,
+)
+from .points import PANEL as POINT_PANEL
+from .points import From, Unknown, UnknownOption, point_in_time
+from .progress import Progress
+
 NAME = "diff"
+EXAMPLE: Final = ("INPUT", "INPUT")
 
 UNITS: Final = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 
@@ -30,6 +49,72 @@ class Ignorable(StrEnum):
     EXPIRY = "expiry"
 
 
+UntilAOption = Annotated[
+    str,
+    typer.Option(
+        "--until-a",
+        metavar="TIME",
+        help="Leave out what A's log says is later: Unix time or ISO 8601.",
+        rich_help_panel=POINT_PANEL,
+    ),
+]
+UntilBOption = Annotated[
+    str,
+    typer.Option(
+        "--until-b",
+        metavar="TIME",
+        help="Leave out what B's log says is later: Unix time or ISO 8601.",
+        rich_help_panel=POINT_PANEL,
+    ),
+]
+UntilOffsetAOption = Annotated[
+    str,
+    typer.Option(
+        "--until-offset-a",
+        metavar="[FILE:]OFFSET",
+        help="Leave out A's commands that begin there or later.",
+        rich_help_panel=POINT_PANEL,
+    ),
+]
+UntilOffsetBOption = Annotated[
+    str,
+    typer.Option(
+        "--until-offset-b",
+        metavar="[FILE:]OFFSET",
+        help="Leave out B's commands that begin there or later.",
+        rich_help_panel=POINT_PANEL,
+    ),
+]
+UntilCommandAOption = Annotated[
+    int | None,
+    typer.Option("--until-command-a", metavar="N", min=0, help="Apply N commands of A.", rich_help_panel=POINT_PANEL),
+]
+UntilCommandBOption = Annotated[
+    int | None,
+    typer.Option("--until-command-b", metavar="N", min=0, help="Apply N commands of B.", rich_help_panel=POINT_PANEL),
+]
+BeforeCommandAOption = Annotated[
+    str,
+    typer.Option(
+        "--before-command-a",
+        metavar="NAME",
+        help="Stop before the first command of that name in A.",
+        rich_help_panel=POINT_PANEL,
+    ),
+]
+BeforeCommandBOption = Annotated[
+    str,
+    typer.Option(
+        "--before-command-b",
+        metavar="NAME",
+        help="Stop before the first command of that name in B.",
+        rich_help_panel=POINT_PANEL,
+    ),
+]
+FromAOption = Annotated[From, typer.Option("--from-a", help="'commands': A is a text of commands, as for redis-cli.")]
+FromBOption = Annotated[From, typer.Option("--from-b", help="'commands': B is a text of commands, as for redis-cli.")]
+
+
 def parse_size(text: str) -> int:
     """Bytes, from a number with or without a unit of 1024s: ``512MiB``, ``2g``. Raises `UsageError`."""
     digits = text.rstrip("bBiIkKmMgGtT")
@@ -41,8 +126,13 @@ def parse_size(text: str) -> int:
 
 
 def command(
-    left: Annotated[str, typer.Argument(metavar="A", help="The snapshot before; '-' for standard input.")],
-    right: Annotated[str, typer.Argument(metavar="B", help="The snapshot after.")],
+    left: Annotated[
+        str,
+        typer.Argument(
+            metavar="A", help="Before: an RDB or AOF, gzip or zstd too, a manifest, a directory of a set, or '-'."
+        ),
+    ],
+    right: Annotated[str, typer.Argument(metavar="B", help="After: the same.")],
     output: Annotated[
         DiffFormat,
         typer.Option(
@@ -57,9 +147,6 @@ def command(
     mode: Annotated[
         str, typer.Option("--bytes", help="How bytes become text: auto, utf8, base64, hex or escape.")
     ] = "auto",
-    limit: Annotated[
-        int | None, typer.Option("--limit", min=0, help="Write this many differences at most; all are counted.")
-    ] = None,
     ignore: Annotated[list[Ignorable] | None, typer.Option("--ignore", help="Leave out of the comparison.")] = None,
     ttl_tolerance: Annotated[
         int, typer.Option("--ttl-tolerance", metavar="MS", min=0, help="Expiries this close are the same.")
@@ -74,20 +161,63 @@ def command(
     keep_going: Annotated[
         bool, typer.Option("--keep-going", help="Compare what can be read of damaged files, and list the damage.")
     ] = False,
+    db: DbOption = None,
+    key: KeyOption = None,
+    key_regex: KeyRegexOption = None,
+    not_key: NotKeyOption = None,
+    type_: TypeOption = None,
+    ttl: TtlOption = None,
+    expired: ExpiredOption = None,
+    now: NowOption = "",
+    slot: SlotOption = None,
+    min_size: MinSizeOption = 0,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            "--limit", metavar="N", min=0, help="Show N differences at most; all are counted.", rich_help_panel=PANEL
+        ),
+    ] = None,
+    sample: SampleOption = "",
+    until_a: UntilAOption = "",
+    until_b: UntilBOption = "",
+    until_offset_a: UntilOffsetAOption = "",
+    until_offset_b: UntilOffsetBOption = "",
+    until_command_a: UntilCommandAOption = None,
+    until_command_b: UntilCommandBOption = None,
+    before_command_a: BeforeCommandAOption = "",
+    before_command_b: BeforeCommandBOption = "",
+    from_a: FromAOption = From.AUTO,
+    from_b: FromBOption = From.AUTO,
+    unknown: UnknownOption = Unknown.STOP,
 ) -> None:
-    """Compare two snapshots by meaning, key by key.
+    """Compare two snapshots, or logs, by meaning, key by key.
 
-    How values are encoded does not matter, nor the order of keys, sets and hashes. Exit code: 0 the same,
-    1 different, 2 could not compare (damaged files too, unless told to keep going), 3 no difference in what
-    could be read.
+    How values are encoded does not matter, nor the order of keys, sets and hashes. Keys are chosen on each side by
+    itself. Exit code: 0 the same, 1 different, 2 could not compare (damaged files too, unless told to keep going),
+    3 no difference in what could be read.
     """
     from rdbtool.tasks.diff.run import Diff, DiffOptions
-    from rdbtool.tasks.diff.snapshot import Snapshot
+    from rdbtool.tasks.diff.snapshot import open_snapshot
+    from rdbtool.tasks.selection import select
 
     from .diff_output import show
 
     if left == right == "-":
         raise UsageError("only one of the two can be standard input")
+    selection = select(
+        dbs=db or (),
+        keys=key or (),
+        regexes=key_regex or (),
+        not_keys=not_key or (),
+        types=type_ or (),
+        ttl=ttl or (),
+        expired=expired,
+        now=now,
+        slots=slot or (),
+        min_size=min_size,
+        sample=sample,
+    )
+    now_ms = int(selection.now_ms)
     options = DiffOptions(
         ignore_expiry=Ignorable.EXPIRY in (ignore or ()),
         ttl_tolerance_ms=ttl_tolerance,
@@ -95,8 +225,28 @@ def command(
         encodings=encodings,
         memory_limit=parse_size(memory_limit),
         keep_going=keep_going,
+        selection=selection,
     )
-    with Snapshot(left) as a, Snapshot(right) as b:
+    point_a = point_in_time(until_a, until_offset_a, until_command_a, before_command_a, "", None)
+    point_b = point_in_time(until_b, until_offset_b, until_command_b, before_command_b, "", None)
+    with (
+        Progress() as progress,
+        open_snapshot(
+            left,
+            point=point_a if point_a.asked else None,
+            unknown=unknown.value,
+            now_ms=now_ms,
+            commands=from_a is From.COMMANDS,
+        ) as a,
+        open_snapshot(
+            right,
+            point=point_b if point_b.asked else None,
+            unknown=unknown.value,
+            now_ms=now_ms,
+            commands=from_b is From.COMMANDS,
+        ) as b,
+    ):
         diff = Diff(a, b, options)
-        code = show(diff, output, mode, limit, detail=detail, values=values)
+        diff.progress = progress
+        code = show(diff, output, mode, limit, progress.clear, detail=detail, values=values)
     raise typer.Exit(code)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from typing import Final
 
 from rdbtool.export.text import mode_of
@@ -21,14 +22,27 @@ from .render import SCHEMA, findings_lines, number, paint, plural, show_path, ta
 COLOURS: Final = {"added": "green", "removed": "red"}
 
 
-def show(diff: Diff, output: DiffFormat, mode: str, limit: int | None, *, detail: bool, values: bool) -> int:
-    """Write all differences to standard output, and what else is to be told to stderr; the exit code is returned."""
+def show(
+    diff: Diff,
+    output: DiffFormat,
+    mode: str,
+    limit: int | None,
+    before: Callable[[], None],
+    *,
+    detail: bool,
+    values: bool,
+) -> int:
+    """Write all differences to standard output, and what else is to be told to stderr; the exit code is returned.
+
+    ``before`` is called before the latter.
+    """
     texts = mode_of(mode)
     sink = open_sink("-", binary=output is DiffFormat.RESP)
     try:
         losses = _write(diff, sink, output, texts, limit, detail=detail, values=values)
     finally:
         sink.flush()
+    before()
     if output is not DiffFormat.JSON:
         for line in findings_lines(diff.report.findings):
             print(line, file=sys.stderr)
@@ -59,7 +73,6 @@ def _write_commands(diff: Diff, out: Output, limit: int | None) -> dict[str, int
     for difference in diff:
         if limit is None or written < limit:
             written += 1
-            commands.version = diff.right.version
             commands.add(difference)
     commands.end()
     return commands.losses

@@ -68,16 +68,18 @@ def open_keys(
     point: PointInTime | None = None,
     unknown: str = "stop",
     commands: bool = False,
+    now_ms: int | None = None,
     progress: Progress | None = None,
 ) -> OpenedKeys:
     """Open whatever is at ``path``: an RDB, a log, a manifest, a directory, ``-``; what it is, its bytes tell.
 
     ``point``: how far a log is replayed; ``unknown``: what to do about commands that no server has (`engine.replay`);
-    ``commands``: the input is a text of commands. A log is replayed here and now. Raises what opening and replaying
+    ``commands``: the input is a text of commands; ``now_ms``: what relative expiries in a log count from, else the
+    present. A log is replayed here and now. Raises what opening and replaying
     raise.
     """
     if os.path.isdir(path) or commands:
-        return _replayed(path, point, unknown, commands, None)
+        return _replayed(path, point, unknown, commands, now_ms, None)
     stream = open_input(path)
     try:
         if progress is not None:
@@ -86,7 +88,7 @@ def open_keys(
         if is_rdb(w) and point is None and (not may_precede_log(w) or _is_alone(path, stream)):
             return OpenedKeys(RdbSource(w), (path,), stream)
         try:
-            return _replayed(path, point, unknown, commands, w)
+            return _replayed(path, point, unknown, commands, now_ms, w)
         finally:
             stream.close()
     except BaseException:
@@ -107,7 +109,9 @@ def _is_alone(path: str, stream: Input) -> bool:
     return False
 
 
-def _replayed(path: str, point: PointInTime | None, unknown: str, commands: bool, first: Window | None) -> OpenedKeys:
+def _replayed(
+    path: str, point: PointInTime | None, unknown: str, commands: bool, now_ms: int | None, first: Window | None
+) -> OpenedKeys:
     from rdbtool.tasks.replaying import WHOLE, layout_of, replay
 
     source: Source = "commands" if commands else "auto"
@@ -115,7 +119,7 @@ def _replayed(path: str, point: PointInTime | None, unknown: str, commands: bool
         layout = layout_of(path)
         if len(layout.files) != 1 or layout.is_set:
             first = None
-    replayed = replay(path, point=point or WHOLE, unknown=unknown, source=source, first=first)
+    replayed = replay(path, point=point or WHOLE, unknown=unknown, source=source, now_ms=now_ms, first=first)
     opened = OpenedKeys(DatasetSource(path, replayed), replayed.files, None)
     opened.findings = list(replayed.findings.items)
     opened.loss = replayed.loss

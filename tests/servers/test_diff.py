@@ -18,7 +18,7 @@ from rdbtool.rdb.output import Output
 from rdbtool.source import window_over
 from rdbtool.tasks.diff.commands import CommandsOut
 from rdbtool.tasks.diff.run import Diff, DiffOptions
-from rdbtool.tasks.diff.snapshot import Snapshot
+from rdbtool.tasks.diff.snapshot import open_snapshot
 
 from .harness import SERVERS, Reply, Server, ServerError, ServerKind, running
 
@@ -212,7 +212,7 @@ def expected_kind(before: Any, after: Any) -> str:
 
 
 def found_kinds(left: Path, right: Path, **options: Any) -> dict[tuple[int, bytes], str]:
-    with Snapshot(str(left)) as a, Snapshot(str(right)) as b:
+    with open_snapshot(str(left)) as a, open_snapshot(str(right)) as b:
         found: dict[tuple[int, bytes], str] = {}
         for difference in Diff(a, b, DiffOptions(**options)):
             assert (difference.db, difference.key) not in found
@@ -229,11 +229,10 @@ def commands_between(left: Path, right: Path) -> bytes:
             self.data += data
 
     collected = Collected()
-    with Snapshot(str(left)) as a, Snapshot(str(right)) as b:
+    with open_snapshot(str(left)) as a, open_snapshot(str(right)) as b:
         diff = Diff(a, b)
         out = CommandsOut(Output(collected), diff.rules)
         for difference in diff:
-            out.version = b.version
             out.add(difference)
         out.end()
         assert not out.losses

@@ -28,15 +28,13 @@ class CommandsOut:
     """Writes commands, as RESP, to ``output``. Call `end` after the last difference.
 
     Values are changed in place where that is little, and otherwise written anew as BGREWRITEAOF does. What
-    commands cannot say is restored from the bytes of the right snapshot, which has RDB version
-    ``version``: modules' values, pending entries whose entry is gone, idle times. ``losses`` counts what
-    not even that brings: kind -> number.
+    commands cannot say is restored from the bytes of the right snapshot: modules' values, pending entries whose
+    entry is gone, idle times. ``losses`` counts what not even that brings: kind -> number.
     """
 
     def __init__(self, output: Output, rules: Rules) -> None:
         self.output = output
         self.rules = rules
-        self.version = 0
         self._writer = CommandWriter(output)
         self._walker = Walker(self._writer)
         self._libraries: list[bytes] = []
@@ -127,7 +125,8 @@ class CommandsOut:
 
     def _restore(self, key: bytes, side: Side) -> None:
         frame = side.frame()
-        body = bytes((frame.type.byte,)) + frame.raw() + self.version.to_bytes(2, "little")
+        # The oldest version with that type: every server that knows the type takes the payload.
+        body = bytes((frame.type.byte,)) + frame.raw() + int(frame.type.since).to_bytes(2, "little")
         args = [b"RESTORE", key, b"%d" % max(side.expire_at_ms, 0), body + crc64(body).to_bytes(8, "little")]
         args += [b"REPLACE", b"ABSTTL"]
         if side.idle_s >= 0:

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final, final
 
 from rdbtool.errors import FormatError, RdbToolError, UnsupportedError, UsageError
+from rdbtool.export.selection import Selection
 from rdbtool.findings import Report, Severity, finding_of
 from rdbtool.rdb.compare import Match, Matching, Rules
-from rdbtool.rdb.reader import End, Event, Frame, Function, FunctionPreGa, ModuleAux, RdbReader
+from rdbtool.rdb.reader import End, Event, Function, FunctionPreGa, ModuleAux, RdbReader
 
 from .difference import (
     ADDED,
@@ -39,7 +40,7 @@ class DiffOptions:
 
     ``ignore_expiry``, ``ttl_tolerance_ms``: for keys and hash fields. ``eviction``: idle times, access
     frequencies and the times consumers were seen count. ``encodings``: so do encodings. ``keep_going``:
-    compare what can be read of damaged input. ``accept``: which keys it is about, on each side.
+    compare what can be read of damaged input. ``selection``: which keys it is about, on each side by itself.
     """
 
     ignore_expiry: bool = False
@@ -48,7 +49,7 @@ class DiffOptions:
     encodings: bool = False
     memory_limit: int = MEMORY_LIMIT
     keep_going: bool = False
-    accept: Callable[[Frame], bool] | None = None
+    selection: Selection | None = None
 
     def rules(self) -> Rules:
         """The same for the comparison of bytes. Raises `UsageError`."""
@@ -104,15 +105,25 @@ class Diff:
         self.options = options or DiffOptions()
         self.rules = self.options.rules()
         self.report = DiffReport()
+        self.progress: Callable[[int, int], object] | None = None
+        """Is told how many bytes have been read, and of how many; -1 where that is not known."""
+        self._done = 0
+        self._passes = 1
 
     def __iter__(self) -> Iterator[Difference]:
         """The differences, as they are found. Raises `FormatError` and its like for damaged input."""
+        for snapshot in (self.left, self.right):
+            self._take_findings(snapshot)
+            snapshot.on_read = self._read
+        selection = self.options.selection
+        accept = None if selection is None or selection.everything else selection.keeps
         shares = [(0, 1)]
         first = True
         while shares:
+            self._passes = self.report.passes + len(shares)
             remainder, modulus = shares.pop()
             limit = max(self.options.memory_limit - BASE_MEMORY, LEAST_MEMORY // 4) * 3 // 4
-            matching = Matching(self.rules, limit, self.damaged, self.options.accept, remainder, modulus)
+            matching = Matching(self.rules, limit, self.damaged, accept, remainder, modulus)
             yield from self._pass(matching, first=first)
             shares += reversed(matching.left_over)
             first = False
@@ -124,12 +135,10 @@ class Diff:
         matching.others = []
         if first:
             self._check_end(left_others, self.left)
-        reader = RdbReader(self.right.window(), checksum=first)
-        matching.start_right(reader)
+        matching.start_right(RdbReader(self.right.window(), checksum=first))
         while True:
             try:
                 match = matching.next_right()
-                self.right.version = int(reader.version)
             except RdbToolError as e:
                 self.damaged(e)
                 break
@@ -140,7 +149,8 @@ class Diff:
                 yield difference
         if first:
             self._check_end(matching.others, self.right)
-            yield from self._others(left_others, matching.others)
+            if self.options.selection is None or self.options.selection.everything:
+                yield from self._others(left_others, matching.others)
         for match in matching.missing():
             difference = self._difference(match)
             if difference is not None:
@@ -217,6 +227,23 @@ class Diff:
         for event in events:
             if isinstance(event, End) and event.checksum == "bad":
                 self.damaged(FormatError("the checksum is wrong", path=snapshot.name, offset=int(event.offset)))
+
+    def _read(self, n: int) -> None:
+        if self.progress is not None:
+            self._done += n
+            known = self.left.size >= 0 and self.right.size >= 0
+            self.progress(self._done, (self.left.size + self.right.size) * self._passes if known else -1)
+
+    def _take_findings(self, snapshot: Snapshot) -> None:
+        for finding in snapshot.findings:
+            self.report.findings.add(finding)
+        if snapshot.loss:
+            if not self.options.keep_going:
+                worst = max(snapshot.findings, key=lambda finding: finding.severity)
+                raise FormatError(
+                    worst.message, path=worst.path or snapshot.name, offset=worst.offset, doing=worst.doing
+                )
+            self.report.loss = True
 
     def _guard(self, step: Callable[[], None]) -> None:
         try:

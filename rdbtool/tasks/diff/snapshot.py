@@ -1,77 +1,111 @@
-"""An RDB that is read more than once: from its start, and key by key."""
+"""What is compared: an RDB that can be read more than once, from its start and key by key."""
 
 from __future__ import annotations
 
 import os
 import tempfile
-from typing import Final, final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, final
 
 from rdbtool.errors import InputError, OutputError
+from rdbtool.export.keys_in import EntryEvent, RdbSource
+from rdbtool.findings import Finding
 from rdbtool.rdb.compare import Kept
 from rdbtool.rdb.reader import Frame, RdbReader, frame_of
-from rdbtool.source import CHUNK, Input, Readable, Window, open_input, reason
+from rdbtool.rdb.writer import open_rdb_writer
+from rdbtool.source import CHUNK, Readable, Window, reason
+from rdbtool.tasks.entries import DatasetSource, OpenedKeys, open_keys
+
+if TYPE_CHECKING:
+    from rdbtool.tasks.replaying import PointInTime, Replayed
 
 WHOLE: Final = CHUNK
 """Payloads up to this many bytes are read at once, longer ones through a window."""
+FORMS: Final = ("redis-8.4", "redis-8.6")
+"""What a replayed log is written as, to be compared: the first of them that loses nothing."""
 
 
 @final
 class _Tail:
     """Reads an open file from an offset on, beside other readers of it."""
 
-    def __init__(self, handle: int, offset: int) -> None:
+    def __init__(self, handle: int, offset: int, on_read: Callable[[int], None] | None = None) -> None:
         self._handle = handle
         self._offset = offset
+        self._on_read = on_read
 
     def read(self, n: int, /) -> bytes:
         data = os.pread(self._handle, n, self._offset)
         self._offset += len(data)
+        if self._on_read is not None:
+            self._on_read(len(data))
         return data
 
 
 @final
-class _Copying:
-    """Passes a source on, and keeps what it gave in a file."""
+class _Kept:
+    """A temporary file without a name, written from its start."""
 
-    def __init__(self, source: Readable, handle: int, path: str) -> None:
-        self._source = source
-        self._handle = handle
+    def __init__(self, path: str) -> None:
         self._path = path
+        try:
+            self.handle, temporary = tempfile.mkstemp(prefix="rdbtool-diff-")
+            os.unlink(temporary)
+        except OSError as e:
+            raise self._error(e) from e
 
-    def read(self, n: int, /) -> bytes:
-        data = self._source.read(n)
+    def write(self, data: bytes, /) -> None:
+        """Append ``data``. Raises `OutputError`."""
         view = memoryview(data)
         try:
             while view:
-                view = view[os.write(self._handle, view) :]
+                view = view[os.write(self.handle, view) :]
         except OSError as e:
-            raise OutputError(f"cannot keep the input in a temporary file: {reason(e)}", path=self._path) from e
+            raise self._error(e) from e
+
+    def restart(self) -> None:
+        """Forget what was written."""
+        os.lseek(self.handle, 0, os.SEEK_SET)
+        os.ftruncate(self.handle, 0)
+
+    def _error(self, error: OSError) -> OutputError:
+        return OutputError(f"cannot keep the input in a temporary file: {reason(error)}", path=self._path)
+
+
+@final
+class _Copying:
+    """Passes a source on, and keeps what it gave."""
+
+    def __init__(self, source: Readable, kept: _Kept) -> None:
+        self._source = source
+        self._kept = kept
+
+    def read(self, n: int, /) -> bytes:
+        data = self._source.read(n)
+        self._kept.write(data)
         return data
 
 
 @final
 class Snapshot:
-    """An RDB at ``path``. Pipes and compressed files are kept, as they are read, in a temporary file.
+    """An RDB that is open as ``handle``; `open_snapshot` makes it. Use it as a context manager.
 
-    ``name`` is for messages; ``size`` is in bytes, -1 for a pipe or compressed file; ``version`` is that of the
-    RDB on the right side, known from the first difference on.
+    ``name`` is for messages; ``size`` is in bytes, -1 for a pipe or compressed file. Of those, ``first`` is the
+    window of the first pass, which keeps what it reads in the file that ``handle`` is. ``findings``, ``loss``: what
+    a replay said, and whether not all could be replayed. ``on_read`` is told of bytes read in passes.
     """
 
-    def __init__(self, path: str, *, name: str = "") -> None:
-        self._input: Input = open_input(path)
-        self.name = name or self._input.name
-        self.size = self._input.size
-        self.version = 0
-        self._first = True
-        try:
-            if self.size >= 0:
-                self._handle = os.open(path, os.O_RDONLY)
-            else:
-                self._handle, temporary = tempfile.mkstemp(prefix="rdbtool-diff-")
-                os.unlink(temporary)
-        except OSError as e:
-            self._input.close()
-            raise InputError(f"cannot open: {reason(e)}", path=path) from e
+    def __init__(
+        self, name: str, handle: int, size: int, *, opened: OpenedKeys | None = None, first: Window | None = None
+    ) -> None:
+        self.name = name
+        self.size = size
+        self.findings: list[Finding] = []
+        self.loss = False
+        self.on_read: Callable[[int], None] | None = None
+        self._opened = opened
+        self._handle = handle
+        self._first = first
 
     def __enter__(self) -> Snapshot:
         return self
@@ -81,17 +115,18 @@ class Snapshot:
 
     def close(self) -> None:
         """Close the input; a temporary file is gone with that."""
-        self._input.close()
+        if self._opened is not None:
+            self._opened.__exit__(None, None, None)
         os.close(self._handle)
 
     def window(self) -> Window:
-        """A window at the first byte. The first one of an input that cannot seek must be used up before the next."""
-        if self.size >= 0:
-            return Window(_Tail(self._handle, 0), path=self.name, size=self.size)
-        if self._first:
-            self._first = False
-            return Window(_Copying(self._input.stream, self._handle, self.name), path=self.name)
-        return Window(_Tail(self._handle, 0), path=self.name, size=os.fstat(self._handle).st_size)
+        """A window at the first byte. The one of the first pass must be used up before the next is asked for."""
+        first = self._first
+        if first is not None:
+            self._first = None
+            return first
+        size = os.fstat(self._handle).st_size if self.size < 0 else self.size
+        return Window(_Tail(self._handle, 0, self.on_read), path=self.name, size=size)
 
     def frame(self, db: int, key: bytes, kept: Kept) -> Frame:
         """The key again, its value unread; of a value of more than `WHOLE` bytes only what is needed is held."""
@@ -114,3 +149,60 @@ class Snapshot:
         frame.freq = kept.freq
         frame.meta = kept.meta
         return frame
+
+
+def open_snapshot(
+    path: str,
+    *,
+    point: PointInTime | None = None,
+    unknown: str = "stop",
+    commands: bool = False,
+    now_ms: int | None = None,
+) -> Snapshot:
+    """Open whatever is at ``path`` for comparison; the options are those of `entries.open_keys`; ``now_ms`` must
+    be the same for both sides.
+
+    An RDB is read where it is. A pipe or compressed file is kept, as it is read, in a temporary file; a log is
+    replayed, and its result written to one. Raises what opening and replaying raise, and `OutputError`.
+    """
+    opened = open_keys(path, point=point, unknown=unknown, commands=commands, now_ms=now_ms)
+    try:
+        source = opened.source
+        if isinstance(source, DatasetSource):
+            return _written(path, opened, source.replayed)
+        assert isinstance(source, RdbSource)
+        window = source.reader.window
+        if window.size >= 0:
+            return Snapshot(window.path, os.open(path, os.O_RDONLY), int(window.size), opened=opened)
+        kept = _Kept(window.path)
+        kept.write(window.data)
+        assert window.source is not None
+        window.source = _Copying(window.source, kept)
+        return Snapshot(window.path, kept.handle, -1, opened=opened, first=window)
+    except OSError as e:
+        opened.__exit__(None, None, None)
+        raise InputError(f"cannot open: {reason(e)}", path=path) from e
+    except BaseException:
+        opened.__exit__(None, None, None)
+        raise
+
+
+def _written(path: str, opened: OpenedKeys, replayed: Replayed) -> Snapshot:
+    """The snapshot of a replayed log. The dataset is not kept."""
+    kept = _Kept(path)
+    for form in FORMS:
+        kept.restart()
+        writer = open_rdb_writer(kept, form, compress=False)
+        source = DatasetSource(path, replayed)
+        while (event := source.next()) is not None:
+            if isinstance(event, EntryEvent):
+                writer.entry(event.entry)
+            else:
+                writer.event(event)
+        writer.close()
+        if not writer.losses.counts:
+            break
+    snapshot = Snapshot(path, kept.handle, os.fstat(kept.handle).st_size)
+    snapshot.findings = opened.findings
+    snapshot.loss = opened.loss
+    return snapshot
