@@ -349,7 +349,7 @@ def zrangestore(dataset: Dataset, args: list[bytes]) -> object:
             if reverse:
                 span = Span(size - span.stop, size - span.start)
     if source is None or span.start == span.stop:
-        return _store(dataset, args[1], SortedSetCell())
+        return store_zset(dataset, args[1], SortedSetCell())
     taken = source.order().slice(span.start, span.stop)
     if reverse:
         taken.reverse()
@@ -359,7 +359,7 @@ def zrangestore(dataset: Dataset, args: list[bytes]) -> object:
         result.convert(line, len(taken), 0)
     for member in taken:
         result.add(line, member, source.scores[member])
-    return _store(dataset, args[1], result)
+    return store_zset(dataset, args[1], result)
 
 
 def _limited(dataset: Dataset, source: SortedSetCell, span: Span, reverse: bool, offset: i64, limit: i64) -> Span:
@@ -381,7 +381,7 @@ def _limited(dataset: Dataset, source: SortedSetCell, span: Span, reverse: bool,
     return Span(span.start + offset, span.start + offset + left)
 
 
-def _store(dataset: Dataset, key: bytes, result: SortedSetCell) -> i64:
+def store_zset(dataset: Dataset, key: bytes, result: SortedSetCell) -> i64:
     """Put a result in the place of whatever is at ``key``, which goes if the result is empty."""
     count: i64 = len(result.scores)
     if count:
@@ -399,7 +399,7 @@ def _algebra_keys(args: list[bytes]) -> list[bytes]:
 def _store_algebra(dataset: Dataset, key: bytes, scores: dict[bytes, float]) -> i64:
     result = SortedSetCell(scores)
     result.pack(dataset.line)
-    return _store(dataset, key, result)
+    return store_zset(dataset, key, result)
 
 
 @command(b"ZUNIONSTORE", -4, keys_of=_algebra_keys)

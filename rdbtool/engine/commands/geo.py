@@ -1,0 +1,281 @@
+"""Geo commands: points are members of sorted sets, whose scores are geohashes."""
+
+from __future__ import annotations
+
+from typing import Final, final
+
+from mypy_extensions import i64
+
+from rdbtool.engine.commands.zsets import store_zset, zadd
+from rdbtool.engine.dataset import Dataset
+from rdbtool.engine.geohash import LATITUDE_MAX, LONGITUDE_MAX, Shape, encode, point_of
+from rdbtool.engine.line import Line
+from rdbtool.engine.numbers import integer
+from rdbtool.engine.pqsort import partly_sorted
+from rdbtool.engine.replies import CommandError, syntax_error
+from rdbtool.engine.scores import double_of
+from rdbtool.engine.table import READ, command
+from rdbtool.engine.zset import SortedSetCell
+
+UNITS: Final = {b"M": 1.0, b"KM": 1000.0, b"FT": 0.3048, b"MI": 1609.34}
+RADIUS: Final = 0
+BY_MEMBER: Final = 1
+SEARCH: Final = 2
+SEARCH_STORE: Final = 3
+
+
+@command(b"GEOADD", -5, 1, 1, 1)
+def geoadd(dataset: Dataset, args: list[bytes]) -> object:
+    options: set[bytes] = set()
+    argc: i64 = len(args)
+    i: i64 = 2
+    while i < argc and args[i].upper() in {b"NX", b"XX", b"CH"}:
+        options.add(args[i].upper())
+        i += 1
+    if (argc - i) % 3 or options >= {b"NX", b"XX"}:
+        raise syntax_error()
+    rewritten = [b"ZADD", *args[1:i]]
+    while i < argc:
+        longitude, latitude = _point(dataset, args, i)
+        rewritten.append(str(encode(longitude, latitude)).encode())
+        rewritten.append(args[i + 2])
+        i += 3
+    return zadd(dataset, rewritten)
+
+
+def _point(dataset: Dataset, args: list[bytes], at: i64) -> tuple[float, float]:
+    longitude = double_of(dataset.line, args[at])
+    latitude = double_of(dataset.line, args[at + 1])
+    if abs(longitude) > LONGITUDE_MAX or abs(latitude) > LATITUDE_MAX:
+        raise CommandError(f"ERR invalid longitude,latitude pair {longitude:f},{latitude:f}")
+    return longitude, latitude
+
+
+def _unit(line: Line, text: bytes) -> float:
+    any_case = line.version >= 700
+    unit = UNITS.get(text.upper())
+    if unit is None or (not any_case and not text.islower()):
+        units = "M, KM, FT, MI" if any_case else "m, km, ft, mi"
+        raise CommandError(f"ERR unsupported unit provided. please use {units}")
+    return unit
+
+
+def _no_member(line: Line, member: bytes) -> CommandError:
+    if line.valkey and line.version >= 900:
+        return CommandError(f"ERR member {member.decode('utf-8', 'surrogateescape')} does not exist")
+    return CommandError("ERR could not decode requested zset member")
+
+
+@final
+class Query:
+    """The arguments of a search. Raises `CommandError`."""
+
+    def __init__(self, dataset: Dataset, args: list[bytes], kind: i64) -> None:
+        self.shape = Shape()
+        self.target: bytes | None = None
+        self.store_distance = False
+        self.order: i64 = 0
+        """1 from near to far, -1 from far to near."""
+        self.count: i64 = 0
+        self.any = False
+        self.extras: set[bytes] = set()
+        self._placed = False
+        self._sized = False
+        source = args[2 if kind == SEARCH_STORE else 1]
+        self.cell = dataset.sorted_set(source)
+        at: i64 = 2
+        if kind == RADIUS:
+            self._place(_point(dataset, args, 2))
+            self._circle(dataset, args, 4)
+            at = 6
+        elif kind == BY_MEMBER:
+            if self.cell is not None:
+                self._at_member(dataset.line, args[2])
+                self._circle(dataset, args, 3)
+            at = 5
+        elif kind == SEARCH_STORE:
+            self.target = args[1]
+            at = 3
+        self._options(dataset, args, at, kind)
+        if self.target is not None and self.extras:
+            what = "GEOSEARCHSTORE" if kind == SEARCH_STORE else "STORE option in GEORADIUS"
+            raise CommandError(f"ERR {what} is not compatible with WITHDIST, WITHHASH and WITHCOORD options")
+        if kind >= SEARCH:
+            name = args[0].decode("latin-1")
+            if not self._placed:
+                raise CommandError(f"ERR exactly one of FROMMEMBER or FROMLONLAT can be specified for {name}")
+            if not self._sized:
+                raise CommandError(f"ERR exactly one of BYRADIUS and BYBOX can be specified for {name}")
+        if self.any and not self.count:
+            raise CommandError("ERR the ANY argument requires COUNT argument")
+        if self.count and not self.order and not self.any:
+            self.order = 1
+
+    def _options(self, dataset: Dataset, args: list[bytes], at: i64, kind: i64) -> None:
+        argc: i64 = len(args)
+        search = kind >= SEARCH
+        by_member = by_point = box = circle = False
+        while at < argc:
+            option = args[at].upper()
+            left = argc - at - 1
+            if option in {b"WITHDIST", b"WITHHASH", b"WITHCOORD"}:
+                self.extras.add(option)
+            elif option == b"ANY":
+                self.any = True
+            elif option == b"ASC":
+                self.order = 1
+            elif option == b"DESC":
+                self.order = -1
+            elif option == b"COUNT" and left >= 1:
+                self.count = integer(args[at + 1])
+                if self.count <= 0:
+                    raise CommandError("ERR COUNT must be > 0")
+                at += 1
+            elif option in {b"STORE", b"STOREDIST"} and left >= 1 and not search:
+                self.target = args[at + 1]
+                self.store_distance = option == b"STOREDIST"
+                at += 1
+            elif option == b"STOREDIST" and kind == SEARCH_STORE:
+                self.store_distance = True
+            elif option == b"FROMMEMBER" and left >= 1 and search and not by_point:
+                self._at_member(dataset.line, args[at + 1])
+                by_member = True
+                at += 1
+            elif option == b"FROMLONLAT" and left >= 2 and search and not by_member:
+                self._place(_point(dataset, args, at + 1))
+                by_point = True
+                at += 2
+            elif option == b"BYRADIUS" and left >= 2 and search and not box:
+                self._circle(dataset, args, at + 1)
+                circle = True
+                at += 2
+            elif option == b"BYBOX" and left >= 3 and search and not circle:
+                self._box(dataset, args, at + 1)
+                box = True
+                at += 3
+            else:
+                raise syntax_error()
+            at += 1
+
+    def _place(self, point: tuple[float, float]) -> None:
+        self.shape.longitude, self.shape.latitude = point
+        self._placed = True
+
+    def _at_member(self, line: Line, member: bytes) -> None:
+        self._placed = True
+        if self.cell is None:
+            return
+        score = self.cell.scores.get(member)
+        if score is None:
+            raise _no_member(line, member)
+        self._place(point_of(score))
+
+    def _circle(self, dataset: Dataset, args: list[bytes], at: i64) -> None:
+        radius = double_of(dataset.line, args[at], "ERR need numeric radius")
+        if radius < 0:
+            raise CommandError("ERR radius cannot be negative")
+        self.shape.radius = radius
+        self.shape.unit = _unit(dataset.line, args[at + 1])
+        self._sized = True
+
+    def _box(self, dataset: Dataset, args: list[bytes], at: i64) -> None:
+        width = double_of(dataset.line, args[at], "ERR need numeric width")
+        height = double_of(dataset.line, args[at + 1], "ERR need numeric height")
+        if width < 0 or height < 0:
+            raise CommandError("ERR height or width cannot be negative")
+        self.shape.is_box = True
+        self.shape.width = width
+        self.shape.height = height
+        self.shape.unit = _unit(dataset.line, args[at + 2])
+        self._sized = True
+
+    def run(self, dataset: Dataset, cell: SortedSetCell) -> list[tuple[bytes, float]]:
+        """The members found, with their distances in metres, in the order asked for and not more than asked for."""
+        found: list[tuple[bytes, float]] = []
+        limit: i64 = self.count if self.any else 0
+        order = cell.order()
+        for low, high in self.shape.score_ranges(dataset.line):
+            start = order.rank_of_score(low, False)
+            for member in order.slice(start, max(start, order.rank_of_score(high, False))):
+                metres = self.shape.distance_within(dataset.line, cell.scores[member])
+                if metres is not None:
+                    found.append((member, metres))
+                if found and limit and len(found) >= limit:
+                    break
+            if found and limit and len(found) >= limit:
+                break
+        total: i64 = len(found)
+        wanted: i64 = total if self.count == 0 or total < self.count else self.count
+        if self.order == 0:
+            return found[:wanted]
+        if wanted == total:
+            found.sort(key=_near if self.order > 0 else _far)
+            return found
+        distances = sorted({metres for _, metres in found}, reverse=self.order < 0)
+        ranks = {metres: rank for rank, metres in enumerate(distances)}
+        chosen = partly_sorted([ranks[metres] for _, metres in found], 0, wanted - 1)
+        return [found[i] for i in chosen[:wanted]]
+
+
+def _near(point: tuple[bytes, float]) -> float:
+    return point[1]
+
+
+def _far(point: tuple[bytes, float]) -> float:
+    return -point[1]
+
+
+def _search(dataset: Dataset, args: list[bytes], kind: i64) -> object:
+    query = Query(dataset, args, kind)
+    cell = query.cell
+    found = [] if cell is None else query.run(dataset, cell)
+    unit = query.shape.unit
+    if query.target is None:
+        if cell is None or not query.extras:
+            return [member for member, _ in found]
+        return [_described(member, metres / unit, cell.scores[member], query.extras) for member, metres in found]
+    result = SortedSetCell()
+    if cell is not None:
+        for member, metres in found:
+            result.scores[member] = metres / unit if query.store_distance else cell.scores[member]
+    result.pack(dataset.line)
+    return store_zset(dataset, query.target, result)
+
+
+def _described(member: bytes, far: float, score: float, extras: set[bytes]) -> list[object]:
+    reply: list[object] = [member]
+    if b"WITHDIST" in extras:
+        reply.append(b"%.4f" % far)
+    if b"WITHHASH" in extras:
+        reply.append(int(score))
+    if b"WITHCOORD" in extras:
+        reply.append(list(point_of(score)))
+    return reply
+
+
+def _radius_keys(args: list[bytes]) -> list[bytes]:
+    keys = args[1:2]
+    for i in range(5, len(args) - 1):
+        if args[i].upper() in {b"STORE", b"STOREDIST"}:
+            keys.append(args[i + 1])
+    return keys
+
+
+@command(b"GEORADIUS", -6, keys_of=_radius_keys)
+def georadius(dataset: Dataset, args: list[bytes]) -> object:
+    return _search(dataset, args, RADIUS)
+
+
+@command(b"GEORADIUSBYMEMBER", -5, keys_of=_radius_keys)
+def georadiusbymember(dataset: Dataset, args: list[bytes]) -> object:
+    return _search(dataset, args, BY_MEMBER)
+
+
+@command(b"GEOSEARCHSTORE", -8, 1, 2, 1)
+def geosearchstore(dataset: Dataset, args: list[bytes]) -> object:
+    return _search(dataset, args, SEARCH_STORE)
+
+
+@command(b"GEOSEARCH", -7, 1, 1, 1, READ)
+def geosearch(dataset: Dataset, args: list[bytes]) -> object:
+    return _search(dataset, args, SEARCH)

@@ -1,0 +1,205 @@
+"""Geohashes of 52 bits, as scores of sorted sets, and distances on the sphere (geohash.c, geohash_helper.c)."""
+
+from __future__ import annotations
+
+import math
+from typing import Final, final
+
+from mypy_extensions import i64
+
+from .line import Line
+
+STEPS: Final = 26
+"""Bits per coordinate of a whole geohash."""
+LATITUDE_MAX: Final = 85.05112878
+LONGITUDE_MAX: Final = 180.0
+DEGREE: Final = math.pi / 180.0
+EARTH_RADIUS: Final = 6372797.560856
+MERCATOR_MAX: Final = 20037726.37
+EVEN: Final = 0x5555555555555555
+ODD: Final = 0xAAAAAAAAAAAAAAAA
+
+NEWER_DISTANCE: Final = 702
+"""Since this release points on one meridian are measured by their latitudes alone."""
+NEWER_COVER: Final = 602
+"""Since this release (6.2.7) the searched cells must cover the bounding box."""
+
+
+def _spread(x: i64) -> i64:
+    x = (x | (x << 16)) & 0x0000FFFF0000FFFF
+    x = (x | (x << 8)) & 0x00FF00FF00FF00FF
+    x = (x | (x << 4)) & 0x0F0F0F0F0F0F0F0F
+    x = (x | (x << 2)) & 0x3333333333333333
+    return (x | (x << 1)) & EVEN
+
+
+def _gather(x: i64) -> i64:
+    x &= EVEN
+    x = (x | (x >> 1)) & 0x3333333333333333
+    x = (x | (x >> 2)) & 0x0F0F0F0F0F0F0F0F
+    x = (x | (x >> 4)) & 0x00FF00FF00FF00FF
+    x = (x | (x >> 8)) & 0x0000FFFF0000FFFF
+    return (x | (x >> 16)) & 0x00000000FFFFFFFF
+
+
+def encode(longitude: float, latitude: float, steps: i64 = STEPS) -> i64:
+    """The cell of a point: latitude in the even bits, longitude in the odd ones, ``steps`` of each."""
+    scale = float(i64(1) << steps)
+    y = (latitude + LATITUDE_MAX) / (LATITUDE_MAX + LATITUDE_MAX) * scale
+    x = (longitude + LONGITUDE_MAX) / (LONGITUDE_MAX + LONGITUDE_MAX) * scale
+    return _spread(int(y)) | _spread(int(x)) << 1
+
+
+@final
+class Cell:
+    """The area of a geohash, in degrees."""
+
+    def __init__(self, bits: i64, steps: i64 = STEPS) -> None:
+        scale = float(i64(1) << steps)
+        y = float(_gather(bits))
+        x = float(_gather(bits >> 1))
+        height = LATITUDE_MAX + LATITUDE_MAX
+        width = LONGITUDE_MAX + LONGITUDE_MAX
+        self.south = -LATITUDE_MAX + y / scale * height
+        self.north = -LATITUDE_MAX + (y + 1.0) / scale * height
+        self.west = -LONGITUDE_MAX + x / scale * width
+        self.east = -LONGITUDE_MAX + (x + 1.0) / scale * width
+
+
+def point_of(score: float) -> tuple[float, float]:
+    """Longitude and latitude of a member's score."""
+    bits: i64 = int(score) if 0.0 <= score < 9.2e18 else 0
+    cell = Cell(bits)
+    longitude = (cell.west + cell.east) / 2.0
+    latitude = (cell.south + cell.north) / 2.0
+    return (
+        max(min(longitude, LONGITUDE_MAX), -LONGITUDE_MAX),
+        max(min(latitude, LATITUDE_MAX), -LATITUDE_MAX),
+    )
+
+
+def distance(line: Line, lon1: float, lat1: float, lon2: float, lat2: float) -> float:
+    """Metres between two points (haversine)."""
+    v = math.sin((lon2 * DEGREE - lon1 * DEGREE) / 2.0)
+    lat1r = lat1 * DEGREE
+    lat2r = lat2 * DEGREE
+    if v == 0.0 and line.version >= NEWER_DISTANCE:
+        return EARTH_RADIUS * math.fabs(lat2r - lat1r)
+    u = math.sin((lat2r - lat1r) / 2.0)
+    return 2.0 * EARTH_RADIUS * math.asin(math.sqrt(u * u + math.cos(lat1r) * math.cos(lat2r) * v * v))
+
+
+@final
+class Shape:
+    """What is searched: a circle, or a box, around a point. Sizes in ``unit`` metres; a circle has no ``height``."""
+
+    def __init__(self) -> None:
+        self.longitude = 0.0
+        self.latitude = 0.0
+        self.unit = 1.0
+        self.is_box = False
+        self.radius = 0.0
+        self.width = 0.0
+        self.height = 0.0
+
+    def distance_within(self, line: Line, score: float) -> float | None:
+        """Metres from the centre to a member, None if it is outside."""
+        longitude, latitude = point_of(score)
+        if self.is_box:
+            if distance(line, longitude, latitude, longitude, self.latitude) > self.height * self.unit / 2.0:
+                return None
+            if distance(line, longitude, latitude, self.longitude, latitude) > self.width * self.unit / 2.0:
+                return None
+            return distance(line, self.longitude, self.latitude, longitude, latitude)
+        metres = distance(line, self.longitude, self.latitude, longitude, latitude)
+        return None if metres > self.radius * self.unit else metres
+
+    def score_ranges(self, line: Line) -> list[tuple[float, float]]:
+        """The ranges of scores to search, the upper ends left out: a cell and those of its neighbours that matter."""
+        half_height = self.unit * (self.height / 2.0 if self.is_box else self.radius)
+        half_width = self.unit * (self.width / 2.0 if self.is_box else self.radius)
+        reach = self.radius
+        if self.is_box:
+            reach = math.sqrt((self.width / 2.0) * (self.width / 2.0) + (self.height / 2.0) * (self.height / 2.0))
+        reach *= self.unit
+        tall = half_height / EARTH_RADIUS / DEGREE
+        edge = self.latitude - tall if self.latitude < 0.0 else self.latitude + tall
+        wide = half_width / EARTH_RADIUS / math.cos(edge * DEGREE) / DEGREE
+        west, east = self.longitude - wide, self.longitude + wide
+        south, north = self.latitude - tall, self.latitude + tall
+
+        steps = _steps(reach, self.latitude)
+        bits = encode(self.longitude, self.latitude, steps)
+        if steps > 1:
+            above = Cell(_moved(bits, 0, 1, steps), steps).north
+            below = Cell(_moved(bits, 0, -1, steps), steps).south
+            right = Cell(_moved(bits, 1, 0, steps), steps).east
+            left = Cell(_moved(bits, -1, 0, steps), steps).west
+            if line.version >= NEWER_COVER:
+                covered = above >= north and below <= south and right >= east and left <= west
+            else:
+                covered = (
+                    distance(line, self.longitude, self.latitude, self.longitude, above) >= reach
+                    and distance(line, self.longitude, self.latitude, self.longitude, below) >= reach
+                    and distance(line, self.longitude, self.latitude, right, self.latitude) >= reach
+                    and distance(line, self.longitude, self.latitude, left, self.latitude) >= reach
+                )
+            if not covered:
+                steps -= 1
+                bits = encode(self.longitude, self.latitude, steps)
+        area = Cell(bits, steps)
+        ranges: list[tuple[float, float]] = []
+        last: i64 = -1
+        shift = 2 * (STEPS - steps)
+        for dx, dy in _AROUND:
+            if steps >= 2 and (
+                (dy < 0 and area.south < south)
+                or (dy > 0 and area.north > north)
+                or (dx < 0 and area.west < west)
+                or (dx > 0 and area.east > east)
+            ):
+                continue
+            near = _moved(bits, dx, dy, steps)
+            if near == last:
+                continue
+            ranges.append((float(near << shift), float((near + 1) << shift)))
+            if dx or dy:  # the first cell itself is not compared with
+                last = near
+        return ranges
+
+
+_AROUND: Final = ((0, 0), (0, 1), (0, -1), (1, 0), (-1, 0), (1, 1), (-1, 1), (1, -1), (-1, -1))
+"""East and north of the cell, in the order of the search."""
+
+
+def _steps(reach: float, latitude: float) -> i64:
+    """Bits per coordinate of cells that are about as large as ``reach`` metres."""
+    if reach == 0.0:
+        return STEPS
+    steps: i64 = -1
+    while reach < MERCATOR_MAX:
+        reach *= 2.0
+        steps += 1
+    if latitude > 66.0 or latitude < -66.0:
+        steps -= 1
+        if latitude > 80.0 or latitude < -80.0:
+            steps -= 1
+    return max(1, min(steps, STEPS))
+
+
+def _moved(bits: i64, dx: i64, dy: i64, steps: i64) -> i64:
+    """The neighbour of a cell; beyond an edge of the map it is on the other side."""
+    unused = int(64 - 2 * steps)
+    low = int(EVEN) >> unused
+    high = ODD >> unused
+    x = int(bits) & ODD
+    y = int(bits) & EVEN
+    if dx > 0:
+        x = (x + low + 1) & high
+    elif dx < 0:
+        x = ((x | low) - (low + 1)) & high
+    if dy > 0:
+        y = (y + high + 1) & low
+    elif dy < 0:
+        y = ((y | high) - (high + 1)) & low
+    return x | y
