@@ -74,7 +74,9 @@ def make(random: Random, kind: ServerKind) -> Command:
             else ["FROMLONLAT", longitude(random), latitude(random)]
         )
         size = ["BYRADIUS", *radius(random)] if random.random() < 0.5 else ["BYBOX", radius(random)[0], *radius(random)]
-        parts = [where, size, options(random, kind), ["STOREDIST"] if random.random() < 0.5 else []]
+        parts: list[list[str | int]] = [[*where], [*size], options(random, kind)]
+        if random.random() < 0.5:
+            parts.append(["STOREDIST"])
         random.shuffle(parts)
         return args(
             "GEOSEARCHSTORE",
