@@ -14,7 +14,7 @@ from .manifest import Part
 from .resp import MAX_BULK
 from .salvage import Cut, Salvager, database_at, survey
 from .span import Pages
-from .verify import MISSING, FileVerdict, damaged_names
+from .verify import MISSING, FileVerdict, damaged_names, start_of
 
 SELECT_SEARCHED: Final = 1 << 20
 """Bytes of an unreadable region that are searched for what may have been a SELECT."""
@@ -151,15 +151,18 @@ def _cuts(verdict: FileVerdict, end: int, salvage: bool, max_bulk: int, allowed:
     """The cuts that make bytes up to ``end`` loadable."""
     refused = damaged_names(verdict)
     fault = verdict.fault
-    unknown = next((u for u in verdict.unknown if u.name.upper() in refused), None)
-    if fault is None and unknown is None:
+    bad = [u for u in verdict.unknown if u.name.upper() in refused]
+    if verdict.wrong is not None:
+        bad.append(verdict.wrong)
+    first = min(bad, key=start_of, default=None)
+    if fault is None and first is None:
         if verdict.cut_annotation < 0:
             return []
         return [Cut(verdict.cut_annotation, end, "cut-annotation", "an annotation without its end")]
     if not salvage:
-        if unknown is not None and (fault is None or unknown.start < fault.start):
-            name = printable(unknown.name, 64)
-            cut = Cut(verdict.good_up_to, end, "unknown-command", f"unknown command '{name}'")
+        if first is not None and (fault is None or first.start < fault.start):
+            code = "wrong-arity" if first is verdict.wrong else "unknown-command"
+            cut = Cut(verdict.good_up_to, end, code, f"command '{printable(first.name, 64)}'")
         else:
             assert fault is not None
             cut = Cut(verdict.good_up_to, end, fault.code, fault.message)

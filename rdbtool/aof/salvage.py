@@ -26,7 +26,7 @@ from mypy_extensions import i64
 from rdbtool.findings import Findings
 
 from .names import is_known
-from .resp import DOLLAR, END, HASH, MAX_BULK, MAX_NAME, STAR
+from .resp import DOLLAR, END, HASH, MAX_BULK, MAX_NAME, STAR, Fault
 from .scan import STRAY, Scanner
 from .span import Pages
 
@@ -116,6 +116,7 @@ class Salvager:
                 allowed=self.allowed,
                 refused=self.refused,
                 stop_at_stray=after_gap,
+                stop_at_wrong=self.whole_transactions,
             )
             outcome = scanner.run()
             for name, unknown in scanner.unknown.items():
@@ -146,14 +147,22 @@ class Salvager:
             if scanner.in_multi and self.whole_transactions:
                 start = scanner.multi_start
                 kept = self._count(pos, start)
-            if fault.code == "unknown-command":
+            damage = fault.start
+            if scanner.last_start >= pos and self._is_stray_argument(fault):
+                # The command before it has too small a count of arguments, or one of them swallows a header.
+                if self._first_bad(scanner.last_start)[1] > 0:
+                    damage = scanner.last_start
+                if start == fault.start:
+                    start = scanner.last_start
+                    kept -= 1
+            if fault.code in {"unknown-command", "wrong-arity"}:
                 resume = window.offset()
                 if not scanner.in_multi or not self.whole_transactions:
                     kept -= 1
             elif fault.code == "multi-without-exec":
                 resume = self.end
             else:
-                resume = self.resume(fault.start)
+                resume = self.resume(damage)
             self.commands += kept
             if 0 <= scanner.select < start:
                 select = scanner.select
@@ -162,6 +171,9 @@ class Salvager:
             self._cut(start, resume, fault.code, fault.message, select)
             pos = resume
         self.last_select = select
+
+    def _is_stray_argument(self, fault: Fault) -> bool:
+        return fault.code == "bad-prefix" and fault.start == fault.offset and self.pages.byte(fault.start) == DOLLAR
 
     def _cut(self, start: i64, end: i64, code: str, message: str, select: i64) -> None:
         if self.cuts and self.cuts[-1].end == start:
@@ -192,6 +204,12 @@ class Salvager:
                 whole = self._with_other_length(item, left)
                 if whole >= 0:
                     return whole
+        elif pages.byte(start) == DOLLAR:
+            behind = self._whole_argument(start)
+            if behind >= 0:
+                if behind >= self.end or pages.byte(behind) == STAR:
+                    return behind
+                item = behind - 2
         pos = item if item > start else start + 1
         # The header of an argument at ``pos`` itself has its CRLF in front of it.
         if pos - 2 > start and pages.byte(pos) == DOLLAR:
@@ -255,7 +273,7 @@ class Salvager:
         behind = value + length + 2
         if self.pages.take(behind - 2, 2) != b"\r\n" or not self._may_follow(behind):
             return -1
-        return -1 if self._swallows(value, behind) else behind
+        return -1 if self._holds_commands(value, behind) else behind
 
     def _may_follow(self, at: i64) -> bool:
         if at >= self.end:
@@ -263,27 +281,28 @@ class Salvager:
         byte = self.pages.byte(at)
         return byte in {DOLLAR, STAR, HASH}
 
-    def _swallows(self, begin: i64, end: i64) -> bool:
-        """Whether bytes ``begin`` to ``end`` end in whole commands: then they are no value.
+    def _holds_commands(self, begin: i64, end: i64) -> bool:
+        """Whether a whole command begins in bytes ``begin`` to ``end`` (CRLF included) and ends there or behind:
+        then they are no value, but what a wrong length swallows.
 
         Nested lengths could make this look at the same bytes again and again: there is a limit to it.
         """
-        if end - begin < 14 or self.doubts <= 0:
-            return False
         self.doubts -= end - begin
         pos = begin
-        while True:
-            found = self.pages.find(ARGUMENT, pos, end)
+        while self.doubts > 0:
+            found = self.pages.find(ARGUMENT, pos, min(end + 1, self.end))
             if found < 0:
                 return False
             star = self._star_before(found, pos)
             pos = found + 2
-            while star >= 0 and star < end and self.pages.byte(star) == STAR:
-                behind = self._command_end(star, end)
-                if behind == end:
+            while begin <= star < end and self.pages.byte(star) == STAR:
+                behind = self._command_end(star, self.end)
+                if behind >= end:
                     return True
                 pos = max(pos, behind if behind >= 0 else self.failed_at)
+                self.doubts -= pos - star
                 star = behind
+        return False
 
     def _command_end(self, at: i64, end: i64) -> i64:
         """The offset behind a canonical command that ends at ``end`` or before; -1, and ``failed_at``, if none."""
@@ -339,6 +358,8 @@ class Salvager:
             behind = value + length + 2
             if behind > self.end or self.pages.take(behind - 2, 2) != b"\r\n":
                 continue
+            if self._holds_commands(value, behind):
+                continue
             rest = left - 1
             while rest > 0 and behind >= 0:
                 behind = self._whole_argument(behind)
@@ -349,15 +370,23 @@ class Salvager:
 
 
 def _neighbours(text: bytes) -> list[int]:
-    """Numbers that differ from ``text`` in at most one character, changed, lost or added; smallest first."""
-    found: set[bytes] = {text}
+    """Numbers that differ from ``text`` in at most one character: changed ones first, then those with one lost or
+    added; smaller before larger.
+    """
+    changed: set[bytes] = {text}
+    others: set[bytes] = set()
     for i in range(len(text) + 1):
-        found.add(text[:i] + text[i + 1 :])
+        others.add(text[:i] + text[i + 1 :])
         for digit in b"0123456789":
             one = bytes([digit])
-            found.add(text[:i] + one + text[i + 1 :])
-            found.add(text[:i] + one + text[i:])
-    return sorted({int(t) for t in found if t.isdigit() and len(t) < 12})
+            if i < len(text):
+                changed.add(text[:i] + one + text[i + 1 :])
+            others.add(text[:i] + one + text[i:])
+    return _numbers(changed) + _numbers(others - changed)
+
+
+def _numbers(texts: set[bytes]) -> list[int]:
+    return sorted(int(t) for t in texts if t.isdigit() and len(t) < 12 and (t == b"0" or t[0] != 48))
 
 
 def survey(pages: Pages, cut: Cut, *, max_bulk: int = MAX_BULK, allowed: frozenset[bytes] = frozenset()) -> Salvager:

@@ -12,7 +12,7 @@ from rdbtool.errors import printable
 from rdbtool.findings import Finding, Findings, Severity
 from rdbtool.source import Window
 
-from .names import is_known
+from .names import arity_of, is_known
 from .resp import (
     ANNOTATION,
     COMMAND,
@@ -51,12 +51,12 @@ SEVEN_BYTES: Final = 0xFF_FFFF_FFFF_FFFF
 SLOTS: Final = 256
 """Places for names met before; with the hash, nearly every write command has its own."""
 UNKNOWN_KEPT: Final = 10000
-"""Unknown command names that are remembered; further ones are only counted."""
+"""BadCommand command names that are remembered; further ones are only counted."""
 
 
 @final
-class Unknown:
-    """A command that no release knows: where it first stands, the good offset before it, how often."""
+class BadCommand:
+    """A command that a server does not run: where it first stands, the good offset before it, how often."""
 
     def __init__(self, name: bytes, start: i64, end: i64, before: i64) -> None:
         self.name = name
@@ -72,7 +72,8 @@ class Scanner:
 
     ``good_up_to()`` is the offset behind the last command that a server loads: while a MULTI is open, the
     MULTI's. ``allowed`` are command names (upper case) that are known in addition; ``refused`` those that
-    are a fault. ``stop_at_stray``: an EXEC without MULTI ends a run where no transaction came before it.
+    are a fault. ``stop_at_stray``: an EXEC without MULTI ends a run where no transaction came before it;
+    ``stop_at_wrong``: too few or too many words for a command are a fault.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class Scanner:
         allowed: frozenset[bytes] = frozenset(),
         refused: frozenset[bytes] = frozenset(),
         stop_at_stray: bool = False,
+        stop_at_wrong: bool = False,
     ) -> None:
         self.window = window
         self.findings = findings
@@ -92,6 +94,7 @@ class Scanner:
         self.allowed = allowed
         self.refused = refused
         self.stop_at_stray = stop_at_stray
+        self.stop_at_wrong = stop_at_wrong
         self.commands: i64 = 0
         self.transactions: i64 = 0
         self.in_multi = False
@@ -101,19 +104,31 @@ class Scanner:
         self.annotations: i64 = 0
         self.select: i64 = -1
         """Offset of the last SELECT; -1 for none."""
+        self.last_start: i64 = -1
+        """Offset of the last command; -1 for none."""
         self.fault: Fault | None = None
-        self.unknown: dict[bytes, Unknown] = {}
+        self.wrong: BadCommand | None = None
+        """The first command with too few or too many words."""
+        self.unknown: dict[bytes, BadCommand] = {}
         self.until_at: i64 = -1
         """Offset of the annotation later than ``until``; -1 for none."""
         self.cut_annotation: i64 = -1
         """Offset of an annotation that the end of the log cuts; -1 for none."""
         self._framer = Framer(window, max_bulk)
-        # Names met before that are known and plain, in slots by a hash: first and last 8 bytes, and length.
+        # The last command whose bytes the server did not look at in part: where it is, and what was before.
+        self._odd_start: i64 = -1
+        self._odd_end: i64 = -1
+        self._odd_multi: i64 = -1
+        self._odd_transactions: i64 = 0
+        # Names met before that are known and plain, in slots by a hash: first and last 8 bytes, length, arity.
         self._met: vec[i64] = vec[i64]([0] * (4 * SLOTS))
 
     def good_up_to(self) -> i64:
         """Offset behind the last command that takes effect."""
-        return self.multi_start if self.in_multi else self.window.offset()
+        if self.in_multi:
+            return self.multi_start
+        fault = self.fault
+        return self.window.offset() if fault is None else fault.start
 
     def run(self) -> i64:
         """Go on to the end (`END`), to where a server stops (`FAULT`), to an annotation later than ``until``
@@ -126,6 +141,11 @@ class Scanner:
             outcome = framer.step()
             if framer.oddities:
                 self._report_oddities(outcome == FAULT)
+                if outcome == COMMAND:
+                    self._odd_start = framer.start
+                    self._odd_end = self.window.offset()
+                    self._odd_multi = self.multi_start if self.in_multi else -1
+                    self._odd_transactions = self.transactions
             if outcome == COMMAND:
                 outcome = self._command(framer.name, framer.start, good)
                 if outcome != COMMAND:
@@ -135,6 +155,9 @@ class Scanner:
                     return UNTIL
             elif outcome == FAULT:
                 self.fault = framer.fault
+                assert self.fault is not None
+                if framer.start == self._odd_end and not self.fault.truncated:
+                    self._blame_odd(self.fault)
                 return FAULT
             else:
                 if self.in_multi:
@@ -148,6 +171,16 @@ class Scanner:
                     return FAULT
                 return END
 
+    def _blame_odd(self, fault: Fault) -> None:
+        """Let the fault begin at the command before it, whose end the server did not look at: where one is
+        behind a wrong length, the other begins in the midst of something.
+        """
+        fault.start = self._odd_start
+        self.commands -= 1
+        self.transactions = self._odd_transactions
+        self.in_multi = self._odd_multi >= 0
+        self.multi_start = self._odd_multi
+
     def _fast(self) -> None:
         """Pass well-formed commands with known names that lie whole in the window, as far as they go."""
         w = self.window
@@ -156,6 +189,7 @@ class Scanner:
         end = w.end
         limit = end - MARGIN
         pos = w.pos
+        start = pos
         met = self._met
         commands: i64 = 0
         n: i64
@@ -236,41 +270,61 @@ class Scanner:
             slot = (a ^ a >> 10 ^ a >> 20 ^ name_size) & (SLOTS - 1)
             slot *= 4
             if met[slot] == a and met[slot + 1] == b and met[slot + 2] == name_size:
-                pass
+                arity = met[slot + 3]
+                if argc != arity and (arity > 0 or argc < -arity):
+                    break
             elif a == MULTI_WORD and name_size == 5:
-                if self.in_multi:
+                if self.in_multi or argc != 1:
                     break
                 self.in_multi = True
                 self.multi_start = base + pos
             elif a == EXEC_WORD and name_size == 4:
-                if not self.in_multi:
+                if not self.in_multi or argc != 1:
                     break
                 self.in_multi = False
                 self.transactions += 1
             elif a == SELECT_WORD and name_size == 6:
+                if argc != 2:
+                    break
                 self.select = base + pos
-            elif not self._meet(slot, a, b, name_size, data, name_at):
+            elif not self._meet(slot, a, b, name_size, argc, data, name_at):
                 break
             commands += 1
+            start = pos
             pos = p
-        self.commands += commands
+        if commands > 0:
+            self.commands += commands
+            self.last_start = base + start
         w.pos = pos
 
-    def _meet(self, slot: i64, a: i64, b: i64, n: i64, data: bytes, at: i64) -> bool:
-        """Whether a name is known and plain; then it is remembered in ``slot``."""
+    def _meet(self, slot: i64, a: i64, b: i64, n: i64, argc: i64, data: bytes, at: i64) -> bool:
+        """Whether a command is known and plain; then its name is remembered in ``slot``."""
         name = data[at : at + n].upper()
         if name in {b"MULTI", b"EXEC", b"SELECT"} or not (is_known(name) or name in self.allowed):
+            return False
+        arity: i64 = arity_of(name)
+        if argc != arity and (arity > 0 or argc < -arity):
             return False
         if n <= 16:
             self._met[slot] = a
             self._met[slot + 1] = b
             self._met[slot + 2] = n
+            self._met[slot + 3] = arity
         return True
 
     def _command(self, name: bytes, start: i64, good: i64) -> i64:
         """Account for a command that the fast loop left alone: `COMMAND`, or what ends the run."""
         self.commands += 1
+        self.last_start = start
         upper = name.upper()
+        argc = self._framer.argc
+        arity: i64 = arity_of(upper)
+        if argc != arity and (arity > 0 or argc < -arity):
+            if self.wrong is None:
+                self.wrong = BadCommand(name, start, self.window.offset(), good)
+            if self.stop_at_wrong:
+                self.fault = Fault("wrong-arity", f"{argc} words in a command '{printable(name, 64)}'", start, start)
+                return FAULT
         if upper == b"MULTI":
             if self.in_multi:
                 self._note(
@@ -304,7 +358,7 @@ class Scanner:
             if known is not None:
                 known.count += 1
             elif len(self.unknown) < UNKNOWN_KEPT:
-                self.unknown[upper] = Unknown(name, start, self.window.offset(), good)
+                self.unknown[upper] = BadCommand(name, start, self.window.offset(), good)
             if upper in self.refused:
                 self.fault = Fault("unknown-command", f"unknown command '{printable(name, 64)}'", start, start)
                 return FAULT

@@ -14,7 +14,7 @@ from .layout import LogFile
 from .reader import has_preamble
 from .resp import FAULT, MAX_BULK, Fault
 from .salvage import Salvager
-from .scan import UNTIL, Scanner, Unknown
+from .scan import UNTIL, BadCommand, Scanner
 from .span import Pages
 
 OK: Final = "ok"
@@ -31,7 +31,8 @@ class FileVerdict:
     """What the check found out about one file. Sizes and offsets are in bytes of the uncompressed file.
 
     ``good_up_to``: what a server loads ends there; ``log_start``: where the commands begin, behind the
-    preamble; ``cuttable``: whether a cut can repair it; ``unknown``: commands that no release has.
+    preamble; ``cuttable``: whether a cut can repair it; ``unknown``: commands that no release has;
+    ``wrong``: the first with too few or too many words.
     """
 
     path: str
@@ -47,7 +48,8 @@ class FileVerdict:
     last_timestamp: int = -1
     preamble: RdbFacts | None = None
     fault: Fault | None = None
-    unknown: list[Unknown] = field(default_factory=list)
+    unknown: list[BadCommand] = field(default_factory=list)
+    wrong: BadCommand | None = None
     cut_annotation: int = -1
     readable_behind: int = -1
     """Commands behind the fault that can be read; -1 where it was not looked."""
@@ -116,6 +118,15 @@ def verify_log(
             verdict.good_up_to = 0
     for unknown in verdict.unknown:
         _unknown(verdict, unknown, findings)
+    if verdict.wrong is not None:
+        _refused(
+            verdict,
+            verdict.wrong,
+            findings,
+            "wrong-arity",
+            "too few or too many words: Valkey 9.1 refuses the file, older servers log an error or crash; "
+            "redis-check-aof does not look at it",
+        )
     if verdict.fault is not None:
         if salvageable and verdict.plain:
             _look_behind(verdict, verdict.fault, max_bulk, allowed)
@@ -185,21 +196,21 @@ def _results(verdict: FileVerdict, scanner: Scanner, outcome: int) -> None:
     verdict.last_timestamp = int(scanner.last_timestamp)
     verdict.good_up_to = int(scanner.good_up_to())
     verdict.cut_annotation = int(scanner.cut_annotation)
-    verdict.unknown = sorted(scanner.unknown.values(), key=_start)
+    verdict.wrong = scanner.wrong
+    verdict.unknown = sorted(scanner.unknown.values(), key=start_of)
     verdict.size = int(w.size) if w.size >= 0 else int(w.offset())
     if outcome == UNTIL:
         verdict.until = int(scanner.multi_start if scanner.in_multi else scanner.until_at)
     if outcome == FAULT:
         verdict.fault = scanner.fault
-        assert verdict.fault is not None
-        verdict.good_up_to = int(scanner.multi_start if scanner.in_multi else verdict.fault.start)
 
 
-def _start(unknown: Unknown) -> int:
-    return int(unknown.start)
+def start_of(command: BadCommand) -> int:
+    """Where it stands."""
+    return int(command.start)
 
 
-def _unknown(verdict: FileVerdict, unknown: Unknown, findings: Findings) -> None:
+def _unknown(verdict: FileVerdict, unknown: BadCommand, findings: Findings) -> None:
     name = printable(unknown.name, 64)
     if unknown.count > 1:
         findings.add(
@@ -213,18 +224,21 @@ def _unknown(verdict: FileVerdict, unknown: Unknown, findings: Findings) -> None
             )
         )
         return
-    verdict.good_up_to = min(verdict.good_up_to, int(unknown.before))
+    _refused(
+        verdict,
+        unknown,
+        findings,
+        "unknown-command",
+        "no release has it: the server refuses the file; redis-check-aof does not look at names",
+    )
+
+
+def _refused(verdict: FileVerdict, command: BadCommand, findings: Findings, code: str, why: str) -> None:
+    verdict.good_up_to = min(verdict.good_up_to, int(command.before))
     if verdict.verdict == OK:
         verdict.verdict = BROKEN
-    findings.add(
-        Finding(
-            Severity.ERROR,
-            "unknown-command",
-            f"unknown command '{name}': the server refuses the file; redis-check-aof does not look at names",
-            verdict.path,
-            int(unknown.start),
-        )
-    )
+    message = f"command '{printable(command.name, 64)}': {why}"
+    findings.add(Finding(Severity.ERROR, code, message, verdict.path, int(command.start)))
 
 
 def damaged_names(verdict: FileVerdict) -> frozenset[bytes]:

@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import pytest
+
+from rdbtool.aof.resp import END, FAULT, Command, CommandReader
+from rdbtool.aof.scan import STRAY, UNTIL, Scanner
+from rdbtool.errors import RdbToolError
+from rdbtool.findings import Findings
+from rdbtool.source import Window, window_over
+
+from .craft import EXEC, FIXTURES, MULTI, Trickle, command, damage, seeded, sets
+
+
+def scan(data: bytes, **options: int) -> tuple[Scanner, int]:
+    scanner = Scanner(window_over(data, path="x"), Findings(), until=options.get("until", -1))
+    return scanner, int(scanner.run())
+
+
+def facts(scanner: Scanner, outcome: int) -> tuple[object, ...]:
+    fault = scanner.fault
+    return (
+        outcome,
+        scanner.commands,
+        scanner.transactions,
+        scanner.good_up_to(),
+        scanner.select,
+        scanner.first_timestamp,
+        scanner.last_timestamp,
+        sorted(scanner.unknown),
+        None if fault is None else (fault.code, fault.start, fault.offset),
+        [(f.code, f.offset) for f in scanner.findings.items],
+    )
+
+
+def test_counts_commands_and_transactions() -> None:
+    data = sets(3) + MULTI + sets(2) + EXEC + command("multi") + command("eXeC")
+    scanner, outcome = scan(data)
+    assert outcome == END
+    assert (scanner.commands, scanner.transactions, scanner.good_up_to()) == (9, 2, len(data))
+
+
+@pytest.mark.parametrize("digits", range(9))
+def test_lengths_of_every_number_of_digits_are_passed(digits: int) -> None:
+    size = 10**digits if digits < 8 else 10**7 + 1
+    data = command("SET", "k", bytes(size)) + b"".join(command("RPUSH", *["x"] * n) for n in (8, 9, 98, 99, 120))
+    scanner, outcome = scan(data)
+    assert outcome == END
+    assert scanner.commands == 6
+
+
+def test_a_multi_without_exec_counts_from_its_first_byte() -> None:
+    data = sets(2) + MULTI + sets(1)
+    scanner, outcome = scan(data)
+    assert outcome == FAULT
+    assert scanner.fault is not None
+    assert (scanner.fault.code, scanner.fault.start, scanner.good_up_to()) == (
+        "multi-without-exec",
+        len(sets(2)),
+        len(sets(2)),
+    )
+
+
+def test_nested_multi_and_stray_exec_are_told_and_passed_as_a_server_does() -> None:
+    data = EXEC + MULTI + MULTI + sets(1) + EXEC
+    scanner, outcome = scan(data)
+    assert outcome == END
+    assert [f.code for f in scanner.findings.items] == ["stray-exec", "nested-multi"]
+    assert "redis-check-aof" in scanner.findings.items[0].message
+    assert (scanner.transactions, scanner.good_up_to()) == (1, len(data))
+
+
+def test_an_exec_behind_a_gap_ends_the_run_if_asked_to() -> None:
+    data = sets(1) + EXEC + sets(1)
+    scanner = Scanner(window_over(data), Findings(), stop_at_stray=True)
+    assert scanner.run() == STRAY
+    assert scanner.window.offset() == len(sets(1) + EXEC)
+
+
+def test_unknown_commands_are_remembered_with_the_good_offset_before_them() -> None:
+    head = sets(1) + MULTI
+    data = head + command("ISET", "k", "v") + command("JSON.SET", "k") + EXEC + command("ISET", "k", "v")
+    scanner, outcome = scan(data)
+    assert outcome == END
+    assert list(scanner.unknown) == [b"ISET"]
+    unknown = scanner.unknown[b"ISET"]
+    assert (unknown.count, unknown.start, unknown.before) == (2, len(head), len(sets(1)))
+
+
+def test_names_that_share_ends_are_told_apart() -> None:
+    # Names are compared by their first and last eight bytes and their length.
+    good = command("ZREMRANGEBYSCORE", "k", "1", "2")
+    data = good + command("ZREMRANGEBYSCOR", "k", "1", "2") + good + command("ZREMRANGEXYSCORE", "k", "1", "2")
+    scanner, _ = scan(data + command("SE", "x") + command("SET", "x", "y") + command("SETX", "k"))
+    assert sorted(scanner.unknown) == [b"SE", b"SETX", b"ZREMRANGEBYSCOR", b"ZREMRANGEXYSCORE"]
+
+
+def test_times_are_the_first_and_last_and_a_step_back_is_told() -> None:
+    data = b"#TS:10\r\n" + sets(1) + b"#TS:20\r\n" + b"#TS:15\r\n"
+    scanner, _ = scan(data)
+    assert (scanner.first_timestamp, scanner.last_timestamp) == (10, 15)
+    assert [(f.code, f.offset) for f in scanner.findings.items] == [("time-goes-back", len(data) - 8)]
+
+
+def test_reading_ends_at_the_first_later_time() -> None:
+    head = b"#TS:10\r\n" + sets(2)
+    scanner, outcome = scan(head + b"#TS:21\r\n" + sets(2), until=20)
+    assert outcome == UNTIL
+    assert scanner.until_at == len(head)
+    assert scanner.commands == 2
+
+
+def test_bytes_that_the_server_does_not_look_at_are_told() -> None:
+    scanner, outcome = scan(b"*1\r\n$4\r\nPINGxx" + sets(1))
+    assert outcome == END
+    (finding,) = scanner.findings.items
+    assert (finding.code, finding.offset) == ("bad-crlf", 12)
+    assert "redis-check-aof calls the file bad from 0 on" in finding.message
+
+
+def test_portions_make_no_difference_and_the_reader_sees_the_same_commands() -> None:
+    rnd = seeded()
+    base = (FIXTURES / "damaged/whole.aof").read_bytes()
+    for _ in range(400):
+        data = damage(base, rnd)
+        scanner, outcome = scan(data)
+        trickled = Scanner(Window(Trickle(data), path="x", size=len(data)), Findings())
+        assert facts(trickled, int(trickled.run())) == facts(scanner, outcome)
+        reader = CommandReader(window_over(data))
+        count = 0
+        try:
+            while (event := reader.next()) is not None:
+                count += isinstance(event, Command)
+        except RdbToolError:
+            assert outcome == FAULT
+        assert count - scanner.commands in ({0, 1} if outcome == FAULT else {0})
+
+
+def test_trailing_data_changes_nothing_before_it() -> None:
+    data = (FIXTURES / "damaged/whole.aof").read_bytes()
+    before, _ = scan(data)
+    after, outcome = scan(data + b"trailing")
+    assert outcome == FAULT
+    assert (after.commands, after.transactions, after.good_up_to()) == (
+        before.commands,
+        before.transactions,
+        len(data),
+    )
