@@ -15,8 +15,8 @@ from mypy_extensions import i64
 
 from .errors import InputError, TruncatedError
 
-CHUNK: Final = 1 << 20
-"""Bytes asked of a source at a time: large enough to make calls rare, small enough for the cache."""
+CHUNK: Final = 1 << 17
+"""Bytes asked of a source at a time: large enough to make calls rare, small enough for the cache and the allocator."""
 
 
 class Readable(Protocol):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from mypy_extensions import i64
+
 try:
     import lzf as _library
 except ImportError:  # no wheel and no compiler: the plain Python below does it
@@ -30,6 +32,40 @@ def decompress(data: bytes, size: int) -> bytes | None:
     except (ValueError, MemoryError):
         return None
     return out if out is not None and len(out) == size else None
+
+
+def is_valid(data: bytes, pos: i64, end: i64, size: i64) -> bool:
+    """Whether ``data[pos:end]`` stands for ``size`` bytes. It says what `decompress` would, without doing it."""
+    out: i64 = 0
+    if size == 0:
+        return True
+    while pos < end:
+        control: i64 = data[pos]
+        pos += 1
+        if control < 32:
+            control += 1
+            pos += control
+            if pos > end:
+                return False
+            out += control
+        else:
+            length = control >> 5
+            if length == 7:
+                if pos >= end:
+                    return False
+                more: i64 = data[pos]
+                length += more
+                pos += 1
+            if pos >= end:
+                return False
+            low: i64 = data[pos]
+            pos += 1
+            if ((control & 31) << 8) + low >= out:
+                return False
+            out += length + 2
+        if out > size:
+            return False
+    return out == size
 
 
 def decompress_plain(data: bytes, size: int) -> bytes | None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-from array import array
 from typing import BinaryIO, Final, final
 
 from librt.strings import BytesWriter, read_i64_le, write_i64_le
@@ -17,7 +16,9 @@ from mypy_extensions import i64
 
 from rdbtool.errors import OutputError, RdbToolError
 from rdbtool.rdb.primitives import read_string
-from rdbtool.source import open_input, reason
+from rdbtool.source import Window, open_input, reason
+
+from .table import MASK, HashTable
 
 KEPT: Final[i64] = 1 << 15
 """Strings kept as they are, at most,"""
@@ -29,7 +30,7 @@ RECORD: Final[i64] = 16
 """A hash and an offset."""
 CHUNK: Final[i64] = 1024 * RECORD
 """What a part collects before it is written."""
-AT_ONCE: Final[i64] = 1 << 17
+AT_ONCE: Final[i64] = 1 << 16
 """Hashes compared at a time."""
 REPORTED: Final = 1000
 """Pairs that are told apart; more are only counted."""
@@ -39,20 +40,22 @@ REPORTED: Final = 1000
 class Duplicates:
     """Strings seen so far. ``space`` keeps equal strings apart, such as keys of different databases.
 
+    ``keep``: whether to keep the first ones as they are, else hashes are all that is ever added.
     ``pairs``: (earlier, later) offsets of strings with equal hashes, after `finish`; ``more``: how many
     further ones there are.
     """
 
-    def __init__(self) -> None:
-        self.kept: dict[i64, dict[bytes, i64]] | None = {}
+    def __init__(self, *, keep: bool = True) -> None:
+        self.kept: dict[i64, dict[bytes, i64]] | None = {} if keep else None
         self.count: i64 = 0
         self.bytes: i64 = 0
-        self.parts: list[BytesWriter] = []
-        self.spilled: list[list[i64]] = []
+        self.parts: list[BytesWriter] = [BytesWriter() for _ in range(PARTS)]
+        self.spilled: list[list[i64]] = [[] for _ in range(PARTS)]
         self.file: BinaryIO | None = None
         self.chunks: i64 = 0
         self.pairs: list[tuple[int, int]] = []
         self.more: i64 = 0
+        self.table = HashTable()
 
     def add(self, item: bytes, offset: i64, space: i64) -> bool:
         """Note a string found at ``offset``: True if it was certainly there before.
@@ -61,7 +64,7 @@ class Duplicates:
         """
         kept = self.kept
         if kept is None:
-            self._add_hash(item, offset, space)
+            self.add_hash(_hash(item, space), offset)
             return False
         known = kept.get(space)
         if known is None:
@@ -85,21 +88,19 @@ class Duplicates:
 
     def _turn_to_hashes(self, kept: dict[i64, dict[bytes, i64]]) -> None:
         self.kept = None
-        self.parts = [BytesWriter() for _ in range(PARTS)]
-        self.spilled = [[] for _ in range(PARTS)]
         for space, known in kept.items():
             for item, offset in known.items():
-                self._add_hash(item, offset, space)
+                self.add_hash(_hash(item, space), offset)
 
-    def _add_hash(self, item: bytes, offset: i64, space: i64) -> None:
-        value: i64 = hash(item)
-        value ^= (space & 0xFFFF) << 44
+    def add_hash(self, value: i64, offset: i64) -> i64:
+        """Note the hash, of 62 bits, of a string found at ``offset``: -1, for nothing is known before `finish`."""
         part = value & 255
         writer = self.parts[part]
         write_i64_le(writer, value)
         write_i64_le(writer, offset)
         if len(writer) >= CHUNK:
             self._spill(part)
+        return -1
 
     def _spill(self, part: i64) -> None:
         writer = self.parts[part]
@@ -142,21 +143,24 @@ class Duplicates:
         return b"".join(found)
 
     def _compare(self, records: bytes) -> None:
-        numbers = array("q", records)
-        hashes = numbers[::2]
-        if len(set(hashes)) == len(hashes):
-            return
-        first: dict[int, int] = {}
-        for i in range(len(hashes)):
-            value = hashes[i]
-            offset = numbers[2 * i + 1]
-            earlier = first.get(value)
-            if earlier is None:
-                first[value] = offset
-            elif len(self.pairs) < REPORTED:
-                self.pairs.append((earlier, offset))
-            else:
-                self.more += 1
+        end: i64 = len(records)
+        table = self.table
+        table.begin(end // RECORD)
+        pos: i64 = 0
+        while pos < end:
+            offset = read_i64_le(records, pos + 8)
+            earlier = table.put(read_i64_le(records, pos), offset)
+            if earlier >= 0:
+                if len(self.pairs) < REPORTED:
+                    self.pairs.append((earlier, offset))
+                else:
+                    self.more += 1
+            pos += RECORD
+
+
+def _hash(item: bytes, space: i64) -> i64:
+    value: i64 = hash(item)
+    return (value ^ (space & 0xFFFF) << 44) & MASK
 
 
 def _later(pair: tuple[int, int]) -> int:
@@ -178,17 +182,22 @@ def _slice(records: bytes, turn: i64, slices: i64) -> bytes:
 
 
 def strings_at(path: str, offsets: list[int]) -> dict[int, bytes]:
-    """Read again the strings at these offsets of an input; {} if it cannot be read twice."""
+    """Read again the strings at these offsets of an input; those that cannot be read are not there."""
     found: dict[int, bytes] = {}
     if not os.path.isfile(path):
         return found
     try:
         with open_input(path) as source:
-            w = source.window()
-            for offset in sorted(set(offsets)):
-                if offset >= w.offset():
+            if source.size >= 0:
+                with open(path, "rb", buffering=0) as stream:
+                    for offset in offsets:
+                        stream.seek(offset)
+                        found[offset] = read_string(Window(stream, path=path, size=source.size, base=offset))
+            else:
+                w = source.window()
+                for offset in sorted(set(offsets)):
                     w.skip(offset - w.offset())
                     found[offset] = read_string(w)
-    except RdbToolError:
-        return {}
+    except (RdbToolError, OSError):
+        return found
     return found

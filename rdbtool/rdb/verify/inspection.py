@@ -8,12 +8,16 @@ from mypy_extensions import i64
 
 from rdbtool.findings import Finding, Findings
 from rdbtool.rdb import lzf
-from rdbtool.rdb.primitives import LZF, read_encoded_integer, read_length, read_length_or_encoding
-from rdbtool.source import Window
+from rdbtool.rdb.primitives import LZF, read_encoded_integer, read_length, read_length_or_encoding, read_string
+from rdbtool.source import Window, window_over
 
 from .codes import CODES
+from .duplicates import strings_at
+from .seen import Seen, hash_integer, hash_text
 
 NO_OFFSET: Final[i64] = -1
+MAX_REREADS: Final[i64] = 100
+"""A file made to cause many would otherwise take a very long time."""
 
 
 @final
@@ -41,6 +45,8 @@ class Inspection:
         self.size: i64 = 0
         self.origin: i64 = -1
         self.compressed = False
+        self.seen = Seen()
+        self.rereads: i64 = 0
 
     def begin(self, db: i64, key: bytes | None) -> None:
         """Turn to another value."""
@@ -56,12 +62,37 @@ class Inspection:
         doing = "" if self.key is None else "checking a value"
         self.findings.add(Finding(severity, code, message, self.path, offset, self.key, self.db, doing))
 
+    def report_if_equal(self, code: str, message: str, w: Window, earlier: i64, later: i64) -> None:
+        """Add a finding at ``later`` unless the strings at the two offsets turn out to differ.
+
+        Their hashes are equal. Where the first is no longer in the window and the input cannot be read
+        again, or was too often, that decides.
+        """
+        first = _string_in(w, earlier)
+        second = _string_in(w, later)
+        if (first is None or second is None) and self.rereads < MAX_REREADS:
+            self.rereads += 1
+            again = strings_at(self.path, [earlier, later])
+            first = again.get(earlier)
+            second = again.get(later)
+        if first is None or second is None or first == second:
+            self.report(code, message, later)
+
     def report_packed(self, code: str, message: str, index: i64) -> None:
         """Add a finding about the byte ``data[index]`` of the packed value."""
         if self.compressed:
             self.report(code, f"{message} (byte {index - self.start} of what the LZF data holds)", self.origin)
         else:
             self.report(code, message, self.origin + index - self.start)
+
+
+def _string_in(w: Window, offset: i64) -> bytes | None:
+    """A string that was passed, if it is still in the window."""
+    if offset < w.base:
+        return None
+    behind = window_over(w.data, base=w.base)
+    behind.pos = offset - w.base
+    return read_string(behind)
 
 
 def open_packed(w: Window, ins: Inspection) -> bool:
@@ -93,15 +124,38 @@ def open_packed(w: Window, ins: Inspection) -> bool:
     return True
 
 
+def see_element(w: Window, ins: Inspection) -> i64:
+    """Pass the next string: -1, or the offset of an earlier one whose hash is the same.
+
+    A string that cannot be decompressed makes a finding, and -1.
+    """
+    seen = ins.seen
+    start = w.pos
+    if start < w.end:
+        data = w.data
+        short: i64 = data[start]
+        if short < 64 and short < w.end - start:
+            w.pos = start + 1 + short
+            value = hash_text(data, start + 1, short, seen.seed)
+            if seen.many is None:
+                return seen.table.put(value, w.base + start)
+            return seen.put(value, w.base + start)
+    at = w.offset()
+    length = read_length_or_encoding(w)
+    if length >= 0:
+        if length > w.end - w.pos and not w.need(length):
+            raise w.truncated(length)
+        pos = w.pos
+        w.pos = pos + length
+        return seen.put(hash_text(w.data, pos, length, seen.seed), at)
+    if length == LZF:
+        text = _decompress(w, at, ins)
+        return -1 if text is None else seen.put(hash_text(text, 0, len(text), seen.seed), at)
+    return seen.put(hash_integer(read_encoded_integer(w, length), seen.seed), at)
+
+
 def checked_string(w: Window, ins: Inspection) -> bytes | None:
     """The next string, decoded; None, and a finding, if it cannot be decompressed."""
-    pos = w.pos
-    if pos < w.end:
-        length: i64 = w.data[pos]
-        if length < 64 and length < w.end - pos:
-            pos += 1
-            w.pos = pos + length
-            return w.data[pos : pos + length]
     at = w.offset()
     length = read_length_or_encoding(w)
     if length >= 0:
@@ -112,21 +166,35 @@ def checked_string(w: Window, ins: Inspection) -> bytes | None:
 
 
 def pass_string(w: Window, ins: Inspection) -> None:
-    """Pass the next string; what is compressed is decompressed to see that it can be."""
-    pos = w.pos
-    if pos < w.end:
-        length: i64 = w.data[pos]
-        if length < 64 and length < w.end - pos:
-            w.pos = pos + 1 + length
+    """Pass the next string; what is compressed is checked to be so."""
+    start = w.pos
+    if start < w.end:
+        short: i64 = w.data[start]
+        if short < 64 and short < w.end - start:
+            w.pos = start + 1 + short
             return
     at = w.offset()
     length = read_length_or_encoding(w)
     if length >= 0:
-        w.skip(length)
+        if length <= w.end - w.pos:
+            w.pos += length
+        else:
+            w.skip(length)
     elif length == LZF:
-        _decompress(w, at, ins)
+        compressed = read_length(w)
+        size = read_length(w)
+        if compressed > w.end - w.pos and not w.need(compressed):
+            raise w.truncated(compressed)
+        pos = w.pos
+        w.pos = pos + compressed
+        if not lzf.is_valid(w.data, pos, w.pos, size):
+            _report_lzf(ins, compressed, size, at)
     else:
         read_encoded_integer(w, length)
+
+
+def _report_lzf(ins: Inspection, compressed: i64, size: i64, at: i64) -> None:
+    ins.report("lzf", f"LZF data of {compressed} bytes that do not stand for {size} bytes", at)
 
 
 def _decompress(w: Window, at: i64, ins: Inspection) -> bytes | None:
@@ -134,5 +202,5 @@ def _decompress(w: Window, at: i64, ins: Inspection) -> bytes | None:
     size = read_length(w)
     out = lzf.decompress(w.take(compressed), size)
     if out is None:
-        ins.report("lzf", f"LZF data of {compressed} bytes that do not stand for {size} bytes", at)
+        _report_lzf(ins, compressed, size, at)
     return out

@@ -8,7 +8,9 @@ from typing import Final
 from librt.strings import read_i16_le, read_i32_le, read_i64_le
 from mypy_extensions import i64
 
+from .duplicates import Duplicates
 from .inspection import Inspection
+from .seen import hash_integer, hash_text, is_integer_text
 
 HEADER: Final[i64] = 6
 """Total bytes (4) and number of elements (2)."""
@@ -181,12 +183,21 @@ def integer_at(data: bytes, pos: i64) -> i64:
     return read_i64_le(data, pos + 1)
 
 
+def text_head(first: i64) -> i64:
+    """Bytes before the text of a string entry that begins with this byte."""
+    return 1 if first < 192 else 2 if first < 240 else 5
+
+
 def text_at(data: bytes, pos: i64) -> bytes:
     """The string of the entry at ``pos``, which must be encoded as one."""
-    first: i64 = data[pos]
-    head: i64 = 1 if first < 192 else 2 if first < 240 else 5
+    head = text_head(data[pos])
     # The entry was measured before, so its end is not looked at.
     return data[pos + head : pos + entry_size(data, pos, pos + 5)]
+
+
+def element_at(data: bytes, pos: i64) -> bytes:
+    """The element at ``pos`` as text."""
+    return b"%d" % integer_at(data, pos) if is_integer(data[pos]) else text_at(data, pos)
 
 
 def check_elements(ins: Inspection, holds: i64, count: i64) -> None:
@@ -198,9 +209,9 @@ def check_elements(ins: Inspection, holds: i64, count: i64) -> None:
     data = ins.data
     pos = ins.start + HEADER
     last = ins.start + ins.size - 1
-    texts: set[bytes] = set()
-    integers: set[int] = set()
-    seen: i64 = 0
+    seen = ins.seen
+    seed = seen.seed
+    seen.begin(count // width)
     previous: i64 = -1
     turn: i64 = 0
     while pos < last:
@@ -212,16 +223,17 @@ def check_elements(ins: Inspection, holds: i64, count: i64) -> None:
         else:
             size = entry_size(data, pos, last)
         if turn == 0:
-            if is_integer(first):
-                integers.add(integer_at(data, pos))
+            if first < 128:
+                value = hash_integer(first, seed)
+            elif first < 192:
+                value = hash_text(data, pos + 1, size - 1, seed)
+            elif is_integer(first):
+                value = hash_integer(integer_at(data, pos), seed)
             else:
-                text = data[pos + 1 : pos + size] if first < 192 else text_at(data, pos)
-                if looks_like_integer(text):
-                    integers.add(int(text))
-                else:
-                    texts.add(text)
-            seen += 1
-            if len(texts) + len(integers) != seen:
+                head = text_head(first)
+                value = hash_text(data, pos + head, size - head, seed)
+            earlier = seen.put(value, pos)
+            if earlier >= 0 and element_at(data, earlier) == element_at(data, pos):
                 what = "member" if holds in (MEMBERS, SCORES) else "field"
                 ins.report_packed("listpack-duplicate", f"a {what} twice in a listpack", pos)
                 return
@@ -230,21 +242,23 @@ def check_elements(ins: Inspection, holds: i64, count: i64) -> None:
             if previous < 0:
                 return
         elif holds == SCORES and not is_integer(first):
-            check_score(ins, text_at(data, pos), pos, "listpack")
+            head = text_head(first)
+            check_score(ins, pos + head, pos + size, pos)
         pos += size + (1 if size < 128 else back_size(size))
         turn += 1
         if turn == width:
             turn = 0
+    if seen.many is not None:
+        _late_duplicates(ins, seen.many)
 
 
-def looks_like_integer(text: bytes) -> bool:
-    """Whether it is how the server writes an integer of 64 bits."""
-    if not text or text[0] > 57:
-        return False
-    digits = text[1:] if text[0] == 45 else text
-    if not digits.isdigit() or (digits[0] == 48 and len(text) > 1):
-        return False
-    return len(text) < 19 or -(1 << 63) <= int(text) < 1 << 63
+def _late_duplicates(ins: Inspection, many: Duplicates) -> None:
+    """Report duplicates in a listpack of very many elements."""
+    many.finish()
+    for earlier, later in many.pairs:
+        if element_at(ins.data, earlier) == element_at(ins.data, later):
+            ins.report_packed("listpack-duplicate", "an element twice in a listpack", later)
+            return
 
 
 def _check_expiry(ins: Inspection, pos: i64, previous: i64) -> i64:
@@ -254,7 +268,7 @@ def _check_expiry(ins: Inspection, pos: i64, previous: i64) -> i64:
         at = integer_at(data, pos)
     else:
         text = text_at(data, pos)
-        if not looks_like_integer(text):
+        if not text or not is_integer_text(text, 0, len(text)):
             ins.report_packed("listpack-expiry", "the expiry of a hash field is not a number", pos)
             return -1
         at = int(text)
@@ -269,17 +283,28 @@ def _check_expiry(ins: Inspection, pos: i64, previous: i64) -> i64:
     return at
 
 
-_NUMBER: Final = re.compile(
-    rb"\s*[+-]?(?:\d+\.?\d*(?:e[+-]?\d+)?|\.\d+(?:e[+-]?\d+)?|inf(?:inity)?|0x[0-9a-f]+)", re.IGNORECASE
-)
+_NUMBER: Final = re.compile(rb"\s*[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|inf(?:inity)?|0x[0-9a-f]+)", re.IGNORECASE)
 _NAN: Final = re.compile(rb"\s*[+-]?nan", re.IGNORECASE)
 
 
-def check_score(ins: Inspection, text: bytes, pos: i64, what: str) -> None:
-    """Check a score that is held as text."""
+def check_score(ins: Inspection, start: i64, end: i64, entry: i64) -> None:
+    """Check ``data[start:end]``, the score of ``entry``, as a number in text."""
+    data = ins.data
+    pos = start
+    dots: i64 = 0
+    while pos < end:
+        byte: i64 = data[pos]
+        if byte == 46:
+            dots += 1
+        elif (byte < 48 or byte > 57) and (byte != 45 or pos > start):
+            break
+        pos += 1
+    if pos == end and dots <= 1 and end > start + 1:
+        return
+    text = data[start:end]
     if _NAN.match(text):
-        ins.report_packed("packed-nan-score", f"a score in a {what} is not a number (NaN)", pos)
+        ins.report_packed("packed-nan-score", "a score is not a number (NaN)", entry)
         return
     found = _NUMBER.match(text)
     if found is None or found.end() != len(text):
-        ins.report_packed("packed-score", f"a score in a {what} is not a number; servers take it for another", pos)
+        ins.report_packed("packed-score", "a score is not a number; servers take it for another", entry)

@@ -18,9 +18,9 @@ from .listpack import (
     entry_size,
     integer_at,
     is_integer,
-    looks_like_integer,
     text_at,
 )
+from .seen import is_integer_text
 
 ID: Final[i64] = 16
 """Bytes of an entry's id: ms and sequence number, 64 bits each, big-endian."""
@@ -76,7 +76,7 @@ def _check_stream(w: Window, ins: Inspection, version: i64) -> None:
     length = read_u64(w)
     if length and nodes == 0:
         ins.report("stream-length", f"a stream announces {length} entries and has none", at)
-    elif whole and length != entries:
+    elif whole and length != int(entries):
         ins.report("stream-count", f"a stream announces {length} entries and holds {entries}", at)
     _pass_numbers(w, 2 if version == 1 else 7)
     groups = read_count(w, 5)
@@ -180,7 +180,7 @@ class _Walk:
             value = integer_at(data, pos)
         else:
             text = text_at(data, pos)
-            if looks_like_integer(text):
+            if text and is_integer_text(text, 0, len(text)):
                 value = int(text)
             else:
                 self.fail("an element of a stream entry is not the integer it should be")

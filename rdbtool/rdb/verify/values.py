@@ -6,7 +6,6 @@ to the `Inspection`; where it does not, they raise what the primitives raise.
 
 from __future__ import annotations
 
-import math
 import re
 from typing import Final
 
@@ -18,14 +17,17 @@ from rdbtool.rdb.skip import skip_module_pre_ga, skip_module_values
 from rdbtool.source import Window
 
 from .compact import check_intset, check_zipmap
-from .duplicates import Duplicates, strings_at
-from .inspection import Inspection, checked_string, open_packed, pass_string
-from .listpack import EXPIRING_FIELDS, FIELDS, MAX_EXPIRY, MEMBERS, SCORES, check_elements, check_listpack
+from .duplicates import strings_at
+from .inspection import Inspection, checked_string, open_packed, pass_string, see_element
+from .listpack import EXPIRING_FIELDS, FIELDS, MEMBERS, SCORES, check_elements, check_listpack
 from .ziplist import check_pairs, check_ziplist
 
 PLAIN: Final[i64] = 1
 PACKED: Final[i64] = 2
 """What a quicklist node holds: one large element, or a listpack."""
+
+GREATEST: Final[int] = 0x0000FFFFFFFFFFFF
+"""The greatest time in ms that a hash field may expire at; not i64, for it is compared with 64 bits without a sign."""
 
 SMALL_HASH: Final[i64] = 128
 SMALL_FIELD: Final[i64] = 64
@@ -50,29 +52,29 @@ def check_set(w: Window, ins: Inspection) -> None:
     """A count, then members."""
     count = read_count(w, 1)
     ins.empty = count == 0
-    seen = Duplicates()
+    ins.seen.begin(count)
     while count > 0:
-        at = w.offset()
-        member = checked_string(w, ins)
-        if member is not None and seen.add(member, at, 0):
-            ins.report("duplicate-member", "a member twice in a set", at)
+        at = w.base + w.pos
+        earlier = see_element(w, ins)
+        if earlier >= 0:
+            _twice(w, ins, "member", earlier, at)
         count -= 1
-    _late_duplicates(ins, seen, "member")
+    _late_duplicates(ins, "member")
 
 
 def check_zset(w: Window, ins: Inspection) -> None:
     """A count, then members with scores as text."""
     count = read_count(w, 2)
     ins.empty = count == 0
-    seen = Duplicates()
+    ins.seen.begin(count)
     while count > 0:
-        at = w.offset()
-        member = checked_string(w, ins)
-        if member is not None and seen.add(member, at, 0):
-            ins.report("duplicate-member", "a member twice in a sorted set", at)
+        at = w.base + w.pos
+        earlier = see_element(w, ins)
+        if earlier >= 0:
+            _twice(w, ins, "member", earlier, at)
         _check_text_score(w, ins)
         count -= 1
-    _late_duplicates(ins, seen, "member")
+    _late_duplicates(ins, "member")
 
 
 _SCORE: Final = re.compile(
@@ -98,62 +100,71 @@ def check_zset2(w: Window, ins: Inspection) -> None:
     """A count, then members with scores of 8 bytes."""
     count = read_count(w, 9)
     ins.empty = count == 0
-    seen = Duplicates()
+    ins.seen.begin(count)
     while count > 0:
-        at = w.offset()
-        member = checked_string(w, ins)
-        if member is not None and seen.add(member, at, 0):
-            ins.report("duplicate-member", "a member twice in a sorted set", at)
-        if math.isnan(read_binary_double(w)):
-            ins.report("nan-score", "a score is not a number (NaN)", at)
+        at = w.base + w.pos
+        earlier = see_element(w, ins)
+        if earlier >= 0:
+            _twice(w, ins, "member", earlier, at)
+        score = read_binary_double(w)
+        if score != score:  # noqa: PLR0124 - true of NaN alone
+            ins.report("nan-score", "a score is not a number (NaN)", w.offset() - 8)
         count -= 1
-    _late_duplicates(ins, seen, "member")
+    _late_duplicates(ins, "member")
 
 
 def check_hash(w: Window, ins: Inspection) -> None:
     """A count, then fields with values."""
     count = read_count(w, 2)
     ins.empty = count == 0
-    small = count <= SMALL_HASH
-    seen = Duplicates()
+    if count <= SMALL_HASH:
+        _check_small_hash(w, ins, count)
+        return
+    ins.seen.begin(count)
+    while count > 0:
+        at = w.base + w.pos
+        earlier = see_element(w, ins)
+        if earlier >= 0:
+            _twice(w, ins, "field", earlier, at)
+        pass_string(w, ins)
+        count -= 1
+    _late_duplicates(ins, "field")
+
+
+def _check_small_hash(w: Window, ins: Inspection, count: i64) -> None:
+    fields: set[bytes] = set()
     twice: i64 = -1
+    small = True
     while count > 0:
         at = w.offset()
         field = checked_string(w, ins)
-        if field is not None and seen.add(field, at, 0):
-            if twice < 0:
+        if field is not None:
+            if field in fields and twice < 0:
                 twice = at
-            if not small:
-                ins.report("duplicate-field", "a field twice in a hash", at)
-        if small:
-            value = checked_string(w, ins)
-            small = (field is None or len(field) <= SMALL_FIELD) and (value is None or len(value) <= SMALL_FIELD)
-            if not small and twice >= 0:
-                ins.report("duplicate-field", "a field twice in a hash", twice)
-        else:
-            pass_string(w, ins)
+            fields.add(field)
+            small = small and len(field) <= SMALL_FIELD
+        value = checked_string(w, ins)
+        small = small and (value is None or len(value) <= SMALL_FIELD)
         count -= 1
-    if small and twice >= 0:
-        ins.report("duplicate-field-small", "a field twice in a small hash", twice)
-    _late_duplicates(ins, seen, "field")
+    if twice >= 0:
+        ins.report("duplicate-field-small" if small else "duplicate-field", "a field twice in a hash", twice)
 
 
 def check_hash2(w: Window, ins: Inspection) -> None:
     """A count, then fields with values and absolute expiries (8 bytes, -1 for none). Valkey 9."""
     count = read_count(w, 10)
     ins.empty = count == 0
-    seen = Duplicates()
+    ins.seen.begin(count)
     while count > 0:
-        at = w.offset()
-        field = checked_string(w, ins)
-        if field is not None and seen.add(field, at, 0):
-            ins.report("duplicate-field", "a field twice in a hash", at)
+        at = w.base + w.pos
+        earlier = see_element(w, ins)
+        if earlier >= 0:
+            _twice(w, ins, "field", earlier, at)
         pass_string(w, ins)
-        expire_at_ms = read_ms(w)
-        if expire_at_ms != -1:
+        if read_ms(w) != -1:
             ins.subexpires += 1
         count -= 1
-    _late_duplicates(ins, seen, "field")
+    _late_duplicates(ins, "field")
 
 
 def check_hash_metadata(w: Window, ins: Inspection) -> None:
@@ -166,42 +177,48 @@ def check_hash_metadata_pre_ga(w: Window, ins: Inspection) -> None:
     _check_expiring_fields(w, ins, 1)
 
 
-def _check_expiring_fields(w: Window, ins: Inspection, least: i64) -> None:
+def _check_expiring_fields(w: Window, ins: Inspection, least: int) -> None:
     count = read_count(w, 3)
     ins.empty = count == 0
-    seen = Duplicates()
+    ins.seen.begin(count)
     while count > 0:
         at = w.offset()
         relative = read_u64(w)
         if relative:
-            # 64 bits, unsigned: the sum wraps in the servers
-            if relative + least - 1 & 0xFFFFFFFFFFFFFFFF > MAX_EXPIRY:
-                ins.report("field-expiry", f"a hash field expires at {relative + least - 1}, which no server takes", at)
+            expire_at_ms = relative + least - 1 & 0xFFFFFFFFFFFFFFFF  # servers add 64 bits without a sign
+            if expire_at_ms > GREATEST:
+                ins.report("field-expiry", f"a hash field expires at {expire_at_ms}, which no server takes", at)
             ins.subexpires += 1
-        at = w.offset()
-        field = checked_string(w, ins)
-        if field is not None and seen.add(field, at, 0):
-            ins.report("duplicate-field", "a field twice in a hash", at)
+        at = w.base + w.pos
+        earlier = see_element(w, ins)
+        if earlier >= 0:
+            _twice(w, ins, "field", earlier, at)
         pass_string(w, ins)
         count -= 1
-    _late_duplicates(ins, seen, "field")
+    _late_duplicates(ins, "field")
 
 
-def _late_duplicates(ins: Inspection, seen: Duplicates, what: str) -> None:
-    """Report duplicates that were found by hash."""
-    if seen.kept is not None:
+def _twice(w: Window, ins: Inspection, what: str, earlier: i64, later: i64) -> None:
+    """Report a member or field whose hash was seen before, if it is the same."""
+    ins.report_if_equal(f"duplicate-{what}", f"a {what} twice: also at offset {earlier}", w, earlier, later)
+
+
+def _late_duplicates(ins: Inspection, what: str) -> None:
+    """Report duplicates among very many elements."""
+    many = ins.seen.many
+    if many is None:
         return
-    seen.finish()
-    if not seen.pairs:
+    many.finish()
+    if not many.pairs:
         return
-    texts = strings_at(ins.path, [at for pair in seen.pairs for at in pair])
+    texts = strings_at(ins.path, [at for pair in many.pairs for at in pair])
     code = f"duplicate-{what}"
-    for earlier, later in seen.pairs:
+    for earlier, later in many.pairs:
         if earlier in texts and later in texts and texts[earlier] != texts[later]:
             continue
         ins.report(code, f"a {what} twice: also at offset {earlier}", later)
-    if seen.more:
-        ins.report(code, f"{seen.more} further {what}s twice", -1)
+    if many.more:
+        ins.report(code, f"{many.more} further {what}s twice", -1)
 
 
 def check_quicklist(w: Window, ins: Inspection) -> None:

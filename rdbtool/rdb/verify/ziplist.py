@@ -7,8 +7,10 @@ from typing import Final
 from librt.strings import read_i16_le, read_i32_be, read_i32_le, read_i64_le
 from mypy_extensions import i64
 
+from .duplicates import Duplicates
 from .inspection import Inspection
-from .listpack import SCORES, check_score, looks_like_integer
+from .listpack import SCORES, check_score
+from .seen import hash_integer, hash_text
 
 HEADER: Final[i64] = 10
 """Total bytes (4), offset of the last entry (4), number of entries (2)."""
@@ -127,6 +129,19 @@ def integer_at(data: bytes, pos: i64) -> i64:
     return (first & 15) - 1
 
 
+def text_head(first: i64) -> i64:
+    """Bytes before the text of a string encoding that begins with this byte."""
+    return 1 if first < 64 else 2 if first < 128 else 5
+
+
+def element_at(data: bytes, pos: i64) -> bytes:
+    """The element encoded at ``pos`` as text."""
+    first: i64 = data[pos]
+    if first >= 192:
+        return b"%d" % integer_at(data, pos)
+    return data[pos + text_head(first) : pos + content_size(data, pos, pos + 5)]
+
+
 def check_pairs(ins: Inspection, holds: i64, count: i64) -> None:
     """Check fields or members, every other entry, for duplicates; and the scores between members."""
     if count % 2:
@@ -135,31 +150,38 @@ def check_pairs(ins: Inspection, holds: i64, count: i64) -> None:
     data = ins.data
     pos = ins.start + HEADER
     last = ins.start + ins.size - 1
-    texts: set[bytes] = set()
-    integers: set[int] = set()
-    seen: i64 = 0
+    seen = ins.seen
+    seed = seen.seed
+    seen.begin(count // 2)
     second = False
     while pos < last:
         entry = pos
         pos += 5 if data[pos] == BIG else 1
-        size = content_size(data, pos, last)
         first: i64 = data[pos]
-        if first >= 192:
-            if not second:
-                integers.add(integer_at(data, pos))
-                seen += 1
-        elif not second:
-            text = data[pos + (1 if first < 64 else 2 if first < 128 else 5) : pos + size]
-            if looks_like_integer(text):
-                integers.add(int(text))
+        size = content_size(data, pos, last)
+        if not second:
+            if first >= 192:
+                value = hash_integer(integer_at(data, pos), seed)
             else:
-                texts.add(text)
-            seen += 1
-        elif holds == SCORES:
-            check_score(ins, data[pos + (1 if first < 64 else 2 if first < 128 else 5) : pos + size], entry, "ziplist")
-        if len(texts) + len(integers) != seen:
-            what = "member" if holds == SCORES else "field"
-            ins.report_packed("ziplist-duplicate", f"a {what} twice in a ziplist", entry)
-            return
+                head = text_head(first)
+                value = hash_text(data, pos + head, size - head, seed)
+            earlier = seen.put(value, pos)
+            if earlier >= 0 and element_at(data, earlier) == element_at(data, pos):
+                what = "member" if holds == SCORES else "field"
+                ins.report_packed("ziplist-duplicate", f"a {what} twice in a ziplist", entry)
+                return
+        elif holds == SCORES and first < 192:
+            check_score(ins, pos + text_head(first), pos + size, entry)
         second = not second
         pos += size
+    if seen.many is not None:
+        _late_duplicates(ins, seen.many)
+
+
+def _late_duplicates(ins: Inspection, many: Duplicates) -> None:
+    """Report duplicates in a ziplist of very many elements."""
+    many.finish()
+    for earlier, later in many.pairs:
+        if element_at(ins.data, earlier) == element_at(ins.data, later):
+            ins.report_packed("ziplist-duplicate", "an element twice in a ziplist", later)
+            return
