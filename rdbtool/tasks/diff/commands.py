@@ -66,7 +66,7 @@ class CommandsOut:
             self._restore(key, right)
             return
         changed = left is None or "value" in difference.differs
-        if left is not None and changed and left.type == right.type:
+        if left is not None and changed and left.type == right.type and not difference.large:
             changed = not self._edit(key, left, right)
         if changed and right.encoding in UNCOUNTED:  # its server knows no commands for counters
             self._restore(key, right)
@@ -116,6 +116,8 @@ class CommandsOut:
             return True
         if right.type != "stream":
             return False
+        if difference.large:  # too large to look whether commands can say all of it
+            return True
         value = right.value()
         if not isinstance(value, Stream):
             return False

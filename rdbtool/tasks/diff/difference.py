@@ -63,7 +63,8 @@ class Difference:
 
     ``differs``: all that differs of a key both have: ``value``, ``expiry``, ``eviction``, ``encoding``.
     For what is no key ``db`` is -1, ``key`` a name, ``other`` its `FUNCTION` or `MODULE_AUX`, and ``codes`` the
-    library's code, or the module's data, on both sides, b"" for none.
+    library's code, or the module's data, on both sides, b"" for none. ``large``: the values are not to be decoded
+    as a whole, for want of memory.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class Difference:
         self.right = right
         self.differs = differs
         self.other = ""
+        self.large = False
         self.codes = (b"", b"")
 
     @property

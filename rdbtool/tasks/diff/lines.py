@@ -85,6 +85,8 @@ class LinesOut:
             return []
         if left.type != right.type:
             return []
+        if difference.large:
+            return [f"    ({left.size:,} and {right.size:,} bytes: too large to look inside within the memory limit)"]
         counted = not UNCOUNTED & {left.encoding, right.encoding}
         try:
             found = changes(left.value(), right.value(), self.diff.rules, counted=counted)

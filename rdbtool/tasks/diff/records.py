@@ -2,10 +2,11 @@
 
 ``kind``, ``db``, ``key``, ``type``, ``differs``, and ``left`` and ``right`` where the key is there: ``type``,
 ``encoding``, ``size`` in the file, ``expire_at_ms``, ``idle_s`` and ``freq`` where it has them, and, on request,
-``value`` as `export.jsonl` writes it (null where it cannot be decoded). On request too, for a changed value
-``changes``: ``part``, ``op`` (added, removed, changed), and ``name``, ``index``, ``left``, ``right`` where they
-mean something. A function library has ``function``, its name, instead of db and key, and with values its code;
-data of a module beside the keys likewise ``module_aux``. Texts follow `export.text`.
+``value`` as `export.jsonl` writes it (null where it cannot be decoded). On request too, for a changed value that
+is not too large for the memory limit, ``changes``: ``part``, ``op`` (added, removed, changed), and ``name``,
+``index``, ``left``, ``right`` where they mean something. A function library has ``function``, its name, instead
+of db and key, and with values its code; data of a module beside the keys likewise ``module_aux``. Texts follow
+`export.text`.
 """
 
 from __future__ import annotations
@@ -102,6 +103,8 @@ class RecordsOut:
         left = difference.left
         right = difference.right
         if left is None or right is None or "value" not in difference.differs or left.type != right.type:
+            return
+        if difference.large:
             return
         o = self.output
         o.buffer.write(b',"changes":[')

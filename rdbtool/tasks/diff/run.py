@@ -10,6 +10,7 @@ from rdbtool.errors import FormatError, RdbToolError, UnsupportedError, UsageErr
 from rdbtool.export.selection import Selection
 from rdbtool.findings import Report, Severity, finding_of
 from rdbtool.rdb.compare import Match, Matching, Rules
+from rdbtool.rdb.fingerprint import Fingerprint, fingerprint
 from rdbtool.rdb.reader import End, Event, Function, FunctionPreGa, ModuleAux, RdbReader
 
 from .difference import (
@@ -32,6 +33,9 @@ MEMORY_LIMIT: Final = 512 << 20
 LEAST_MEMORY: Final = 64 << 20
 BASE_MEMORY: Final = 40 << 20
 """What the program itself takes, with both windows."""
+
+LARGE_SHARE: Final = 24
+"""This part of the memory limit is how large, in the files, the two values of a key may be to be decoded."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -95,8 +99,9 @@ class DiffReport(Report):
 class Diff:
     """The differences from ``left`` to ``right``: iterate once. ``report`` grows meanwhile.
 
-    Memory stays within the limit of the options, but for values that differ in their bytes: both of a
-    pair are decoded to compare them.
+    Memory stays within the limit of the options, but for the largest single element. Values whose bytes differ
+    are decoded to compare them, or where they are too large for that, compared by a digest of their meaning:
+    the tolerance for expiries then does not hold for hash fields.
     """
 
     def __init__(self, left: Snapshot, right: Snapshot, options: DiffOptions | None = None) -> None:
@@ -107,6 +112,7 @@ class Diff:
         self.report = DiffReport()
         self.progress: Callable[[int, int], object] | None = None
         """Is told how many bytes have been read, and of how many; -1 where that is not known."""
+        self.large = self.options.memory_limit // LARGE_SHARE
         self._done = 0
         self._passes = 1
 
@@ -187,6 +193,7 @@ class Diff:
                     break
             differs = tuple(found)
         difference = Difference(kind, match.db, match.key, left, right, differs)
+        difference.large = (left.size if left else 0) + (right.size if right else 0) > self.large
         self.report.add(match.db, difference.type, kind)
         return None if kind == SAME else difference
 
@@ -197,7 +204,19 @@ class Diff:
         assert match.right is not None
         if match.left.meta != match.right.meta:
             return False
+        counted = not UNCOUNTED & {left.encoding, right.encoding}
         try:
+            if left.size + right.size > self.large:
+                prints = [
+                    fingerprint(
+                        side.frame(),
+                        Fingerprint(
+                            expiries=not self.options.ignore_expiry, counters=counted, times=self.options.eviction
+                        ),
+                    )
+                    for side in (left, right)
+                ]
+                return prints[0] == prints[1]
             left_value = left.value()
             right_value = right.value()
         except UnsupportedError as e:  # bytes are all there is to compare, and they differ
@@ -207,7 +226,6 @@ class Diff:
             e.key = match.key
             self.damaged(e)
             return False
-        counted = not UNCOUNTED & {left.encoding, right.encoding}
         return same_value(left_value, right_value, self.rules, counted=counted)
 
     def _others(self, left_events: list[Event], right_events: list[Event]) -> Iterator[Difference]:
