@@ -1,0 +1,100 @@
+"""`digest` against the DEBUG DIGEST that real servers gave for their own files."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rdbtool.tasks.digest import digest
+
+from .harness import SERVERS, ServerKind, running
+from .workload import OPTIONS, log_of, rdbtool, run, script
+
+ROOT = Path(__file__).parents[2]
+FIXTURES = ROOT / "fixtures" / "aof"
+CORPUS = ROOT.parent / "shared" / "corpus" / "made"
+LINES = {"redis-unstable": "redis-7.9", "valkey-unstable": "valkey-8.0", "redis-7.0-rc2": "redis-6.9"}
+"""Development builds, by what they do."""
+UNKNOWABLE = {"module-hellotype.rdb"}
+"""Only the module knows what it mixes in."""
+EXPIRED_WHEN_READ = {"valkey-9.1.2/expired.rdb", "redis-2.4.18/expire-beyond-2038.rdb"}
+"""The server that was asked had already dropped what had expired."""
+
+
+@pytest.mark.parametrize("name", ["preamble+tail.aof", "multi", "multi-rdb"])
+def test_a_log_has_the_digest_that_its_server_gave(name: str) -> None:
+    facts = json.loads((FIXTURES / f"{name}.json").read_text())
+    line = facts["written_by"].rsplit(".", 1)[0]
+    (file,) = json.loads(rdbtool("digest", "--format", "json", "--as", line, FIXTURES / name))["files"]
+    assert file["digest"] == facts["debug_digest"]
+
+
+def known() -> dict[str, list[tuple[Path, str]]]:
+    """Files with a digest, by the directory of their server."""
+    found: dict[str, list[tuple[Path, str]]] = {}
+    for facts in sorted(CORPUS.glob("*/*.expected.json")):
+        path = facts.with_name(facts.name.removesuffix(".expected.json"))
+        wanted = json.loads(facts.read_text()).get("debug_digest")
+        name = f"{path.parent.name}/{path.name}"
+        if wanted and path.exists() and path.name not in UNKNOWABLE and name not in EXPIRED_WHEN_READ:
+            found.setdefault(path.parent.name, []).append((path, wanted))
+    return found
+
+
+@pytest.mark.skipif(not CORPUS.exists(), reason="the corpus lies beside the checkout, where it is")
+@pytest.mark.parametrize(
+    ("server", "files"), known().items(), ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_every_file_of_a_server_has_the_digest_it_gave(server: str, files: list[tuple[Path, str]]) -> None:
+    line = LINES.get(server) or server.partition("-rc")[0]
+    if server == "redis-2.6.17":  # its log has a script
+        pytest.importorskip("lupa", reason="pip install rdbtool[lua]")
+    shown = json.loads(rdbtool("digest", "--format", "json", "--as", line, *(path for path, _ in files)))
+    assert {Path(f["path"]).name: f["digest"] for f in shown["files"]} == {path.name: want for path, want in files}
+
+
+@pytest.mark.parametrize("kind", SERVERS, ids=lambda kind: kind.name)
+def test_every_key_has_the_digest_that_the_server_gives_it(kind: ServerKind, tmp_path: Path) -> None:
+    seed = random.randrange(1 << 30)
+    print(f"seed {seed}")
+    with running(kind, tmp_path, *OPTIONS) as server:
+        run(server, list(script(random.Random(seed), kind, 1500)))
+        server.execute("SAVE")
+        expected: dict[tuple[int, str], Any] = {}
+        for db in range(16):
+            server.execute("SELECT", db)
+            keys = server.execute("KEYS", "*")
+            assert isinstance(keys, list)
+            for key in keys:
+                assert isinstance(key, bytes)
+                reply = server.execute("DEBUG", "DIGEST-VALUE", key)
+                assert isinstance(reply, list)
+                assert isinstance(reply[0], bytes)
+                expected[db, key.decode()] = reply[0].decode()
+        whole = server.digest()
+    for path in (tmp_path / "dump.rdb", log_of(kind, tmp_path)):
+        shown = json.loads(rdbtool("digest", "--keys", "--as", kind.name, "--format", "json", path))
+        (file,) = shown["files"]
+        assert {(v["db"], v["key"]): v["digest"] for v in file["values"]} == expected
+        assert file["digest"] == whole
+    assert digest(str(tmp_path / "dump.rdb")).digest == whole  # the server's line is told by the file
+
+
+def test_keys_that_have_expired_can_be_left_out(tmp_path: Path) -> None:
+    kind = SERVERS[0]
+    with running(kind, tmp_path) as server:
+        server.send(("SET", "stays", "1"), ("SET", "later", "2", "PX", 10**9))
+        without = server.send(("DEBUG", "DIGEST-VALUE", "stays"))[0]
+        both = server.digest()
+        server.execute("SAVE")
+        server.execute("DEL", "later")
+        alone = server.digest()
+    path = str(tmp_path / "dump.rdb")
+    assert without
+    assert digest(path).digest == both
+    later = digest(path, expired_by_ms=1 << 60)
+    assert (later.digest, later.keys, later.expired) == (alone, 1, 1)
