@@ -123,8 +123,9 @@ class Replay:
         self._matched: i64 = 0
         self._rows: dict[bytes, CommandRow] = {}
         for name, row in COMMANDS.items():
-            self._rows[name] = row
-            self._rows[name.lower()] = row
+            if b"|" not in name:
+                self._rows[name] = row
+                self._rows[name.lower()] = row
         self.in_transaction = False
         self._queue: list[tuple[int, list[bytes]]] = []
         self.opened_at: i64 = -1
@@ -187,6 +188,14 @@ class Replay:
                 -1,
             )
             self.dataset.relative = 0
+        if self.dataset.random:
+            self._note(
+                Severity.WARNING,
+                "random-choice",
+                f"{self.dataset.random} commands choose at random: the server may have chosen otherwise",
+                -1,
+            )
+            self.dataset.random = 0
 
     def _find(self, args: list[bytes]) -> CommandRow | None:
         row = find(args)

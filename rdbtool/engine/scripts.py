@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import Any, Final, final
 
 from .dataset import Dataset
-from .fpconv import shortest
+from .fpconv import seventeen, shortest
 from .replies import CommandError, NotRunError, Status
 from .table import execute
 
@@ -133,7 +133,7 @@ class Scripts:
     def _call(self, *parts: object) -> object:
         """redis.call: never raises, for a Python exception would be an object in the script's hands."""
         try:
-            args = [_argument(part) for part in parts]
+            args = [part if isinstance(part, bytes) else self._text(part) for part in parts]
             if not args:
                 return self._error("ERR Please specify at least one argument for this redis.call() call")
             if args[0].upper() == b"SELECT" and len(args) == 2:
@@ -143,6 +143,10 @@ class Scripts:
             return self._value(execute(self.dataset, args))
         except CommandError as e:
             return self._error(e.text)
+
+    def _text(self, part: object) -> bytes:
+        assert isinstance(part, int | float)  # the prelude has looked
+        return _number(float(part), self.dataset.line.score_17g)
 
     def _error(self, text: str) -> object:
         return self._table({b"err": text.encode("latin-1", "replace")})
@@ -201,15 +205,14 @@ class Scripts:
 
 
 def _sha1hex(text: object) -> object:
-    return sha1(_argument(text), usedforsecurity=False).hexdigest().encode()
+    data = text if isinstance(text, bytes) else str(text).encode()
+    return sha1(data, usedforsecurity=False).hexdigest().encode()
 
 
-def _argument(part: object) -> bytes:
-    if isinstance(part, bytes):
-        return part
-    if isinstance(part, float):
-        return str(int(part)).encode() if part.is_integer() else shortest(part)
-    return str(part).encode()
+def _number(number: float, digits17: bool) -> bytes:
+    if abs(number) < 1 << 63 and int(number) == number:
+        return str(int(number)).encode()
+    return seventeen(number) if digits17 else shortest(number)
 
 
 def _plain(value: Any) -> object:  # noqa: ANN401 - lupa's

@@ -21,6 +21,8 @@ CONTAINER: Final = 4
 """A name with subcommands; it has no handler of its own."""
 CONTROL: Final = 8
 """MULTI and EXEC: the replay's own business."""
+IDLE: Final = 16
+"""It neither changes the dataset nor is it carried out here."""
 
 
 @final
@@ -97,10 +99,10 @@ def keys_after_count(args: list[bytes], at: int) -> list[bytes]:
 
 def find(args: list[bytes]) -> CommandRow | None:
     """The row of the command ``args``, in any case of letters; None if there is no such command or subcommand."""
-    row = COMMANDS.get(args[0])
-    if row is None:
-        row = COMMANDS.get(args[0].upper())
-    if row is not None and row.flags & CONTAINER:
+    row = COMMANDS.get(args[0].upper())
+    if row is None or b"|" in row.name:
+        return None
+    if row.flags & CONTAINER:
         if len(args) == 1:
             return row
         row = COMMANDS.get(row.name + b"|" + args[1].upper())

@@ -11,6 +11,7 @@ import pytest
 from rdbtool.engine.digest import digest_of_dataset, digest_of_value
 from rdbtool.engine.encodings import encoding_name, type_name
 from rdbtool.engine.line import Line
+from rdbtool.engine.replay import SKIP, STOP
 from rdbtool.errors import printable
 from rdbtool.findings import Severity
 from rdbtool.tasks.replaying import Replayed, replay
@@ -24,6 +25,8 @@ LOGS = sorted(
 )
 NOT_HEEDED = {("redis-1.3.12", "aof:str2"), ("redis-2.0.4", "aof:str2")}
 """Times after 2038, which these servers could not keep."""
+RELATIVE = "aof:setpx"
+"""Logged with a relative time before Redis 4.0: each load gives another."""
 PRE_RELEASE = "redis-7.0-rc2"
 """It mixes a packed -0 into digests like no release."""
 LINES = {"redis-unstable": "redis-7.9", "valkey-unstable": "valkey-8.0"}
@@ -66,7 +69,8 @@ def wrong_keys(result: Replayed, expected: dict[str, Any]) -> list[str]:
                 and abs(cell.expire_at_ms - entry["pexpiretime"]) < 2000
             ):
                 del ours["pexpiretime"]  # worked out from a time to live there
-            if (expected["server"], entry["key"]) in NOT_HEEDED:
+            relative = entry["key"] == RELATIVE and "relative-expiry" in result.findings.counts
+            if relative or (expected["server"], entry["key"]) in NOT_HEEDED:
                 del ours["pexpiretime"]
             for name, value in ours.items():
                 if name == "debug_digest_value" and expected["server"] == PRE_RELEASE:
@@ -80,7 +84,8 @@ def wrong_keys(result: Replayed, expected: dict[str, Any]) -> list[str]:
 @pytest.mark.parametrize("path", LOGS, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_a_server_says_the_same_of_its_log(path: Path) -> None:
     expected = expected_of(path)
-    result = replay(str(path), line=line_of(path.parent.name))
+    # The vector set of that log is a module's business.
+    result = replay(str(path), line=line_of(path.parent.name), unknown=SKIP if path.name == "new-types-aof" else STOP)
     assert not result.findings.of(Severity.ERROR)
     if path.parent.name != "redis-5.0.14":  # which writes an XADD with the ID 0-0 that it refuses
         assert not result.replay.failed, [f.message for f in result.findings.items][:5]

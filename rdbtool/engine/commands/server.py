@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from binascii import crc_hqx
+from typing import Final
+
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.numbers import i32_of, integer_between
-from rdbtool.engine.replies import OK, CommandError, Status, syntax_error, wrong_arity
-from rdbtool.engine.table import CONTROL, READ, command
+from rdbtool.engine.replies import OK, CommandError, syntax_error, wrong_arity
+from rdbtool.engine.table import CONTROL, IDLE, READ, command
 
-SLOTS = 16384
+SLOTS: Final = 16384
+BAD_SLOT: Final = "ERR Invalid or out of range slot"
 
 
 @command(b"SELECT", 2, flags=READ)
@@ -51,20 +55,51 @@ def flushdb(dataset: Dataset, args: list[bytes]) -> object:
     return OK
 
 
+def slot_of(key: bytes) -> int:
+    """The cluster's hash slot of a key: of what stands in its first pair of braces, if that is not empty."""
+    start = key.find(b"{")
+    if start >= 0:
+        end = key.find(b"}", start + 1)
+        if end > start + 1:
+            key = key[start + 1 : end]
+    return crc_hqx(key, 0) % SLOTS
+
+
+def _flush_slots(dataset: Dataset, slots: set[int]) -> None:
+    for keys in dataset.dbs.values():
+        for key in [key for key in keys if slot_of(key) in slots]:
+            del keys[key]
+    dataset.dirty += 1
+
+
 @command(b"SFLUSH", -3)
 def sflush(dataset: Dataset, args: list[bytes]) -> object:
-    """Flushes everything: a server writes it only when the slots are all that its node has."""
-    slots = args[1:]
-    if slots[-1].upper() in {b"SYNC", b"ASYNC"}:
-        slots.pop()
-    if len(slots) % 2 or not slots:
+    ranges = args[1:]
+    if ranges[-1].upper() in {b"SYNC", b"ASYNC"}:
+        ranges.pop()
+    if len(ranges) % 2 or not ranges:
         raise wrong_arity(b"SFLUSH")
-    for i in range(0, len(slots), 2):
-        first = integer_between(slots[i], 0, SLOTS - 1, "ERR Invalid or out of range slot")
-        last = integer_between(slots[i + 1], 0, SLOTS - 1, "ERR Invalid or out of range slot")
+    slots: set[int] = set()
+    for i in range(0, len(ranges), 2):
+        first = integer_between(ranges[i], 0, SLOTS - 1, BAD_SLOT)
+        last = integer_between(ranges[i + 1], 0, SLOTS - 1, BAD_SLOT)
         if first > last:
             raise CommandError(f"ERR start slot number {first} is greater than end slot number {last}")
-    return flushall(dataset, [b"FLUSHALL"])
+        for slot in range(first, last + 1):
+            if slot in slots:
+                raise CommandError(f"ERR Slot {slot} specified multiple times")
+            slots.add(slot)
+    _flush_slots(dataset, slots)
+    return OK
+
+
+@command(b"CLUSTER|FLUSHSLOT", -3)
+def cluster_flushslot(dataset: Dataset, args: list[bytes]) -> object:
+    slot: int = integer_between(args[2], 0, SLOTS - 1, BAD_SLOT)
+    if len(args) > 4 or (len(args) == 4 and args[3].upper() not in {b"SYNC", b"ASYNC"}):
+        raise syntax_error()
+    _flush_slots(dataset, {slot})
+    return OK
 
 
 @command(b"DBSIZE", 1, flags=READ)
@@ -72,15 +107,18 @@ def dbsize(dataset: Dataset, args: list[bytes]) -> object:
     return len(dataset.keys)
 
 
-@command(b"PING", -1, flags=READ)
-def ping(dataset: Dataset, args: list[bytes]) -> object:
-    """In a log, where old servers put it: replicas write what their master sent."""
-    return args[1] if len(args) > 1 else Status(b"PONG")
+def _idle(dataset: Dataset, args: list[bytes]) -> object:
+    """Nothing: a loading server carries these out, and its dataset is the same afterwards."""
+    return OK
 
 
-@command(b"PUBLISH", 3, flags=READ)
-def publish(dataset: Dataset, args: list[bytes]) -> object:
-    return 0
+for _name in b"""
+    ACL ASKING AUTH BGREWRITEAOF BGSAVE BITFIELD_RO CLIENT COMMAND CONFIG DEBUG DISCARD DUMP ECHO HELLO INFO KEYS
+    LASTSAVE LATENCY LOLWUT MEMORY MONITOR OBJECT PING PSUBSCRIBE PUBLISH PUBSUB PUNSUBSCRIBE RANDOMKEY READONLY
+    READWRITE RESET ROLE SAVE SCAN SLOWLOG SPUBLISH SSUBSCRIBE SUBSCRIBE SUNSUBSCRIBE TIME UNSUBSCRIBE UNWATCH WAIT
+    WAITAOF WATCH
+    """.split():
+    command(_name, -1, flags=IDLE)(_idle)
 
 
 @command(b"MULTI", 1, flags=CONTROL)

@@ -1,0 +1,191 @@
+from __future__ import annotations
+
+import sys
+from hashlib import sha1
+from pathlib import Path
+
+import pytest
+
+from rdbtool.engine.dataset import Dataset
+from rdbtool.engine.line import Line
+from rdbtool.engine.replay import Replay
+from rdbtool.engine.replies import CommandError, Status
+from rdbtool.engine.table import execute
+from tests.servers.harness import ServerError, running, server
+
+
+def run(dataset: Dataset, *args: str | bytes) -> object:
+    return execute(dataset, [a.encode() if isinstance(a, str) else a for a in args])
+
+
+def error(dataset: Dataset, *args: str | bytes) -> str:
+    with pytest.raises(CommandError) as caught:
+        run(dataset, *args)
+    return caught.value.text
+
+
+def test_a_script_changes_the_dataset() -> None:
+    dataset = Dataset()
+    assert (
+        run(dataset, "EVAL", "redis.call('set', KEYS[1], ARGV[1]) return redis.call('incr', KEYS[1])", "1", "k", "4")
+        == 5
+    )
+    assert run(dataset, "GET", "k") == b"5"
+
+
+def test_scripts_are_found_by_their_hash() -> None:
+    dataset = Dataset()
+    code = b"return redis.call('append', 'k', 'x')"
+    digest = sha1(code).hexdigest()
+    assert error(dataset, "EVALSHA", digest, "0") == "NOSCRIPT No matching script. Please use EVAL."
+    assert run(dataset, "SCRIPT", "LOAD", code) == digest.encode()
+    assert run(dataset, "EVALSHA", digest.upper(), "0") == 1
+    run(dataset, "SCRIPT", "FLUSH")
+    assert error(dataset, "EVALSHA", digest, "0").startswith("NOSCRIPT")
+
+
+def test_an_error_stops_a_script_and_what_it_did_before_stays() -> None:
+    dataset = Dataset()
+    text = error(dataset, "EVAL", "redis.call('set','a','x') redis.call('incr','a') redis.call('set','b','1')", "0")
+    assert "not an integer" in text
+    assert list(dataset.keys) == [b"a"]
+
+
+def test_pcall_hands_errors_to_the_script() -> None:
+    dataset = Dataset()
+    code = "local r = redis.pcall('incr','a') if r.err then redis.call('set','b','caught') end"
+    run(dataset, "SET", "a", "x")
+    run(dataset, "EVAL", code, "0")
+    assert run(dataset, "GET", "b") == b"caught"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "return os.execute('true')",
+        "return io.open('/etc/passwd')",
+        "return require('os')",
+        "return python.builtins",
+        "return debug.getinfo(1)",
+        "return loadfile('/etc/passwd')",
+        "return package.loaded",
+        "return string.dump(function() end)",
+        "return newproxy()",
+    ],
+)
+def test_a_script_sees_nothing_of_the_machine(code: str) -> None:
+    assert error(Dataset(), "EVAL", code, "0")
+
+
+def test_a_script_gets_no_python_object_from_an_error() -> None:
+    code = "local ok, e = pcall(redis.call, 'nonsense') return type(e) .. ' ' .. tostring(e.err)"
+    assert run(Dataset(), "EVAL", code, "0") == b"table ERR unknown command 'nonsense'"
+
+
+def test_a_script_may_not_run_scripts_or_transactions() -> None:
+    for name in ("EVAL", "MULTI", "SCRIPT"):
+        assert "not allowed from script" in error(Dataset(), "EVAL", f"return redis.call('{name}', 'x', '0')", "0")
+
+
+def test_values_are_the_same_in_the_script_as_in_a_server(tmp_path: Path) -> None:
+    scripts = [
+        ("return {1, 2.9, 'x', false, 'never'}", "0"),
+        ("return {1, {2, {'x'}}, redis.status_reply('FINE')}", "0"),
+        ("return redis.call('get', 'gone')", "0"),
+        ("return redis.call('mget', 'gone', 'n')", "0"),
+        ("return tostring(redis.call('get', 'gone'))", "0"),
+        ("redis.call('set', 'n', 10/4) return redis.call('get', 'n')", "0"),
+        ("redis.call('set', 'n', 3.0) return redis.call('get', 'n')", "0"),
+        ("redis.call('set', 'n', 1e20) return redis.call('get', 'n')", "0"),
+        ("redis.call('set', 'n', 0.1) return redis.call('get', 'n')", "0"),
+        ("return redis.call('set', 'n', 1)", "0"),
+        ("return redis.sha1hex('abc')", "0"),
+        ("return #KEYS .. '-' .. #ARGV .. ARGV[2]", "1", "k", "a", "b"),
+        ('return cjson.decode(\'{"a": [1, 2, {"b": null}]}\').a[2]', "0"),
+        ("return cjson.encode({1, 2, 'x'})", "0"),
+        ("return redis.call('set', {}, 1)", "0"),
+        ("return redis.error_reply('MY wrong')", "0"),
+        ("return true", "0"),
+        ("return nil", "0"),
+        ("return 'a'", "-1"),
+        ("return 'a'", "x"),
+        ("return 'a'", "3", "k"),
+        ("local t = {} for i = 1, 300 do t[i] = i end return redis.call('rpush', 'l', unpack(t))", "0"),
+    ]
+    kind = server("redis-7.0")
+    dataset = Dataset(Line(kind.name))
+    with running(kind, tmp_path) as real:
+        for arguments in scripts:
+            (theirs,) = real.send(("EVAL", *arguments))
+            if isinstance(theirs, ServerError):
+                assert error(dataset, "EVAL", *arguments).split()[0] == str(theirs).split()[0], arguments
+            else:
+                assert _plain(run(dataset, "EVAL", *arguments)) == theirs, arguments
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Status):
+        return value.text
+    return [_plain(item) for item in value] if isinstance(value, list) else value
+
+
+def test_without_lupa_a_script_is_a_finding_and_the_replay_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [n for n in sys.modules if n.partition(".")[0] == "lupa"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(vars(sys)["modules"], "lupa", None)  # makes the import fail
+    replay = Replay(Dataset())
+    replay.run([(0, [b"EVAL", b"return 1", b"0"]), (10, [b"SET", b"a", b"1"])])
+    assert list(replay.dataset.keys) == [b"a"]
+    (finding,) = replay.findings.items
+    assert (finding.code, finding.offset) == ("not-run", 0)
+    assert "rdbtool[lua]" in finding.message
+
+
+def test_functions_are_kept_as_data() -> None:
+    dataset = Dataset()
+    code = "#!lua name=mylib\nredis.register_function('f', function() return 1 end)"
+    assert run(dataset, "FUNCTION", "LOAD", code) == b"mylib"
+    assert error(dataset, "FUNCTION", "LOAD", code) == "ERR Library 'mylib' already exists"
+    assert run(dataset, "FUNCTION", "LOAD", "REPLACE", code + " ") == b"mylib"
+    assert dataset.functions == {b"mylib": code.encode() + b" "}
+    assert error(dataset, "FUNCTION", "DELETE", "other") == "ERR Library not found"
+    run(dataset, "FUNCTION", "DELETE", "mylib")
+    assert dataset.functions == {}
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "",
+        "return 1",
+        "#!lua name=x",
+        "#!lua\n",
+        "#!lua name=a name=b\n",
+        "#!lua other=1\n",
+        "#!js name=a\n",
+        "#!lua name=a-b\n",
+    ],
+)
+def test_headers_of_libraries_are_refused_as_by_a_server(code: str, tmp_path: Path) -> None:
+    with running(server("redis-7.0"), tmp_path) as real:
+        (theirs,) = real.send(("FUNCTION", "LOAD", code))
+    assert error(Dataset(Line("redis-7.0")), "FUNCTION", "LOAD", code) == str(theirs)
+
+
+def test_a_dump_of_functions_is_restored(tmp_path: Path) -> None:
+    with running(server("redis-7.0"), tmp_path) as real:
+        for name in ("one", "two"):
+            real.execute("FUNCTION", "LOAD", f"#!lua name={name}\nredis.register_function('{name}', function() end)")
+        payload = real.execute("FUNCTION", "DUMP")
+    assert isinstance(payload, bytes)
+    dataset = Dataset()
+    run(dataset, "FUNCTION", "RESTORE", payload)
+    assert sorted(dataset.functions) == [b"one", b"two"]
+    assert error(dataset, "FUNCTION", "RESTORE", payload).endswith("already exists")
+    run(dataset, "FUNCTION", "RESTORE", payload, "REPLACE")
+    run(dataset, "FUNCTION", "FLUSH")
+    assert not dataset.functions
+    assert (
+        error(dataset, "FUNCTION", "RESTORE", payload[:-1] + b"x") == "ERR DUMP payload version or checksum are wrong"
+    )
+    assert error(dataset, "FUNCTION", "RESTORE", payload, "OTHER").startswith("ERR Wrong restore policy given")
