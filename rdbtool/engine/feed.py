@@ -9,9 +9,10 @@ from mypy_extensions import i64
 from rdbtool.aof.resp import Command, CommandReader, TimestampAnnotation
 from rdbtool.errors import FormatError
 from rdbtool.rdb.opcodes import REDIS
-from rdbtool.rdb.reader import Aux, End, Event, Frame, Function, Header, ModuleAux, RdbReader
+from rdbtool.rdb.reader import Aux, End, Event, Frame, Function, FunctionPreGa, Header, ModuleAux, RdbReader
 
 from .dataset import Dataset
+from .functions import with_header
 from .replay import Replay
 from .table import find
 
@@ -76,6 +77,8 @@ def load_rdb(dataset: Dataset, head: RdbHead) -> RdbRest:
             rest.keys += 1
         elif isinstance(event, Function):
             rest.functions.append(event.code)
+        elif isinstance(event, FunctionPreGa):
+            rest.functions.append(with_header(event.name, event.code))
         elif isinstance(event, ModuleAux):
             rest.module_aux.append(event)
         elif isinstance(event, End):

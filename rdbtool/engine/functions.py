@@ -64,4 +64,9 @@ def pre_release_library(args: list[bytes]) -> tuple[bool, bytes]:
         else:
             raise CommandError(f"ERR Unknown option given: {args[i].decode('latin-1')}")
         i += 1
-    return replace, b"#!lua name=" + args[3] + b"\n" + args[-1]
+    return replace, with_header(args[3], args[-1])
+
+
+def with_header(name: bytes, code: bytes) -> bytes:
+    """A library of a pre-release of Redis 7.0, whose code does not say its name, as every release knows it."""
+    return b"#!lua name=" + name + b"\n" + code
