@@ -5,6 +5,7 @@ Its significand has 64 bits. Numbers are kept as fractions that such a long doub
 
 from __future__ import annotations
 
+from decimal import Decimal
 from fractions import Fraction
 from typing import Final
 
@@ -18,6 +19,8 @@ HIGHEST_EXPONENT: Final = 16384
 """2 ** this is too large."""
 EXPONENT_DIGITS: Final = 6
 """Digits of a decimal exponent that is worth computing: beyond, it is out of range anyway."""
+FARTHEST: Final = 5000
+"""Decimal exponents beyond this are out of range whatever the digits."""
 DECIMALS: Final = 17
 """Digits after the point that the server prints, before it drops zeros (util.c, ld2string)."""
 NOT_FINITE: Final = "ERR increment would produce NaN or Infinity"
@@ -47,21 +50,20 @@ def parse(text: bytes, error: str = NOT_A_FLOAT) -> Fraction | None:
     lower = text.lower()
     if b"n" in lower:
         return None
-    if b"x" in lower:
-        mantissa, _, exponent = lower.partition(b"p")
-    else:
-        mantissa, _, exponent = lower.partition(b"e")
+    mantissa, _, exponent = lower.partition(b"p" if b"x" in lower else b"e")
     if not mantissa.replace(b"x", b"").strip(b"+-0."):
         return Fraction(0)
     if len(exponent.lstrip(b"+-0")) > EXPONENT_DIGITS:
         raise CommandError(error)
-    power = int(exponent or b"0")
     if b"x" in lower:
         sign = -1 if mantissa[:1] == b"-" else 1
         whole, _, part = mantissa.lstrip(b"+-")[2:].partition(b".")
-        number = sign * Fraction(int((whole + part) or b"0", 16)) * Fraction(2) ** (power - 4 * len(part))
+        number = sign * Fraction(int(whole + part, 16)) * Fraction(2) ** (int(exponent or b"0") - 4 * len(part))
     else:
-        number = Fraction(f"{mantissa.decode()}e{power}")
+        decimal = Decimal(lower.decode())
+        if abs(decimal.adjusted()) > FARTHEST:
+            raise CommandError(error)
+        number = Fraction(decimal)
     value = rounded(number)
     if value is None or not value:
         raise CommandError(error)  # ERANGE
@@ -82,4 +84,5 @@ def text_of(number: Fraction) -> bytes:
     whole, part = divmod(units, 10**DECIMALS)
     sign = "-" if number < 0 and units else ""
     decimals = str(part).rjust(DECIMALS, "0").rstrip("0")
-    return f"{sign}{whole}.{decimals}".rstrip(".").encode()
+    # Through Decimal, because Python refuses to print an int of more than 4300 digits.
+    return f"{sign}{Decimal(whole):f}.{decimals}".rstrip(".").encode()
