@@ -132,18 +132,17 @@ def test_a_reader_gives_commands_with_offsets_and_times() -> None:
 
 def test_a_reader_tells_a_cut_log_from_a_bad_one() -> None:
     good = command("PING")
-    with pytest.raises(TruncatedError) as cut:
-        reader = CommandReader(window_over(good + good[:-3], path="x.aof"))
-        while reader.next() is not None:
-            pass
-    assert cut.value.offset == len(good)
-    with pytest.raises(FormatError) as bad:
-        reader = CommandReader(window_over(good + b"!", path="x.aof"))
-        while reader.next() is not None:
-            pass
-    assert not isinstance(bad.value, TruncatedError)
-    assert bad.value.offset == len(good)
-    assert "x.aof" in str(bad.value)
+    cut = CommandReader(window_over(good + good[:-3], path="x.aof"))
+    assert cut.next() is not None
+    with pytest.raises(TruncatedError, match=r"x\.aof") as early:
+        cut.next()
+    assert early.value.offset == len(good)
+    bad = CommandReader(window_over(good + b"!", path="x.aof"))
+    assert bad.next() is not None
+    with pytest.raises(FormatError) as wrong:
+        bad.next()
+    assert not isinstance(wrong.value, TruncatedError)
+    assert wrong.value.offset == len(good)
 
 
 def test_arguments_may_be_larger_than_the_window() -> None:

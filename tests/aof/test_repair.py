@@ -1,0 +1,390 @@
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import subprocess
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from rdbtool.aof.layout import locate
+from rdbtool.aof.plan import RepairPlan
+from rdbtool.errors import FormatError, OutputError, RdbToolError, UsageError
+from rdbtool.tasks.check_aof import check_aof
+from rdbtool.tasks.repair_aof import plan_aof_repair, repair_aof
+
+from .craft import EXEC, FIXTURES, MULTI, command, sets
+
+GOOD = sets(3)
+BAD = b"x" + command("SET", "key", "value")[1:]
+CALLS = ("open", "pread", "fsync", "ftruncate", "replace", "rename", "link", "unlink", "chmod", "fchmod", "mkdir")
+
+
+def plan(path: Path, *, salvage: bool = False, until: int = -1) -> RepairPlan:
+    return plan_aof_repair(check_aof(str(path), until=until), salvage=salvage, until=until)
+
+
+def visible(path: Path) -> list[bytes]:
+    """What a server that starts now would read, file by file."""
+    return [Path(file.path).read_bytes() for file in locate(str(path)).files if not file.missing]
+
+
+def single(directory: Path) -> Path:
+    path = directory / "appendonly.aof"
+    path.write_bytes(GOOD + BAD + GOOD)
+    return path
+
+
+def multi(directory: Path) -> Path:
+    directory = directory / "appendonlydir"
+    directory.mkdir()
+    (directory / "a.1.base.aof").write_bytes(b"#TS:100\r\n" + GOOD + BAD + GOOD)
+    (directory / "a.1.incr.aof").write_bytes(b"#TS:200\r\n" + GOOD + b"#TS:210\r\n" + BAD + GOOD)
+    (directory / "a.2.incr.aof").write_bytes(b"#TS:300\r\n" + GOOD)
+    (directory / "a.manifest").write_bytes(
+        b"file a.1.base.aof seq 1 type b\n# kept\nfile a.1.incr.aof seq 1 type i\nfile a.2.incr.aof seq 2 type i x y\n"
+    )
+    return directory
+
+
+def timed(directory: Path) -> Path:
+    directory = multi(directory)
+    (directory / "a.1.base.aof").write_bytes(b"#TS:100\r\n" + GOOD)
+    (directory / "a.1.incr.aof").write_bytes(b"#TS:200\r\n" + GOOD + b"#TS:210\r\n" + GOOD)
+    return directory
+
+
+def test_the_tail_is_cut_where_the_file_is_and_can_be_put_back(tmp_path: Path) -> None:
+    path = single(tmp_path)
+    inode = path.stat().st_ino
+    old = path.read_bytes()
+    done = repair_aof(plan(path))
+    assert path.read_bytes() == GOOD
+    assert path.stat().st_ino == inode
+    saved = tmp_path / f"appendonly.aof.cut-{len(GOOD)}"
+    assert saved.read_bytes() == old[len(GOOD) :]
+    assert done.loss
+    subprocess.run(done.undo[0], shell=True, check=True)
+    assert path.read_bytes() == old
+
+
+def test_a_region_is_dropped_and_can_be_put_back(tmp_path: Path) -> None:
+    path = tmp_path / "it's.aof"
+    old = GOOD + BAD + GOOD + BAD + GOOD
+    path.write_bytes(old)
+    path.chmod(0o640)
+    done = repair_aof(plan(path, salvage=True))
+    assert path.read_bytes() == GOOD * 3
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "it's.aof",
+        f"it's.aof.cut-{len(GOOD)}",
+        f"it's.aof.cut-{len(GOOD + BAD + GOOD)}",
+    ]
+    assert done.loss
+    subprocess.run(done.undo[0], shell=True, check=True)
+    assert path.read_bytes() == old
+
+
+def test_a_saved_cut_is_never_written_over(tmp_path: Path) -> None:
+    path = single(tmp_path)
+    first = tmp_path / f"appendonly.aof.cut-{len(GOOD)}"
+    first.write_bytes(b"from an earlier repair")
+    repair_aof(plan(path))
+    assert first.read_bytes() == b"from an earlier repair"
+    assert Path(f"{first}.1").read_bytes() == BAD + GOOD
+
+
+def test_many_regions_keep_the_whole_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "x.aof"
+    old = (GOOD + b"!") * 150
+    path.write_bytes(old)
+    done = repair_aof(plan(path, salvage=True))
+    assert path.read_bytes() == GOOD * 150
+    assert (tmp_path / "x.aof.cut-0").read_bytes() == old
+    subprocess.run(done.undo[0], shell=True, check=True)
+    assert path.read_bytes() == old
+
+
+def test_a_select_that_goes_is_put_in_the_place_of_the_cut(tmp_path: Path) -> None:
+    path = tmp_path / "x.aof"
+    middle = MULTI + command("SELECT", "7") + BAD + EXEC
+    path.write_bytes(command("SELECT", "1") + GOOD + middle + GOOD)
+    salvage = plan(path, salvage=True)
+    repair_aof(salvage)
+    assert path.read_bytes() == command("SELECT", "1") + GOOD + command("SELECT", "7") + GOOD
+    assert "select-kept" in [f.code for f in salvage.findings]
+
+
+def test_a_damaged_select_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "x.aof"
+    path.write_bytes(GOOD + b"x" + command("SELECT", "7")[1:] + GOOD)
+    assert "database-uncertain" in [f.code for f in plan(path, salvage=True).findings]
+
+
+def test_any_file_of_a_set_is_repaired_and_the_order_is_told(tmp_path: Path) -> None:
+    directory = multi(tmp_path)
+    todo = plan(directory)
+    assert [f.code for f in todo.findings] == ["order", "order"]
+    repair_aof(todo)
+    assert visible(directory) == [b"#TS:100\r\n" + GOOD, b"#TS:200\r\n" + GOOD + b"#TS:210\r\n", b"#TS:300\r\n" + GOOD]
+    assert not list(directory.glob("*.before-repair"))
+    assert b"# kept" in (directory / "a.manifest").read_bytes()
+
+
+def test_a_cut_at_a_time_reaches_across_the_set(tmp_path: Path) -> None:
+    directory = timed(tmp_path)
+    done = repair_aof(plan(directory, until=205))
+    assert visible(directory) == [b"#TS:100\r\n" + GOOD, b"#TS:200\r\n" + GOOD]
+    assert (directory / "a.2.incr.aof").exists()
+    assert not done.loss
+    for line in done.undo:
+        subprocess.run(line, shell=True, check=True)
+    assert visible(directory) == visible(timed(_fresh(tmp_path)))
+
+
+def test_a_file_that_is_later_altogether_leaves_the_manifest(tmp_path: Path) -> None:
+    directory = timed(tmp_path)
+    repair_aof(plan(directory, until=150))
+    assert visible(directory) == [b"#TS:100\r\n" + GOOD]
+    assert (directory / "a.1.incr.aof").stat().st_size > 0
+    assert (directory / "a.manifest").read_bytes() == b"file a.1.base.aof seq 1 type b\n# kept\n"
+
+
+def test_a_cut_at_a_time_never_splits_a_transaction(tmp_path: Path) -> None:
+    path = tmp_path / "x.aof"
+    head = b"#TS:100\r\n" + GOOD
+    path.write_bytes(head + MULTI + GOOD + b"#TS:200\r\n" + GOOD + EXEC)
+    repair_aof(plan(path, until=150))
+    assert path.read_bytes() == head
+
+
+@pytest.mark.parametrize(
+    ("data", "until", "message"),
+    [
+        (GOOD, 100, "no timestamp annotations"),
+        (b"#TS:200\r\n" + GOOD, 100, "nothing in it is as old"),
+    ],
+)
+def test_a_time_that_cannot_be_reached_is_refused(tmp_path: Path, data: bytes, until: int, message: str) -> None:
+    path = tmp_path / "x.aof"
+    path.write_bytes(data)
+    with pytest.raises(UsageError, match=message):
+        plan(path, until=until)
+    assert path.read_bytes() == data
+
+
+def test_an_annotation_without_end_is_cut_because_a_server_would_append_to_it(tmp_path: Path) -> None:
+    path = tmp_path / "x.aof"
+    path.write_bytes(GOOD + b"#TS:17")
+    repair_aof(plan(path))
+    assert path.read_bytes() == GOOD
+
+
+def test_what_no_cut_repairs_is_refused(tmp_path: Path) -> None:
+    directory = Path(shutil.copytree(FIXTURES / "multi-rdb", tmp_path / "set"))
+    base = directory / "appendonly.aof.2.base.rdb"
+    base.write_bytes(base.read_bytes()[:-20])
+    with pytest.raises(UsageError, match="no cut repairs"):
+        plan(directory)
+    base.unlink()
+    with pytest.raises(UsageError, match="not there"):
+        plan(directory)
+
+
+def test_more_than_the_allowed_loss_is_refused(tmp_path: Path) -> None:
+    path = single(tmp_path)
+    lost = len(BAD + GOOD)
+    with pytest.raises(UsageError, match=f"{lost} bytes"):
+        plan_aof_repair(check_aof(str(path)), max_loss=lost - 1)
+    assert plan_aof_repair(check_aof(str(path)), max_loss=lost).lost == lost
+
+
+def test_a_file_that_has_grown_since_the_check_is_left_alone(tmp_path: Path) -> None:
+    path = single(tmp_path)
+    todo = plan(path)
+    with path.open("ab") as stream:
+        stream.write(GOOD)
+    old = path.read_bytes()
+    with pytest.raises(OutputError, match="stop the server"):
+        repair_aof(todo)
+    assert path.read_bytes() == old
+    assert [p.name for p in tmp_path.iterdir()] == ["appendonly.aof"]
+
+
+def test_a_copy_leaves_the_input_alone(tmp_path: Path) -> None:
+    path = single(tmp_path)
+    old = path.read_bytes()
+    repair_aof(plan(path), output=str(tmp_path / "copy.aof"))
+    assert path.read_bytes() == old
+    assert (tmp_path / "copy.aof").read_bytes() == GOOD
+    with pytest.raises(OutputError, match="input"):
+        repair_aof(plan(path), output=str(path))
+    assert path.read_bytes() == old
+
+
+def test_a_copy_of_a_set_is_a_directory(tmp_path: Path) -> None:
+    directory = multi(tmp_path)
+    old = visible(directory)
+    copy = tmp_path / "copy"
+    repair_aof(plan(directory, salvage=True), output=str(copy))
+    assert visible(directory) == old
+    assert visible(copy) == [b"#TS:100\r\n" + GOOD * 2, b"#TS:200\r\n" + GOOD + b"#TS:210\r\n" + GOOD, old[2]]
+    with pytest.raises(OutputError, match="not an empty directory"):
+        repair_aof(plan(directory), output=str(copy))
+
+
+def _fresh(tmp_path: Path) -> Path:
+    number = len(list(tmp_path.iterdir()))
+    path = tmp_path / f"fresh-{number}"
+    path.mkdir()
+    return path
+
+
+def no_sync(fd: object) -> None:
+    """What a killed process has written is there without a sync, which would only take time here."""
+
+
+class Killer:
+    """Ends the process at the n-th call of a system function."""
+
+    def __init__(self, n: int) -> None:
+        self.left = n
+
+    def wrap(self, function: Callable[..., object]) -> Callable[..., object]:
+        def wrapped(*args: object, **kwargs: object) -> object:
+            self.left -= 1
+            if self.left == 0:
+                os._exit(9)
+            return function(*args, **kwargs)
+
+        return wrapped
+
+    def install(self) -> None:
+        os.fsync = no_sync
+        for name in CALLS:
+            setattr(os, name, self.wrap(getattr(os, name)))
+
+
+def in_child(job: Callable[[], object], prepare: Callable[[], object]) -> int:
+    """Run ``job`` in a child after ``prepare``; its exit code: 9 killed, 1 an error of ours, 0 done."""
+    child = os.fork()
+    if child == 0:
+        code = 7
+        try:
+            prepare()
+            job()
+            code = 0
+        except RdbToolError:
+            code = 1
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def limit_files(size: int) -> None:
+    """As if the file system were full: no file may become larger."""
+    os.fsync = no_sync
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+
+SCENES: dict[str, tuple[Callable[[Path], Path], dict[str, int]]] = {
+    "tail": (single, {}),
+    "regions": (single, {"salvage": True}),
+    "set": (multi, {}),
+    "set-regions": (multi, {"salvage": True}),
+    "time": (timed, {"until": 205}),
+    "time-manifest": (timed, {"until": 150}),
+}
+
+
+@pytest.mark.parametrize("scene", SCENES)
+def test_a_kill_at_any_step_leaves_the_old_or_the_new_state(tmp_path: Path, scene: str) -> None:
+    build, options = SCENES[scene]
+    salvage, until = bool(options.get("salvage")), options.get("until", -1)
+    old = visible(build(_fresh(tmp_path)))
+    target = build(_fresh(tmp_path))
+    repair_aof(plan(target, salvage=salvage, until=until))
+    new = visible(target)
+    assert new != old
+    outcomes = []
+    for n in range(1, 400):
+        path = build(_fresh(tmp_path))
+        todo = plan(path, salvage=salvage, until=until)
+        code = in_child(partial(repair_aof, todo), Killer(n).install)
+        state = visible(path)
+        assert state in (old, new), f"killed at call {n}: neither the old nor the new state"
+        outcomes.append(state == new)
+        if code == 0:
+            break
+        assert code == 9
+        # What a kill leaves behind does not keep a second repair from finishing the job.
+        if state == old and n % 4 == 0:
+            repair_aof(plan(path, salvage=salvage, until=until))
+            assert visible(path) == new
+    else:
+        pytest.fail("the repair never came to its end")
+    assert outcomes == sorted(outcomes), "once new, the state stays new"
+    assert not all(outcomes)
+
+
+@pytest.mark.parametrize("scene", SCENES)
+def test_a_full_file_system_leaves_the_old_state_and_an_error(tmp_path: Path, scene: str) -> None:
+    build, options = SCENES[scene]
+    salvage, until = bool(options.get("salvage")), options.get("until", -1)
+    old = visible(build(_fresh(tmp_path)))
+    failed = 0
+    for limit in range(0, 400, 13):
+        path = build(_fresh(tmp_path))
+        before = sorted(p.name for p in path.parent.rglob("*"))
+        todo = plan(path, salvage=salvage, until=until)
+        code = in_child(partial(repair_aof, todo), partial(limit_files, limit))
+        assert code in (0, 1)
+        if code == 1:
+            failed += 1
+            assert visible(path) == old
+            left = [p.name for p in path.parent.rglob("*") if p.name not in before]
+            assert all(".cut-" in name for name in left), left
+        else:
+            assert visible(path) != old
+    assert failed
+
+
+def test_a_full_file_system_leaves_no_copy(tmp_path: Path) -> None:
+    path = multi(tmp_path)
+    todo = plan(path)
+    copy = tmp_path / "copy"
+    code = in_child(partial(repair_aof, todo, output=str(copy)), partial(limit_files, 50))
+    assert code == 1
+    assert [p.name for p in tmp_path.iterdir()] == ["appendonlydir"]
+
+
+def test_a_kill_while_a_copy_is_written_leaves_no_copy(tmp_path: Path) -> None:
+    path = multi(tmp_path)
+    todo = plan(path)
+    copy = tmp_path / "copy"
+    for n in range(1, 200):
+        code = in_child(partial(repair_aof, todo, output=str(copy)), Killer(n).install)
+        if copy.exists():
+            assert visible(copy) == [
+                b"#TS:100\r\n" + GOOD,
+                b"#TS:200\r\n" + GOOD + b"#TS:210\r\n",
+                b"#TS:300\r\n" + GOOD,
+            ]
+            break
+        assert code == 9
+    else:
+        pytest.fail("no copy came out")
+
+
+def test_a_damaged_manifest_is_not_repaired(tmp_path: Path) -> None:
+    directory = multi(tmp_path)
+    manifest = directory / "a.manifest"
+    manifest.write_bytes(manifest.read_bytes()[:-1])
+    with pytest.raises(FormatError):
+        locate(str(directory))
+    with pytest.raises(UsageError, match="manifest is damaged"):
+        plan(directory)

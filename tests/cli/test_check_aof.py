@@ -1,0 +1,211 @@
+from __future__ import annotations
+
+import io
+import json
+import os
+import pty
+import shutil
+import subprocess
+import sys
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+
+import pytest
+
+from rdbtool.cli import app
+from tests.aof.craft import FIXTURES, ROOT, command, sets
+
+BAD = sets(2) + b"x" + sets(2)
+
+
+class Done:
+    """What a run of the program printed, and its exit code."""
+
+    def __init__(self, returncode: int, stdout: str, stderr: str) -> None:
+        self.returncode = returncode
+        self.stdout = stdout
+        self.stderr = stderr
+
+
+def run(*arguments: object, stdin: bytes = b"") -> Done:
+    """``rdbtool check-aof`` in this process, without a terminal."""
+    out, errors = io.StringIO(), io.StringIO()
+    before = sys.stdin
+    sys.stdin = io.TextIOWrapper(io.BytesIO(stdin))
+    try:
+        with redirect_stdout(out), redirect_stderr(errors), pytest.raises(SystemExit) as exit_with:
+            app.run(["check-aof", *map(str, arguments)])
+    finally:
+        sys.stdin = before
+    return Done(int(exit_with.value.code or 0), out.getvalue(), errors.getvalue())
+
+
+@pytest.fixture
+def truncated(tmp_path: Path) -> Path:
+    return Path(shutil.copy(FIXTURES / "truncated.aof", tmp_path / "appendonly.aof"))
+
+
+@pytest.fixture
+def broken(tmp_path: Path) -> Path:
+    path = tmp_path / "broken.aof"
+    path.write_bytes(BAD)
+    return path
+
+
+def test_a_check_tells_the_verdict_the_place_and_what_to_do(truncated: Path) -> None:
+    old = truncated.read_bytes()
+    done = run(truncated)
+    assert done.returncode == 1
+    assert "truncated (a server cuts its end and starts)" in done.stdout
+    assert "good up to 2,892" in done.stdout
+    assert "45 commands, 3 transactions" in done.stdout
+    assert f"rdbtool check-aof --fix {truncated}" in done.stdout
+    assert truncated.read_bytes() == old
+
+
+def test_a_whole_set_is_fine() -> None:
+    done = run(FIXTURES / "multi")
+    assert done.returncode == 0
+    assert "ok (a server loads it)" in done.stdout
+    assert "error" not in done.stdout
+
+
+def test_a_repair_shows_its_cut_and_the_way_back(truncated: Path) -> None:
+    done = run("--fix", "--yes", truncated)
+    assert done.returncode == 0, done.stderr
+    assert "repaired" in done.stdout
+    assert "drops 25 bytes of 2,917, keeps 2,892" in done.stdout
+    assert f"cat {truncated}.cut-2892 >> {truncated}" in done.stdout
+    assert truncated.stat().st_size == 2892
+    assert run(truncated).returncode == 0
+
+
+def test_loss_of_commands_is_exit_code_3(broken: Path) -> None:
+    done = run("--fix", "--yes", broken)
+    assert done.returncode == 3
+    assert "2 readable commands" in done.stdout
+    assert "SET key:0" in done.stdout
+    assert broken.read_bytes() == sets(2)
+
+
+def test_salvage_keeps_what_stands_behind_and_is_exit_code_3(broken: Path) -> None:
+    done = run("--fix", "--salvage", "--yes", broken)
+    assert done.returncode == 3
+    assert broken.read_bytes() == sets(4)[: len(sets(2))] + sets(2)
+
+
+def test_without_a_terminal_nothing_is_assumed(truncated: Path) -> None:
+    done = run("--fix", truncated)
+    assert done.returncode == 2
+    assert "--yes" in done.stderr
+    assert truncated.stat().st_size == 2917
+
+
+@pytest.mark.parametrize(("answer", "code", "size"), [(b"y\n", 0, 2892), (b"n\n", 2, 2917), (b"\n", 2, 2917)])
+def test_on_a_terminal_it_asks(truncated: Path, answer: bytes, code: int, size: int) -> None:
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "rdbtool", "check-aof", "--fix", str(truncated)],
+        stdin=theirs,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        cwd=ROOT,
+    )
+    os.write(ours, answer)
+    _, errors = process.communicate(timeout=60)
+    os.close(ours)
+    os.close(theirs)
+    assert b"Cut 25 bytes? [y/N]" in errors
+    assert process.returncode == code
+    assert truncated.stat().st_size == size
+
+
+def test_a_copy_needs_no_question(truncated: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.aof"
+    done = run("-o", copy, truncated)
+    assert done.returncode == 0, done.stderr
+    assert copy.stat().st_size == 2892
+    assert truncated.stat().st_size == 2917
+    assert run("-o", truncated, truncated).returncode == 2
+
+
+def test_a_bound_on_loss_is_kept(truncated: Path) -> None:
+    assert run("--fix", "--yes", "--max-loss", 24, truncated).returncode == 2
+    assert truncated.stat().st_size == 2917
+    assert run("--fix", "--yes", "--max-loss", 25, truncated).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("option", "time", "size"),
+    [
+        ("--until", "1795211481", 1404),
+        ("--until", "2026-11-20T21:51:21Z", 1404),
+        ("--until", "2026-11-20T22:51:21+01:00", 1404),
+        ("--until", "2026-11-20 21:51:22", 2785),
+        ("--truncate-to-timestamp", "1795211481", 1404),
+    ],
+)
+def test_a_log_is_cut_at_a_time(tmp_path: Path, option: str, time: str, size: int) -> None:
+    path = Path(shutil.copy(FIXTURES / "damaged/whole.aof", tmp_path / "x.aof"))
+    path.chmod(0o644)
+    shown = run(option, time, path)
+    assert "the cut after 2026-11-20T21:51:2" in shown.stdout
+    assert path.stat().st_size == 2924
+    done = run("--fix", "--yes", option, time, path)
+    assert done.returncode == 0, done.stderr
+    assert path.stat().st_size == size
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--salvage"],
+        ["--yes"],
+        ["--until", "noon", "--fix"],
+        ["--until", "1", "--truncate-to-timestamp", "1", "--fix"],
+        ["-o", "x", "second.aof"],
+    ],
+)
+def test_options_that_make_no_sense_are_refused(truncated: Path, arguments: list[str]) -> None:
+    done = run(*arguments, truncated)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+
+
+def test_json_has_the_same_facts(broken: Path, truncated: Path) -> None:
+    done = run("--format", "json", broken, truncated, FIXTURES / "multi")
+    assert done.returncode == 1
+    report = json.loads(done.stdout)
+    assert report["schema"] == 1
+    assert [f["verdict"] for f in report["files"]] == ["broken", "truncated", "ok"]
+    first = report["files"][0]
+    assert first["files"][0]["good_up_to"] == len(sets(2))
+    assert first["files"][0]["readable_behind_the_damage"] == 2
+    assert first["findings"][0]["code"] == "bad-prefix"
+    fixed = json.loads(run("--format", "json", "--fix", "--yes", "--salvage", broken).stdout)
+    assert fixed["files"][0]["plan"]["files"][0]["cuts"][0]["start"] == len(sets(2))
+    assert fixed["files"][0]["repair"]["loss"] is True
+
+
+def test_the_worst_of_several_decides(truncated: Path, tmp_path: Path) -> None:
+    assert run(FIXTURES / "multi", truncated).returncode == 1
+    done = run(truncated, tmp_path / "gone.aof", FIXTURES / "multi")
+    assert done.returncode == 2
+    assert "gone.aof" in done.stderr
+    assert "ok (a server loads it)" in done.stdout
+
+
+def test_no_file_can_drive_the_terminal(tmp_path: Path) -> None:
+    path = tmp_path / "e\x1b[31mvil.aof"
+    path.write_bytes(command("\x1b[2JSET", "k", "v") + b"\x1b" + command("SET", "\x1b]0;x\x07", "v"))
+    for arguments in ([path], ["--fix", "--yes", path]):
+        done = run(*arguments)
+        assert "\x1b" not in done.stdout + done.stderr
+        assert "\\x1b" in done.stdout
+
+
+def test_standard_input_is_checked() -> None:
+    done = run("-", stdin=BAD)
+    assert done.returncode == 1
+    assert "standard input" in done.stdout
+    assert run("--fix", "--yes", "-", stdin=BAD).returncode == 2
