@@ -63,9 +63,10 @@ CODES: Final[dict[str, Code]] = {
     "quicklist-node": Code(Severity.ERROR),
     # Streams
     "stream-node": Code(Severity.ERROR),
+    "stream-node-count": Code(Severity.ERROR, VALKEY_9_1),
     "stream-entry": Code(Severity.ERROR, SANITIZING),
     "stream-length": Code(Severity.ERROR),
-    "stream-count": Code(Severity.WARNING),
+    "stream-count": Code(Severity.ERROR, VALKEY_9_1),
     "duplicate-group": Code(Severity.ERROR),
     "duplicate-consumer": Code(Severity.ERROR),
     "duplicate-pending": Code(Severity.ERROR),

@@ -27,10 +27,10 @@ EXPIRING_FIELDS: Final[i64] = 4
 """What a listpack holds: set members, fields with values, members with scores, fields with values and expiries."""
 
 
-def check_listpack(ins: Inspection, counted: bool = True) -> i64:
+def check_listpack(ins: Inspection, *, stream: bool = False) -> i64:
     """Walk the packed value as a listpack: the number of its elements, or -1 if it is damaged.
 
-    ``counted``: whether the number in the header must be right; servers do not look at a stream's.
+    ``stream``: it is of a stream; there, hardly a server looks at the number of elements in the header.
     """
     data = ins.data
     start = ins.start
@@ -66,10 +66,11 @@ def check_listpack(ins: Inspection, counted: bool = True) -> i64:
         pos = after
         count += 1
     announced: i64 = i64(read_i16_le(data, start + 4)) & 0xFFFF
-    if counted and announced != UNCOUNTED:
+    if announced != UNCOUNTED:
         if announced != count:
-            ins.report_packed("listpack", f"a listpack announces {announced} elements and holds {count}", start + 4)
-            return -1
+            message = f"a listpack announces {announced} elements and holds {count}"
+            ins.report_packed("stream-node-count" if stream else "listpack", message, start + 4)
+            return count if stream else -1
     return count
 
 

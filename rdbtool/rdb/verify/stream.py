@@ -216,7 +216,7 @@ def _check_node(ins: Inspection) -> i64:
     entries: flags, id as a difference to the node's (ms, seq), unless SAME_FIELDS a number of fields and
     the fields between the values, and at the end the number of elements before.
     """
-    if check_listpack(ins, counted=False) < 0:
+    if check_listpack(ins, stream=True) < 0:
         return -1
     if ins.size == HEADER + 1:
         ins.report_packed("stream-node", "an empty listpack inside a stream", ins.start)

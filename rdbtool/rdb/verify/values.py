@@ -161,8 +161,11 @@ def check_hash2(w: Window, ins: Inspection) -> None:
         if earlier >= 0:
             _twice(w, ins, "field", earlier, at)
         pass_string(w, ins)
-        if read_ms(w) != -1:
+        expire_at_ms = read_ms(w)
+        if expire_at_ms != -1:
             ins.subexpires += 1
+            if expire_at_ms < 0:
+                ins.report("field-expiry", f"a hash field expires at {expire_at_ms}, which no server takes", at)
         count -= 1
     _late_duplicates(ins, "field")
 
