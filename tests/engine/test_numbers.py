@@ -16,34 +16,13 @@ from rdbtool.engine.xxh3 import xxh3_64
 from tests.engine.differential import agree, answer, args
 from tests.servers.harness import SERVERS, ServerKind, running
 
+# fmt: off
 ODD = [
-    "0x1.8p-3",
-    "0xABCDEF.123456789abcdefp-20",
-    "1e-4940",
-    "1e4900",
-    "-0",
-    ".5",
-    "5.",
-    "1e",
-    "0x",
-    "inf",
-    "-inf",
-    "nan",
-    "1e4932",
-    "2e4932",
-    "1e-4951",
-    "1e-4950",
-    "3.6e-4951",
-    "1_0",
-    "+",
-    "-",
-    ".",
-    "1e+5",
-    "1E-5",
-    "INFINITY",
-    "0x.8",
-    "0xp1",
+    "0x1.8p-3", "0xABCDEF.123456789abcdefp-20", "1e-4940", "1e4900", "-0", ".5", "5.", "1e", "0x",
+    "inf", "-inf", "nan", "1e4932", "2e4932", "1e-4951", "1e-4950", "3.6e-4951", "1_0", "+", "-",
+    ".", "1e+5", "1E-5", "INFINITY", "0x.8", "0xp1",
 ]
+# fmt: on
 
 
 def decimal(random: Random) -> str:
