@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from rdbtool.tasks.stats import StatsReport
 
 NAME = "history"
+EXAMPLE = ("INPUT", "--key", "a")
 
 ARGUMENT = 40
 """Bytes of an argument that are shown."""

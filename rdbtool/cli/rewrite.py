@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from rdbtool.tasks.rewrite import RewriteReport
 
 NAME = "rewrite"
+EXAMPLE = ("INPUT", "-o", "-")
 
 
 def command(

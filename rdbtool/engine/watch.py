@@ -126,9 +126,9 @@ class Chosen:
     """
 
     def __init__(
-        self, names: frozenset[bytes], patterns: list[bytes], matches: Callable[[bytes, bytes], bool], db: int = -1
+        self, names: list[bytes], patterns: list[bytes], matches: Callable[[bytes, bytes], bool], db: int = -1
     ) -> None:
-        self.names = names
+        self.names = dict.fromkeys(names)
         self.patterns = patterns
         self.matches = matches
         self.db: i64 = db
@@ -222,9 +222,7 @@ class Watch(Observer):
 
     def after(self, error: str) -> None:
         """Tell what became of them."""
-        if self._kind in (_MOVE, _COPY) and not error:
-            self._arrived()
-        elif self._kind == _SCRIPT:
+        if self._kind == _SCRIPT:
             self._made_by_script()
         for before in self._befores:
             touch = self._touch(before.db, before.key)
@@ -233,7 +231,14 @@ class Watch(Observer):
                 touch.detail = error
             else:
                 self._judge(touch, before)
+                if touch.effect == NOTHING and self._kind == _SCRIPT and before.key not in self._named_by_script():
+                    continue
             self.on_touch(touch)
+        if not error and self.dataset.dirty != self._dirty:
+            if self._kind in (_MOVE, _COPY):
+                self._arrived()
+            elif self._kind == _SWAP:
+                self._swapped()
 
     def _touch(self, db: int, key: bytes) -> Touch:
         return Touch(self.replay.path, self._offset, self.replay.time_s, db, key, self._args)
@@ -260,7 +265,7 @@ class Watch(Observer):
                 touch.effect = MOVED_TO
                 touch.other_db = int(args[2])
         elif kind == _COPY:
-            touch.effect = READ  # it is the source; the copy is told by `_arrived`
+            touch.effect = READ  # it is the source; the copy is told behind it
         elif cell is None:
             if before.cell is not None:
                 self._judge_gone(touch, before)
@@ -297,10 +302,8 @@ class Watch(Observer):
         touch.detail = ", ".join(notes)
 
     def _arrived(self) -> None:
-        """Tell of a key that MOVE or COPY may have brought."""
+        """Tell of a key that MOVE or COPY brought."""
         args = self._args
-        if self.dataset.dirty == self._dirty:
-            return
         db = int(self._db)
         key = args[1]
         if self._kind == _MOVE:
@@ -310,13 +313,25 @@ class Watch(Observer):
             for i in range(3, len(args) - 1):
                 if args[i].upper() == b"DB":
                     db = int(args[i + 1])
-        if not self.chosen.has(key) or self.chosen.db not in (-1, db):
+        if self.chosen.has(key) and self.chosen.db in (-1, db):
+            touch = self._touch(db, key)
+            touch.effect = MOVED_FROM if self._kind == _MOVE else COPIED_FROM
+            touch.other_db = int(self._db)
+            touch.other_key = args[1] if self._kind == _COPY else None
+            self.on_touch(touch)
+
+    def _swapped(self) -> None:
+        """Tell of the keys that SWAPDB brought."""
+        first, second = int(self._args[1]), int(self._args[2])
+        if first == second:
             return
-        touch = self._touch(db, key)
-        touch.effect = MOVED_FROM if self._kind == _MOVE else COPIED_FROM
-        touch.other_db = int(self._db)
-        touch.other_key = args[1] if self._kind == _COPY else None
-        self.on_touch(touch)
+        for db, other in ((first, second), (second, first)):
+            if self.chosen.db in (-1, db):
+                for key in self.chosen.among(self.dataset.dbs.get(db, {})):
+                    touch = self._touch(db, key)
+                    touch.effect = MOVED_FROM
+                    touch.other_db = other
+                    self.on_touch(touch)
 
     def _made_by_script(self) -> None:
         """Note the keys that a script has made: they were not there to be noted before."""
@@ -326,6 +341,10 @@ class Watch(Observer):
                 for key in self.chosen.among(keys):
                     if (db, key) not in known:
                         self._befores.append(Before(db, key, None))
+
+    def _named_by_script(self) -> list[bytes]:
+        row = self._row
+        return [] if row is None else row.keys(self._args)
 
     def _fingerprint(self, cell: Cell | None) -> int:
         """A number that changes with the value, its type and its expiry."""

@@ -36,7 +36,7 @@ def choose(keys: Sequence[bytes], db: int = -1) -> Chosen:
         raise UsageError("history of which key? Name one, or a glob")
     patterns = [key for key in keys if any(byte in GLOB for byte in key)]
     # A name that could be a pattern is one, as for KEYS; a backslash makes its signs plain.
-    names = frozenset(key for key in keys if key not in patterns)
+    names = [key for key in keys if key not in patterns]
     return Chosen(names, patterns, matches_glob, db)
 
 

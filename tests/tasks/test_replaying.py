@@ -204,9 +204,8 @@ def test_failing_commands_are_findings_with_the_servers_own_text(tmp_path: Path)
         server.execute("SET", "a", "x")
         errors = server.send(("INCR", "a"), ("LPUSH", "a", "1"))
     told = result.findings.items
-    assert [f.message for f in told] == [
-        f"{name} fails: {e}" for name, e in zip(("INCR", "LPUSH"), errors, strict=True)
-    ]
+    texts = [str(e) for e in errors if isinstance(e, Exception)]
+    assert [f.message for f in told] == [f"INCR fails: {texts[0]}", f"LPUSH fails: {texts[1]}"]
     assert (told[0].offset, told[0].key, told[0].path) == (len(first), b"a", str(path))
     assert not result.loss
 

@@ -1,0 +1,290 @@
+"""Compacting: what is written where, and that no crash leaves a set that does not load."""
+
+from __future__ import annotations
+
+import os
+import random
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from rdbtool.aof.manifest import parse
+from rdbtool.aof.resp import Command, CommandReader
+from rdbtool.errors import OutputError, UnsupportedError, UsageError
+from rdbtool.rdb.targets import target
+from rdbtool.source import window_over
+from rdbtool.tasks.digest import digest
+from rdbtool.tasks.replaying import PointInTime, replay
+from rdbtool.tasks.rewrite import Form, rewrite, rewrite_in_place
+from tests.servers.harness import SERVERS, running
+
+from .test_replaying import command, make_set
+
+ROOT = Path(__file__).parents[2]
+FIXTURES = ROOT / "fixtures" / "aof"
+LOG = command("SET", "a", "1") + command("SET", "a", "2") + command("HSET", "h", "f", "v") + command("DEL", "h")
+
+
+def commands_of(data: bytes) -> list[list[bytes]]:
+    reader = CommandReader(window_over(data))
+    found = []
+    while (event := reader.next()) is not None:
+        assert isinstance(event, Command)
+        found.append(event.args)
+    return found
+
+
+def files_of(directory: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in directory.iterdir()}
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> str:
+    path = tmp_path / "old.aof"
+    path.write_bytes(LOG)
+    return str(path)
+
+
+def test_a_directory_becomes_a_set_with_a_snapshot(log: str, tmp_path: Path) -> None:
+    out = tmp_path / "appendonlydir"
+    report = rewrite(log, str(out))
+    assert sorted(files_of(out)) == [
+        "appendonly.aof.1.base.rdb",
+        "appendonly.aof.1.incr.aof",
+        "appendonly.aof.manifest",
+    ]
+    assert (out / "appendonly.aof.1.incr.aof").read_bytes() == b""
+    assert [f"{p.name} {p.type}" for p in parse((out / "appendonly.aof.manifest").read_bytes()).parts] == [
+        "appendonly.aof.1.base.rdb b",
+        "appendonly.aof.1.incr.aof i",
+    ]
+    assert (report.before_bytes, report.before_commands, report.keys) == (len(LOG), 4, 1)
+    assert (report.after_bytes, report.after_commands) == (os.path.getsize(out / "appendonly.aof.1.base.rdb"), 0)
+    assert os.stat(out).st_mode & 0o777 == 0o777 & ~umask()
+
+
+def umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def test_commands_are_those_of_a_rewrite(log: str, tmp_path: Path) -> None:
+    out = tmp_path / "new.aof"
+    report = rewrite(log, str(out), form=Form(resp=True))
+    assert commands_of(out.read_bytes()) == [[b"SELECT", b"0"], [b"SET", b"a", b"2"]]
+    assert (report.after_commands, report.after_bytes, report.target) == (2, out.stat().st_size, "")
+
+
+def test_a_file_is_a_snapshot_and_nothing_behind_it(log: str, tmp_path: Path) -> None:
+    out = tmp_path / "new.aof"
+    rewrite(log, str(out), form=Form(to=target("redis-6.2")))
+    assert out.read_bytes().startswith(b"REDIS0009")
+    assert [key for _, key, _ in replay(str(out)).dataset.items()] == [b"a"]
+
+
+def test_carried_commands_stand_behind_what_they_may_touch(tmp_path: Path) -> None:
+    path = tmp_path / "old.aof"
+    carried = [b"JSON.SET", b"j", b"$", b"1"]
+    path.write_bytes(command("SELECT", "2") + command(*carried) + command("SET", "a", "1"))
+    expected = [[b"SELECT", b"2"], carried]
+    with pytest.raises(UnsupportedError):
+        rewrite(str(path), str(tmp_path / "no"))
+    assert not (tmp_path / "no").exists()
+    rewrite(str(path), str(tmp_path / "set"), unknown="carry")
+    assert commands_of((tmp_path / "set" / "appendonly.aof.1.incr.aof").read_bytes()) == expected
+    rewrite(str(path), str(tmp_path / "new.aof"), unknown="carry", form=Form(resp=True))
+    assert commands_of((tmp_path / "new.aof").read_bytes())[-2:] == expected
+
+
+def test_a_base_of_a_server_is_written_for_that_server(tmp_path: Path) -> None:
+    for name in ("multi-rdb", "preamble+tail.aof"):
+        report = rewrite(str(FIXTURES / name), str(tmp_path / name.partition("+")[0]))
+        assert report.target == {"multi-rdb": "valkey-9.1", "preamble+tail.aof": "redis-6.0"}[name]
+        assert digest(str(tmp_path / name.partition("+")[0])).digest == digest(str(FIXTURES / name)).digest
+
+
+def test_what_the_target_cannot_keep_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "old.aof"
+    path.write_bytes(command("HSET", "h", "f", "v") + command("HPEXPIREAT", "h", "99999999999999", "FIELDS", "1", "f"))
+    with pytest.raises(UnsupportedError, match="name the server"):
+        rewrite(str(path), str(tmp_path / "set"))
+    assert os.listdir(tmp_path) == ["old.aof"]
+    rewrite(str(path), str(tmp_path / "set"), form=Form(to=target("valkey-9.1")))
+
+
+def test_expired_keys_are_left_out_on_request(tmp_path: Path) -> None:
+    path = tmp_path / "old.aof"
+    path.write_bytes(command("SET", "a", "1", "PXAT", "5000") + command("SET", "b", "1", "PXAT", "6000"))
+    for resp in (False, True):
+        out = str(tmp_path / f"{resp}.aof")
+        report = rewrite(str(path), out, form=Form(resp=resp, expired_by_ms=5500))
+        assert (report.keys, report.expired) == (1, 1)
+        assert [key for _, key, _ in replay(out).dataset.items()] == [b"b"]
+
+
+@pytest.mark.parametrize("occupied", ["full", "file"])
+def test_nothing_that_exists_is_written_over(log: str, tmp_path: Path, occupied: str) -> None:
+    out = tmp_path / "out"
+    if occupied == "full":
+        out.mkdir()
+        (out / "x").write_text("x")
+    else:
+        out.write_text("x")
+    with pytest.raises(OutputError):
+        rewrite(log, str(out))
+    with pytest.raises(OutputError):
+        rewrite(log, log)
+    assert Path(log).read_bytes() == LOG
+
+
+def test_the_point_in_time_is_what_is_written(log: str, tmp_path: Path) -> None:
+    out = str(tmp_path / "new.aof")
+    report = rewrite(log, out, point=PointInTime(before="DEL"))
+    assert [key for _, key, _ in replay(out).dataset.items()] == [b"a", b"h"]
+    assert "DEL" in report.stopped
+
+
+# In place
+
+
+@pytest.fixture
+def parts(tmp_path: Path) -> Path:
+    return make_set(tmp_path / "set", base=LOG, one=command("SET", "b", "1"), two=command("SET", "c", "1"))
+
+
+def test_in_place_a_new_base_stands_beside_the_old_files(parts: Path) -> None:
+    before = files_of(parts)
+    report = rewrite_in_place(str(parts))
+    after = files_of(parts)
+    manifest = parse(after["appendonly.aof.manifest"])
+    assert [(p.name, p.type) for p in manifest.parts] == [
+        ("appendonly.aof.2.base.rdb", "b"),
+        ("appendonly.aof.1.base.aof", "h"),
+        ("appendonly.aof.1.incr.aof", "h"),
+        ("appendonly.aof.2.incr.aof", "h"),
+        ("appendonly.aof.3.incr.aof", "i"),
+    ]
+    assert {name: after[name] for name in before if name.endswith(".aof")} == {
+        name: data for name, data in before.items() if name.endswith(".aof")
+    }
+    assert len(report.history) == 3
+    assert [key for _, key, _ in replay(str(parts)).dataset.items()] == [b"a", b"b", b"c"]
+    again = rewrite_in_place(str(parts), purge_history=True)
+    assert sorted(files_of(parts)) == [
+        "appendonly.aof.3.base.rdb",
+        "appendonly.aof.4.incr.aof",
+        "appendonly.aof.manifest",
+    ]
+    assert len(again.removed) == 5
+    assert [key for _, key, _ in replay(str(parts)).dataset.items()] == [b"a", b"b", b"c"]
+
+
+def test_in_place_history_is_kept_where_not_all_of_it_was_used(parts: Path) -> None:
+    last = parts / "appendonly.aof.2.incr.aof"
+    last.write_bytes(last.read_bytes()[:-1])
+    report = rewrite_in_place(str(parts), purge_history=True)
+    assert report.loss
+    assert last.exists()
+    assert not report.removed
+
+
+def test_in_place_is_about_sets(log: str) -> None:
+    with pytest.raises(UsageError):
+        rewrite_in_place(log)
+
+
+def test_in_place_a_log_that_grows_meanwhile_is_left_alone(parts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import rdbtool.tasks.rewrite as module
+
+    def appended(*args: object, **options: object) -> object:
+        result = replay(*args, **options)  # type: ignore[arg-type]  # passed on as they came
+        with open(parts / "appendonly.aof.2.incr.aof", "ab") as stream:
+            stream.write(command("SET", "late", "1"))
+        return result
+
+    before = set(files_of(parts))
+    monkeypatch.setattr(module, "replay", appended)
+    with pytest.raises(OutputError, match="a server is writing to it"):
+        rewrite_in_place(str(parts))
+    assert set(files_of(parts)) == before
+    assert b"late" in [key for _, key, _ in replay(str(parts)).dataset.items()]
+
+
+def test_a_server_takes_over_where_the_rewrite_ended(tmp_path: Path) -> None:
+    kind = next(k for k in SERVERS if k.version >= (7, 0))
+    options = ("--appendonly", "yes", "--appendfsync", "no")
+    with running(kind, tmp_path, *options) as server:
+        server.send(*[("RPUSH", "l", i) for i in range(300)], *[("INCR", "n") for _ in range(300)])
+        expected = server.digest()
+    directory = tmp_path / "appendonlydir"
+    rewrite_in_place(str(directory), form=Form(to=target(kind.name)))
+    with running(kind, tmp_path, *options) as server:
+        assert server.digest() == expected
+        server.execute("SET", "more", "1")
+        expected = server.digest()
+    rewrite_in_place(str(directory), form=Form(resp=True), purge_history=True)
+    with running(kind, tmp_path, *options) as server:
+        assert server.digest() == expected
+        server.execute("BGREWRITEAOF")
+        server.execute("SET", "even more", "1")
+
+
+def set_of_some_size(directory: Path) -> tuple[Path, str]:
+    rng = random.Random(7)
+    data = b"".join(command("SET", f"key{i}", rng.randbytes(200)) for i in range(3000))
+    path = make_set(directory, base=data, one=command("SET", "b", "1"))
+    return path, digest(str(path)).digest
+
+
+def in_place(path: Path) -> list[str]:
+    return [sys.executable, "-m", "rdbtool", "rewrite", "--in-place", "--purge-history", str(path)]
+
+
+@pytest.mark.parametrize("limit", [0, 10, 100_000, 500_000])
+def test_a_full_disk_leaves_the_old_set(tmp_path: Path, limit: int) -> None:
+    path, expected = set_of_some_size(tmp_path / "set")
+    before = files_of(path)
+
+    def restrict() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    done = subprocess.run(in_place(path), preexec_fn=restrict, capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    assert "cannot write" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert files_of(path) == before
+    assert digest(str(path)).digest == expected
+
+
+def test_a_kill_at_any_moment_leaves_a_set_that_loads(tmp_path: Path) -> None:
+    """Killed after more and more time, until it gets to its end."""
+    made, expected = set_of_some_size(tmp_path / "made")
+    delay = 0.0
+    killed = 0
+    path = tmp_path / "set"
+    while True:
+        shutil.rmtree(path, ignore_errors=True)
+        shutil.copytree(made, path)
+        process = subprocess.Popen(in_place(path), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        started = time.monotonic()
+        seen = set(os.listdir(path))
+        while process.poll() is None and set(os.listdir(path)) == seen:
+            time.sleep(0.0005)  # the first new file: from here on it matters
+        time.sleep(delay)
+        process.kill()
+        process.wait()
+        killed += process.returncode != 0
+        assert digest(str(path)).digest == expected, delay
+        if process.returncode == 0:
+            break
+        delay = 2 * delay + 0.002
+        assert time.monotonic() - started < 30
+    assert killed
