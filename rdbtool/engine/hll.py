@@ -61,7 +61,7 @@ def add(cell: StringCell, element: bytes) -> bool:
     """Add an element; whether that changed a register."""
     high, low = hash64(element)
     index = low & (REGISTERS - 1)
-    rest = high << 18 | low >> 14 | i64(1) << HASH_BITS
+    rest = high << 18 | low >> 14 | SENTINEL
     count: i64 = 1
     while not rest & 1:
         rest >>= 1
@@ -317,3 +317,5 @@ def _slice(buffer: BytesWriter, start: i64, end: i64) -> bytes:
         out.append(buffer[start])
         start += 1
     return out.getvalue()
+SENTINEL: Final = 1 << 50
+"""The bit above the hash, so that the count of zeros ends: a constant, because C shifts an int by no more than 31."""
