@@ -175,6 +175,24 @@ class Window:
         return self.data[pos]
 
 
+@final
+class Metered:
+    """A source that tells how much of it was read: ``progress(bytes so far, size or -1)``."""
+
+    def __init__(self, source: Readable, size: int, progress: Callable[[int, int], object]) -> None:
+        self.source = source
+        self.size = size
+        self.progress = progress
+        self.done = 0
+
+    def read(self, n: int, /) -> bytes:
+        """Up to ``n`` bytes."""
+        data = self.source.read(n)
+        self.done += len(data)
+        self.progress(self.done, self.size)
+        return data
+
+
 def window_over(data: bytes, *, path: str = "", base: int = 0) -> Window:
     """A window over bytes at hand; offsets are told from ``base`` on."""
     return Window(None, path=path, size=base + len(data), data=data, base=base)

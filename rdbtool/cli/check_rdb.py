@@ -13,6 +13,7 @@ from rdbtool.rdb.verify.file import DATABASES, RdbFacts
 from rdbtool.tasks.check_rdb import CheckRdbReport, Suitability, check_rdb
 
 from .options import DatabasesOption, Format, FormatOption
+from .progress import Progress
 from .render import findings_lines, number, paint, plural, print_json, show_path, size, table
 
 NAME = "check-rdb"
@@ -40,7 +41,8 @@ def command(
     results: list[Result] = []
     for path in paths:
         try:
-            results.append((path, check_rdb(path, databases=databases, target=wanted)))
+            with Progress() as progress:
+                results.append((path, check_rdb(path, databases=databases, target=wanted, progress=progress)))
         except RdbToolError as e:
             results.append((path, e))
         if output is Format.TEXT:

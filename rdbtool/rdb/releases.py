@@ -19,6 +19,10 @@ Valkey counts on from 80 with its own magic, and refuses Redis' 12 to 79 unless 
 """
 
 
+BUILT_IN: Final[dict[str, tuple[str, tuple[int, int]]]] = {"vectorset": ("redis", (8, 0))}
+"""Module types that need no module: the product they are part of, and since when."""
+
+
 @final
 class Release:
     """A line of releases, such as Redis 7.0.
@@ -50,7 +54,8 @@ class Release:
 
     def has_module(self, name: str) -> bool:
         """Whether that module type is part of it. Others it can load as well, where the module is installed."""
-        return name == "vectorset" and self.at_least("redis", (8, 0))
+        since = BUILT_IN.get(name)
+        return since is not None and self.at_least(*since)
 
     @property
     def has_functions(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +14,7 @@ from rdbtool.rdb.types import row_of
 from rdbtool.rdb.verify.codes import ANY, CODES, SANITIZING, VALKEY_9_1
 from rdbtool.rdb.verify.file import DATABASES, RdbFacts, verify_rdb
 from rdbtool.rdb.verify.inspection import Inspection
-from rdbtool.source import Window, open_input
+from rdbtool.source import Metered, Window, open_input
 
 
 @dataclass(slots=True)
@@ -71,11 +72,13 @@ def check_rdb(
     target: Release | None = None,
     now_ms: int | None = None,
     values: bool = True,
+    progress: Callable[[int, int], object] | None = None,
 ) -> CheckRdbReport:
     """Check the RDB at ``path`` (or ``-``; gzip and zstd are opened).
 
     ``databases``: how many the server has; ``target``: the release to tell whether it loads the file;
-    ``now_ms``: when keys count as expired, the present if None; ``values``: look into values. Raises
+    ``now_ms``: when keys count as expired, the present if None; ``values``: look into values; ``progress``
+    is called with the bytes read and the size, or -1. Raises
     `InputError` where the input cannot be read, `OutputError` where temporary data cannot be written,
     `UnsupportedError` for zstd without a decoder.
     """
@@ -83,6 +86,8 @@ def check_rdb(
     now = int(time.time() * 1000) if now_ms is None else now_ms
     with open_input(path) as source:
         w = source.window()
+        if progress is not None:
+            w.source = Metered(source.stream, source.size, progress)
         report.facts = facts = verify_rdb(w, report.findings, databases=databases, now_ms=now, values=values)
         report.size = _size(w, facts, report.findings)
     if target is not None:

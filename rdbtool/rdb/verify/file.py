@@ -21,6 +21,7 @@ from rdbtool.rdb.reader import (
     SelectDb,
     SlotImport,
 )
+from rdbtool.rdb.releases import BUILT_IN
 from rdbtool.rdb.types import TABLE
 from rdbtool.source import Window
 
@@ -204,7 +205,9 @@ class _Check:
             if event.module not in self.modules:
                 self.modules.add(event.module)
                 name = printable(event.module.encode())
-                self.report("module-data", f"data of module type '{name}': the server needs that module", event.offset)
+                self.report(
+                    "module-data", f"data of module type '{name}': the server needs {_needs(name)}", event.offset
+                )
         elif isinstance(event, SlotImport):
             self.report("slot-import", "a slot migration was under way when the file was written", event.offset)
         elif isinstance(event, End):
@@ -254,7 +257,7 @@ class _Check:
         name = printable(name.encode())
         if name not in modules:
             modules[name] = 0
-            message = f"a value of module type '{name}': the server needs that module"
+            message = f"a value of module type '{name}': the server needs {_needs(name)}"
             self.report("module-value", message, frame.offset, frame.key)
         modules[name] += 1
 
@@ -298,3 +301,11 @@ class _Check:
             if row is not None and self.by_byte[row.byte]:
                 facts.encodings[row.name] = self.by_byte[row.byte]
                 facts.types[row.redis_type] = facts.types.get(row.redis_type, 0) + self.by_byte[row.byte]
+
+
+def _needs(module: str) -> str:
+    since = BUILT_IN.get(module)
+    if since is None:
+        return "that module"
+    product, (major, minor) = since
+    return f"to be {product.capitalize()} {major}.{minor} or later"

@@ -6,7 +6,7 @@ from typing import Final, final
 
 from mypy_extensions import i64
 
-from rdbtool.findings import Finding, Findings
+from rdbtool.findings import Finding, Findings, Severity
 from rdbtool.rdb import lzf
 from rdbtool.rdb.primitives import LZF, read_encoded_integer, read_length, read_length_or_encoding, read_string
 from rdbtool.source import Window, window_over
@@ -59,7 +59,7 @@ class Inspection:
     def report(self, code: str, message: str, offset: i64 = NO_OFFSET) -> None:
         """Add a finding at ``offset`` of the file."""
         severity = CODES[code].severity
-        doing = "" if self.key is None else "checking a value"
+        doing = "" if self.key is None or severity is Severity.NOTE else "checking a value"
         self.findings.add(Finding(severity, code, message, self.path, offset, self.key, self.db, doing))
 
     def report_if_equal(self, code: str, message: str, w: Window, earlier: i64, later: i64) -> None:

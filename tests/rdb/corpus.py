@@ -1,0 +1,32 @@
+"""RDB files that real servers wrote, with what they said is in them: fixtures, and the whole corpus where it is."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+FIXTURES = ROOT / "fixtures" / "rdb"
+CORPUS = ROOT.parent / "shared" / "corpus"
+
+
+def expected_of(path: Path) -> dict[str, Any]:
+    """The JSON beside an RDB."""
+    beside = path.parent / (path.name + ".expected.json")
+    if not beside.exists():
+        beside = path.parent / (path.stem + ".expected.json")
+    expected: dict[str, Any] = json.loads(beside.read_text())
+    return expected
+
+
+def written_files() -> list[Path]:
+    """Files as servers wrote them."""
+    found = sorted(path for path in FIXTURES.glob("*/*.rdb") if path.parent.name != "broken")
+    return found + sorted((CORPUS / "made").glob("*/*.rdb"))
+
+
+def name_of(path: Path) -> str:
+    """A short name for test ids."""
+    where = "corpus" if CORPUS in path.parents else "fixtures"
+    return f"{where}:{path.parent.name}/{path.name}"
