@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from rdbtool.tasks.rewrite import RewriteReport
 
 NAME = "rewrite"
-EXAMPLE = ("INPUT", "-o", "-")
+EXAMPLE = ("INPUT", "-o", "-", "--resp")
 
 
 def command(
