@@ -5,7 +5,7 @@ from __future__ import annotations
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.functions import library_name, load_library, pre_release_library
 from rdbtool.engine.payload import functions_of_payload
-from rdbtool.engine.replies import OK, CommandError
+from rdbtool.engine.replies import OK, CommandError, NotRunError
 from rdbtool.engine.scripts import Scripts
 from rdbtool.engine.table import READ, command, keys_after_count
 
@@ -32,6 +32,12 @@ def evalsha(dataset: Dataset, args: list[bytes]) -> object:
     if code is None:
         raise CommandError("NOSCRIPT No matching script. Please use EVAL.")
     return scripts.run(code, args[2:])
+
+
+@command(b"FCALL", -3, keys_of=lambda args: keys_after_count(args, 2))
+def fcall(dataset: Dataset, args: list[bytes]) -> object:
+    """Servers log what functions did, never their calls."""
+    raise NotRunError("functions are not run")
 
 
 @command(b"SCRIPT|LOAD", 3, flags=READ)

@@ -7,7 +7,7 @@ from typing import Final
 from mypy_extensions import i64
 
 from rdbtool.engine import extended
-from rdbtool.engine.cells import NOT_INT, RAW, Cell, StringCell
+from rdbtool.engine.cells import GROWING, NOT_INT, RAW, Cell, StringCell
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.expiry import EX, EXAT, PX, PXAT, absolute_ms
 from rdbtool.engine.numbers import I64_MAX, I64_MIN, integer, text_of
@@ -241,7 +241,7 @@ def setrange(dataset: Dataset, args: list[bytes]) -> object:
     old = len(cell)
     if offset == old:
         cell.append(data)
-    elif end <= 64 and cell.buffer is None:
+    elif cell.buffer is None and max(old, end) < GROWING:
         text = cell.data + bytes(max(0, offset - old))
         cell.put(text[:offset] + data + text[end:], RAW)
     else:
