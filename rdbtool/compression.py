@@ -66,8 +66,9 @@ def zstd_reader(source: Readable, name: str) -> Readable:
     class _Zstd:
         def read(self, n: int, /) -> bytes:
             try:
-                return cast("bytes", reader.read(n))
+                data: bytes = reader.read(n)
             except zstandard.ZstdError as e:
                 raise InputError(f"the zstd stream is damaged: {e}", path=name) from e
+            return data
 
     return _Zstd()
