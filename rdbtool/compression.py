@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from typing import cast
+from typing import IO, cast
 
 from .errors import InputError, UnsupportedError
 from .source import Readable
@@ -61,7 +61,7 @@ def zstd_reader(source: Readable, name: str) -> Readable:
         import zstandard
     except ImportError as e:
         raise UnsupportedError("zstd input needs Python 3.14 or the package 'zstandard'", path=name) from e
-    reader = zstandard.ZstdDecompressor().stream_reader(source, read_across_frames=True)
+    reader = zstandard.ZstdDecompressor().stream_reader(cast("IO[bytes]", source), read_across_frames=True)
 
     class _Zstd:
         def read(self, n: int, /) -> bytes:
