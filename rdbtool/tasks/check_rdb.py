@@ -11,7 +11,7 @@ from rdbtool.findings import Findings, Report, Severity
 from rdbtool.rdb.opcodes import DIALECT_NAMES
 from rdbtool.rdb.releases import Release
 from rdbtool.rdb.types import row_of
-from rdbtool.rdb.verify.codes import ANY, CODES, SANITIZING, VALKEY_9_1
+from rdbtool.rdb.verify.codes import ANY, CODES
 from rdbtool.rdb.verify.file import DATABASES, RdbFacts, verify_rdb
 from rdbtool.rdb.verify.inspection import Inspection
 from rdbtool.source import Metered, Window, open_input
@@ -152,7 +152,22 @@ def suitability(facts: RdbFacts, findings: Findings, target: Release) -> Suitabi
     return answer
 
 
-_LOOKED_AT_SINCE_6_2 = frozenset({"listpack-header", "ziplist", "ziplist-duplicate", "zipmap", "intset"})
+_SINCE_6_2 = frozenset({"listpack-header", "ziplist-header", "ziplist", "ziplist-duplicate", "zipmap", "intset"})
+_SINCE_7_0 = frozenset({"ziplist", "ziplist-duplicate", "stream-length", "duplicate-consumer"})
+"""What every server minds, but older ones only if they sanitize, or not at all."""
+
+
+def _minds(target: Release, code: str, minds: int) -> bool:
+    """Whether ``target``, as it comes, refuses a file for this."""
+    if target.always_sanitizes:
+        return True
+    if minds != ANY:
+        return False
+    if code == "checksum":
+        return target.rdb_version >= 5
+    if target.product == "redis" and target.version < (7, 0):
+        return code not in _SINCE_7_0 and (target.looks_into_values or code not in _SINCE_6_2)
+    return True
 
 
 def _weigh_findings(answer: Suitability, findings: Findings, target: Release) -> None:
@@ -162,25 +177,14 @@ def _weigh_findings(answer: Suitability, findings: Findings, target: Release) ->
         if known is None:
             if code != "unsupported":
                 answer.refuse(f"{code}: {_first(findings, code)}")
-            continue
-        if known.severity is not Severity.ERROR:
-            continue
-        refuses = known.minds == ANY or (known.minds in (SANITIZING, VALKEY_9_1) and target.always_sanitizes)
-        if code in _LOOKED_AT_SINCE_6_2 and not target.looks_into_values:
-            refuses = False
-        if code == "checksum" and target.rdb_version < 5:
-            refuses = False
-        if refuses:
-            answer.refuse(f"{code}: {_first(findings, code)}")
-        else:
-            lurking += count
+        elif known.severity is Severity.ERROR:
+            if _minds(target, code, known.minds):
+                answer.refuse(f"{code}: {_first(findings, code)}")
+            else:
+                lurking += count
     if lurking:
-        answer.remarks.append(
-            f"{lurking} errors inside values go unseen unless 'sanitize-dump-payload' is yes; commands on them may"
-            " crash the server"
-            if target.looks_into_values
-            else f"{lurking} errors inside values go unseen; commands on them may crash the server"
-        )
+        unless = " unless 'sanitize-dump-payload' is yes" if target.looks_into_values else ""
+        answer.remarks.append(f"{lurking} errors inside values go unseen{unless}; commands on them may crash it")
 
 
 def _first(findings: Findings, code: str) -> str:

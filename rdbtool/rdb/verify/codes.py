@@ -55,6 +55,7 @@ CODES: Final[dict[str, Code]] = {
     "listpack-expiry": Code(Severity.ERROR, SANITIZING),
     "packed-nan-score": Code(Severity.ERROR, VALKEY_9_1),
     "packed-score": Code(Severity.WARNING),
+    "ziplist-header": Code(Severity.ERROR),
     "ziplist": Code(Severity.ERROR),
     "ziplist-duplicate": Code(Severity.ERROR),
     "zipmap": Code(Severity.ERROR),

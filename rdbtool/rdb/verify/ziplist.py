@@ -26,16 +26,16 @@ def check_ziplist(ins: Inspection) -> i64:
     start = ins.start
     size = ins.size
     if size < HEADER + 1:
-        return _flaw(ins, f"{size} bytes cannot be a ziplist", start)
+        return _flaw(ins, f"{size} bytes cannot be a ziplist", start, "ziplist-header")
     total: i64 = i64(read_i32_le(data, start)) & 0xFFFFFFFF
     if total != size:
-        return _flaw(ins, f"a ziplist of {size} bytes announces {total}", start)
+        return _flaw(ins, f"a ziplist of {size} bytes announces {total}", start, "ziplist-header")
     last = start + size - 1
     if data[last] != END:
-        return _flaw(ins, "a ziplist without its end mark", last)
+        return _flaw(ins, "a ziplist without its end mark", last, "ziplist-header")
     tail: i64 = start + (i64(read_i32_le(data, start + 4)) & 0xFFFFFFFF)
     if tail > last:
-        return _flaw(ins, "the last entry of a ziplist is said to be beyond its end", start + 4)
+        return _flaw(ins, "the last entry of a ziplist is said to be beyond its end", start + 4, "ziplist-header")
     pos = start + HEADER
     entry: i64 = -1
     previous: i64 = 0
@@ -72,8 +72,8 @@ def check_ziplist(ins: Inspection) -> i64:
     return count
 
 
-def _flaw(ins: Inspection, message: str, pos: i64) -> i64:
-    ins.report_packed("ziplist", message, pos)
+def _flaw(ins: Inspection, message: str, pos: i64, code: str = "ziplist") -> i64:
+    ins.report_packed(code, message, pos)
     return -1
 
 
