@@ -155,7 +155,7 @@ class CommandsOut:
             self._many([b"ZADD", key], scored, 2)
             self._many([b"ZREM", key], [member for member in a.scores if member not in b.scores])
         elif isinstance(a, Stream) and isinstance(b, Stream):
-            return self._edit_stream(key, a, b, counted=not UNCOUNTED & {left.encoding, right.encoding})
+            return self._edit_stream(key, a, b, counted=right.encoding not in UNCOUNTED)
         elif isinstance(a, dict) and isinstance(b, dict):
             self._many([b"SADD", key], [member for member in b if member not in a])
             self._many([b"SREM", key], [member for member in a if member not in b])

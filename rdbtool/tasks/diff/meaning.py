@@ -16,6 +16,7 @@ were deleted.
 def same_value(left: Value, right: Value, rules: Rules, *, counted: bool = True) -> bool:
     """Whether two values are equal: order counts in lists and streams only.
 
+    0 and -0 are one score: packed sorted sets of newer servers keep no sign, so it comes and goes with the encoding.
     ``rules`` apply to the expiries of hash fields, and to the times consumers were seen. Without ``counted``
     the counters of streams do not count.
     """
