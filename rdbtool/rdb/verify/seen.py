@@ -63,7 +63,7 @@ def hash_text(data: bytes, pos: i64, size: i64, seed: i64) -> i64:
     if first < 58 and size <= 20 and (first >= 48 or first == 45):
         if is_integer_text(data, pos, size):
             return hash_integer(int(data[pos : pos + size]), seed)
-    h = seed + size
+    h = seed ^ size * HIGH & MASK
     end = pos + size
     if size >= 8:
         while pos + 8 < end:

@@ -1,0 +1,294 @@
+"""The reader: bytes to events, however they arrive."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from rdbtool.errors import FormatError, RdbToolError, TruncatedError, UnsupportedError
+from rdbtool.rdb.crc64 import crc64
+from rdbtool.rdb.opcodes import REDIS, VALKEY
+from rdbtool.rdb.primitives import encode_length
+from rdbtool.rdb.reader import (
+    Aux,
+    End,
+    Frame,
+    Function,
+    FunctionPreGa,
+    Header,
+    ModuleAux,
+    RdbReader,
+    ResizeDb,
+    SelectDb,
+    SlotImport,
+    SlotInfo,
+    frame_of,
+)
+from rdbtool.rdb.types import row_of
+from rdbtool.source import Window, window_over
+
+from .corpus import name_of, written_files
+from .craft import counted, rdb, record, string, strings
+
+
+class Dripping:
+    """A source that gives few bytes at a time."""
+
+    def __init__(self, data: bytes, at_once: int) -> None:
+        self.data = data
+        self.at_once = at_once
+        self.pos = 0
+
+    def read(self, n: int, /) -> bytes:
+        n = min(n, self.at_once)
+        data = self.data[self.pos : self.pos + n]
+        self.pos += len(data)
+        return data
+
+
+def told(reader: RdbReader, *, raw: bool = True) -> list[tuple[object, ...]]:
+    """Events as tuples, for comparison; an error is the last one."""
+    out: list[tuple[object, ...]] = []
+    try:
+        while True:
+            event = reader.next()
+            if event is None:
+                return out
+            facts = {
+                k: getattr(event, k) for k in dir(event) if not k.startswith("_") and not callable(getattr(event, k))
+            }
+            facts.pop("type", None)
+            name: object = type(event).__name__
+            if isinstance(event, Frame):
+                name = event.type.name
+                if raw:
+                    facts["raw"] = event.raw()
+            out.append((name, tuple(sorted(facts.items()))))
+    except RdbToolError as e:
+        out.append((type(e).__name__, e.message, e.offset, e.doing, e.key))
+    return out
+
+
+def events_of(data: bytes) -> list[tuple[object, ...]]:
+    return told(RdbReader(window_over(data)))
+
+
+@pytest.mark.parametrize("path", [p for p in written_files() if p.stat().st_size < 20_000], ids=name_of)
+def test_events_do_not_depend_on_how_the_bytes_arrive(path: Path) -> None:
+    data = path.read_bytes()
+    whole = events_of(data)
+    assert len(whole) >= 2
+    assert told(RdbReader(Window(Dripping(data, 1)))) == whole
+    assert told(RdbReader(Window(Dripping(data, 7), size=len(data)))) == whole
+
+
+@pytest.mark.parametrize("path", [p for p in written_files() if p.stat().st_size < 20_000], ids=name_of)
+def test_the_reader_stops_behind_the_checksum(path: Path) -> None:
+    data = path.read_bytes()
+    window = window_over(data + b"*1\r\n$4\r\nPING\r\n")
+    events = told(RdbReader(window))
+    assert events == events_of(data)
+    if events[-1][0] == "End":
+        assert window.offset() == len(data)
+        assert window.take(4) == b"*1\r\n"
+
+
+def test_skipping_reading_and_walking_a_value_come_to_the_same() -> None:
+    data = rdb(record(2, b"k", counted(b"a", b"b")), record(0, b"after", string(b"x")))
+    skipped = told(RdbReader(window_over(data)), raw=False)
+    walked = []
+    reader = RdbReader(window_over(data))
+    for event in reader:
+        if isinstance(event, Frame):
+            walked.append(event.key)
+            window = event.window()
+            event.type.skip(window)
+    assert walked == [b"k", b"after"]
+    assert [e[0] for e in skipped] == ["Header", "SelectDb", "set", "string", "End"]
+    assert reader.crc == crc64(data[:-8])
+
+
+def test_a_frame_knows_where_it_stands() -> None:
+    data = rdb(b"\xfc" + struct.pack("<q", 5000) + b"\xf9\x07" + record(0, b"key", string(b"value")))
+    frame = next(e for e in RdbReader(window_over(data)) if isinstance(e, Frame))
+    assert data[frame.offset] == 0xFC
+    assert data[frame.key_offset : frame.key_offset + 4] == b"\x03key"
+    assert frame.raw() == data[frame.value_offset : frame.value_offset + 6] == b"\x05value"
+    assert (frame.expire_at_ms, frame.freq, frame.idle_s, frame.db) == (5000, 7, -1, 0)
+    assert frame.window().take(6) == b"\x05value"
+
+
+def test_key_facts_do_not_leak_to_the_next_key() -> None:
+    first = b"\xfd" + struct.pack("<i", 5) + b"\xf8\x09" + record(0, b"a", string(b"1"))
+    frames = [e for e in RdbReader(window_over(rdb(first, record(0, b"b", string(b"2"))))) if isinstance(e, Frame)]
+    assert [(f.expire_at_ms, f.idle_s) for f in frames] == [(5000, 9), (-1, -1)]
+
+
+def test_expiries_can_be_negative() -> None:
+    data = rdb(b"\xfd" + struct.pack("<i", -5) + record(0, b"a", string(b"1")))
+    assert [e.expire_at_ms for e in RdbReader(window_over(data)) if isinstance(e, Frame)] == [-5000]
+
+
+@pytest.mark.parametrize(
+    ("magic", "dialect", "version"),
+    [(b"REDIS0001", REDIS, 1), (b"REDIS0015", REDIS, 15), (b"VALKEY080", VALKEY, 80), (b"VALKEY081", VALKEY, 81)],
+)
+def test_headers_of_all_versions_are_read(magic: bytes, dialect: int, version: int) -> None:
+    header = RdbReader(window_over(magic + b"\xff" + bytes(8))).next()
+    assert isinstance(header, Header)
+    assert (header.dialect, header.version) == (dialect, version)
+
+
+@pytest.mark.parametrize(
+    ("data", "kind", "message"),
+    [
+        (b"", TruncatedError, "input ends: 9 bytes needed, 0 left"),
+        (b"REDIS00", TruncatedError, "input ends: 9 bytes needed, 7 left"),
+        (b"REDIS0099", UnsupportedError, "redis RDB version 99"),
+        (b"REDIS0000", FormatError, "wrong version: '0000'"),
+        (b"REDISabcd", FormatError, "wrong version: 'abcd'"),
+        (b"VALKEY011", FormatError, "wrong version: 11 cannot be of Valkey"),
+        (b"VALKEY099", UnsupportedError, "valkey RDB version 99"),
+        (b"RODIS0009", FormatError, "wrong magic: not an RDB"),
+        (b"*1\r\n$4\r\nPING\r\n", FormatError, "wrong magic: not an RDB, but it begins like an AOF"),
+    ],
+)
+def test_wrong_headers_are_refused(data: bytes, kind: type[RdbToolError], message: str) -> None:
+    with pytest.raises(kind) as caught:
+        RdbReader(window_over(data, path="x.rdb")).next()
+    assert caught.value.message == message
+    assert (caught.value.path, caught.value.offset) == ("x.rdb", 0)
+
+
+@pytest.mark.parametrize(
+    ("magic", "byte", "what"),
+    [
+        (b"REDIS0014", 28, "unknown type 28 in redis RDB version 14: an array (Redis 8.8)"),
+        (b"REDIS0015", 242, "unknown type 242 in redis RDB version 15: hash templates of Redis 8.10"),
+        (b"VALKEY081", 23, "unknown type 23 in valkey RDB version 81: a type of a Valkey after 9.1"),
+        (b"REDIS0009", 8, "unknown type 8 in redis RDB version 9"),
+        (b"REDIS0009", 121, "unknown type 121 in redis RDB version 9: an opcode of Redis Enterprise (slot number)"),
+        (b"REDIS0009", 243, "unknown opcode 243 in redis RDB version 9"),
+    ],
+)
+def test_what_is_unknown_is_named(magic: bytes, byte: int, what: str) -> None:
+    (*_, error) = events_of(rdb(record(byte, b"key", string(b"v")), magic=magic))
+    assert error[:3] == ("UnsupportedError", what, 11)
+
+
+def test_the_same_type_byte_means_what_its_dialect_says() -> None:
+    payload = b"\x01" + strings(b"f", b"v") + struct.pack("<q", -1)
+    names = [e[0] for e in events_of(rdb(record(22, b"k", payload), magic=b"VALKEY080"))]
+    assert "hash2" in names
+    names = [e[0] for e in events_of(rdb(record(22, b"k", b"\x01\x00" + strings(b"f", b"v")), magic=b"REDIS0012"))]
+    assert "hash-metadata-pre-ga" in names
+
+
+def test_records_that_are_not_keys() -> None:
+    module_id = encode_length(0x123456789 << 10)
+    data = rdb(
+        b"\xfa" + strings(b"redis-ver", b"7.0.15"),
+        b"\xfb\x05\x02",
+        b"\xf4\x01\x02\x03",
+        b"\xf5" + string(b"#!lua name=x\n"),
+        b"\xf6" + strings(b"lib", b"LUA") + b"\x01" + strings(b"about", b"return 1"),
+        b"\xf6" + strings(b"lib2", b"LUA") + b"\x00" + string(b"return 2"),
+        b"\xf7" + module_id + b"\x02\x01" + b"\x05" + string(b"x") + b"\x00",
+        magic=b"REDIS0012",
+    )
+    events = list(RdbReader(window_over(data)))
+    kinds = [type(e).__name__ for e in events]
+    assert kinds == [
+        "Header",
+        "SelectDb",
+        "Aux",
+        "ResizeDb",
+        "SlotInfo",
+        "Function",
+        "FunctionPreGa",
+        "FunctionPreGa",
+        "ModuleAux",
+        "End",
+    ]
+    _, select, aux, resize, slot, function, old, older, module, end = events
+    assert isinstance(select, SelectDb)
+    assert select.db == 0
+    assert isinstance(aux, Aux)
+    assert (aux.name, aux.value) == (b"redis-ver", b"7.0.15")
+    assert isinstance(resize, ResizeDb)
+    assert (resize.keys, resize.expires) == (5, 2)
+    assert isinstance(slot, SlotInfo)
+    assert (slot.slot, slot.keys, slot.expires) == (1, 2, 3)
+    assert isinstance(function, Function)
+    assert function.code == b"#!lua name=x\n"
+    assert isinstance(old, FunctionPreGa)
+    assert (old.description, old.upgraded()) == (b"about", b"#!lua name=lib\nreturn 1")
+    assert isinstance(older, FunctionPreGa)
+    assert older.description is None
+    assert isinstance(module, ModuleAux)
+    assert module.when == 1
+    assert module.raw == module_id + b"\x02\x01\x05\x01x\x00"
+    assert isinstance(end, End)
+    assert end.checksum == "ok"
+
+
+def test_a_slot_migration_of_valkey_is_read() -> None:
+    data = rdb(b"\xf3" + string(b"j" * 40) + b"\x02\x00\x05\x0a\x14", magic=b"VALKEY080")
+    event = list(RdbReader(window_over(data)))[2]
+    assert isinstance(event, SlotImport)
+    assert (event.job, event.ranges) == (b"j" * 40, [(0, 5), (10, 20)])
+
+
+def test_metadata_of_a_key_is_carried() -> None:
+    meta = b"\x01" + b"spec" + b"\x02\x07\x00"
+    data = rdb(b"\xf3" + meta + record(0, b"k", string(b"v")), magic=b"REDIS0013")
+    frame = next(e for e in RdbReader(window_over(data)) if isinstance(e, Frame))
+    assert frame.meta == meta
+
+
+@pytest.mark.parametrize(("stored", "verdict"), [(True, "ok"), (0, "off"), (12345, "bad")])
+def test_the_checksum_is_judged(stored: bool | int, verdict: str) -> None:
+    (*_, end) = RdbReader(window_over(rdb(record(0, b"k", string(b"v")), checksum=stored)))
+    assert isinstance(end, End)
+    assert end.checksum == verdict
+
+
+def test_versions_before_5_have_no_checksum() -> None:
+    (*_, end) = RdbReader(window_over(b"REDIS0004\xff"))
+    assert isinstance(end, End)
+    assert end.checksum == "none"
+
+
+def test_every_cut_is_a_truncation_at_its_place() -> None:
+    data = rdb(
+        b"\xfa" + strings(b"a", b"b"),
+        b"\xfc" + bytes(8) + record(2, b"set", counted(b"a", b"b" * 100, b"c")),
+        record(18, b"list", b"\x01\x01" + string(b"plain")),
+        record(15, b"stream", b"\x00\x00\x00\x00\x00"),
+    )
+    cuts: list[Callable[[bytes], Window]] = [window_over, lambda part: Window(Dripping(part, 1))]
+    for n in range(len(data)):
+        for window_of in cuts:
+            (*_, error) = told(RdbReader(window_of(data[:n])))
+            assert error[0] in {"TruncatedError", "FormatError"}, (n, error)
+            assert isinstance(error[2], int)
+            assert 0 <= error[2] <= n
+
+
+def test_errors_name_the_key_and_what_was_being_read() -> None:
+    (*_, error) = events_of(rdb(record(2, b"my key", b"\x02\x01a\xc5")))
+    assert error == ("FormatError", "unknown string encoding 5", 22, "reading a value: reading a string", b"my key")
+
+
+def test_counts_beyond_the_input_are_refused_at_once() -> None:
+    (*_, error) = events_of(rdb(record(2, b"k", b"\x81" + struct.pack(">Q", 1 << 40))))
+    assert error[0] == "FormatError"
+    assert "1099511627776 items announced" in str(error[1])
+
+
+def test_a_frame_can_be_made_from_bytes() -> None:
+    frame = frame_of(3, b"k", row_of(REDIS, "string"), b"\x01v")
+    assert (frame.db, frame.key, frame.raw(), frame.window().take(2)) == (3, b"k", b"\x01v", b"\x01v")
