@@ -105,7 +105,7 @@ class Function(Event):
 
 @final
 class FunctionPreGa(Event):
-    """A function library as release candidates 1 and 2 of Redis 7.0 wrote it. Later servers refuse it."""
+    """A function library as release candidates 1 and 2 of Redis 7.0 wrote it. Servers after 7.0 refuse it."""
 
     def __init__(self, offset: i64, name: bytes, engine: bytes, description: bytes | None, code: bytes) -> None:
         super().__init__(offset)

@@ -163,6 +163,8 @@ def _minds(target: Release, code: str, minds: int) -> bool:
         return True
     if minds != ANY:
         return False
+    if code == "function-pre-release":
+        return target.name != "redis-7.0"
     if code == "checksum":
         return target.rdb_version >= 5
     if target.product == "redis" and target.version < (7, 0):

@@ -199,7 +199,7 @@ class _Check:
             facts.functions.append(check_library(event, self.libraries, self.inspection))
         elif isinstance(event, FunctionPreGa):
             facts.functions.append(printable(event.name))
-            message = "a function library of a pre-release of Redis 7.0: servers refuse the file"
+            message = "a function library of a pre-release of Redis 7.0: only Redis 7.0 loads the file"
             self.report("function-pre-release", message, event.offset)
         elif isinstance(event, ModuleAux):
             if event.module not in self.modules:

@@ -1,0 +1,153 @@
+"""``rdbtool check-rdb`` as it is used."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.rdb.corpus import FIXTURES
+from tests.rdb.craft import listpack, rdb, record, string
+
+SOUND = FIXTURES / "redis-7.0.15" / "small-plain.rdb"
+NASTY = b"\x1b[31mkey\n\x00"
+
+
+def check(*arguments: str | Path, stdin: bytes = b"") -> tuple[int, str, str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "rdbtool", "check-rdb", *map(str, arguments)],
+        input=stdin,
+        capture_output=True,
+        check=False,
+    )
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+@pytest.fixture
+def damaged(tmp_path: Path) -> Path:
+    path = tmp_path / "damaged.rdb"
+    path.write_bytes(
+        rdb(b"\xfe\x03", record(20, NASTY, string(listpack(b"a", b"a"))), record(0, b"k", b"\x01v"), magic=b"REDIS0011")
+    )
+    return path
+
+
+def test_a_sound_file_gets_its_facts_and_code_0() -> None:
+    code, out, err = check(SOUND)
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert lines[0] == f"{SOUND}: sound"
+    assert "RDB 10 of Redis, written by redis 7.0.15" in out
+    assert "checksum ok" in out
+    assert "keys       111, 8 with an expiry" in out
+    assert "error" not in out
+
+
+def test_a_damaged_file_gets_each_finding_with_its_place_and_code_1(damaged: Path) -> None:
+    code, out, err = check(damaged)
+    assert (code, err) == (1, "")
+    assert ": damaged" in out
+    (line,) = [line for line in out.splitlines() if "listpack-duplicate" in line]
+    assert "error" in line
+    assert "at offset 35" in line
+    assert "key '\\x1b[31mkey\\x0a\\x00' in db 3" in line
+    assert "\x1b" not in out
+
+
+@pytest.mark.parametrize(
+    ("name", "verdict", "code"),
+    [("redis-7.0", "redis-7.0 loads the file", 0), ("redis-6.2", "redis-6.2 refuses the file", 1)],
+)
+def test_a_release_is_judged(name: str, verdict: str, code: int) -> None:
+    got, out, _ = check("--for", name, SOUND)
+    assert verdict in out
+    assert got == code
+
+
+def test_an_unknown_release_is_a_usage_error() -> None:
+    code, out, err = check("--for", "redis-99", SOUND)
+    assert (code, out) == (2, "")
+    assert "unknown release 'redis-99'" in err
+    assert "valkey-9.1" in err
+
+
+def test_json_is_data_with_a_schema(damaged: Path, tmp_path: Path) -> None:
+    code, out, _ = check("--format", "json", "--for", "valkey-9.1", damaged, SOUND, tmp_path / "missing")
+    assert code == 2
+    data = json.loads(out)
+    assert (data["schema"], data["command"]) == (1, "check-rdb")
+    first, second, third = data["files"]
+    assert first["sound"] is False
+    assert first["rdb"]["databases"] == {"3": 2}
+    assert first["findings"][0]["code"] == "listpack-duplicate"
+    assert first["findings"][0]["offset"] == 35
+    assert first["for"]["loads"] is False
+    assert second["sound"] is True
+    assert second["for"] == {"release": "valkey-9.1", "loads": True, "reasons": [], "remarks": []}
+    assert third["error"]["code"] == "unreadable"
+
+
+def test_several_files_end_with_a_table_and_the_worst_code(damaged: Path) -> None:
+    code, out, _ = check(SOUND, damaged)
+    assert code == 1
+    heading, *rows = out.rstrip().split("\n\n")[-1].splitlines()
+    assert heading.split() == ["file", "verdict", "format", "keys", "errors", "warnings", "bytes"]
+    assert rows[0].split() == [str(SOUND), "sound", "redis", "10", "111", "0", "0", "11,107"]
+    assert rows[1].split()[1:6] == ["damaged", "redis", "11", "2", "1"]
+
+
+def test_what_cannot_be_read_is_named_and_code_2(tmp_path: Path) -> None:
+    code, out, _ = check(tmp_path / "missing.rdb")
+    assert code == 2
+    assert "cannot open: No such file or directory" in out
+    code, out, _ = check(tmp_path)
+    assert code == 2
+    assert "cannot open: Is a directory" in out
+
+
+@pytest.mark.parametrize("compress", [bytes, gzip.compress])
+def test_standard_input_and_compressed_files(tmp_path: Path, compress: type) -> None:
+    data = compress(SOUND.read_bytes())
+    code, out, _ = check("-", stdin=data)
+    assert code == 0
+    assert out.startswith("standard input: sound")
+    path = tmp_path / "dump.rdb.gz"
+    path.write_bytes(data)
+    code, out, _ = check(path)
+    assert code == 0
+    assert "size       11,107 bytes" in out
+
+
+def test_what_is_no_rdb_is_said_to_be_none(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    path.write_bytes(b"*1\r\n$4\r\nPING\r\n")
+    code, out, _ = check(path)
+    assert code == 1
+    assert ": not an RDB" in out
+    assert "it begins like an AOF" in out
+    path.write_bytes(b"")
+    code, out, _ = check(path)
+    assert code == 1
+    assert "the input is empty" in out
+
+
+def test_the_number_of_databases_is_an_option(damaged: Path) -> None:
+    _, out, _ = check("--databases", "2", damaged)
+    assert "a server with 2 databases refuses the file" in out
+    code, _, err = check("--databases", "0", damaged)
+    assert code == 2
+    assert "--databases" in err
+
+
+def test_a_thousand_findings_are_shown_and_the_rest_counted(tmp_path: Path) -> None:
+    path = tmp_path / "many.rdb"
+    bad = string(listpack(b"a", b"a"))
+    path.write_bytes(rdb(*(record(20, b"%d" % i, bad) for i in range(1500)), magic=b"REDIS0011"))
+    code, out, _ = check(path)
+    assert code == 1
+    assert out.count("listpack-duplicate at") == 1000
+    assert "... and 500 more of listpack-duplicate" in out
