@@ -8,9 +8,24 @@ from typing import Final, final
 from mypy_extensions import i64
 
 from rdbtool.errors import InputError
-from rdbtool.source import Window, reason
+from rdbtool.source import Readable, Window, reason
 
 PAGE: Final = 1 << 18
+PORTION: Final = 1 << 16
+
+
+@final
+class Portions:
+    """Another source's bytes in small portions: memory of this size is used again, where larger pieces are new
+    pages from the system each time, which take longer to get than what is in them to check.
+    """
+
+    def __init__(self, source: Readable) -> None:
+        self.source = source
+
+    def read(self, n: int, /) -> bytes:
+        """Up to ``n`` bytes, and never more than `PORTION`."""
+        return self.source.read(min(n, PORTION))
 
 
 @final
@@ -24,7 +39,7 @@ class FileSpan:
 
     def read(self, n: int, /) -> bytes:
         """Up to ``n`` bytes; b"" at the end."""
-        want = min(n, self.end - self.at)
+        want = min(n, PORTION, self.end - self.at)
         if want <= 0:
             return b""
         data = os.pread(self.handle, want, self.at)

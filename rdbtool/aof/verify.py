@@ -15,7 +15,7 @@ from .reader import has_preamble
 from .resp import FAULT, MAX_BULK, Fault
 from .salvage import Salvager
 from .scan import UNTIL, BadCommand, Scanner
-from .span import Pages
+from .span import Pages, Portions
 
 OK: Final = "ok"
 EMPTY: Final = "empty"
@@ -102,7 +102,7 @@ def verify_log(
         verdict.cuttable = False
         return verdict
     with open_input(file.path) as source:
-        w = source.window()
+        w = Window(Portions(source.stream), path=source.name, size=source.size)
         verdict.plain = source.size >= 0
         if w.at_end():
             verdict.verdict = EMPTY

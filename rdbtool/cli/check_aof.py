@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import os
 import sys
-from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rdbtool.aof.plan import RepairPlan
 from rdbtool.aof.resp import MAX_BULK
 from rdbtool.aof.verify import BROKEN, EMPTY, MISSING, OK, TRUNCATED, FileVerdict
 from rdbtool.errors import RdbToolError, UsageError, printable
 from rdbtool.findings import Finding, exit_code
 from rdbtool.rdb.verify.file import DATABASES
 from rdbtool.tasks.check_aof import CheckAofReport, check_aof
-from rdbtool.tasks.repair_aof import RepairAofReport, plan_aof_repair, repair_aof
 
 from .options import DatabasesOption, Format, FormatOption
 from .render import finding_line, number, paint, plural, print_json, show_path, size
+
+if TYPE_CHECKING:
+    from rdbtool.aof.plan import RepairPlan
+    from rdbtool.tasks.repair_aof import RepairAofReport
 
 NAME = "check-aof"
 SHOWN_CUTS = 20
@@ -93,6 +94,8 @@ def command(
             if text:
                 _print_report(report)
             if fix or output or time >= 0:
+                from rdbtool.tasks.repair_aof import plan_aof_repair, repair_aof
+
                 plan = plan_aof_repair(
                     report,
                     salvage=salvage,
@@ -134,6 +137,8 @@ def _time(until: str, seconds: int | None) -> int:
         return -1 if seconds is None else seconds
     if until.isdecimal():
         return int(until)
+    from datetime import UTC, datetime
+
     try:
         moment = datetime.fromisoformat(until)
     except ValueError:
@@ -144,6 +149,8 @@ def _time(until: str, seconds: int | None) -> int:
 
 
 def _moment(seconds: int) -> str:
+    from datetime import UTC, datetime
+
     try:
         return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     except (ValueError, OverflowError, OSError):
