@@ -78,13 +78,14 @@ class CommandWriter(Visitor):
 
     Not everything a snapshot holds has a command: ``idle_s`` and ``freq`` do not, and neither do a
     consumer's times or, on the server's side, pending entries whose entry is gone. ``losses`` counts what
-    could not be written: kind -> number. ``counters``: whether streams have the counters of Redis 7.0, which
-    older servers refuse.
+    could not be written: kind -> number. ``version``: the newest RDB version that the server loads which is to
+    run the commands; it knows the counters of streams from 10 on, and expiries of fields from 12 on.
     """
 
-    def __init__(self, output: Output, *, counters: bool = True) -> None:
+    def __init__(self, output: Output, *, version: int = 80) -> None:
         self.output = output
-        self.with_counters = counters
+        self.with_counters = version >= 10
+        self.with_field_expiries = version >= 12
         self.losses: dict[str, int] = {}
         self._db: i64 = -1
         self._key = b""
@@ -132,7 +133,7 @@ class CommandWriter(Visitor):
 
     def begin(self, kind: i64, expiring: bool) -> None:
         self._kind = kind
-        self._expiring = expiring
+        self._expiring = expiring and self.with_field_expiries
         self._count = 0
         self._arguments = 0
         self._scored = False
@@ -215,6 +216,9 @@ class CommandWriter(Visitor):
         self._count_one()
 
     def expiry(self, ms: i64) -> None:
+        if not self.with_field_expiries:
+            self.lose("field expiries")
+            return
         self._expires = True
         self._expiry = ms
 

@@ -13,9 +13,9 @@ import typer
 from rdbtool import version_line
 from rdbtool.errors import RdbToolError
 
-from . import check_aof, check_rdb, diff, digest, dump, history, rewrite
+from . import check_aof, check_rdb, convert, diff, digest, dump, history, rewrite
 
-COMMANDS = (check_aof, check_rdb, diff, digest, dump, history, rewrite)
+COMMANDS = (check_aof, check_rdb, convert, diff, digest, dump, history, rewrite)
 """One module per subcommand: ``NAME``, and ``command`` with its options and help."""
 
 app = typer.Typer(

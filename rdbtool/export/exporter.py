@@ -7,7 +7,7 @@ from mypy_extensions import i64
 from rdbtool.errors import RdbToolError
 from rdbtool.model import Entry, type_name
 from rdbtool.rdb.output import Output
-from rdbtool.rdb.reader import Frame, ModuleAux
+from rdbtool.rdb.reader import Event, Frame, ModuleAux
 from rdbtool.rdb.visitor import Visitor, visit_value
 from rdbtool.rdb.walk import Walker
 
@@ -34,6 +34,9 @@ class Exporter:
     def module_aux(self, aux: ModuleAux) -> None:
         """Write data of a module beside the keys."""
         self.lose("data of a module beside the keys")
+
+    def other(self, event: Event) -> None:
+        """Take note of any other event of an RDB: sizes, slots."""
 
     def frame(self, frame: Frame) -> RdbToolError | None:
         """Write a key from its bytes; nothing is written, and the damage returned, where they are damaged.

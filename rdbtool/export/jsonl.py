@@ -277,11 +277,16 @@ _TYPES: Final[dict[str, bytes]] = {name: b',"type":"%b"' % name.encode() for nam
 
 @final
 class JsonLines(ValueExporter):
-    """One record per line."""
+    """One record per line. ``header``: the first one says where the keys come from."""
 
-    def __init__(self, output: Output, mode: i64 = AUTO) -> None:
+    def __init__(self, output: Output, mode: i64 = AUTO, *, header: bool = False) -> None:
         super().__init__(output, JsonValues(output, mode))
         self.mode: i64 = mode
+        self.header = header
+
+    def begin(self, facts: Facts) -> None:
+        if self.header:
+            self.output.buffer.write(header_record(facts, self.mode) + b"\n")
 
     def head(self, k: KeyFacts) -> None:
         write_head(self.output, k, self.mode)

@@ -74,14 +74,21 @@ HEAD: Final = 4096
 
 def is_rdb(w: Window) -> bool:
     """Whether an RDB begins at the window's position."""
-    w.need(9)
-    head = w.data[w.pos : w.pos + 6]
+    _look_ahead(w, 9)
+    head = w.data[w.pos : min(w.pos + 6, w.end)]
     return head[:5] == b"REDIS" or head == b"VALKEY"
+
+
+def _look_ahead(w: Window, n: i64) -> None:
+    """Make ``n`` bytes available, or as many as there are."""
+    if w.size >= 0:
+        n = min(n, w.size - w.offset())
+    w.need(n)
 
 
 def may_precede_log(w: Window) -> bool:
     """Whether the RDB at the window's position says of itself that it belongs to an append-only file."""
-    w.need(HEAD)
+    _look_ahead(w, HEAD)
     reader = RdbReader(window_over(w.data[w.pos : w.pos + HEAD]), checksum=False)
     try:
         while True:

@@ -9,7 +9,7 @@ from mypy_extensions import i64
 from rdbtool.errors import FormatError
 from rdbtool.findings import Finding, Findings, Severity, finding_of
 from rdbtool.model import Entry
-from rdbtool.rdb.reader import End, Event, Frame, Function, ModuleAux
+from rdbtool.rdb.reader import End, Event, Frame, Function, FunctionPreGa, ModuleAux
 
 from .exporter import Exporter
 from .keys_in import EntryEvent, KeySource
@@ -89,6 +89,9 @@ class Pump:
         elif isinstance(event, Function):
             if self.beside:
                 self.exporter.function(event.code)
+        elif isinstance(event, FunctionPreGa):
+            if self.beside:
+                self.exporter.function(event.upgraded())
         elif isinstance(event, ModuleAux):
             if self.beside:
                 self.exporter.module_aux(event)
@@ -97,3 +100,5 @@ class Pump:
             if not self.keep_going:
                 raise FormatError(message, path=self.source.path, offset=event.offset, doing="reading the checksum")
             self.findings.add(Finding(Severity.WARNING, "checksum", message, self.source.path, event.offset))
+        elif self.selection.everything:
+            self.exporter.other(event)

@@ -9,7 +9,7 @@ from mypy_extensions import i64
 from rdbtool.aof.emit import CommandWriter, write_command
 from rdbtool.errors import RdbToolError
 from rdbtool.model import NO_EXPIRY, Entry, Module
-from rdbtool.rdb.crc64 import crc64
+from rdbtool.rdb.dump_payload import build_dump
 from rdbtool.rdb.output import Output
 from rdbtool.rdb.reader import Frame
 
@@ -28,7 +28,7 @@ class Resp(ValueExporter):
     """
 
     def __init__(self, output: Output, version: i64 = 80) -> None:
-        self.commands = CommandWriter(output, counters=version >= FUNCTIONS_SINCE)
+        self.commands = CommandWriter(output, version=version)
         super().__init__(output, self.commands)
         self.losses = self.commands.losses
         self.version: i64 = version
@@ -43,9 +43,7 @@ class Resp(ValueExporter):
         self.commands.select(frame.db)
         if frame.type.redis_type != "module":
             return super().frame(frame)
-        payload = bytes((frame.type.byte,)) + frame.raw()
-        since = int(frame.type.since).to_bytes(2, "little")
-        self._restore(frame.key, frame.expire_at_ms, payload + since)
+        self._restore(frame.key, frame.expire_at_ms, build_dump(frame.type, frame.raw(), frame.type.since))
         return None
 
     def entry(self, entry: Entry) -> None:
@@ -69,8 +67,7 @@ class Resp(ValueExporter):
             self.commands.expire(k.expire_at_ms)
 
     def _restore(self, key: bytes, expire_at_ms: i64, payload: bytes) -> None:
-        """Write a value as DUMP gives it: its type and bytes, the RDB version (2 bytes), a checksum."""
-        payload += crc64(payload).to_bytes(8, "little")
+        """Write a value as DUMP gives it."""
         ttl = b"0" if expire_at_ms == NO_EXPIRY else b"%d" % expire_at_ms
         write_command(self.output.buffer, [b"RESTORE", key, ttl, payload, b"ABSTTL"])
         self.output.room()

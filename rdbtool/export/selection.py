@@ -227,7 +227,10 @@ def _is_large(frame: Frame, size: i64) -> bool:
     within = size - 1
     ahead: i64 = 1 << 16
     while True:
-        w.need(min(ahead, within))
+        want = min(ahead, within)
+        if w.size >= 0:
+            want = min(want, w.size - w.offset())
+        w.need(want)
         room = min(w.end - w.pos, within)
         part = Window(None, path=w.path, size=w.base + w.pos + room, data=w.data, base=w.base)
         part.pos = w.pos

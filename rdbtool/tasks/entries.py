@@ -7,13 +7,16 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, final
 
+from rdbtool.export.jsonl_reader import JsonlSource, is_jsonl
 from rdbtool.export.keys_in import EntryEvent, Facts, KeySource, RdbSource, is_rdb, may_precede_log
+from rdbtool.export.text import AUTO
 from rdbtool.findings import Finding
 from rdbtool.model import Entry
 from rdbtool.rdb.reader import End, Event, Function, RdbReader
 from rdbtool.source import Input, Readable, Window, open_input
 
 if TYPE_CHECKING:
+    from rdbtool.engine.replay import Carried
     from rdbtool.tasks.replaying import PointInTime, Replayed, Source
 
 Progress = Callable[[int, int], None]
@@ -42,7 +45,7 @@ class OpenedKeys:
     """An input that is open: ``source`` gives its keys.
 
     ``findings``: what is to be said of the input beforehand; ``loss``: not all of it could be taken;
-    ``files``: all paths it is made of. Use it as a context manager.
+    ``files``: all paths it is made of; ``carried``: commands of a log that no server has. Use it as a context manager.
     """
 
     def __init__(self, source: KeySource, files: tuple[str, ...], stream: Input | None) -> None:
@@ -50,6 +53,7 @@ class OpenedKeys:
         self.files = files
         self.findings: list[Finding] = []
         self.loss = False
+        self.carried: list[Carried] = []
         self._stream = stream
 
     def __enter__(self) -> OpenedKeys:
@@ -69,14 +73,16 @@ def open_keys(
     unknown: str = "stop",
     commands: bool = False,
     now_ms: int | None = None,
+    mode: int = AUTO,
     progress: Progress | None = None,
 ) -> OpenedKeys:
-    """Open whatever is at ``path``: an RDB, a log, a manifest, a directory, ``-``; what it is, its bytes tell.
+    """Open whatever is at ``path``: an RDB, a log, a manifest, a directory, JSON lines, ``-``; what it is, its bytes
+    tell.
 
     ``point``: how far a log is replayed; ``unknown``: what to do about commands that no server has (`engine.replay`);
     ``commands``: the input is a text of commands; ``now_ms``: what relative expiries in a log count from, else the
-    present. A log is replayed here and now. Raises what opening and replaying
-    raise.
+    present; ``mode``: how JSON lines without a header say bytes. A log is replayed here and now. Raises what opening
+    and replaying raise.
     """
     if os.path.isdir(path) or commands:
         return _replayed(path, point, unknown, commands, now_ms, None)
@@ -85,6 +91,8 @@ def open_keys(
         if progress is not None:
             stream.stream = _Metered(stream.stream, stream.size, progress)
         w = stream.window()
+        if is_jsonl(w) and point is None:
+            return OpenedKeys(JsonlSource(w, mode), (path,), stream)
         if is_rdb(w) and point is None and (not may_precede_log(w) or _is_alone(path, stream)):
             return OpenedKeys(RdbSource(w), (path,), stream)
         try:
@@ -123,6 +131,7 @@ def _replayed(
     opened = OpenedKeys(DatasetSource(path, replayed), replayed.files, None)
     opened.findings = list(replayed.findings.items)
     opened.loss = replayed.loss
+    opened.carried = replayed.replay.carried
     return opened
 
 
@@ -133,8 +142,10 @@ class DatasetSource(KeySource):
     def __init__(self, path: str, replayed: Replayed) -> None:
         super().__init__(path)
         self.replayed = replayed
-        self.facts = Facts()
-        self.facts.aux = dict(replayed.aux)
+        head = replayed.head
+        if head is not None:
+            self.facts = Facts(head.dialect, head.version)
+            self.facts.aux = dict(head.aux)
         self._events = self._all()
 
     def next(self) -> Event | None:

@@ -11,10 +11,24 @@ from typing import Final
 from rdbtool.errors import UsageError
 from rdbtool.export.selection import SLOTS, TTL_ANY, TTL_NONE, Selection
 from rdbtool.export.text import AUTO, from_text
+from rdbtool.rdb.values.form import Limits
 from rdbtool.rdb.visitor import KIND_NAMES
 
 UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 NEVER: Final = 1 << 62
+
+LIMITS: Final = (
+    "hash_entries",
+    "hash_value",
+    "zset_entries",
+    "zset_value",
+    "set_intset_entries",
+    "set_entries",
+    "set_value",
+    "list_node",
+    "stream_node_bytes",
+    "stream_node_entries",
+)
 
 _DURATION: Final = re.compile(r"(\d+)([smhdw]?)")
 
@@ -94,6 +108,22 @@ def slot_map(texts: Sequence[str]) -> bytes:
         for low, high in slot_ranges(text):
             wanted[low : high + 1] = b"\x01" * (high + 1 - low)
     return bytes(wanted)
+
+
+def parse_limits(texts: Sequence[str]) -> Limits | None:
+    """Limits from ``hash-entries=128`` and the like; None for none. Raises `UsageError`."""
+    if not texts:
+        return None
+    known = LIMITS
+    wanted: dict[str, int] = {}
+    for text in texts:
+        name, _, number = text.partition("=")
+        field = name.strip().replace("-", "_")
+        if field not in known or not (number.isascii() and number.isdigit()):
+            names = ", ".join(one.replace("_", "-") for one in known)
+            raise UsageError(f"not a limit: {text!r} (as in hash-entries=128; there are {names})")
+        wanted[field] = int(number)
+    return Limits(**wanted)
 
 
 def _regex(text: str) -> re.Pattern[bytes]:

@@ -1,0 +1,268 @@
+"""``rdbtool convert``."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Final, Literal, cast
+
+import typer
+
+from rdbtool.errors import UsageError
+from rdbtool.findings import exit_code
+
+from .filters import (
+    DbOption,
+    ExpiredOption,
+    KeyOption,
+    KeyRegexOption,
+    LimitOption,
+    MinSizeOption,
+    NotKeyOption,
+    NowOption,
+    SampleOption,
+    SlotOption,
+    TtlOption,
+    TypeOption,
+)
+from .options import Format, FormatOption
+from .points import (
+    BeforeCommandOption,
+    From,
+    FromOption,
+    NthOption,
+    Unknown,
+    UnknownOption,
+    UntilCommandOption,
+    UntilOffsetOption,
+    UntilOption,
+    WithoutOption,
+    point_in_time,
+)
+from .progress import Progress
+from .render import findings_lines, plural, print_json, show_path
+
+if TYPE_CHECKING:
+    from rdbtool.tasks.convert import ConvertReport
+    from rdbtool.tasks.outlets import Kind
+
+NAME = "convert"
+
+RDB_PANEL = "How an RDB is written"
+
+
+class To(StrEnum):
+    """What is written."""
+
+    AUTO = "auto"
+    RDB = "rdb"
+    AOF = "aof"
+    AOF_SET = "aof-set"
+    RESP = "resp"
+    JSONL = "jsonl"
+    JSON = "json"
+    CSV = "csv"
+
+
+class Base(StrEnum):
+    """What an append-only file begins with."""
+
+    AUTO = "auto"
+    RDB = "rdb"
+    RESP = "resp"
+
+
+_BASES: Final[dict[Base, Literal["", "rdb", "resp"]]] = {Base.AUTO: "", Base.RDB: "rdb", Base.RESP: "resp"}
+
+
+class OnConflict(StrEnum):
+    """Which input a key is taken from that several have."""
+
+    ERROR = "error"
+    FIRST = "first"
+    LAST = "last"
+
+
+def command(
+    paths: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SRC... DST",
+            help="Inputs: RDB or AOF, gzip or zstd too, a manifest, a directory of a set, JSON lines, or '-'. Then the "
+            "output, or '-'.",
+        ),
+    ],
+    to: Annotated[
+        To,
+        typer.Option(
+            "--to",
+            help="What to write; auto: by the name of DST (.rdb .aof .resp .jsonl .json .csv, 'DIR/' for a multi-part "
+            "set). resp is for redis-cli --pipe; jsonl can be read back without loss.",
+        ),
+    ] = To.AUTO,
+    target: Annotated[
+        str,
+        typer.Option(
+            "--target",
+            metavar="RELEASE",
+            help="The server that is to load it: redis-4.0 to redis-8.6, valkey-7.2 to valkey-9.1, or rdb-N. By "
+            "default the one that wrote SRC.",
+        ),
+    ] = "",
+    lossless: Annotated[
+        bool, typer.Option("--lossless", help="Refuse what cannot be kept, instead of listing it.")
+    ] = False,
+    on_conflict: Annotated[
+        OnConflict, typer.Option("--on-conflict", help="Which input counts for a key that several have.")
+    ] = OnConflict.ERROR,
+    split: Annotated[
+        str,
+        typer.Option(
+            "--split",
+            metavar="N|slots=A-B,...",
+            help="Several outputs by hash slot: N equal parts, or these. DST 'out.rdb' becomes 'out-0-5460.rdb'; '{}' "
+            "in it is replaced.",
+        ),
+    ] = "",
+    base: Annotated[
+        Base,
+        typer.Option("--base", help="What an AOF begins with; auto: a set with an RDB, a single file with commands."),
+    ] = Base.AUTO,
+    mode: Annotated[
+        str,
+        typer.Option(
+            "--bytes", metavar="MODE", help="How bytes become text, and in JSON lines without a header were: see dump."
+        ),
+    ] = "auto",
+    keep_going: Annotated[
+        bool,
+        typer.Option(
+            "--keep-going",
+            help="Check every value, leave out damaged keys, take what can be read of a damaged file; exit with 3.",
+        ),
+    ] = False,
+    compress: Annotated[
+        bool, typer.Option("--compress/--no-compress", help="LZF as servers do.", rich_help_panel=RDB_PANEL)
+    ] = True,
+    checksum: Annotated[
+        bool, typer.Option("--checksum/--no-checksum", help="A checksum at the end.", rich_help_panel=RDB_PANEL)
+    ] = True,
+    drop_modules: Annotated[
+        bool, typer.Option("--drop-modules", help="Leave out what modules own.", rich_help_panel=RDB_PANEL)
+    ] = False,
+    limits: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--pack",
+            metavar="LIMIT=N",
+            help="Up to where a value that is built anew is packed, in place of the server's default: hash-entries, "
+            "hash-value, zset-entries, zset-value, set-intset-entries, set-entries, set-value, list-node, "
+            "stream-node-bytes, stream-node-entries.",
+            rich_help_panel=RDB_PANEL,
+        ),
+    ] = None,
+    db: DbOption = None,
+    key: KeyOption = None,
+    key_regex: KeyRegexOption = None,
+    not_key: NotKeyOption = None,
+    type_: TypeOption = None,
+    ttl: TtlOption = None,
+    expired: ExpiredOption = None,
+    now: NowOption = "",
+    slot: SlotOption = None,
+    min_size: MinSizeOption = 0,
+    limit: LimitOption = None,
+    sample: SampleOption = "",
+    until: UntilOption = "",
+    until_offset: UntilOffsetOption = "",
+    until_command: UntilCommandOption = None,
+    before_command: BeforeCommandOption = "",
+    nth: NthOption = "",
+    without: WithoutOption = None,
+    unknown: UnknownOption = Unknown.STOP,
+    source: FromOption = From.AUTO,
+    output: FormatOption = Format.TEXT,
+) -> None:
+    """Write what snapshots and logs hold in another form, or for another server.
+
+    Keys whose type the target knows are copied as they are; others are built anew, as the target's server would
+    have done it. Nothing shows under the name of DST before it is whole. Exit code: 0 done, 1 an input is damaged
+    and nothing was written, 2 could not, 3 done with loss, which is listed.
+    """
+    from rdbtool.export.rdb_out import RdbOptions
+    from rdbtool.export.text import mode_of
+    from rdbtool.rdb.targets import target as target_of
+    from rdbtool.tasks.convert import convert
+    from rdbtool.tasks.outlets import Form, kind_of
+    from rdbtool.tasks.selection import parse_limits, select
+
+    if len(paths) < 2:
+        raise UsageError("SRC and DST are needed: what to read, and what to write")
+    *sources, destination = paths
+    if sources.count("-") > 1:
+        raise UsageError("only one of the inputs can be standard input")
+    kind = kind_of(destination) if to is To.AUTO else cast("Kind", to.value)
+    text_mode = mode_of(mode)
+    form = Form(
+        kind=kind,
+        rdb=RdbOptions(
+            target_of(target) if target else None,
+            compress=compress,
+            checksum=checksum,
+            lossless=lossless,
+            drop_modules=drop_modules,
+            limits=parse_limits(limits or ()),
+        ),
+        base=_BASES[base],
+        mode=text_mode,
+        lossless=lossless,
+    )
+    selection = select(
+        dbs=db or (),
+        keys=key or (),
+        regexes=key_regex or (),
+        not_keys=not_key or (),
+        types=type_ or (),
+        ttl=ttl or (),
+        expired=expired,
+        now=now,
+        slots=slot or (),
+        min_size=min_size,
+        limit=limit,
+        sample=sample,
+    )
+    point = point_in_time(until, until_offset, until_command, before_command, nth, without)
+    with Progress() as progress:
+        report = convert(
+            sources,
+            destination,
+            form,
+            selection,
+            split=split,
+            on_conflict=on_conflict.value,
+            keep_going=keep_going,
+            point=point if point.asked else None,
+            unknown=unknown.value,
+            commands=source is From.COMMANDS,
+            source_mode=text_mode,
+            progress=progress,
+        )
+    if output is Format.JSON and destination != "-":
+        print_json(NAME, report.as_json())
+    else:
+        _print_text(report)
+    raise typer.Exit(exit_code(report))
+
+
+def _print_text(report: ConvertReport) -> None:
+    """All of it goes to stderr: standard output may be the output."""
+    for line in findings_lines(report.findings):
+        print(line, file=sys.stderr)
+    if not report.outputs:
+        print("nothing was written", file=sys.stderr)
+        return
+    target = f" for {report.target}" if report.target else ""
+    skipped = f", {plural(report.skipped, 'damaged key')} left out" if report.skipped else ""
+    dropped = f", {plural(report.dropped, 'key')} of later inputs left out" if report.dropped else ""
+    names = ", ".join("standard output" if path == "-" else show_path(path) for path in report.outputs)
+    print(f"{plural(report.written, 'key')} written to {names}{target}{skipped}{dropped}", file=sys.stderr)

@@ -1,0 +1,220 @@
+"""Write what snapshots and logs hold in another form, or for another server."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from rdbtool.aof.layout import locate
+from rdbtool.errors import FormatError, UnsupportedError, UsageError
+from rdbtool.export.exporter import Exporter
+from rdbtool.export.jsonl_reader import JsonlSource
+from rdbtool.export.pump import Pump
+from rdbtool.export.rdb_out import RdbOut
+from rdbtool.export.router import BySlot, Merge
+from rdbtool.export.selection import SLOTS, Selection
+from rdbtool.export.text import AUTO, UTF8
+from rdbtool.findings import Finding, Report, Severity, finding_of
+
+from .entries import OpenedKeys, Progress, open_keys
+from .outlets import Form, Outlet
+from .outlets import open_outlet as _outlet
+from .selection import slot_ranges
+
+if TYPE_CHECKING:
+    from .replaying import PointInTime
+
+Conflict: TypeAlias = Literal["error", "first", "last"]
+
+
+@dataclass(slots=True, kw_only=True)
+class ConvertReport(Report):
+    """``outputs``: the paths written; ``keys``: seen; ``written``; ``skipped``: left out because their bytes are
+    damaged; ``dropped``: left out because another input has them; ``losses``: what could not be kept, by kind;
+    ``target``: the release an RDB was written for.
+    """
+
+    sources: list[str]
+    outputs: list[str] = field(default_factory=list)
+    keys: int = 0
+    written: int = 0
+    skipped: int = 0
+    dropped: int = 0
+    losses: dict[str, int] = field(default_factory=dict)
+    target: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """The report as data."""
+        return {
+            "sources": self.sources,
+            "outputs": self.outputs,
+            "keys": self.keys,
+            "written": self.written,
+            "skipped": self.skipped,
+            "dropped": self.dropped,
+            "losses": self.losses,
+            "target": self.target,
+            "loss": self.loss,
+            "findings": [f.as_json() for f in self.findings.items],
+        }
+
+
+def shard_ranges(text: str) -> list[tuple[int, int]]:
+    """First and last slots of each output: ``3`` for three equal parts, ``slots=0-5460,5461-16383`` for these.
+
+    Raises `UsageError`.
+    """
+    if text.startswith("slots="):
+        return slot_ranges(text.removeprefix("slots="))
+    if not (text.isascii() and text.isdigit()) or not 1 <= int(text) <= 254:
+        raise UsageError(f"not a split: {text!r} (a number of outputs up to 254, or slots=0-5460,5461-16383)")
+    count = int(text)
+    # as redis-cli --cluster create divides them
+    per = SLOTS / count
+    firsts = [round(i * per) for i in range(count)]
+    return [(first, (firsts[i + 1] if i + 1 < count else SLOTS) - 1) for i, first in enumerate(firsts)]
+
+
+def shard_path(path: str, first: int, last: int) -> str:
+    """The name of the output for these slots: ``out.rdb`` becomes ``out-0-5460.rdb``, ``{}`` is replaced."""
+    part = f"{first}-{last}"
+    if "{}" in path:
+        return path.replace("{}", part)
+    bare = path.rstrip(os.sep)
+    stem, ending = os.path.splitext(bare)
+    return f"{stem}-{part}{ending}" + path[len(bare) :]
+
+
+def convert(
+    sources: Sequence[str],
+    output: str,
+    form: Form,
+    selection: Selection | None = None,
+    *,
+    split: str = "",
+    on_conflict: Conflict = "error",
+    keep_going: bool = False,
+    point: PointInTime | None = None,
+    unknown: str = "stop",
+    commands: bool = False,
+    source_mode: int = AUTO,
+    progress: Progress | None = None,
+) -> ConvertReport:
+    """Write the keys of ``sources`` that ``selection`` wants to ``output``, in the form ``form``.
+
+    ``split``: to several outputs by hash slot (`shard_ranges`); ``on_conflict``: what to do about a key that several
+    inputs have; ``keep_going``: leave out damaged keys, and take what can be read of damaged files, with ``loss``;
+    ``source_mode``: how JSON lines without a header say bytes; the others as for `entries.open_keys`.
+
+    Damage is an error finding, and then nothing is written. Raises `InputError`, `OutputError`, `UsageError`,
+    `UnsupportedError`.
+    """
+    if form.mode == UTF8 and form.kind in {"jsonl", "json", "csv"} and form.lossless:
+        raise UsageError("with --bytes utf8, what is not UTF-8 is lost")
+    selection = Selection() if selection is None else selection
+    report = ConvertReport(sources=list(sources))
+    ordered = list(reversed(sources)) if on_conflict == "last" else list(sources)
+    ranges = shard_ranges(split) if split else []
+    if ranges and output == "-":
+        raise UsageError("several outputs cannot all go to standard output")
+    paths = [shard_path(output, *span) for span in ranges] or [output]
+    inputs = _files_of(sources, commands=commands)
+    try:
+        with contextlib.ExitStack() as stack:
+            outlets = [stack.enter_context(_outlet(path, form, inputs, verify=keep_going)) for path in paths]
+            stages = [outlet.exporter for outlet in outlets]
+            if ranges:
+                stages.append(BySlot(list(stages), ranges))
+            merge = Merge(stages[-1], refuse=on_conflict == "error") if len(sources) > 1 else None
+            if merge is not None:
+                stages.append(merge)
+            for source in ordered:
+                if merge is not None:
+                    merge.next_input(source)
+                with open_keys(
+                    source, point=point, unknown=unknown, commands=commands, mode=source_mode, progress=progress
+                ) as opened:
+                    _pump(opened, selection, stages[-1], report, keep_going=keep_going)
+                    _carry(opened, outlets, report)
+            stages[-1].end()
+            _note_losses(stages, form, report, output)
+            for outlet in outlets:
+                outlet.commit()
+                report.outputs.append(outlet.path)
+                if isinstance(outlet.exporter, RdbOut):
+                    report.target = outlet.exporter.target_name
+            report.dropped = 0 if merge is None else merge.dropped
+    except FormatError as e:
+        report.findings.add(finding_of(e))
+        report.outputs = []
+    return report
+
+
+def _files_of(sources: Sequence[str], *, commands: bool) -> tuple[str, ...]:
+    """All files that are read, none of which an output may replace."""
+    files: list[str] = []
+    for source in sources:
+        files.append(source)
+        if source != "-" and not commands:
+            layout = locate(source)
+            files += [file.path for file in layout.files]
+            if layout.manifest_path:
+                files.append(layout.manifest_path)
+    return tuple(files)
+
+
+def _pump(
+    opened: OpenedKeys, selection: Selection, exporter: Exporter, report: ConvertReport, *, keep_going: bool
+) -> None:
+    """Move the keys of one input."""
+    for finding in opened.findings:
+        report.findings.add(finding)
+    report.loss = report.loss or opened.loss
+    pump = Pump(opened.source, selection, exporter, report.findings, keep_going=keep_going)
+    try:
+        pump.run()
+    except FormatError as e:
+        if not keep_going:
+            raise
+        report.findings.add(finding_of(e, Severity.WARNING))
+        report.loss = True
+    pump.begin()
+    report.keys += pump.keys
+    report.written += pump.written
+    report.skipped += pump.skipped
+    report.loss = report.loss or pump.skipped > 0
+    if isinstance(opened.source, JsonlSource):
+        _add(report.losses, opened.source.losses)
+
+
+def _carry(opened: OpenedKeys, outlets: list[Outlet], report: ConvertReport) -> None:
+    """Hand on the commands of a log that no server knows."""
+    carried = opened.carried
+    if not carried:
+        return
+    if len(outlets) == 1 and outlets[0].takes_commands:
+        outlets[0].carried += carried
+    else:
+        _add(report.losses, {"commands that no server has": len(carried)})
+
+
+def _note_losses(stages: list[Exporter], form: Form, report: ConvertReport, output: str) -> None:
+    for stage in stages:
+        _add(report.losses, stage.losses)
+    if not report.losses:
+        return
+    if form.lossless:
+        kinds = ", ".join(f"{kind} ({count})" for kind, count in sorted(report.losses.items()))
+        raise UnsupportedError(f"cannot be kept: {kinds}", path=output, doing="writing")
+    report.loss = True
+    for kind, count in sorted(report.losses.items()):
+        message = f"{count} times: {kind}; what is written cannot say it"
+        report.findings.add(Finding(Severity.WARNING, "loss", message, output))
+
+
+def _add(counts: dict[str, int], more: dict[str, int]) -> None:
+    for kind, count in more.items():
+        counts[kind] = counts.get(kind, 0) + count
