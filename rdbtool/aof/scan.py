@@ -22,6 +22,7 @@ from .resp import (
     LF,
     MARGIN,
     MAX_BULK,
+    STAR,
     Fault,
     Framer,
 )
@@ -41,8 +42,6 @@ SELECT_WORD: Final = 0x5443454C4553
 COUNT_1: Final = 0x0A0D002A
 """``*d`` CR LF."""
 COUNT_MASK: Final = 0xFFFF00FF
-COUNT_2: Final = 0x0A0D00002A
-COUNT_MASK_2: Final = 0xFFFF0000FF
 LENGTH: Final = 0x240A0D
 """CR LF ``$``."""
 CRLF: Final = 0x0A0D
@@ -201,18 +200,18 @@ class Scanner:
             p = pos + 2
             word: i64 = read_i64_le(data, pos)
             argc: i64 = (word >> 8 & 0xFF) - 48
-            if word & COUNT_MASK != COUNT_1:
-                if word & COUNT_MASK_2 != COUNT_2:
-                    break
-                digit = (word >> 16 & 0xFF) - 48
-                if digit < 0 or digit > 9:
-                    break
-                p = pos + 3
-                argc = argc * 10 + digit
-                if argc < 10:
-                    break
-            if argc < 1 or argc > 99:
+            if argc < 1 or argc > 9 or word & 0xFF != STAR:
                 break
+            if word & COUNT_MASK != COUNT_1:
+                digit = word >> 16 & 0xFF
+                digit -= 48
+                while 0 <= digit <= 9 and argc < 1000000:
+                    argc = argc * 10 + digit
+                    p += 1
+                    digit = data[p]
+                    digit -= 48
+                if data[p] != CR:
+                    break
             # The name, from the CR behind the count on
             word = read_i64_le(data, p)
             two = word >> 36 & 1

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from rdbtool.errors import RdbToolError, printable
 from rdbtool.findings import Finding, Findings, Severity
 from rdbtool.rdb.verify.file import DATABASES, RdbFacts, verify_rdb
-from rdbtool.source import Window, open_input
+from rdbtool.source import Metered, Window, open_input
 
 from .layout import LogFile
 from .reader import has_preamble
@@ -90,9 +91,11 @@ def verify_log(
     allowed: frozenset[bytes] = frozenset(),
     until: int = -1,
     salvageable: bool = True,
+    progress: Callable[[int, int], object] | None = None,
 ) -> FileVerdict:
     """Check a file of a log. ``last``: whether it is the one a server may cut by itself; ``until``: a Unix
-    time, behind whose annotation reading ends; ``salvageable``: look what could be kept behind damage.
+    time, behind whose annotation reading ends; ``salvageable``: look what could be kept behind damage;
+    ``progress`` is told the bytes read of this file, and its size or -1.
 
     Raises `InputError`.
     """
@@ -102,7 +105,8 @@ def verify_log(
         verdict.cuttable = False
         return verdict
     with open_input(file.path) as source:
-        w = Window(Portions(source.stream), path=source.name, size=source.size)
+        stream = source.stream if progress is None else Metered(source.stream, source.size, progress)
+        w = Window(Portions(stream), path=source.name, size=source.size)
         verdict.plain = source.size >= 0
         if w.at_end():
             verdict.verdict = EMPTY

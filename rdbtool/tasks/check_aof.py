@@ -5,10 +5,11 @@ what stands in the way.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from rdbtool.aof.layout import Layout, locate
+from rdbtool.aof.layout import Layout, LogFile, locate
 from rdbtool.aof.resp import MAX_BULK
 from rdbtool.aof.verify import BROKEN, EMPTY, MISSING, TRUNCATED, FileVerdict, verify_log
 from rdbtool.errors import FormatError, UsageError
@@ -61,12 +62,14 @@ def check_aof(
     databases: int = DATABASES,
     allow: tuple[str, ...] = (),
     until: int = -1,
+    progress: Callable[[int, int], object] | None = None,
 ) -> CheckAofReport:
     """Check what is at ``path``: a log with or without a snapshot in front, a manifest, or a directory.
 
     ``history``: check also the files that a rewrite has replaced; ``max_bulk``: the server's
     ``proto-max-bulk-len``; ``databases``: how many it has; ``allow``: names of commands it has in addition,
-    from a module or renamed; ``until``: a Unix time: reading a file ends at the first later annotation.
+    from a module or renamed; ``until``: a Unix time: reading a file ends at the first later annotation;
+    ``progress`` is told the bytes read of all files, and their size or -1.
     Raises `InputError` where something cannot be read, `UsageError` where ``path`` is ambiguous.
     """
     report = CheckAofReport(path=path)
@@ -78,6 +81,7 @@ def check_aof(
     for finding in layout.findings:
         report.findings.add(finding)
     allowed = frozenset(os.fsencode(name).upper() for name in allow)
+    meter = _Meter(layout.files, progress)
     for i, file in enumerate(layout.files):
         verdict = verify_log(
             file,
@@ -87,6 +91,7 @@ def check_aof(
             databases=databases,
             allowed=allowed,
             until=until,
+            progress=meter.of(file),
         )
         report.files.append(verdict)
     if layout.is_set and layout.files and all(f.verdict == EMPTY for f in report.files):
@@ -99,6 +104,29 @@ def check_aof(
             for file in layout.history
         ]
     return report
+
+
+class _Meter:
+    """Turns the progress of one file after the other into that of all."""
+
+    def __init__(self, files: list[LogFile], progress: Callable[[int, int], object] | None) -> None:
+        self.progress = progress
+        self.sizes = {f.path: os.path.getsize(f.path) if os.path.isfile(f.path) else 0 for f in files}
+        self.total = sum(self.sizes.values())
+        self.before = 0
+
+    def of(self, file: LogFile) -> Callable[[int, int], object] | None:
+        """What to tell the progress of ``file``, the next one."""
+        progress = self.progress
+        if progress is None:
+            return None
+        start = self.before
+        self.before += self.sizes[file.path]
+
+        def told(done: int, size: int) -> None:
+            progress(start + done, self.total if size >= 0 else -1)
+
+        return told
 
 
 def _bad_manifest(error: FormatError) -> Finding:

@@ -294,3 +294,11 @@ def test_findings_do_not_pile_up(tmp_path: Path) -> None:
     assert report.findings.counts == {"stray-exec": 5000}
     assert len(report.findings.items) == 1000
     assert os.path.getsize(path) == report.files[0].good_up_to
+
+
+def test_progress_is_told_over_all_files_of_a_set() -> None:
+    told: list[tuple[int, int]] = []
+    report = check_aof(str(FIXTURES / "multi"), progress=lambda done, total: told.append((done, total)))
+    total = sum(f.size for f in report.files)
+    assert told[-1] == (total, total)
+    assert [done for done, _ in told] == sorted(done for done, _ in told)
