@@ -11,6 +11,9 @@ from .cells import RAW, StringCell
 SMALL: Final = 256
 """Bytes up to which a string is copied when it changes: a buffer takes more than that."""
 
+MASKS: Final = [(1 << n) - 1 for n in range(65)]
+"""Masks by number of bits. Wider than an i64, they and what they are applied to stay plain integers."""
+
 WRAP: Final = 0
 SAT: Final = 1
 FAIL: Final = 2
@@ -47,33 +50,31 @@ def set_byte(cell: StringCell, at: i64, byte: i64) -> None:
 
 def get_unsigned(cell: StringCell, offset: i64, bits: i64) -> int:
     """The integer of ``bits`` bits at bit ``offset``; bits beyond the end are 0."""
-    first = offset >> 3
+    at = offset >> 3
     last = (offset + bits - 1) >> 3
     value = 0
-    at = first
     while at <= last:
-        value = value << 8 | get_byte(cell, at)
+        value = value << 8 | int(get_byte(cell, at))
         at += 1
-    return value >> (7 - ((offset + bits - 1) & 7)) & ((1 << bits) - 1)
+    below = int(7 - ((offset + bits - 1) & 7))
+    return value >> below & MASKS[bits]
 
 
 def get_signed(cell: StringCell, offset: i64, bits: i64) -> int:
     """The same in two's complement."""
-    value = get_unsigned(cell, offset, bits)
-    return value - (1 << bits) if value >> (bits - 1) else value
+    return _wrapped(get_unsigned(cell, offset, bits), int(bits))
 
 
 def set_integer(cell: StringCell, offset: i64, bits: i64, value: int) -> None:
     """Replace ``bits`` existing bits with those of ``value``, of either sign."""
-    last = (offset + bits - 1) >> 3
-    below = 7 - ((offset + bits - 1) & 7)
-    mask = ((1 << bits) - 1) << below
-    new = (value & ((1 << bits) - 1)) << below
-    at = last
+    at = (offset + bits - 1) >> 3
+    below = int(7 - ((offset + bits - 1) & 7))
+    mask = MASKS[bits] << below
+    new = (value & MASKS[bits]) << below
     while mask:
-        low = mask & 0xFF
-        byte = (get_byte(cell, at) & ~low) | (new & low)
-        set_byte(cell, at, byte)
+        low: i64 = mask & 0xFF
+        part: i64 = new & 0xFF
+        set_byte(cell, at, (get_byte(cell, at) & ~low) | (part & low))
         mask >>= 8
         new >>= 8
         at -= 1
@@ -81,7 +82,7 @@ def set_integer(cell: StringCell, offset: i64, bits: i64, value: int) -> None:
 
 def fit_unsigned(value: int, increment: int, bits: int, how: i64) -> int | None:
     """``value + increment`` in ``bits`` bits, overflow handled as told; None where that is to fail."""
-    most = (1 << bits) - 1
+    most = MASKS[bits]
     total = value + increment
     if value > most or total > most:
         return None if how == FAIL else most if how == SAT else total & most
@@ -96,7 +97,7 @@ def fit_signed(value: int, increment: int, bits: int, how: i64) -> int | None:
     Where less than 64 bits are to take a number far below their range, the server's own arithmetic
     overflows and it saturates upwards (bitops.c, checkSignedBitfieldOverflow).
     """
-    most = (1 << (bits - 1)) - 1
+    most = MASKS[bits - 1]
     least = -most - 1
     total = value + increment
     room = _wrapped(most - value, 64)
@@ -109,5 +110,5 @@ def fit_signed(value: int, increment: int, bits: int, how: i64) -> int | None:
 
 
 def _wrapped(value: int, bits: int) -> int:
-    value &= (1 << bits) - 1
-    return value - (1 << bits) if value >> (bits - 1) else value
+    value &= MASKS[bits]
+    return value - MASKS[bits] - 1 if value > MASKS[bits - 1] else value
