@@ -99,6 +99,142 @@ def command(
                     until=time,
                     progress=progress,
                 )
+            facts = report.as_json()
+            code = exit_code(report)
+            if text:
+                _print_report(report)
+            if fix or output or time >= 0:
+                from rdbtool.tasks.repair_aof import plan_aof_repair, repair_aof
+
+                plan = plan_aof_repair(
+                    report,
+                    salvage=salvage,
+                    until=time,
+                    max_loss=-1 if max_loss is None else max_loss,
+                    max_bulk=max_bulk,
+                    allow=allowed,
+                )
+                facts["plan"] = plan.as_json()
+                if text:
+                    _print_plan(plan, time)
+                if (fix and not plan.empty) or output:
+                    if not output:
+                        _confirm(plan, yes)
+                    done = repair_aof(plan, output=output, max_bulk=max_bulk, allow=allowed)
+                    facts["repair"] = done.as_json()
+                    if text:
+                        _print_done(done)
+                    code = exit_code(done)
+            elif text:
+                _print_hint(report)
+        except RdbToolError as e:
+            if text:
+                print(f"rdbtool: {e}", file=sys.stderr)
+            facts["error"] = {"code": e.code, "message": str(e)}
+            code = 2
+        results.append(facts)
+        worst = max(worst, code)
+    if not text:
+        print_json(NAME, {"files": results})
+    raise typer.Exit(worst)
+
+
+def _time(until: str, seconds: int | None) -> int:
+    """The Unix time to cut at, or -1."""
+    if until and seconds is not None:
+        raise UsageError("--until and --truncate-to-timestamp say the same: give one")
+    if not until:
+        return -1 if seconds is None else seconds
+    if until.isdecimal():
+        return int(until)
+    from datetime import UTC, datetime
+
+    try:
+        moment = datetime.fromisoformat(until)
+    except ValueError:
+        raise UsageError(f"not a time: '{until}'; give seconds since 1970, or ISO 8601") from None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return int(moment.timestamp())
+
+
+def _moment(seconds: int) -> str:
+    from datetime import UTC, datetime
+
+    try:
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (ValueError, OverflowError, OSError):
+        return str(seconds)
+
+
+def _print_report(report: CheckAofReport) -> None:
+    verdict = report.verdict
+    meaning = {
+        OK: "a server loads it",
+        TRUNCATED: "a server cuts its end and starts",
+        BROKEN: "a server does not start with it",
+    }
+    print(f"{paint(show_path(report.path), 'bold')}: {paint(verdict, COLOURS[verdict])} ({meaning[verdict]})")
+    told: set[int] = set()
+    for file in [*report.files, *report.history]:
+        for line in _file_lines(file, report.layout is not None and report.layout.is_set):
+            print(f"  {line}")
+        for finding in _findings_of(report, file.path):
+            told.add(id(finding))
+            print(f"    {finding_line(finding)}")
+    for finding in report.findings.items:
+        if id(finding) not in told:
+            name = f" {show_path(os.path.basename(finding.path))}" if finding.path else ""
+            print(f"  {finding_line(finding).replace(':', name + ':', 1)}")
+
+
+def _findings_of(report: CheckAofReport, path: str) -> list[Finding]:
+    shown = "standard input" if path == "-" else path
+    return [f for f in report.findings.items if f.path in {path, shown}]
+
+
+def _file_lines(file: FileVerdict, in_set: bool) -> list[str]:
+    lines = []
+    if in_set:
+        name = show_path(os.path.basename(file.path))
+        lines.append(f"{file.role:<7} {name}: {paint(file.verdict, COLOURS[file.verdict])}")
+    if file.verdict == MISSING:
+        return lines
+    indent = "  " if in_set else ""
+    rounded = f" ({size(file.size)})" if file.size >= 1024 else ""
+    whole = "" if file.good_up_to == file.size else f", good up to {number(file.good_up_to)}"
+    lines.append(f"{indent}size     {number(file.size)} bytes{rounded}{whole}")
+    facts = file.preamble
+    if facts is not None and facts.dialect:
+        by = f", written by {facts.writer}" if facts.writer else ""
+        kind = f"RDB {facts.version} of {facts.dialect.capitalize()}"
+        lines.append(f"{indent}snapshot {kind}{by}, {plural(int(facts.keys), 'key')}, checksum {facts.checksum}")
+    if file.commands or facts is None:
+        times = ""
+        if file.first_timestamp >= 0:
+            times = f", {_moment(file.first_timestamp)} to {_moment(file.last_timestamp)}"
+        counts = f"{plural(file.commands, 'command')}, {plural(file.transactions, 'transaction')}"
+        lines.append(f"{indent}log      {counts}{times}")
+    return lines
+
+
+def _print_plan(plan: RepairPlan, time: int) -> None:
+    if plan.empty:
+        print("nothing to cut" if time < 0 else f"nothing in it is later than {_moment(time)}: nothing to cut")
+        return
+    print("the repair" if time < 0 else f"the cut after {_moment(time)}")
+    for file in plan.files:
+        kept = file.size - file.lost
+        drops = f"drops {plural(file.lost, 'byte')} of {number(file.size)}, keeps {number(kept)}"
+        print(f"  {show_path(file.file.path)}: {drops}")
+        for cut in file.cuts[:SHOWN_CUTS]:
+            commands = plural(int(cut.commands), "readable command")
+            transactions = plural(int(cut.transactions), "transaction")
+            reaches = "the end" if int(cut.end) == file.size else number(int(cut.end))
+            print(
+                f"    from {number(int(cut.start))} to {reaches}: {plural(int(cut.end - cut.start), 'byte')}, "
+                f"{commands}, {transactions} ({cut.message})"
+            )
             for key in cut.keys:
                 print(f"      {printable(key)}")
             if int(cut.commands) > len(cut.keys) and cut.keys:
