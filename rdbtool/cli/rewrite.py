@@ -51,7 +51,9 @@ def command(
     to: Annotated[
         str,
         typer.Option(
-            "--to", metavar="RELEASE", help="The server that is to load it: redis-7.0, valkey-9.1; else the file's own."
+            "--target",
+            metavar="RELEASE",
+            help="The server that is to load it: redis-7.0, valkey-9.1; else the file's own.",
         ),
     ] = "",
     in_place: Annotated[

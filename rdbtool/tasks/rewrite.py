@@ -222,7 +222,7 @@ def _write_snapshot(sink: Sink, replayed: Replayed, form: Form, report: RewriteR
             saved = save_rdb(replayed.dataset, writer, by_ms)
         except UnsupportedError as e:
             if form.to is None:
-                e.message += "; name the server that is to load it (--to)"
+                e.message += "; name the server that is to load it (--target)"
             raise
         writer.close()
     report.keys = saved.keys

@@ -55,18 +55,18 @@ def loaded(kind: ServerKind, place: Path, *options: str) -> str:
 
 
 def converted(kind: ServerKind, log: Path, place: Path) -> str:
-    rdbtool("convert", log, place / "dump.rdb", "--to", kind.name)
+    rdbtool("convert", log, place / "dump.rdb", "--target", kind.name)
     return loaded(kind, place)
 
 
 def rewritten(kind: ServerKind, log: Path, place: Path) -> str:
-    rdbtool("rewrite", log, "-o", log_of(kind, place), "--to", kind.name)
+    rdbtool("rewrite", log, "-o", log_of(kind, place), "--target", kind.name)
     return loaded(kind, place, *OPTIONS)
 
 
 def rewritten_as_commands(kind: ServerKind, log: Path, place: Path) -> str:
     command = [sys.executable, "-m", "rdbtool", "rewrite", str(log), "--resp", "-o", str(log_of(kind, place))]
-    done = subprocess.run([*command, "--to", kind.name], capture_output=True, text=True, check=False)
+    done = subprocess.run([*command, "--target", kind.name], capture_output=True, text=True, check=False)
     assert done.returncode in {0, 3}, done.stderr  # what commands cannot say is told
     return loaded(kind, place, *OPTIONS)
 
