@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from librt.strings import BytesWriter, write_i64_be, write_i64_le
-from mypy_extensions import i64
+from mypy_extensions import i64, u8
 
 from . import lzf
 from .values.numbers import U64_MASK, is_integer, parse_integer
@@ -19,16 +19,16 @@ COMPRESSED_FROM: Final[i64] = 21
 def put_length(out: BytesWriter, n: i64) -> None:
     """A length in its shortest form."""
     if n < 64:
-        out.append(n)
+        out.append(u8(n))
     elif n < 1 << 14:
-        out.append(64 | n >> 8)
-        out.append(n & 255)
+        out.append(u8(64 | n >> 8))
+        out.append(u8(n & 255))
     elif n < 1 << 32:
         out.append(0x80)
-        out.append(n >> 24)
-        out.append(n >> 16 & 255)
-        out.append(n >> 8 & 255)
-        out.append(n & 255)
+        out.append(u8(n >> 24))
+        out.append(u8(n >> 16 & 255))
+        out.append(u8(n >> 8 & 255))
+        out.append(u8(n & 255))
     else:
         out.append(0x81)
         write_i64_be(out, n)
@@ -55,19 +55,19 @@ def put_string(out: BytesWriter, data: bytes, compress: bool) -> None:
         number = parse_integer(data)
         if -128 <= number < 128:
             out.append(0xC0)
-            out.append(number & 255)
+            out.append(u8(number & 255))
             return
         if -32768 <= number < 32768:
             out.append(0xC1)
-            out.append(number & 255)
-            out.append(number >> 8 & 255)
+            out.append(u8(number & 255))
+            out.append(u8(number >> 8 & 255))
             return
         if -2147483648 <= number < 2147483648:
             out.append(0xC2)
-            out.append(number & 255)
-            out.append(number >> 8 & 255)
-            out.append(number >> 16 & 255)
-            out.append(number >> 24 & 255)
+            out.append(u8(number & 255))
+            out.append(u8(number >> 8 & 255))
+            out.append(u8(number >> 16 & 255))
+            out.append(u8(number >> 24 & 255))
             return
     elif compress and size >= COMPRESSED_FROM:
         packed = lzf.compress(data)

@@ -6,7 +6,7 @@ import time
 from typing import Final, final
 
 from librt.strings import BytesWriter
-from mypy_extensions import i64
+from mypy_extensions import i64, u8
 
 from rdbtool.errors import RdbToolError, UnsupportedError
 from rdbtool.model import Entry, Module, Stream
@@ -111,7 +111,7 @@ class RdbWriter:
     def aux(self, name: bytes, value: bytes) -> None:
         """Write a fact about the file."""
         out = self._output.buffer
-        out.append(opcodes.AUX)
+        out.append(u8(opcodes.AUX))
         put_string(out, name, self._form.compress)
         put_string(out, value, self._form.compress)
 
@@ -144,7 +144,7 @@ class RdbWriter:
         if not self.target.functions:
             self.losses.add(kinds.FUNCTIONS)
             return
-        self._output.buffer.append(opcodes.FUNCTION)
+        self._output.buffer.append(u8(opcodes.FUNCTION))
         put_string(self._output.buffer, code, self._form.compress)
 
     def entry(self, entry: Entry) -> None:
@@ -202,7 +202,7 @@ class RdbWriter:
 
     def close(self) -> int:
         """Write the end and the checksum; answers the length of the whole in bytes. The sink stays open."""
-        self._output.buffer.append(opcodes.EOF)
+        self._output.buffer.append(u8(opcodes.EOF))
         self._output.flush()
         sink = self._sink
         sink.sink.write(sink.crc.to_bytes(8, "little") if sink.checksum else b"\0" * 8)
@@ -224,24 +224,24 @@ class RdbWriter:
     def _head(self, key: bytes, row: TypeRow, expire_at_ms: i64, idle_s: i64, freq: i64, meta: bytes) -> None:
         out = self._output.buffer
         if expire_at_ms != -1:
-            out.append(opcodes.EXPIRE_MS)
+            out.append(u8(opcodes.EXPIRE_MS))
             put_ms(out, expire_at_ms)
         if idle_s >= 0 or freq >= 0:
             if not self.target.access_times:
                 self.losses.add(kinds.ACCESS_TIMES)
             elif freq >= 0:
-                out.append(opcodes.FREQ)
-                out.append(freq)
+                out.append(u8(opcodes.FREQ))
+                out.append(u8(freq))
             else:
-                out.append(opcodes.IDLE)
+                out.append(u8(opcodes.IDLE))
                 put_length(out, idle_s)
         if meta:
             if self.target.key_meta and not self.drop_modules:
-                out.append(opcodes.KEY_META_OR_SLOT_IMPORT)
+                out.append(u8(opcodes.KEY_META_OR_SLOT_IMPORT))
                 out.write(meta)
             else:
                 self.losses.add(kinds.KEY_META)
-        out.append(row.byte)
+        out.append(u8(row.byte))
         put_string(out, key, self._form.compress)
 
     def _select(self, db: i64) -> None:
@@ -250,11 +250,11 @@ class RdbWriter:
             return
         out = self._output.buffer
         self._db = db
-        out.append(opcodes.SELECT_DB)
+        out.append(u8(opcodes.SELECT_DB))
         put_length(out, db)
         size = self._sizes.pop(db, None)
         if size is not None:
-            out.append(opcodes.RESIZE_DB)
+            out.append(u8(opcodes.RESIZE_DB))
             put_u64(out, size[0])
             put_u64(out, size[1])
 
@@ -308,7 +308,7 @@ class RdbWriter:
         if self.target.slot_info:
             out = self._output.buffer
             self._select(self._read_db)
-            out.append(opcodes.SLOT_INFO)
+            out.append(u8(opcodes.SLOT_INFO))
             put_u64(out, event.slot)
             put_u64(out, event.keys)
             put_u64(out, event.expires)
@@ -319,7 +319,7 @@ class RdbWriter:
             self.losses.add(kinds.SLOT_IMPORTS)
             return
         out = self._output.buffer
-        out.append(opcodes.KEY_META_OR_SLOT_IMPORT)
+        out.append(u8(opcodes.KEY_META_OR_SLOT_IMPORT))
         put_string(out, event.job, False)
         put_length(out, len(event.ranges))
         for first, last in event.ranges:
@@ -331,7 +331,7 @@ class RdbWriter:
         if self.drop_modules or not self.target.module_aux:
             self.losses.add(kinds.MODULE_AUX)
             return
-        self._output.buffer.append(opcodes.MODULE_AUX)
+        self._output.buffer.append(u8(opcodes.MODULE_AUX))
         self._output.buffer.write(event.raw)
 
 

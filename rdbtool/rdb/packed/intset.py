@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final, final
 
 from librt.strings import BytesWriter, read_i16_le, read_i32_le, read_i64_le, write_i32_le, write_i64_le
-from mypy_extensions import i32, i64
+from mypy_extensions import i32, i64, u8
 
 from .cursor import INTEGER, Cursor, corrupt
 
@@ -70,9 +70,9 @@ def pack_intset(members: list[i64]) -> bytes:
         if width == 8:
             write_i64_le(out, n)
         else:
-            out.append(n & 255)
-            out.append(n >> 8 & 255)
+            out.append(u8(n & 255))
+            out.append(u8(n >> 8 & 255))
             if width == 4:
-                out.append(n >> 16 & 255)
-                out.append(n >> 24 & 255)
+                out.append(u8(n >> 16 & 255))
+                out.append(u8(n >> 24 & 255))
     return out.getvalue()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final, final
 
 from librt.strings import BytesWriter, read_i16_le, read_i32_le, read_i64_le, write_i32_le, write_i64_le
-from mypy_extensions import i32, i64
+from mypy_extensions import i32, i64, u8
 
 from rdbtool.errors import UnsupportedError
 from rdbtool.rdb.values.numbers import is_integer, parse_integer
@@ -152,18 +152,18 @@ class ListpackBuilder:
         size: i64 = len(element)
         out = self.elements
         if size < 64:
-            out.append(0x80 | size)
+            out.append(u8(0x80 | size))
             out.write(element)
-            out.append(size + 1)
+            out.append(u8(size + 1))
         else:
             if size < 4096:
-                out.append(0xE0 | size >> 8)
-                out.append(size & 255)
+                out.append(u8(0xE0 | size >> 8))
+                out.append(u8(size & 255))
                 size += 2
             else:
                 out.append(0xF0)
                 for shift in (0, 8, 16, 24):
-                    out.append(size >> shift & 255)
+                    out.append(u8(size >> shift & 255))
                 size += 5
             out.write(element)
             put_backlen(out, size)
@@ -173,29 +173,29 @@ class ListpackBuilder:
         """Add an integer."""
         out = self.elements
         if 0 <= n <= 127:
-            out.append(n)
+            out.append(u8(n))
             out.append(1)
         elif -4096 <= n <= 4095:
-            out.append(0xC0 | (n >> 8 & 31))
-            out.append(n & 255)
+            out.append(u8(0xC0 | (n >> 8 & 31)))
+            out.append(u8(n & 255))
             out.append(2)
         elif -32768 <= n <= 32767:
             out.append(0xF1)
-            out.append(n & 255)
-            out.append(n >> 8 & 255)
+            out.append(u8(n & 255))
+            out.append(u8(n >> 8 & 255))
             out.append(3)
         elif -8388608 <= n <= 8388607:
             out.append(0xF2)
-            out.append(n & 255)
-            out.append(n >> 8 & 255)
-            out.append(n >> 16 & 255)
+            out.append(u8(n & 255))
+            out.append(u8(n >> 8 & 255))
+            out.append(u8(n >> 16 & 255))
             out.append(4)
         elif -2147483648 <= n <= 2147483647:
             out.append(0xF3)
-            out.append(n & 255)
-            out.append(n >> 8 & 255)
-            out.append(n >> 16 & 255)
-            out.append(n >> 24 & 255)
+            out.append(u8(n & 255))
+            out.append(u8(n >> 8 & 255))
+            out.append(u8(n >> 16 & 255))
+            out.append(u8(n >> 24 & 255))
             out.append(5)
         else:
             out.append(0xF4)
@@ -213,8 +213,8 @@ class ListpackBuilder:
         head = BytesWriter()
         write_i32_le(head, size32(self.size))
         count = min(self.count, MANY)
-        head.append(count & 255)
-        head.append(count >> 8)
+        head.append(u8(count & 255))
+        head.append(u8(count >> 8))
         head.write(self.elements.getvalue())
         head.append(255)
         return head.getvalue()
@@ -230,11 +230,11 @@ def size32(size: i64) -> i32:
 def put_backlen(out: BytesWriter, size: i64) -> None:
     """The length of an element, readable backwards: 7 bits a byte, the first without the high bit."""
     if size <= 127:
-        out.append(size)
+        out.append(u8(size))
         return
     # limits as in lpEncodeBacklen: one less than the bits could hold
     shift: i64 = 7 if size < 16383 else 14 if size < 2097151 else 21 if size < 268435455 else 28
-    out.append(size >> shift)
+    out.append(u8(size >> shift))
     while shift > 0:
         shift -= 7
-        out.append((size >> shift & 127) | 128)
+        out.append(u8((size >> shift & 127) | 128))

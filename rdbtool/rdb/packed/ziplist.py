@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final, final
 
 from librt.strings import BytesWriter, read_i16_le, read_i32_be, read_i32_le, read_i64_le, write_i32_le, write_i64_le
-from mypy_extensions import i64
+from mypy_extensions import i64, u8
 
 from rdbtool.rdb.values.numbers import is_integer, parse_integer
 
@@ -141,24 +141,24 @@ class ZiplistBuilder:
         out = self.entries
         start: i64 = len(out)
         if self.length < 254:
-            out.append(self.length)
+            out.append(u8(self.length))
         else:
             out.append(254)
             for shift in (0, 8, 16, 24):
-                out.append(self.length >> shift & 255)
+                out.append(u8(self.length >> shift & 255))
         size: i64 = len(entry)
         if size <= 20 and is_integer(entry):
             self._integer(out, parse_integer(entry))
         else:
             if size < 64:
-                out.append(size)
+                out.append(u8(size))
             elif size < 16384:
-                out.append(64 | size >> 8)
-                out.append(size & 255)
+                out.append(u8(64 | size >> 8))
+                out.append(u8(size & 255))
             else:
                 out.append(128)
                 for shift in (24, 16, 8, 0):
-                    out.append(size >> shift & 255)
+                    out.append(u8(size >> shift & 255))
             out.write(entry)
         self.last = start
         self.length = len(out) - start
@@ -166,25 +166,25 @@ class ZiplistBuilder:
 
     def _integer(self, out: BytesWriter, n: i64) -> None:
         if 0 <= n <= 12:
-            out.append(0xF1 + n)
+            out.append(u8(0xF1 + n))
         elif -128 <= n <= 127:
             out.append(0xFE)
-            out.append(n & 255)
+            out.append(u8(n & 255))
         elif -32768 <= n <= 32767:
             out.append(0xC0)
-            out.append(n & 255)
-            out.append(n >> 8 & 255)
+            out.append(u8(n & 255))
+            out.append(u8(n >> 8 & 255))
         elif -8388608 <= n <= 8388607:
             out.append(0xF0)
-            out.append(n & 255)
-            out.append(n >> 8 & 255)
-            out.append(n >> 16 & 255)
+            out.append(u8(n & 255))
+            out.append(u8(n >> 8 & 255))
+            out.append(u8(n >> 16 & 255))
         elif -2147483648 <= n <= 2147483647:
             out.append(0xD0)
-            out.append(n & 255)
-            out.append(n >> 8 & 255)
-            out.append(n >> 16 & 255)
-            out.append(n >> 24 & 255)
+            out.append(u8(n & 255))
+            out.append(u8(n >> 8 & 255))
+            out.append(u8(n >> 16 & 255))
+            out.append(u8(n >> 24 & 255))
         else:
             out.append(0xE0)
             write_i64_le(out, n)
@@ -195,8 +195,8 @@ class ZiplistBuilder:
         write_i32_le(head, size32(self.size))
         write_i32_le(head, size32(HEADER + self.last))
         count = min(self.count, MANY)
-        head.append(count & 255)
-        head.append(count >> 8)
+        head.append(u8(count & 255))
+        head.append(u8(count >> 8))
         head.write(self.entries.getvalue())
         head.append(255)
         return head.getvalue()

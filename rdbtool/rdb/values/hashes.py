@@ -227,7 +227,10 @@ def _is_small(fields: dict[bytes, bytes], form: Form) -> bool:
         return False
     longest: i64 = 0
     for field, item in fields.items():
-        longest = max(longest, len(field), len(item))
+        size: i64 = len(field)
+        other: i64 = len(item)
+        longest = max(longest, size)
+        longest = max(longest, other)
     return longest <= limits.hash_value
 
 

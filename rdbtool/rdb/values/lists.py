@@ -84,13 +84,13 @@ def quicklist2(w: Window) -> Elements:
 
 def decode(elements: Elements) -> deque[bytes]:
     """The list."""
-    out: deque[bytes] = deque()
+    out: list[bytes] = []
     node = elements.next_node()
     while node is not None:
         while node.next():
             out.append(node.item())
         node = elements.next_node()
-    return out
+    return deque(out)
 
 
 def encode(value: deque[bytes], form: Form, out: BytesWriter) -> str:

@@ -116,9 +116,9 @@ def format_double(x: float, *, digits17: bool = False) -> bytes:
         return b"%.17g" % x
     # double2ll of Redis: beyond half the range of 64 bits numbers are printed as doubles
     if -4611686018427387904.0 <= x <= 4611686018427387904.0:
-        whole = int(x)
-        if whole == x:
-            return b"-0" if whole == 0 and math.copysign(1.0, x) < 0 else b"%d" % whole
+        whole: i64 = int(x)
+        if float(whole) == x:
+            return b"-0" if whole == 0 and math.copysign(1.0, x) < 0 else decimal(whole)
     elif math.isinf(x):
         return b"inf" if x > 0 else b"-inf"
     elif math.isnan(x):
