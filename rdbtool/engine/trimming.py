@@ -42,9 +42,14 @@ class Trim:
     def option(self, args: list[bytes], at: i64, line: Line) -> i64:
         """Read the option at ``args[at]``: the position after it, or ``at`` if it is none."""
         argc: i64 = len(args)
-        if len(args[at]) > 7 or at + 1 >= argc:
+        if len(args[at]) > 7:
             return at
         name = args[at].upper()
+        if name in POLICIES and has_policies(line):
+            self.policy = POLICIES[name]
+            return at + 1
+        if at + 1 >= argc:
+            return at
         if name in {b"MAXLEN", b"MINID"}:
             if self.by_length or self.by_id:
                 raise CommandError(BOTH)
@@ -67,9 +72,6 @@ class Trim:
                 raise CommandError("ERR The LIMIT argument must be >= 0.")
             self._limited = limit > 0
             return at + 2
-        if name in POLICIES and has_policies(line):
-            self.policy = POLICIES[name]
-            return at + 1
         return at
 
     def check(self, xadd: bool) -> None:
