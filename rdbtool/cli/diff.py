@@ -236,6 +236,7 @@ def command(
             point=point_a if point_a.asked else None,
             unknown=unknown.value,
             now_ms=now_ms,
+            progress=progress,
             commands=from_a is From.COMMANDS,
         ) as a,
         open_snapshot(
@@ -243,6 +244,7 @@ def command(
             point=point_b if point_b.asked else None,
             unknown=unknown.value,
             now_ms=now_ms,
+            progress=progress,
             commands=from_b is From.COMMANDS,
         ) as b,
     ):

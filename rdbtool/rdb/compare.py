@@ -15,6 +15,7 @@ from zlib import crc32
 from mypy_extensions import i64, mypyc_attr
 
 from rdbtool.errors import FormatError, RdbToolError
+from rdbtool.model import NO_EXPIRY
 from rdbtool.source import Window
 
 from .reader import End, Event, Frame, Function, FunctionPreGa, ModuleAux, RdbReader
@@ -25,6 +26,8 @@ DIGESTED: Final = 32
 KEY_COST: Final = 256
 """Bytes of memory that a key in the table takes, beside its own: its facts, its digest, its place."""
 
+FAR: Final = 1 << 62
+"""Expiries beyond this (ms) are told apart exactly: their difference may not fit 64 bits."""
 MOST_SHARES: Final = 1 << 16
 """Shares are halved no further: what is too large then are single keys."""
 
@@ -86,10 +89,10 @@ class Rules:
         self.eviction = eviction
 
     def same_expiry(self, left: i64, right: i64) -> bool:
-        """Whether two expiries (ms, negative for none) count as equal."""
+        """Whether two expiries (ms, `NO_EXPIRY` for none) count as equal."""
         if left == right or self.ttl_tolerance < 0:
             return True
-        if left < 0 or right < 0:
+        if NO_EXPIRY in {left, right} or not (-FAR < left < FAR and -FAR < right < FAR):
             return False
         return -self.ttl_tolerance <= left - right <= self.ttl_tolerance
 

@@ -6,7 +6,7 @@ from collections import deque
 from typing import Final, final
 
 from rdbtool.aof.emit import ITEMS_PER_COMMAND, CommandWriter, format_score, write_command
-from rdbtool.model import Group, Hash, Id, SortedSet, Stream, Value
+from rdbtool.model import NO_EXPIRY, Group, Hash, Id, SortedSet, Stream, Value
 from rdbtool.rdb.compare import Rules
 from rdbtool.rdb.crc64 import crc64
 from rdbtool.rdb.output import Output
@@ -77,10 +77,10 @@ class CommandsOut:
             damage = self._walker.walk(right.frame())
             if damage is not None:
                 raise damage
-            if right.expire_at_ms >= 0:
+            if right.expire_at_ms != NO_EXPIRY:
                 self._writer.expire(right.expire_at_ms)
         elif left is not None and EXPIRY in difference.differs:
-            if right.expire_at_ms >= 0:
+            if right.expire_at_ms != NO_EXPIRY:
                 self._put(b"PEXPIREAT", key, b"%d" % right.expire_at_ms)
             else:
                 self._put(b"PERSIST", key)
@@ -136,6 +136,8 @@ class CommandsOut:
         if side.freq >= 0:
             args += [b"FREQ", b"%d" % side.freq]
         self._put(*args)
+        if side.expire_at_ms < NO_EXPIRY:  # long ago, by a file that says so; RESTORE takes no such time
+            self._put(b"PEXPIREAT", key, b"%d" % side.expire_at_ms)
 
     def _edit(self, key: bytes, left: Side, right: Side) -> bool:
         """Change a value in place, where that is possible and little. The expiry stays."""
@@ -179,11 +181,11 @@ class CommandsOut:
         self._many([b"HDEL", key], [field for field in a.fields if field not in b.fields])
         written = set(changed)
         for field in b.fields:
-            old = before.get(field, -1)
-            new = after.get(field, -1)
-            if new >= 0 and (field in written or not self.rules.same_expiry(old, new)):
+            old = before.get(field, NO_EXPIRY)
+            new = after.get(field, NO_EXPIRY)
+            if new != NO_EXPIRY and (field in written or not self.rules.same_expiry(old, new)):
                 self._put(b"HPEXPIREAT", key, b"%d" % new, b"FIELDS", b"1", field)
-            elif new < 0 <= old and not self.rules.same_expiry(old, new):
+            elif new == NO_EXPIRY != old and not self.rules.same_expiry(old, new):
                 self._put(b"HPERSIST", key, b"FIELDS", b"1", field)
 
     def _edit_list(self, key: bytes, a: list[bytes], b: list[bytes]) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from rdbtool.model import Group, Hash, Id, Module, Pending, SortedSet, Stream, Value
+from rdbtool.model import NO_EXPIRY, Group, Hash, Id, Module, Pending, SortedSet, Stream, Value
 from rdbtool.rdb.compare import Rules
 from rdbtool.rdb.values.numbers import format_double
 
@@ -86,14 +86,14 @@ def _expiry_changes(left: Hash, right: Hash, rules: Rules) -> Iterator[Change]:
     after = right.expiries or {}
     for field in {**before, **after}:
         if field in left.fields and field in right.fields:
-            a = before.get(field, -1)
-            b = after.get(field, -1)
+            a = before.get(field, NO_EXPIRY)
+            b = after.get(field, NO_EXPIRY)
             if not rules.same_expiry(a, b):
                 yield Change("field expiry", field, _time(a), _time(b))
 
 
 def _time(ms: int) -> bytes | None:
-    return None if ms < 0 else b"%d" % ms
+    return None if ms == NO_EXPIRY else b"%d" % ms
 
 
 def _sequence_changes(part: str, left: list[bytes], right: list[bytes]) -> Iterator[Change]:

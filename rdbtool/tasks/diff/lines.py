@@ -8,6 +8,7 @@ from typing import Final, final
 from rdbtool.aof.resp import Command, CommandReader
 from rdbtool.errors import RdbToolError
 from rdbtool.export.text import to_line
+from rdbtool.model import NO_EXPIRY
 from rdbtool.rdb.output import Writable
 from rdbtool.source import window_over
 
@@ -25,9 +26,9 @@ PLAIN: Final = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0
 
 def expiry_text(ms: int) -> str:
     """A key's expiry, for reading."""
-    if ms < 0:
+    if ms == NO_EXPIRY:
         return "none"
-    if ms >= 253402300800000:  # the year 10000
+    if ms < 0 or ms >= 253402300800000:  # the year 10000
         return f"{ms} ms"
     when = datetime.fromtimestamp(ms // 1000, UTC)
     return f"{when:%Y-%m-%dT%H:%M:%S}.{ms % 1000:03}Z"

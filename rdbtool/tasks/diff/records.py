@@ -18,6 +18,7 @@ from rdbtool.errors import RdbToolError
 from rdbtool.export.jsonl import JsonValues
 from rdbtool.export.jsontext import write_string
 from rdbtool.export.text import AUTO, BASE64
+from rdbtool.model import NO_EXPIRY
 from rdbtool.rdb.output import Output
 from rdbtool.rdb.walk import Walker
 
@@ -76,7 +77,7 @@ class RecordsOut:
         o.buffer.write(b'{"type":"%b","encoding":"%b"' % (side.type.encode(), side.encoding.encode()))
         o.buffer.write(b',"size":%d' % side.size)
         for name, n in ((b"expire_at_ms", side.expire_at_ms), (b"idle_s", side.idle_s), (b"freq", side.freq)):
-            if n >= 0:
+            if n != NO_EXPIRY:
                 o.buffer.write(b',"%b":%d' % (name, n))
         if self.values:
             o.buffer.write(b',"value":')

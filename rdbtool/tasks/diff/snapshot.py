@@ -14,7 +14,7 @@ from rdbtool.rdb.compare import Kept
 from rdbtool.rdb.reader import Frame, RdbReader, frame_of
 from rdbtool.rdb.writer import open_rdb_writer
 from rdbtool.source import CHUNK, Readable, Window, reason
-from rdbtool.tasks.entries import DatasetSource, OpenedKeys, open_keys
+from rdbtool.tasks.entries import DatasetSource, OpenedKeys, Progress, open_keys
 
 if TYPE_CHECKING:
     from rdbtool.tasks.replaying import PointInTime, Replayed
@@ -158,6 +158,7 @@ def open_snapshot(
     unknown: str = "stop",
     commands: bool = False,
     now_ms: int | None = None,
+    progress: Progress | None = None,
 ) -> Snapshot:
     """Open whatever is at ``path`` for comparison; the options are those of `entries.open_keys`; ``now_ms`` must
     be the same for both sides.
@@ -165,7 +166,7 @@ def open_snapshot(
     An RDB is read where it is. A pipe or compressed file is kept, as it is read, in a temporary file; a log is
     replayed, and its result written to one. Raises what opening and replaying raise, and `OutputError`.
     """
-    opened = open_keys(path, point=point, unknown=unknown, commands=commands, now_ms=now_ms)
+    opened = open_keys(path, point=point, unknown=unknown, commands=commands, now_ms=now_ms, progress=progress)
     try:
         source = opened.source
         if isinstance(source, DatasetSource):
@@ -190,19 +191,27 @@ def open_snapshot(
 def _written(path: str, opened: OpenedKeys, replayed: Replayed) -> Snapshot:
     """The snapshot of a replayed log. The dataset is not kept."""
     kept = _Kept(path)
-    for form in FORMS:
-        kept.restart()
-        writer = open_rdb_writer(kept, form, compress=False)
-        source = DatasetSource(path, replayed)
-        while (event := source.next()) is not None:
-            if isinstance(event, EntryEvent):
-                writer.entry(event.entry)
-            else:
-                writer.event(event)
-        writer.close()
-        if not writer.losses.counts:
-            break
+    try:
+        for form in FORMS:
+            if _write(kept, form, DatasetSource(path, replayed)):
+                break
+    except BaseException:
+        os.close(kept.handle)
+        raise
     snapshot = Snapshot(path, kept.handle, os.fstat(kept.handle).st_size)
     snapshot.findings = opened.findings
     snapshot.loss = opened.loss
     return snapshot
+
+
+def _write(kept: _Kept, form: str, source: DatasetSource) -> bool:
+    """Write all keys for the server ``form``; whether nothing was lost."""
+    kept.restart()
+    writer = open_rdb_writer(kept, form, compress=False)
+    while (event := source.next()) is not None:
+        if isinstance(event, EntryEvent):
+            writer.entry(event.entry)
+        else:
+            writer.event(event)
+    writer.close()
+    return not writer.losses.counts
