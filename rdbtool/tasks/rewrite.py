@@ -20,6 +20,7 @@ from rdbtool.findings import Finding, Findings, Report, Severity
 from rdbtool.rdb.output import Output
 from rdbtool.rdb.reader import RdbReader
 from rdbtool.rdb.targets import NEWEST, OLDEST, Target, target
+from rdbtool.rdb.values.form import ACTIVE_TIMES, STREAM_COUNTERS
 from rdbtool.rdb.writer import open_rdb_writer
 from rdbtool.sink import Sink, open_sink, sync_directory
 from rdbtool.source import open_input, reason
@@ -28,6 +29,8 @@ from .replaying import WHOLE, PointInTime, Replayed, Source, is_rdb, layout_of, 
 
 ANYWHERE: Final = "redis-7.0"
 """The release that is written for where the input does not tell its server: all that have multi-part sets read it."""
+NEWER_FACTS: Final = {STREAM_COUNTERS: 10, ACTIVE_TIMES: 11}
+"""Facts about streams that servers keep since the RDB version."""
 SINGLE: Final = ".aof"
 """An output of this ending is one file; any other is a directory."""
 
@@ -211,22 +214,35 @@ def _write_snapshot(sink: Sink, replayed: Replayed, form: Form, report: RewriteR
             exporter.module_aux(aux)
         saved = save_commands(replayed.dataset, exporter, by_ms)
         exporter.end()
-        _note_losses(exporter.losses, report)
+        _note_losses(exporter.losses, "commands cannot say it, a snapshot can", report)
     else:
         to = form.to or target_of(replayed)
         report.target = to.name
-        writer = open_rdb_writer(sink, to, lossless=True, aof=True)
-        try:
-            for aux in replayed.module_aux:
-                writer.event(aux)
-            saved = save_rdb(replayed.dataset, writer, by_ms)
-        except UnsupportedError as e:
-            if form.to is None:
-                e.message += "; name the server that is to load it (--target)"
-            raise
+        writer = open_rdb_writer(sink, to, aof=True)
+        for aux in replayed.module_aux:
+            writer.event(aux)
+        saved = save_rdb(replayed.dataset, writer, by_ms)
         writer.close()
+        _judge_losses(dict(writer.losses.counts), to, replayed, form, report)
     report.keys = saved.keys
     report.expired = saved.expired
+
+
+def _judge_losses(counts: dict[str, int], to: Target, replayed: Replayed, form: Form, report: RewriteReport) -> None:
+    """Raise `UnsupportedError` for what the snapshot does not hold.
+
+    What the target's server never had is no loss unless the input has it: a replay counts it for every server.
+    """
+    version = 0 if replayed.head is None else replayed.head.version
+    for kind, since in NEWER_FACTS.items():
+        if to.rdb_version < since:
+            count = counts.pop(kind, 0)
+            if count and version >= since:
+                _note_losses({kind: count}, f"{to.name} does not have that", report)
+    if counts:
+        lost = ", ".join(f"{count} {kind}" for kind, count in counts.items())
+        hint = "; name the server that is to load it (--target)" if form.to is None else ""
+        raise UnsupportedError(f"{to.name} cannot keep {lost}{hint}", doing="writing an RDB")
 
 
 def _write_tail(sink: Sink, replayed: Replayed) -> None:
@@ -235,10 +251,10 @@ def _write_tail(sink: Sink, replayed: Replayed) -> None:
     output.flush()
 
 
-def _note_losses(losses: dict[str, int], report: RewriteReport) -> None:
+def _note_losses(losses: dict[str, int], why: str, report: RewriteReport) -> None:
     for kind, count in sorted(losses.items()):
         report.loss = True
-        message = f"{count} times: {kind}; commands cannot say it, a snapshot can"
+        message = f"{count} times: {kind}; {why}"
         report.findings.add(Finding(Severity.WARNING, "loss", message, report.path))
 
 
