@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections import deque
 from collections.abc import Iterator
@@ -15,34 +14,22 @@ from rdbtool.rdb.reader import Frame, Function, FunctionPreGa, RdbReader
 from rdbtool.rdb.values.numbers import format_double
 from rdbtool.source import open_input
 
-ROOT = Path(__file__).resolve().parents[2]
-FIXTURES = ROOT / "fixtures" / "rdb"
-CORPUS = ROOT.parent / "shared" / "corpus" / "made"
+from .corpus import written_files
 
 
 def corpus_files() -> list[Path]:
-    """Every RDB file with its JSON: the fixtures, and the corpus where it is."""
-    found = []
-    for folder in (FIXTURES, CORPUS):
-        for expected in sorted(folder.glob("**/*.expected.json")) if folder.exists() else []:
-            name = expected.name.removesuffix(".expected.json")
-            candidates = (expected.with_name(name), expected.with_name(name + ".rdb"))
-            found += [path for path in candidates if path.suffix == ".rdb" and path.exists()]
-    return found
+    """Every RDB file with its JSON, once: from the corpus where it is, else from the fixtures."""
+    files = {f"{path.parent.name}/{path.name}": path for path in written_files()}
+    return [path for path in files.values() if _has_json(path)]
+
+
+def _has_json(path: Path) -> bool:
+    return any(path.with_name(name + ".expected.json").exists() for name in (path.name, path.stem))
 
 
 def label(path: Path) -> str:
     """A short name for a test's parameter."""
     return f"{path.parent.name}/{path.stem}"
-
-
-def expected_of(path: Path) -> dict[str, Any]:
-    """The JSON that belongs to ``path``."""
-    beside = path.with_name(path.name + ".expected.json")
-    if not beside.exists():
-        beside = path.with_name(path.stem + ".expected.json")
-    facts: dict[str, Any] = json.loads(beside.read_text())
-    return facts
 
 
 def shown(data: bytes) -> Any:

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from .corpus import expected_of
 from .expected import (
     corpus_files,
     differences,
-    expected_of,
     frames,
     functions,
     label,

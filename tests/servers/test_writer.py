@@ -19,7 +19,8 @@ from rdbtool.rdb.targets import target
 from rdbtool.rdb.values.numbers import format_double
 from rdbtool.rdb.writer import open_rdb_writer
 from rdbtool.source import window_over
-from tests.rdb.expected import corpus_files, expected_of, label, unshown
+from tests.rdb.corpus import expected_of
+from tests.rdb.expected import corpus_files, label, unshown
 from tests.rdb.values_strategies import KINDS, any_value, score
 
 from .harness import SERVERS, Server, ServerError, ServerKind, running
