@@ -72,6 +72,8 @@ class RepairPlan:
     dropped: list[LogFile] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     loss: bool = False
+    max_bulk: int = MAX_BULK
+    allowed: frozenset[bytes] = frozenset()
 
     @property
     def empty(self) -> bool:
@@ -114,7 +116,7 @@ def plan_repair(
     Without ``salvage`` a damaged file loses everything from the damage on; with it, only what cannot be
     read. Raises `UsageError` where no cut can repair the set.
     """
-    plan = RepairPlan(layout)
+    plan = RepairPlan(layout, max_bulk=max_bulk, allowed=allowed)
     for i, (file, verdict) in enumerate(zip(layout.files, verdicts, strict=True)):
         _refuse_hopeless(verdict)
         end = verdict.until if verdict.until >= 0 else verdict.size

@@ -20,11 +20,14 @@ from collections.abc import Callable
 from typing import Final
 
 from rdbtool.errors import InputError, OutputError, UsageError
+from rdbtool.findings import Findings
 from rdbtool.sink import adopt_mode, open_sink, sync_directory
 from rdbtool.source import reason
 
+from .layout import LogFile
 from .manifest import format_part
 from .plan import FilePlan, RepairPlan
+from .verify import EMPTY, OK, verify_log
 
 BLOCK: Final = 1 << 20
 MANY: Final = 100
@@ -53,7 +56,7 @@ def apply_in_place(plan: RepairPlan) -> list[str]:
         elif manifest is not None:
             _replace_bytes(plan.layout.manifest_path, manifest)
         elif plan.files:
-            _one_step(plan.files[0])
+            _one_step(plan, plan.files[0])
     except OSError as e:
         raise OutputError(f"cannot repair: {reason(e)}", path=plan.layout.path) from e
     return undo
@@ -120,10 +123,10 @@ def _save_manifest(plan: RepairPlan) -> str:
     return f"mv {_quote(saved)} {_quote(path)}"
 
 
-def _one_step(file: FilePlan) -> None:
+def _one_step(plan: RepairPlan, file: FilePlan) -> None:
     path = os.path.realpath(file.file.path)
     if not file.is_tail:
-        os.replace(_write_new(file), path)
+        os.replace(_write_new(plan, file), path)
         sync_directory(os.path.dirname(path))
         return
     handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
@@ -147,7 +150,7 @@ def _switch(plan: RepairPlan, manifest: bytes | None) -> None:
     switched = False
     try:
         for path, file in changed.items():
-            new_files[path] = _write_new(file)
+            new_files[path] = _write_new(plan, file)
         for path in changed:
             second = path + SECOND
             with contextlib.suppress(FileNotFoundError):
@@ -194,8 +197,8 @@ def _with_second_names(plan: RepairPlan) -> bytes:
     return b"".join(lines)
 
 
-def _write_new(file: FilePlan) -> str:
-    """Write a repaired file beside the old one, synced; returns its temporary name."""
+def _write_new(plan: RepairPlan, file: FilePlan) -> str:
+    """Write a repaired file beside the old one, synced and checked; returns its temporary name."""
     path = os.path.realpath(file.file.path)
     directory, name = os.path.split(path)
     handle, temporary = tempfile.mkstemp(prefix=f".{name}.", suffix=".tmp", dir=directory)
@@ -205,6 +208,11 @@ def _write_new(file: FilePlan) -> str:
             _write_kept(file, source.fileno(), out.write)
             out.flush()
             os.fsync(out.fileno())
+        checked = verify_log(
+            LogFile(temporary, file.file.role), Findings(), max_bulk=plan.max_bulk, allowed=plan.allowed
+        )
+        if checked.verdict not in {OK, EMPTY}:
+            raise OutputError("what is left would not be whole: the file stays as it is", path=path)
     except BaseException:
         os.unlink(temporary)
         raise
@@ -256,26 +264,30 @@ def write_copy(plan: RepairPlan, output: str) -> None:
 
     Raises `OutputError`.
     """
-    if not plan.layout.is_set:
-        if len(plan.layout.files) != 1:
+    try:
+        if plan.layout.is_set:
+            _copy_set(plan, output)
+        elif len(plan.layout.files) == 1:
+            _copy_file(plan, output)
+        else:
             raise UsageError("parts without a manifest cannot be copied as a set", path=plan.layout.path)
-        _copy_file(plan, output)
-        return
+    except OSError as e:
+        raise OutputError(f"cannot write: {reason(e)}", path=output) from e
+
+
+def _copy_set(plan: RepairPlan, output: str) -> None:
     if os.path.lexists(output) and (not os.path.isdir(output) or os.listdir(output)):
         raise OutputError("exists, and is not an empty directory", path=output)
     parent, name = os.path.split(os.path.abspath(output))
-    temporary = ""
+    temporary = tempfile.mkdtemp(prefix=f".{name}.", suffix=".tmp", dir=parent)
     try:
-        temporary = tempfile.mkdtemp(prefix=f".{name}.", suffix=".tmp", dir=parent)
         _fill(plan, temporary)
         os.chmod(temporary, 0o755 & ~_umask())
+        sync_directory(temporary)
         os.rename(temporary, output)
         sync_directory(parent)
-    except BaseException as e:
-        if temporary:
-            shutil.rmtree(temporary, ignore_errors=True)
-        if isinstance(e, OSError):
-            raise OutputError(f"cannot write: {reason(e)}", path=output) from e
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
         raise
 
 

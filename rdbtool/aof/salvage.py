@@ -25,7 +25,7 @@ from mypy_extensions import i64
 
 from rdbtool.findings import Findings
 
-from .names import is_known
+from .names import arity_of, is_known
 from .resp import DOLLAR, END, HASH, MAX_BULK, MAX_NAME, STAR, Fault
 from .scan import STRAY, Scanner
 from .span import Pages
@@ -106,8 +106,8 @@ class Salvager:
         pos = self.begin
         select: i64 = -1
         ignored = Findings()
+        after_gap = False
         while pos < self.end:
-            after_gap = bool(self.cuts) and self.whole_transactions
             window = self.pages.window(pos, self.end)
             scanner = Scanner(
                 window,
@@ -125,6 +125,7 @@ class Salvager:
                 # The MULTI of this EXEC went with the cut: so does the rest of the transaction.
                 self.cuts[-1].end = window.offset()
                 pos = window.offset()
+                after_gap = False
                 continue
             kept = scanner.commands
             self.transactions += scanner.transactions
@@ -150,9 +151,10 @@ class Salvager:
             damage = fault.start
             if scanner.last_start >= pos and self._is_stray_argument(fault):
                 # The command before it has too small a count of arguments, or one of them swallows a header.
-                if self._first_bad(scanner.last_start)[1] > 0:
+                swallows = self._first_bad(scanner.last_start)[1] > 0
+                if swallows:
                     damage = scanner.last_start
-                if start == fault.start:
+                if start == fault.start and (swallows or arity_of(self._name(scanner.last_start)) < 0):
                     start = scanner.last_start
                     kept -= 1
             if fault.code in {"unknown-command", "wrong-arity"}:
@@ -170,6 +172,7 @@ class Salvager:
                 select = self._last_select(pos, start, select)
             self._cut(start, resume, fault.code, fault.message, select)
             pos = resume
+            after_gap = self.whole_transactions
         self.last_select = select
 
     def _is_stray_argument(self, fault: Fault) -> bool:
@@ -336,13 +339,17 @@ class Salvager:
             argc -= 1
         return pos, 0
 
-    def _plausible(self, star: i64) -> bool:
-        """Whether a command that begins at ``star`` has a name that may be one."""
+    def _name(self, star: i64) -> bytes:
+        """The name of the command at ``star``; b"" if it is none that may be one."""
         argc, pos = self._header(star, STAR)
         length, value = self._header(pos, DOLLAR)
         if argc < 1 or length < 1 or length > MAX_NAME:
-            return False
-        name = self.pages.take(value, length)
+            return b""
+        return self.pages.take(value, length)
+
+    def _plausible(self, star: i64) -> bool:
+        """Whether a command that begins at ``star`` has a name that may be one."""
+        name = self._name(star)
         return is_known(name) or name.upper() in self.allowed or name.replace(b"_", b"").replace(b"-", b"").isalnum()
 
     def _with_other_length(self, at: i64, left: i64) -> i64:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -25,6 +26,8 @@ TRUNCATED: Final = "truncated"
 BROKEN: Final = "broken"
 """The server refuses it."""
 MISSING: Final = "missing"
+TEXT_COPY: Final = re.compile(rb"(#[^\r\n]*(\n|\r\r\n))?\*\d+(\n|\r\r\n)")
+"""How a log begins whose line ends were changed."""
 
 
 @dataclass(slots=True)
@@ -132,6 +135,8 @@ def verify_log(
             "redis-check-aof does not look at it",
         )
     if verdict.fault is not None:
+        if verdict.plain:
+            _tell_line_ends(verdict, findings)
         if salvageable and verdict.plain:
             _look_behind(verdict, verdict.fault, max_bulk, allowed)
         _tell_fault(verdict, verdict.fault, findings, last)
@@ -263,6 +268,23 @@ def _look_behind(verdict: FileVerdict, fault: Fault, max_bulk: int, allowed: fro
         return
 
 
+def _tell_line_ends(verdict: FileVerdict, findings: Findings) -> None:
+    """Tell a log that something took for text: then no cut helps, and another copy may."""
+    try:
+        with Pages(verdict.path) as pages:
+            head = pages.take(verdict.log_start, 64)
+    except RdbToolError:
+        return
+    if head.startswith(b"\xef\xbb\xbf"):
+        what = "it begins with a byte order mark: an editor saved it as text"
+    elif TEXT_COPY.match(head):
+        what = "its line ends are not CRLF: it was copied as text"
+    else:
+        return
+    message = f"{what}; a cut loses nearly everything, another copy of it may be whole"
+    findings.add(Finding(Severity.WARNING, "text-copy", message, verdict.path, verdict.log_start))
+
+
 def _tell_fault(verdict: FileVerdict, fault: Fault, findings: Findings, last: bool) -> None:
     behind = verdict.readable_behind
     code = fault.code
@@ -271,6 +293,9 @@ def _tell_fault(verdict: FileVerdict, fault: Fault, findings: Findings, last: bo
     if not fault.truncated:
         verdict.verdict = BROKEN
         consequence = "the server crashes" if fault.code == "bad-length" else "the server refuses the file"
+        if last and behind == 0:
+            tail = verdict.size - verdict.good_up_to
+            consequence += f" (Redis 8.4 cuts it by itself if aof-load-corrupt-tail-max-size is {tail} or more)"
     elif last:
         if verdict.verdict == OK:
             verdict.verdict = TRUNCATED

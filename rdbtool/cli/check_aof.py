@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rdbtool.tasks.repair_aof import RepairAofReport
 
 NAME = "check-aof"
-SHOWN_CUTS = 20
+DETAILED_CUTS = 20
 COLOURS = {OK: "green", EMPTY: "green", TRUNCATED: "yellow", BROKEN: "red", MISSING: "red"}
 
 
@@ -227,7 +227,7 @@ def _print_plan(plan: RepairPlan, time: int) -> None:
         kept = file.size - file.lost
         drops = f"drops {plural(file.lost, 'byte')} of {number(file.size)}, keeps {number(kept)}"
         print(f"  {show_path(file.file.path)}: {drops}")
-        for cut in file.cuts[:SHOWN_CUTS]:
+        for i, cut in enumerate(file.cuts):
             commands = plural(int(cut.commands), "readable command")
             transactions = plural(int(cut.transactions), "transaction")
             reaches = "the end" if int(cut.end) == file.size else number(int(cut.end))
@@ -235,12 +235,11 @@ def _print_plan(plan: RepairPlan, time: int) -> None:
                 f"    from {number(int(cut.start))} to {reaches}: {plural(int(cut.end - cut.start), 'byte')}, "
                 f"{commands}, {transactions} ({cut.message})"
             )
-            for key in cut.keys:
-                print(f"      {printable(key)}")
-            if int(cut.commands) > len(cut.keys) and cut.keys:
-                print("      ...")
-        if len(file.cuts) > SHOWN_CUTS:
-            print(f"    and {number(len(file.cuts) - SHOWN_CUTS)} more regions: --format json lists them")
+            if i < DETAILED_CUTS:
+                for key in cut.keys:
+                    print(f"      {printable(key)}")
+                if int(cut.commands) > len(cut.keys) and cut.keys:
+                    print("      ...")
     for gone in plan.dropped:
         print(f"  {show_path(gone.path)}: leaves the manifest, the file stays")
     for finding in plan.findings:

@@ -4,6 +4,7 @@ what stands in the way.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -111,7 +112,10 @@ class _Meter:
 
     def __init__(self, files: list[LogFile], progress: Callable[[int, int], object] | None) -> None:
         self.progress = progress
-        self.sizes = {f.path: os.path.getsize(f.path) if os.path.isfile(f.path) else 0 for f in files}
+        self.sizes: dict[str, int] = {}
+        for file in files:
+            with contextlib.suppress(OSError):
+                self.sizes[file.path] = os.stat(file.path).st_size
         self.total = sum(self.sizes.values())
         self.before = 0
 
@@ -121,7 +125,7 @@ class _Meter:
         if progress is None:
             return None
         start = self.before
-        self.before += self.sizes[file.path]
+        self.before += self.sizes.get(file.path, 0)
 
         def told(done: int, size: int) -> None:
             progress(start + done, self.total if size >= 0 else -1)

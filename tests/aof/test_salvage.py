@@ -118,6 +118,13 @@ def test_a_transaction_that_loses_its_exec_goes_up_to_where_reading_resumes(tmp_
     assert salvage(tmp_path, data) == ([(len(GOOD), len(GOOD + transaction))], 11)
 
 
+def test_only_the_first_exec_behind_a_cut_belongs_to_it(tmp_path: Path) -> None:
+    transaction = b"x" + MULTI[1:] + GOOD + EXEC
+    cuts, kept = salvage(tmp_path, GOOD + transaction + GOOD + EXEC + GOOD)
+    assert cuts == [(len(GOOD), len(GOOD + transaction))]
+    assert kept == 10
+
+
 def test_a_transaction_without_end_goes(tmp_path: Path) -> None:
     assert salvage(tmp_path, GOOD + MULTI + GOOD) == ([(len(GOOD), len(GOOD + MULTI + GOOD))], 3)
 
