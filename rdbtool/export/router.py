@@ -36,7 +36,7 @@ class BySlot(Exporter):
         if len(exporters) >= NOWHERE:
             raise UsageError(f"at most {NOWHERE - 1} outputs")
         for i, (first, last) in enumerate(ranges):
-            if any(n != NOWHERE for n in route[first : last + 1]):
+            if route.count(NOWHERE, first, last + 1) != last + 1 - first:
                 raise UsageError(f"slots {first} to {last} overlap with those of another output")
             route[first : last + 1] = bytes([i]) * (last + 1 - first)
         self.route = bytes(route)
