@@ -9,6 +9,8 @@ from mypy_extensions import i64
 
 from rdbtool.errors import FormatError
 
+from .fpconv import seventeen, shortest
+
 U64_MASK: Final = 0xFFFFFFFFFFFFFFFF
 
 _SMALL: Final[list[bytes]] = [b"%d" % n for n in range(4096)]
@@ -108,48 +110,13 @@ def _parse_any_double(text: bytes) -> float:
 
 
 def format_double(x: float, *, digits17: bool = False) -> bytes:
-    """``x`` as servers print it: shortest text that reads back the same (Redis 7.0 on), or with 17 digits.
+    """``x`` as servers print it: as short as their Grisu2 makes it (Redis 7.2 on), or with 17 digits.
 
     Integers have no point, infinities are ``inf`` and ``-inf``, and zero keeps its sign.
     """
-    if digits17:
-        return b"%.17g" % x
-    # double2ll of Redis: beyond half the range of 64 bits numbers are printed as doubles
-    if -4611686018427387904.0 <= x <= 4611686018427387904.0:
+    # double2ll of Redis: beyond half the range of 64 bits whole numbers are printed as doubles
+    if -4611686018427387904.0 <= x <= 4611686018427387904.0 and not (digits17 and abs(x) >= 1e17):
         whole: i64 = int(x)
         if float(whole) == x:
             return b"-0" if whole == 0 and math.copysign(1.0, x) < 0 else decimal(whole)
-    elif math.isinf(x):
-        return b"inf" if x > 0 else b"-inf"
-    elif math.isnan(x):
-        return b"nan"
-    return _shortest(x).encode()
-
-
-def _shortest(x: float) -> str:
-    """The shortest digits, laid out as fpconv_dtoa does."""
-    text = repr(x)
-    sign = ""
-    if text[0] == "-":
-        sign = "-"
-        text = text[1:]
-    mantissa, _, power = text.partition("e")
-    whole, _, fraction = mantissa.partition(".")
-    if fraction == "0":
-        fraction = ""
-    digits = (whole + fraction).lstrip("0")
-    trailing = len(digits) - len(digits.rstrip("0"))
-    digits = digits.rstrip("0")
-    scale = (int(power) if power else 0) - len(fraction) + trailing  # x = digits * 10 ** scale
-    n = len(digits)
-    exponent = scale + n - 1
-    if 0 <= scale < 8:
-        return sign + digits + "0" * scale
-    if scale < 0 and (scale > -7 or abs(exponent) < 4):
-        point = n + scale
-        if point <= 0:
-            return sign + "0." + "0" * -point + digits
-        return sign + digits[:point] + "." + digits[point:]
-    digits = digits[: 17 if sign else 18]
-    head = digits[0] + ("." + digits[1:] if len(digits) > 1 else "")
-    return f"{sign}{head}e{'-' if exponent < 0 else '+'}{abs(exponent)}"
+    return seventeen(x) if digits17 else shortest(x)
