@@ -101,6 +101,12 @@ def read_count(w: Window, least: i64) -> i64:
 
 def skip_string(w: Window) -> None:
     """Pass a string in any encoding, without decoding it."""
+    pos = w.pos
+    if pos < w.end:
+        short: i64 = w.data[pos]
+        if short < 64 and short < w.end - pos:  # most strings are short, and here as a whole
+            w.pos = pos + 1 + short
+            return
     length = read_length_or_encoding(w)
     if length >= 0:
         if length <= w.end - w.pos:
