@@ -24,6 +24,10 @@ RESERVABLE: Final = 1 << 40
 """A server that reads a longer length than this, or a negative one, dies when it reserves the memory."""
 MAX_NAME: Final = 128
 """Bytes of a command's name that are kept."""
+NAME_SLOTS: Final = 256
+"""Command names that a reader remembers: making one anew, and hashing it, costs more than comparing."""
+SHORT: Final = 64
+"""Arguments for which a list is made at once; beyond, it grows with what is really there."""
 MARGIN: Final = 32
 """Bytes at the window's end that fast loops leave to the framer, so that a header line never runs out of it."""
 
@@ -304,14 +308,29 @@ class TimestampAnnotation(LogEvent):
 
 @final
 class CommandReader:
-    """Commands and annotations of a log, from a window at an item's first byte."""
+    """Commands and annotations of a log, from a window at an item's first byte.
+
+    `read` passes one item without making an object of it: after it ``offset`` is where the item begins, and
+    ``args`` or ``seconds`` what it holds.
+    """
 
     def __init__(self, window: Window, max_bulk: i64 = MAX_BULK) -> None:
         self.window = window
+        self.offset: i64 = 0
+        self.args: list[bytes] = []
+        self.seconds: i64 = -1
         self._framer = Framer(window, max_bulk)
+        self._names = [b""] * NAME_SLOTS
 
     def next(self) -> LogEvent | None:
-        """The next command or timestamp, or None at the end.
+        """The next command or timestamp, or None at the end. Raises what `read` raises."""
+        kind = self.read()
+        if kind == COMMAND:
+            return Command(self.offset, self.args)
+        return TimestampAnnotation(self.offset, self.seconds) if kind == ANNOTATION else None
+
+    def read(self) -> i64:
+        """Pass the next command or timestamp: `COMMAND` or `ANNOTATION`; `END` at the end.
 
         Raises `TruncatedError` where a server would cut the log, and `FormatError` where it would refuse
         it; both with the offset of the command.
@@ -324,56 +343,85 @@ class CommandReader:
         p = start
         if p > limit or data[p] != STAR:
             return self._slow()
-        digit: i64 = data[p + 1] - 48
+        digit: i64 = i64(data[p + 1]) - 48
         argc: i64 = 0
         p += 1
         while 0 <= digit <= 9 and argc < 1000000:
             argc = argc * 10 + digit
             p += 1
-            digit = data[p] - 48
+            digit = i64(data[p]) - 48
         if argc == 0 or data[p] != CR or data[p + 1] != LF:
             return self._slow()
         p += 2
         args: list[bytes] = []
-        while argc > 0:
+        sized = argc <= SHORT
+        at: i64 = 0
+        while at < argc:
             if p > limit or data[p] != DOLLAR:
                 return self._slow()
             p += 1
-            digit = data[p] - 48
+            digit = i64(data[p]) - 48
             if digit < 0 or digit > 9:
                 return self._slow()
             n: i64 = digit
             p += 1
-            digit = data[p] - 48
+            digit = i64(data[p]) - 48
             while 0 <= digit <= 9 and n < 100000000:
                 n = n * 10 + digit
                 p += 1
-                digit = data[p] - 48
+                digit = i64(data[p]) - 48
             if data[p] != CR or data[p + 1] != LF:
                 return self._slow()
             p += 2
             stop = p + n
             if stop + 2 > end:
                 return self._slow()
-            args.append(data[p:stop])
+            if at == 0:
+                name = self._name(data, p, n)
+                args = [name] * argc if sized else [name]
+            elif sized:
+                args[at] = data[p:stop]
+            else:
+                args.append(data[p:stop])
             p = stop + 2
-            argc -= 1
+            at += 1
         w.pos = p
-        return Command(w.base + start, args)
+        self.offset = w.base + start
+        self.args = args
+        return COMMAND
 
-    def _slow(self) -> LogEvent | None:
+    def _name(self, data: bytes, p: i64, n: i64) -> bytes:
+        """The name of ``n`` bytes at ``data[p]``: the same object for the same name, as long as few are in use."""
+        if n == 0 or n > MAX_NAME:
+            return data[p : p + n]
+        slot = (n * 16 + i64(data[p]) * 3 + i64(data[p + n - 1])) & (NAME_SLOTS - 1)
+        name = self._names[slot]
+        if len(name) == n:
+            i: i64 = 0
+            while i < n and name[i] == data[p + i]:
+                i += 1
+            if i == n:
+                return name
+        name = data[p : p + n]
+        self._names[slot] = name
+        return name
+
+    def _slow(self) -> i64:
         framer = self._framer
         while True:
             args: list[bytes] = []
             outcome = framer.step(args)
+            self.offset = framer.start
             if outcome == COMMAND:
-                return Command(framer.start, args)
+                self.args = args
+                return COMMAND
             if outcome == END:
-                return None
+                return END
             if outcome == FAULT:
                 fault = framer.fault
                 assert fault is not None
                 kind = TruncatedError if fault.truncated else FormatError
                 raise kind(fault.message, path=self.window.path, offset=fault.start, doing="reading a command")
             if framer.timestamp >= 0:
-                return TimestampAnnotation(framer.start, framer.timestamp)
+                self.seconds = framer.timestamp
+                return ANNOTATION

@@ -172,7 +172,10 @@ class Dataset:
 
     def remove(self, key: bytes) -> bool:
         """Delete ``key``; whether it was there."""
-        return self.keys.pop(key, None) is not None
+        if key in self.keys:
+            del self.keys[key]
+            return True
+        return False
 
     def settle(self, key: bytes, cell: Cell) -> None:
         """To be called after elements were removed: an empty collection takes its key with it."""

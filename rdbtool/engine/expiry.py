@@ -28,11 +28,13 @@ def absolute_ms(dataset: Dataset, text: bytes, unit: bytes, name: bytes) -> i64:
     when = integer(text)
     if when <= 0:
         raise invalid_expire(dataset, name)
-    if unit in {EX, EXAT}:
+    if unit == PXAT:
+        return when
+    if unit != PX:
         if when > I64_MAX // 1000:
             raise invalid_expire(dataset, name)
         when *= 1000
-    if unit in {EX, PX}:
+    if unit != EXAT:
         if when > I64_MAX - dataset.now_ms:
             raise invalid_expire(dataset, name)
         dataset.relative += 1

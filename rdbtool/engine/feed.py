@@ -6,7 +6,7 @@ from typing import final
 
 from mypy_extensions import i64
 
-from rdbtool.aof.resp import Command, CommandReader, TimestampAnnotation
+from rdbtool.aof.resp import ANNOTATION, COMMAND, Command, CommandReader
 from rdbtool.errors import FormatError
 from rdbtool.rdb.opcodes import REDIS
 from rdbtool.rdb.reader import Aux, End, Event, Frame, Function, FunctionPreGa, Header, ModuleAux, RdbReader
@@ -91,12 +91,12 @@ def load_rdb(dataset: Dataset, head: RdbHead) -> RdbRest:
 def replay_log(replay: Replay, reader: CommandReader) -> bool:
     """Apply a log's commands to its end; False where the replay stopped before. Raises what reading raises."""
     while True:
-        event = reader.next()
-        if isinstance(event, Command):
-            if not replay.apply(event.offset, event.args):
+        kind = reader.read()
+        if kind == COMMAND:
+            if not replay.apply(reader.offset, reader.args):
                 return False
-        elif isinstance(event, TimestampAnnotation):
-            if not replay.annotation(event.seconds):
+        elif kind == ANNOTATION:
+            if not replay.annotation(reader.seconds):
                 return False
         else:
             return True

@@ -37,19 +37,27 @@ def is_integer(text: bytes) -> bool:
 
 def integer(text: bytes, error: str = NOT_AN_INTEGER) -> i64:
     """The 64-bit integer that ``text`` is the canonical form of; raises `CommandError` with ``error``."""
-    if not is_integer(text):
-        raise CommandError(error)
     n: i64 = len(text)
-    if n > 18:
+    if n == 0 or n > 18:
+        if not is_integer(text):
+            raise CommandError(error)
         return int(text)
-    i: i64 = 0
-    value: i64 = 0
-    if text[0] == 45:
-        i = 1
+    first: i64 = text[0]
+    i: i64 = 1
+    value: i64 = first - 48
+    if first == 45:  # -
+        value = 0
+        if n == 1 or text[1] == 48:
+            raise CommandError(error)
+    elif value < 0 or value > 9 or (value == 0 and n > 1):
+        raise CommandError(error)
     while i < n:
-        value = value * 10 + (text[i] - 48)
+        digit: i64 = i64(text[i]) - 48
+        if digit < 0 or digit > 9:
+            raise CommandError(error)
+        value = value * 10 + digit
         i += 1
-    return -value if text[0] == 45 else value
+    return -value if first == 45 else value
 
 
 def integer_between(text: bytes, low: i64, high: i64, error: str) -> i64:
@@ -86,7 +94,7 @@ C_FLOAT: Final = re.compile(
 """What C's strtod reads to the end, without NaN, which no caller takes, and without leading space."""
 
 
-def _is_plain(text: bytes) -> bool:
+def is_plain(text: bytes) -> bool:
     """Whether ``text`` is a short decimal that starts with a digit: surely a number, and in range."""
     n: i64 = len(text)
     if n == 0 or n > 32:
@@ -106,7 +114,7 @@ def _is_plain(text: bytes) -> bool:
 
 def float_or_none(text: bytes) -> float | None:
     """The double that C's strtod makes of the whole ``text``; None if it is no number, NaN, or out of range."""
-    if _is_plain(text):
+    if is_plain(text):
         return float(text)
     if not C_FLOAT.fullmatch(text):
         return None

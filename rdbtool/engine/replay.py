@@ -122,10 +122,7 @@ class Replay:
         self.observer: Observer | None = None
         self._matched: i64 = 0
         self._rows: dict[bytes, CommandRow] = {}
-        for name, row in COMMANDS.items():
-            if b"|" not in name:
-                self._rows[name] = row
-                self._rows[name.lower()] = row
+        """Rows by names as they are met: a reader gives the same object for the same name, which is found fastest."""
         self.in_transaction = False
         self._queue: list[tuple[int, list[bytes]]] = []
         self.opened_at: i64 = -1
@@ -199,8 +196,9 @@ class Replay:
 
     def _find(self, args: list[bytes]) -> CommandRow | None:
         row = find(args)
-        if row is not None and b"|" not in row.name and len(self._rows) < SPELLINGS:
-            self._rows[args[0]] = row
+        if row is not None and len(self._rows) < SPELLINGS:
+            container, bar, _ = row.name.partition(b"|")
+            self._rows[args[0]] = COMMANDS[container] if bar else row
         return row
 
     def _wanted(self, offset: i64, row: CommandRow | None) -> bool:

@@ -9,7 +9,7 @@ from mypy_extensions import i64
 
 from . import fpconv
 from .line import Line
-from .numbers import double
+from .numbers import double, is_plain
 from .replies import NOT_A_FLOAT, CommandError
 
 WHOLE: Final = 4611686018427387904.0
@@ -17,7 +17,7 @@ WHOLE: Final = 4611686018427387904.0
 
 
 def score_text(score: float, digits17: bool) -> bytes:
-    """What a reply shows for a double; ``digits17``: as servers before 7.2 do, with 17 significant digits."""
+    """What a reply shows for a double; ``digits17``: as servers before 7.2 print it."""
     if -WHOLE <= score <= WHOLE and score.is_integer() and score != 0.0:
         return str(int(score)).encode()
     if digits17 and not math.isinf(score):
@@ -33,6 +33,8 @@ def reads_hex(line: Line) -> bool:
 
 def double_of(line: Line, text: bytes, error: str = NOT_A_FLOAT) -> float:
     """A score, weight or coordinate. Raises `CommandError` with ``error``."""
+    if is_plain(text):
+        return float(text)
     value = double(text, error)
     if (b"x" in text or b"X" in text) and not reads_hex(line):
         raise CommandError(error)

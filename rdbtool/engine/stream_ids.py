@@ -65,9 +65,28 @@ def _unsigned(text: bytes) -> int:
 
 def parse(text: bytes, missing: int = 0) -> int:
     """An id such as ``ms-seq`` or ``ms``, with ``missing`` for the sequence number. Raises `CommandError`."""
-    if len(text) > LONGEST:
+    n: i64 = len(text)
+    if n > LONGEST:
         raise CommandError(INVALID_ID)
-    if b"\0" in text:
+    i: i64 = 0
+    ms: i64 = 0
+    while i < n and i < 18 and 48 <= text[i] <= 57:
+        ms = ms * 10 + (i64(text[i]) - 48)
+        i += 1
+    if 0 < i < n and text[i] == 45:  # -
+        end = min(n, i + 19)
+        i += 1
+        seq: i64 = 0
+        while i < end and 48 <= text[i] <= 57:
+            seq = seq * 10 + (i64(text[i]) - 48)
+            i += 1
+        if i == n and text[n - 1] != 45:
+            return int(ms) << 64 | int(seq)
+    return _parse_odd(text, missing)
+
+
+def _parse_odd(text: bytes, missing: int) -> int:
+    if text.find(b"\0") >= 0:
         text = text.partition(b"\0")[0]
     ms, dash, seq = text.partition(b"-")
     high = _unsigned(ms)

@@ -74,6 +74,5 @@ def msetex(dataset: Dataset, args: list[bytes]) -> object:
     for i in range(2, 2 + count * 2, 2):
         old = dataset.keys.get(args[i])
         at = old.expire_at_ms if keep and old is not None else expire_at_ms
-        store(dataset, args[i], args[i + 1])
-        dataset.keys[args[i]].expire_at_ms = at
+        store(dataset, args[i], args[i + 1]).expire_at_ms = at
     return 1

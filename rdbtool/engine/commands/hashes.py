@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from mypy_extensions import i64
 
 from rdbtool.engine import extended
@@ -12,9 +14,9 @@ from rdbtool.engine.numbers import I64_MAX, I64_MIN, integer, text_of
 from rdbtool.engine.replies import OK, OVERFLOW, CommandError, wrong_arity
 from rdbtool.engine.table import READ, command
 
-HINTS_SINCE = 702
+HINTS_SINCE: Final = 702
 """Since this release the number of arguments is a hint of the size to come."""
-LENGTHS_SINCE = 700
+LENGTHS_SINCE: Final = 700
 """Before this release lengths were looked at by HSET and HSETNX, before all else, and not by HINCRBY."""
 
 
@@ -32,12 +34,13 @@ def hash_to_write(dataset: Dataset, key: bytes) -> HashCell:
 def put_field(line: Line, cell: HashCell, field: bytes, value: bytes) -> bool:
     """Set a field, whose expiry stays as it is; whether it is new. The encoding follows."""
     fields = cell.fields
-    new = field not in fields
+    before = len(fields)
     fields[field] = value
+    after = len(fields)
     if cell.encoding != HASHTABLE:
-        if len(field) > line.hash_value or len(value) > line.hash_value or len(fields) > line.hash_entries:
+        if len(field) > line.hash_value or len(value) > line.hash_value or after > line.hash_entries:
             cell.encoding = HASHTABLE
-    return new
+    return after > before
 
 
 def forget_expiry(cell: HashCell, field: bytes) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from mypy_extensions import i64
 
 from rdbtool.engine.cells import HASHTABLE, INTSET, LISTPACK, SetCell
@@ -12,7 +14,7 @@ from rdbtool.engine.numbers import I64_MAX, integer_between, is_integer, positiv
 from rdbtool.engine.replies import CommandError, syntax_error
 from rdbtool.engine.table import READ, command, keys_after_count
 
-HINTS_SINCE = 702
+HINTS_SINCE: Final = 702
 """Since this release the number of arguments is a hint of the size to come."""
 
 
@@ -28,20 +30,21 @@ def new_set(line: Line, first: bytes, hint: i64) -> SetCell:
 def add_member(line: Line, cell: SetCell, member: bytes) -> bool:
     """Add a member; whether it was new. The encoding follows as it does in the server."""
     members = cell.members
-    if member in members:
+    before: i64 = len(members)
+    members[member] = None
+    if len(members) == before:
         return False
     if cell.encoding == INTSET:
         if is_integer(member):
-            if len(members) >= line.set_intset_entries:
+            if before >= line.set_intset_entries:
                 cell.encoding = HASHTABLE
-        elif len(members) < line.set_listpack_entries and len(member) <= line.packed_value:
+        elif before < line.set_listpack_entries and len(member) <= line.packed_value:
             cell.encoding = LISTPACK
         else:
             cell.encoding = HASHTABLE
     elif cell.encoding == LISTPACK:
-        if len(members) >= line.set_listpack_entries or len(member) > line.packed_value:
+        if before >= line.set_listpack_entries or len(member) > line.packed_value:
             cell.encoding = HASHTABLE
-    members[member] = None
     return True
 
 

@@ -109,7 +109,7 @@ def xadd(dataset: Dataset, args: list[bytes]) -> object:
         _idempotence(cell).remember(producer, message, entry)
     dataset.dirty += 1
     trim.apply(cell)
-    return text_of(entry) if given == b"*" or not sequence_given or b"-" not in given else given
+    return given if sequence_given and given.find(b"-") > 0 else text_of(entry)
 
 
 def _is_idempotent(dataset: Dataset) -> bool:

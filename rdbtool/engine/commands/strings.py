@@ -20,21 +20,28 @@ LONGEST_STRING: Final = 512 << 20
 """proto-max-bulk-len: how far SETRANGE and the bit commands may stretch a string."""
 
 
-def store(dataset: Dataset, key: bytes, data: bytes) -> None:
-    """Set ``key`` to a string without an expiry."""
+def store(dataset: Dataset, key: bytes, data: bytes) -> StringCell:
+    """Set ``key`` to a string without an expiry; its cell."""
     cell = dataset.keys.get(key)
+    dataset.dirty += 1
     if isinstance(cell, StringCell):
         cell.put(data)
         cell.expire_at_ms = NO_EXPIRY
-    else:
-        dataset.keys[key] = StringCell(data)
-    dataset.dirty += 1
+        return cell
+    new = StringCell(data)
+    dataset.keys[key] = new
+    return new
 
 
 @command(b"SET", -3, 1, 1, 1)
 def set_(dataset: Dataset, args: list[bytes]) -> object:
-    if len(args) == 3:
+    n: i64 = len(args)
+    if n == 3:
         store(dataset, args[1], args[2])
+        return OK
+    if n == 5 and args[3] == PXAT:  # how servers log every expiry
+        expire_at_ms = absolute_ms(dataset, args[4], PXAT, b"set")
+        store(dataset, args[1], args[2]).expire_at_ms = expire_at_ms
         return OK
     return _set_with_options(dataset, args)
 
@@ -84,8 +91,7 @@ def _set_with_options(dataset: Dataset, args: list[bytes]) -> object:
         return previous if get else None
     if keep and old is not None:
         expire_at_ms = old.expire_at_ms
-    store(dataset, key, args[2])
-    dataset.keys[key].expire_at_ms = expire_at_ms
+    store(dataset, key, args[2]).expire_at_ms = expire_at_ms
     return previous if get else OK
 
 
@@ -121,8 +127,7 @@ def setnx(dataset: Dataset, args: list[bytes]) -> object:
 
 def _set_expiring(dataset: Dataset, args: list[bytes], unit: bytes, name: bytes) -> object:
     expire_at_ms = absolute_ms(dataset, args[2], unit, name)
-    store(dataset, args[1], args[3])
-    dataset.keys[args[1]].expire_at_ms = expire_at_ms
+    store(dataset, args[1], args[3]).expire_at_ms = expire_at_ms
     return OK
 
 

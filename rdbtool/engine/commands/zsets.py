@@ -43,7 +43,8 @@ def _add(dataset: Dataset, args: list[bytes], incr: bool) -> object:
     at: i64 = 2
     argc: i64 = len(args)
     while at < argc:
-        if len(args[at]) > 4:
+        # An option is a word of four letters at most; digits and signs come before letters.
+        if len(args[at]) > 4 or (args[at] and args[at][0] < 65):
             break
         option = args[at].upper()
         if option == b"NX":
@@ -333,12 +334,12 @@ def zrangestore(dataset: Dataset, args: list[bytes]) -> object:
         scores = ScoreRange(dataset.line, low, high)
         source = dataset.sorted_set(args[2])
         if source is not None:
-            span = _limited(dataset, source, scores.span(source), reverse, offset, limit)
+            span = limited(dataset, source, scores.span(source), reverse, offset, limit)
     elif by:
         members = LexRange(low, high)
         source = dataset.sorted_set(args[2])
         if source is not None:
-            span = _limited(dataset, source, members.span(source), reverse, offset, limit)
+            span = limited(dataset, source, members.span(source), reverse, offset, limit)
     else:
         start = integer(args[3])
         end = integer(args[4])
@@ -362,7 +363,7 @@ def zrangestore(dataset: Dataset, args: list[bytes]) -> object:
     return store_zset(dataset, args[1], result)
 
 
-def _limited(dataset: Dataset, source: SortedSetCell, span: Span, reverse: bool, offset: i64, limit: i64) -> Span:
+def limited(dataset: Dataset, source: SortedSetCell, span: Span, reverse: bool, offset: i64, limit: i64) -> Span:
     """The part of ``span`` that LIMIT leaves; a negative ``limit`` leaves all, a negative offset mostly nothing."""
     size = span.stop - span.start
     line = dataset.line
