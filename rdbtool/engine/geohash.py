@@ -16,6 +16,9 @@ LONGITUDE_MAX: Final = 180.0
 DEGREE: Final = math.pi / 180.0
 EARTH_RADIUS: Final = 6372797.560856
 MERCATOR_MAX: Final = 20037726.37
+TWO_63: Final = 9223372036854775808.0
+HALF: Final = 0xFFFFFFFF
+"""Coordinates are unsigned numbers of 32 bits."""
 EVEN: Final = 0x5555555555555555
 ODD: Final = 0xAAAAAAAAAAAAAAAA
 
@@ -56,20 +59,28 @@ class Cell:
 
     def __init__(self, bits: i64, steps: i64 = STEPS) -> None:
         scale = float(i64(1) << steps)
-        y = float(_gather(bits))
-        x = float(_gather(bits >> 1))
+        y = _gather(bits)
+        x = _gather(bits >> 1)
         height = LATITUDE_MAX + LATITUDE_MAX
         width = LONGITUDE_MAX + LONGITUDE_MAX
-        self.south = -LATITUDE_MAX + y / scale * height
-        self.north = -LATITUDE_MAX + (y + 1.0) / scale * height
-        self.west = -LONGITUDE_MAX + x / scale * width
-        self.east = -LONGITUDE_MAX + (x + 1.0) / scale * width
+        self.south = -LATITUDE_MAX + float(y) / scale * height
+        self.north = -LATITUDE_MAX + float((y + 1) & HALF) / scale * height
+        self.west = -LONGITUDE_MAX + float(x) / scale * width
+        self.east = -LONGITUDE_MAX + float((x + 1) & HALF) / scale * width
+
+
+def _bits_of(score: float) -> i64:
+    """The 64 bits that x86-64 makes of a double where C asks for an unsigned integer."""
+    if -TWO_63 < score < TWO_63:
+        return int(score)
+    if TWO_63 <= score < 2.0 * TWO_63:
+        return int(score) - (1 << 64)
+    return 0 if score > 0.0 else -0x8000000000000000
 
 
 def point_of(score: float) -> tuple[float, float]:
-    """Longitude and latitude of a member's score."""
-    bits: i64 = int(score) if 0.0 <= score < 9.2e18 else 0
-    cell = Cell(bits)
+    """Longitude and latitude of a member's score, even of one that is no geohash."""
+    cell = Cell(_bits_of(score))
     longitude = (cell.west + cell.east) / 2.0
     latitude = (cell.south + cell.north) / 2.0
     return (

@@ -15,6 +15,7 @@ from typing import Any, Final, final
 from .dataset import Dataset
 from .fpconv import seventeen, shortest
 from .replies import CommandError, NotRunError, Status
+from .scores import score_text
 from .table import execute
 
 MEMORY: Final = 512 << 20
@@ -158,7 +159,7 @@ class Scripts:
             return self._table({b"ok": reply.text})
         if isinstance(reply, list):
             return self._table([self._value(item) for item in reply])
-        return shortest(reply) if isinstance(reply, float) else reply
+        return score_text(reply, self.dataset.line.score_17g) if isinstance(reply, float) else reply
 
     def _reply(self, value: Any) -> object:  # noqa: ANN401 - lupa's
         """What the script returns, as a reply."""

@@ -1,0 +1,201 @@
+"""Commands that only read sorted sets, bits and points: scripts in old logs decide by them."""
+
+from __future__ import annotations
+
+from mypy_extensions import i64
+
+from rdbtool.engine.bits import get_byte
+from rdbtool.engine.commands.zsets import LIMIT_BY_RANK, limited
+from rdbtool.engine.dataset import Dataset
+from rdbtool.engine.geohash import distance, point_of
+from rdbtool.engine.numbers import integer
+from rdbtool.engine.ranges import LexRange, ScoreRange, Span, span_of_ranks
+from rdbtool.engine.replies import CommandError, syntax_error
+from rdbtool.engine.table import READ, command
+
+
+def _range(dataset: Dataset, args: list[bytes], by: bytes, reverse: bool, auto: bool) -> object:
+    """The members of a range, with their scores if asked for; ``auto``: the options say what kind of range it is."""
+    with_scores = False
+    offset: i64 = 0
+    limit: i64 = -1
+    argc: i64 = len(args)
+    i: i64 = 4
+    while i < argc:
+        option = args[i].upper()
+        if option == b"WITHSCORES":
+            with_scores = True
+        elif option == b"LIMIT" and i + 2 < argc:
+            offset = integer(args[i + 1])
+            limit = integer(args[i + 2])
+            i += 2
+        elif auto and option == b"REV":
+            reverse = True
+        elif auto and option in {b"BYSCORE", b"BYLEX"}:
+            by = option
+        else:
+            raise syntax_error()
+        i += 1
+    if limit != -1 and not by:
+        raise CommandError(LIMIT_BY_RANK)
+    if with_scores and by == b"BYLEX":
+        raise CommandError("ERR syntax error, WITHSCORES not supported in combination with BYLEX")
+    low, high = (args[3], args[2]) if reverse and by else (args[2], args[3])
+    scores = ScoreRange(dataset.line, low, high) if by == b"BYSCORE" else None
+    members = LexRange(low, high) if by == b"BYLEX" else None
+    start = end = 0
+    if not by:
+        start, end = integer(low), integer(high)
+    cell = dataset.sorted_set(args[1])
+    if cell is None:
+        return []
+    size: i64 = len(cell.scores)
+    if scores is not None:
+        span = limited(dataset, cell, scores.span(cell), reverse, offset, limit)
+    elif members is not None:
+        span = limited(dataset, cell, members.span(cell), reverse, offset, limit)
+    else:
+        span = span_of_ranks(size, start, end)
+        if reverse:
+            span = Span(size - span.stop, size - span.start)
+    found = cell.order().slice(span.start, span.stop)
+    if reverse:
+        found.reverse()
+    if not with_scores:
+        return found
+    pairs: list[object] = []
+    for member in found:
+        pairs.append(member)
+        pairs.append(cell.scores[member])
+    return pairs
+
+
+@command(b"ZRANGE", -4, 1, 1, 1, READ)
+def zrange(dataset: Dataset, args: list[bytes]) -> object:
+    return _range(dataset, args, b"", False, True)
+
+
+@command(b"ZREVRANGE", -4, 1, 1, 1, READ)
+def zrevrange(dataset: Dataset, args: list[bytes]) -> object:
+    return _range(dataset, args, b"", True, False)
+
+
+@command(b"ZRANGEBYSCORE", -4, 1, 1, 1, READ)
+def zrangebyscore(dataset: Dataset, args: list[bytes]) -> object:
+    return _range(dataset, args, b"BYSCORE", False, False)
+
+
+@command(b"ZREVRANGEBYSCORE", -4, 1, 1, 1, READ)
+def zrevrangebyscore(dataset: Dataset, args: list[bytes]) -> object:
+    return _range(dataset, args, b"BYSCORE", True, False)
+
+
+@command(b"ZRANGEBYLEX", -4, 1, 1, 1, READ)
+def zrangebylex(dataset: Dataset, args: list[bytes]) -> object:
+    return _range(dataset, args, b"BYLEX", False, False)
+
+
+@command(b"ZREVRANGEBYLEX", -4, 1, 1, 1, READ)
+def zrevrangebylex(dataset: Dataset, args: list[bytes]) -> object:
+    return _range(dataset, args, b"BYLEX", True, False)
+
+
+@command(b"ZCOUNT", 4, 1, 1, 1, READ)
+def zcount(dataset: Dataset, args: list[bytes]) -> object:
+    bounds = ScoreRange(dataset.line, args[2], args[3])
+    cell = dataset.sorted_set(args[1])
+    if cell is None:
+        return 0
+    span = bounds.span(cell)
+    return span.stop - span.start
+
+
+@command(b"ZLEXCOUNT", 4, 1, 1, 1, READ)
+def zlexcount(dataset: Dataset, args: list[bytes]) -> object:
+    bounds = LexRange(args[2], args[3])
+    cell = dataset.sorted_set(args[1])
+    if cell is None:
+        return 0
+    span = bounds.span(cell)
+    return span.stop - span.start
+
+
+def _rank(dataset: Dataset, args: list[bytes], reverse: bool) -> object:
+    if len(args) > 4 or (len(args) == 4 and args[3].upper() != b"WITHSCORE"):
+        raise syntax_error()
+    cell = dataset.sorted_set(args[1])
+    score = None if cell is None else cell.scores.get(args[2])
+    if cell is None or score is None:
+        return None
+    rank = cell.order().rank(args[2], score)
+    if reverse:
+        rank = len(cell.scores) - 1 - rank
+    return [rank, score] if len(args) == 4 else rank
+
+
+@command(b"ZRANK", -3, 1, 1, 1, READ)
+def zrank(dataset: Dataset, args: list[bytes]) -> object:
+    return _rank(dataset, args, False)
+
+
+@command(b"ZREVRANK", -3, 1, 1, 1, READ)
+def zrevrank(dataset: Dataset, args: list[bytes]) -> object:
+    return _rank(dataset, args, True)
+
+
+@command(b"ZMSCORE", -3, 1, 1, 1, READ)
+def zmscore(dataset: Dataset, args: list[bytes]) -> object:
+    cell = dataset.sorted_set(args[1])
+    return [None if cell is None else cell.scores.get(member) for member in args[2:]]
+
+
+@command(b"BITCOUNT", -2, 1, 1, 1, READ)
+def bitcount(dataset: Dataset, args: list[bytes]) -> object:
+    argc: i64 = len(args)
+    by_bits = False
+    start: i64 = 0
+    end: i64 = -1
+    if argc > 2:
+        if argc not in {4, 5} or (argc == 5 and args[4].upper() not in {b"BIT", b"BYTE"}):
+            raise syntax_error()
+        by_bits = argc == 5 and args[4].upper() == b"BIT"
+        start = integer(args[2])
+        end = integer(args[3])
+    cell = dataset.string(args[1])
+    if cell is None:
+        return 0
+    size: i64 = len(cell) * (8 if by_bits else 1)
+    span = span_of_ranks(size, start, max(end, -size - 1))
+    data = cell.get()
+    if not by_bits:
+        return int.from_bytes(data[span.start : span.stop]).bit_count()
+    count: i64 = 0
+    at = span.start
+    while at < span.stop:
+        count += get_byte(cell, at >> 3) >> (7 - (at & 7)) & 1
+        at += 1
+    return count
+
+
+@command(b"GEOPOS", -2, 1, 1, 1, READ)
+def geopos(dataset: Dataset, args: list[bytes]) -> object:
+    cell = dataset.sorted_set(args[1])
+    found: list[object] = []
+    for member in args[2:]:
+        score = None if cell is None else cell.scores.get(member)
+        found.append(None if score is None else list(point_of(score)))
+    return found
+
+
+@command(b"GEODIST", -4, 1, 1, 1, READ)
+def geodist(dataset: Dataset, args: list[bytes]) -> object:
+    units = {b"M": 1.0, b"KM": 1000.0, b"FT": 0.3048, b"MI": 1609.34}
+    if len(args) > 5 or (len(args) == 5 and args[4].upper() not in units):
+        raise syntax_error()
+    cell = dataset.sorted_set(args[1])
+    first = None if cell is None else cell.scores.get(args[2])
+    second = None if cell is None else cell.scores.get(args[3])
+    if first is None or second is None:
+        return None
+    metres = distance(dataset.line, *point_of(first), *point_of(second))
+    return b"%.4f" % (metres / (units[args[4].upper()] if len(args) == 5 else 1.0))
