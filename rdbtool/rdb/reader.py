@@ -7,6 +7,7 @@ window, or leave it: the next event skips what is left.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from typing import Final, final
 
@@ -353,7 +354,9 @@ class RdbReader:
             if byte < opcodes.LOWEST:
                 row = self._table[byte]
                 if row is None:
-                    raise self._unknown_type(byte, at)
+                    error = self._unknown_type(byte, at)
+                    self._name_key()
+                    raise error
                 self.doing = "reading a key"
                 key_offset = w.offset()
                 key = read_string(w)
@@ -436,6 +439,13 @@ class RdbReader:
         kind = "opcode" if byte >= opcodes.LOWEST else "type"
         version = f"{opcodes.DIALECT_NAMES[self.dialect]} RDB version {self.version}"
         return UnsupportedError(f"unknown {kind} {byte} in {version}" + (f": {what}" if what else ""), offset=at)
+
+    def _name_key(self) -> None:
+        """Read the key behind an unknown type, so that the error can name it; unless it is long, or none."""
+        w = self.window
+        if w.need(1) and w.data[w.pos] < 0x80:
+            with contextlib.suppress(RdbToolError):
+                self.key = read_string(w)
 
     def _key_meta(self) -> bytes:
         w = self.window

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from rdbtool.errors import InputError
 from rdbtool.findings import Findings, Report, Severity
 from rdbtool.rdb.opcodes import DIALECT_NAMES
 from rdbtool.rdb.releases import Release
@@ -84,6 +86,8 @@ def check_rdb(
     """
     report = CheckRdbReport(path=path)
     now = int(time.time() * 1000) if now_ms is None else now_ms
+    if os.path.isdir(path):
+        raise InputError("is a directory; check-aof checks append-only directories", path=path)
     with open_input(path) as source:
         w = source.window()
         if progress is not None:

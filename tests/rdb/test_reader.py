@@ -177,6 +177,7 @@ def test_wrong_headers_are_refused(data: bytes, kind: type[RdbToolError], messag
 def test_what_is_unknown_is_named(magic: bytes, byte: int, what: str) -> None:
     (*_, error) = events_of(rdb(record(byte, b"key", string(b"v")), magic=magic))
     assert error[:3] == ("UnsupportedError", what, 11)
+    assert error[4] == (b"key" if "type" in what.split()[1] else None)
 
 
 def test_the_same_type_byte_means_what_its_dialect_says() -> None:
