@@ -263,6 +263,6 @@ def _print_text(report: ConvertReport) -> None:
         return
     target = f" for {report.target}" if report.target else ""
     skipped = f", {plural(report.skipped, 'damaged key')} left out" if report.skipped else ""
-    dropped = f", {plural(report.dropped, 'key')} of later inputs left out" if report.dropped else ""
+    dropped = f", {plural(report.dropped, 'key')} left out that another input has" if report.dropped else ""
     names = ", ".join("standard output" if path == "-" else show_path(path) for path in report.outputs)
     print(f"{plural(report.written, 'key')} written to {names}{target}{skipped}{dropped}", file=sys.stderr)

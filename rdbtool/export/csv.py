@@ -7,10 +7,11 @@ RFC 4180 asks for it.
 
 from __future__ import annotations
 
+import re
 from typing import Final, final
 
-from librt.strings import BytesWriter
-from mypy_extensions import i64
+from librt.strings import BytesWriter, read_i64_le, write_i64_le
+from mypy_extensions import i64, u8
 
 from rdbtool.aof.emit import format_score, stream_id
 from rdbtool.model import NO_EXPIRY
@@ -20,27 +21,53 @@ from rdbtool.rdb.visitor import HASH, LIST, SET, STREAM, STRING, ZSET, Visitor
 from .exporter import KeyFacts, ValueExporter
 from .jsontext import write_integer
 from .keys_in import Facts
-from .text import AUTO, BASE64, is_plain, to_text
+from .text import AUTO, BASE64, is_marked, to_text
 
 HEADER: Final = b"db,key,type,expire_at_ms,position,field,value,field_expire_at_ms\n"
 
 _COMMA: Final = 44
 _QUOTE: Final = 34
 _LF: Final = 10
-_TO_QUOTE: Final = (b",", b'"', b"\n", b"\r")
+_TO_QUOTE: Final = re.compile(rb'[,"\r\n]')
+
+_ONES: Final[i64] = 0x0101010101010101
+_SPACES: Final[i64] = 0x2020202020202020
+_QUOTES: Final[i64] = 0x2222222222222222
+_COMMAS: Final[i64] = 0x2C2C2C2C2C2C2C2C
 
 
-def write_cell(out: BytesWriter, data: bytes, mode: i64) -> None:
-    """Write a cell."""
-    if mode != AUTO or not is_plain(data, 0, len(data)):
-        data = to_text(data, mode)
-    for special in _TO_QUOTE:
-        if special in data:
-            out.append(_QUOTE)
-            out.write(data.replace(b'"', b'""'))
-            out.append(_QUOTE)
-            return
-    out.write(data)
+def write_cell(out: BytesWriter, data: bytes, start: i64, end: i64, mode: i64) -> None:
+    """Write ``data[start:end]`` as a cell."""
+    if mode == AUTO and not is_marked(data, start, end) and _write_simple(out, data, start, end):
+        return
+    text = to_text(data[start:end], mode)
+    if _TO_QUOTE.search(text):
+        out.append(_QUOTE)
+        out.write(text.replace(b'"', b'""'))
+        out.append(_QUOTE)
+    else:
+        out.write(text)
+
+
+def _write_simple(out: BytesWriter, data: bytes, pos: i64, end: i64) -> bool:
+    """Write printable ASCII that needs no quotes; False, and nothing is written, for anything else."""
+    mark: i64 = len(out)
+    while end - pos >= 8:
+        # the highest bit of a byte is set in some term if it is not ASCII, a control, a quote, or a comma
+        word = read_i64_le(data, pos)
+        if (word | (word - _SPACES) | ((word ^ _QUOTES) - _ONES) | ((word ^ _COMMAS) - _ONES)) >> 7 & _ONES != 0:
+            out.truncate(mark)
+            return False
+        write_i64_le(out, word)
+        pos += 8
+    while pos < end:
+        c: i64 = data[pos]
+        if c < 32 or c > 126 or c in (_QUOTE, _COMMA):
+            out.truncate(mark)
+            return False
+        out.append(u8(c))
+        pos += 1
+    return True
 
 
 @final
@@ -70,7 +97,7 @@ class CsvRows(Visitor):
         if self._has_field:
             self._has_field = False
             out.append(_COMMA)
-            write_cell(out, data[start:end], self.mode)
+            write_cell(out, data, start, end, self.mode)
             self._end_row(out)
             return
         out.write(self.prefix)
@@ -82,7 +109,7 @@ class CsvRows(Visitor):
         out.append(_COMMA)
         if kind in (STRING, LIST, SET):
             out.append(_COMMA)
-        write_cell(out, data[start:end], self.mode)
+        write_cell(out, data, start, end, self.mode)
         if kind in (HASH, ZSET, STREAM):
             self._has_field = True
         else:
@@ -118,9 +145,9 @@ class CsvRows(Visitor):
         out = self.output.buffer
         out.write(self.prefix)
         out.append(_COMMA)
-        write_cell(out, name.encode(), AUTO)
+        write_cell(out, name.encode(), 0, len(name), AUTO)
         out.append(_COMMA)
-        write_cell(out, payload, BASE64)
+        write_cell(out, payload, 0, len(payload), BASE64)
         self._end_row(out)
 
 
@@ -140,7 +167,7 @@ class Csv(ValueExporter):
         prefix = BytesWriter()
         write_integer(prefix, k.db)
         prefix.append(_COMMA)
-        write_cell(prefix, k.key, self.mode)
+        write_cell(prefix, k.key, 0, len(k.key), self.mode)
         prefix.append(_COMMA)
         prefix.write(k.type.encode())
         prefix.append(_COMMA)

@@ -32,13 +32,13 @@ class BySlot(Exporter):
     def __init__(self, exporters: list[Exporter], ranges: list[tuple[int, int]]) -> None:
         super().__init__(Output(_Nothing()))
         self.exporters = exporters
-        route = bytearray([NOWHERE]) * SLOTS
+        route = [NOWHERE] * SLOTS
         if len(exporters) >= NOWHERE:
             raise UsageError(f"at most {NOWHERE - 1} outputs")
         for i, (first, last) in enumerate(ranges):
-            if route.count(NOWHERE, first, last + 1) != last + 1 - first:
+            if route[first : last + 1].count(NOWHERE) != last + 1 - first:
                 raise UsageError(f"slots {first} to {last} overlap with those of another output")
-            route[first : last + 1] = bytes([i]) * (last + 1 - first)
+            route[first : last + 1] = [i] * (last + 1 - first)
         self.route = bytes(route)
 
     def begin(self, facts: Facts) -> None:

@@ -135,7 +135,7 @@ class SummaryRows(ValueExporter):
         out = self.output.buffer
         write_integer(out, k.db)
         out.append(44)
-        write_cell(out, k.key, self.mode)
+        write_cell(out, k.key, 0, len(k.key), self.mode)
         out.write(b",%b,%b," % (k.type.encode(), k.encoding.encode()))
         if k.size >= 0:
             write_integer(out, k.size)

@@ -185,6 +185,7 @@ class Walker:
     def _locate(self, error: RdbToolError, frame: Frame) -> None:
         error.path = error.path or self._window.path
         error.key = frame.key
+        error.doing = error.doing or "reading a value"
         if error.offset < 0:
             error.offset = frame.value_offset
 

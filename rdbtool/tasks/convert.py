@@ -146,7 +146,11 @@ def convert(
                 report.outputs.append(outlet.path)
                 if isinstance(outlet.exporter, RdbOut):
                     report.target = outlet.exporter.target_name
-            report.dropped = 0 if merge is None else merge.dropped
+            if merge is not None:
+                report.dropped = merge.dropped
+                report.written -= merge.dropped
+            if ranges:
+                report.written -= sum(stages[len(outlets)].losses.values())
     except FormatError as e:
         report.findings.add(finding_of(e))
         report.outputs = []

@@ -11,7 +11,7 @@ from rdbtool.export.pump import Pump
 from rdbtool.export.selection import Selection
 from rdbtool.findings import Finding, Report, Severity, finding_of
 
-from .entries import Progress, open_keys
+from .entries import OpenedKeys, Progress, open_keys
 
 if TYPE_CHECKING:
     from .replaying import PointInTime
@@ -51,36 +51,32 @@ def dump(
     """
     selection = Selection() if selection is None else selection
     report = DumpReport(path=path)
-    with open_keys(path, point=point, unknown=unknown, commands=commands, progress=progress) as opened:
-        for finding in opened.findings:
-            report.findings.add(finding)
-        report.loss = opened.loss
-        pump = Pump(
-            opened.source,
-            selection,
-            exporter,
-            report.findings,
-            beside=selection.everything,
-            keep_going=keep_going,
-        )
-        try:
-            pump.run()
-        except FormatError as e:
-            report.findings.add(finding_of(e))
-            exporter.end()
-        except BaseException:
-            exporter.output.flush()
-            raise
-        else:
-            pump.begin()
-            exporter.end()
-    report.keys = pump.keys
-    report.written = pump.written
-    report.skipped = pump.skipped
-    report.losses = dict(exporter.losses)
-    report.loss = report.loss or pump.skipped > 0
+    try:
+        with open_keys(path, point=point, unknown=unknown, commands=commands, progress=progress) as opened:
+            _pump(opened, selection, exporter, report, keep_going=keep_going)
+    except FormatError as e:
+        report.findings.add(finding_of(e))
     if selection.exact is not None:
         report.missing = [key for key, found in selection.exact.items() if not found]
     for key in report.missing:
         report.findings.add(Finding(Severity.ERROR, "no-such-key", "there is no such key", path, key=key))
     return report
+
+
+def _pump(
+    opened: OpenedKeys, selection: Selection, exporter: Exporter, report: DumpReport, *, keep_going: bool
+) -> None:
+    for finding in opened.findings:
+        report.findings.add(finding)
+    beside = selection.everything
+    pump = Pump(opened.source, selection, exporter, report.findings, beside=beside, keep_going=keep_going)
+    try:
+        pump.run()
+    finally:
+        pump.begin()
+        exporter.end()
+        report.keys = pump.keys
+        report.written = pump.written
+        report.skipped = pump.skipped
+        report.losses = dict(exporter.losses)
+        report.loss = opened.loss or pump.skipped > 0
