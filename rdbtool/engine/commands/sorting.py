@@ -10,6 +10,7 @@ from mypy_extensions import i64
 from rdbtool.engine.cells import SKIPLIST, Cell, HashCell, SetCell, StringCell
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.numbers import integer
+from rdbtool.engine.pqsort import partly_sorted
 from rdbtool.engine.quicklist import ListCell, loaded_list
 from rdbtool.engine.replies import syntax_error, wrong_type
 from rdbtool.engine.scores import double_of, reads_hex
@@ -52,12 +53,24 @@ def _elements(cell: Cell | None, descending: bool) -> list[bytes]:
     raise wrong_type()
 
 
-def _sorted(dataset: Dataset, elements: list[bytes], by: bytes, alpha: bool, descending: bool) -> list[bytes]:
+def _sorted(
+    dataset: Dataset, elements: list[bytes], by: bytes, alpha: bool, descending: bool, start: i64, stop: i64
+) -> list[bytes]:
+    """The elements sorted, at least from ``start`` to before ``stop``.
+
+    Where a pattern gives several elements the same text, the server leaves them as its algorithm does: one
+    for all elements, which is stable, and one for a part of them, which is not.
+    """
     values = [_value_of(dataset, by, e) for e in elements] if by else list[bytes | None](elements)
+    count: i64 = len(elements)
     order = list(range(len(elements)))
     if alpha:
         texts = [(value is not None, value or b"") for value in values]
-        order.sort(key=lambda i: texts[i], reverse=descending)
+        if by and (start != 0 or stop != count):
+            places = {text: place for place, text in enumerate(sorted(set(texts), reverse=descending))}
+            order = partly_sorted([places[text] for text in texts], start, stop - 1)
+        else:
+            order.sort(key=lambda i: texts[i], reverse=descending)
     else:
         scores: list[tuple[float, bytes]] = []
         for value, element in zip(values, elements, strict=True):
@@ -115,10 +128,12 @@ def _sort(dataset: Dataset, args: list[bytes], may_store: bool) -> object:
         alpha = True
         by = b""
     elements = _elements(cell, descending and dont_sort)
+    count: i64 = len(elements)
+    offset = min(max(0, offset), count)
+    end = count if limit < 0 or limit > count - offset else offset + limit
     if not dont_sort:
-        elements = _sorted(dataset, elements, by, alpha, descending)
-    offset = max(0, offset)
-    chosen = elements[offset:] if limit < 0 else elements[offset : offset + limit]
+        elements = _sorted(dataset, elements, by, alpha, descending, offset, end)
+    chosen = elements[offset:end]
     found: list[bytes | None] = []
     if gets:
         for element in chosen:
