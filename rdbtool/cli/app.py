@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import os
 import sys
 from collections.abc import Callable
@@ -13,10 +14,8 @@ import typer
 from rdbtool import version_line
 from rdbtool.errors import RdbToolError
 
-from . import check_aof, check_rdb, convert, diff, digest, dump, history, rewrite
-
-COMMANDS = (check_aof, check_rdb, convert, diff, digest, dump, history, rewrite)
-"""One module per subcommand: ``NAME``, and ``command`` with its options and help."""
+COMMANDS = ("check-aof", "check-rdb", "convert", "diff", "digest", "dump", "history", "rewrite")
+"""The subcommands. Each is a module of this package, with ``command``: its options and help."""
 
 app = typer.Typer(
     name="rdbtool",
@@ -52,8 +51,10 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
     return run_guarded
 
 
-for module in COMMANDS:
-    app.command(module.NAME)(guarded(module.command))
+def register(name: str) -> None:
+    """Load a subcommand's module and make it known."""
+    module = importlib.import_module(f".{name.replace('-', '_')}", __package__)
+    app.command(name)(guarded(module.command))
 
 
 def _show_version(wanted: bool) -> None:
@@ -74,6 +75,9 @@ def _program(
 
 def run(arguments: list[str]) -> None:
     """Run the program and exit: 0 fine, 1 problems, 2 could not, 3 done with loss; 130 interrupted."""
+    # Only what is asked for is loaded: with all subcommands, starting takes longer than checking a small file.
+    for name in [name for name in COMMANDS if name in arguments[:1]] or COMMANDS:
+        register(name)
     try:
         app(args=arguments, prog_name="rdbtool")
     except KeyboardInterrupt:
