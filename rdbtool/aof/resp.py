@@ -27,7 +27,9 @@ MAX_NAME: Final = 128
 NAME_SLOTS: Final = 256
 """Command names that a reader remembers: making one anew, and hashing it, costs more than comparing."""
 SHORT: Final = 64
-"""Arguments for which a list is made at once; beyond, it grows with what is really there."""
+"""Fewer arguments than this get a list at once; for more it grows with what is really there."""
+BLANK: Final = [b""] * SHORT
+"""What such a list is copied from."""
 MARGIN: Final = 32
 """Bytes at the window's end that fast loops leave to the framer, so that a header line never runs out of it."""
 
@@ -353,8 +355,8 @@ class CommandReader:
         if argc == 0 or data[p] != CR or data[p + 1] != LF:
             return self._slow()
         p += 2
-        args: list[bytes] = []
-        sized = argc <= SHORT
+        sized = argc < SHORT
+        args = BLANK[:argc] if sized else BLANK[:1]
         at: i64 = 0
         while at < argc:
             if p > limit or data[p] != DOLLAR:
@@ -377,8 +379,7 @@ class CommandReader:
             if stop + 2 > end:
                 return self._slow()
             if at == 0:
-                name = self._name(data, p, n)
-                args = [name] * argc if sized else [name]
+                args[0] = self._name(data, p, n)
             elif sized:
                 args[at] = data[p:stop]
             else:
