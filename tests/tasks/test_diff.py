@@ -123,6 +123,26 @@ def test_the_order_of_keys_and_databases_does_not_matter_but_their_numbers_do(tm
     assert found == {(3, b"x"): "removed", (4, b"x"): "added"}
 
 
+@pytest.mark.parametrize("type_byte", [2, 4, 5], ids=["set", "hash", "zset2"])
+def test_large_collections_in_another_order_are_the_same_and_others_are_not(type_byte: int, tmp_path: Path) -> None:
+    def payload(elements: list[bytes]) -> bytes:
+        return craft.record(type_byte, b"k", encode_length(len(elements)) + b"".join(elements))
+
+    tails = {2: b"", 4: craft.string(b"value"), 5: struct.pack("<d", 1.5)}
+    elements = [craft.string(b"e%d" % i) + tails[type_byte] for i in range(1000)]
+    shuffled = elements[::-1]
+    left = file_of(payload(elements))
+    assert not compared(tmp_path, left, file_of(payload(shuffled)))[0]
+    other = [*shuffled[:-1], craft.string(b"x0") + tails[type_byte]]
+    assert compared(tmp_path, left, file_of(payload(other)))[0] == {(0, b"k"): "changed"}
+    # the same meaning, though an element is written in another way
+    longer = [*shuffled[:-1], b"\x40\x02e0" + tails[type_byte]]
+    assert not compared(tmp_path, left, file_of(payload(longer)))[0]
+    twice = [*shuffled[:-1], shuffled[0]]
+    with pytest.raises(FormatError):
+        compared(tmp_path, left, file_of(payload(twice)))
+
+
 def test_the_order_of_a_list_matters(tmp_path: Path) -> None:
     left = file_of(craft.record(LIST, b"k", craft.counted(b"a", b"b")))
     right = file_of(craft.record(LIST, b"k", craft.counted(b"b", b"a")))

@@ -12,6 +12,7 @@ from rdbtool.findings import Report, Severity, finding_of
 from rdbtool.rdb.compare import Match, Matching, Rules
 from rdbtool.rdb.fingerprint import Fingerprint, fingerprint
 from rdbtool.rdb.reader import End, Event, Function, FunctionPreGa, ModuleAux, RdbReader
+from rdbtool.rdb.unordered import is_unordered, same_elements
 
 from .difference import (
     ADDED,
@@ -217,6 +218,13 @@ class Diff:
                     for side in (left, right)
                 ]
                 return prints[0] == prints[1]
+            if (
+                match.left.type is match.right.type
+                and match.left.size == match.right.size
+                and is_unordered(match.left.type)
+                and same_elements(match.left.type, left.frame().raw(), right.frame().raw())
+            ):
+                return True
             left_value = left.value()
             right_value = right.value()
         except UnsupportedError as e:  # bytes are all there is to compare, and they differ

@@ -1,0 +1,69 @@
+"""Whether two payloads differ in the order of their elements only: servers write large sets and hashes in the
+order of their tables, which is another one after every restart.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mypy_extensions import i64
+
+from rdbtool.source import Window, window_over
+
+from .primitives import read_count, skip_string
+from .types import TypeRow
+
+_STRING: Final[i64] = 1
+_PAIR: Final[i64] = 2
+_SCORED: Final[i64] = 3
+_EXPIRING: Final[i64] = 4
+_SHAPES: Final[dict[str, i64]] = {"set": _STRING, "hash": _PAIR, "zset2": _SCORED, "hash-2": _EXPIRING}
+
+
+def is_unordered(row: TypeRow) -> bool:
+    """Whether `same_elements` can tell of payloads of that type."""
+    return row.name in _SHAPES
+
+
+def same_elements(row: TypeRow, left: bytes, right: bytes) -> bool:
+    """Whether two payloads of one type hold the same elements, to the byte, in whatever order.
+
+    They may have the same meaning where this is False: an element can be encoded in several ways. Raises
+    what reading raises.
+    """
+    if len(left) != len(right):
+        return False
+    shape = _SHAPES[row.name]
+    w = window_over(left)
+    count = read_count(w, 1)
+    left_over = count
+    elements: set[bytes] = set()
+    while left_over > 0:
+        start = w.pos
+        _skip(w, shape)
+        elements.add(left[start : w.pos])
+        left_over -= 1
+    if len(elements) != count:
+        return False
+    w = window_over(right)
+    if read_count(w, 1) != count:
+        return False
+    while count > 0:
+        start = w.pos
+        _skip(w, shape)
+        element = right[start : w.pos]
+        if element not in elements:
+            return False
+        elements.remove(element)
+        count -= 1
+    return True
+
+
+def _skip(w: Window, shape: i64) -> None:
+    skip_string(w)
+    if shape == _SCORED:
+        w.skip(8)
+    elif shape != _STRING:
+        skip_string(w)
+        if shape == _EXPIRING:
+            w.skip(8)
