@@ -15,6 +15,7 @@ from .line import Line
 from .loading import cell_of_frame
 from .quicklist import ListCell, kind_of
 from .replies import CommandError, wrong_type
+from .shared import SharedNames
 from .stream import StreamCell
 from .zset import SortedSetCell
 
@@ -40,6 +41,9 @@ class Dataset:
         self.scripts: object = None
         """Lua scripts, from the first one on: `scripts.Scripts`."""
         self.now_ms: i64 = time.time_ns() // 1_000_000 if now_ms is None else now_ms
+        self.fields = SharedNames()
+        self.members = SharedNames()
+        """Names of hash fields, and of members of sets and sorted sets."""
         self.dirty: i64 = 0
         self.relative: i64 = 0
         """Expiries that were counted from ``now_ms``: each replay gives other ones."""

@@ -29,7 +29,7 @@ def cell_of(line: Line, value: Value) -> Cell:
     if isinstance(value, bytes):
         return StringCell(value)
     if isinstance(value, deque):
-        return loaded_list(value, kind_of(line.version))
+        return loaded_list(list(value), kind_of(line.version))
     if isinstance(value, dict):
         return SetCell(value, set_encoding(line, value))
     if isinstance(value, Hash):

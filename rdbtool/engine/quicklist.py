@@ -16,6 +16,7 @@ from mypy_extensions import i64, mypyc_attr, u8
 from rdbtool.model import NO_EXPIRY, Value
 
 from .cells import Cell
+from .deck import Deck
 from .numbers import integer, is_integer
 
 NODE_LIMIT: Final = 8192
@@ -178,25 +179,25 @@ class ListCell(Cell):
 
     def __init__(self, kind: u8) -> None:
         self.expire_at_ms: i64 = NO_EXPIRY
-        self.items: deque[bytes] = deque()
+        self.items = Deck([])
         self.kind: u8 = kind
         self.size: i64 = EMPTY
         self.shape: Shape | None = None
 
     def value(self) -> Value:
-        return self.items
+        return deque(self.items.all())
 
     def copy(self) -> Cell:
         cell = ListCell(self.kind)
         cell.expire_at_ms = self.expire_at_ms
-        cell.items = self.items.copy()
+        cell.items = Deck(self.items.all().copy())
         cell.size = self.size
         if self.shape is not None:
             cell.shape = self.shape.copy()
         return cell
 
     def is_empty(self) -> bool:
-        return not self.items
+        return len(self.items) == 0
 
     def encoding(self) -> str:
         """What OBJECT ENCODING answers."""
@@ -232,10 +233,7 @@ class ListCell(Cell):
 
     def push(self, element: bytes, head: bool) -> None:
         """Add an element at an end."""
-        if head:
-            self.items.appendleft(element)
-        else:
-            self.items.append(element)
+        self.items.push(element, head)
         if self.kind == PACKED:
             self.size += entry_size(element)
         elif self.shape is not None:
@@ -245,7 +243,7 @@ class ListCell(Cell):
 
     def pop(self, head: bool) -> bytes:
         """Remove and return the element at an end."""
-        element = self.items.popleft() if head else self.items.pop()
+        element = self.items.pop(head)
         if self.kind == PACKED:
             self.size -= entry_size(element)
         elif self.shape is not None:
@@ -261,17 +259,18 @@ class ListCell(Cell):
             for i in range(len(found) - 1, -1, -1):
                 at, _ = shape.find(found[i])
                 shape.remove(at, element)
+        items = self.items.all()
         if len(found) == 1:
-            del self.items[found[0]]
+            del items[found[0]]
             return
-        kept: deque[bytes] = deque()
+        kept: list[bytes] = []
         step = 0
-        for i, item in enumerate(self.items):
+        for i, item in enumerate(items):
             if step < len(found) and found[step] == i:
                 step += 1
             else:
                 kept.append(item)
-        self.items = kept
+        self.items = Deck(kept)
 
     def insert(self, index: i64, element: bytes, after: bool) -> None:
         """Insert before or after the element at ``index``."""
@@ -280,7 +279,7 @@ class ListCell(Cell):
             self.size += entry_size(element)
         elif shape is not None:
             self._insert_shape(shape, index, element, after)
-        self.items.insert(index + 1 if after else index, element)
+        self.items.all().insert(index + 1 if after else index, element)
         if self.kind == ZIPLIST and (len(element) > 64 or len(self.items) > 512):
             self.kind = LINKED
 
@@ -317,17 +316,17 @@ class ListCell(Cell):
     def _sizes(self, first: i64, count: i64) -> i64:
         total: i64 = 0
         for i in range(first, first + count):
-            total += entry_size(self.items[i])
+            total += entry_size(self.items.get(i))
         return total
 
     def replace(self, index: i64, element: bytes) -> None:
         """Replace the element at ``index``."""
         shape = self.shape
         if self.kind == PACKED:
-            self.size += entry_size(element) - entry_size(self.items[index])
+            self.size += entry_size(element) - entry_size(self.items.get(index))
         elif shape is not None:
             self._replace_shape(shape, index, element)
-        self.items[index] = element
+        self.items.set(index, element)
         if self.kind == ZIPLIST and len(element) > 64:
             self.kind = LINKED
 
@@ -346,7 +345,7 @@ class ListCell(Cell):
             else:
                 nodes[at] = node_of(element)
         elif n <= NODE_LIMIT:
-            node.size += entry_size(element) - entry_size(self.items[index])
+            node.size += entry_size(element) - entry_size(self.items.get(index))
         else:
             if place != node.count - 1:
                 shape.split(at, self._sizes(index - place, place + 1), place + 1)
@@ -355,7 +354,7 @@ class ListCell(Cell):
                 del nodes[at]
             else:
                 node.count -= 1
-                node.size -= entry_size(self.items[index])
+                node.size -= entry_size(self.items.get(index))
                 shape.merge_around(at + 1)
 
     def trim(self, count: i64, head: bool) -> None:
@@ -371,10 +370,10 @@ def kind_of(version: i64) -> u8:
     return ALWAYS_QUICK if version >= 302 else ZIPLIST
 
 
-def loaded_list(items: deque[bytes], kind: u8) -> ListCell:
+def loaded_list(items: list[bytes], kind: u8) -> ListCell:
     """The list as it is after it was built element by element: loaded from a snapshot, or stored by SORT."""
     cell = ListCell(kind)
-    cell.items = items
+    cell.items = Deck(items)
     if kind == PACKED:
         shape = Shape([])
         for element in items:

@@ -9,7 +9,6 @@ from mypy_extensions import i64
 from rdbtool.engine import extended
 from rdbtool.engine.cells import HASHTABLE, HashCell
 from rdbtool.engine.dataset import Dataset
-from rdbtool.engine.line import Line
 from rdbtool.engine.numbers import I64_MAX, I64_MIN, integer, text_of
 from rdbtool.engine.replies import OK, OVERFLOW, CommandError, wrong_arity
 from rdbtool.engine.table import READ, command
@@ -31,16 +30,16 @@ def hash_to_write(dataset: Dataset, key: bytes) -> HashCell:
     return cell
 
 
-def put_field(line: Line, cell: HashCell, field: bytes, value: bytes) -> bool:
+def put_field(dataset: Dataset, cell: HashCell, field: bytes, value: bytes) -> bool:
     """Set a field, whose expiry stays as it is; whether it is new. The encoding follows."""
     fields = cell.fields
-    before = len(fields)
-    fields[field] = value
-    after = len(fields)
+    new = field not in fields
+    fields[dataset.fields.one(field) if new else field] = value
     if cell.encoding != HASHTABLE:
-        if len(field) > line.hash_value or len(value) > line.hash_value or after > line.hash_entries:
+        line = dataset.line
+        if len(field) > line.hash_value or len(value) > line.hash_value or len(fields) > line.hash_entries:
             cell.encoding = HASHTABLE
-    return after > before
+    return new
 
 
 def forget_expiry(cell: HashCell, field: bytes) -> bool:
@@ -71,7 +70,7 @@ def set_fields(dataset: Dataset, cell: HashCell, args: list[bytes], start: i64, 
         cell.encoding = HASHTABLE
     created: i64 = 0
     while start < n:
-        if put_field(line, cell, args[start], args[start + 1]):
+        if put_field(dataset, cell, args[start], args[start + 1]):
             created += 1
         elif not keep_expiry and cell.expiries is not None:
             forget_expiry(cell, args[start])
@@ -101,7 +100,7 @@ def hsetnx(dataset: Dataset, args: list[bytes]) -> object:
         if dataset.line.version < LENGTHS_SINCE and max(len(args[2]), len(args[3])) > dataset.line.hash_value:
             cell.encoding = HASHTABLE  # lengths were looked at first
         return 0
-    put_field(dataset.line, hash_to_write(dataset, args[1]), args[2], args[3])
+    put_field(dataset, hash_to_write(dataset, args[1]), args[2], args[3])
     dataset.dirty += 1
     return 1
 
@@ -156,7 +155,7 @@ def hincrbyfloat(dataset: Dataset, args: list[bytes]) -> object:
 def _put_number(dataset: Dataset, args: list[bytes], text: bytes) -> None:
     cell = hash_to_write(dataset, args[1])
     encoding = cell.encoding
-    put_field(dataset.line, cell, args[2], text)
+    put_field(dataset, cell, args[2], text)
     if dataset.line.version < LENGTHS_SINCE and len(cell.fields) <= dataset.line.hash_entries:
         cell.encoding = encoding
 

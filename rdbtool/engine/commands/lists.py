@@ -5,6 +5,7 @@ from __future__ import annotations
 from mypy_extensions import i64
 
 from rdbtool.engine.dataset import Dataset
+from rdbtool.engine.deck import Deck
 from rdbtool.engine.numbers import I64_MAX, double, integer, integer_between, is_integer, positive
 from rdbtool.engine.quicklist import QUICK, ListCell
 from rdbtool.engine.replies import NO_SUCH_KEY, OK, OUT_OF_RANGE, CommandError, syntax_error, wrong_arity
@@ -54,7 +55,7 @@ def lpushx(dataset: Dataset, args: list[bytes]) -> object:
 
 
 def _settle(dataset: Dataset, key: bytes, cell: ListCell) -> None:
-    if cell.items:
+    if len(cell.items):
         if cell.kind == QUICK:
             cell.shrink()
     else:
@@ -207,7 +208,7 @@ def linsert(dataset: Dataset, args: list[bytes]) -> object:
         return 0
     cell.grow(len(args[4]))  # before it is known whether the pivot is there, as the server does
     try:
-        index = cell.items.index(args[3])
+        index = cell.items.all().index(args[3])
     except ValueError:
         return -1
     cell.insert(index, args[4], where == b"AFTER")
@@ -242,7 +243,7 @@ def lrem(dataset: Dataset, args: list[bytes]) -> object:
     element = args[3]
     limit: i64 = I64_MAX if count == 0 else count if count > 0 else -count
     found: list[int] = []
-    for i, item in enumerate(reversed(cell.items) if count < 0 else cell.items):
+    for i, item in enumerate(reversed(cell.items.all()) if count < 0 else cell.items.all()):
         if item == element:
             found.append(i)
             if len(found) >= limit:
@@ -269,7 +270,7 @@ def ltrim(dataset: Dataset, args: list[bytes]) -> object:
     start = max(0, start + n) if start < 0 else start
     end = end + n if end < 0 else min(end, n - 1)
     if start > end or start >= n:
-        cell.items.clear()
+        cell.items = Deck([])
         dataset.dirty += n
     else:
         cell.trim(start, True)
@@ -292,7 +293,9 @@ def lindex(dataset: Dataset, args: list[bytes]) -> object:
         return None
     index = integer(args[2])
     n: i64 = len(cell.items)
-    return cell.items[index] if -n <= index < n else None
+    if index < 0:
+        index += n
+    return cell.items.get(index) if 0 <= index < n else None
 
 
 @command(b"LRANGE", 4, 1, 1, 1, READ)
@@ -305,4 +308,4 @@ def lrange(dataset: Dataset, args: list[bytes]) -> object:
     n: i64 = len(cell.items)
     start = max(0, start + n) if start < 0 else start
     end = end + n if end < 0 else min(end, n - 1)
-    return list(cell.items)[start : end + 1] if start <= end else []
+    return cell.items.all()[start : end + 1] if start <= end else []

@@ -27,13 +27,14 @@ def new_set(line: Line, first: bytes, hint: i64) -> SetCell:
     return SetCell(None, LISTPACK if hint <= line.set_listpack_entries else HASHTABLE)
 
 
-def add_member(line: Line, cell: SetCell, member: bytes) -> bool:
+def add_member(dataset: Dataset, cell: SetCell, member: bytes) -> bool:
     """Add a member; whether it was new. The encoding follows as it does in the server."""
     members = cell.members
-    before: i64 = len(members)
-    members[member] = None
-    if len(members) == before:
+    if member in members:
         return False
+    line = dataset.line
+    before: i64 = len(members)
+    members[dataset.members.one(member)] = None
     if cell.encoding == INTSET:
         if is_integer(member):
             if before >= line.set_intset_entries:
@@ -63,7 +64,7 @@ def sadd(dataset: Dataset, args: list[bytes]) -> object:
         cell.encoding = HASHTABLE
     added: i64 = 0
     for i in range(2, n):
-        if add_member(line, cell, args[i]):
+        if add_member(dataset, cell, args[i]):
             added += 1
     dataset.dirty += added
     return added
@@ -102,7 +103,7 @@ def smove(dataset: Dataset, args: list[bytes]) -> object:
     if target is None:
         target = new_set(dataset.line, member, 1)
         dataset.keys[args[2]] = target
-    add_member(dataset.line, target, member)
+    add_member(dataset, target, member)
     dataset.dirty += 1
     return 1
 

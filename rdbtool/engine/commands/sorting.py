@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import Final
 
 from mypy_extensions import i64
@@ -43,7 +42,8 @@ def _elements(cell: Cell | None, descending: bool) -> list[bytes]:
     if cell is None:
         return []
     if isinstance(cell, ListCell):
-        return list(reversed(cell.items)) if descending else list(cell.items)
+        items = cell.items.all()
+        return items[::-1] if descending else items.copy()
     if isinstance(cell, SetCell):
         return list(cell.members)
     if isinstance(cell, SortedSetCell):
@@ -143,7 +143,7 @@ def _sort(dataset: Dataset, args: list[bytes], may_store: bool) -> object:
     if target is None:
         return found
     if found:
-        dataset.keys[target] = loaded_list(deque([item or b"" for item in found]), dataset.list_kind)
+        dataset.keys[target] = loaded_list([item or b"" for item in found], dataset.list_kind)
         dataset.dirty += len(found)
     elif dataset.remove(target):
         dataset.dirty += 1

@@ -97,7 +97,7 @@ def _add(dataset: Dataset, args: list[bytes], incr: bool) -> object:
         old = known.get(member)
         if old is None:
             if not xx:
-                cell.add(line, member, score)
+                cell.add(line, dataset.members.one(member), score)
                 added += 1
                 if incr:
                     reply = score
