@@ -25,6 +25,8 @@ KEPT: Final[i64] = 1 << 15
 KEPT_BYTES: Final[i64] = 1 << 22
 """and their bytes in sum."""
 
+COLLECTED: Final[i64] = 1 << 21
+"""Bytes of records that are collected before they are parted."""
 PARTS: Final = 256
 RECORD: Final[i64] = 16
 """A hash and an offset."""
@@ -49,8 +51,9 @@ class Duplicates:
         self.kept: dict[i64, dict[bytes, i64]] | None = {} if keep else None
         self.count: i64 = 0
         self.bytes: i64 = 0
-        self.parts: list[BytesWriter] = [BytesWriter() for _ in range(PARTS)]
-        self.spilled: list[list[i64]] = [[] for _ in range(PARTS)]
+        self.records = BytesWriter()
+        self.parts: list[BytesWriter] = []
+        self.spilled: list[list[i64]] = []
         self.file: BinaryIO | None = None
         self.chunks: i64 = 0
         self.pairs: list[tuple[int, int]] = []
@@ -94,13 +97,30 @@ class Duplicates:
 
     def add_hash(self, value: i64, offset: i64) -> i64:
         """Note the hash, of 62 bits, of a string found at ``offset``: -1, for nothing is known before `finish`."""
-        part = value & 255
-        writer = self.parts[part]
-        write_i64_le(writer, value)
-        write_i64_le(writer, offset)
-        if len(writer) >= CHUNK:
-            self._spill(part)
+        records = self.records
+        write_i64_le(records, value)
+        write_i64_le(records, offset)
+        if len(records) >= COLLECTED:
+            self._part()
         return -1
+
+    def _part(self) -> None:
+        if not self.parts:
+            self.parts = [BytesWriter() for _ in range(PARTS)]
+            self.spilled = [[] for _ in range(PARTS)]
+        records = self.records.getvalue()
+        self.records.truncate(0)
+        pos: i64 = 0
+        end: i64 = len(records)
+        while pos < end:
+            value = read_i64_le(records, pos)
+            part = value & 255
+            writer = self.parts[part]
+            write_i64_le(writer, value)
+            write_i64_le(writer, read_i64_le(records, pos + 8))
+            if len(writer) >= CHUNK:
+                self._spill(part)
+            pos += RECORD
 
     def _spill(self, part: i64) -> None:
         writer = self.parts[part]
@@ -116,18 +136,18 @@ class Duplicates:
 
     def finish(self) -> None:
         """Compare the hashes. Raises `OutputError` where the temporary file cannot be read."""
-        if self.kept is None:
+        if not self.parts:
+            self._compare_slices(self.records.getvalue())
+        else:
+            self._part()
             for part in range(PARTS):
-                records = self._records(part)
-                total: i64 = len(records) // RECORD
-                slices = total // AT_ONCE + 1
-                for turn in range(slices):
-                    self._compare(records if slices == 1 else _slice(records, turn, slices))
-            self.parts = []
-            self.spilled = []
+                self._compare_slices(self._records(part))
             if self.file is not None:
                 self.file.close()
-            self.pairs.sort(key=_later)
+        self.records = BytesWriter()
+        self.parts = []
+        self.spilled = []
+        self.pairs.sort(key=_later)
 
     def _records(self, part: int) -> bytes:
         found = []
@@ -141,6 +161,11 @@ class Duplicates:
             raise OutputError(f"cannot read a temporary file: {reason(e)}", path=tempfile.gettempdir()) from e
         found.append(self.parts[part].getvalue())
         return b"".join(found)
+
+    def _compare_slices(self, records: bytes) -> None:
+        slices = len(records) // (RECORD * AT_ONCE) + 1
+        for turn in range(slices):
+            self._compare(records if slices == 1 else _slice(records, turn, slices))
 
     def _compare(self, records: bytes) -> None:
         end: i64 = len(records)

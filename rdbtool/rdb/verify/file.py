@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final, final
 
+from librt.vecs import vec
 from mypy_extensions import i64
 
 from rdbtool.errors import RdbToolError, TruncatedError, printable
@@ -137,7 +138,7 @@ class _Check:
         self.seen = Duplicates()
         self.db: i64 = 0
         self.db_keys: i64 = 0
-        self.by_byte: list[int] = [0] * 256
+        self.by_byte = vec[i64]([0] * 256)
         self.modules: set[str] = set()
         self.libraries: set[bytes] = set()
 
@@ -298,9 +299,11 @@ class _Check:
         self.count_db()
         facts = self.facts
         for row in TABLE[self.reader.dialect]:
-            if row is not None and self.by_byte[row.byte]:
-                facts.encodings[row.name] = self.by_byte[row.byte]
-                facts.types[row.redis_type] = facts.types.get(row.redis_type, 0) + self.by_byte[row.byte]
+            if row is not None:
+                found = self.by_byte[row.byte]
+                if found:
+                    facts.encodings[row.name] = found
+                    facts.types[row.redis_type] = facts.types.get(row.redis_type, 0) + found
 
 
 def _needs(module: str) -> str:
