@@ -68,7 +68,7 @@ class Table(ValueExporter):
     def tail(self, k: KeyFacts) -> None:
         row = [
             str(k.db),
-            shortened(to_people(k.key, self.mode).decode(), WIDEST_KEY),
+            shortened(to_people(k.key, self.mode).decode(), min(WIDEST_KEY, max(self.width // 3, 12))),
             k.type,
             encoding_of(k),
             f"{k.size:,}" if k.size >= 0 else "",

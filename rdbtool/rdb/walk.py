@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Final, final
 
+from librt.strings import read_i64_le
 from mypy_extensions import i64
 
 from rdbtool.errors import FormatError, RdbToolError, UnsupportedError
@@ -133,7 +134,7 @@ class Walker:
         self._kind = KINDS[row.redis_type]
         shape = _SHAPES.get(row.name, _UNTOLD)
         v = self.visitor
-        v.begin(self._kind, _EXPIRING_FROM <= shape <= _EXPIRING_TO)
+        v.begin(self._kind, _EXPIRING_FROM <= shape <= _EXPIRING_TO and self._has_expiry(shape))
         try:
             self._value(row, shape)
         except RdbToolError as e:
@@ -141,6 +142,13 @@ class Walker:
             raise
         v.end()
         return self._told(frame)
+
+    def _has_expiry(self, shape: i64) -> bool:
+        """Whether some field expires, as far as that shows at the beginning."""
+        w = self._window
+        if shape not in (_LISTPACK_EX, _METADATA) or not w.need(8):
+            return True
+        return read_i64_le(w.data, w.pos) != 0
 
     def _told(self, frame: Frame) -> RdbToolError | None:
         self.size = self._window.offset() - frame.value_offset
