@@ -318,5 +318,7 @@ def _slice(buffer: BytesWriter, start: i64, end: i64) -> bytes:
         out.append(buffer[start])
         start += 1
     return out.getvalue()
+
+
 SENTINEL: Final = 1 << 50
 """The bit above the hash, so that the count of zeros ends: a constant, because C shifts an int by no more than 31."""
