@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, Final, final
 
 from rdbtool.export.jsonl_reader import JsonlSource, is_jsonl
-from rdbtool.export.keys_in import EntryEvent, Facts, KeySource, RdbSource, is_rdb, may_precede_log
+from rdbtool.export.keys_in import Facts, KeySource, RdbSource, is_rdb, may_precede_log
 from rdbtool.export.text import AUTO
 from rdbtool.findings import Finding
-from rdbtool.model import Entry
-from rdbtool.rdb.reader import End, Event, Function, RdbReader
+from rdbtool.rdb.reader import End, RdbReader
 from rdbtool.source import Input, Readable, Window, open_input
 
 if TYPE_CHECKING:
+    from rdbtool.engine.dataset import Dataset
     from rdbtool.engine.replay import Carried
-    from rdbtool.tasks.replaying import PointInTime, Replayed, Source
+    from rdbtool.tasks.replaying import PointInTime, Source
+
+FIELD_EXPIRIES_SINCE: Final = 12
+"""The RDB version of the first servers with expiries of fields, Redis 7.4."""
 
 Progress = Callable[[int, int], None]
 """Is told how many bytes of the input have been read, and of how many; -1 where that is not known."""
@@ -120,6 +123,7 @@ def _is_alone(path: str, stream: Input) -> bool:
 def _replayed(
     path: str, point: PointInTime | None, unknown: str, commands: bool, now_ms: int | None, first: Window | None
 ) -> OpenedKeys:
+    from rdbtool.export.dataset_in import DatasetSource
     from rdbtool.tasks.replaying import WHOLE, layout_of, replay
 
     source: Source = "commands" if commands else "auto"
@@ -128,43 +132,18 @@ def _replayed(
         if len(layout.files) != 1 or layout.is_set:
             first = None
     replayed = replay(path, point=point or WHOLE, unknown=unknown, source=source, now_ms=now_ms, first=first)
-    opened = OpenedKeys(DatasetSource(path, replayed), replayed.files, None)
+    head = replayed.head
+    facts = Facts() if head is None else Facts(head.dialect, head.version)
+    facts.aux = dict(replayed.aux)
+    opened = OpenedKeys(DatasetSource(path, replayed.dataset, facts, replayed.module_aux), replayed.files, None)
     opened.findings = list(replayed.findings.items)
     opened.loss = replayed.loss
     opened.carried = replayed.replay.carried
     return opened
 
 
-@final
-class DatasetSource(KeySource):
-    """The keys of a replayed dataset: frames where nobody has touched them, decoded ones elsewhere."""
+def _has_field_expiries(dataset: Dataset) -> bool:
+    """Whether some field of a hash expires."""
+    from rdbtool.engine.cells import HashCell
 
-    def __init__(self, path: str, replayed: Replayed) -> None:
-        super().__init__(path)
-        self.replayed = replayed
-        head = replayed.head
-        if head is not None:
-            self.facts = Facts(head.dialect, head.version)
-            self.facts.aux = dict(head.aux)
-        self._events = self._all()
-
-    def next(self) -> Event | None:
-        """The next event, or None."""
-        return next(self._events, None)
-
-    def _all(self) -> Iterator[Event]:
-        from rdbtool.engine.cells import FrameCell
-
-        dataset = self.replayed.dataset
-        for code in dataset.functions.values():
-            yield Function(-1, code)
-        yield from self.replayed.module_aux
-        for db, key, cell in dataset.items():
-            if isinstance(cell, FrameCell):
-                frame = cell.frame
-                frame.db = db
-                frame.key = key
-                frame.expire_at_ms = cell.expire_at_ms
-                yield frame
-            else:
-                yield EntryEvent(Entry(db, key, cell.value(), cell.expire_at_ms))
+    return any(isinstance(cell, HashCell) and cell.expiries for _, _, cell in dataset.items())

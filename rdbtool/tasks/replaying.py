@@ -21,20 +21,17 @@ from rdbtool.engine.table import COMMANDS, CONTAINER, find
 from rdbtool.errors import (
     FormatError,
     InputError,
-    RdbToolError,
     TruncatedError,
     UnsupportedError,
     UsageError,
     printable_text,
 )
+from rdbtool.export.keys_in import is_rdb, may_precede_log
 from rdbtool.findings import Finding, Findings, Report, Severity
 from rdbtool.rdb.reader import ModuleAux, RdbReader
-from rdbtool.source import Input, Window, open_input, window_over
+from rdbtool.source import Input, Window, open_input
 
 LAST: Final = "last"
-HEAD: Final = 4096
-"""Bytes in which the auxiliary fields of an RDB are looked for."""
-MAGICS: Final = (b"REDIS", b"VALKEY")
 
 Source: TypeAlias = Literal["auto", "commands"]
 """What the input is: told by its bytes, or a text of commands."""
@@ -179,21 +176,7 @@ def layout_of(path: str, source: Source = "auto") -> Layout:
 
 def is_snapshot(w: Window) -> bool:
     """Whether the window stands at an RDB that nothing follows: no log, and no preamble of one."""
-    if not is_rdb(w):
-        return False
-    w.need(HEAD) if w.size < 0 else w.need(min(HEAD, w.size - w.offset()))
-    try:
-        aux = RdbHead(RdbReader(window_over(w.data[w.pos : w.pos + HEAD]), checksum=False)).aux
-    except RdbToolError:
-        return True  # the fields at the head are short: what is wrong shows when it is read
-    return not {b"aof-preamble", b"aof-base"} & {name for name, value in aux.items() if value == b"1"}
-
-
-def is_rdb(w: Window) -> bool:
-    """Whether an RDB begins at the window's position."""
-    w.need(9)
-    head = w.data[w.pos : w.pos + 6]
-    return head.startswith(MAGICS)
+    return is_rdb(w) and not may_precede_log(w)
 
 
 class _Loader:

@@ -14,6 +14,7 @@ from rdbtool.aof.manifest import BASE, HISTORY, INCREMENT, Part, format_part
 from rdbtool.aof.scan import Scanner
 from rdbtool.engine.replay import STOP
 from rdbtool.errors import FormatError, OutputError, UnsupportedError, UsageError
+from rdbtool.export.keys_in import is_rdb
 from rdbtool.export.resp import Resp
 from rdbtool.export.saving import NEVER, Saved, save_carried, save_commands, save_rdb
 from rdbtool.findings import Finding, Findings, Report, Severity
@@ -25,7 +26,7 @@ from rdbtool.rdb.writer import open_rdb_writer
 from rdbtool.sink import Sink, open_sink, sync_directory
 from rdbtool.source import open_input, reason
 
-from .replaying import WHOLE, PointInTime, Replayed, Source, is_rdb, layout_of, line_of_aux, replay
+from .replaying import WHOLE, PointInTime, Replayed, Source, layout_of, line_of_aux, replay
 
 ANYWHERE: Final = "redis-7.0"
 """The release that is written for where the input does not tell its server: all that have multi-part sets read it."""

@@ -10,11 +10,12 @@ from rdbtool.aof.resp import CommandReader
 from rdbtool.engine.replay import STOP, Replay
 from rdbtool.engine.traffic import Traffic, count_log, replay_counted
 from rdbtool.errors import InputError, TruncatedError, UsageError, printable
+from rdbtool.export.keys_in import is_rdb
 from rdbtool.findings import Report, Severity, finding_of
 from rdbtool.rdb.reader import RdbReader
 from rdbtool.source import open_input
 
-from .replaying import WHOLE, Commands, Feed, PointInTime, Source, is_rdb, layout_of, replay
+from .replaying import WHOLE, Commands, Feed, PointInTime, Source, layout_of, replay
 
 SHOWN = 20
 """Keys in the report."""

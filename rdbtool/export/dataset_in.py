@@ -1,0 +1,47 @@
+"""The keys of a dataset that a log was replayed into, as a source for exports."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import final
+
+from rdbtool.engine.cells import Cell, FrameCell
+from rdbtool.engine.dataset import Dataset
+from rdbtool.model import Entry
+from rdbtool.rdb.reader import Event, Function, ModuleAux
+
+from .keys_in import EntryEvent, Facts, KeySource
+from .saving import placed
+
+
+@final
+class DatasetSource(KeySource):
+    """The keys of ``dataset``: frames where nobody has touched them, decoded ones elsewhere.
+
+    ``facts`` and ``module_aux``: of the RDB in front of the log.
+    """
+
+    def __init__(self, path: str, dataset: Dataset, facts: Facts, module_aux: list[ModuleAux]) -> None:
+        super().__init__(path)
+        self.dataset = dataset
+        self.facts = facts
+        self._beside: list[Event] = [Function(-1, code) for code in dataset.functions.values()]
+        self._beside += module_aux
+        self._beside.reverse()
+        self._dbs = sorted(dataset.dbs, reverse=True)
+        self._db = 0
+        self._items: Iterator[tuple[bytes, Cell]] = iter(())
+
+    def next(self) -> Event | None:
+        """The next event, or None."""
+        if self._beside:
+            return self._beside.pop()
+        while True:
+            for key, cell in self._items:
+                if isinstance(cell, FrameCell):
+                    return placed(cell.frame, self._db, key, cell.expire_at_ms)
+                return EntryEvent(Entry(self._db, key, cell.value(), cell.expire_at_ms))
+            if not self._dbs:
+                return None
+            self._db = self._dbs.pop()
+            self._items = iter(self.dataset.dbs[self._db].items())
