@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from rdbtool.tasks.outlets import Kind
 
 NAME = "convert"
+EXAMPLE = ("INPUT", "-", "--to", "jsonl")
+"""How it is called with one input, for the tests of all commands."""
 
 RDB_PANEL = "How an RDB is written"
 
@@ -231,7 +233,9 @@ def command(
         limit=limit,
         sample=sample,
     )
-    point = point_in_time(until, until_offset, until_command, before_command, nth, without)
+    point = None
+    if until or until_offset or until_command is not None or before_command or nth or without:
+        point = point_in_time(until, until_offset, until_command, before_command, nth, without)
     with Progress() as progress:
         report = convert(
             sources,
@@ -241,7 +245,7 @@ def command(
             split=split,
             on_conflict=on_conflict.value,
             keep_going=keep_going,
-            point=point if point.asked else None,
+            point=point,
             unknown=unknown.value,
             commands=source is From.COMMANDS,
             source_mode=text_mode,

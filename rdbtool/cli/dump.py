@@ -149,7 +149,9 @@ def command(
         sample=sample,
         exact=named or (),
     )
-    point = point_in_time(until, until_offset, until_command, before_command, nth, without)
+    point = None
+    if until or until_offset or until_command is not None or before_command or nth or without:
+        point = point_in_time(until, until_offset, until_command, before_command, nth, without)
     sink = open_sink("-", binary=form == "resp" or nul)
     width = shutil.get_terminal_size().columns if terminal else 160
     out = exporter(form, Output(sink), mode_of(mode), values=values, nul=nul, width=width)
@@ -160,7 +162,7 @@ def command(
                 out,
                 selection,
                 keep_going=keep_going,
-                point=point if point.asked else None,
+                point=point,
                 unknown=unknown.value,
                 commands=source is From.COMMANDS,
                 progress=progress,

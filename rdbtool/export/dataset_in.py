@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import final
 
-from rdbtool.engine.cells import Cell, FrameCell
+from rdbtool.engine.cells import Cell, FrameCell, HashCell
 from rdbtool.engine.dataset import Dataset
 from rdbtool.model import Entry
 from rdbtool.rdb.reader import Event, Function, ModuleAux
@@ -25,6 +25,7 @@ class DatasetSource(KeySource):
         super().__init__(path)
         self.dataset = dataset
         self.facts = facts
+        self.module_aux = module_aux
         self._beside: list[Event] = [Function(-1, code) for code in dataset.functions.values()]
         self._beside += module_aux
         self._beside.reverse()
@@ -45,3 +46,12 @@ class DatasetSource(KeySource):
                 return None
             self._db = self._dbs.pop()
             self._items = iter(self.dataset.dbs[self._db].items())
+
+
+def has_field_expiries(dataset: Dataset) -> bool:
+    """Whether some field of a hash expires."""
+    for cells in dataset.dbs.values():
+        for cell in cells.values():
+            if isinstance(cell, HashCell) and cell.expiries:
+                return True
+    return False

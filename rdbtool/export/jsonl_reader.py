@@ -85,7 +85,7 @@ class JsonlSource(KeySource):
 
     def _event(self, line: bytes, offset: int) -> Event | None:
         try:
-            record = json.loads(line.decode(), object_pairs_hook=_object, parse_constant=_constant)
+            record = json.loads(line.rstrip(b"\r\n").decode(), object_pairs_hook=_object, parse_constant=_constant)
         except UnicodeDecodeError as e:
             raise self._error("not UTF-8", offset, e.start + 1) from None
         except json.JSONDecodeError as e:

@@ -9,7 +9,7 @@ from mypy_extensions import i64
 
 FLUSH: Final[i64] = 1 << 20
 """Bytes collected before they go to the sink."""
-WHOLE: Final[i64] = 8 << 20
+WHOLE: Final[i64] = 4 << 20
 """A record of up to this many bytes is held back until it is complete, so that it can be taken back."""
 
 

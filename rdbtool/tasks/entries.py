@@ -11,11 +11,11 @@ from rdbtool.export.jsonl_reader import JsonlSource, is_jsonl
 from rdbtool.export.keys_in import Facts, KeySource, RdbSource, is_rdb, may_precede_log
 from rdbtool.export.text import AUTO
 from rdbtool.findings import Finding
+from rdbtool.rdb.opcodes import REDIS
 from rdbtool.rdb.reader import End, RdbReader
 from rdbtool.source import Input, Readable, Window, open_input
 
 if TYPE_CHECKING:
-    from rdbtool.engine.dataset import Dataset
     from rdbtool.engine.replay import Carried
     from rdbtool.tasks.replaying import PointInTime, Source
 
@@ -123,7 +123,7 @@ def _is_alone(path: str, stream: Input) -> bool:
 def _replayed(
     path: str, point: PointInTime | None, unknown: str, commands: bool, now_ms: int | None, first: Window | None
 ) -> OpenedKeys:
-    from rdbtool.export.dataset_in import DatasetSource
+    from rdbtool.export.dataset_in import DatasetSource, has_field_expiries
     from rdbtool.tasks.replaying import WHOLE, layout_of, replay
 
     source: Source = "commands" if commands else "auto"
@@ -133,17 +133,13 @@ def _replayed(
             first = None
     replayed = replay(path, point=point or WHOLE, unknown=unknown, source=source, now_ms=now_ms, first=first)
     head = replayed.head
-    facts = Facts() if head is None else Facts(head.dialect, head.version)
+    if head is not None:
+        facts = Facts(head.dialect, head.version)
+    else:
+        facts = Facts(REDIS, FIELD_EXPIRIES_SINCE) if has_field_expiries(replayed.dataset) else Facts()
     facts.aux = dict(replayed.aux)
     opened = OpenedKeys(DatasetSource(path, replayed.dataset, facts, replayed.module_aux), replayed.files, None)
     opened.findings = list(replayed.findings.items)
     opened.loss = replayed.loss
     opened.carried = replayed.replay.carried
     return opened
-
-
-def _has_field_expiries(dataset: Dataset) -> bool:
-    """Whether some field of a hash expires."""
-    from rdbtool.engine.cells import HashCell
-
-    return any(isinstance(cell, HashCell) and cell.expiries for _, _, cell in dataset.items())

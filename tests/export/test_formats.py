@@ -20,7 +20,7 @@ from rdbtool.export.jsonl import JsonLines
 from rdbtool.export.jsonl_reader import JsonlSource
 from rdbtool.export.keys_in import EntryEvent, Facts
 from rdbtool.export.text import ESCAPE, from_text
-from rdbtool.model import Entry, Module, Stream, type_name
+from rdbtool.model import Entry, Hash, SortedSet, Stream, type_name
 from rdbtool.rdb.encode import encode
 from rdbtool.rdb.output import Output
 from rdbtool.rdb.reader import Frame, RdbReader, frame_of
@@ -261,11 +261,15 @@ def test_without_values_lines_say_kind_size_and_number(path: Path) -> None:
     records = [r for r in map(json.loads, lines) if "key" in r]
     for record, entry in zip(records, entries_of(path), strict=True):
         value = entry.value
-        elements = (
-            value.entries if isinstance(value, Stream) else getattr(value, "fields", getattr(value, "scores", value))
-        )
         assert record["type"] == type_name(value)
-        assert isinstance(value, Module) or record["elements"] == len(elements)
+        if isinstance(value, Stream):
+            assert record["elements"] == len(value.entries)
+        elif isinstance(value, Hash):
+            assert record["elements"] == len(value.fields)
+        elif isinstance(value, SortedSet):
+            assert record["elements"] == len(value.scores)
+        elif isinstance(value, bytes | deque | dict):
+            assert record["elements"] == len(value)
         assert record["size"] > 0
         assert "value" not in record
 

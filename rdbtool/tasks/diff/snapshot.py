@@ -8,16 +8,17 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, final
 
 from rdbtool.errors import InputError, OutputError
+from rdbtool.export.dataset_in import DatasetSource
 from rdbtool.export.keys_in import EntryEvent, RdbSource
 from rdbtool.findings import Finding
 from rdbtool.rdb.compare import Kept
 from rdbtool.rdb.reader import Frame, RdbReader, frame_of
 from rdbtool.rdb.writer import open_rdb_writer
 from rdbtool.source import CHUNK, Readable, Window, reason
-from rdbtool.tasks.entries import DatasetSource, OpenedKeys, Progress, open_keys
+from rdbtool.tasks.entries import OpenedKeys, Progress, open_keys
 
 if TYPE_CHECKING:
-    from rdbtool.tasks.replaying import PointInTime, Replayed
+    from rdbtool.tasks.replaying import PointInTime
 
 WHOLE: Final = CHUNK
 """Payloads up to this many bytes are read at once, longer ones through a window."""
@@ -170,7 +171,7 @@ def open_snapshot(
     try:
         source = opened.source
         if isinstance(source, DatasetSource):
-            return _written(path, opened, source.replayed)
+            return _written(path, opened, source)
         assert isinstance(source, RdbSource)
         window = source.reader.window
         if window.size >= 0:
@@ -188,12 +189,12 @@ def open_snapshot(
         raise
 
 
-def _written(path: str, opened: OpenedKeys, replayed: Replayed) -> Snapshot:
+def _written(path: str, opened: OpenedKeys, keys: DatasetSource) -> Snapshot:
     """The snapshot of a replayed log. The dataset is not kept."""
     kept = _Kept(path)
     try:
         for form in FORMS:
-            if _write(kept, form, DatasetSource(path, replayed)):
+            if _write(kept, form, DatasetSource(path, keys.dataset, keys.facts, keys.module_aux)):
                 break
     except BaseException:
         os.close(kept.handle)

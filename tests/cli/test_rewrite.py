@@ -1,0 +1,87 @@
+"""``rdbtool rewrite`` as it is typed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from .test_app import rdbtool
+
+ROOT = Path(__file__).parents[2]
+FIXTURES = ROOT / "fixtures" / "aof"
+
+
+def test_before_and_after_are_told(tmp_path: Path) -> None:
+    out = tmp_path / "appendonlydir"
+    shown = rdbtool("rewrite", str(FIXTURES / "multi-rdb"), "-o", str(out))
+    assert shown.returncode == 0
+    assert [line.split()[0] for line in shown.stdout.splitlines()] == ["before", "after", "keys", "for", "into"]
+    report = json.loads(rdbtool("rewrite", str(out), "-o", str(tmp_path / "x.aof"), "--format", "json").stdout)
+    assert report["schema"] == 1
+    sizes = [path.stat().st_size for path in out.iterdir() if not path.name.endswith(".manifest")]
+    assert report["before"] == {"bytes": sum(sizes), "commands": 0}
+    assert report["files"] == [str(tmp_path / "x.aof")]
+
+
+def test_a_log_that_does_not_tell_its_server_may_need_a_target(tmp_path: Path) -> None:
+    """Redis 7.4 and Valkey 9 both have field expiries, and neither reads the other's snapshots of them."""
+    shown = rdbtool("rewrite", str(FIXTURES / "multi"), "-o", str(tmp_path / "out"))
+    assert shown.returncode == 2
+    assert "field expiries; name the server that is to load it (--target)" in shown.stderr
+    for name in ("redis-7.4", "valkey-9.1"):
+        out = str(tmp_path / name)
+        assert rdbtool("rewrite", str(FIXTURES / "multi"), "-o", out, "--target", name).returncode == 0
+        assert rdbtool("digest", "--as", name, out, str(FIXTURES / "multi")).returncode == 0
+
+
+def test_commands_go_to_standard_output(tmp_path: Path) -> None:
+    path = tmp_path / "seed"
+    path.write_text("SET a 1\nDEL a\nSET b 2\n")
+    command = [sys.executable, "-m", "rdbtool", "rewrite", "--from", "commands", str(path), "--resp", "-o", "-"]
+    done = subprocess.run(command, capture_output=True, check=True)
+    assert done.stdout == b"*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n*3\r\n$3\r\nSET\r\n$1\r\nb\r\n$1\r\n2\r\n"
+    assert b"before" in done.stderr
+
+
+def test_in_place(tmp_path: Path) -> None:
+    path = tmp_path / "set"
+    shutil.copytree(FIXTURES / "multi", path)
+    digest = rdbtool("digest", "--as", "redis-7.4", str(path)).stdout.split()[0]
+    shown = rdbtool("rewrite", "--in-place", str(path), "--target", "redis-7.4")
+    assert shown.returncode == 0
+    assert "as history" in shown.stdout
+    assert rdbtool("digest", "--as", "redis-7.4", str(path)).stdout.split()[0] == digest
+    assert rdbtool("check-aof", str(path)).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        [],
+        ["--in-place", "-o", "x"],
+        ["-o", "x", "--purge-history"],
+        ["--in-place", "--from", "commands"],
+        ["-o", "x", "--target", "redis-1.0"],
+    ],
+)
+def test_options_that_make_no_sense_are_refused(tmp_path: Path, options: list[str]) -> None:
+    path = tmp_path / "seed"
+    path.write_text("SET a 1\n")
+    assert rdbtool("rewrite", str(path), *options).returncode == 2
+    assert [p.name for p in tmp_path.iterdir()] == ["seed"]
+
+
+def test_nothing_is_written_for_a_log_that_a_server_refuses(tmp_path: Path) -> None:
+    path = tmp_path / "bad.aof"
+    path.write_bytes(b"*1\r\n$4\r\nNOPE\r\n")
+    shown = rdbtool("rewrite", str(path), "-o", str(tmp_path / "out"))
+    assert shown.returncode == 2
+    assert "unknown command 'NOPE'" in shown.stderr
+    assert not (tmp_path / "out").exists()
+    cut = rdbtool("rewrite", str(path), "-o", str(tmp_path / "out"), "--unknown", "skip")
+    assert cut.returncode == 3
