@@ -263,10 +263,10 @@ class Replay:
             self.applied += 1
             if observer is not None:
                 observer.after("")
-        except NotRunError as e:
-            self._error(offset, row, args, e.text, Severity.ERROR, "not-run")
+        except NotRunError as not_run:  # a name of its own: compiled, a name has one type
+            self._error(offset, row, args, not_run.text, Severity.ERROR, "not-run")
             if observer is not None:
-                observer.after(e.text)
+                observer.after(not_run.text)
         except CommandError as e:
             self._error(offset, row, args, e.text)
             if observer is not None:

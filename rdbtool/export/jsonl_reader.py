@@ -278,15 +278,17 @@ def _constant(name: str) -> NoReturn:
 
 
 def _is_integer(n: object, least: int, most: int) -> bool:
-    return isinstance(n, int) and not isinstance(n, bool) and least <= n <= most
+    # bool first: compiled, what is known to be an int is no longer told from one
+    return not isinstance(n, bool) and isinstance(n, int) and least <= n <= most
 
 
 def _integer(record: dict[str, Any], field: str, least: int, most: int, default: int | None = None) -> int:
     if default is not None and field not in record:
         return default
     n: object = record.get(field)
-    if not isinstance(n, int) or not _is_integer(n, least, most):
+    if not _is_integer(n, least, most):
         raise _BadRecordError(f"{field}: an integer from {least} to {most} expected", field)
+    assert isinstance(n, int)
     return n
 
 
