@@ -29,6 +29,7 @@ from rdbtool.errors import (
 from rdbtool.export.keys_in import is_rdb, may_precede_log
 from rdbtool.findings import Finding, Findings, Report, Severity
 from rdbtool.rdb.reader import ModuleAux, RdbReader
+from rdbtool.rdb.targets import Target
 from rdbtool.source import Input, Window, open_input
 
 LAST: Final = "last"
@@ -142,6 +143,11 @@ def line_of_aux(aux: dict[bytes, bytes]) -> Line:
     return line_of_version(version.decode("latin-1"), valkey=valkey is not None)
 
 
+def likely_line(to: Target | None) -> Line | None:
+    """The server whose log it probably is, where it is to be loaded by that server."""
+    return None if to is None else Line(f"{to.product}-{to.version[0]}.{to.version[1]}")
+
+
 def replay(
     path: str,
     *,
@@ -149,22 +155,23 @@ def replay(
     unknown: str = STOP,
     source: Source = "auto",
     line: Line | None = None,
+    likely: Line | None = None,
     now_ms: int | None = None,
     feed: Feed | None = None,
     first: Window | None = None,
 ) -> Replayed:
     """Bring what is at ``path`` into a dataset, as a server that loads it does.
 
-    ``point``: how far; ``unknown``: what to do about commands that no server has (`engine.replay`);
-    ``line``: the server to follow, else the one that wrote the file; ``now_ms``: what relative expiries count
-    from; ``feed``: for those who look on; ``first``: the first file, where it is open.
+    ``point``: how far; ``unknown``: what to do about commands that no server has (`engine.replay`); ``line``: the
+    server to follow, else the one that wrote the file, and ``likely`` where it does not say; ``now_ms``: what
+    relative expiries count from; ``feed``: for those who look on; ``first``: the first file, where it is open.
 
     A log that ends within a command is taken up to there, as the server takes it, with a finding and
     ``loss``. Raises `FormatError` where the server refuses the file, `UnsupportedError` at an unknown command
     unless told otherwise, `InputError`, `UsageError`.
     """
     layout = layout_of(path, source)
-    loader = _Loader(layout, point, unknown, source, line, now_ms, feed or Feed(), first)
+    loader = _Loader(layout, point, unknown, source, line, likely, now_ms, feed or Feed(), first)
     with collector_off():
         return loader.run()
 
@@ -189,6 +196,7 @@ class _Loader:
         unknown: str,
         source: Source,
         line: Line | None,
+        likely: Line | None,
         now_ms: int | None,
         feed: Feed,
         first: Window | None,
@@ -198,6 +206,7 @@ class _Loader:
         self.unknown = unknown
         self.source = source
         self.line = line
+        self.likely = likely
         self.now_ms = now_ms
         self.feed = feed
         self.first = first
@@ -240,7 +249,7 @@ class _Loader:
     def _result(self, aux: dict[bytes, bytes] | None = None) -> Replayed:
         """The result under construction; ``aux`` of the first file tell which server to follow."""
         if self.result is None:
-            line = self.line or line_of_aux(aux or {})
+            line = self.line or (line_of_aux(aux) if aux else self.likely) or Line()
             dataset = Dataset(line, now_ms=self.now_ms)
             replay = Replay(dataset, findings=self.findings, unknown=self.unknown)
             self.result = Replayed(dataset=dataset, replay=replay, layout=self.layout, findings=self.findings)

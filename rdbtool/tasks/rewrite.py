@@ -26,7 +26,7 @@ from rdbtool.rdb.writer import open_rdb_writer
 from rdbtool.sink import Sink, open_sink, sync_directory
 from rdbtool.source import open_input, reason
 
-from .replaying import WHOLE, PointInTime, Replayed, Source, layout_of, line_of_aux, replay
+from .replaying import WHOLE, PointInTime, Replayed, Source, layout_of, likely_line, line_of_aux, replay
 
 ANYWHERE: Final = "redis-7.0"
 """The release that is written for where the input does not tell its server: all that have multi-part sets read it."""
@@ -112,7 +112,7 @@ def rewrite(
     one_file = output == "-" or output.endswith(SINGLE)
     if not one_file:
         _refuse_full_directory(output)
-    replayed = replay(path, point=point, unknown=unknown, source=source, now_ms=now_ms)
+    replayed = replay(path, point=point, unknown=unknown, source=source, likely=likely_line(form.to), now_ms=now_ms)
     report = _report_of(path, output, replayed)
     if one_file:
         with open_sink(output, inputs=replayed.files) as sink:
@@ -147,7 +147,7 @@ def rewrite_in_place(
     if layout.manifest is None:
         raise UsageError("only a multi-part set, with its manifest, is rewritten in place: name an output", path=path)
     before = _stamps(layout)
-    replayed = replay(path, point=point, unknown=unknown, now_ms=now_ms)
+    replayed = replay(path, point=point, unknown=unknown, likely=likely_line(form.to), now_ms=now_ms)
     report = _report_of(path, layout.manifest_path, replayed)
     directory = os.path.dirname(layout.manifest_path)
     prefix = os.path.basename(layout.manifest_path).removesuffix(".manifest")
