@@ -92,12 +92,16 @@ def save_commands(dataset: Dataset, exporter: Resp, expired_by_ms: i64) -> Saved
     return saved
 
 
-def save_carried(carried: list[Carried], output: Output) -> None:
-    """Write commands that no server knows, as they stood in the log."""
+def save_carried(carried: list[Carried], output: Output) -> int:
+    """Write commands that no server knows, as they stood in the log; how many commands that makes."""
     db = -1
+    count = 0
     for command in carried:
         if command.db != db:
             db = command.db
             write_command(output.buffer, [b"SELECT", b"%d" % db])
+            count += 1
         write_command(output.buffer, command.args)
         output.room()
+        count += 1
+    return count

@@ -14,12 +14,10 @@ from rdbtool.aof.manifest import BASE, HISTORY, INCREMENT, Part, format_part
 from rdbtool.aof.scan import Scanner
 from rdbtool.engine.replay import STOP
 from rdbtool.errors import FormatError, OutputError, UnsupportedError, UsageError
-from rdbtool.export.keys_in import is_rdb
 from rdbtool.export.resp import Resp
 from rdbtool.export.saving import NEVER, Saved, save_carried, save_commands, save_rdb
 from rdbtool.findings import Finding, Findings, Report, Severity
 from rdbtool.rdb.output import Output
-from rdbtool.rdb.reader import RdbReader
 from rdbtool.rdb.targets import NEWEST, OLDEST, Target, target
 from rdbtool.rdb.values.form import ACTIVE_TIMES, STREAM_COUNTERS
 from rdbtool.rdb.writer import open_rdb_writer
@@ -117,10 +115,10 @@ def rewrite(
     if one_file:
         with open_sink(output, inputs=replayed.files) as sink:
             _write_snapshot(sink, replayed, form, report)
-            _write_tail(sink, replayed)
+            report.after_commands = _write_tail(sink, replayed)
             report.after_bytes = sink.written
         report.files = [output]
-        if output != "-":
+        if form.resp and output != "-":
             report.after_commands = _count(output)
     else:
         _write_set(output, replayed, form, report)
@@ -246,10 +244,12 @@ def _judge_losses(counts: dict[str, int], to: Target, replayed: Replayed, form: 
         raise UnsupportedError(f"{to.name} cannot keep {lost}{hint}", doing="writing an RDB")
 
 
-def _write_tail(sink: Sink, replayed: Replayed) -> None:
+def _write_tail(sink: Sink, replayed: Replayed) -> int:
+    """Write the commands that are carried; how many that makes."""
     output = Output(sink)
-    save_carried(replayed.replay.carried, output)
+    count = save_carried(replayed.replay.carried, output)
     output.flush()
+    return count
 
 
 def _note_losses(losses: dict[str, int], why: str, report: RewriteReport) -> None:
@@ -298,13 +298,17 @@ def _write_set(output: str, replayed: Replayed, form: Form, report: RewriteRepor
 def _write_base(path: str, replayed: Replayed, form: Form, report: RewriteReport) -> None:
     with open_sink(path, inputs=replayed.files) as sink:
         _write_snapshot(sink, replayed, form, report)
-    _written(path, report)
+    report.files.append(path)
+    report.after_bytes += sink.written
+    if form.resp:
+        report.after_commands += _count(path)
 
 
 def _write_increment(path: str, replayed: Replayed, report: RewriteReport) -> None:
     with open_sink(path, inputs=replayed.files) as sink:
-        _write_tail(sink, replayed)
-    _written(path, report)
+        report.after_commands += _write_tail(sink, replayed)
+    report.files.append(path)
+    report.after_bytes += sink.written
 
 
 def _write_manifest(path: str, parts: list[Part], report: RewriteReport) -> None:
@@ -315,20 +319,10 @@ def _write_manifest(path: str, parts: list[Part], report: RewriteReport) -> None
         report.files.append(path)
 
 
-def _written(path: str, report: RewriteReport) -> None:
-    report.files.append(path)
-    report.after_bytes += os.path.getsize(path)
-    report.after_commands += _count(path)
-
-
 def _count(path: str) -> int:
     """The commands in a log that was just written; reading it back proves that it is one."""
     with open_input(path) as stream:
-        w = stream.window()
-        if is_rdb(w):
-            for _ in RdbReader(w, checksum=False):
-                pass
-        scanner = Scanner(w, Findings())
+        scanner = Scanner(stream.window(), Findings())
         scanner.run()
         if scanner.fault is not None:
             raise FormatError(scanner.fault.message, path=path, offset=scanner.fault.start, doing="reading back")
