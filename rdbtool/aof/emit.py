@@ -80,10 +80,12 @@ class CommandWriter(Visitor):
     consumer's times or, on the server's side, pending entries whose entry is gone. ``losses`` counts what
     could not be written: kind -> number. ``version``: the newest RDB version that the server loads which is to
     run the commands; it knows the counters of streams from 10 on, and expiries of fields from 12 on.
+    ``valkey``: a field and its expiry in one command, as Valkey writes them, and not in two, as Redis does.
     """
 
-    def __init__(self, output: Output, *, version: int = 80) -> None:
+    def __init__(self, output: Output, *, version: int = 80, valkey: bool = False) -> None:
         self.output = output
+        self.valkey = valkey
         self.with_counters = version >= 10
         self.with_field_expiries = version >= 12
         self.losses: dict[str, int] = {}
@@ -223,17 +225,27 @@ class CommandWriter(Visitor):
         self._expiry = ms
 
     def _expiring_part(self, data: bytes) -> None:
-        """A field or value of a hash with expiring fields: each field gets a command of its own."""
+        """A field or value of a hash with expiring fields: each of those gets a command of its own."""
         if not self._has_field:
             self._field = data
             self._has_field = True
             return
         self._has_field = False
         out = self.output.buffer
-        write_command(out, [b"HMSET", self._key, self._field, data])
-        if self._expires:
-            self._expires = False
-            write_command(out, [b"HPEXPIREAT", self._key, b"%d" % self._expiry, b"FIELDS", b"1", self._field])
+        expires = self._expires
+        self._expires = False
+        if self.valkey:
+            if expires:
+                args = [b"HSETEX", self._key, b"PXAT", b"%d" % self._expiry, b"FIELDS", b"1", self._field, data]
+                write_command(out, args)
+            else:
+                for part in (self._field, data):
+                    write_bulk(self._items, part, 0, len(part))
+                    self._count_one()
+        else:
+            write_command(out, [b"HMSET", self._key, self._field, data])
+            if expires:
+                write_command(out, [b"HPEXPIREAT", self._key, b"%d" % self._expiry, b"FIELDS", b"1", self._field])
         self.output.room()
 
     def entry(self, ms: int, seq: int) -> None:

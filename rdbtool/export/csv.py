@@ -158,6 +158,7 @@ class Csv(ValueExporter):
     def __init__(self, output: Output, mode: i64 = AUTO) -> None:
         self.rows = CsvRows(output, mode)
         super().__init__(output, self.rows)
+        self.keys_only = True
         self.mode: i64 = mode
 
     def begin(self, facts: Facts) -> None:

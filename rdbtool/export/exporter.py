@@ -23,6 +23,8 @@ class Exporter:
     def __init__(self, output: Output) -> None:
         self.output = output
         self.losses: dict[str, int] = {}
+        self.keys_only = False
+        """The format has no place for anything but keys."""
 
     def begin(self, facts: Facts) -> None:
         """The first call."""

@@ -9,7 +9,7 @@ from mypy_extensions import i64
 from rdbtool.errors import RdbToolError
 from rdbtool.model import Entry
 from rdbtool.rdb.output import Output
-from rdbtool.rdb.reader import Frame, ModuleAux
+from rdbtool.rdb.reader import Frame
 
 from .exporter import Exporter
 from .text import AUTO, is_marked, is_printable, to_line
@@ -21,6 +21,7 @@ class Keys(Exporter):
 
     def __init__(self, output: Output, mode: i64 = AUTO, *, nul: bool = False) -> None:
         super().__init__(output)
+        self.keys_only = True
         self.mode: i64 = mode
         self.nul = nul
 
@@ -44,9 +45,3 @@ class Keys(Exporter):
 
     def entry(self, entry: Entry) -> None:
         self._write(entry.key)
-
-    def function(self, code: bytes) -> None:
-        pass
-
-    def module_aux(self, aux: ModuleAux) -> None:
-        pass

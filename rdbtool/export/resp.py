@@ -23,12 +23,12 @@ FUNCTIONS_SINCE = 10
 class Resp(ValueExporter):
     """The commands that BGREWRITEAOF writes; a module's value, which it has no command for, as RESTORE.
 
-    ``version``: the newest RDB version that the server knows which is to run the commands. What came later is
-    left out and counted in ``losses``.
+    ``version``: the newest RDB version that the server knows which is to run the commands; what came later is
+    left out and counted in ``losses``. ``valkey``: it is a Valkey.
     """
 
-    def __init__(self, output: Output, version: i64 = 80) -> None:
-        self.commands = CommandWriter(output, version=version)
+    def __init__(self, output: Output, version: i64 = 80, *, valkey: bool = False) -> None:
+        self.commands = CommandWriter(output, version=version, valkey=valkey)
         super().__init__(output, self.commands)
         self.losses = self.commands.losses
         self.version: i64 = version

@@ -104,6 +104,7 @@ class SummaryLines(ValueExporter):
     def __init__(self, output: Output, mode: i64 = AUTO) -> None:
         self.counter = Counter()
         super().__init__(output, self.counter)
+        self.keys_only = True
         self.mode: i64 = mode
 
     def head(self, k: KeyFacts) -> None:
@@ -126,6 +127,7 @@ class SummaryRows(ValueExporter):
     def __init__(self, output: Output, mode: i64 = AUTO) -> None:
         self.counter = Counter()
         super().__init__(output, self.counter)
+        self.keys_only = True
         self.mode: i64 = mode
 
     def begin(self, facts: Facts) -> None:

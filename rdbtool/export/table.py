@@ -59,6 +59,7 @@ class Table(ValueExporter):
     def __init__(self, output: Output, mode: i64 = AUTO, *, width: int = 120, values: bool = True) -> None:
         self.counter = Counter(width if values else 0, mode)
         super().__init__(output, self.counter)
+        self.keys_only = True
         self.mode: i64 = mode
         self.width = width
         self.values = values
@@ -212,6 +213,7 @@ class Plain(ValueExporter):
     def __init__(self, output: Output, mode: i64 = AUTO) -> None:
         self.lines = PlainValues(output, mode)
         super().__init__(output, self.lines)
+        self.keys_only = True
         self.mode: i64 = mode
 
     def head(self, k: KeyFacts) -> None:

@@ -135,7 +135,13 @@ def convert(
                 if merge is not None:
                     merge.next_input(source)
                 with open_keys(
-                    source, point=point, unknown=unknown, commands=commands, mode=source_mode, progress=progress
+                    source,
+                    point=point,
+                    unknown=unknown,
+                    commands=commands,
+                    to=form.rdb.to,
+                    mode=source_mode,
+                    progress=progress,
                 ) as opened:
                     _pump(opened, selection, stages[-1], report, keep_going=keep_going)
                     _carry(opened, outlets, report)

@@ -68,7 +68,7 @@ def _pump(
 ) -> None:
     for finding in opened.findings:
         report.findings.add(finding)
-    beside = selection.everything
+    beside = selection.everything and not exporter.keys_only
     pump = Pump(opened.source, selection, exporter, report.findings, beside=beside, keep_going=keep_going)
     try:
         pump.run()

@@ -17,6 +17,7 @@ from rdbtool.source import Input, Readable, Window, open_input
 
 if TYPE_CHECKING:
     from rdbtool.engine.replay import Carried
+    from rdbtool.rdb.targets import Target
     from rdbtool.tasks.replaying import PointInTime, Source
 
 FIELD_EXPIRIES_SINCE: Final = 12
@@ -76,6 +77,7 @@ def open_keys(
     unknown: str = "stop",
     commands: bool = False,
     now_ms: int | None = None,
+    to: Target | None = None,
     mode: int = AUTO,
     progress: Progress | None = None,
 ) -> OpenedKeys:
@@ -84,11 +86,11 @@ def open_keys(
 
     ``point``: how far a log is replayed; ``unknown``: what to do about commands that no server has (`engine.replay`);
     ``commands``: the input is a text of commands; ``now_ms``: what relative expiries in a log count from, else the
-    present; ``mode``: how JSON lines without a header say bytes. A log is replayed here and now. Raises what opening
-    and replaying raise.
+    present; ``to``: who is to load the keys, and probably wrote a log that does not say who did; ``mode``: how JSON
+    lines without a header say bytes. A log is replayed here and now. Raises what opening and replaying raise.
     """
     if os.path.isdir(path) or commands:
-        return _replayed(path, point, unknown, commands, now_ms, None)
+        return _replayed(path, point, unknown, commands, now_ms, to, None)
     stream = open_input(path)
     try:
         if progress is not None:
@@ -99,7 +101,7 @@ def open_keys(
         if is_rdb(w) and point is None and (not may_precede_log(w) or _is_alone(path, stream)):
             return OpenedKeys(RdbSource(w), (path,), stream)
         try:
-            return _replayed(path, point, unknown, commands, now_ms, w)
+            return _replayed(path, point, unknown, commands, now_ms, to, w)
         finally:
             stream.close()
     except BaseException:
@@ -121,17 +123,31 @@ def _is_alone(path: str, stream: Input) -> bool:
 
 
 def _replayed(
-    path: str, point: PointInTime | None, unknown: str, commands: bool, now_ms: int | None, first: Window | None
+    path: str,
+    point: PointInTime | None,
+    unknown: str,
+    commands: bool,
+    now_ms: int | None,
+    to: Target | None,
+    first: Window | None,
 ) -> OpenedKeys:
     from rdbtool.export.dataset_in import DatasetSource, has_field_expiries
-    from rdbtool.tasks.replaying import WHOLE, layout_of, replay
+    from rdbtool.tasks.replaying import WHOLE, layout_of, likely_line, replay
 
     source: Source = "commands" if commands else "auto"
     if first is not None:
         layout = layout_of(path)
         if len(layout.files) != 1 or layout.is_set:
             first = None
-    replayed = replay(path, point=point or WHOLE, unknown=unknown, source=source, now_ms=now_ms, first=first)
+    replayed = replay(
+        path,
+        point=point or WHOLE,
+        unknown=unknown,
+        source=source,
+        likely=likely_line(to),
+        now_ms=now_ms,
+        first=first,
+    )
     head = replayed.head
     if head is not None:
         facts = Facts(head.dialect, head.version)

@@ -17,6 +17,7 @@ from rdbtool.export.jsonl import JsonLines
 from rdbtool.export.rdb_out import RdbOptions, RdbOut
 from rdbtool.export.resp import Resp
 from rdbtool.export.text import AUTO
+from rdbtool.rdb.opcodes import VALKEY
 from rdbtool.rdb.output import Output
 from rdbtool.sink import Sink, open_sink, sync_directory
 from rdbtool.source import reason
@@ -158,7 +159,7 @@ def _exporter(sink: Sink, form: Form, *, verify: bool) -> Exporter:
     output = Output(sink)
     if is_log or kind == "resp":
         to = form.rdb.to
-        return Resp(output) if to is None else Resp(output, to.rdb_version)
+        return Resp(output) if to is None else Resp(output, to.rdb_version, valkey=to.dialect == VALKEY)
     if kind == "jsonl":
         return JsonLines(output, form.mode, header=True)
     return exporter(kind, output, form.mode)

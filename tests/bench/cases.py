@@ -35,7 +35,14 @@ def megabytes(path: Path) -> float:
 
 def all_cases(size: int) -> Iterator[Case]:
     """The cases, each with its input made when it is asked for."""
+    from .diff_cases import diff_cases
+    from .dump_cases import dump_cases
+    from .replay_cases import replay_cases
+
     yield from check_cases(size)
+    yield from dump_cases(size)
+    yield from replay_cases(size)
+    yield from diff_cases(size)
 
 
 def check_cases(size: int) -> Iterator[Case]:

@@ -97,6 +97,10 @@ def encode(value: SortedSet, form: Form, out: BytesWriter) -> str:
             if len(member) > limits.zset_value:
                 small = False
                 break
+    if small and form.listpacks and _has_negative_zero(scores):
+        # A server that packs scores as integers drops the sign (t_zset.c, zzlInsertAt), one that finds "-0" in a
+        # listpack keeps it. Left to the server, it does what it would have done.
+        small = False
     if not small:
         put_length(out, len(ordered))
         # greatest first, as the server does: so each goes to the head of its skiplist
@@ -118,3 +122,10 @@ def encode(value: SortedSet, form: Form, out: BytesWriter) -> str:
         ziplist.append(format_double(score, digits17=form.digits17))
     put_string(out, ziplist.finish(), form.compress)
     return "zset-ziplist"
+
+
+def _has_negative_zero(scores: dict[bytes, float]) -> bool:
+    for score in scores.values():
+        if score == 0.0 and str(score) == "-0.0":
+            return True
+    return False

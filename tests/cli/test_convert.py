@@ -1,0 +1,152 @@
+"""``rdbtool convert`` as it is typed."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from rdbtool.cli.app import app, register
+from tests.rdb import craft
+from tests.rdb.corpus import FIXTURES
+
+register("convert")
+
+ALL = FIXTURES / "redis-7.4.1" / "small-nochecksum.rdb"
+
+
+def run(*arguments: object, stdin: bytes = b"") -> tuple[int, bytes, str]:
+    result = CliRunner().invoke(app, ["convert", *map(str, arguments)], input=stdin)
+    return result.exit_code, result.stdout_bytes, result.stderr
+
+
+@pytest.mark.parametrize("name", ["x.rdb", "x.aof", "x.resp", "x.jsonl", "x.json", "x.csv", "set/"])
+def test_the_name_of_the_output_says_what_is_written(name: str, tmp_path: Path) -> None:
+    code, out, err = run(ALL, f"{tmp_path}/{name}")
+    assert (code, out) == (3 if name == "x.csv" else 0, b"")  # CSV has no place for functions
+    assert "keys written to" in err
+    assert (tmp_path / name).exists()
+
+
+def test_losses_are_listed_and_exit_with_3(tmp_path: Path) -> None:
+    code, _, err = run(ALL, tmp_path / "x.rdb", "--target", "redis-6.2")
+    assert code == 3
+    assert "functions" in err
+    assert "field expiries" in err
+    code, _, err = run(ALL, tmp_path / "y.rdb", "--target", "redis-6.2", "--lossless")
+    assert code == 2
+    assert not (tmp_path / "y.rdb").exists()
+
+
+def test_an_unknown_target_lists_the_known_ones(tmp_path: Path) -> None:
+    code, _, err = run(ALL, tmp_path / "x.rdb", "--target", "redis-3.9")
+    assert code == 2
+    assert "redis-4.0" in err
+    assert "valkey-9.1" in err
+
+
+def test_a_pipe_carries_it(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "rdbtool", "convert", "-", "-", "--to", "jsonl"]
+    done = subprocess.run(command, input=ALL.read_bytes(), capture_output=True, check=True)
+    assert json.loads(done.stdout.split(b"\n")[0])["rdbtool"] == 1
+    command[-1] = "rdb"
+    back = subprocess.run(command, input=done.stdout, capture_output=True, check=True)
+    assert back.stdout.startswith(b"REDIS0012")
+
+
+def test_binary_output_refuses_a_terminal() -> None:
+    master, slave = pty.openpty()
+    command = [sys.executable, "-m", "rdbtool", "convert", str(ALL), "-", "--to", "rdb"]
+    done = subprocess.run(command, stdout=slave, stderr=subprocess.PIPE, check=False)
+    os.close(slave)
+    os.close(master)
+    assert done.returncode == 2
+    assert b"terminal" in done.stderr
+
+
+def test_several_outputs_and_inputs(tmp_path: Path) -> None:
+    assert run(ALL, tmp_path / "s.rdb", "--split", "2")[0] == 0
+    parts = sorted(tmp_path.iterdir())
+    assert [part.name for part in parts] == ["s-0-8191.rdb", "s-8192-16383.rdb"]
+    assert run(*parts, tmp_path / "all.rdb")[0] == 0
+    code, _, err = run(*parts, ALL, tmp_path / "more.rdb")
+    assert code == 2
+    assert "say which counts" in err
+    code, _, err = run(*parts, ALL, tmp_path / "more.rdb", "--on-conflict", "last")
+    assert code == 0
+    assert "left out that another input has" in err
+
+
+def test_a_report_for_programs(tmp_path: Path) -> None:
+    code, out, _ = run(ALL, tmp_path / "x.rdb", "--target", "redis-7.0", "--format", "json")
+    report = json.loads(out)
+    assert code == 3
+    assert report["command"] == "convert"
+    assert report["target"] == "redis-7.0"
+    assert report["losses"]["field expiries"] > 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["only.rdb"],
+        [ALL, "x.what"],
+        [ALL, "x.rdb", "--split", "0"],
+        [ALL, "-", "--to", "rdb", "--split", "2"],
+        ["-", "-", "x.rdb"],
+        [ALL, "x.rdb", "--pack", "what=1"],
+        [ALL, "-", "--to", "aof-set"],
+    ],
+)
+def test_what_makes_no_sense_exits_with_2(
+    arguments: list[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, _, err = run(*arguments)
+    assert code == 2
+    assert err.startswith("rdbtool: ")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_damage_exits_with_1_and_writes_nothing(tmp_path: Path) -> None:
+    cut = tmp_path / "cut.rdb"
+    cut.write_bytes(ALL.read_bytes()[:-40])
+    code, _, err = run(cut, tmp_path / "x.rdb")
+    assert code == 1
+    assert "nothing was written" in err
+    assert not (tmp_path / "x.rdb").exists()
+    code, _, err = run(cut, tmp_path / "x.rdb", "--keep-going")
+    assert code == 3
+    assert (tmp_path / "x.rdb").exists()
+
+
+def test_json_lines_that_are_wrong_name_line_and_column(tmp_path: Path) -> None:
+    lines = tmp_path / "x.jsonl"
+    lines.write_text('{"db":0,"key":"a","type":"string","value":"1"}\n{"db":0,"key":\n')
+    code, _, err = run(lines, tmp_path / "x.rdb")
+    assert code == 1
+    assert "line 2, column 15" in err
+
+
+def test_a_text_of_commands_seeds_a_snapshot(tmp_path: Path) -> None:
+    seed = tmp_path / "seed.redis"
+    seed.write_text("SET greeting hello\n")
+    assert run("--from", "commands", seed, tmp_path / "x.rdb")[0] == 0
+    assert b"greeting" in (tmp_path / "x.rdb").read_bytes()
+
+
+def test_a_damaged_key_is_listed(tmp_path: Path) -> None:
+    path = tmp_path / "bad.rdb"
+    path.write_bytes(
+        craft.rdb(craft.record(16, b"bad", craft.string(b"rubbish")), craft.record(0, b"good", craft.string(b"1")))
+    )
+    code, _, err = run(path, tmp_path / "x.rdb", "--keep-going")
+    assert code == 3
+    assert "'bad'" in err
+    assert "1 damaged key left out" in err
