@@ -23,16 +23,23 @@ def _refuse_stale_compiled_files() -> None:
         from ._compiled import SOURCES
     except ImportError:  # installed from a wheel, or uncompiled
         return
-    from hashlib import sha256
-    from pathlib import Path
+    from os import path, stat
 
-    root = Path(__file__).parent.parent
-    for name, digest in SOURCES.items():
-        path = root / name
-        if not path.exists() or sha256(path.read_bytes()).hexdigest() != digest:
-            raise ImportError(
-                f"{name} was edited after it was compiled: run 'pip install -e .' again, or RDBTOOL_PURE=1 with it"
-            )
+    root = path.dirname(path.dirname(__file__))
+    for name, (written_ns, digest) in SOURCES.items():
+        source = path.join(root, name)
+        if path.exists(source) and (stat(source).st_mtime_ns == written_ns or _sha256(source) == digest):
+            continue
+        raise ImportError(
+            f"{name} was edited after it was compiled: run 'pip install -e .' again, or RDBTOOL_PURE=1 with it"
+        )
+
+
+def _sha256(path: str) -> str:
+    from hashlib import sha256
+
+    with open(path, "rb") as stream:
+        return sha256(stream.read()).hexdigest()
 
 
 _refuse_stale_compiled_files()

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import gc
+import os
 import sys
 
 from . import version_line
 
 
 def main() -> None:
-    """Run the command line. ``--version`` answers without loading it."""
+    """Run the command line and end the process. ``--version`` answers without loading it."""
     if sys.argv[1:] == ["--version"]:
         print(version_line())
         return
+    gc.disable()  # while modules are loaded there is nothing to find
     from .cli.app import run
 
-    run(sys.argv[1:])
+    try:
+        run(sys.argv[1:])
+    except SystemExit as end:
+        if not isinstance(end.code, int):
+            raise
+        # Freeing a big dataset piece by piece takes as long as writing it.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(end.code)
 
 
 if __name__ == "__main__":

@@ -36,9 +36,15 @@ def sources(root: Path) -> list[str]:
 
 def stamp(root: Path) -> str:
     """The text of `rdbtool._compiled`: which sources the compiled files were made from."""
-    digests = {name: hashlib.sha256((root / name).read_bytes()).hexdigest() for name in sources(root)}
-    rows = "".join(f'    "{Path(name).as_posix()}": "{digest}",\n' for name, digest in digests.items())
-    return f'"""Made by the build: the SHA-256 of each source compiled in place."""\n\nSOURCES = {{\n{rows}}}\n'
+    rows = []
+    for name in sources(root):
+        path = root / name
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        rows.append(f'    "{Path(name).as_posix()}": ({path.stat().st_mtime_ns}, "{digest}"),\n')
+    return (
+        '"""Made by the build: when each source compiled in place was written (ns), and its SHA-256."""\n\n'
+        f"SOURCES = {{\n{''.join(rows)}}}\n"
+    )
 
 
 def compile_sources(root: Path, out: Path) -> list[Path]:

@@ -96,7 +96,7 @@ def test_an_edited_source_beside_its_compiled_file_is_refused(tmp_path: Path) ->
     package.mkdir()
     (package / "__init__.py").write_text((PACKAGE / "__init__.py").read_text())
     (package / "source.py").write_text("edited = True\n")
-    (package / "_compiled.py").write_text('SOURCES = {"rdbtool/source.py": "0" * 64}\n')
+    (package / "_compiled.py").write_text('SOURCES = {"rdbtool/source.py": (0, "0" * 64)}\n')
     run = subprocess.run(
         [sys.executable, "-c", "import rdbtool"], cwd=tmp_path, capture_output=True, text=True, check=False
     )

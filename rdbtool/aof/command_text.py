@@ -21,6 +21,8 @@ from .resp import Command
 BLANKS: Final = b" \t\n\v\f\r"
 ENDS: Final = b" \t\n\r"
 """What ends an argument; other blanks are only passed before one."""
+LOOK_AHEAD: Final = 65536
+"""Bytes in which the first command of a text is looked for."""
 ESCAPES: Final = {110: 10, 114: 13, 116: 9, 98: 8, 97: 7}
 HEX: Final = b"0123456789abcdefABCDEF"
 
@@ -70,6 +72,20 @@ def split(line: bytes) -> list[bytes] | None:
                 arg.append(ESCAPES.get(line[pos], line[pos]))
                 pos += 1
         args.append(bytes(arg))
+
+
+def first_command(w: Window) -> list[bytes]:
+    """The arguments of the first command of a text at the window's position, which stays; [] if it is none."""
+    want = LOOK_AHEAD if w.size < 0 else min(LOOK_AHEAD, w.size - w.offset())
+    w.need(want)
+    for line in w.data[w.pos : w.pos + LOOK_AHEAD].split(b"\n"):
+        if line.lstrip()[:1] != b"#":
+            args = split(line)
+            if args is None:
+                return []
+            if args:
+                return args[1:] if args[0].isdigit() else args
+    return []
 
 
 @final

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import importlib
 import os
 import sys
@@ -78,6 +79,8 @@ def run(arguments: list[str]) -> None:
     # Only what is asked for is loaded: with all subcommands, starting takes longer than checking a small file.
     for name in [name for name in COMMANDS if name in arguments[:1]] or COMMANDS:
         register(name)
+    gc.freeze()  # modules stay: collections need not walk them
+    gc.enable()
     try:
         app(args=arguments, prog_name="rdbtool")
     except KeyboardInterrupt:

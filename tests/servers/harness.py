@@ -15,6 +15,9 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
+PATIENCE = 300
+"""Seconds to wait for a reply: a SAVE of what the benchmarks need takes a minute and more."""
+
 Reply = bytes | int | None | list["Reply"] | Exception
 
 
@@ -95,7 +98,7 @@ class Server:
         self.process = process
         self._path = path
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._socket.settimeout(60)
+        self._socket.settimeout(PATIENCE)
         try:
             self._socket.connect(path)
         except OSError:

@@ -125,7 +125,4 @@ def encode(value: SortedSet, form: Form, out: BytesWriter) -> str:
 
 
 def _has_negative_zero(scores: dict[bytes, float]) -> bool:
-    for score in scores.values():
-        if score == 0.0 and str(score) == "-0.0":
-            return True
-    return False
+    return any(score == 0.0 and str(score) == "-0.0" for score in scores.values())
