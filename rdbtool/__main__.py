@@ -12,7 +12,11 @@ from . import version_line
 def main() -> None:
     """Run the command line and end the process. ``--version`` answers without loading it."""
     if sys.argv[1:] == ["--version"]:
-        print(version_line())
+        try:
+            print(version_line(), flush=True)
+        except OSError as e:
+            print(f"rdbtool: standard output: cannot write: {e.strerror}", file=sys.stderr, flush=True)
+            os._exit(2)
         return
     gc.disable()  # while modules are loaded there is nothing to find
     from .cli.app import run

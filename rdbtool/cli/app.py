@@ -14,6 +14,7 @@ import typer
 
 from rdbtool import version_line
 from rdbtool.errors import RdbToolError
+from rdbtool.source import reason
 
 COMMANDS = ("check-aof", "check-rdb", "convert", "diff", "digest", "dump", "history", "rewrite")
 """The subcommands. Each is a module of this package, with ``command``: its options and help."""
@@ -37,14 +38,9 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
     def run_guarded(*args: object, **options: object) -> None:
         try:
             command(*args, **options)
-            sys.stdout.flush()
         except RdbToolError as e:
             print(f"rdbtool: {e}", file=sys.stderr)
             raise typer.Exit(2) from None
-        except BrokenPipeError:
-            # Whoever read the output has seen enough; Python would complain once more while closing stdout.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise typer.Exit(0) from None
         except MemoryError:
             print("rdbtool: out of memory", file=sys.stderr)
             raise typer.Exit(2) from None
@@ -81,7 +77,46 @@ def run(arguments: list[str]) -> None:
         register(name)
     gc.freeze()  # modules stay: collections need not walk them
     gc.enable()
+    _open_missing()
     try:
-        app(args=arguments, prog_name="rdbtool")
+        _run_and_flush(arguments)
     except KeyboardInterrupt:
         sys.exit(130)
+    except BrokenPipeError:
+        # Whoever read the output has seen enough; Python would complain once more while closing stdout.
+        _discard_output()
+        sys.exit(0)
+    except OSError as e:  # of printing: inputs and outputs have errors of their own
+        _discard_output()
+        print(f"rdbtool: standard output: cannot write: {reason(e)}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _run_and_flush(arguments: list[str]) -> None:
+    try:
+        app(args=arguments, prog_name="rdbtool")
+    except SystemExit as end:
+        try:
+            sys.stdout.flush()
+        except OSError:
+            if end.code != 2:
+                raise
+            _discard_output()  # that it cannot be written has been told
+        raise
+
+
+def _discard_output() -> None:
+    """Let what is still to be printed go nowhere, without complaint."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _open_missing() -> None:
+    """Open standard streams that were closed when the program started.
+
+    Otherwise the first file that is opened takes their place, and is printed into.
+    """
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            # What is not open for writing fails to be written: results were asked for, and cannot be told.
+            handle = os.open(os.devnull, os.O_RDWR if name == "stderr" else os.O_RDONLY)
+            setattr(sys, name, os.fdopen(handle, "r" if name == "stdin" else "w"))

@@ -15,7 +15,7 @@ from rdbtool.findings import Finding, exit_code
 from rdbtool.rdb.verify.file import DATABASES
 from rdbtool.tasks.check_aof import CheckAofReport, check_aof
 
-from .options import DatabasesOption, Format, FormatOption
+from .options import BIGGEST, DatabasesOption, Format, FormatOption
 from .progress import Progress
 from .render import finding_line, number, paint, plural, print_json, show_path, size
 
@@ -47,7 +47,9 @@ def command(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     max_loss: Annotated[
         int | None,
-        typer.Option("--max-loss", metavar="BYTES", min=0, help="Refuse to cut more than this.", show_default=False),
+        typer.Option(
+            "--max-loss", metavar="BYTES", min=0, max=BIGGEST, help="Refuse to cut more than this.", show_default=False
+        ),
     ] = None,
     until: Annotated[
         str,
@@ -59,7 +61,14 @@ def command(
     ] = "",
     truncate_to_timestamp: Annotated[
         int | None,
-        typer.Option("--truncate-to-timestamp", metavar="SECONDS", help="The same in seconds.", show_default=False),
+        typer.Option(
+            "--truncate-to-timestamp",
+            metavar="SECONDS",
+            min=0,
+            max=BIGGEST,
+            help="The same in seconds.",
+            show_default=False,
+        ),
     ] = None,
     history: Annotated[bool, typer.Option("--history", help="Check history files too, which no server reads.")] = False,
     allow: Annotated[
@@ -67,7 +76,7 @@ def command(
         typer.Option("--allow", metavar="NAME", help="A command the server has, from a module or renamed."),
     ] = None,
     max_bulk: Annotated[
-        int, typer.Option("--max-bulk", metavar="BYTES", min=1, help="The server's proto-max-bulk-len.")
+        int, typer.Option("--max-bulk", metavar="BYTES", min=1, max=BIGGEST, help="The server's proto-max-bulk-len.")
     ] = MAX_BULK,
     databases: DatabasesOption = DATABASES,
     output_format: FormatOption = Format.TEXT,
@@ -145,17 +154,9 @@ def _time(until: str, seconds: int | None) -> int:
         raise UsageError("--until and --truncate-to-timestamp say the same: give one")
     if not until:
         return -1 if seconds is None else seconds
-    if until.isdecimal():
-        return int(until)
-    from datetime import UTC, datetime
+    from rdbtool.tasks.moment import parse_time
 
-    try:
-        moment = datetime.fromisoformat(until)
-    except ValueError:
-        raise UsageError(f"not a time: '{until}'; give seconds since 1970, or ISO 8601") from None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return int(moment.timestamp())
+    return parse_time(until)
 
 
 def _moment(seconds: int) -> str:

@@ -23,6 +23,7 @@ from .filters import (
     TtlOption,
     TypeOption,
 )
+from .options import BIGGEST
 from .points import PANEL as POINT_PANEL
 from .points import From, Unknown, UnknownOption, point_in_time
 from .progress import Progress
@@ -87,11 +88,15 @@ UntilOffsetBOption = Annotated[
 ]
 UntilCommandAOption = Annotated[
     int | None,
-    typer.Option("--until-command-a", metavar="N", min=0, help="Apply N commands of A.", rich_help_panel=POINT_PANEL),
+    typer.Option(
+        "--until-command-a", metavar="N", min=0, max=BIGGEST, help="Apply N commands of A.", rich_help_panel=POINT_PANEL
+    ),
 ]
 UntilCommandBOption = Annotated[
     int | None,
-    typer.Option("--until-command-b", metavar="N", min=0, help="Apply N commands of B.", rich_help_panel=POINT_PANEL),
+    typer.Option(
+        "--until-command-b", metavar="N", min=0, max=BIGGEST, help="Apply N commands of B.", rich_help_panel=POINT_PANEL
+    ),
 ]
 BeforeCommandAOption = Annotated[
     str,
@@ -149,7 +154,7 @@ def command(
     ] = "auto",
     ignore: Annotated[list[Ignorable] | None, typer.Option("--ignore", help="Leave out of the comparison.")] = None,
     ttl_tolerance: Annotated[
-        int, typer.Option("--ttl-tolerance", metavar="MS", min=0, help="Expiries this close are the same.")
+        int, typer.Option("--ttl-tolerance", metavar="MS", min=0, max=BIGGEST, help="Expiries this close are the same.")
     ] = 0,
     eviction: Annotated[
         bool, typer.Option("--with-eviction", help="Idle times, access frequencies and consumers' times count.")
@@ -174,7 +179,12 @@ def command(
     limit: Annotated[
         int | None,
         typer.Option(
-            "--limit", metavar="N", min=0, help="Show N differences at most; all are counted.", rich_help_panel=PANEL
+            "--limit",
+            metavar="N",
+            min=0,
+            max=BIGGEST,
+            help="Show N differences at most; all are counted.",
+            rich_help_panel=PANEL,
         ),
     ] = None,
     sample: SampleOption = "",

@@ -65,7 +65,7 @@ def command(
     """
     from rdbtool.engine.line import Line
     from rdbtool.tasks.digest import digest
-    from rdbtool.tasks.replaying import parse_time
+    from rdbtool.tasks.moment import parse_time
 
     point = point_in_time(until, until_offset, until_command, before_command, nth, without)
     line = Line(like) if like else None

@@ -6,11 +6,13 @@ from typing import Annotated
 
 import typer
 
+from .options import BIGGEST
+
 PANEL = "Which keys"
 
 DbOption = Annotated[
     list[int] | None,
-    typer.Option("--db", metavar="N", min=0, help="Of this database. Repeatable.", rich_help_panel=PANEL),
+    typer.Option("--db", metavar="N", min=0, max=BIGGEST, help="Of this database. Repeatable.", rich_help_panel=PANEL),
 ]
 KeyOption = Annotated[
     list[str] | None,
@@ -61,11 +63,16 @@ SlotOption = Annotated[
 MinSizeOption = Annotated[
     int,
     typer.Option(
-        "--min-size", metavar="BYTES", min=0, help="Whose value takes this much in the file.", rich_help_panel=PANEL
+        "--min-size",
+        metavar="BYTES",
+        min=0,
+        max=BIGGEST,
+        help="Whose value takes this much in the file.",
+        rich_help_panel=PANEL,
     ),
 ]
 LimitOption = Annotated[
-    int | None, typer.Option("--limit", metavar="N", min=0, help="N at most.", rich_help_panel=PANEL)
+    int | None, typer.Option("--limit", metavar="N", min=0, max=BIGGEST, help="N at most.", rich_help_panel=PANEL)
 ]
 SampleOption = Annotated[
     str,

@@ -13,7 +13,7 @@ import typer
 from rdbtool.errors import UsageError, printable, printable_text
 from rdbtool.findings import exit_code
 
-from .options import Format, FormatOption
+from .options import BIGGEST, Format, FormatOption
 from .points import (
     BeforeCommandOption,
     From,
@@ -47,7 +47,7 @@ def command(
         list[str] | None,
         typer.Option("--key", "-k", metavar="KEY", help="A key, or a glob as KEYS takes it. May be repeated."),
     ] = None,
-    db: Annotated[int, typer.Option("--db", min=-1, help="In this database only; -1 for any.")] = -1,
+    db: Annotated[int, typer.Option("--db", min=-1, max=BIGGEST, help="In this database only; -1 for any.")] = -1,
     stats: Annotated[
         bool, typer.Option("--stats", help="Instead: commands by name, bytes, errors, hottest keys, over time.")
     ] = False,

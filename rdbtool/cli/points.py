@@ -9,6 +9,8 @@ import typer
 
 from rdbtool.errors import UsageError
 
+from .options import BIGGEST
+
 if TYPE_CHECKING:
     from rdbtool.tasks.replaying import PointInTime
 
@@ -50,7 +52,7 @@ UntilOffsetOption = Annotated[
 ]
 UntilCommandOption = Annotated[
     int | None,
-    typer.Option("--until-command", metavar="N", min=0, help="Apply N commands.", rich_help_panel=PANEL),
+    typer.Option("--until-command", metavar="N", min=0, max=BIGGEST, help="Apply N commands.", rich_help_panel=PANEL),
 ]
 BeforeCommandOption = Annotated[
     str,
@@ -87,7 +89,8 @@ def point_in_time(
     until: str, until_offset: str, until_command: int | None, before: str, nth: str, without: list[str] | None
 ) -> PointInTime:
     """What these options ask for. Raises `UsageError`."""
-    from rdbtool.tasks.replaying import LAST, Place, PointInTime, parse_time
+    from rdbtool.tasks.moment import parse_time
+    from rdbtool.tasks.replaying import LAST, Place, PointInTime
 
     if nth and not before:
         raise UsageError("--nth says which command --before-command means, and that is not given")

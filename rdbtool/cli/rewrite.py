@@ -86,7 +86,7 @@ def command(
     that log. With the options for a point in time, the state of then.
     """
     from rdbtool.rdb.targets import target
-    from rdbtool.tasks.replaying import parse_time
+    from rdbtool.tasks.moment import parse_time
     from rdbtool.tasks.rewrite import Form, rewrite, rewrite_in_place
 
     if bool(output_path) == in_place:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Final, Literal, TypeAlias
 
 from rdbtool.aof.command_text import TextReader, first_command
@@ -67,20 +66,9 @@ class Place:
     def parse(cls, text: str) -> Place:
         """From ``OFFSET`` or ``FILE:OFFSET``. Raises `UsageError`."""
         file, _, number = text.rpartition(":")
-        if not (number.isascii() and number.isdigit()):
+        if not (number.isascii() and number.isdigit() and len(number) < 19):
             raise UsageError(f"not an offset: {text!r} (as in 4096, or appendonly.aof.2.incr.aof:4096)")
         return cls(int(number), file)
-
-
-def parse_time(text: str) -> int:
-    """Unix seconds, from a number or ISO 8601; a time without a zone is UTC. Raises `UsageError`."""
-    if text.isascii() and text.isdigit():
-        return int(text)
-    try:
-        when = datetime.fromisoformat(text)
-    except ValueError:
-        raise UsageError(f"not a time: {text!r} (as in 1767225600, or 2026-01-01T00:00:00Z)") from None
-    return int((when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp())
 
 
 @dataclass(frozen=True, slots=True)

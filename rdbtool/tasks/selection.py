@@ -30,7 +30,7 @@ LIMITS: Final = (
     "stream_node_entries",
 )
 
-_DURATION: Final = re.compile(r"(\d+)([smhdw]?)")
+_DURATION: Final = re.compile(r"([0-9]{1,30})([smhdw]?)")
 
 
 def select(
@@ -119,7 +119,7 @@ def parse_limits(texts: Sequence[str]) -> Limits | None:
     for text in texts:
         name, _, number = text.partition("=")
         field = name.strip().replace("-", "_")
-        if field not in known or not (number.isascii() and number.isdigit()):
+        if field not in known or not (number.isascii() and number.isdigit() and len(number) < 19):
             names = ", ".join(one.replace("_", "-") for one in known)
             raise UsageError(f"not a limit: {text!r} (as in hash-entries=128; there are {names})")
         wanted[field] = int(number)
@@ -154,13 +154,13 @@ def _duration_ms(text: str) -> int:
     found = _DURATION.fullmatch(text)
     if not found:
         raise UsageError(f"not a duration: {text!r} (as in 90, 90s, 5m, 2h, 1d, 1w)")
-    return int(found.group(1)) * UNITS[found.group(2)] * 1000
+    return min(int(found.group(1)) * UNITS[found.group(2)] * 1000, NEVER)
 
 
 def _now_ms(text: str) -> int:
     if text in {"", "now"}:
         return time.time_ns() // 1_000_000
-    from rdbtool.tasks.replaying import parse_time
+    from rdbtool.tasks.moment import parse_time
 
     return parse_time(text) * 1000
 

@@ -68,3 +68,75 @@ def test_a_reader_that_goes_away_ends_the_program_quietly() -> None:
 
 def test_version_with_other_words_is_answered_too() -> None:
     assert rdbtool("--version", "check-rdb").stdout == rdbtool("--version").stdout
+
+
+RDB = ROOT / "fixtures/rdb/redis-7.4.1/small-plain.rdb"
+LOG = ROOT / "fixtures/aof/truncated.aof"
+RUNS = [
+    ["check-aof", LOG],
+    ["check-rdb", RDB],
+    ["check-rdb", "--format", "json", RDB],
+    ["diff", RDB, RDB],
+    ["dump", RDB],
+    ["history", "--stats", ROOT / "fixtures/aof/multi"],
+    ["--version"],
+    ["check-aof", "--help"],
+]
+
+
+@pytest.mark.parametrize("arguments", RUNS, ids=lambda a: a[0])
+@pytest.mark.parametrize("redirect", [">/dev/full", ">&-"])
+def test_output_that_cannot_be_written_is_one_line_and_code_2(arguments: list[str], redirect: str) -> None:
+    if arguments == ["--version"] and redirect == ">&-":
+        return  # Python prints nothing then, and there is nothing to lose
+    words = " ".join(f"'{a}'" for a in arguments)
+    shown = subprocess.run(
+        ["bash", "-c", f"{sys.executable} -m rdbtool {words} {redirect}"], capture_output=True, text=True, check=False
+    )
+    assert shown.returncode == 2, shown.stderr
+    assert shown.stderr.count("\n") == 1, shown.stderr
+    assert shown.stderr.startswith("rdbtool: standard output")
+    assert "cannot write" in shown.stderr
+
+
+@pytest.mark.parametrize(("redirect", "code"), [("2>&-", 2), ("<&-", 2), ("2>&- <&-", 2)])
+def test_other_streams_may_be_closed(redirect: str, code: int) -> None:
+    command = f"{sys.executable} -m rdbtool check-aof --fix {LOG} {redirect}"
+    shown = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert shown.returncode == code
+    assert "good up to" in shown.stdout
+    assert "Traceback" not in shown.stdout + shown.stderr
+
+
+HUGE = "99999999999999999999999"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["check-rdb", RDB, "--databases", HUGE],
+        ["check-aof", LOG, "--databases", HUGE],
+        ["check-aof", LOG, "--max-bulk", HUGE],
+        ["check-aof", LOG, "--fix", "--yes", "--max-loss", HUGE],
+        ["check-aof", LOG, "--until", HUGE],
+        ["check-aof", LOG, "--until", "0001-01-01"],
+        ["check-aof", LOG, "--truncate-to-timestamp", HUGE],
+        ["check-aof", LOG, "--truncate-to-timestamp", "-1"],
+        ["diff", RDB, RDB, "--ttl-tolerance", HUGE],
+        ["diff", RDB, RDB, "--min-size", HUGE],
+        ["diff", RDB, RDB, "--db", HUGE],
+        ["diff", RDB, RDB, "--until-a", HUGE],
+        ["diff", RDB, RDB, "--until-command-b", HUGE],
+        ["diff", RDB, RDB, "--until-offset-b", HUGE],
+        ["diff", RDB, RDB, "--now", HUGE],
+    ],
+    ids=lambda a: f"{a[0]} {a[-2]} {a[-1]}",
+)
+def test_numbers_too_large_are_refused(arguments: list[object]) -> None:
+    shown = rdbtool(*map(str, arguments))
+    assert shown.returncode == 2, shown.stderr
+    assert "Traceback" not in shown.stderr
+
+
+def test_an_expiry_further_than_time_goes_is_forever() -> None:
+    assert rdbtool("diff", str(RDB), str(RDB), "--ttl", f"0-{HUGE}").returncode == 0

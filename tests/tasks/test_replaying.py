@@ -10,7 +10,8 @@ import pytest
 
 from rdbtool.engine.dataset import Dataset
 from rdbtool.errors import FormatError, InputError, RdbToolError, UnsupportedError, UsageError
-from rdbtool.tasks.replaying import Place, PointInTime, Replayed, parse_time, replay
+from rdbtool.tasks.moment import parse_time
+from rdbtool.tasks.replaying import Place, PointInTime, Replayed, replay
 from tests.servers.harness import SERVERS, running
 
 SERVER = SERVERS[0]
