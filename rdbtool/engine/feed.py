@@ -8,8 +8,9 @@ from mypy_extensions import i64
 
 from rdbtool.aof.resp import ANNOTATION, COMMAND, Command, CommandReader
 from rdbtool.errors import FormatError
+from rdbtool.rdb.events import Aux, End, Event, Function, FunctionPreGa, Header, ModuleAux
 from rdbtool.rdb.opcodes import REDIS
-from rdbtool.rdb.reader import Aux, End, Event, Frame, Function, FunctionPreGa, Header, ModuleAux, RdbReader
+from rdbtool.rdb.reader import Frame, RdbReader
 
 from .dataset import Dataset
 from .functions import with_header

@@ -8,7 +8,7 @@ from typing import final
 from rdbtool.engine.cells import Cell, FrameCell, HashCell
 from rdbtool.engine.dataset import Dataset
 from rdbtool.model import Entry
-from rdbtool.rdb.reader import Event, Function, ModuleAux
+from rdbtool.rdb.events import Event, Function, ModuleAux
 
 from .keys_in import EntryEvent, Facts, KeySource
 from .saving import placed

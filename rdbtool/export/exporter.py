@@ -6,8 +6,9 @@ from mypy_extensions import i64
 
 from rdbtool.errors import RdbToolError
 from rdbtool.model import Entry, type_name
+from rdbtool.rdb.events import Event, ModuleAux
 from rdbtool.rdb.output import Output
-from rdbtool.rdb.reader import Event, Frame, ModuleAux
+from rdbtool.rdb.reader import Frame
 from rdbtool.rdb.visitor import Visitor, visit_value
 from rdbtool.rdb.walk import Walker
 

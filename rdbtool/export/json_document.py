@@ -6,8 +6,8 @@ from typing import final
 
 from mypy_extensions import i64
 
+from rdbtool.rdb.events import ModuleAux
 from rdbtool.rdb.output import Output
-from rdbtool.rdb.reader import ModuleAux
 
 from .exporter import KeyFacts, ValueExporter
 from .jsonl import JsonValues, write_function, write_head, write_module_aux

@@ -28,9 +28,9 @@ from librt.strings import BytesWriter
 from mypy_extensions import i64
 
 from rdbtool.model import NO_EXPIRY, Id
+from rdbtool.rdb.events import ModuleAux
 from rdbtool.rdb.opcodes import DIALECT_NAMES
 from rdbtool.rdb.output import Output
-from rdbtool.rdb.reader import ModuleAux
 from rdbtool.rdb.visitor import HASH, KINDS, LIST, SET, STREAM, STRING, ZSET, Visitor
 
 from .exporter import KeyFacts, ValueExporter

@@ -11,8 +11,8 @@ from mypy_extensions import i64
 
 from rdbtool.errors import FormatError
 from rdbtool.model import NO_EXPIRY, Consumer, Entry, Group, Hash, Id, Module, Pending, SortedSet, Stream, Value
+from rdbtool.rdb.events import Event, Function, ModuleAux
 from rdbtool.rdb.opcodes import DIALECT_NAMES
-from rdbtool.rdb.reader import Event, Function, ModuleAux
 from rdbtool.source import Window
 
 from .jsonl import SCHEMA

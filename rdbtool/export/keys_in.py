@@ -8,8 +8,9 @@ from mypy_extensions import i64, mypyc_attr
 
 from rdbtool.errors import RdbToolError
 from rdbtool.model import Entry
+from rdbtool.rdb.events import Aux, Event, Header
 from rdbtool.rdb.opcodes import REDIS
-from rdbtool.rdb.reader import Aux, Event, Header, RdbReader
+from rdbtool.rdb.reader import RdbReader
 from rdbtool.source import Window, window_over
 
 

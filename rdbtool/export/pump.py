@@ -9,7 +9,8 @@ from mypy_extensions import i64
 from rdbtool.errors import FormatError
 from rdbtool.findings import Finding, Findings, Severity, finding_of
 from rdbtool.model import Entry
-from rdbtool.rdb.reader import End, Event, Frame, Function, FunctionPreGa, ModuleAux
+from rdbtool.rdb.events import End, Event, Function, FunctionPreGa, ModuleAux
+from rdbtool.rdb.reader import Frame
 
 from .exporter import Exporter
 from .keys_in import EntryEvent, KeySource

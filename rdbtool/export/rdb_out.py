@@ -7,9 +7,10 @@ from typing import final
 from rdbtool.errors import FormatError, RdbToolError, UsageError
 from rdbtool.findings import Findings, Severity
 from rdbtool.model import Entry
+from rdbtool.rdb.events import Event, ModuleAux
 from rdbtool.rdb.opcodes import VALKEY
 from rdbtool.rdb.output import Output, Writable
-from rdbtool.rdb.reader import Event, Frame, ModuleAux
+from rdbtool.rdb.reader import Frame
 from rdbtool.rdb.targets import NEWEST, OLDEST, Target, target
 from rdbtool.rdb.values.form import Limits
 from rdbtool.rdb.verify.inspection import Inspection

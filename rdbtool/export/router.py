@@ -6,8 +6,9 @@ from typing import final
 
 from rdbtool.errors import RdbToolError, UsageError, printable_text
 from rdbtool.model import Entry
+from rdbtool.rdb.events import Event, ModuleAux
 from rdbtool.rdb.output import Output
-from rdbtool.rdb.reader import Event, Frame, ModuleAux
+from rdbtool.rdb.reader import Frame
 
 from .exporter import Exporter
 from .keys_in import Facts

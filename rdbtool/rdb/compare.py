@@ -18,7 +18,8 @@ from rdbtool.errors import FormatError, RdbToolError
 from rdbtool.model import NO_EXPIRY
 from rdbtool.source import Window
 
-from .reader import End, Event, Frame, Function, FunctionPreGa, ModuleAux, RdbReader
+from .events import End, Event, Function, FunctionPreGa, ModuleAux
+from .reader import Frame, RdbReader
 from .types import TypeRow
 
 DIGESTED: Final = 32

@@ -19,6 +19,19 @@ from rdbtool.source import Window, window_over
 
 from . import opcodes
 from .crc64 import crc64
+from .events import (
+    Aux,
+    End,
+    Event,
+    Function,
+    FunctionPreGa,
+    Header,
+    ModuleAux,
+    ResizeDb,
+    SelectDb,
+    SlotImport,
+    SlotInfo,
+)
 from .names import module_name
 from .primitives import read_count, read_length, read_ms, read_seconds, read_string, read_u64
 from .skip import MODULE_UINT, skip_module_values
@@ -26,133 +39,6 @@ from .types import KNOWN_BY_NAME, TABLE, TypeRow
 
 CHECKSUM_SINCE: Final = 5
 """The first RDB version with a checksum at the end."""
-
-
-class Event:
-    """Something read from an RDB; ``offset`` is where it begins, in bytes from the start of the RDB."""
-
-    def __init__(self, offset: i64) -> None:
-        self.offset: i64 = offset
-
-
-@final
-class Header(Event):
-    """The magic and the version; ``dialect`` is `opcodes.REDIS` or `opcodes.VALKEY`."""
-
-    def __init__(self, offset: i64, dialect: i64, version: i64) -> None:
-        super().__init__(offset)
-        self.dialect: i64 = dialect
-        self.version: i64 = version
-
-
-@final
-class Aux(Event):
-    """A fact about the file, such as ``redis-ver``."""
-
-    def __init__(self, offset: i64, name: bytes, value: bytes) -> None:
-        super().__init__(offset)
-        self.name = name
-        self.value = value
-
-
-@final
-class SelectDb(Event):
-    """The number of the database of the keys that follow."""
-
-    def __init__(self, offset: i64, db: i64) -> None:
-        super().__init__(offset)
-        self.db: i64 = db
-
-
-@final
-class ResizeDb(Event):
-    """How many keys, and keys with an expiry, the database holds: a hint."""
-
-    def __init__(self, offset: i64, keys: int, expires: int) -> None:
-        super().__init__(offset)
-        self.keys = keys
-        self.expires = expires
-
-
-@final
-class SlotInfo(Event):
-    """How many keys, and keys with an expiry, a hash slot holds: a hint."""
-
-    def __init__(self, offset: i64, slot: int, keys: int, expires: int) -> None:
-        super().__init__(offset)
-        self.slot = slot
-        self.keys = keys
-        self.expires = expires
-
-
-@final
-class SlotImport(Event):
-    """An atomic slot migration under way when Valkey wrote the file: job name and slot ranges."""
-
-    def __init__(self, offset: i64, job: bytes, ranges: list[tuple[int, int]]) -> None:
-        super().__init__(offset)
-        self.job = job
-        self.ranges = ranges
-
-
-@final
-class Function(Event):
-    """The source code of a function library."""
-
-    def __init__(self, offset: i64, code: bytes) -> None:
-        super().__init__(offset)
-        self.code = code
-
-
-@final
-class FunctionPreGa(Event):
-    """A function library as release candidates 1 and 2 of Redis 7.0 wrote it. Servers after 7.0 refuse it."""
-
-    def __init__(self, offset: i64, name: bytes, engine: bytes, description: bytes | None, code: bytes) -> None:
-        super().__init__(offset)
-        self.name = name
-        self.engine = engine
-        self.description = description
-        self.code = code
-
-    def upgraded(self) -> bytes:
-        """The source code as Redis 7.0 and later take it."""
-        return b"#!" + self.engine.lower() + b" name=" + self.name + b"\n" + self.code
-
-
-@final
-class ModuleAux(Event):
-    """Data of a module beside the keys: the module type's name, ``when`` it is loaded, and the bytes.
-
-    ``raw`` is everything after the opcode byte.
-    """
-
-    def __init__(self, offset: i64, module: str, when: int, raw: bytes) -> None:
-        super().__init__(offset)
-        self.module = module
-        self.when = when
-        self.raw = raw
-
-
-@final
-class End(Event):
-    """The end mark. ``stored`` and ``computed`` are the checksums; ``stored`` is 0 where it was off, and
-    -1 where the version has none.
-    """
-
-    def __init__(self, offset: i64, stored: int, computed: int) -> None:
-        super().__init__(offset)
-        self.stored = stored
-        self.computed = computed
-
-    @property
-    def checksum(self) -> str:
-        """``ok``, ``bad``, ``off`` (saved without) or ``none`` (before version 5)."""
-        if self.stored < 0:
-            return "none"
-        if self.stored == 0:
-            return "off"
-        return "ok" if self.stored == self.computed else "bad"
 
 
 @final

@@ -16,8 +16,9 @@ from . import opcodes, transcode
 from .crc64 import crc64
 from .encode import encode_value
 from .encoders import put_length, put_ms, put_string, put_u64
+from .events import Event, Function, FunctionPreGa, ModuleAux, ResizeDb, SelectDb, SlotImport, SlotInfo
 from .output import Output, Writable
-from .reader import Event, Frame, Function, FunctionPreGa, ModuleAux, ResizeDb, SelectDb, SlotImport, SlotInfo
+from .reader import Frame
 from .targets import Target, target
 from .types import TypeRow
 from .values import form as kinds

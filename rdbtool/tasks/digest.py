@@ -14,7 +14,8 @@ from rdbtool.engine.replay import STOP
 from rdbtool.errors import FormatError
 from rdbtool.findings import Finding, Report, Severity
 from rdbtool.model import NO_EXPIRY
-from rdbtool.rdb.reader import End, Frame, RdbReader
+from rdbtool.rdb.events import End
+from rdbtool.rdb.reader import Frame, RdbReader
 from rdbtool.source import Window, open_input
 
 from .replaying import WHOLE, PointInTime, Replayed, Source, is_snapshot, layout_of, line_of_aux, replay

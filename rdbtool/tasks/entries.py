@@ -11,8 +11,9 @@ from rdbtool.export.jsonl_reader import JsonlSource, is_jsonl
 from rdbtool.export.keys_in import Facts, KeySource, RdbSource, is_rdb, may_precede_log
 from rdbtool.export.text import AUTO
 from rdbtool.findings import Finding
+from rdbtool.rdb.events import End
 from rdbtool.rdb.opcodes import REDIS
-from rdbtool.rdb.reader import End, RdbReader
+from rdbtool.rdb.reader import RdbReader
 from rdbtool.source import Input, Readable, Window, open_input
 
 if TYPE_CHECKING:

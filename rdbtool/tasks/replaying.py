@@ -27,7 +27,8 @@ from rdbtool.errors import (
 )
 from rdbtool.export.keys_in import is_rdb, may_precede_log
 from rdbtool.findings import Finding, Findings, Report, Severity
-from rdbtool.rdb.reader import ModuleAux, RdbReader
+from rdbtool.rdb.events import ModuleAux
+from rdbtool.rdb.reader import RdbReader
 from rdbtool.rdb.targets import Target
 from rdbtool.source import Window, open_input
 

@@ -8,8 +8,9 @@ from pathlib import Path
 from rdbtool.export.exporter import Exporter
 from rdbtool.export.keys_in import Facts
 from rdbtool.model import Entry
+from rdbtool.rdb.events import Function, ModuleAux
 from rdbtool.rdb.output import Output
-from rdbtool.rdb.reader import Frame, Function, ModuleAux, RdbReader
+from rdbtool.rdb.reader import Frame, RdbReader
 from rdbtool.source import Window, open_input
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from rdbtool.model import Hash, Id, Module, SortedSet, Stream, Value, type_name
-from rdbtool.rdb.reader import Frame, Function, FunctionPreGa, RdbReader
+from rdbtool.rdb.events import Function, FunctionPreGa
+from rdbtool.rdb.reader import Frame, RdbReader
 from rdbtool.rdb.values.numbers import format_double
 from rdbtool.source import open_input
 

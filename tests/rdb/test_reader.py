@@ -10,23 +10,21 @@ import pytest
 
 from rdbtool.errors import FormatError, RdbToolError, TruncatedError, UnsupportedError
 from rdbtool.rdb.crc64 import crc64
-from rdbtool.rdb.opcodes import REDIS, VALKEY
-from rdbtool.rdb.primitives import encode_length
-from rdbtool.rdb.reader import (
+from rdbtool.rdb.events import (
     Aux,
     End,
-    Frame,
     Function,
     FunctionPreGa,
     Header,
     ModuleAux,
-    RdbReader,
     ResizeDb,
     SelectDb,
     SlotImport,
     SlotInfo,
-    frame_of,
 )
+from rdbtool.rdb.opcodes import REDIS, VALKEY
+from rdbtool.rdb.primitives import encode_length
+from rdbtool.rdb.reader import Frame, RdbReader, frame_of
 from rdbtool.rdb.types import row_of
 from rdbtool.source import Window, window_over
 

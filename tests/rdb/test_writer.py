@@ -15,7 +15,8 @@ from rdbtool.errors import FormatError, RdbToolError, UnsupportedError, UsageErr
 from rdbtool.findings import Findings, Severity
 from rdbtool.model import Entry, Hash, Module, SortedSet, Stream, Value
 from rdbtool.rdb.crc64 import crc64
-from rdbtool.rdb.reader import Aux, End, Event, Frame, Function, RdbReader, ResizeDb, SelectDb, frame_of
+from rdbtool.rdb.events import Aux, End, Event, Function, ResizeDb, SelectDb
+from rdbtool.rdb.reader import Frame, RdbReader, frame_of
 from rdbtool.rdb.targets import target, target_names
 from rdbtool.rdb.types import row_of
 from rdbtool.rdb.verify.file import verify_rdb

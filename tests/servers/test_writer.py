@@ -13,7 +13,8 @@ import pytest
 from rdbtool.model import Entry, Hash, SortedSet, Stream, Value
 from rdbtool.rdb.dump_payload import dump
 from rdbtool.rdb.encode import encode
-from rdbtool.rdb.reader import Frame, FunctionPreGa, Header, RdbReader
+from rdbtool.rdb.events import FunctionPreGa, Header
+from rdbtool.rdb.reader import Frame, RdbReader
 from rdbtool.rdb.releases import release
 from rdbtool.rdb.targets import target
 from rdbtool.rdb.values.numbers import format_double

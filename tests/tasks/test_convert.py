@@ -16,7 +16,8 @@ from rdbtool.export.rdb_out import RdbOptions, target_of
 from rdbtool.export.selection import hash_slot
 from rdbtool.export.text import HEX
 from rdbtool.findings import exit_code
-from rdbtool.rdb.reader import Frame, Function, FunctionPreGa, Header, RdbReader
+from rdbtool.rdb.events import Function, FunctionPreGa, Header
+from rdbtool.rdb.reader import Frame, RdbReader
 from rdbtool.rdb.targets import target
 from rdbtool.source import open_input
 from rdbtool.tasks.convert import ConvertReport, convert, shard_path, shard_ranges

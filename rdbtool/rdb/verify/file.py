@@ -10,18 +10,8 @@ from mypy_extensions import i64
 from rdbtool.errors import RdbToolError, TruncatedError, printable
 from rdbtool.findings import Findings, Severity, finding_of
 from rdbtool.rdb import opcodes
-from rdbtool.rdb.reader import (
-    Aux,
-    End,
-    Frame,
-    Function,
-    FunctionPreGa,
-    Header,
-    ModuleAux,
-    RdbReader,
-    SelectDb,
-    SlotImport,
-)
+from rdbtool.rdb.events import Aux, End, Function, FunctionPreGa, Header, ModuleAux, SelectDb, SlotImport
+from rdbtool.rdb.reader import Frame, RdbReader
 from rdbtool.rdb.releases import BUILT_IN
 from rdbtool.rdb.types import TABLE
 from rdbtool.source import Window

@@ -6,7 +6,7 @@ import re
 import shlex
 
 from rdbtool.errors import printable
-from rdbtool.rdb.reader import Function
+from rdbtool.rdb.events import Function
 
 from .inspection import Inspection
 

@@ -10,8 +10,9 @@ from rdbtool.errors import FormatError, RdbToolError, UnsupportedError, UsageErr
 from rdbtool.export.selection import Selection
 from rdbtool.findings import Report, Severity, finding_of
 from rdbtool.rdb.compare import Match, Matching, Rules
+from rdbtool.rdb.events import End, Event, Function, FunctionPreGa, ModuleAux
 from rdbtool.rdb.fingerprint import Fingerprint, fingerprint
-from rdbtool.rdb.reader import End, Event, Function, FunctionPreGa, ModuleAux, RdbReader
+from rdbtool.rdb.reader import RdbReader
 from rdbtool.rdb.unordered import is_unordered, same_elements
 
 from .difference import (
