@@ -200,17 +200,17 @@ def _quoted(name: bytes) -> bytes:
 
 
 def is_manifest(head: bytes, name: str) -> bool:
-    """Whether a file with that name and those first bytes is a manifest: its first line that is no comment
-    begins with ``file``. An empty file is one by its name.
+    """Whether a file is a manifest: by its name, as for a server, or because its first line that is no comment
+    begins with ``file``.
     """
+    if name.endswith(".manifest"):
+        return True
     offset = 0
     while offset < len(head):
         stop = head.find(b"\n", offset)
         if head[offset : offset + 1] != b"#":
-            return head.startswith(b"file ", offset) or (
-                head.startswith(b"file", offset) and name.endswith(".manifest")
-            )
+            return head.startswith(b"file ", offset)
         if stop < 0:
             return False
         offset = stop + 1
-    return name.endswith(".manifest")
+    return False

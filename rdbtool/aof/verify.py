@@ -62,6 +62,8 @@ class FileVerdict:
     """Whether it is a file as it stands: not compressed, not a pipe."""
     until: int = -1
     """Offset at which to cut for the time asked for; -1 if all is older."""
+    foreign: bool = False
+    """Nothing of it can be read, nor does it begin like a log."""
 
     def as_json(self) -> dict[str, Any]:
         """The verdict as data."""
@@ -139,6 +141,7 @@ def verify_log(
             _tell_line_ends(verdict, findings)
         if salvageable and verdict.plain:
             _look_behind(verdict, verdict.fault, max_bulk, allowed)
+            _tell_foreign(verdict, verdict.fault, findings)
         _tell_fault(verdict, verdict.fault, findings, last)
     return verdict
 
@@ -285,6 +288,22 @@ def _tell_line_ends(verdict: FileVerdict, findings: Findings) -> None:
     findings.add(Finding(Severity.WARNING, "text-copy", message, verdict.path, verdict.log_start))
 
 
+def _tell_foreign(verdict: FileVerdict, fault: Fault, findings: Findings) -> None:
+    """Tell a file that is something else: a repair would empty it."""
+    if fault.start > 0 or verdict.readable_behind > 0:
+        return
+    try:
+        with Pages(verdict.path) as pages:
+            head = pages.take(0, 6)
+    except RdbToolError:
+        return
+    if head[:1] in {b"*", b"#"} or b"REDIS".startswith(head[:5]) or b"VALKEY".startswith(head):
+        return
+    verdict.foreign = True
+    message = "no command in it can be read, nor does it begin like a log: is it an append-only file at all?"
+    findings.add(Finding(Severity.WARNING, "not-a-log", message, verdict.path, 0))
+
+
 def _tell_fault(verdict: FileVerdict, fault: Fault, findings: Findings, last: bool) -> None:
     behind = verdict.readable_behind
     code = fault.code
@@ -309,7 +328,10 @@ def _tell_fault(verdict: FileVerdict, fault: Fault, findings: Findings, last: bo
     if fault.code == "bad-argc":
         consequence += "; redis-check-aof does not mind a count below 1"
     message = f"{fault.message}: {consequence}"
-    if behind > 0:
+    if code == "multi-without-exec":
+        held = max(behind - 1, 0)  # MULTI itself can be read
+        message += f"; it holds {held} whole command{'' if held == 1 else 's'}" if verdict.plain else ""
+    elif behind > 0:
         message += f"; {behind} command{'' if behind == 1 else 's'} behind the damage can be read"
     doing = "reading a command" if fault.offset == fault.start else f"reading the command at {fault.start}"
     findings.add(Finding(Severity.ERROR, code, message, verdict.path, int(fault.offset), None, -1, doing))

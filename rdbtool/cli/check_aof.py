@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -178,14 +179,15 @@ def _print_report(report: CheckAofReport) -> None:
     print(f"{paint(show_path(report.path), 'bold')}: {paint(verdict, COLOURS[verdict])} ({meaning[verdict]})")
     told: set[int] = set()
     for file in [*report.files, *report.history]:
-        for line in _file_lines(file, report.layout is not None and report.layout.is_set):
+        for line in _file_lines(file, len(report.files) > 1 or (report.layout is not None and report.layout.is_set)):
             print(f"  {line}")
         for finding in _findings_of(report, file.path):
             told.add(id(finding))
             print(f"    {finding_line(finding)}")
     for finding in report.findings.items:
         if id(finding) not in told:
-            name = f" {show_path(os.path.basename(finding.path))}" if finding.path else ""
+            base = os.path.basename(finding.path.rstrip("/"))
+            name = f" {show_path(base)}" if base else ""
             print(f"  {finding_line(finding).replace(':', name + ':', 1)}")
 
 
@@ -275,11 +277,16 @@ def _print_done(done: RepairAofReport) -> None:
 
 def _print_hint(report: CheckAofReport) -> None:
     """Say what can be done about damage."""
-    damaged = [f for f in report.files if f.fault is not None and f.cuttable and f.plain]
-    if not damaged:
+    layout = report.layout
+    if layout is None or (not layout.is_set and (len(layout.files) > 1 or any(f.foreign for f in report.files))):
         return
-    path = show_path(report.path)
+    damaged = [f for f in report.files if f.verdict in {TRUNCATED, BROKEN}]
+    if not damaged or not all(f.cuttable and f.plain for f in report.files):
+        return
+    path = show_path(shlex.quote(report.path))
     print(f"to repair: rdbtool check-aof --fix {path}")
-    behind = sum(max(f.readable_behind, 0) for f in damaged)
+    # The commands of an open transaction cannot be kept.
+    closed = [f for f in damaged if f.fault is not None and f.fault.code != "multi-without-exec"]
+    behind = sum(max(f.readable_behind, 0) for f in closed)
     if behind:
         print(f"to keep what can be read of {plural(behind, 'command')} behind the damage: add --salvage")

@@ -64,6 +64,11 @@ def plan_aof_repair(
         return RepairPlan(layout)
     if not layout.is_set and len(layout.files) > 1:
         raise UsageError("parts without a manifest: name the files one by one", path=report.path)
+    if not layout.is_set and report.files[0].foreign:
+        raise UsageError(
+            "no append-only file: nothing of it could be kept; move it away, and the server starts empty",
+            path=report.files[0].path,
+        )
     if until >= 0:
         refuse_nothing_before(report, until)
     allowed = frozenset(os.fsencode(name).upper() for name in allow)

@@ -96,6 +96,8 @@ def test_lines_can_be_left_out_and_comments_stay() -> None:
         (b"*1\r\n$4\r\nPING\r\nfile ", "x", False),
         (b"#TS:1\r\n*1\r\n", "x", False),
         (b"", "a.manifest", True),
+        (b"filx" + BASE[4:], "a.manifest", True),
+        (b"\0\0\0", "a.manifest", True),
         (b"", "a.aof", False),
     ],
 )

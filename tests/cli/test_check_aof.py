@@ -209,3 +209,71 @@ def test_standard_input_is_checked() -> None:
     assert done.returncode == 1
     assert "standard input" in done.stdout
     assert run("--fix", "--yes", "-", stdin=BAD).returncode == 2
+
+
+def test_what_is_no_log_is_not_emptied(tmp_path: Path) -> None:
+    for text in (b"hello\n", b"\0" * 5000, bytes(range(200, 256)) * 20):
+        path = tmp_path / "redis.conf"
+        path.write_bytes(text)
+        done = run(path)
+        assert done.returncode == 1
+        assert "is it an append-only file" in done.stdout
+        assert "--fix" not in done.stdout
+        for options in (["--fix", "--yes"], ["--fix", "--yes", "--salvage"]):
+            done = run(*options, path)
+            assert done.returncode == 2
+            assert "no append-only file" in done.stderr
+            assert path.read_bytes() == text
+            assert os.listdir(tmp_path) == ["redis.conf"]
+
+
+def test_the_beginning_of_a_log_is_cut_whatever_is_left(tmp_path: Path) -> None:
+    for text in (b"*", b"*3\r\n$3", b"R", b"REDI", b"#TS:1", b"*3\n$3\n"):
+        path = tmp_path / "appendonly.aof"
+        path.write_bytes(text)
+        assert run("--fix", "--yes", path).returncode == 0, text
+        assert path.read_bytes() == b""
+
+
+def test_a_damaged_manifest_is_told_as_such_and_never_cut(tmp_path: Path) -> None:
+    directory = Path(shutil.copytree(FIXTURES / "multi", tmp_path / "appendonlydir"))
+    manifest = directory / "appendonly.aof.manifest"
+    for head in (b"filx", b"\0\0\0\0", b"*1\r\n"):
+        manifest.chmod(0o644)
+        text = head + (FIXTURES / "multi/appendonly.aof.manifest").read_bytes()[4:]
+        manifest.write_bytes(text)
+        for path in (directory, manifest):
+            done = run(path)
+            assert done.returncode == 1
+            assert "bad-manifest" in done.stdout
+            assert "to repair" not in done.stdout
+            assert run("--fix", "--yes", path).returncode == 2
+            assert manifest.read_bytes() == text
+
+
+def test_a_command_that_no_server_has_can_be_repaired_and_the_check_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "x y.aof"
+    path.write_bytes(sets(2) + command("bla", "foo") + sets(1))
+    done = run(path)
+    assert done.returncode == 1
+    assert f"rdbtool check-aof --fix '{path}'" in done.stdout
+    assert run("--fix", "--salvage", "--yes", path).returncode == 3
+    assert path.read_bytes() == sets(2) + sets(1)
+
+
+def test_nothing_is_promised_of_an_open_transaction(tmp_path: Path) -> None:
+    path = tmp_path / "x.aof"
+    path.write_bytes(sets(2) + command("MULTI") + sets(3))
+    done = run(path)
+    assert "it holds 3 whole commands" in done.stdout
+    assert "--salvage" not in done.stdout
+
+
+def test_parts_without_a_manifest_are_told_by_name(tmp_path: Path) -> None:
+    directory = Path(shutil.copytree(FIXTURES / "multi", tmp_path / "appendonlydir"))
+    (directory / "appendonly.aof.manifest").unlink()
+    done = run(f"{directory}/")
+    assert done.returncode == 1
+    assert "base    appendonly.aof.3.base.aof" in done.stdout
+    assert "no-manifest appendonlydir:" in done.stdout
+    assert "to repair" not in done.stdout
