@@ -35,18 +35,13 @@ from .primitives import (
 )
 from .reader import Frame
 from .skip import skip_idempotence, skip_module_values
+from .stream_entries import U64, tell_entries
 from .types import TypeRow
 from .visitor import HASH, KINDS, STRING, Visitor
 
 PLAIN: Final[i64] = 1
 PACKED: Final[i64] = 2
 """Containers of quicklist nodes."""
-
-DELETED: Final[i64] = 1
-SAME_FIELDS: Final[i64] = 2
-"""Flags of stream entries."""
-
-U64: Final = 0xFFFF_FFFF_FFFF_FFFF
 
 _INFINITY: Final = float("inf")
 
@@ -428,7 +423,7 @@ class Walker:
             data = self._node()
             if data is not None:
                 try:
-                    told += self._entries(master, data)
+                    told += tell_entries(v, master, data)
                 except FormatError as e:
                     self._damaged(e, self._at)
             count -= 1
@@ -486,63 +481,3 @@ class Walker:
                 v.consumer_pending(int.from_bytes(raw[:8], "big"), int.from_bytes(raw[8:], "big"))
                 count -= 1
             consumers -= 1
-
-    def _entries(self, master: bytes, data: bytes) -> int:
-        """Tell the entries of a listpack (t_stream.c, streamAppendItem) and count them."""
-        if len(master) != 16:
-            raise FormatError("a listpack's first id that has not 16 bytes", doing="decoding a stream")
-        master_ms = int.from_bytes(master[:8], "big")
-        master_seq = int.from_bytes(master[8:], "big")
-        c = ListpackCursor(data)
-        v = self.visitor
-        limit: i64 = len(data)
-        c.integer()  # entries
-        c.integer()  # deleted ones
-        fields = c.integer()
-        if fields < 0 or fields > limit:
-            raise FormatError("an impossible number of fields", doing="decoding a stream")
-        names: list[bytes] = []
-        while fields > 0:
-            self._need(c)
-            names.append(c.item())
-            fields -= 1
-        c.integer()
-        told = 0
-        while c.next():
-            flags = c.number
-            difference: int = c.integer()  # an int: ids have 64 bits without a sign
-            ms = (master_ms + difference) & U64
-            difference = c.integer()
-            seq = (master_seq + difference) & U64
-            kept = flags & DELETED == 0
-            if kept:
-                v.entry(ms, seq)
-                told += 1
-            if flags & SAME_FIELDS:
-                for name in names:
-                    self._need(c)
-                    if kept:
-                        v.text(name, 0, len(name))
-                        self._tell(c)
-            else:
-                fields = c.integer()
-                if fields < 0 or fields > limit:
-                    raise FormatError("an impossible number of fields", doing="decoding a stream")
-                fields *= 2
-                while fields > 0:
-                    self._need(c)
-                    if kept:
-                        self._tell(c)
-                    fields -= 1
-            c.integer()  # how many elements the entry has, to walk backwards
-        return told
-
-    def _tell(self, c: ListpackCursor) -> None:
-        if c.kind == ELEMENT_STRING:
-            self.visitor.text(c.data, c.start, c.start + c.size)
-        else:
-            self.visitor.integer(c.number)
-
-    def _need(self, c: ListpackCursor) -> None:
-        if not c.next():
-            raise FormatError("a field or value is missing", doing="decoding a stream")
