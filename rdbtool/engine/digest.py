@@ -15,12 +15,12 @@ from mypy_extensions import i64
 from rdbtool.errors import RdbToolError
 from rdbtool.model import NO_EXPIRY, Value
 from rdbtool.rdb.reader import Frame
+from rdbtool.rdb.values.fpconv import seventeen, shortest
 from rdbtool.rdb.visitor import HASH, LIST, MODULE, SET, STREAM, STRING, ZSET, Visitor, visit_value
 from rdbtool.rdb.walk import Walker
 
 from .cells import Cell, FrameCell
 from .dataset import Dataset
-from .fpconv import seventeen, shortest
 from .line import Line
 
 SCORES_KEPT: Final = 4096

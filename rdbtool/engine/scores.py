@@ -7,7 +7,8 @@ from typing import Final
 
 from mypy_extensions import i64
 
-from . import fpconv
+from rdbtool.rdb.values import fpconv
+
 from .line import Line
 from .numbers import double, is_plain
 from .replies import NOT_A_FLOAT, CommandError

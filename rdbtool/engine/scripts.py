@@ -12,8 +12,9 @@ from hashlib import sha1
 from importlib import import_module
 from typing import Any, Final, final
 
+from rdbtool.rdb.values.fpconv import seventeen, shortest
+
 from .dataset import Dataset
-from .fpconv import seventeen, shortest
 from .replies import CommandError, NotRunError, Status
 from .scores import score_text
 from .table import execute

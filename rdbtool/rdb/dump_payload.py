@@ -21,30 +21,41 @@ FOOTER: Final = 10
 FIRST_OF_VALKEY: Final = 80
 
 
-def parse_dump(data: bytes, *, key: bytes = b"", db: int = 0) -> Frame:
-    """The frame of ``key`` that a DUMP payload holds.
+def open_dump(data: bytes, *, key: bytes = b"") -> tuple[int, int, bytes]:
+    """The dialect and the RDB version of a payload, and what stands before its footer.
 
-    The version tells whose types they are: from 80 on Valkey's, below Redis'. Raises
-    `FormatError` for a wrong checksum or a payload that does not end where it should, and
-    `UnsupportedError` for a version or type that is not known.
+    The version tells whose types they are: from 80 on Valkey's, below Redis'. Raises `FormatError` for a wrong
+    checksum, `UnsupportedError` for a version that is not known.
     """
-    if len(data) < FOOTER + 1:
+    if len(data) < FOOTER:
         raise _bad(f"{len(data)} bytes are too few for a DUMP payload", key)
     if int.from_bytes(data[-8:], "little") != crc64(data[:-8]):
         raise _bad("a DUMP payload with a wrong checksum", key)
-    version = int.from_bytes(data[-10:-8], "little")
-    dialect = VALKEY if version >= FIRST_OF_VALKEY else REDIS
+    version = int.from_bytes(data[-FOOTER:-8], "little")
+    dialect: int = VALKEY if version >= FIRST_OF_VALKEY else REDIS
     if version > MAX_VERSION[dialect]:
         raise UnsupportedError(f"a DUMP payload of RDB version {version}", doing="reading a DUMP payload", key=key)
-    row = TABLE[dialect][data[0]]
+    return dialect, version, data[:-FOOTER]
+
+
+def parse_dump(data: bytes, *, key: bytes = b"", db: int = 0) -> Frame:
+    """The frame of ``key`` that a DUMP payload holds.
+
+    Raises what `open_dump` raises, `FormatError` for a payload that does not end where it should, and
+    `UnsupportedError` for a type that is not known.
+    """
+    dialect, version, body = open_dump(data, key=key)
+    if not body:
+        raise _bad("a DUMP payload without a type", key)
+    row = TABLE[dialect][body[0]]
     if row is None:
-        what = KNOWN_BY_NAME.get((dialect, data[0]))
+        what = KNOWN_BY_NAME.get((dialect, body[0]))
         raise UnsupportedError(
-            f"unknown type {data[0]} in {DIALECT_NAMES[dialect]} RDB version {version}" + (f": {what}" if what else ""),
+            f"unknown type {body[0]} in {DIALECT_NAMES[dialect]} RDB version {version}" + (f": {what}" if what else ""),
             doing="reading a DUMP payload",
             key=key,
         )
-    raw = data[1:-10]
+    raw = body[1:]
     w = window_over(raw, base=1)
     try:
         row.skip(w)

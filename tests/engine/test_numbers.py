@@ -7,12 +7,13 @@ from random import Random
 
 import pytest
 
-from rdbtool.engine import extended, fpconv
+from rdbtool.engine import extended
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.line import Line
 from rdbtool.engine.numbers import integer, is_integer
 from rdbtool.engine.replies import CommandError
 from rdbtool.engine.xxh3 import xxh3_64
+from rdbtool.rdb.values import fpconv
 from tests.engine.differential import agree, answer, args
 from tests.servers.harness import SERVERS, ServerKind, running
 
