@@ -123,6 +123,40 @@ def test_damaged_compression_is_an_error_that_names_the_file(tmp_path: Path, wra
         assert e.value.path == str(path)
 
 
+def frames(text: bytes) -> bytes:
+    """A zstd stream of two frames, with and without a checksum, and one between that is skipped."""
+    first = zstandard.ZstdCompressor(write_checksum=True).compress(text)
+    second = zstandard.ZstdCompressor(write_content_size=False).compress(text)
+    return first + b"\x5a\x2a\x4d\x18" + (7).to_bytes(4, "little") + b"skipped" + second
+
+
+def drained(window: Window) -> bool:
+    """Whether the window's input can be read to its end, or else is said to be cut short."""
+    try:
+        while not window.at_end():
+            window.skip(window.end - window.pos)
+    except InputError as e:
+        return "cut short" not in e.message
+    return True
+
+
+@pytest.mark.parametrize("wrap", [lambda text: gzip.compress(text) * 2, frames], ids=["gzip", "zstd"])
+def test_compression_that_is_cut_short_is_told_wherever_it_is_cut(
+    tmp_path: Path, wrap: Callable[[bytes], bytes]
+) -> None:
+    text = bytes(random.Random(3).randbytes(300)) + bytes(300_000)
+    whole = wrap(text)
+    path = tmp_path / "file"
+    ends = []
+    for size in (*range(4, len(whole)), len(whole)):
+        path.write_bytes(whole[:size])
+        with open_input(str(path)) as opened:
+            if drained(opened.window()):
+                ends.append(size)
+    assert len(ends) == (3 if wrap is frames else 2), ends
+    assert ends[-1] == len(whole)
+
+
 def test_what_cannot_be_opened_or_read_is_an_input_error(tmp_path: Path) -> None:
     for path in (tmp_path / "missing", tmp_path):
         with pytest.raises(InputError) as e:

@@ -57,6 +57,8 @@ def command(
 def _code(result: CheckRdbReport | RdbToolError) -> int:
     if isinstance(result, RdbToolError):
         return 2
+    if "unreadable" in result.findings.counts:
+        return 2
     code = exit_code(result)
     if result.suitability is not None and result.suitability.loads is not True:
         code = max(code, 1)
@@ -72,10 +74,11 @@ def _as_json(path: str, result: CheckRdbReport | RdbToolError) -> dict[str, Any]
 def _verdict(result: CheckRdbReport | RdbToolError) -> str:
     if isinstance(result, RdbToolError):
         return "unreadable"
-    if result.facts is not None and not result.facts.dialect:
-        return "not an RDB"
     if result.facts is not None and not result.facts.complete:
-        return "unsupported" if "unsupported" in result.findings.counts else "broken"
+        for code in ("unreadable", "unsupported"):
+            if code in result.findings.counts:
+                return code
+        return "broken" if result.facts.dialect else "not an RDB"
     return "sound" if result.sound else "damaged"
 
 

@@ -217,7 +217,11 @@ class RdbReader:
             raise FormatError(f"wrong version: '{printable(digits)}'", offset=self.start)
         self.version = int(digits)
         if self.version > opcodes.MAX_VERSION[self.dialect]:
-            raise UnsupportedError(f"{name} RDB version {self.version}", offset=self.start)
+            raise UnsupportedError(
+                f"RDB version {self.version} of {name.capitalize()} is newer than this program knows "
+                f"({opcodes.MAX_VERSION[self.dialect]})",
+                offset=self.start,
+            )
         if self.dialect == opcodes.VALKEY and self.version < 80:
             raise FormatError(f"wrong version: {self.version} cannot be of Valkey", offset=self.start)
         self._table = TABLE[self.dialect]

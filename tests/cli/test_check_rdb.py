@@ -157,3 +157,23 @@ def test_a_thousand_findings_are_shown_and_the_rest_counted(tmp_path: Path) -> N
     assert code == 1
     assert out.count("listpack-duplicate at") == 1000
     assert "... and 500 more of listpack-duplicate" in out
+
+
+def test_a_compressed_file_that_is_cut_short_could_not_be_read(tmp_path: Path) -> None:
+    for compress in (gzip.compress, zstd_compress):
+        whole = compress(SOUND.read_bytes())
+        path = tmp_path / "cut"
+        path.write_bytes(whole[: len(whole) // 2])
+        code, out, err = check(path)
+        assert (code, err) == (2, "")
+        assert "cut: unreadable" in out
+        assert "cut short" in out
+
+
+def test_a_newer_version_is_called_unsupported(tmp_path: Path) -> None:
+    path = tmp_path / "new.rdb"
+    path.write_bytes(b"REDIS0099\xff" + bytes(8))
+    code, out, _ = check(path)
+    assert code == 1
+    assert "new.rdb: unsupported" in out
+    assert "RDB version 99 of Redis is newer than this program knows" in out

@@ -145,11 +145,11 @@ def test_headers_of_all_versions_are_read(magic: bytes, dialect: int, version: i
     [
         (b"", TruncatedError, "input ends: 9 bytes needed, 0 left"),
         (b"REDIS00", TruncatedError, "input ends: 9 bytes needed, 7 left"),
-        (b"REDIS0099", UnsupportedError, "redis RDB version 99"),
+        (b"REDIS0099", UnsupportedError, "RDB version 99 of Redis is newer than this program knows (15)"),
         (b"REDIS0000", FormatError, "wrong version: '0000'"),
         (b"REDISabcd", FormatError, "wrong version: 'abcd'"),
         (b"VALKEY011", FormatError, "wrong version: 11 cannot be of Valkey"),
-        (b"VALKEY099", UnsupportedError, "valkey RDB version 99"),
+        (b"VALKEY099", UnsupportedError, "RDB version 99 of Valkey is newer than this program knows (81)"),
         (b"RODIS0009", FormatError, "wrong magic: not an RDB"),
         (b"*1\r\n$4\r\nPING\r\n", FormatError, "wrong magic: not an RDB, but it begins like an AOF"),
     ],
