@@ -12,6 +12,14 @@ KEPT_PER_CODE = 1000
 """Findings of one code that a report keeps; further ones are counted, so memory stays bounded."""
 
 
+def plural(n: int, noun: str) -> str:
+    """``1 key``, ``2,000 keys``, ``2 entries``."""
+    ending = "" if n == 1 else "s"
+    if n != 1 and noun.endswith("y") and noun[-2:-1] not in "aeiou":
+        noun, ending = noun[:-1], "ies"
+    return f"{n:,} {noun}{ending}"
+
+
 class Severity(IntEnum):
     """How bad a finding is for somebody who wants to load the file."""
 

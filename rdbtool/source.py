@@ -117,7 +117,7 @@ class Window:
         if self.size < 0 and not self.drained:
             message = f"input ends inside an item of {n} bytes"
         else:
-            message = f"input ends: {n} bytes needed, {left} left"
+            message = f"input ends: {n} byte{'' if n == 1 else 's'} needed, {left} left"
         return TruncatedError(message, path=self.path, offset=self.base + self.pos)
 
     def take(self, n: i64) -> bytes:

@@ -260,8 +260,8 @@ def _remark(plan: RepairPlan, file_plan: FilePlan) -> None:
             Finding(
                 Severity.WARNING,
                 "order",
-                f"not the last file: '{os.path.basename(kept[-1])}' and others behind it then run on data that lacks "
-                "what is dropped here",
+                f"not the last file: what follows in the set, up to '{os.path.basename(kept[-1])}', then runs on data "
+                "that lacks what is dropped here",
                 path,
             )
         )

@@ -16,7 +16,7 @@ from rdbtool.findings import Finding, exit_code
 from rdbtool.rdb.verify.file import DATABASES
 from rdbtool.tasks.check_aof import CheckAofReport, check_aof
 
-from .options import BIGGEST, DatabasesOption, Format, FormatOption
+from .options import DatabasesOption, Format, FormatOption
 from .progress import Progress
 from .render import finding_line, number, paint, plural, print_json, show_path, size
 
@@ -48,9 +48,7 @@ def command(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     max_loss: Annotated[
         int | None,
-        typer.Option(
-            "--max-loss", metavar="BYTES", min=0, max=BIGGEST, help="Refuse to cut more than this.", show_default=False
-        ),
+        typer.Option("--max-loss", metavar="BYTES", min=0, help="Refuse to cut more than this.", show_default=False),
     ] = None,
     until: Annotated[
         str,
@@ -66,7 +64,6 @@ def command(
             "--truncate-to-timestamp",
             metavar="SECONDS",
             min=0,
-            max=BIGGEST,
             help="The same in seconds.",
             show_default=False,
         ),
@@ -77,7 +74,7 @@ def command(
         typer.Option("--allow", metavar="NAME", help="A command the server has, from a module or renamed."),
     ] = None,
     max_bulk: Annotated[
-        int, typer.Option("--max-bulk", metavar="BYTES", min=1, max=BIGGEST, help="The server's proto-max-bulk-len.")
+        int, typer.Option("--max-bulk", metavar="BYTES", min=1, help="The server's proto-max-bulk-len.")
     ] = MAX_BULK,
     databases: DatabasesOption = DATABASES,
     output_format: FormatOption = Format.TEXT,
@@ -186,9 +183,14 @@ def _print_report(report: CheckAofReport) -> None:
             print(f"    {finding_line(finding)}")
     for finding in report.findings.items:
         if id(finding) not in told:
-            base = os.path.basename(finding.path.rstrip("/"))
-            name = f" {show_path(base)}" if base else ""
-            print(f"  {finding_line(finding).replace(':', name + ':', 1)}")
+            print(f"  {_with_file(finding)}")
+
+
+def _with_file(finding: Finding) -> str:
+    """The line of a finding, with the name of its file."""
+    base = os.path.basename(finding.path.rstrip("/"))
+    name = f" {show_path(base)}" if base else ""
+    return finding_line(finding).replace(":", name + ":", 1)
 
 
 def _findings_of(report: CheckAofReport, path: str) -> list[Finding]:
@@ -246,7 +248,7 @@ def _print_plan(plan: RepairPlan, time: int) -> None:
     for gone in plan.dropped:
         print(f"  {show_path(gone.path)}: leaves the manifest, the file stays")
     for finding in plan.findings:
-        print(f"  {finding_line(finding)}")
+        print(f"  {_with_file(finding) if plan.layout.is_set else finding_line(finding)}")
     sys.stdout.flush()
 
 

@@ -7,6 +7,7 @@ import os
 import sys
 from typing import Any, Final
 
+from rdbtool import findings
 from rdbtool.errors import printable, printable_text
 from rdbtool.findings import KEPT_PER_CODE, Finding, Findings, Severity
 
@@ -39,12 +40,8 @@ def size(n: int) -> str:
     return f"{value:.1f} TiB"
 
 
-def plural(n: int, noun: str) -> str:
-    """``1 key``, ``2,000 keys``, ``2 entries``."""
-    ending = "" if n == 1 else "s"
-    if n != 1 and noun.endswith("y") and noun[-2:-1] not in "aeiou":
-        noun, ending = noun[:-1], "ies"
-    return f"{number(n)} {noun}{ending}"
+plural: Final = findings.plural
+"""``1 key``, ``2,000 keys``, ``2 entries``."""
 
 
 def finding_line(finding: Finding) -> str:
@@ -59,12 +56,12 @@ def finding_line(finding: Finding) -> str:
     return f"{' '.join(parts)}: {finding.message}{tail}"
 
 
-def findings_lines(findings: Findings) -> list[str]:
+def findings_lines(found: Findings) -> list[str]:
     """All findings, the worst first, each kind in the order they were made."""
     lines = []
     for severity in (Severity.ERROR, Severity.WARNING, Severity.NOTE):
-        lines += [finding_line(finding) for finding in findings.of(severity)]
-    for code, count in findings.counts.items():
+        lines += [finding_line(finding) for finding in found.of(severity)]
+    for code, count in found.counts.items():
         if count > KEPT_PER_CODE:
             lines.append(f"... and {number(count - KEPT_PER_CODE)} more of {code}")
     return lines

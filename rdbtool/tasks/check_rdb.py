@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rdbtool.errors import InputError
-from rdbtool.findings import Findings, Report, Severity
+from rdbtool.findings import Findings, Report, Severity, plural
 from rdbtool.rdb.opcodes import DIALECT_NAMES
 from rdbtool.rdb.releases import Release
 from rdbtool.rdb.types import row_of
@@ -109,7 +109,7 @@ def _size(w: Window, facts: RdbFacts, findings: Findings) -> int:
         what = "; they look like an AOF: check-aof checks both" if first in b"*#" else ""
         what = "; another RDB begins there" if first in b"RV" and what == "" else what
         Inspection(findings, w.path).report(
-            "trailing-bytes", f"{rest} bytes after the end, which servers ignore{what}", facts.end
+            "trailing-bytes", f"{plural(rest, 'byte')} after the end, which servers ignore{what}", facts.end
         )
     return int(w.offset())
 
@@ -143,12 +143,14 @@ def suitability(facts: RdbFacts, findings: Findings, target: Release) -> Suitabi
             )
     for name, count in facts.encodings.items():
         if not target.loads_type(row_of(dialect, name)):
-            answer.refuse(f"it holds {count} values of type {name}, which {target.name} does not know")
+            answer.refuse(f"it holds {plural(count, 'value')} of type {name}, which {target.name} does not know")
     if facts.functions and not target.has_functions:
-        answer.refuse(f"it holds {len(facts.functions)} function libraries, which {target.name} does not know")
+        answer.refuse(f"it holds {plural(len(facts.functions), 'function library')}, which {target.name} does not know")
     for module, count in facts.modules.items():
         if not target.has_module(module):
-            answer.remarks.append(f"it needs the module of type '{module}' for {count} keys, or refuses the file")
+            answer.remarks.append(
+                f"it needs the module of type '{module}' for {plural(count, 'key')}, or refuses the file"
+            )
     _weigh_findings(answer, findings, target)
     if not facts.complete and answer.loads and "unsupported" in findings.counts:
         answer.loads = None
@@ -190,7 +192,9 @@ def _weigh_findings(answer: Suitability, findings: Findings, target: Release) ->
                 lurking += count
     if lurking:
         unless = " unless 'sanitize-dump-payload' is yes" if target.looks_into_values else ""
-        answer.remarks.append(f"{lurking} errors inside values go unseen{unless}; commands on them may crash it")
+        go = "goes" if lurking == 1 else "go"
+        what = f"{plural(lurking, 'error')} inside values {go} unseen{unless}"
+        answer.remarks.append(f"{what}; commands on them may crash it")
 
 
 def _first(findings: Findings, code: str) -> str:

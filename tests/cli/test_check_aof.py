@@ -277,3 +277,15 @@ def test_parts_without_a_manifest_are_told_by_name(tmp_path: Path) -> None:
     assert "base    appendonly.aof.3.base.aof" in done.stdout
     assert "no-manifest appendonlydir:" in done.stdout
     assert "to repair" not in done.stdout
+
+
+def test_what_a_repair_means_for_the_order_is_told_by_file(tmp_path: Path) -> None:
+    directory = Path(shutil.copytree(FIXTURES / "multi", tmp_path / "appendonlydir"))
+    for name in ("appendonly.aof.3.incr.aof", "appendonly.aof.5.incr.aof"):
+        path = directory / name
+        path.chmod(0o644)
+        path.write_bytes(path.read_bytes() + b"!")
+    done = run("--fix", "--yes", directory)
+    assert done.returncode == 0, done.stderr
+    for name in ("appendonly.aof.3.incr.aof", "appendonly.aof.5.incr.aof"):
+        assert f"order {name}: not the last file: what follows in the set, up to 'appendonly.aof.6" in done.stdout

@@ -171,7 +171,7 @@ def test_bytes_behind_the_end_are_a_warning(tmp_path: Path, tail: bytes, hint: s
     (finding,) = report.findings.items
     assert (finding.code, finding.severity, finding.offset) == ("trailing-bytes", Severity.WARNING, len(data))
     assert hint in finding.message
-    assert str(len(tail)) in finding.message
+    assert f"{len(tail):,} bytes" in finding.message
     assert report.size == len(whole)
     assert exit_code(report) == 0
 
@@ -237,3 +237,10 @@ def test_a_report_is_data(tmp_path: Path) -> None:
     assert data["rdb"]["encodings"] == {"set-listpack": 1}
     assert data["counts"] == {"listpack-duplicate": 1}
     assert data["findings"][0]["key"] == "k\\x0a"
+
+
+def test_one_of_a_kind_is_told_as_one(tmp_path: Path) -> None:
+    data = rdb(record(20, b"k", string(listpack(b"a", b"b"))), magic=b"REDIS0011")
+    report = checked(tmp_path, data, target=release("redis-6.2"))
+    assert report.suitability is not None
+    assert "it holds 1 value of type set-listpack, which redis-6.2 does not know" in report.suitability.reasons

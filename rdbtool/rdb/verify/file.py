@@ -8,7 +8,7 @@ from librt.vecs import vec
 from mypy_extensions import i64
 
 from rdbtool.errors import RdbToolError, TruncatedError, printable
-from rdbtool.findings import Findings, Severity, finding_of
+from rdbtool.findings import Findings, Severity, finding_of, plural
 from rdbtool.rdb import opcodes
 from rdbtool.rdb.events import Aux, End, Function, FunctionPreGa, Header, ModuleAux, SelectDb, SlotImport
 from rdbtool.rdb.reader import Frame, RdbReader
@@ -156,7 +156,8 @@ class _Check:
         self.late_duplicates()
         if facts.expired and not self.keep_expired:
             self.report(
-                "expired-keys", f"{facts.expired} keys have expired: a master drops them when it loads the file"
+                "expired-keys",
+                f"expired: {plural(facts.expired, 'key')}; a master drops what has expired when it loads the file",
             )
 
     def broken(self, error: RdbToolError) -> None:
