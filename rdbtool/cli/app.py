@@ -8,16 +8,18 @@ import importlib
 import os
 import sys
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from rdbtool import version_line
-from rdbtool.errors import RdbToolError
+from rdbtool.errors import RdbToolError, UsageError
 from rdbtool.source import reason
 
 COMMANDS = ("check-aof", "check-rdb", "convert", "diff", "digest", "dump", "history", "rewrite")
 """The subcommands. Each is a module of this package, with ``command``: its options and help."""
+
+BIGGEST: Final = (1 << 63) - 1
 
 app = typer.Typer(
     name="rdbtool",
@@ -37,15 +39,28 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(command)
     def run_guarded(*args: object, **options: object) -> None:
         try:
+            _refuse_big_numbers(options)
             command(*args, **options)
         except RdbToolError as e:
             print(f"rdbtool: {e}", file=sys.stderr)
             raise typer.Exit(2) from None
+        except BrokenPipeError:
+            # Whoever read the output has seen enough. typer would make an error of it.
+            _discard_output()
+            raise typer.Exit(0) from None
         except MemoryError:
             print("rdbtool: out of memory", file=sys.stderr)
             raise typer.Exit(2) from None
 
     return run_guarded
+
+
+def _refuse_big_numbers(options: dict[str, object]) -> None:
+    """Raise `UsageError` for what 64 bits do not hold, which is how compiled code counts."""
+    for name, value in options.items():
+        for number in value if isinstance(value, list) else [value]:
+            if isinstance(number, int) and not -BIGGEST <= number <= BIGGEST:
+                raise UsageError(f"--{name.replace('_', '-')}: {number} is too large")
 
 
 def register(name: str) -> None:
@@ -82,8 +97,7 @@ def run(arguments: list[str]) -> None:
         _run_and_flush(arguments)
     except KeyboardInterrupt:
         sys.exit(130)
-    except BrokenPipeError:
-        # Whoever read the output has seen enough; Python would complain once more while closing stdout.
+    except BrokenPipeError:  # while the last of the output is flushed
         _discard_output()
         sys.exit(0)
     except OSError as e:  # of printing: inputs and outputs have errors of their own

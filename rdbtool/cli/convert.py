@@ -9,36 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal, cast
 import typer
 
 from rdbtool.errors import UsageError
+from rdbtool.export.selection import Selection
 from rdbtool.findings import exit_code
+from rdbtool.tasks.moment import PointInTime
 
-from .filters import (
-    DbOption,
-    ExpiredOption,
-    KeyOption,
-    KeyRegexOption,
-    LimitOption,
-    MinSizeOption,
-    NotKeyOption,
-    NowOption,
-    SampleOption,
-    SlotOption,
-    TtlOption,
-    TypeOption,
-)
-from .options import Format, FormatOption
-from .points import (
-    BeforeCommandOption,
-    From,
-    FromOption,
-    NthOption,
-    Unknown,
-    UnknownOption,
-    UntilCommandOption,
-    UntilOffsetOption,
-    UntilOption,
-    WithoutOption,
-    point_in_time,
-)
+from .filters import chosen_keys
+from .options import Format, FormatOption, takes
+from .points import From, FromOption, Unknown, UnknownOption, point_in_time
 from .progress import Progress
 from .render import findings_lines, plural, print_json, show_path
 
@@ -85,7 +62,10 @@ class OnConflict(StrEnum):
     LAST = "last"
 
 
+@takes(selection=chosen_keys, point=point_in_time)
 def command(
+    selection: Selection,
+    point: PointInTime,
     paths: Annotated[
         list[str],
         typer.Argument(
@@ -163,24 +143,6 @@ def command(
             rich_help_panel=RDB_PANEL,
         ),
     ] = None,
-    db: DbOption = None,
-    key: KeyOption = None,
-    key_regex: KeyRegexOption = None,
-    not_key: NotKeyOption = None,
-    type_: TypeOption = None,
-    ttl: TtlOption = None,
-    expired: ExpiredOption = None,
-    now: NowOption = "",
-    slot: SlotOption = None,
-    min_size: MinSizeOption = 0,
-    limit: LimitOption = None,
-    sample: SampleOption = "",
-    until: UntilOption = "",
-    until_offset: UntilOffsetOption = "",
-    until_command: UntilCommandOption = None,
-    before_command: BeforeCommandOption = "",
-    nth: NthOption = "",
-    without: WithoutOption = None,
     unknown: UnknownOption = Unknown.STOP,
     source: FromOption = From.AUTO,
     output: FormatOption = Format.TEXT,
@@ -196,7 +158,7 @@ def command(
     from rdbtool.rdb.targets import target as target_of
     from rdbtool.tasks.convert import convert
     from rdbtool.tasks.outlets import Form, kind_of
-    from rdbtool.tasks.selection import parse_limits, select
+    from rdbtool.tasks.selection import parse_limits
 
     if len(paths) < 2:
         raise UsageError("SRC and DST are needed: what to read, and what to write")
@@ -219,23 +181,6 @@ def command(
         mode=text_mode,
         lossless=lossless,
     )
-    selection = select(
-        dbs=db or (),
-        keys=key or (),
-        regexes=key_regex or (),
-        not_keys=not_key or (),
-        types=type_ or (),
-        ttl=ttl or (),
-        expired=expired,
-        now=now,
-        slots=slot or (),
-        min_size=min_size,
-        limit=limit,
-        sample=sample,
-    )
-    point = None
-    if until or until_offset or until_command is not None or before_command or nth or without:
-        point = point_in_time(until, until_offset, until_command, before_command, nth, without)
     with Progress() as progress:
         report = convert(
             sources,

@@ -8,22 +8,11 @@ from typing import Annotated, Final
 import typer
 
 from rdbtool.errors import UsageError
+from rdbtool.export.selection import Selection
+from rdbtool.tasks.moment import PointInTime
 
-from .filters import (
-    PANEL,
-    DbOption,
-    ExpiredOption,
-    KeyOption,
-    KeyRegexOption,
-    MinSizeOption,
-    NotKeyOption,
-    NowOption,
-    SampleOption,
-    SlotOption,
-    TtlOption,
-    TypeOption,
-)
-from .options import BIGGEST
+from .filters import PANEL, chosen_keys
+from .options import takes
 from .points import PANEL as POINT_PANEL
 from .points import From, Unknown, UnknownOption, point_in_time
 from .progress import Progress
@@ -50,74 +39,94 @@ class Ignorable(StrEnum):
     EXPIRY = "expiry"
 
 
-UntilAOption = Annotated[
-    str,
-    typer.Option(
-        "--until-a",
-        metavar="TIME",
-        help="Leave out what A's log says is later: Unix time or ISO 8601.",
-        rich_help_panel=POINT_PANEL,
-    ),
-]
-UntilBOption = Annotated[
-    str,
-    typer.Option(
-        "--until-b",
-        metavar="TIME",
-        help="Leave out what B's log says is later: Unix time or ISO 8601.",
-        rich_help_panel=POINT_PANEL,
-    ),
-]
-UntilOffsetAOption = Annotated[
-    str,
-    typer.Option(
-        "--until-offset-a",
-        metavar="[FILE:]OFFSET",
-        help="Leave out A's commands that begin there or later.",
-        rich_help_panel=POINT_PANEL,
-    ),
-]
-UntilOffsetBOption = Annotated[
-    str,
-    typer.Option(
-        "--until-offset-b",
-        metavar="[FILE:]OFFSET",
-        help="Leave out B's commands that begin there or later.",
-        rich_help_panel=POINT_PANEL,
-    ),
-]
-UntilCommandAOption = Annotated[
-    int | None,
-    typer.Option(
-        "--until-command-a", metavar="N", min=0, max=BIGGEST, help="Apply N commands of A.", rich_help_panel=POINT_PANEL
-    ),
-]
-UntilCommandBOption = Annotated[
-    int | None,
-    typer.Option(
-        "--until-command-b", metavar="N", min=0, max=BIGGEST, help="Apply N commands of B.", rich_help_panel=POINT_PANEL
-    ),
-]
-BeforeCommandAOption = Annotated[
-    str,
-    typer.Option(
-        "--before-command-a",
-        metavar="NAME",
-        help="Stop before the first command of that name in A.",
-        rich_help_panel=POINT_PANEL,
-    ),
-]
-BeforeCommandBOption = Annotated[
-    str,
-    typer.Option(
-        "--before-command-b",
-        metavar="NAME",
-        help="Stop before the first command of that name in B.",
-        rich_help_panel=POINT_PANEL,
-    ),
-]
 FromAOption = Annotated[From, typer.Option("--from-a", help="'commands': A is a text of commands, as for redis-cli.")]
 FromBOption = Annotated[From, typer.Option("--from-b", help="'commands': B is a text of commands, as for redis-cli.")]
+
+
+def point_of_a(
+    until_a: Annotated[
+        str,
+        typer.Option(
+            "--until-a",
+            metavar="TIME",
+            help="Leave out what A's log says is later: Unix time or ISO 8601.",
+            rich_help_panel=POINT_PANEL,
+        ),
+    ] = "",
+    until_offset_a: Annotated[
+        str,
+        typer.Option(
+            "--until-offset-a",
+            metavar="[FILE:]OFFSET",
+            help="Leave out A's commands that begin there or later.",
+            rich_help_panel=POINT_PANEL,
+        ),
+    ] = "",
+    until_command_a: Annotated[
+        int | None,
+        typer.Option(
+            "--until-command-a",
+            metavar="N",
+            min=0,
+            help="Apply N commands of A.",
+            rich_help_panel=POINT_PANEL,
+        ),
+    ] = None,
+    before_command_a: Annotated[
+        str,
+        typer.Option(
+            "--before-command-a",
+            metavar="NAME",
+            help="Stop before the first command of that name in A.",
+            rich_help_panel=POINT_PANEL,
+        ),
+    ] = "",
+) -> PointInTime:
+    """How far to replay A. Raises `UsageError`."""
+    return point_in_time(until_a, until_offset_a, until_command_a, before_command_a)
+
+
+def point_of_b(
+    until_b: Annotated[
+        str,
+        typer.Option(
+            "--until-b",
+            metavar="TIME",
+            help="Leave out what B's log says is later: Unix time or ISO 8601.",
+            rich_help_panel=POINT_PANEL,
+        ),
+    ] = "",
+    until_offset_b: Annotated[
+        str,
+        typer.Option(
+            "--until-offset-b",
+            metavar="[FILE:]OFFSET",
+            help="Leave out B's commands that begin there or later.",
+            rich_help_panel=POINT_PANEL,
+        ),
+    ] = "",
+    until_command_b: Annotated[
+        int | None,
+        typer.Option(
+            "--until-command-b",
+            metavar="N",
+            min=0,
+            help="Apply N commands of B.",
+            rich_help_panel=POINT_PANEL,
+        ),
+    ] = None,
+    before_command_b: Annotated[
+        str,
+        typer.Option(
+            "--before-command-b",
+            metavar="NAME",
+            help="Stop before the first command of that name in B.",
+            rich_help_panel=POINT_PANEL,
+        ),
+    ] = "",
+) -> PointInTime:
+    """How far to replay B. Raises `UsageError`."""
+    return point_in_time(until_b, until_offset_b, until_command_b, before_command_b)
 
 
 def parse_size(text: str) -> int:
@@ -130,7 +139,11 @@ def parse_size(text: str) -> int:
     return int(digits) * UNITS[unit]
 
 
+@takes(selection=chosen_keys, point_a=point_of_a, point_b=point_of_b)
 def command(
+    selection: Selection,
+    point_a: PointInTime,
+    point_b: PointInTime,
     left: Annotated[
         str,
         typer.Argument(
@@ -154,7 +167,7 @@ def command(
     ] = "auto",
     ignore: Annotated[list[Ignorable] | None, typer.Option("--ignore", help="Leave out of the comparison.")] = None,
     ttl_tolerance: Annotated[
-        int, typer.Option("--ttl-tolerance", metavar="MS", min=0, max=BIGGEST, help="Expiries this close are the same.")
+        int, typer.Option("--ttl-tolerance", metavar="MS", min=0, help="Expiries this close are the same.")
     ] = 0,
     eviction: Annotated[
         bool, typer.Option("--with-eviction", help="Idle times, access frequencies and consumers' times count.")
@@ -166,36 +179,16 @@ def command(
     keep_going: Annotated[
         bool, typer.Option("--keep-going", help="Compare what can be read of damaged files, and list the damage.")
     ] = False,
-    db: DbOption = None,
-    key: KeyOption = None,
-    key_regex: KeyRegexOption = None,
-    not_key: NotKeyOption = None,
-    type_: TypeOption = None,
-    ttl: TtlOption = None,
-    expired: ExpiredOption = None,
-    now: NowOption = "",
-    slot: SlotOption = None,
-    min_size: MinSizeOption = 0,
     limit: Annotated[
         int | None,
         typer.Option(
             "--limit",
             metavar="N",
             min=0,
-            max=BIGGEST,
             help="Show N differences at most; all are counted.",
             rich_help_panel=PANEL,
         ),
     ] = None,
-    sample: SampleOption = "",
-    until_a: UntilAOption = "",
-    until_b: UntilBOption = "",
-    until_offset_a: UntilOffsetAOption = "",
-    until_offset_b: UntilOffsetBOption = "",
-    until_command_a: UntilCommandAOption = None,
-    until_command_b: UntilCommandBOption = None,
-    before_command_a: BeforeCommandAOption = "",
-    before_command_b: BeforeCommandBOption = "",
     from_a: FromAOption = From.AUTO,
     from_b: FromBOption = From.AUTO,
     unknown: UnknownOption = Unknown.STOP,
@@ -208,25 +201,11 @@ def command(
     """
     from rdbtool.tasks.diff.run import Diff, DiffOptions
     from rdbtool.tasks.diff.snapshot import open_snapshot
-    from rdbtool.tasks.selection import select
 
     from .diff_output import show
 
     if left == right == "-":
         raise UsageError("only one of the two can be standard input")
-    selection = select(
-        dbs=db or (),
-        keys=key or (),
-        regexes=key_regex or (),
-        not_keys=not_key or (),
-        types=type_ or (),
-        ttl=ttl or (),
-        expired=expired,
-        now=now,
-        slots=slot or (),
-        min_size=min_size,
-        sample=sample,
-    )
     now_ms = int(selection.now_ms)
     options = DiffOptions(
         ignore_expiry=Ignorable.EXPIRY in (ignore or ()),
@@ -237,13 +216,11 @@ def command(
         keep_going=keep_going,
         selection=selection,
     )
-    point_a = point_in_time(until_a, until_offset_a, until_command_a, before_command_a, "", None)
-    point_b = point_in_time(until_b, until_offset_b, until_command_b, before_command_b, "", None)
     with (
         Progress() as progress,
         open_snapshot(
             left,
-            point=point_a if point_a.asked else None,
+            point=point_a,
             unknown=unknown.value,
             now_ms=now_ms,
             progress=progress,
@@ -251,7 +228,7 @@ def command(
         ) as a,
         open_snapshot(
             right,
-            point=point_b if point_b.asked else None,
+            point=point_b,
             unknown=unknown.value,
             now_ms=now_ms,
             progress=progress,

@@ -3,33 +3,23 @@
 from __future__ import annotations
 
 import sys
-import time
 from typing import Annotated, Any
 
 import typer
 
 from rdbtool.errors import RdbToolError, printable
+from rdbtool.tasks.moment import PointInTime, parse_now
 
-from .options import Format, FormatOption
-from .points import (
-    BeforeCommandOption,
-    From,
-    FromOption,
-    NthOption,
-    Unknown,
-    UnknownOption,
-    UntilCommandOption,
-    UntilOffsetOption,
-    UntilOption,
-    WithoutOption,
-    point_in_time,
-)
+from .options import ExpiredByOption, Format, FormatOption, takes
+from .points import From, FromOption, Unknown, UnknownOption, point_in_time
 from .render import findings_lines, print_json, show_path
 
 NAME = "digest"
 
 
+@takes(point=point_in_time)
 def command(
+    point: PointInTime,
     paths: Annotated[
         list[str],
         typer.Argument(metavar="PATH...", help="RDB or AOF files, manifests, directories of a set, or '-'."),
@@ -41,18 +31,7 @@ def command(
             "--as", metavar="RELEASE", help="The server to agree with: redis-6.2, valkey-9.1; else the file's own."
         ),
     ] = "",
-    now: Annotated[
-        str,
-        typer.Option(
-            "--now", metavar="TIME", help="Leave out keys that have expired by then: Unix time, ISO 8601, or 'now'."
-        ),
-    ] = "",
-    until: UntilOption = "",
-    until_offset: UntilOffsetOption = "",
-    until_command: UntilCommandOption = None,
-    before_command: BeforeCommandOption = "",
-    nth: NthOption = "",
-    without: WithoutOption = None,
+    now: ExpiredByOption = "",
     unknown: UnknownOption = Unknown.STOP,
     source: FromOption = From.AUTO,
     output: FormatOption = Format.TEXT,
@@ -65,13 +44,9 @@ def command(
     """
     from rdbtool.engine.line import Line
     from rdbtool.tasks.digest import digest
-    from rdbtool.tasks.moment import parse_time
 
-    point = point_in_time(until, until_offset, until_command, before_command, nth, without)
     line = Line(like) if like else None
-    by_ms = None
-    if now:
-        by_ms = time.time_ns() // 1_000_000 if now == "now" else parse_time(now) * 1000
+    by_ms = parse_now(now)
     files: list[dict[str, Any]] = []
     code = 0
     lines = set()

@@ -10,35 +10,13 @@ from typing import Annotated
 import typer
 
 from rdbtool.errors import UsageError
+from rdbtool.export.selection import Selection
 from rdbtool.findings import exit_code
+from rdbtool.tasks.moment import PointInTime
 
-from .filters import (
-    DbOption,
-    ExpiredOption,
-    KeyOption,
-    KeyRegexOption,
-    LimitOption,
-    MinSizeOption,
-    NotKeyOption,
-    NowOption,
-    SampleOption,
-    SlotOption,
-    TtlOption,
-    TypeOption,
-)
-from .points import (
-    BeforeCommandOption,
-    From,
-    FromOption,
-    NthOption,
-    Unknown,
-    UnknownOption,
-    UntilCommandOption,
-    UntilOffsetOption,
-    UntilOption,
-    WithoutOption,
-    point_in_time,
-)
+from .filters import chosen_keys
+from .options import takes
+from .points import From, FromOption, Unknown, UnknownOption, point_in_time
 from .progress import Progress
 from .render import findings_lines, number
 
@@ -56,7 +34,10 @@ class DumpFormat(StrEnum):
     TABLE = "table"
 
 
+@takes(selection=chosen_keys, point=point_in_time)
 def command(
+    selection: Selection,
+    point: PointInTime,
     path: Annotated[
         str,
         typer.Argument(
@@ -88,24 +69,6 @@ def command(
     keep_going: Annotated[
         bool, typer.Option("--keep-going", help="Leave out keys whose bytes are damaged, list them, and exit with 3.")
     ] = False,
-    db: DbOption = None,
-    key: KeyOption = None,
-    key_regex: KeyRegexOption = None,
-    not_key: NotKeyOption = None,
-    type_: TypeOption = None,
-    ttl: TtlOption = None,
-    expired: ExpiredOption = None,
-    now: NowOption = "",
-    slot: SlotOption = None,
-    min_size: MinSizeOption = 0,
-    limit: LimitOption = None,
-    sample: SampleOption = "",
-    until: UntilOption = "",
-    until_offset: UntilOffsetOption = "",
-    until_command: UntilCommandOption = None,
-    before_command: BeforeCommandOption = "",
-    nth: NthOption = "",
-    without: WithoutOption = None,
     unknown: UnknownOption = Unknown.STOP,
     source: FromOption = From.AUTO,
 ) -> None:
@@ -119,7 +82,7 @@ def command(
     from rdbtool.rdb.output import Output
     from rdbtool.sink import open_sink
     from rdbtool.tasks.dump import dump
-    from rdbtool.tasks.selection import select
+    from rdbtool.tasks.selection import exactly
 
     if nul and not keys_only:
         raise UsageError("-0 belongs to --keys-only")
@@ -134,24 +97,8 @@ def command(
         form = "plain"
     else:
         form = "table" if terminal else "jsonl"
-    selection = select(
-        dbs=db or (),
-        keys=key or (),
-        regexes=key_regex or (),
-        not_keys=not_key or (),
-        types=type_ or (),
-        ttl=ttl or (),
-        expired=expired,
-        now=now,
-        slots=slot or (),
-        min_size=min_size,
-        limit=limit,
-        sample=sample,
-        exact=named or (),
-    )
-    point = None
-    if until or until_offset or until_command is not None or before_command or nth or without:
-        point = point_in_time(until, until_offset, until_command, before_command, nth, without)
+    if named:
+        selection.exact = exactly(named)
     sink = open_sink("-", binary=form == "resp" or nul)
     width = shutil.get_terminal_size().columns if terminal else 160
     out = exporter(form, Output(sink), mode_of(mode), values=values, nul=nul, width=width)

@@ -12,21 +12,10 @@ import typer
 
 from rdbtool.errors import UsageError, printable, printable_text
 from rdbtool.findings import exit_code
+from rdbtool.tasks.moment import PointInTime
 
-from .options import BIGGEST, Format, FormatOption
-from .points import (
-    BeforeCommandOption,
-    From,
-    FromOption,
-    NthOption,
-    Unknown,
-    UnknownOption,
-    UntilCommandOption,
-    UntilOffsetOption,
-    UntilOption,
-    WithoutOption,
-    point_in_time,
-)
+from .options import Format, FormatOption, takes
+from .points import From, FromOption, Unknown, UnknownOption, point_in_time
 from .render import findings_lines, number, plural, print_json, show_path, size, table
 
 if TYPE_CHECKING:
@@ -41,13 +30,15 @@ ARGUMENT = 40
 ARGUMENTS = 12
 
 
+@takes(point=point_in_time)
 def command(
+    point: PointInTime,
     path: Annotated[str, typer.Argument(metavar="AOF", help="An AOF, a manifest, a directory of a set, or '-'.")],
     keys: Annotated[
         list[str] | None,
         typer.Option("--key", "-k", metavar="KEY", help="A key, or a glob as KEYS takes it. May be repeated."),
     ] = None,
-    db: Annotated[int, typer.Option("--db", min=-1, max=BIGGEST, help="In this database only; -1 for any.")] = -1,
+    db: Annotated[int, typer.Option("--db", min=-1, help="In this database only; -1 for any.")] = -1,
     stats: Annotated[
         bool, typer.Option("--stats", help="Instead: commands by name, bytes, errors, hottest keys, over time.")
     ] = False,
@@ -55,12 +46,6 @@ def command(
         bool,
         typer.Option("--replay/--no-replay", help="With --stats: carry the commands out too, which tells errors."),
     ] = True,
-    until: UntilOption = "",
-    until_offset: UntilOffsetOption = "",
-    until_command: UntilCommandOption = None,
-    before_command: BeforeCommandOption = "",
-    nth: NthOption = "",
-    without: WithoutOption = None,
     unknown: UnknownOption = Unknown.STOP,
     source: FromOption = From.AUTO,
     output: FormatOption = Format.TEXT,
@@ -70,7 +55,6 @@ def command(
     The whole log is replayed, so a command that failed, or found nothing to do, is told as such, and FLUSHALL,
     SWAPDB and scripts count as well. --format json writes one JSON object per line. Keys may hold escapes: \xff.
     """
-    point = point_in_time(until, until_offset, until_command, before_command, nth, without)
     if stats:
         from rdbtool.tasks.stats import stats as count
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
+from collections.abc import Callable
 from enum import StrEnum
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
-
-BIGGEST: Final = (1 << 63) - 1
-"""The largest number an option takes: compiled code counts in 64 bits."""
 
 
 class Format(StrEnum):
@@ -21,7 +21,40 @@ class Format(StrEnum):
 FormatOption = Annotated[Format, typer.Option("--format", "-f", help="Text for people, or JSON for programs.")]
 DatabasesOption = Annotated[
     int,
+    typer.Option("--databases", min=1, help="How many databases the server has; it refuses files with more."),
+]
+ExpiredByOption = Annotated[
+    str,
     typer.Option(
-        "--databases", min=1, max=BIGGEST, help="How many databases the server has; it refuses files with more."
+        "--now", metavar="TIME", help="Leave out keys that have expired by then: Unix time, ISO 8601, or 'now'."
     ),
 ]
+
+
+def takes(**groups: Callable[..., object]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command options that belong together as one argument.
+
+    ``groups``: the argument's name -> the function that makes it; that function's parameters become options of the
+    command. An option that the command has itself is the command's, and the function gets its own default.
+    """
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        own = inspect.signature(command, eval_str=True).parameters
+        parameters = [p for p in own.values() if p.name not in groups]
+        taken: dict[str, list[str]] = {}
+        for name, make in groups.items():
+            added = [p for p in inspect.signature(make, eval_str=True).parameters.values() if p.name not in own]
+            taken[name] = [p.name for p in added]
+            parameters += added
+
+        @functools.wraps(command)
+        def run(**options: object) -> None:
+            made = {name: make(**{p: options.pop(p) for p in taken[name]}) for name, make in groups.items()}
+            command(**options, **made)
+
+        # what typer looks at
+        run.__dict__["__signature__"] = inspect.Signature(parameters)
+        run.__annotations__ = {p.name: p.annotation for p in parameters}
+        return run
+
+    return decorate

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from rdbtool.errors import UsageError
-
-from .options import BIGGEST
-
-if TYPE_CHECKING:
-    from rdbtool.tasks.replaying import PointInTime
+from rdbtool.tasks.moment import LAST, Place, PointInTime, parse_time
 
 PANEL = "Point in time"
 
@@ -32,50 +28,6 @@ class From(StrEnum):
     COMMANDS = "commands"
 
 
-UntilOption = Annotated[
-    str,
-    typer.Option(
-        "--until",
-        metavar="TIME",
-        help="Leave out what the log's timestamps say is later: Unix time or ISO 8601 (UTC unless it says otherwise).",
-        rich_help_panel=PANEL,
-    ),
-]
-UntilOffsetOption = Annotated[
-    str,
-    typer.Option(
-        "--until-offset",
-        metavar="[FILE:]OFFSET",
-        help="Leave out the commands that begin there or later.",
-        rich_help_panel=PANEL,
-    ),
-]
-UntilCommandOption = Annotated[
-    int | None,
-    typer.Option("--until-command", metavar="N", min=0, max=BIGGEST, help="Apply N commands.", rich_help_panel=PANEL),
-]
-BeforeCommandOption = Annotated[
-    str,
-    typer.Option(
-        "--before-command",
-        metavar="NAME",
-        help="Stop before the first command of that name: the state before FLUSHALL.",
-        rich_help_panel=PANEL,
-    ),
-]
-NthOption = Annotated[
-    str,
-    typer.Option("--nth", metavar="N|last", help="Which of the commands of that name.", rich_help_panel=PANEL),
-]
-WithoutOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--without",
-        metavar="[FILE:]OFFSET",
-        help="Leave out the command there: undo that one DEL. May be repeated.",
-        rich_help_panel=PANEL,
-    ),
-]
 UnknownOption = Annotated[
     Unknown,
     typer.Option("--unknown", help="Commands that no server has, as of modules: stop there, keep or leave them out."),
@@ -86,13 +38,54 @@ FromOption = Annotated[
 
 
 def point_in_time(
-    until: str, until_offset: str, until_command: int | None, before: str, nth: str, without: list[str] | None
+    until: Annotated[
+        str,
+        typer.Option(
+            "--until",
+            metavar="TIME",
+            help="Leave out what the log's timestamps say is later: Unix time or ISO 8601 (UTC unless it says "
+            "otherwise).",
+            rich_help_panel=PANEL,
+        ),
+    ] = "",
+    until_offset: Annotated[
+        str,
+        typer.Option(
+            "--until-offset",
+            metavar="[FILE:]OFFSET",
+            help="Leave out the commands that begin there or later.",
+            rich_help_panel=PANEL,
+        ),
+    ] = "",
+    until_command: Annotated[
+        int | None,
+        typer.Option("--until-command", metavar="N", min=0, help="Apply N commands.", rich_help_panel=PANEL),
+    ] = None,
+    before_command: Annotated[
+        str,
+        typer.Option(
+            "--before-command",
+            metavar="NAME",
+            help="Stop before the first command of that name: the state before FLUSHALL.",
+            rich_help_panel=PANEL,
+        ),
+    ] = "",
+    nth: Annotated[
+        str,
+        typer.Option("--nth", metavar="N|last", help="Which of the commands of that name.", rich_help_panel=PANEL),
+    ] = "",
+    without: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--without",
+            metavar="[FILE:]OFFSET",
+            help="Leave out the command there: undo that one DEL. May be repeated.",
+            rich_help_panel=PANEL,
+        ),
+    ] = None,
 ) -> PointInTime:
-    """What these options ask for. Raises `UsageError`."""
-    from rdbtool.tasks.moment import parse_time
-    from rdbtool.tasks.replaying import LAST, Place, PointInTime
-
-    if nth and not before:
+    """How far to replay. Raises `UsageError`."""
+    if nth and not before_command:
         raise UsageError("--nth says which command --before-command means, and that is not given")
     if nth not in {"", LAST} and not (nth.isascii() and nth.isdigit() and int(nth)):
         raise UsageError(f"--nth wants a number from 1 on, or 'last', not {nth!r}")
@@ -100,7 +93,7 @@ def point_in_time(
         time_s=parse_time(until) if until else None,
         offset=Place.parse(until_offset) if until_offset else None,
         commands=until_command,
-        before=before,
+        before=before_command,
         nth="last" if nth == LAST else int(nth or 1),
         without=tuple(Place.parse(text) for text in without or ()),
     )

@@ -3,29 +3,17 @@
 from __future__ import annotations
 
 import sys
-import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rdbtool.errors import UsageError
 from rdbtool.findings import exit_code
+from rdbtool.tasks.moment import PointInTime, parse_now
 
-from .options import Format, FormatOption
-from .points import (
-    BeforeCommandOption,
-    From,
-    FromOption,
-    NthOption,
-    Unknown,
-    UnknownOption,
-    UntilCommandOption,
-    UntilOffsetOption,
-    UntilOption,
-    WithoutOption,
-    point_in_time,
-)
-from .render import findings_lines, plural, print_json, show_path, size
+from .options import ExpiredByOption, Format, FormatOption, takes
+from .points import From, FromOption, Unknown, UnknownOption, point_in_time
+from .render import findings_lines, number, plural, print_json, show_path, size
 
 if TYPE_CHECKING:
     from rdbtool.tasks.rewrite import RewriteReport
@@ -34,7 +22,9 @@ NAME = "rewrite"
 EXAMPLE = ("INPUT", "-o", "-", "--resp")
 
 
+@takes(point=point_in_time)
 def command(
+    point: PointInTime,
     path: Annotated[str, typer.Argument(metavar="AOF", help="An AOF, a manifest, a directory of a set, or '-'.")],
     output_path: Annotated[
         str,
@@ -63,18 +53,7 @@ def command(
     purge_history: Annotated[
         bool, typer.Option("--purge-history", help="With --in-place: remove the old files at the end.")
     ] = False,
-    now: Annotated[
-        str,
-        typer.Option(
-            "--now", metavar="TIME", help="Leave out keys that have expired by then: Unix time, ISO 8601, or 'now'."
-        ),
-    ] = "",
-    until: UntilOption = "",
-    until_offset: UntilOffsetOption = "",
-    until_command: UntilCommandOption = None,
-    before_command: BeforeCommandOption = "",
-    nth: NthOption = "",
-    without: WithoutOption = None,
+    now: ExpiredByOption = "",
     unknown: UnknownOption = Unknown.STOP,
     source: FromOption = From.AUTO,
     output: FormatOption = Format.TEXT,
@@ -86,7 +65,6 @@ def command(
     that log. With the options for a point in time, the state of then.
     """
     from rdbtool.rdb.targets import target
-    from rdbtool.tasks.moment import parse_time
     from rdbtool.tasks.rewrite import Form, rewrite, rewrite_in_place
 
     if bool(output_path) == in_place:
@@ -95,11 +73,8 @@ def command(
         raise UsageError("--purge-history is about --in-place: a new output has no history")
     if in_place and source is not From.AUTO:
         raise UsageError("--in-place is about a multi-part set, not a text of commands")
-    by_ms = None
-    if now:
-        by_ms = time.time_ns() // 1_000_000 if now == "now" else parse_time(now) * 1000
+    by_ms = parse_now(now)
     form = Form(resp=resp, to=target(to) if to else None, expired_by_ms=by_ms)
-    point = point_in_time(until, until_offset, until_command, before_command, nth, without)
     if in_place:
         report = rewrite_in_place(path, form=form, point=point, unknown=unknown.value, purge_history=purge_history)
     else:
@@ -123,8 +98,7 @@ def _lines(report: RewriteReport) -> list[str]:
     lines = [
         f"before  {before}",
         f"after   {after}{share}",
-        f"keys    {plural(report.keys, 'key')}"
-        + (f", {report.expired:,} expired and left out" if report.expired else ""),
+        f"keys    {number(report.keys)}" + (f", {report.expired:,} expired and left out" if report.expired else ""),
     ]
     if report.target:
         lines.append(f"for     {report.target}")

@@ -6,7 +6,7 @@ import contextlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from rdbtool.aof.layout import locate
 from rdbtool.errors import FormatError, UnsupportedError, UsageError
@@ -20,12 +20,10 @@ from rdbtool.export.text import AUTO, UTF8
 from rdbtool.findings import Finding, Report, Severity, finding_of
 
 from .entries import OpenedKeys, Progress, open_keys
+from .moment import WHOLE, PointInTime
 from .outlets import Form, Outlet
 from .outlets import open_outlet as _outlet
 from .selection import slot_ranges
-
-if TYPE_CHECKING:
-    from .replaying import PointInTime
 
 Conflict: TypeAlias = Literal["error", "first", "last"]
 
@@ -97,7 +95,7 @@ def convert(
     split: str = "",
     on_conflict: Conflict = "error",
     keep_going: bool = False,
-    point: PointInTime | None = None,
+    point: PointInTime = WHOLE,
     unknown: str = "stop",
     commands: bool = False,
     source_mode: int = AUTO,

@@ -18,7 +18,8 @@ from rdbtool.rdb.events import End
 from rdbtool.rdb.reader import Frame, RdbReader
 from rdbtool.source import Window, open_input
 
-from .replaying import WHOLE, PointInTime, Replayed, Source, is_snapshot, layout_of, line_of_aux, replay
+from .moment import WHOLE, PointInTime
+from .replaying import Replayed, Source, is_snapshot, layout_of, line_of_aux, replay
 
 OnKey = Callable[[int, bytes, str], None]
 """Is told each key: database, name, DEBUG DIGEST-VALUE."""

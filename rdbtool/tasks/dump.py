@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from rdbtool.errors import FormatError
 from rdbtool.export.exporter import Exporter
@@ -12,9 +11,7 @@ from rdbtool.export.selection import Selection
 from rdbtool.findings import Finding, Report, Severity, finding_of
 
 from .entries import OpenedKeys, Progress, open_keys
-
-if TYPE_CHECKING:
-    from .replaying import PointInTime
+from .moment import WHOLE, PointInTime
 
 
 @dataclass(slots=True, kw_only=True)
@@ -37,7 +34,7 @@ def dump(
     selection: Selection | None = None,
     *,
     keep_going: bool = False,
-    point: PointInTime | None = None,
+    point: PointInTime = WHOLE,
     unknown: str = "stop",
     commands: bool = False,
     progress: Progress | None = None,

@@ -16,10 +16,12 @@ from rdbtool.rdb.opcodes import REDIS
 from rdbtool.rdb.reader import RdbReader
 from rdbtool.source import Input, Readable, Window, open_input
 
+from .moment import WHOLE, PointInTime
+
 if TYPE_CHECKING:
     from rdbtool.engine.replay import Carried
     from rdbtool.rdb.targets import Target
-    from rdbtool.tasks.replaying import PointInTime, Source
+    from rdbtool.tasks.replaying import Source
 
 FIELD_EXPIRIES_SINCE: Final = 12
 """The RDB version of the first servers with expiries of fields, Redis 7.4."""
@@ -74,7 +76,7 @@ class OpenedKeys:
 def open_keys(
     path: str,
     *,
-    point: PointInTime | None = None,
+    point: PointInTime = WHOLE,
     unknown: str = "stop",
     commands: bool = False,
     now_ms: int | None = None,
@@ -97,9 +99,9 @@ def open_keys(
         if progress is not None:
             stream.stream = _Metered(stream.stream, stream.size, progress)
         w = stream.window()
-        if is_jsonl(w) and point is None:
+        if is_jsonl(w) and not point.asked:
             return OpenedKeys(JsonlSource(w, mode), (path,), stream)
-        if is_rdb(w) and point is None and (not may_precede_log(w) or _is_alone(path, stream)):
+        if is_rdb(w) and not point.asked and (not may_precede_log(w) or _is_alone(path, stream)):
             return OpenedKeys(RdbSource(w), (path,), stream)
         try:
             return _replayed(path, point, unknown, commands, now_ms, to, w)
@@ -125,7 +127,7 @@ def _is_alone(path: str, stream: Input) -> bool:
 
 def _replayed(
     path: str,
-    point: PointInTime | None,
+    point: PointInTime,
     unknown: str,
     commands: bool,
     now_ms: int | None,
@@ -133,7 +135,7 @@ def _replayed(
     first: Window | None,
 ) -> OpenedKeys:
     from rdbtool.export.dataset_in import DatasetSource, has_field_expiries
-    from rdbtool.tasks.replaying import WHOLE, layout_of, likely_line, replay
+    from rdbtool.tasks.replaying import layout_of, likely_line, replay
 
     source: Source = "commands" if commands else "auto"
     if first is not None:
@@ -142,7 +144,7 @@ def _replayed(
             first = None
     replayed = replay(
         path,
-        point=point or WHOLE,
+        point=point,
         unknown=unknown,
         source=source,
         likely=likely_line(to),

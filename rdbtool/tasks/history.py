@@ -13,7 +13,8 @@ from rdbtool.errors import UsageError
 from rdbtool.export.selection import matches_glob
 from rdbtool.findings import Report
 
-from .replaying import WHOLE, Commands, Feed, PointInTime, Source, replay
+from .moment import WHOLE, PointInTime
+from .replaying import Commands, Feed, Source, replay
 
 GLOB: Final = b"*?[\\"
 

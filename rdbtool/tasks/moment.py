@@ -1,12 +1,16 @@
-"""Points in time as people write them."""
+"""Points in time: how far a log is to be replayed, and times as people write them."""
 
 from __future__ import annotations
 
+import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, Literal
 
 from rdbtool.errors import UsageError
 
+LAST: Final = "last"
+"""In place of a number: the last of all."""
 LATEST: Final = (1 << 63) // 1000 - 1
 """The last second whose milliseconds fit the 64 bits that files and servers keep them in."""
 
@@ -24,3 +28,52 @@ def parse_time(text: str) -> int:
     if not 0 <= seconds <= LATEST:
         raise UsageError(f"not a time that a file can hold: {text!r}")
     return seconds
+
+
+def parse_now(text: str) -> int | None:
+    """Unix milliseconds, from what `parse_time` takes or ``now``; None for "". Raises `UsageError`."""
+    if not text:
+        return None
+    return time.time_ns() // 1_000_000 if text == "now" else parse_time(text) * 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An offset in one of the input's files; ``file`` is "" where there is only one log."""
+
+    offset: int
+    file: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Place:
+        """From ``OFFSET`` or ``FILE:OFFSET``. Raises `UsageError`."""
+        file, _, number = text.rpartition(":")
+        if not (number.isascii() and number.isdigit() and len(number) < 19):
+            raise UsageError(f"not an offset: {text!r} (as in 4096, or appendonly.aof.2.incr.aof:4096)")
+        return cls(int(number), file)
+
+
+@dataclass(frozen=True, slots=True)
+class PointInTime:
+    """How far to replay, and what to leave out.
+
+    ``time_s``: Unix time, by the log's timestamp annotations: what is annotated later is not applied;
+    ``offset``: commands that begin there or behind it are not applied; ``commands``: how many are;
+    ``before``: stop before the ``nth`` command of that name (`LAST`: before the last one); ``without``:
+    places of commands that are passed over.
+    """
+
+    time_s: int | None = None
+    offset: Place | None = None
+    commands: int | None = None
+    before: str = ""
+    nth: int | Literal["last"] = 1
+    without: tuple[Place, ...] = ()
+
+    @property
+    def asked(self) -> bool:
+        """Whether anything but the whole is asked for."""
+        return self != WHOLE
+
+
+WHOLE: Final = PointInTime()

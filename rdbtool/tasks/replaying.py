@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from rdbtool.aof.command_text import TextReader, first_command
 from rdbtool.aof.layout import Layout, LogFile, locate
@@ -32,7 +32,7 @@ from rdbtool.rdb.reader import RdbReader
 from rdbtool.rdb.targets import Target
 from rdbtool.source import Window, open_input
 
-LAST: Final = "last"
+from .moment import LAST, WHOLE, Place, PointInTime
 
 Source: TypeAlias = Literal["auto", "commands"]
 """What the input is: told by its bytes, or a text of commands."""
@@ -54,48 +54,6 @@ class Feed:
             if not replay.apply(command.offset, command.args):
                 return False
         return True
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """An offset in one of the input's files; ``file`` is "" where there is only one log."""
-
-    offset: int
-    file: str = ""
-
-    @classmethod
-    def parse(cls, text: str) -> Place:
-        """From ``OFFSET`` or ``FILE:OFFSET``. Raises `UsageError`."""
-        file, _, number = text.rpartition(":")
-        if not (number.isascii() and number.isdigit() and len(number) < 19):
-            raise UsageError(f"not an offset: {text!r} (as in 4096, or appendonly.aof.2.incr.aof:4096)")
-        return cls(int(number), file)
-
-
-@dataclass(frozen=True, slots=True)
-class PointInTime:
-    """How far to replay, and what to leave out.
-
-    ``time_s``: Unix time, by the log's timestamp annotations: what is annotated later is not applied;
-    ``offset``: commands that begin there or behind it are not applied; ``commands``: how many are;
-    ``before``: stop before the ``nth`` command of that name (`LAST`: before the last one); ``without``:
-    places of commands that are passed over.
-    """
-
-    time_s: int | None = None
-    offset: Place | None = None
-    commands: int | None = None
-    before: str = ""
-    nth: int | Literal["last"] = 1
-    without: tuple[Place, ...] = ()
-
-    @property
-    def asked(self) -> bool:
-        """Whether anything but the whole is asked for."""
-        return self != WHOLE
-
-
-WHOLE: Final = PointInTime()
 
 
 @dataclass(slots=True, kw_only=True)

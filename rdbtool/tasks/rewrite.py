@@ -24,7 +24,8 @@ from rdbtool.rdb.writer import open_rdb_writer
 from rdbtool.sink import Sink, open_sink, sync_directory
 from rdbtool.source import open_input, reason
 
-from .replaying import WHOLE, PointInTime, Replayed, Source, layout_of, likely_line, line_of_aux, replay
+from .moment import WHOLE, PointInTime
+from .replaying import Replayed, Source, layout_of, likely_line, line_of_aux, replay
 
 ANYWHERE: Final = "redis-7.0"
 """The release that is written for where the input does not tell its server: all that have multi-part sets read it."""

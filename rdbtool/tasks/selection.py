@@ -54,7 +54,7 @@ def select(
     ``keys``, ``not_keys``: globs as of KEYS; ``regexes``: Python's, searched for; ``ttl``: ``none``, ``any``, or
     what is left, ``MIN-MAX`` in seconds or with a unit; ``now``: Unix time or ISO 8601, else the present;
     ``slots``: ``0-5460``, also several with commas; ``min_size``: bytes; ``sample``: a part, ``0.01`` or ``1%``;
-    ``exact``: whole keys, by the rule of `export.text` in mode auto. Raises `UsageError`.
+    ``exact``: whole keys, as `exactly` takes them. Raises `UsageError`.
     """
     selection = Selection()
     selection.dbs = list(dbs)
@@ -73,8 +73,13 @@ def select(
     if sample:
         selection.sample = _part(sample)
     if exact:
-        selection.exact = {key_of(text): False for text in exact}
+        selection.exact = exactly(exact)
     return selection
+
+
+def exactly(names: Sequence[str]) -> dict[bytes, bool]:
+    """For `Selection.exact`: these keys, by the rule of `export.text` in mode auto, none of them found yet."""
+    return {key_of(text): False for text in names}
 
 
 def key_of(text: str) -> bytes:

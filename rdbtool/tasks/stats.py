@@ -14,7 +14,8 @@ from rdbtool.findings import Report, Severity, finding_of
 from rdbtool.rdb.reader import RdbReader
 from rdbtool.source import open_input
 
-from .replaying import WHOLE, Commands, Feed, PointInTime, Source, commands_of, layout_of, replay
+from .moment import WHOLE, PointInTime
+from .replaying import Commands, Feed, Source, commands_of, layout_of, replay
 
 SHOWN = 20
 """Keys in the report."""

@@ -10,8 +10,8 @@ import pytest
 
 from rdbtool.engine.dataset import Dataset
 from rdbtool.errors import FormatError, InputError, RdbToolError, UnsupportedError, UsageError
-from rdbtool.tasks.moment import parse_time
-from rdbtool.tasks.replaying import Place, PointInTime, Replayed, replay
+from rdbtool.tasks.moment import Place, PointInTime, parse_time
+from rdbtool.tasks.replaying import Replayed, replay
 from tests.servers.harness import SERVERS, running
 
 SERVER = SERVERS[0]

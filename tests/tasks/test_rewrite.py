@@ -20,7 +20,8 @@ from rdbtool.errors import OutputError, UnsupportedError, UsageError
 from rdbtool.rdb.targets import target
 from rdbtool.source import window_over
 from rdbtool.tasks.digest import digest
-from rdbtool.tasks.replaying import PointInTime, replay
+from rdbtool.tasks.moment import PointInTime
+from rdbtool.tasks.replaying import replay
 from rdbtool.tasks.rewrite import Form, rewrite, rewrite_in_place
 from tests.servers.harness import SERVERS, running
 

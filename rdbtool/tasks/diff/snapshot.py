@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, final
+from typing import Final, final
 
 from rdbtool.errors import InputError, OutputError
 from rdbtool.export.dataset_in import DatasetSource
@@ -16,11 +16,9 @@ from rdbtool.rdb.reader import Frame, RdbReader, frame_of
 from rdbtool.rdb.writer import open_rdb_writer
 from rdbtool.source import CHUNK, Readable, Window, reason
 from rdbtool.tasks.entries import OpenedKeys, Progress, open_keys
+from rdbtool.tasks.moment import WHOLE, PointInTime
 
-if TYPE_CHECKING:
-    from rdbtool.tasks.replaying import PointInTime
-
-WHOLE: Final = CHUNK
+AT_ONCE: Final = CHUNK
 """Payloads up to this many bytes are read at once, longer ones through a window."""
 FORMS: Final = ("redis-8.4", "redis-8.6")
 """What a replayed log is written as, to be compared: the first of them that loses nothing."""
@@ -130,10 +128,10 @@ class Snapshot:
         return Window(_Tail(self._handle, 0, self.on_read), path=self.name, size=size)
 
     def frame(self, db: int, key: bytes, kept: Kept) -> Frame:
-        """The key again, its value unread; of a value of more than `WHOLE` bytes only what is needed is held."""
+        """The key again, its value unread; of a value of more than `AT_ONCE` bytes only what is needed is held."""
         size = int(kept.size)
         offset = int(kept.offset)
-        if size <= WHOLE:
+        if size <= AT_ONCE:
             raw = b""
             while len(raw) < size:
                 more = os.pread(self._handle, size - len(raw), offset + len(raw))
@@ -155,7 +153,7 @@ class Snapshot:
 def open_snapshot(
     path: str,
     *,
-    point: PointInTime | None = None,
+    point: PointInTime = WHOLE,
     unknown: str = "stop",
     commands: bool = False,
     now_ms: int | None = None,
