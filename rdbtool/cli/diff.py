@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
-from rdbtool.errors import UsageError
+from rdbtool.errors import FormatError, UsageError
 from rdbtool.export.selection import Selection
 from rdbtool.tasks.moment import PointInTime
 
@@ -136,7 +136,7 @@ def parse_size(text: str) -> int:
     unit = unit if unit == "b" else unit.removesuffix("b")
     if not (digits.isascii() and digits.isdigit()) or unit not in UNITS:
         raise UsageError(f"not a size: {text!r} (as in 512MiB)")
-    return int(digits) * UNITS[unit]
+    return min(int(digits) * UNITS[unit], 1 << 62)
 
 
 @takes(selection=chosen_keys, point_a=point_of_a, point_b=point_of_b)
@@ -237,5 +237,10 @@ def command(
     ):
         diff = Diff(a, b, options)
         diff.progress = progress
-        code = show(diff, output, mode, limit, progress.clear, detail=detail, values=values)
+        try:
+            code = show(diff, output, mode, limit, progress.clear, detail=detail, values=values)
+        except FormatError as e:
+            if not keep_going:
+                e.message += "; --keep-going compares what can be read"
+            raise
     raise typer.Exit(code)

@@ -115,10 +115,22 @@ def _write_text(diff: Diff, sink: Sink, out: LinesOut, limit: int | None) -> Non
         sink.write(line.encode() + b"\n")
 
 
+def _same(report: DiffReport) -> str:
+    """How many keys are the same, and what else: ``12 keys, 1 function``."""
+    keys = 0
+    others: list[str] = []
+    for (db, type_), row in sorted(report.counts.items()):
+        if db >= 0:
+            keys += row.get(SAME, 0)
+        else:
+            others.append(plural(row.get(SAME, 0), type_))
+    return ", ".join([plural(keys, "key"), *others])
+
+
 def _summary(diff: Diff, report: DiffReport) -> list[str]:
     names = f"{show_path(diff.left.name)} and {show_path(diff.right.name)}"
     if report.same:
-        return [f"{names}: {paint('the same', 'green')}, {plural(report.total(SAME), 'key')}"]
+        return [f"{names}: {paint('the same', 'green')}, {_same(report)}"]
     kinds = [kind for kind in KINDS if report.total(kind)]
     rows = [["db", "type", *kinds, SAME]]
     for (db, type_), row in sorted(report.counts.items()):

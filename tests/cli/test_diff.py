@@ -64,6 +64,28 @@ def pair(tmp_path: Path) -> tuple[Path, Path]:
     return left, right
 
 
+def test_what_is_no_key_is_not_counted_as_one(tmp_path: Path) -> None:
+    path = tmp_path / "functions.rdb"
+    library = b"#!lua name=mine\nredis.register_function('f', function() return 1 end)"
+    path.write_bytes(craft.rdb(b"\xf5" + craft.string(library), text(b"k", b"1"), magic=b"REDIS0011"))
+    assert f"{path}: the same, 1 key, 1 function\n" in run(path, path).stdout.decode()
+
+
+def test_damage_is_code_2_and_the_way_on_is_told(pair: tuple[Path, Path]) -> None:
+    pair[1].write_bytes(RIGHT[:-30])
+    shown = run(*pair)
+    assert shown.returncode == 2
+    assert b"--keep-going compares what can be read" in shown.stderr
+    shown = run("--keep-going", *pair)
+    assert shown.returncode == 1
+    assert b"truncated" in shown.stderr
+    assert b"--keep-going" not in shown.stderr
+
+
+def test_any_size_may_be_the_memory_limit(pair: tuple[Path, Path]) -> None:
+    assert run("--memory-limit", f"{10**25}T", *pair).returncode == 1
+
+
 def test_the_same_is_code_0(pair: tuple[Path, Path]) -> None:
     shown = run(pair[0], pair[0])
     assert shown.returncode == 0
