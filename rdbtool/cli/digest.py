@@ -8,17 +8,20 @@ from typing import Annotated, Any
 import typer
 
 from rdbtool.errors import RdbToolError, printable
-from rdbtool.tasks.moment import PointInTime, parse_now
+from rdbtool.export.selection import Selection
+from rdbtool.tasks.moment import PointInTime
 
-from .options import ExpiredByOption, Format, FormatOption, takes
+from .filters import chosen_keys
+from .options import Format, FormatOption, takes
 from .points import From, FromOption, Unknown, UnknownOption, point_in_time
 from .render import findings_lines, print_json, show_path
 
 NAME = "digest"
 
 
-@takes(point=point_in_time)
+@takes(selection=chosen_keys, point=point_in_time)
 def command(
+    selection: Selection,
     point: PointInTime,
     paths: Annotated[
         list[str],
@@ -31,7 +34,6 @@ def command(
             "--as", metavar="RELEASE", help="The server to agree with: redis-6.2, valkey-9.1; else the file's own."
         ),
     ] = "",
-    now: ExpiredByOption = "",
     unknown: UnknownOption = Unknown.STOP,
     source: FromOption = From.AUTO,
     output: FormatOption = Format.TEXT,
@@ -46,7 +48,6 @@ def command(
     from rdbtool.tasks.digest import digest
 
     line = Line(like) if like else None
-    by_ms = parse_now(now)
     files: list[dict[str, Any]] = []
     code = 0
     lines = set()
@@ -67,7 +68,7 @@ def command(
                 point=point,
                 unknown=unknown.value,
                 source=source.value,
-                expired_by_ms=by_ms,
+                selection=selection,
                 on_key=on_key,
             )
         except RdbToolError as e:

@@ -23,12 +23,6 @@ DatabasesOption = Annotated[
     int,
     typer.Option("--databases", min=1, help="How many databases the server has; it refuses files with more."),
 ]
-ExpiredByOption = Annotated[
-    str,
-    typer.Option(
-        "--now", metavar="TIME", help="Leave out keys that have expired by then: Unix time, ISO 8601, or 'now'."
-    ),
-]
 
 
 def takes(**groups: Callable[..., object]) -> Callable[[Callable[..., None]], Callable[..., None]]:

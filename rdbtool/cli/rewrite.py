@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rdbtool.errors import UsageError
+from rdbtool.export.selection import Selection
 from rdbtool.findings import exit_code
-from rdbtool.tasks.moment import PointInTime, parse_now
+from rdbtool.tasks.moment import PointInTime
 
-from .options import ExpiredByOption, Format, FormatOption, takes
+from .filters import chosen_keys
+from .options import Format, FormatOption, takes
 from .points import From, FromOption, Unknown, UnknownOption, point_in_time
 from .render import findings_lines, number, plural, print_json, show_path, size
 
@@ -22,8 +24,9 @@ NAME = "rewrite"
 EXAMPLE = ("INPUT", "-o", "-", "--resp")
 
 
-@takes(point=point_in_time)
+@takes(selection=chosen_keys, point=point_in_time)
 def command(
+    selection: Selection,
     point: PointInTime,
     path: Annotated[str, typer.Argument(metavar="AOF", help="An AOF, a manifest, a directory of a set, or '-'.")],
     output_path: Annotated[
@@ -53,7 +56,6 @@ def command(
     purge_history: Annotated[
         bool, typer.Option("--purge-history", help="With --in-place: remove the old files at the end.")
     ] = False,
-    now: ExpiredByOption = "",
     unknown: UnknownOption = Unknown.STOP,
     source: FromOption = From.AUTO,
     output: FormatOption = Format.TEXT,
@@ -73,12 +75,15 @@ def command(
         raise UsageError("--purge-history is about --in-place: a new output has no history")
     if in_place and source is not From.AUTO:
         raise UsageError("--in-place is about a multi-part set, not a text of commands")
-    by_ms = parse_now(now)
-    form = Form(resp=resp, to=target(to) if to else None, expired_by_ms=by_ms)
+    form = Form(resp=resp, to=target(to) if to else None)
     if in_place:
-        report = rewrite_in_place(path, form=form, point=point, unknown=unknown.value, purge_history=purge_history)
+        report = rewrite_in_place(
+            path, form=form, point=point, selection=selection, unknown=unknown.value, purge_history=purge_history
+        )
     else:
-        report = rewrite(path, output_path, form=form, point=point, unknown=unknown.value, source=source.value)
+        report = rewrite(
+            path, output_path, form=form, point=point, selection=selection, unknown=unknown.value, source=source.value
+        )
     # Where the result itself goes to standard output, the report must not.
     stream = sys.stderr if output_path == "-" else sys.stdout
     if output is Format.TEXT:
@@ -98,7 +103,7 @@ def _lines(report: RewriteReport) -> list[str]:
     lines = [
         f"before  {before}",
         f"after   {after}{share}",
-        f"keys    {number(report.keys)}" + (f", {report.expired:,} expired and left out" if report.expired else ""),
+        f"keys    {number(report.keys)}" + (f", {number(report.left_out)} left out" if report.left_out else ""),
     ]
     if report.target:
         lines.append(f"for     {report.target}")

@@ -174,9 +174,13 @@ class Selection:
 
     def keeps_entry(self, entry: Entry) -> bool:
         """Whether a decoded key is wanted; it is counted then. Its size is not known, and not looked at."""
-        if not self.wants(entry.db, entry.key, type_name(entry.value), entry.expire_at_ms):
+        return self.keeps_facts(entry.db, entry.key, type_name(entry.value), entry.expire_at_ms)
+
+    def keeps_facts(self, db: i64, key: bytes, redis_type: str, expire_at_ms: i64) -> bool:
+        """Whether a key with these facts is wanted; it is counted then."""
+        if not self.wants(db, key, redis_type, expire_at_ms):
             return False
-        self._keep(entry.key)
+        self._keep(key)
         return True
 
     def wants(self, db: i64, key: bytes, redis_type: str, expire_at_ms: i64) -> bool:

@@ -12,8 +12,9 @@ from rdbtool.engine.feed import RdbHead
 from rdbtool.engine.line import Line
 from rdbtool.engine.replay import STOP
 from rdbtool.errors import FormatError
+from rdbtool.export.pruning import keep_only
+from rdbtool.export.selection import Selection
 from rdbtool.findings import Finding, Report, Severity
-from rdbtool.model import NO_EXPIRY
 from rdbtool.rdb.events import End
 from rdbtool.rdb.reader import Frame, RdbReader
 from rdbtool.source import Window, open_input
@@ -28,21 +29,21 @@ OnKey = Callable[[int, bytes, str], None]
 @dataclass(slots=True, kw_only=True)
 class DigestReport(Report):
     """``digest``: 40 hex digits; ``line``: the server whose way of printing scores it follows; ``keys``: those in
-    it; ``expired``: those left out; ``stopped``: why a replay ended early, or "".
+    it; ``left_out``: others; ``stopped``: why a replay ended early, or "".
     """
 
     path: str
     digest: str = ""
     line: str = ""
     keys: int = 0
-    expired: int = 0
+    left_out: int = 0
     stopped: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """The report as data."""
         facts: dict[str, Any] = {"path": self.path, "digest": self.digest, "as": self.line, "keys": self.keys}
-        if self.expired:
-            facts["expired"] = self.expired
+        if self.left_out:
+            facts["left_out"] = self.left_out
         if self.stopped:
             facts["stopped"] = self.stopped
         return {**facts, "findings": [f.as_json() for f in self.findings.items]}
@@ -55,31 +56,31 @@ def digest(
     point: PointInTime = WHOLE,
     unknown: str = STOP,
     source: Source = "auto",
-    expired_by_ms: int | None = None,
+    selection: Selection | None = None,
     on_key: OnKey | None = None,
 ) -> DigestReport:
     """DEBUG DIGEST of what is at ``path``: an RDB, a log, a set of files, a text of commands.
 
-    ``line``: the server to agree with, else the one that wrote the file, else the newest; ``expired_by_ms``:
-    leave out keys that have expired by then: a server drops them, from an RDB at once, else soon after
+    ``line``: the server to agree with, else the one that wrote the file, else the newest; ``selection``: of these
+    keys only; without those that have expired, for one, which a server drops, from an RDB at once, else soon after
     the start. Keys of an RDB are read one by one, in bounded memory. Raises as `replaying.replay` does, and
     `FormatError` for a damaged value.
     """
+    selection = selection or Selection()
+    selection.kept = 0  # it may have chosen from another file
     layout = layout_of(path, source)
     if source == "auto" and len(layout.files) == 1 and not layout.files[0].missing and not point.asked:
         with open_input(layout.files[0].path) as stream:
             w = stream.window()
             if is_snapshot(w):
-                return _of_snapshot(path, w, line, expired_by_ms, on_key)
+                return _of_snapshot(path, w, line, selection, on_key)
             replayed = replay(path, unknown=unknown, source=source, line=line, first=w)
     else:
         replayed = replay(path, point=point, unknown=unknown, source=source, line=line)
-    return _of_dataset(path, replayed, expired_by_ms, on_key)
+    return _of_dataset(path, replayed, selection, on_key)
 
 
-def _of_snapshot(
-    path: str, w: Window, line: Line | None, expired_by_ms: int | None, on_key: OnKey | None
-) -> DigestReport:
+def _of_snapshot(path: str, w: Window, line: Line | None, selection: Selection, on_key: OnKey | None) -> DigestReport:
     head = RdbHead(RdbReader(w))
     line = line or line_of_aux(head.aux)
     report = DigestReport(path=path, line=line.name)
@@ -88,10 +89,10 @@ def _of_snapshot(
     event = head.next
     while event is not None:
         if isinstance(event, Frame):
-            if _expired(event.expire_at_ms, expired_by_ms):
-                report.expired += 1
-            else:
+            if not selection.full and selection.keeps(event):
                 _add(digester, event, event.db, event.key, event.expire_at_ms, on_key)
+            else:
+                report.left_out += 1
         elif isinstance(event, End) and event.checksum == "bad":
             raise FormatError("wrong checksum: the server refuses the file", path=w.path, offset=event.offset)
         event = reader.next()
@@ -99,14 +100,13 @@ def _of_snapshot(
     return report
 
 
-def _of_dataset(path: str, replayed: Replayed, expired_by_ms: int | None, on_key: OnKey | None) -> DigestReport:
+def _of_dataset(path: str, replayed: Replayed, selection: Selection, on_key: OnKey | None) -> DigestReport:
     report = DigestReport(path=path, line=replayed.dataset.line.name, findings=replayed.findings, loss=replayed.loss)
     report.stopped = replayed.stopped
     digester = Digester(replayed.dataset.line)
+    report.left_out = keep_only(replayed.dataset, selection)
     for db, key, cell in replayed.dataset.items():
-        if _expired(cell.expire_at_ms, expired_by_ms):
-            report.expired += 1
-        elif isinstance(cell, FrameCell):
+        if isinstance(cell, FrameCell):
             _add(digester, cell.frame, db, key, cell.expire_at_ms, on_key)
         else:
             value = cell.value()
@@ -115,10 +115,6 @@ def _of_dataset(path: str, replayed: Replayed, expired_by_ms: int | None, on_key
                 on_key(db, key, digester.value_digest(value, cell.expire_at_ms))
     _finish(report, digester)
     return report
-
-
-def _expired(expire_at_ms: int, by_ms: int | None) -> bool:
-    return by_ms is not None and NO_EXPIRY != expire_at_ms <= by_ms
 
 
 def _add(digester: Digester, frame: Frame, db: int, key: bytes, expire_at_ms: int, on_key: OnKey | None) -> None:

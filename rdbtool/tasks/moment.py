@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Literal
@@ -28,13 +27,6 @@ def parse_time(text: str) -> int:
     if not 0 <= seconds <= LATEST:
         raise UsageError(f"not a time that a file can hold: {text!r}")
     return seconds
-
-
-def parse_now(text: str) -> int | None:
-    """Unix milliseconds, from what `parse_time` takes or ``now``; None for "". Raises `UsageError`."""
-    if not text:
-        return None
-    return time.time_ns() // 1_000_000 if text == "now" else parse_time(text) * 1000
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,10 @@ from rdbtool.aof.manifest import BASE, HISTORY, INCREMENT, Part, format_part
 from rdbtool.aof.scan import Scanner
 from rdbtool.engine.replay import STOP
 from rdbtool.errors import FormatError, OutputError, UnsupportedError, UsageError
+from rdbtool.export.pruning import keep_only
 from rdbtool.export.resp import Resp
-from rdbtool.export.saving import NEVER, Saved, save_carried, save_commands, save_rdb
+from rdbtool.export.saving import save_carried, save_commands, save_rdb
+from rdbtool.export.selection import Selection
 from rdbtool.findings import Finding, Findings, Report, Severity
 from rdbtool.rdb.output import Output
 from rdbtool.rdb.targets import NEWEST, OLDEST, Target, target
@@ -37,7 +39,7 @@ SINGLE: Final = ".aof"
 
 @dataclass(slots=True, kw_only=True)
 class RewriteReport(Report):
-    """``before_*`` and ``after_*``: bytes, and commands in logs; ``keys``: written; ``expired``: left out;
+    """``before_*`` and ``after_*``: bytes, and commands in logs; ``keys``: written; ``left_out``: not wanted;
     ``target``: the release the snapshot is for, "" where none was written; ``files``: made, the manifest last;
     ``history``: old files that are kept; ``removed``: those that are not; ``stopped``: why the replay ended early.
     """
@@ -49,7 +51,7 @@ class RewriteReport(Report):
     after_bytes: int = 0
     after_commands: int = 0
     keys: int = 0
-    expired: int = 0
+    left_out: int = 0
     target: str = ""
     stopped: str = ""
     files: list[str] = field(default_factory=list)
@@ -67,8 +69,8 @@ class RewriteReport(Report):
             "target": self.target,
             "files": self.files,
         }
-        if self.expired:
-            facts["expired"] = self.expired
+        if self.left_out:
+            facts["left_out"] = self.left_out
         if self.history or self.removed:
             facts["history"] = self.history
             facts["removed"] = self.removed
@@ -80,12 +82,11 @@ class RewriteReport(Report):
 @dataclass(frozen=True, slots=True)
 class Form:
     """What to write: ``resp``: commands only, else a snapshot; ``to``: the release it is for, None for that of the
-    input; ``expired_by_ms``: leave out keys that have expired by then.
+    input.
     """
 
     resp: bool = False
     to: Target | None = None
-    expired_by_ms: int | None = None
 
 
 PLAIN: Final = Form()
@@ -97,6 +98,7 @@ def rewrite(
     *,
     form: Form = PLAIN,
     point: PointInTime = WHOLE,
+    selection: Selection | None = None,
     unknown: str = STOP,
     source: Source = "auto",
     now_ms: int | None = None,
@@ -104,15 +106,15 @@ def rewrite(
     """Write what the log at ``path`` amounts to, to ``output``.
 
     A directory (which must be new, or empty) becomes a multi-part set, ready to be a server's appendonlydir; a name
-    that ends in ``.aof``, or ``-``, one file: a snapshot in front of an empty log, or commands. The snapshot loses
-    nothing; commands cannot say everything, and ``losses`` are findings. Raises as `replaying.replay` does, and
-    `OutputError`, and `UnsupportedError` for what ``form.to`` cannot keep.
+    that ends in ``.aof``, or ``-``, one file: a snapshot in front of an empty log, or commands. ``selection``: with
+    these keys only. The snapshot loses nothing; commands cannot say everything, and ``losses`` are findings. Raises
+    as `replaying.replay` does, and `OutputError`, and `UnsupportedError` for what ``form.to`` cannot keep.
     """
     one_file = output == "-" or output.endswith(SINGLE)
     if not one_file:
         _refuse_full_directory(output)
     replayed = replay(path, point=point, unknown=unknown, source=source, likely=likely_line(form.to), now_ms=now_ms)
-    report = _report_of(path, output, replayed)
+    report = _report_of(path, output, replayed, selection)
     if one_file:
         with open_sink(output, inputs=replayed.files) as sink:
             _write_snapshot(sink, replayed, form, report)
@@ -131,6 +133,7 @@ def rewrite_in_place(
     *,
     form: Form = PLAIN,
     point: PointInTime = WHOLE,
+    selection: Selection | None = None,
     unknown: str = STOP,
     purge_history: bool = False,
     now_ms: int | None = None,
@@ -139,15 +142,15 @@ def rewrite_in_place(
 
     A new base and an empty increment are written beside the old files; then the manifest is replaced, which now
     names them, and the old ones as history, which no server reads and the next one removes.
-    ``purge_history``: remove it at once, unless something was lost. Whatever happens in between, the directory
-    holds a set that loads, the old one or the new one. Raises as `rewrite` does.
+    ``purge_history``: remove it at once, unless something was lost or left out. Whatever happens in between, the
+    directory holds a set that loads, the old one or the new one. Raises as `rewrite` does.
     """
     layout = layout_of(path)
     if layout.manifest is None:
         raise UsageError("only a multi-part set, with its manifest, is rewritten in place: name an output", path=path)
     before = _stamps(layout)
     replayed = replay(path, point=point, unknown=unknown, likely=likely_line(form.to), now_ms=now_ms)
-    report = _report_of(path, layout.manifest_path, replayed)
+    report = _report_of(path, layout.manifest_path, replayed, selection)
     directory = os.path.dirname(layout.manifest_path)
     prefix = os.path.basename(layout.manifest_path).removesuffix(".manifest")
     parts = layout.manifest.parts
@@ -168,7 +171,7 @@ def rewrite_in_place(
     _write_manifest(layout.manifest_path, [base, *old, increment], report)
     names = [os.path.join(directory, p.name) for p in old]
     report.history = [name for name in names if os.path.exists(name)]
-    if purge_history and report.loss:
+    if purge_history and (report.loss or report.left_out):
         report.findings.add(
             Finding(Severity.WARNING, "history-kept", "the old files are kept, because not all of them was used", path)
         )
@@ -177,7 +180,8 @@ def rewrite_in_place(
     return report
 
 
-def _report_of(path: str, output: str, replayed: Replayed) -> RewriteReport:
+def _report_of(path: str, output: str, replayed: Replayed, selection: Selection | None) -> RewriteReport:
+    """A report on what is to be written; keys that ``selection`` does not want are taken out of the dataset."""
     return RewriteReport(
         path=path,
         output=output,
@@ -186,6 +190,7 @@ def _report_of(path: str, output: str, replayed: Replayed) -> RewriteReport:
         before_bytes=replayed.size,
         before_commands=replayed.replay.count,
         stopped=replayed.stopped,
+        left_out=0 if selection is None else keep_only(replayed.dataset, selection),
     )
 
 
@@ -203,8 +208,6 @@ def target_of(replayed: Replayed) -> Target:
 
 
 def _write_snapshot(sink: Sink, replayed: Replayed, form: Form, report: RewriteReport) -> None:
-    by_ms = NEVER if form.expired_by_ms is None else form.expired_by_ms
-    saved: Saved
     if form.resp:
         output = Output(sink)
         if replayed.replay.annotations:
@@ -212,7 +215,7 @@ def _write_snapshot(sink: Sink, replayed: Replayed, form: Form, report: RewriteR
         exporter = Resp(output) if form.to is None else Resp(output, form.to.rdb_version)
         for aux in replayed.module_aux:
             exporter.module_aux(aux)
-        saved = save_commands(replayed.dataset, exporter, by_ms)
+        report.keys = save_commands(replayed.dataset, exporter)
         exporter.end()
         _note_losses(exporter.losses, "commands cannot say it, a snapshot can", report)
     else:
@@ -221,11 +224,9 @@ def _write_snapshot(sink: Sink, replayed: Replayed, form: Form, report: RewriteR
         writer = open_rdb_writer(sink, to, aof=True)
         for aux in replayed.module_aux:
             writer.event(aux)
-        saved = save_rdb(replayed.dataset, writer, by_ms)
+        report.keys = save_rdb(replayed.dataset, writer)
         writer.close()
         _judge_losses(dict(writer.losses.counts), to, replayed, form, report)
-    report.keys = saved.keys
-    report.expired = saved.expired
 
 
 def _judge_losses(counts: dict[str, int], to: Target, replayed: Replayed, form: Form, report: RewriteReport) -> None:

@@ -63,3 +63,16 @@ def test_the_state_before_a_command(tmp_path: Path) -> None:
     assert wrong.returncode == 2
     assert "no FLUSHALL number 2" in wrong.stderr
     assert rdbtool("digest", "--nth", "2", str(path)).returncode == 2
+
+
+def test_keys_are_chosen_as_by_convert(tmp_path: Path) -> None:
+    source = str(ROOT / "fixtures" / "rdb" / "redis-7.4.1" / "small-nochecksum.rdb")
+    for options in (["--key", "*a*"], ["--type", "hash,list"], ["--ttl", "any"], ["--limit", "3"], ["--db", "0"]):
+        for path in (source, MULTI):
+            out = tmp_path / "chosen.rdb"
+            assert rdbtool("convert", path, str(out), *options).returncode in {0, 3}
+            shown = rdbtool("digest", "--as", "redis-7.4", "--format", "json", *options, path, str(out))
+            chosen, copied = json.loads(shown.stdout)["files"]
+            assert chosen["digest"] == copied["digest"], (options, path)
+            assert 0 < chosen["keys"] == copied["keys"]
+            assert chosen.get("left_out", 0) > 0 or options == ["--db", "0"]

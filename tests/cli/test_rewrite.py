@@ -85,3 +85,22 @@ def test_nothing_is_written_for_a_log_that_a_server_refuses(tmp_path: Path) -> N
     assert not (tmp_path / "out").exists()
     cut = rdbtool("rewrite", str(path), "-o", str(tmp_path / "out"), "--unknown", "skip")
     assert cut.returncode == 3
+
+
+@pytest.mark.parametrize("resp", [False, True])
+def test_keys_are_chosen_as_by_convert(tmp_path: Path, resp: bool) -> None:
+    out, same = str(tmp_path / "out.aof"), str(tmp_path / "same.rdb")
+    shown = rdbtool("rewrite", str(FIXTURES / "multi-rdb"), "-o", out, "--type", "list,zset", *["--resp"] * resp)
+    assert shown.returncode == 0
+    assert " left out" in shown.stdout
+    assert rdbtool("convert", str(FIXTURES / "multi-rdb"), same, "--type", "list,zset").returncode == 0
+    assert rdbtool("diff", out, same).returncode == 0
+
+
+def test_what_was_left_out_in_place_stays_in_the_history(tmp_path: Path) -> None:
+    place = tmp_path / "appendonlydir"
+    shutil.copytree(FIXTURES / "multi-rdb", place)
+    before = {path.name: path.read_bytes() for path in place.iterdir() if not path.name.endswith(".manifest")}
+    shown = rdbtool("rewrite", str(place), "--in-place", "--purge-history", "--not-key", "*a*")
+    assert "the old files are kept" in shown.stderr
+    assert {name: (place / name).read_bytes() for name in before} == before

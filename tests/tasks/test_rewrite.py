@@ -23,6 +23,7 @@ from rdbtool.tasks.digest import digest
 from rdbtool.tasks.moment import PointInTime
 from rdbtool.tasks.replaying import replay
 from rdbtool.tasks.rewrite import Form, rewrite, rewrite_in_place
+from rdbtool.tasks.selection import select
 from tests.servers.harness import SERVERS, running
 
 from .test_replaying import command, make_set
@@ -122,11 +123,11 @@ def test_what_the_target_cannot_keep_is_refused_and_nothing_is_written(tmp_path:
 
 def test_expired_keys_are_left_out_on_request(tmp_path: Path) -> None:
     path = tmp_path / "old.aof"
-    path.write_bytes(command("SET", "a", "1", "PXAT", "5000") + command("SET", "b", "1", "PXAT", "6000"))
+    path.write_bytes(command("SET", "a", "1", "PXAT", "4999") + command("SET", "b", "1", "PXAT", "6000"))
     for resp in (False, True):
         out = str(tmp_path / f"{resp}.aof")
-        report = rewrite(str(path), out, form=Form(resp=resp, expired_by_ms=5500))
-        assert (report.keys, report.expired) == (1, 1)
+        report = rewrite(str(path), out, form=Form(resp=resp), selection=select(expired=False, now="5"))
+        assert (report.keys, report.left_out) == (1, 1)
         assert [key for _, key, _ in replay(out).dataset.items()] == [b"b"]
 
 
