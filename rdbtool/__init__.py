@@ -2,7 +2,57 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .errors import RdbToolError
+    from .rdb.opening import open_rdb
+    from .rdb.writer import open_rdb_writer
+    from .tasks.check_aof import check_aof
+    from .tasks.check_rdb import check_rdb
+    from .tasks.convert import convert
+    from .tasks.digest import digest
+    from .tasks.history import history
+    from .tasks.replaying import replay
+    from .tasks.rewrite import rewrite
+
+__all__ = [
+    "RdbToolError",
+    "check_aof",
+    "check_rdb",
+    "convert",
+    "digest",
+    "history",
+    "is_compiled",
+    "open_rdb",
+    "open_rdb_writer",
+    "replay",
+    "rewrite",
+    "version_line",
+]
 __version__ = "0.1.0"
+
+_PLACES = {
+    "RdbToolError": "errors",
+    "check_aof": "tasks.check_aof",
+    "check_rdb": "tasks.check_rdb",
+    "convert": "tasks.convert",
+    "digest": "tasks.digest",
+    "history": "tasks.history",
+    "open_rdb": "rdb.opening",
+    "open_rdb_writer": "rdb.writer",
+    "replay": "tasks.replaying",
+    "rewrite": "tasks.rewrite",
+}
+"""Where names are that are loaded when they are asked for: most runs of the program need none of them."""
+
+
+def __getattr__(name: str) -> object:
+    if name not in _PLACES:
+        raise AttributeError(f"module 'rdbtool' has no attribute '{name}'")
+    from importlib import import_module
+
+    return getattr(import_module(f".{_PLACES[name]}", __name__), name)
 
 
 def is_compiled() -> bool:

@@ -254,6 +254,14 @@ def open_input(path: str) -> Input:
         raise InputError(f"cannot read: {reason(e)}", path=path) from e
 
 
+def open_stream(stream: Readable, name: str = "input") -> Input:
+    """The same for anything with ``.read(n)``, which stays open; ``name`` stands in errors. Raises `InputError`."""
+    try:
+        return _detect(name, stream, -1, _keep_open)
+    except OSError as e:
+        raise InputError(f"cannot read: {reason(e)}", path=name) from e
+
+
 def _keep_open() -> None:
     pass
 

@@ -75,3 +75,15 @@ def test_the_first_set_up_command_installs_and_repairs(tmp_path: Path) -> None:
     assert version.stdout.startswith("rdbtool ")
     dirt = subprocess.run(["git", "status", "--porcelain"], cwd=clone, capture_output=True, text=True, check=True)
     assert dirt.stdout == ""
+
+
+def test_the_library_examples_run(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "fixtures/rdb/redis-7.4.1/small-plain.rdb", tmp_path / "dump.rdb")
+    blocks = re.findall(r"^```python\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+    assert blocks
+    for block in blocks:
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        run = subprocess.run(
+            [sys.executable, "-c", block], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+        assert run.returncode == 0, run.stderr
