@@ -114,7 +114,7 @@ def _undo(path: str, file: FilePlan, names: list[str]) -> str:
 
 
 def _save_manifest(plan: RepairPlan) -> str:
-    path = plan.layout.manifest_path
+    path = os.path.realpath(plan.layout.manifest_path)
     saved = _free_name(f"{path}.cut-0")
     with open(path, "rb") as source:
         data = source.read()

@@ -388,3 +388,14 @@ def test_a_damaged_manifest_is_not_repaired(tmp_path: Path) -> None:
         locate(str(directory))
     with pytest.raises(UsageError, match="manifest is damaged"):
         plan(directory)
+
+
+def test_the_way_back_works_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    directory = timed(tmp_path)
+    old = visible(directory), (directory / "a.manifest").read_bytes()
+    monkeypatch.chdir(tmp_path)
+    done = repair_aof(plan(Path(directory.name), until=205))
+    monkeypatch.chdir("/")
+    for line in done.undo:
+        subprocess.run(line, shell=True, check=True)
+    assert (visible(directory), (directory / "a.manifest").read_bytes()) == old
