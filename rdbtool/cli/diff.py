@@ -11,6 +11,7 @@ from rdbtool.errors import FormatError, UsageError
 from rdbtool.export.selection import Selection
 from rdbtool.tasks.moment import PointInTime
 
+from .diff_output import DiffFormat, show
 from .filters import PANEL, chosen_keys
 from .options import takes
 from .points import PANEL as POINT_PANEL
@@ -21,16 +22,6 @@ NAME = "diff"
 EXAMPLE: Final = ("INPUT", "INPUT")
 
 UNITS: Final = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
-
-
-class DiffFormat(StrEnum):
-    """How differences are written."""
-
-    TEXT = "text"
-    JSON = "json"
-    JSONL = "jsonl"
-    COMMANDS = "commands"
-    RESP = "resp"
 
 
 class Ignorable(StrEnum):
@@ -201,8 +192,6 @@ def command(
     """
     from rdbtool.tasks.diff.run import Diff, DiffOptions
     from rdbtool.tasks.diff.snapshot import open_snapshot
-
-    from .diff_output import show
 
     if left == right == "-":
         raise UsageError("only one of the two can be standard input")

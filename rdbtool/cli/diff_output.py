@@ -1,10 +1,11 @@
-"""How `diff` shows what it found. Imported when it is used: it needs most of the library."""
+"""How `diff` shows what it found."""
 
 from __future__ import annotations
 
 import json
 import sys
 from collections.abc import Callable
+from enum import StrEnum
 from typing import Final
 
 from rdbtool.export.text import mode_of
@@ -16,8 +17,18 @@ from rdbtool.tasks.diff.lines import LinesOut, TypedLines
 from rdbtool.tasks.diff.records import RecordsOut
 from rdbtool.tasks.diff.run import Diff, DiffReport
 
-from .diff import DiffFormat
 from .render import SCHEMA, findings_lines, number, paint, plural, show_path, table
+
+
+class DiffFormat(StrEnum):
+    """How differences are written."""
+
+    TEXT = "text"
+    JSON = "json"
+    JSONL = "jsonl"
+    COMMANDS = "commands"
+    RESP = "resp"
+
 
 COLOURS: Final = {"added": "green", "removed": "red"}
 

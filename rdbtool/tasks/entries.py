@@ -14,7 +14,7 @@ from rdbtool.findings import Finding
 from rdbtool.rdb.events import End
 from rdbtool.rdb.opcodes import REDIS
 from rdbtool.rdb.reader import RdbReader
-from rdbtool.source import Input, Readable, Window, open_input
+from rdbtool.source import Input, Metered, Window, open_input
 
 from .moment import WHOLE, PointInTime
 
@@ -28,23 +28,6 @@ FIELD_EXPIRIES_SINCE: Final = 12
 
 Progress = Callable[[int, int], None]
 """Is told how many bytes of the input have been read, and of how many; -1 where that is not known."""
-
-
-@final
-class _Metered:
-    """A source that tells how far it has been read."""
-
-    def __init__(self, stream: Readable, size: int, progress: Progress) -> None:
-        self._stream = stream
-        self._size = size
-        self._progress = progress
-        self._done = 0
-
-    def read(self, n: int, /) -> bytes:
-        data = self._stream.read(n)
-        self._done += len(data)
-        self._progress(self._done, self._size)
-        return data
 
 
 @final
@@ -97,7 +80,7 @@ def open_keys(
     stream = open_input(path)
     try:
         if progress is not None:
-            stream.stream = _Metered(stream.stream, stream.size, progress)
+            stream.stream = Metered(stream.stream, stream.size, progress)
         w = stream.window()
         if is_jsonl(w) and not point.asked:
             return OpenedKeys(JsonlSource(w, mode), (path,), stream)
