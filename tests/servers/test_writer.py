@@ -200,7 +200,8 @@ def test_the_server_restores_values_built_anew(server: Server, kind: str) -> Non
         server.execute("RESTORE", f"k{n}", 0, payload, "REPLACE")
         encoding = server.execute("OBJECT", "ENCODING", f"k{n}")
         name = encode(value, to)[0].name
-        assert encoding in ENCODINGS.get(name, {encoding}), name
+        # a -0 is left to the server to pack
+        assert encoding in ENCODINGS.get(name, {encoding}) or has_negative_zero(value), name
         # as the server itself dumps it, which has its own order of hash tables
         if kind in {"string", "list"} or name in {"set-intset", "hash-listpack", "zset-listpack", "set-listpack"}:
             server.execute("CONFIG", "SET", "rdbcompression", "no")

@@ -20,11 +20,13 @@ from tests.engine.differential import Command, args
 from tests.engine.test_against_servers import field_expiry, hashes, keys, lists, sets, sorting, strings
 from tests.engine.test_differential_streams import streams
 
+from .effects import SHORT_LIVED, effects
 from .harness import Server, ServerKind
 
 TIMES = int(os.environ.get("RDBTOOL_TEST_TIMES", "1"))
 BATCH = 500
-OPTIONS = ("--appendonly", "yes", "--appendfsync", "no", "--auto-aof-rewrite-percentage", "0")
+OPTIONS = ("--appendonly", "yes", "--appendfsync", "no", "--auto-aof-rewrite-percentage", "0", "--hz", "500")
+"""The log is on, and a server looks often for clients that have waited long enough."""
 REWRITE = [b"BGREWRITEAOF"]
 
 Make = Callable[[random.Random, ServerKind], Command]
@@ -41,7 +43,7 @@ def rdbtool(*arguments: object, codes: tuple[int, ...] = (0,)) -> str:
 def groups(rng: random.Random, kind: ServerKind) -> list[Make]:
     makers: list[Make] = [strings, keys, lists, sets, hashes, sorting, streams(rng)]
     makers += [test_differential_zsets.make, test_differential_zsets.make_lex, test_differential_bitmaps.make]
-    makers += [test_differential_geo.make, test_differential_hyperloglog.make]
+    makers += [test_differential_geo.make, test_differential_hyperloglog.make, effects]
     if kind.is_valkey:
         makers.append(field_expiry)
     return makers
@@ -89,6 +91,15 @@ def run(server: Server, commands: list[Command]) -> None:
             wait_for_rewrite(server)
         elif command is not None:
             batch.append(command)
+    let_expire(server)
+
+
+def let_expire(server: Server) -> None:
+    """End a transaction, and have the log say of all keys that live for milliseconds that they are gone."""
+    server.send(("EXEC",))  # where a shortened run has a MULTI only
+    time.sleep(0.01)
+    for db in range(16):
+        server.send(("SELECT", db), ("EXISTS", *SHORT_LIVED))
 
 
 def wait_for_rewrite(server: Server) -> None:
