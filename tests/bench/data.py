@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -127,6 +129,16 @@ def rdb_file(megabytes: int, seed: int = SEED) -> Path:
             server.execute("SAVE")
         _keep(work, work / "dump.rdb", path)
     return path
+
+
+def older(path: Path) -> Path:
+    """The same RDB for Redis 6.2, whose version is the newest that redis-rdb-tools reads."""
+    made = path.with_name(f"{path.stem}-older.rdb")
+    if not made.exists():
+        command = [sys.executable, "-m", "rdbtool", "convert", str(path), str(made), "--target", "redis-6.2"]
+        code = subprocess.run(command, check=False).returncode
+        assert code in {0, 3}, command  # 3: counters of streams, which Redis 6.2 does not have
+    return made
 
 
 def aof_file(megabytes: int, seed: int = SEED) -> Path:

@@ -61,19 +61,19 @@ def change(rng: random.Random, key: bytes, type_: object) -> data.Command:
 
 def diff_cases(size: int) -> Iterator[cases.Case]:
     """Two RDB files of ``size`` MB that differ in 1 % of their keys."""
-    left = data.rdb_file(size)
-    right = changed_rdb_file(size)
-    ours = cases.rdbtool("diff", left, right)
-    volume = cases.megabytes(left) + cases.megabytes(right)
-    peers: dict[str, list[str]] = {}
-    if cases.installed("rdb-cli"):
-        peers["rdb-cli json, sort, comm"] = script("rdb-cli {} json", left, right)
+    left, right = data.rdb_file(size), changed_rdb_file(size)
+    peer = script("rdb-cli {} json", left, right) if cases.installed("rdb-cli") else []
+    yield case("diff", left, right, "rdb-cli json, sort, comm", peer)
+    yield case("diff within 64 MiB", left, right, "", [], "--memory-limit", "64MiB")
     if cases.installed("rdb"):
-        peers["rdb -c diff, sort, comm"] = script("rdb -c diff {}", left, right)
-    for name, peer in (peers or {"": []}).items():
-        yield cases.Case("diff", volume, ours, name, peer, codes=(1,))
-    limited = [*ours, "--memory-limit", "64MiB"]
-    yield cases.Case("diff within 64 MiB", volume, limited, codes=(1,))
+        left, right = data.older(left), data.older(right)
+        yield case("diff, RDB 9", left, right, "rdb -c diff, sort, comm", script("rdb -c diff {}", left, right))
+
+
+def case(name: str, left: Path, right: Path, peer_name: str, peer: list[str], *options: str) -> cases.Case:
+    """Our diff of two files, against a peer's."""
+    volume = cases.megabytes(left) + cases.megabytes(right)
+    return cases.Case(name, volume, cases.rdbtool("diff", left, right, *options), peer_name, peer, codes=(1,))
 
 
 def script(decode: str, left: Path, right: Path) -> list[str]:

@@ -16,8 +16,11 @@ def dump_cases(size: int) -> Iterator[cases.Case]:
     peer = [librdb, str(snapshot), "json"] if librdb else []
     yield cases.Case("dump, JSON lines", megabytes, cases.rdbtool("dump", snapshot), "rdb-cli json", peer)
     if other:
-        command = [other, "-c", "json", str(snapshot)]
-        yield cases.Case("dump, JSON lines", megabytes, cases.rdbtool("dump", snapshot), "rdb -c json", command)
+        old = data.older(snapshot)
+        command = [other, "-c", "json", str(old)]
+        yield cases.Case(
+            "dump, JSON lines, RDB 9", cases.megabytes(old), cases.rdbtool("dump", old), "rdb -c json", command
+        )
     yield cases.Case("dump --format csv", megabytes, cases.rdbtool("dump", snapshot, "--format", "csv"))
     resp = [librdb, str(snapshot), "resp"] if librdb else []
     yield cases.Case(
