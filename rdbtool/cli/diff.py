@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from enum import StrEnum
 from typing import Annotated, Final
 
@@ -229,7 +230,8 @@ def command(
         try:
             code = show(diff, output, mode, limit, progress.clear, detail=detail, values=values)
         except FormatError as e:
-            if not keep_going:
-                e.message += "; --keep-going compares what can be read"
-            raise
+            if keep_going:
+                raise
+            print(f"rdbtool: {e}\nto compare what can be read: --keep-going", file=sys.stderr)
+            code = 2
     raise typer.Exit(code)

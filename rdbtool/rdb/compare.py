@@ -226,6 +226,7 @@ class Matching:
                 keys = self._database(db)
             if key in keys:
                 self._twice(reader, event)
+                continue  # the first one counts, as on the right side
             keys[key] = keeper.keep(event)
             self._used += KEY_COST + len(key)
             if self._used > self.limit and self.modulus < MOST_SHARES:

@@ -75,7 +75,7 @@ def test_damage_is_code_2_and_the_way_on_is_told(pair: tuple[Path, Path]) -> Non
     pair[1].write_bytes(RIGHT[:-30])
     shown = run(*pair)
     assert shown.returncode == 2
-    assert b"--keep-going compares what can be read" in shown.stderr
+    assert b"to compare what can be read: --keep-going" in shown.stderr
     shown = run("--keep-going", *pair)
     assert shown.returncode == 1
     assert b"truncated" in shown.stderr
@@ -223,3 +223,25 @@ def test_sizes_have_units() -> None:
     for wrong in ("", "x", "-1", "1.5g", "5 apples", "MiB"):
         with pytest.raises(UsageError):
             parse_size(wrong)
+
+
+def test_a_key_that_is_there_twice_counts_as_it_stands_first_on_both_sides(tmp_path: Path) -> None:
+    twice, once = tmp_path / "twice.rdb", tmp_path / "once.rdb"
+    twice.write_bytes(craft.rdb(text(b"a", b"1"), text(b"b", b"1"), text(b"a", b"2")))
+    once.write_bytes(craft.rdb(text(b"a", b"1"), text(b"b", b"1")))
+    for pair in ((twice, twice), (twice, once), (once, twice)):
+        assert run(*pair).returncode == 2
+        shown = run("--keep-going", *pair)
+        assert shown.returncode == 3, shown.stdout
+        assert b"the same, 2 keys" in shown.stdout
+        assert b"the key stands in the file twice" in shown.stderr
+
+
+def test_a_damaged_value_is_told_with_its_file_and_key(tmp_path: Path) -> None:
+    left, right = tmp_path / "left.rdb", tmp_path / "right.rdb"
+    for path, second in ((left, b"m"), (right, b"n")):
+        path.write_bytes(craft.rdb(craft.record(2, b"key", craft.counted(b"m", second))))
+    shown = run(left, right)
+    assert shown.returncode == 2
+    assert shown.stderr.decode().startswith(f"rdbtool: {left}, offset ")
+    assert b"key 'key'" in shown.stderr

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Final, final
 
+from rdbtool.errors import RdbToolError
 from rdbtool.model import Value
 from rdbtool.rdb.compare import Kept
+from rdbtool.rdb.fingerprint import Fingerprint, fingerprint
 from rdbtool.rdb.reader import Frame
 
 from .snapshot import Snapshot
@@ -52,9 +54,24 @@ class Side:
         """The decoded value, decoded once. Raises what reading raises."""
         value = self._value
         if value is None:
-            value = self.frame().value()
+            try:
+                value = self.frame().value()
+            except RdbToolError as e:
+                raise self._located(e) from None
             self._value = value
         return value
+
+    def fingerprint(self, of: Fingerprint) -> bytes:
+        """What ``of`` makes of the value, which is not held as a whole. Raises what reading raises."""
+        try:
+            return fingerprint(self.frame(), of)
+        except RdbToolError as e:
+            raise self._located(e) from None
+
+    def _located(self, error: RdbToolError) -> RdbToolError:
+        error.path = error.path or self._snapshot.name
+        error.key = self._key
+        return error
 
 
 @final

@@ -11,7 +11,7 @@ from rdbtool.export.selection import Selection
 from rdbtool.findings import Report, Severity, finding_of
 from rdbtool.rdb.compare import Match, Matching, Rules
 from rdbtool.rdb.events import End, Event, Function, FunctionPreGa, ModuleAux
-from rdbtool.rdb.fingerprint import Fingerprint, fingerprint
+from rdbtool.rdb.fingerprint import Fingerprint
 from rdbtool.rdb.reader import RdbReader
 from rdbtool.rdb.unordered import is_unordered, same_elements
 
@@ -210,11 +210,10 @@ class Diff:
         try:
             if left.size + right.size > self.large:
                 prints = [
-                    fingerprint(
-                        side.frame(),
+                    side.fingerprint(
                         Fingerprint(
                             expiries=not self.options.ignore_expiry, counters=counted, times=self.options.eviction
-                        ),
+                        )
                     )
                     for side in (left, right)
                 ]
@@ -232,7 +231,6 @@ class Diff:
             self.report.findings.add(finding_of(e, Severity.WARNING, match.db))
             return False
         except RdbToolError as e:
-            e.key = match.key
             self.damaged(e)
             return False
         return same_value(left_value, right_value, self.rules, counted=counted)
