@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import gzip
 import json
+import tempfile
 from pathlib import Path
 
 import pytest
 
-from rdbtool.errors import InputError, UsageError
+from rdbtool.errors import InputError, OutputError, UsageError
 from rdbtool.findings import Severity, exit_code
 from rdbtool.rdb.opcodes import REDIS, VALKEY
 from rdbtool.rdb.releases import RELEASES, release
@@ -244,3 +245,14 @@ def test_one_of_a_kind_is_told_as_one(tmp_path: Path) -> None:
     report = checked(tmp_path, data, target=release("redis-6.2"))
     assert report.suitability is not None
     assert "it holds 1 value of type set-listpack, which redis-6.2 does not know" in report.suitability.reasons
+
+
+def test_no_room_for_temporary_data_says_nothing_about_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "dump.rdb"
+    keys = b"".join(record(0, b"k%d" % i, b"\x01v") for i in range(300_000))
+    path.write_bytes(rdb(keys))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    with pytest.raises(OutputError, match="cannot write a temporary file.*TMPDIR"):
+        check_rdb(str(path), values=False)

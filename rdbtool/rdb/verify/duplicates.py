@@ -129,7 +129,10 @@ class Duplicates:
                 self.file = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as this object
             self.file.write(writer.getvalue())
         except OSError as e:
-            raise OutputError(f"cannot write a temporary file: {reason(e)}", path=tempfile.gettempdir()) from e
+            where = tempfile.tempdir or "the temporary directory"
+            raise OutputError(
+                f"cannot write a temporary file: {reason(e)}; TMPDIR can name a directory with room", path=where
+            ) from e
         writer.truncate(0)
         self.spilled[part].append(self.chunks)
         self.chunks += 1

@@ -7,7 +7,7 @@ from typing import Any, Final, final
 from librt.vecs import vec
 from mypy_extensions import i64
 
-from rdbtool.errors import RdbToolError, TruncatedError, printable
+from rdbtool.errors import OutputError, RdbToolError, TruncatedError, printable
 from rdbtool.findings import Findings, Severity, finding_of, plural
 from rdbtool.rdb import opcodes
 from rdbtool.rdb.events import Aux, End, Function, FunctionPreGa, Header, ModuleAux, SelectDb, SlotImport
@@ -149,6 +149,8 @@ class _Check:
                 else:
                     self.special(event)
             facts.complete = True
+        except OutputError:  # of temporary data: it says nothing about the file
+            raise
         except RdbToolError as e:
             self.broken(e)
         facts.end = w.offset()
@@ -231,6 +233,8 @@ class _Check:
         if self.values:
             try:
                 row.verify(frame.window(), ins)
+            except OutputError:
+                raise
             except RdbToolError as e:
                 raise self.reader.located(e) from None
             if ins.empty:
