@@ -254,5 +254,5 @@ def test_no_room_for_temporary_data_says_nothing_about_the_file(
     keys = b"".join(record(0, b"k%d" % i, b"\x01v") for i in range(300_000))
     path.write_bytes(rdb(keys))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
-    with pytest.raises(OutputError, match="cannot write a temporary file.*TMPDIR"):
+    with pytest.raises(OutputError, match=r"cannot write a temporary file.*TMPDIR"):
         check_rdb(str(path), values=False)
