@@ -70,8 +70,8 @@ def command(
         list[str],
         typer.Argument(
             metavar="SRC... DST",
-            help="Inputs: RDB or AOF, gzip or zstd too, a manifest, a directory of a set, JSON lines, or '-'. Then the "
-            "output, or '-'.",
+            help="Inputs: RDB or AOF, gzip or zstd too, a manifest, a directory of a set, JSON lines, "
+            "commands, or '-'. Then the output, or '-'.",
         ),
     ],
     to: Annotated[

@@ -41,7 +41,8 @@ def command(
     path: Annotated[
         str,
         typer.Argument(
-            metavar="PATH", help="An RDB or AOF, gzip or zstd too, a manifest, a directory of a set, or '-'."
+            metavar="PATH",
+            help="An RDB or AOF, gzip or zstd too, a manifest, a directory of a set, JSON lines, commands, or '-'.",
         ),
     ],
     named: Annotated[

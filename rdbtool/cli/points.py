@@ -33,7 +33,12 @@ UnknownOption = Annotated[
     typer.Option("--unknown", help="Commands that no server has, as of modules: stop there, keep or leave them out."),
 ]
 FromOption = Annotated[
-    From, typer.Option("--from", help="'commands': the input is a text of commands, written as for redis-cli.")
+    From,
+    typer.Option(
+        "--from",
+        help="'commands': the input is a text of commands, as for redis-cli. auto: it is one if it begins with one "
+        "that servers log.",
+    ),
 ]
 
 

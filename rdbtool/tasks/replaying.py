@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from rdbtool.aof.command_text import TextReader, first_command
 from rdbtool.aof.layout import Layout, LogFile, locate
@@ -16,7 +16,7 @@ from rdbtool.engine.functions import load_library
 from rdbtool.engine.line import Line, line_of_version
 from rdbtool.engine.replay import NEVER, STOP, Replay, Until, collector_off
 from rdbtool.engine.replies import CommandError
-from rdbtool.engine.table import COMMANDS, CONTAINER, check_arity, find
+from rdbtool.engine.table import COMMANDS, CONTAINER, CONTROL, WRITE, check_arity, find
 from rdbtool.errors import (
     FormatError,
     InputError,
@@ -25,6 +25,7 @@ from rdbtool.errors import (
     UsageError,
     printable_text,
 )
+from rdbtool.export.jsonl_reader import is_jsonl
 from rdbtool.export.keys_in import is_rdb, may_precede_log
 from rdbtool.findings import Finding, Findings, Report, Severity
 from rdbtool.rdb.events import ModuleAux
@@ -128,17 +129,40 @@ def layout_of(path: str, source: Source = "auto") -> Layout:
     return Layout(path, [LogFile(path, "aof")]) if source == "commands" else locate(path)
 
 
+BEGINNINGS: Final = b"*#"
+"""First bytes of logs: of a command, and of an annotation."""
+SELECT: Final = b"SELECT"
+
+
 def commands_of(w: Window, file: LogFile, source: Source) -> Commands:
-    """The commands of ``file`` from the window's position on: of a log, or of a text if it begins with a command."""
-    if source == "commands" or (file.role == "aof" and w.offset() == 0 and _is_text(w)):
+    """The commands of ``file`` from the window's position on: of a log, or of a text if it begins with a command.
+
+    Raises `FormatError` for a single file that is nothing of the kind, and `UnsupportedError` for JSON lines.
+    """
+    if source == "commands":
         return TextReader(w)
+    if file.role == "aof" and w.offset() == 0 and not w.at_end():
+        if _is_text(w):
+            return TextReader(w)
+        if is_jsonl(w):
+            raise UnsupportedError(
+                "JSON lines, which are taken here only after convert has made an RDB of them", path=w.path
+            )
+        if w.data[w.pos] not in BEGINNINGS:
+            raise FormatError(
+                "neither an RDB, nor JSON lines, nor a log ('*' comes first), nor a text that begins with a command",
+                path=w.path,
+                offset=0,
+                doing="telling what the file is",
+            )
     return CommandReader(w)
 
 
 def _is_text(w: Window) -> bool:
+    """Whether a text begins with a command that fills a dataset: prose begins with HELLO or TIME, too."""
     args = first_command(w)
     row = find(args) if args else None
-    if row is None:
+    if row is None or not (row.flags & (WRITE | CONTROL) or row.name == SELECT):
         return False
     try:
         check_arity(row, len(args))

@@ -35,7 +35,7 @@ def value(rng: random.Random) -> Value:
     if isinstance(made, Hash) and made.expiries:
         made.expiries = {field: ms + (1 << 45) for field, ms in made.expiries.items()}  # none has expired
     if isinstance(made, SortedSet):
-        # A packed zero has no sign; and a number out of strtod's range makes a later SORT of Redis 6.2 fail.
+        # A packed zero has no sign; and no numbers out of strtod's range: see workload.script.
         made.scores = {member: score if abs(score) > 1e-300 else 0.0 for member, score in made.scores.items()}
     if isinstance(made, Stream):
         for group in made.groups.values():

@@ -59,6 +59,9 @@ def script(rng: random.Random, kind: ServerKind, count: int) -> Iterator[Command
             yield REWRITE
         at = rng.randrange(len(makers))
         command = makers[at](rng, kind)
+        if kind.version < (7, 0):
+            # After a number out of strtod's range, the next SORT of Redis 6.2 may fail: it looks at an old errno.
+            command = [b"1e-300" if arg == b"1e-310" else arg for arg in command]
         if transaction:
             yield command
             transaction -= 1
@@ -100,6 +103,7 @@ def let_expire(server: Server) -> None:
     time.sleep(0.01)
     for db in range(16):
         server.send(("SELECT", db), ("EXISTS", *SHORT_LIVED))
+    server.execute("SELECT", 0)
 
 
 def wait_for_rewrite(server: Server) -> None:

@@ -409,3 +409,13 @@ def test_options_that_make_no_sense_are_refused(tmp_path: Path) -> None:
         compared(tmp_path, file_of(), file_of(), ttl_tolerance_ms=-1)
     with pytest.raises(UsageError):
         compared(tmp_path, file_of(), file_of(), memory_limit=1000)
+
+
+def test_json_lines_are_compared_by_what_they_say(tmp_path: Path) -> None:
+    data = file_of(text(b"a", b"1"), text(b"b", b"2"))
+    lines = '{"db":0,"key":"b","type":"string","value":"3"}\n{"db":0,"key":"a","type":"string","value":"1"}\n'
+    found, report = compared(tmp_path, data, lines.encode())
+    assert found == {(0, b"b"): "changed"}
+    assert report.counts == {(0, "string"): {"changed": 1, "same": 1}}
+    with pytest.raises(FormatError, match="line 1"):
+        compared(tmp_path, data, lines.encode()[:30])

@@ -218,6 +218,25 @@ def test_a_text_of_commands_is_replayed_like_a_log(tmp_path: Path) -> None:
     assert keys(result) == "ab"
     assert result.replay.count == 5
     assert keys(replay(str(path), source="commands", point=PointInTime(before="DEL"))) == "ab"
+    assert keys(replay(str(path))) == "ab"
+
+
+@pytest.mark.parametrize(
+    "text", ["hello world\n", "Time flies\n", "SET a\n", "JSON.SET a . 1\nSET b 1\n", "VALKE", "\xff\n"]
+)
+def test_what_is_neither_data_nor_commands_is_told_as_such(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "notes"
+    path.write_text(text)
+    with pytest.raises(FormatError, match="neither an RDB, nor JSON lines, nor a log") as caught:
+        replay(str(path))
+    assert (caught.value.path, caught.value.offset) == (str(path), 0)
+
+
+def test_json_lines_are_named_where_they_are_not_taken(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"db":0,"key":"a","type":"string","value":"1"}\n')
+    with pytest.raises(UnsupportedError, match="JSON lines"):
+        replay(str(path))
 
 
 def test_any_bytes_give_a_dataset_or_one_known_error(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Final, final
 
 from rdbtool.errors import InputError, OutputError
 from rdbtool.export.dataset_in import DatasetSource
-from rdbtool.export.keys_in import EntryEvent, RdbSource
+from rdbtool.export.keys_in import EntryEvent, KeySource, RdbSource
 from rdbtool.findings import Finding
 from rdbtool.rdb.compare import Kept
 from rdbtool.rdb.reader import Frame, RdbReader, frame_of
@@ -163,14 +163,16 @@ def open_snapshot(
     be the same for both sides.
 
     An RDB is read where it is. A pipe or compressed file is kept, as it is read, in a temporary file; a log is
-    replayed, and its result written to one. Raises what opening and replaying raise, and `OutputError`.
+    replayed, and its result written to one, as JSON lines are. Raises what opening and replaying raise, and
+    `OutputError`.
     """
     opened = open_keys(path, point=point, unknown=unknown, commands=commands, now_ms=now_ms, progress=progress)
     try:
         source = opened.source
         if isinstance(source, DatasetSource):
-            return _written(path, opened, source)
-        assert isinstance(source, RdbSource)
+            return _of_dataset(path, opened, source)
+        if not isinstance(source, RdbSource):
+            return _of_stream(path, opened)
         window = source.reader.window
         if window.size >= 0:
             return Snapshot(window.path, os.open(path, os.O_RDONLY), int(window.size), opened=opened)
@@ -187,7 +189,7 @@ def open_snapshot(
         raise
 
 
-def _written(path: str, opened: OpenedKeys, keys: DatasetSource) -> Snapshot:
+def _of_dataset(path: str, opened: OpenedKeys, keys: DatasetSource) -> Snapshot:
     """The snapshot of a replayed log. The dataset is not kept."""
     kept = _Kept(path)
     try:
@@ -197,13 +199,29 @@ def _written(path: str, opened: OpenedKeys, keys: DatasetSource) -> Snapshot:
     except BaseException:
         os.close(kept.handle)
         raise
+    return _written(path, opened, kept)
+
+
+def _of_stream(path: str, opened: OpenedKeys) -> Snapshot:
+    """The snapshot of keys that can be read only once: JSON lines."""
+    kept = _Kept(path)
+    try:
+        with opened:
+            _write(kept, FORMS[-1], opened.source)
+    except BaseException:
+        os.close(kept.handle)
+        raise
+    return _written(path, opened, kept)
+
+
+def _written(path: str, opened: OpenedKeys, kept: _Kept) -> Snapshot:
     snapshot = Snapshot(path, kept.handle, os.fstat(kept.handle).st_size)
     snapshot.findings = opened.findings
     snapshot.loss = opened.loss
     return snapshot
 
 
-def _write(kept: _Kept, form: str, source: DatasetSource) -> bool:
+def _write(kept: _Kept, form: str, source: KeySource) -> bool:
     """Write all keys for the server ``form``; whether nothing was lost."""
     kept.restart()
     writer = open_rdb_writer(kept, form, compress=False)
