@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from rdbtool.errors import RdbToolError, printable
+from rdbtool.errors import InputError, RdbToolError, printable
 from rdbtool.findings import Finding, Findings, Severity
 from rdbtool.rdb.verify.file import DATABASES, RdbFacts, verify_rdb
 from rdbtool.source import Metered, Window, open_input
@@ -165,6 +165,8 @@ def _preamble(w: Window, verdict: FileVerdict, findings: Findings, databases: in
     mine = Findings()
     verdict.preamble = facts = verify_rdb(w, mine, databases=databases, keep_expired=True)
     for finding in mine.items:
+        if finding.code == "unreadable":
+            raise InputError(finding.message, path=finding.path, offset=finding.offset, doing=finding.doing)
         findings.add(finding)
     if facts.dialect == "valkey":
         findings.add(
@@ -181,18 +183,12 @@ def _preamble(w: Window, verdict: FileVerdict, findings: Findings, databases: in
         return True
     verdict.verdict = BROKEN
     verdict.cuttable = False
-    findings.add(
-        Finding(
-            Severity.ERROR,
-            "bad-preamble",
-            "the server refuses the file for its snapshot, and no cut repairs that; the commands behind it cannot "
-            "be loaded without it"
-            if verdict.role != "base"
-            else "the server refuses the base, and no cut repairs that; the increments cannot be loaded without it",
-            verdict.path,
-            0,
-        )
-    )
+    snapshot, rest = ("snapshot", "commands behind it") if verdict.role != "base" else ("base", "increments")
+    refused = f"the server refuses the {snapshot}"
+    if "unsupported" in mine.counts:
+        refused = f"servers up to Redis 8.6 and Valkey 9.1 refuse the {snapshot}, newer ones may load it"
+    message = f"{refused}; no cut repairs it, and the {rest} cannot be loaded without it"
+    findings.add(Finding(Severity.ERROR, "bad-preamble", message, verdict.path, 0))
     if facts.complete:
         return True
     verdict.size = int(w.size) if w.size >= 0 else int(facts.end)

@@ -305,3 +305,20 @@ def test_progress_is_told_over_all_files_of_a_set() -> None:
     total = sum(f.size for f in report.files)
     assert told[-1] == (total, total)
     assert [done for done, _ in told] == sorted(done for done, _ in told)
+
+
+def test_a_snapshot_in_front_that_is_newer_is_not_called_refused_by_all(tmp_path: Path) -> None:
+    path = tmp_path / "x.aof"
+    path.write_bytes(b"REDIS0099\xff" + bytes(8) + sets(2))
+    report = check_aof(str(path))
+    assert report.verdict == "broken"
+    (finding,) = [f for f in report.findings.items if f.code == "bad-preamble"]
+    assert "newer ones may load it" in finding.message
+
+
+def test_a_compressed_log_with_a_snapshot_that_is_cut_short_cannot_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "x.aof.gz"
+    whole = gzip.compress((FIXTURES / "preamble+tail.aof").read_bytes())
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match="cut short"):
+        check_aof(str(path))
