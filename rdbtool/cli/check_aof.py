@@ -41,10 +41,16 @@ def command(
     salvage: Annotated[
         bool, typer.Option("--salvage", help="Drop only what cannot be read, and keep what stands behind it.")
     ] = False,
-    output: Annotated[
-        str,
-        typer.Option("-o", "--output", metavar="PATH", help="Write a repaired copy there; the input stays as it is."),
-    ] = "",
+    copy_to: Annotated[
+        str | None,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="PATH",
+            help="Write a repaired copy there; the input stays as it is.",
+            show_default=False,
+        ),
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     max_loss: Annotated[
         int | None,
@@ -85,6 +91,9 @@ def command(
     undo it. Exit code: 0 whole (or repaired), 1 damaged, 2 could not, 3 repaired with loss of commands.
     """
     time = _time(until, truncate_to_timestamp)
+    if copy_to in {"", "-"}:
+        raise UsageError("-o wants the name of a file, or of a directory for a set")
+    output = copy_to or ""
     if output and len(paths) > 1:
         raise UsageError("-o takes one input")
     if (salvage or yes or max_loss is not None) and not (fix or output):

@@ -164,12 +164,16 @@ def test_a_log_is_cut_at_a_time(tmp_path: Path, option: str, time: str, size: in
         ["--until", "noon", "--fix"],
         ["--until", "1", "--truncate-to-timestamp", "1", "--fix"],
         ["-o", "x", "second.aof"],
+        ["-o", "-"],
+        ["--fix", "--yes", "-o", ""],
     ],
 )
 def test_options_that_make_no_sense_are_refused(truncated: Path, arguments: list[str]) -> None:
     done = run(*arguments, truncated)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+    assert truncated.stat().st_size == 2917
 
 
 def test_json_has_the_same_facts(broken: Path, truncated: Path) -> None:
