@@ -57,13 +57,14 @@ def command(
         typer.Option("--max-loss", metavar="BYTES", min=0, help="Refuse to cut more than this.", show_default=False),
     ] = None,
     until: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--until",
             metavar="TIME",
             help="Cut at the first timestamp later than this: seconds since 1970, or ISO 8601 (UTC if it has no zone).",
+            show_default=False,
         ),
-    ] = "",
+    ] = None,
     truncate_to_timestamp: Annotated[
         int | None,
         typer.Option(
@@ -155,11 +156,11 @@ def command(
     raise typer.Exit(worst)
 
 
-def _time(until: str, seconds: int | None) -> int:
+def _time(until: str | None, seconds: int | None) -> int:
     """The Unix time to cut at, or -1."""
-    if until and seconds is not None:
+    if until is not None and seconds is not None:
         raise UsageError("--until and --truncate-to-timestamp say the same: give one")
-    if not until:
+    if until is None:
         return -1 if seconds is None else seconds
     from rdbtool.tasks.moment import parse_time
 

@@ -162,6 +162,7 @@ def test_a_log_is_cut_at_a_time(tmp_path: Path, option: str, time: str, size: in
         ["--salvage"],
         ["--yes"],
         ["--until", "noon", "--fix"],
+        ["--until", "", "--fix", "--yes"],
         ["--until", "1", "--truncate-to-timestamp", "1", "--fix"],
         ["-o", "x", "second.aof"],
         ["-o", "-"],
