@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Final, final
 
+from librt.strings import read_i64_le
 from mypy_extensions import i64
 
 from rdbtool.errors import FormatError, TruncatedError
@@ -27,9 +28,14 @@ MAX_NAME: Final = 128
 NAME_SLOTS: Final = 256
 """Command names that a reader remembers: making one anew, and hashing it, costs more than comparing."""
 SHORT: Final = 64
-"""Fewer arguments than this get a list at once; for more it grows with what is really there."""
-BLANK: Final = [b""] * SHORT
-"""What such a list is copied from."""
+"""Fewer arguments than this go into a list that is there already; for more it grows with what is really there."""
+WORD: Final = 0xFFFF_F0FF
+"""Masks the digit in `STAR_LINE` and `DOLLAR_LINE`: whole header lines, as the number that their bytes make."""
+STAR_LINE: Final = 0x0A0D_302A
+DOLLAR_LINE: Final = 0x0A0D_3024
+LONGER_WORD: Final = 0xFF_FFF0_F0FF
+LONGER_LINE: Final = 0x0A_0D30_3024
+"""The same for ``$`` with two digits."""
 MARGIN: Final = 32
 """Bytes at the window's end that fast loops leave to the framer, so that a header line never runs out of it."""
 
@@ -313,7 +319,7 @@ class CommandReader:
     """Commands and annotations of a log, from a window at an item's first byte.
 
     `read` passes one item without making an object of it: after it ``offset`` is where the item begins, and
-    ``args`` or ``seconds`` what it holds.
+    ``args`` or ``seconds`` what it holds. The next `read` may put other arguments into the same list.
     """
 
     def __init__(self, window: Window, max_bulk: i64 = MAX_BULK) -> None:
@@ -323,12 +329,13 @@ class CommandReader:
         self.seconds: i64 = -1
         self._framer = Framer(window, max_bulk)
         self._names = [b""] * NAME_SLOTS
+        self._lists = [[b""] * argc for argc in range(SHORT)]
 
     def next(self) -> LogEvent | None:
         """The next command or timestamp, or None at the end. Raises what `read` raises."""
         kind = self.read()
         if kind == COMMAND:
-            return Command(self.offset, self.args)
+            return Command(self.offset, self.args.copy())
         return TimestampAnnotation(self.offset, self.seconds) if kind == ANNOTATION else None
 
     def read(self) -> i64:
@@ -343,38 +350,56 @@ class CommandReader:
         limit = end - MARGIN
         start = w.pos
         p = start
-        if p > limit or data[p] != STAR:
+        if p > limit:
             return self._slow()
-        digit: i64 = i64(data[p + 1]) - 48
+        word = read_i64_le(data, p)
+        digit: i64 = word >> 8 & 15
         argc: i64 = 0
-        p += 1
-        while 0 <= digit <= 9 and argc < 1000000:
-            argc = argc * 10 + digit
-            p += 1
-            digit = i64(data[p]) - 48
-        if argc == 0 or data[p] != CR or data[p + 1] != LF:
-            return self._slow()
-        p += 2
-        sized = argc < SHORT
-        args = BLANK[:argc] if sized else BLANK[:1]
-        at: i64 = 0
-        while at < argc:
-            if p > limit or data[p] != DOLLAR:
+        if word & WORD == STAR_LINE and digit <= 9:
+            argc = digit
+            p += 4
+        else:
+            if data[p] != STAR:
                 return self._slow()
             p += 1
             digit = i64(data[p]) - 48
-            if digit < 0 or digit > 9:
-                return self._slow()
-            n: i64 = digit
-            p += 1
-            digit = i64(data[p]) - 48
-            while 0 <= digit <= 9 and n < 100000000:
-                n = n * 10 + digit
+            while 0 <= digit <= 9 and argc < 1000000:
+                argc = argc * 10 + digit
                 p += 1
                 digit = i64(data[p]) - 48
             if data[p] != CR or data[p + 1] != LF:
                 return self._slow()
             p += 2
+        if argc == 0:
+            return self._slow()
+        sized = argc < SHORT
+        args = self._lists[argc] if sized else [b""]
+        at: i64 = 0
+        while at < argc:
+            if p > limit:
+                return self._slow()
+            word = read_i64_le(data, p)
+            n: i64 = word >> 8 & 15
+            digit = word >> 16 & 15
+            if word & WORD == DOLLAR_LINE and n <= 9:
+                p += 4
+            elif word & LONGER_WORD == LONGER_LINE and n <= 9 and digit <= 9:
+                n = n * 10 + digit
+                p += 5
+            else:
+                digit = i64(data[p + 1]) - 48
+                if data[p] != DOLLAR or digit < 0 or digit > 9:
+                    return self._slow()
+                n = digit
+                p += 2
+                digit = i64(data[p]) - 48
+                while 0 <= digit <= 9 and n < 100000000:
+                    n = n * 10 + digit
+                    p += 1
+                    digit = i64(data[p]) - 48
+                if data[p] != CR or data[p + 1] != LF:
+                    return self._slow()
+                p += 2
             stop = p + n
             if stop + 2 > end:
                 return self._slow()

@@ -15,12 +15,12 @@ from rdbtool.findings import Finding, Findings, Severity
 from . import commands as _commands
 from .dataset import Dataset
 from .replies import CommandError, NotRunError
-from .table import COMMANDS, CONTAINER, CONTROL, CommandRow, check_arity, find
+from .table import CONTAINER, CONTROL, CommandRow, check_arity, find
 
 assert _commands  # imported for the table it fills
 
-SPELLINGS: Final = 4096
-"""Spellings of command names that are remembered; a log may hold any number of them."""
+SLOTS: Final = 256
+"""Names of commands that are remembered, in the form they came in."""
 STOP: Final = "stop"
 SKIP: Final = "skip"
 CARRY: Final = "carry"
@@ -121,8 +121,9 @@ class Replay:
         self.carried: list[Carried] = []
         self.observer: Observer | None = None
         self._matched: i64 = 0
-        self._rows: dict[bytes, CommandRow] = {}
-        """Rows by names as they are met: a reader gives the same object for the same name, which is found fastest."""
+        self._names = [b""] * SLOTS
+        self._rows: list[CommandRow | None] = [None] * SLOTS
+        """Names as they were met, and their rows: a reader gives the same object for the same name."""
         self.in_transaction = False
         self._queue: list[tuple[int, list[bytes]]] = []
         self.opened_at: i64 = -1
@@ -135,10 +136,19 @@ class Replay:
         self.finish()
 
     def apply(self, offset: i64, args: list[bytes]) -> bool:
-        """Apply one command, or queue it in the open transaction; False if the replay stops before it."""
-        row = self._rows.get(args[0])
-        if row is None or row.flags & CONTAINER:
-            row = self._find(args)
+        """Apply one command, or queue it in the open transaction; False if the replay stops before it.
+
+        The list ``args`` is the caller's: it is not kept.
+        """
+        name = args[0]
+        n: i64 = len(name)
+        slot: i64 = 0 if n == 0 else (n * 16 + i64(name[0]) * 3 + i64(name[n - 1])) & (SLOTS - 1)
+        row = self._rows[slot] if self._names[slot] is name else None
+        if row is None:
+            row = find(args)
+            if row is not None and b"|" not in row.name and not row.flags & CONTAINER:
+                self._names[slot] = name
+                self._rows[slot] = row
         if self.until is not None and not self._wanted(offset, row):
             return not self.stopped
         self.count += 1
@@ -149,7 +159,7 @@ class Replay:
             self._control(offset, row)
             return True
         if self.in_transaction:
-            self._queue.append((offset, args))
+            self._queue.append((offset, args.copy()))
         else:
             self._execute(offset, row, args)
         return True
@@ -194,13 +204,6 @@ class Replay:
             )
             self.dataset.random = 0
 
-    def _find(self, args: list[bytes]) -> CommandRow | None:
-        row = find(args)
-        if row is not None and len(self._rows) < SPELLINGS:
-            container, bar, _ = row.name.partition(b"|")
-            self._rows[args[0]] = COMMANDS[container] if bar else row
-        return row
-
     def _wanted(self, offset: i64, row: CommandRow | None) -> bool:
         until = self.until
         assert until is not None
@@ -234,7 +237,7 @@ class Replay:
                 self._queue = []
                 self.in_transaction = False
                 for at, args in queue:
-                    self._execute(at, self._find(args), args)
+                    self._execute(at, find(args), args)
             else:  # a loading server queues it, and it fails with the others
                 self._error(offset, row, [row.name], f"ERR {row.name.decode()} calls can not be nested")
         elif row.name == b"MULTI":
@@ -252,7 +255,7 @@ class Replay:
                 observer.after("unknown command")
             self.skipped += 1
             if self.unknown == CARRY:
-                self.carried.append(Carried(self.dataset.db, offset, args))
+                self.carried.append(Carried(self.dataset.db, offset, args.copy()))
             name = printable(args[0])
             what = "left out" if self.unknown == SKIP else "kept as it is"
             self._note(Severity.WARNING, "unknown-command", f"unknown command '{name}' is {what}", offset)

@@ -241,7 +241,7 @@ class Watch(Observer):
                 self._swapped()
 
     def _touch(self, db: int, key: bytes) -> Touch:
-        return Touch(self.replay.path, self._offset, self.replay.time_s, db, key, self._args)
+        return Touch(self.replay.path, self._offset, self.replay.time_s, db, key, self._args.copy())
 
     def _judge(self, touch: Touch, before: Before) -> None:
         cell = self.dataset.dbs.get(before.db, {}).get(before.key)

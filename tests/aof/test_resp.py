@@ -152,6 +152,24 @@ def test_arguments_may_be_larger_than_the_window() -> None:
     assert not error
 
 
+def test_commands_keep_their_arguments_while_the_reader_goes_on() -> None:
+    events, _ = read(CommandReader(window_over(b"".join(command("SET", "k", str(n)) for n in range(50)))))
+    assert [args for _, args in events] == [[b"SET", b"k", b"%d" % n] for n in range(50)]
+
+
+@pytest.mark.parametrize("count", [b"2", b"02", b"+2", b" 2", b"2x", b":", b"2:", b"12", b"0", b""])
+@pytest.mark.parametrize("length", [b"3", b"03", b"+3", b"3;", b"?", b";3", b"1?", b"30", b"003", b""])
+def test_headers_are_read_as_the_framer_reads_them(count: bytes, length: bytes) -> None:
+    data = command("PING") + b"*%b\r\n$3\r\nGET\r\n$%b\r\nkey\r\n" % (count, length) + command("SET", "k", "v" * 99)
+    framer = Framer(window_over(data))
+    expected = []
+    args: list[bytes] = []
+    while framer.step(args) == COMMAND:
+        expected.append((framer.start, args))
+        args = []
+    assert read(CommandReader(window_over(data)))[0] == expected
+
+
 @pytest.mark.parametrize("name", ["damaged/whole.aof", "multi/appendonly.aof.3.base.aof"])
 def test_portions_make_no_difference(name: str) -> None:
     data = (FIXTURES / name).read_bytes()
