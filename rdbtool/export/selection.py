@@ -178,7 +178,9 @@ class Selection:
 
     def keeps_facts(self, db: i64, key: bytes, redis_type: str, expire_at_ms: i64) -> bool:
         """Whether a key with these facts is wanted; it is counted then."""
-        if not self.wants(db, key, redis_type, expire_at_ms):
+        if not self._checked:
+            self._look()
+        if self._facts and not self.wants(db, key, redis_type, expire_at_ms):
             return False
         self._keep(key)
         return True

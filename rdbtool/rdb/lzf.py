@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from mypy_extensions import i64
 
 try:
-    import lzf as _library
+    from lzf import compress as _compress
+    from lzf import decompress as _decompress
 except ImportError:  # no wheel and no compiler: the plain Python below does it
-    _library = None
+    _compress = _decompress = None
+
+Transform = Callable[[bytes, int], bytes | None]
+COMPRESS: Final[Transform | None] = _compress
+DECOMPRESS: Final[Transform | None] = _decompress
+"""The library's functions: ``(data, longest result)``, and ``(data, size of the result)``."""
 
 MAX_EXPANSION: Final = 132
 """No LZF data grows more than this: 2 or 3 bytes stand for at most 264."""
@@ -25,10 +32,11 @@ def decompress(data: bytes, size: int) -> bytes | None:
         return b""
     if size < 0 or size > MAX_EXPANSION * len(data):
         return None
-    if _library is None:
+    library = DECOMPRESS
+    if library is None:
         return decompress_plain(data, size)
     try:
-        out: bytes | None = _library.decompress(data, size)
+        out = library(data, size)
     except (ValueError, MemoryError):
         return None
     return out if out is not None and len(out) == size else None
@@ -106,7 +114,8 @@ def compress(data: bytes) -> bytes | None:
     """``data`` compressed, or None where that would not save the 4 bytes the server asks for."""
     if len(data) <= 4:
         return None
-    out: bytes | None = compress_plain(data) if _library is None else _library.compress(data, len(data) - 4)
+    library = COMPRESS
+    out = compress_plain(data) if library is None else library(data, len(data) - 4)
     return out or None
 
 

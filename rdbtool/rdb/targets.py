@@ -38,6 +38,7 @@ class Target:
         self.module_aux = rdb_version >= 9
         self.key_meta = dialect == REDIS and rdb_version >= 13
         self.slot_info = dialect == REDIS and rdb_version >= 12
+        self._rows: dict[str, TypeRow] = {}
 
     def form(self, limits: Limits, losses: Losses, *, compress: bool = True) -> Form:
         """How values are written for it."""
@@ -64,7 +65,11 @@ class Target:
 
     def row(self, name: str) -> TypeRow:
         """The row of the type table with that name."""
-        return row_of(self.dialect, name)
+        row = self._rows.get(name)
+        if row is None:
+            row = row_of(self.dialect, name)
+            self._rows[name] = row
+        return row
 
 
 def _of_release(release: Release) -> Target:

@@ -154,20 +154,17 @@ class RdbWriter:
         self.losses.key = entry.key
         if not self._is_wanted(isinstance(value, Stream), isinstance(value, Module)):
             return
-        self._scratch.truncate(0)
-        row = self.target.row(encode_value(value, self._form, self._scratch))
-        payload = self._scratch.getvalue()
-        if len(payload) > 1 << 20:
-            self._scratch = BytesWriter()
         self._select(entry.db)
-        self._output.begin()
+        output = self._output
+        output.begin()
         try:
-            self._head(entry.key, row, entry.expire_at_ms, entry.idle_s, entry.freq, b"")
+            at = self._head(entry.key, 0, entry.expire_at_ms, entry.idle_s, entry.freq, b"")
+            name = encode_value(value, self._form, output.buffer)
         except RdbToolError:
-            self._output.take_back()
+            output.take_back()
             raise
-        self._output.buffer.write(payload)
-        self._output.finish()
+        output.buffer[at] = u8(self.target.row(name).byte)  # known now
+        output.finish()
         self.keys += 1
 
     def frame(self, frame: Frame) -> None:
@@ -220,9 +217,10 @@ class RdbWriter:
         return True
 
     def _frame_head(self, frame: Frame, row: TypeRow) -> None:
-        self._head(frame.key, row, frame.expire_at_ms, frame.idle_s, frame.freq, frame.meta)
+        self._head(frame.key, row.byte, frame.expire_at_ms, frame.idle_s, frame.freq, frame.meta)
 
-    def _head(self, key: bytes, row: TypeRow, expire_at_ms: i64, idle_s: i64, freq: i64, meta: bytes) -> None:
+    def _head(self, key: bytes, byte: i64, expire_at_ms: i64, idle_s: i64, freq: i64, meta: bytes) -> i64:
+        """Write all that stands before the payload; where in the buffer the type's byte is."""
         out = self._output.buffer
         if expire_at_ms != -1:
             out.append(u8(opcodes.EXPIRE_MS))
@@ -242,8 +240,10 @@ class RdbWriter:
                 out.write(meta)
             else:
                 self.losses.add(kinds.KEY_META)
-        out.append(u8(row.byte))
+        at: i64 = len(out)
+        out.append(u8(byte))
         put_string(out, key, self._form.compress)
+        return at
 
     def _select(self, db: i64) -> None:
         """Go on in database ``db``."""

@@ -256,6 +256,12 @@ def test_integers_have_one_canonical_form() -> None:
             assert decimal(int(text)) == text
 
 
+@pytest.mark.parametrize("edge", [0, 4096, 5000, 1_000_000, 4_096_000, -(1 << 63), (1 << 63) - 1])
+def test_integers_are_printed_on_both_sides_of_a_change_of_method(edge: int) -> None:
+    for number in range(max(edge - 9, -(1 << 63)), min(edge + 10, 1 << 63)):
+        assert decimal(number) == str(number).encode()
+
+
 def test_every_target_is_known_by_name() -> None:
     assert target_names()[0] == "redis-4.0"
     assert {"redis-8.6", "valkey-7.2", "valkey-9.1"} <= set(target_names())

@@ -14,12 +14,15 @@ from .fpconv import seventeen, shortest
 U64_MASK: Final = 0xFFFFFFFFFFFFFFFF
 
 _SMALL: Final[list[bytes]] = [b"%d" % n for n in range(4096)]
+_LAST_THREE: Final[list[bytes]] = [b"%03d" % n for n in range(1000)]
 
 
 def decimal(n: i64) -> bytes:
     """``n`` as decimal text."""
     if 0 <= n < 4096:
         return _SMALL[n]
+    if 0 <= n < 4096000:
+        return _SMALL[n // 1000] + _LAST_THREE[n % 1000]
     return str(n).encode()
 
 
