@@ -8,6 +8,8 @@ from typing import Final
 
 from mypy_extensions import i64
 
+from rdbtool.rdb.values.numbers import decimal, parse_double
+
 from .replies import NOT_A_FLOAT, NOT_AN_INTEGER, CommandError
 
 I64_MAX: Final = 0x7FFFFFFFFFFFFFFF
@@ -83,7 +85,7 @@ def positive(text: bytes) -> i64:
 
 def text_of(value: i64) -> bytes:
     """The integer in decimal."""
-    return str(value).encode()
+    return decimal(value)
 
 
 C_FLOAT: Final = re.compile(
@@ -115,7 +117,7 @@ def is_plain(text: bytes) -> bool:
 def float_or_none(text: bytes) -> float | None:
     """The double that C's strtod makes of the whole ``text``; None if it is no number, NaN, or out of range."""
     if is_plain(text):
-        return float(text)
+        return parse_double(text)
     if not C_FLOAT.fullmatch(text):
         return None
     if b"x" in text or b"X" in text:

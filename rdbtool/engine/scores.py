@@ -8,6 +8,7 @@ from typing import Final
 from mypy_extensions import i64
 
 from rdbtool.rdb.values import fpconv
+from rdbtool.rdb.values.numbers import parse_double
 
 from .line import Line
 from .numbers import double, is_plain
@@ -35,7 +36,7 @@ def reads_hex(line: Line) -> bool:
 def double_of(line: Line, text: bytes, error: str = NOT_A_FLOAT) -> float:
     """A score, weight or coordinate. Raises `CommandError` with ``error``."""
     if is_plain(text):
-        return float(text)
+        return parse_double(text)
     value = double(text, error)
     if (b"x" in text or b"X" in text) and not reads_hex(line):
         raise CommandError(error)

@@ -125,13 +125,16 @@ class ReaderGroup:
 class Node:
     """Entries that the server keeps in one listpack of ``size`` bytes, ``dead`` deleted ones not among them.
 
-    ``first`` and ``last`` are the ids of its first and last entry, deleted or not.
+    ``first`` and ``last`` are the ids of its first and last entry, deleted or not; ``first_ms`` and ``first_seq``
+    the parts of the first.
     """
 
-    __slots__ = ("dead", "entries", "fields", "first", "ids", "last", "size")
+    __slots__ = ("dead", "entries", "fields", "first", "first_ms", "first_seq", "ids", "last", "size")
 
     def __init__(self, first: int, fields: list[bytes]) -> None:
         self.first = first
+        self.first_ms = first >> 64
+        self.first_seq = first & SEQUENCE
         self.last = first
         self.ids: list[int] = []
         self.entries: list[list[bytes]] = []
@@ -155,8 +158,8 @@ class Node:
                     break
                 i += 1
         size: i64 = ENTRY_FLAGS_AND_COUNT
-        size += _integer_size(_difference(entry >> 64, self.first >> 64))
-        size += _integer_size(_difference(entry & SEQUENCE, self.first & SEQUENCE))
+        size += _integer_size(_difference(entry >> 64, self.first_ms))
+        size += _integer_size(_difference(entry & SEQUENCE, self.first_seq))
         n: i64 = len(items)
         if same:
             i = 0
@@ -178,7 +181,10 @@ class Node:
 
 def _difference(a: int, b: int) -> i64:
     """``a - b`` as C stores the difference of two unsigned numbers in a signed one."""
-    difference = (a - b) & SEQUENCE
+    difference = a - b
+    if -(1 << 61) < difference < 1 << 61:
+        return difference
+    difference &= SEQUENCE
     return difference - (1 << 64) if difference >> 63 else difference
 
 

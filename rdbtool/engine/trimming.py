@@ -45,18 +45,17 @@ class Trim:
         if len(args[at]) > 7:
             return at
         name = args[at].upper()
-        if name in POLICIES and has_policies(line):
-            self.policy = POLICIES[name]
-            return at + 1
-        if at + 1 >= argc:
-            return at
-        if name in {b"MAXLEN", b"MINID"}:
+        if at + 1 < argc and (name == b"MAXLEN" or name == b"MINID"):  # noqa: PLR1714 - a set costs hashing
             if self.by_length or self.by_id:
                 raise CommandError(BOTH)
             value = at + 1
-            if at + 2 < argc and args[value] in {b"~", b"="}:
-                self.approximate = args[value] == b"~"
-                value += 1
+            if at + 2 < argc and len(args[value]) == 1:
+                if args[value] == b"~":
+                    self.approximate = True
+                    value += 1
+                elif args[value] == b"=":
+                    self.approximate = False
+                    value += 1
             if name == b"MAXLEN":
                 self.by_length = True
                 self.length = integer(args[value])
@@ -66,7 +65,10 @@ class Trim:
                 self.by_id = True
                 self.first_id = parse(args[value])
             return value + 1
-        if name == b"LIMIT":
+        if name in POLICIES and has_policies(line):
+            self.policy = POLICIES[name]
+            return at + 1
+        if at + 1 < argc and name == b"LIMIT":
             limit = integer(args[at + 1])
             if limit < 0:
                 raise CommandError("ERR The LIMIT argument must be >= 0.")

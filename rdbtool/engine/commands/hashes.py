@@ -33,13 +33,13 @@ def hash_to_write(dataset: Dataset, key: bytes) -> HashCell:
 def put_field(dataset: Dataset, cell: HashCell, field: bytes, value: bytes) -> bool:
     """Set a field, whose expiry stays as it is; whether it is new. The encoding follows."""
     fields = cell.fields
-    new = field not in fields
-    fields[dataset.fields.one(field) if new else field] = value
+    before: i64 = len(fields)
+    fields[dataset.fields.one(field)] = value
     if cell.encoding != HASHTABLE:
         line = dataset.line
         if len(field) > line.hash_value or len(value) > line.hash_value or len(fields) > line.hash_entries:
             cell.encoding = HASHTABLE
-    return new
+    return len(fields) != before
 
 
 def forget_expiry(cell: HashCell, field: bytes) -> bool:

@@ -30,11 +30,11 @@ def new_set(line: Line, first: bytes, hint: i64) -> SetCell:
 def add_member(dataset: Dataset, cell: SetCell, member: bytes) -> bool:
     """Add a member; whether it was new. The encoding follows as it does in the server."""
     members = cell.members
-    if member in members:
-        return False
-    line = dataset.line
     before: i64 = len(members)
     members[dataset.members.one(member)] = None
+    if len(members) == before:
+        return False
+    line = dataset.line
     if cell.encoding == INTSET:
         if is_integer(member):
             if before >= line.set_intset_entries:

@@ -109,7 +109,7 @@ def xadd(dataset: Dataset, args: list[bytes]) -> object:
         _idempotence(cell).remember(producer, message, entry)
     dataset.dirty += 1
     trim.apply(cell)
-    return given if sequence_given and given.find(b"-") > 0 else text_of(entry)
+    return given if sequence_given and b"-" in given else text_of(entry)
 
 
 def _is_idempotent(dataset: Dataset) -> bool:
