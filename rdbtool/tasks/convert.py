@@ -43,6 +43,8 @@ class ConvertReport(Report):
     dropped: int = 0
     losses: dict[str, int] = field(default_factory=dict)
     target: str = ""
+    kept: object = None
+    """The last input: freeing what was loaded takes a while, which a program that is about to end can save."""
 
     def as_json(self) -> dict[str, Any]:
         """The report as data."""
@@ -141,6 +143,7 @@ def convert(
                     mode=source_mode,
                     progress=progress,
                 ) as opened:
+                    report.kept = opened
                     _pump(opened, selection, stages[-1], report, keep_going=keep_going)
                     _carry(opened, outlets, report)
             stages[-1].end()
