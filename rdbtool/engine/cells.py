@@ -8,7 +8,7 @@ cells are never part of reference cycles.
 
 from __future__ import annotations
 
-from typing import Final, final
+from typing import Final, TypeAlias, final
 
 from librt.strings import BytesWriter
 from mypy_extensions import i64, mypyc_attr, u8
@@ -107,6 +107,15 @@ class StringCell(Cell):
         cell = StringCell(self.get(), self.state)
         cell.expire_at_ms = self.expire_at_ms
         return cell
+
+
+Held: TypeAlias = Cell | bytes
+"""What a key holds: a cell, or the bytes of a string that is natural and never expires, as most strings are."""
+
+
+def cell_of_held(held: Held) -> Cell:
+    """The cell of what a key holds; nothing takes its place."""
+    return StringCell(held) if isinstance(held, bytes) else held
 
 
 INTSET: Final = 0

@@ -10,7 +10,7 @@ from mypy_extensions import i64, u8
 
 from rdbtool.rdb.reader import Frame
 
-from .cells import Cell, FrameCell, HashCell, SetCell, StringCell
+from .cells import Cell, FrameCell, HashCell, Held, SetCell, StringCell, cell_of_held
 from .line import Line
 from .loading import cell_of_frame
 from .quicklist import ListCell, kind_of
@@ -32,9 +32,9 @@ class Dataset:
     def __init__(self, line: Line | None = None, *, now_ms: int | None = None) -> None:
         self.line = Line() if line is None else line
         self.list_kind: u8 = kind_of(self.line.version)
-        self.dbs: dict[int, dict[bytes, Cell]] = {}
+        self.dbs: dict[int, dict[bytes, Held]] = {}
         self.db: i64 = 0
-        self.keys: dict[bytes, Cell] = {}
+        self.keys: dict[bytes, Held] = {}
         self.dbs[0] = self.keys
         self.functions: dict[bytes, bytes] = {}
         """Library name -> its whole code, with the header line."""
@@ -44,6 +44,8 @@ class Dataset:
         self.fields = SharedNames()
         self.members = SharedNames()
         """Names of hash fields, and of members of sets and sorted sets."""
+        self.field_expiries = False
+        """Whether a field of a hash has been given an expiry: if not, nobody need look for one."""
         self.dirty: i64 = 0
         self.relative: i64 = 0
         """Expiries that were counted from ``now_ms``: each replay gives other ones."""
@@ -55,7 +57,7 @@ class Dataset:
         self.db = db
         self.keys = self.database(db)
 
-    def database(self, db: i64) -> dict[bytes, Cell]:
+    def database(self, db: i64) -> dict[bytes, Held]:
         """The keys of ``db``, created empty on first use."""
         keys = self.dbs.get(db)
         if keys is None:
@@ -85,87 +87,97 @@ class Dataset:
     def items(self) -> Iterator[tuple[int, bytes, Cell]]:
         """Every key: database, name, cell; databases in order."""
         for db in sorted(self.dbs):
-            for key, cell in self.dbs[db].items():
-                yield db, key, cell
+            for key, held in self.dbs[db].items():
+                yield db, key, cell_of_held(held)
 
     # Looking up. Each returns None for a missing key and raises WRONGTYPE for another type.
 
     def string(self, key: bytes) -> StringCell | None:
         """The string at ``key``."""
-        cell = self.keys.get(key)
-        if cell is None or isinstance(cell, StringCell):
-            return cell
-        cell = self.open(key, cell)
+        held = self.keys.get(key)
+        if held is None or isinstance(held, StringCell):
+            return held
+        cell = self.open(key, held)
         if isinstance(cell, StringCell):
             return cell
         raise wrong_type()
 
     def list(self, key: bytes) -> ListCell | None:
         """The list at ``key``."""
-        cell = self.keys.get(key)
-        if cell is None or isinstance(cell, ListCell):
-            return cell
-        cell = self.open(key, cell)
+        held = self.keys.get(key)
+        if held is None or isinstance(held, ListCell):
+            return held
+        cell = self.open(key, held)
         if isinstance(cell, ListCell):
             return cell
         raise wrong_type()
 
     def set(self, key: bytes) -> SetCell | None:
         """The set at ``key``."""
-        cell = self.keys.get(key)
-        if cell is None or isinstance(cell, SetCell):
-            return cell
-        cell = self.open(key, cell)
+        held = self.keys.get(key)
+        if held is None or isinstance(held, SetCell):
+            return held
+        cell = self.open(key, held)
         if isinstance(cell, SetCell):
             return cell
         raise wrong_type()
 
     def hash(self, key: bytes) -> HashCell | None:
         """The hash at ``key``."""
-        cell = self.keys.get(key)
-        if cell is None or isinstance(cell, HashCell):
-            return cell
-        cell = self.open(key, cell)
+        held = self.keys.get(key)
+        if held is None or isinstance(held, HashCell):
+            return held
+        cell = self.open(key, held)
         if isinstance(cell, HashCell):
             return cell
         raise wrong_type()
 
     def sorted_set(self, key: bytes) -> SortedSetCell | None:
         """The sorted set at ``key``."""
-        cell = self.keys.get(key)
-        if cell is None or isinstance(cell, SortedSetCell):
-            return cell
-        cell = self.open(key, cell)
+        held = self.keys.get(key)
+        if held is None or isinstance(held, SortedSetCell):
+            return held
+        cell = self.open(key, held)
         if isinstance(cell, SortedSetCell):
             return cell
         raise wrong_type()
 
     def stream(self, key: bytes) -> StreamCell | None:
         """The stream at ``key``."""
-        cell = self.keys.get(key)
-        if cell is None or isinstance(cell, StreamCell):
-            return cell
-        cell = self.open(key, cell)
+        held = self.keys.get(key)
+        if held is None or isinstance(held, StreamCell):
+            return held
+        cell = self.open(key, held)
         if isinstance(cell, StreamCell):
             return cell
         raise wrong_type()
 
     def any(self, key: bytes) -> Cell | None:
         """Whatever is at ``key``, decoded."""
-        cell = self.keys.get(key)
-        return None if cell is None else self.open(key, cell)
+        held = self.keys.get(key)
+        return None if held is None else self.open(key, held)
 
-    def open(self, key: bytes, cell: Cell) -> Cell:
-        """The cell with its value decoded; it takes the frame's place at ``key`` of the selected database."""
-        if isinstance(cell, FrameCell):
-            cell = self.decoded(cell)
+    def cell(self, key: bytes) -> Cell | None:
+        """Whatever is at ``key``; a frame stays one."""
+        held = self.keys.get(key)
+        if isinstance(held, bytes):
+            return self.open(key, held)
+        return held
+
+    def open(self, key: bytes, held: Held) -> Cell:
+        """The cell with its value decoded; it takes the place of what is held at ``key`` of the selected database."""
+        cell = self.decoded(held)
+        if cell is not held:
             self.keys[key] = cell
         return cell
 
-    def decoded(self, cell: Cell) -> Cell:
+    def decoded(self, held: Held) -> Cell:
         """The cell with its value decoded, of a key in any database; nothing takes its place."""
+        cell = cell_of_held(held)
         if isinstance(cell, FrameCell):
-            return cell_of_frame(self.line, cell.frame, cell.expire_at_ms)
+            cell = cell_of_frame(self.line, cell.frame, cell.expire_at_ms)
+            if isinstance(cell, HashCell) and cell.expiries:
+                self.field_expiries = True
         return cell
 
     # Changing.

@@ -13,7 +13,7 @@ from mypy_extensions import i64
 
 from rdbtool.model import NO_EXPIRY
 
-from .cells import Cell, FrameCell
+from .cells import Cell, FrameCell, Held, cell_of_held
 from .dataset import Dataset
 from .digest import ValueDigest, tell_cell
 from .encodings import type_name
@@ -137,7 +137,7 @@ class Chosen:
         """Whether ``key`` is one of them."""
         return key in self.names or any(self.matches(pattern, key) for pattern in self.patterns)
 
-    def among(self, keys: dict[bytes, Cell]) -> list[bytes]:
+    def among(self, keys: dict[bytes, Held]) -> list[bytes]:
         """Those of them that a database holds."""
         if self.patterns:
             return [key for key in keys if self.has(key)]
@@ -218,7 +218,8 @@ class Watch(Observer):
             return
         cells = self.dataset.dbs.get(db, {})
         for key in keys:
-            self._befores.append(Before(db, key, cells.get(key)))
+            held = cells.get(key)
+            self._befores.append(Before(db, key, None if held is None else cell_of_held(held)))
 
     def after(self, error: str) -> None:
         """Tell what became of them."""
@@ -244,7 +245,8 @@ class Watch(Observer):
         return Touch(self.replay.path, self._offset, self.replay.time_s, db, key, self._args.copy())
 
     def _judge(self, touch: Touch, before: Before) -> None:
-        cell = self.dataset.dbs.get(before.db, {}).get(before.key)
+        held = self.dataset.dbs.get(before.db, {}).get(before.key)
+        cell = None if held is None else cell_of_held(held)
         kind = self._kind
         args = self._args
         changed = self.dataset.dirty != self._dirty
@@ -375,7 +377,7 @@ def loaded(dataset: Dataset, chosen: Chosen, path: str) -> Iterator[Touch]:
         if chosen.db in (-1, db):
             cells = dataset.dbs[db]
             for key in chosen.among(cells):
-                cell = cells[key]
+                cell = cell_of_held(cells[key])
                 offset = cell.frame.offset if isinstance(cell, FrameCell) else -1
                 touch = Touch(path, offset, -1, db, key, [])
                 touch.effect = LOADED

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import final
 
-from rdbtool.engine.cells import Cell, FrameCell, HashCell
+from rdbtool.engine.cells import FrameCell, HashCell, Held
 from rdbtool.engine.dataset import Dataset
-from rdbtool.model import Entry
 from rdbtool.rdb.events import Event, Function, ModuleAux
 
 from .keys_in import EntryEvent, Facts, KeySource
-from .saving import placed
+from .saving import entry_of, placed
 
 
 @final
@@ -31,17 +30,17 @@ class DatasetSource(KeySource):
         self._beside.reverse()
         self._dbs = sorted(dataset.dbs, reverse=True)
         self._db = 0
-        self._items: Iterator[tuple[bytes, Cell]] = iter(())
+        self._items: Iterator[tuple[bytes, Held]] = iter(())
 
     def next(self) -> Event | None:
         """The next event, or None."""
         if self._beside:
             return self._beside.pop()
         while True:
-            for key, cell in self._items:
-                if isinstance(cell, FrameCell):
-                    return placed(cell.frame, self._db, key, cell.expire_at_ms)
-                return EntryEvent(Entry(self._db, key, cell.value(), cell.expire_at_ms))
+            for key, held in self._items:
+                if isinstance(held, FrameCell):
+                    return placed(held.frame, self._db, key, held.expire_at_ms)
+                return EntryEvent(entry_of(self._db, key, held))
             if not self._dbs:
                 return None
             self._db = self._dbs.pop()
@@ -50,6 +49,8 @@ class DatasetSource(KeySource):
 
 def has_field_expiries(dataset: Dataset) -> bool:
     """Whether some field of a hash expires."""
+    if not dataset.field_expiries:
+        return False
     for cells in dataset.dbs.values():
         for cell in cells.values():
             if isinstance(cell, HashCell) and cell.expiries:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rdbtool.engine.cells import FrameCell
+from rdbtool.engine.cells import FrameCell, cell_of_held
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.encodings import type_name
 
@@ -18,7 +18,8 @@ def keep_only(dataset: Dataset, selection: Selection) -> int:
     for db in sorted(dataset.dbs):
         cells = dataset.dbs[db]
         unwanted: list[bytes] = []
-        for key, cell in cells.items():
+        for key, held in cells.items():
+            cell = cell_of_held(held)
             at = cell.expire_at_ms
             if isinstance(cell, FrameCell):
                 wanted = not selection.full and selection.keeps(placed(cell.frame, db, key, at))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mypy_extensions import i64
 
 from rdbtool.aof.emit import write_command
-from rdbtool.engine.cells import FrameCell
+from rdbtool.engine.cells import FrameCell, Held
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.replay import Carried
 from rdbtool.model import NO_EXPIRY, Entry
@@ -24,6 +24,13 @@ def placed(frame: Frame, db: int, key: bytes, expire_at_ms: i64) -> Frame:
     return frame
 
 
+def entry_of(db: int, key: bytes, held: Held) -> Entry:
+    """A key of a dataset, decoded."""
+    if isinstance(held, bytes):
+        return Entry(db, key, held)
+    return Entry(db, key, held.value(), held.expire_at_ms)
+
+
 def save_rdb(dataset: Dataset, writer: RdbWriter) -> int:
     """Write function libraries and keys; how many keys.
 
@@ -35,15 +42,15 @@ def save_rdb(dataset: Dataset, writer: RdbWriter) -> int:
     for db in sorted(dataset.dbs):
         cells = dataset.dbs[db]
         expiring: i64 = 0
-        for cell in cells.values():
-            if cell.expire_at_ms != NO_EXPIRY:
+        for held in cells.values():
+            if not isinstance(held, bytes) and held.expire_at_ms != NO_EXPIRY:
                 expiring += 1
         writer.resize(db, len(cells), expiring)
-        for key, cell in cells.items():
-            if isinstance(cell, FrameCell):
-                writer.frame(placed(cell.frame, db, key, cell.expire_at_ms))
+        for key, held in cells.items():
+            if isinstance(held, FrameCell):
+                writer.frame(placed(held.frame, db, key, held.expire_at_ms))
             else:
-                writer.entry(Entry(db, key, cell.value(), cell.expire_at_ms))
+                writer.entry(entry_of(db, key, held))
         keys += len(cells)
     return keys
 
@@ -55,13 +62,13 @@ def save_commands(dataset: Dataset, exporter: Resp) -> int:
     keys: i64 = 0
     for db in sorted(dataset.dbs):
         cells = dataset.dbs[db]
-        for key, cell in cells.items():
-            if isinstance(cell, FrameCell):
-                damage = exporter.frame(placed(cell.frame, db, key, cell.expire_at_ms))
+        for key, held in cells.items():
+            if isinstance(held, FrameCell):
+                damage = exporter.frame(placed(held.frame, db, key, held.expire_at_ms))
                 if damage is not None:
                     raise damage
             else:
-                exporter.entry(Entry(db, key, cell.value(), cell.expire_at_ms))
+                exporter.entry(entry_of(db, key, held))
         keys += len(cells)
     return keys
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
-from rdbtool.engine.cells import SKIPLIST, Cell, StringCell
+from rdbtool.engine.cells import SKIPLIST, Cell, StringCell, cell_of_held
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.digest import digest_of_dataset
 from rdbtool.engine.encodings import encoding_name
@@ -121,9 +121,9 @@ def same_state(dataset: Dataset, server: Server, when: str) -> None:
     keys = server.execute("KEYS", "*")
     assert isinstance(keys, list)
     assert {k for k in keys if isinstance(k, bytes)} == dataset.keys.keys(), when
-    for key, cell in dataset.keys.items():
-        _same_cell(key, cell, dataset.line, server, when)
-    if not any(_has_negative_zero(cell) for cell in dataset.keys.values()):
+    for key, held in dataset.keys.items():
+        _same_cell(key, cell_of_held(held), dataset.line, server, when)
+    if not any(_has_negative_zero(cell_of_held(held)) for held in dataset.keys.values()):
         assert digest_of_dataset(dataset) == server.digest(), when
 
 

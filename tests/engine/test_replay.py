@@ -7,6 +7,7 @@ from rdbtool.engine.line import Line
 from rdbtool.engine.replay import CARRY, SKIP, STOP, Replay, Until
 from rdbtool.errors import UsageError
 from rdbtool.findings import Severity
+from rdbtool.model import NO_EXPIRY
 
 Script = list[tuple[int, list[bytes]]]
 
@@ -19,7 +20,7 @@ def script(*lines: str) -> Script:
 def replayed(lines: Script, *, until: Until | None = None, unknown: str = STOP) -> tuple[Replay, dict[bytes, object]]:
     replay = Replay(Dataset(Line("redis-8.6"), now_ms=1_000_000), until=until, unknown=unknown)
     replay.run(lines)
-    return replay, {key: cell.value() for key, cell in replay.dataset.database(0).items()}
+    return replay, {key: cell.value() for _, key, cell in replay.dataset.items()}
 
 
 def test_commands_are_applied_in_any_case_of_letters() -> None:
@@ -144,8 +145,7 @@ def test_nothing_expires_and_times_in_the_past_are_kept() -> None:
     replay, _ = replayed(
         script("SET a 1 PXAT 5", "SET b 1", "PEXPIREAT b 7", "HSET h f 1", "HPEXPIREAT h 9 FIELDS 1 f")
     )
-    keys = replay.dataset.keys
-    assert (keys[b"a"].expire_at_ms, keys[b"b"].expire_at_ms) == (5, 7)
+    assert {key: cell.expire_at_ms for _, key, cell in replay.dataset.items()} == {b"a": 5, b"b": 7, b"h": NO_EXPIRY}
     cell = replay.dataset.hash(b"h")
     assert cell is not None
     assert cell.expiries == {b"f": 9}
@@ -153,7 +153,7 @@ def test_nothing_expires_and_times_in_the_past_are_kept() -> None:
 
 def test_relative_times_count_from_the_given_now_and_are_told() -> None:
     replay, _ = replayed(script("SET a 1 EX 10", "SETEX b 1 x", "EXPIRE a 20"))
-    assert replay.dataset.keys[b"a"].expire_at_ms == 1_020_000
+    assert {cell.expire_at_ms for _, key, cell in replay.dataset.items() if key == b"a"} == {1_020_000}
     assert replay.findings.counts == {"relative-expiry": 1}
 
 

@@ -72,7 +72,7 @@ def msetex(dataset: Dataset, args: list[bytes]) -> object:
     if condition == b"XX" and not all(key in dataset.keys for key in keys):
         return 0
     for i in range(2, 2 + count * 2, 2):
-        old = dataset.keys.get(args[i])
+        old = dataset.cell(args[i])
         at = old.expire_at_ms if keep and old is not None else expire_at_ms
-        store(dataset, args[i], args[i + 1]).expire_at_ms = at
+        store(dataset, args[i], args[i + 1], at)
     return 1

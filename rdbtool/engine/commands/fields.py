@@ -31,6 +31,7 @@ def set_expiry(dataset: Dataset, cell: HashCell, field: bytes, at_ms: i64) -> No
     if cell.expiries is None:
         cell.expiries = {}
     cell.expiries[field] = at_ms
+    dataset.field_expiries = True
     if cell.encoding == LISTPACK:
         cell.encoding = HASHTABLE if dataset.line.valkey else LISTPACKEX
 

@@ -58,7 +58,7 @@ def _expire(dataset: Dataset, args: list[bytes], seconds: bool, relative: bool, 
     if gt and lt:
         raise CommandError("ERR GT and LT options at the same time are not compatible")
     when = any_absolute_ms(dataset, args[2], seconds, relative, name)
-    cell = dataset.keys.get(args[1])
+    cell = dataset.cell(args[1])
     if cell is None:
         return 0
     now = cell.expire_at_ms
@@ -78,7 +78,7 @@ def _expire(dataset: Dataset, args: list[bytes], seconds: bool, relative: bool, 
 def pexpireat(dataset: Dataset, args: list[bytes]) -> object:
     if len(args) == 3:
         when = integer(args[2])
-        cell = dataset.keys.get(args[1])
+        cell = dataset.cell(args[1])
         if cell is None:
             return 0
         cell.expire_at_ms = when
@@ -104,7 +104,7 @@ def pexpire(dataset: Dataset, args: list[bytes]) -> object:
 
 @command(b"PERSIST", 2, 1, 1, 1)
 def persist(dataset: Dataset, args: list[bytes]) -> object:
-    cell = dataset.keys.get(args[1])
+    cell = dataset.cell(args[1])
     if cell is None or cell.expire_at_ms == NO_EXPIRY:
         return 0
     cell.expire_at_ms = NO_EXPIRY
@@ -113,7 +113,7 @@ def persist(dataset: Dataset, args: list[bytes]) -> object:
 
 
 def _ttl(dataset: Dataset, key: bytes, absolute: bool) -> i64:
-    cell = dataset.keys.get(key)
+    cell = dataset.cell(key)
     if cell is None:
         return -2
     if cell.expire_at_ms == NO_EXPIRY:
@@ -201,13 +201,13 @@ def copy(dataset: Dataset, args: list[bytes]) -> object:
         i += 1
     if db == dataset.db and args[1] == args[2]:
         raise CommandError(SAME_OBJECT)
-    cell = dataset.keys.get(args[1])
-    if cell is None:
+    held = dataset.keys.get(args[1])
+    if held is None:
         return 0
     target = dataset.database(db)
     if args[2] in target and not replace:
         return 0
-    target[args[2]] = cell.copy()
+    target[args[2]] = held if isinstance(held, bytes) else held.copy()
     dataset.dirty += 1
     return 1
 

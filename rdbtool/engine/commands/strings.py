@@ -20,17 +20,15 @@ LONGEST_STRING: Final = 512 << 20
 """proto-max-bulk-len: how far SETRANGE and the bit commands may stretch a string."""
 
 
-def store(dataset: Dataset, key: bytes, data: bytes) -> StringCell:
-    """Set ``key`` to a string without an expiry; its cell."""
-    cell = dataset.keys.get(key)
+def store(dataset: Dataset, key: bytes, data: bytes, expire_at_ms: i64 = NO_EXPIRY) -> None:
+    """Set ``key`` to a string, with this expiry."""
     dataset.dirty += 1
-    if isinstance(cell, StringCell):
-        cell.put(data)
-        cell.expire_at_ms = NO_EXPIRY
-        return cell
-    new = StringCell(data)
-    dataset.keys[key] = new
-    return new
+    if expire_at_ms == NO_EXPIRY:
+        dataset.keys[key] = data
+    else:
+        cell = StringCell(data)
+        cell.expire_at_ms = expire_at_ms
+        dataset.keys[key] = cell
 
 
 @command(b"SET", -3, 1, 1, 1)
@@ -41,7 +39,7 @@ def set_(dataset: Dataset, args: list[bytes]) -> object:
         return OK
     if n == 5 and args[3] == PXAT:  # how servers log every expiry
         expire_at_ms = absolute_ms(dataset, args[4], PXAT, b"set")
-        store(dataset, args[1], args[2]).expire_at_ms = expire_at_ms
+        store(dataset, args[1], args[2], expire_at_ms)
         return OK
     return _set_with_options(dataset, args)
 
@@ -86,12 +84,12 @@ def _set_with_options(dataset: Dataset, args: list[bytes]) -> object:
         if string is not None:
             previous = string.get()
     else:
-        old = dataset.keys.get(key)
+        old = dataset.cell(key)
     if not _condition_holds(condition, operand, old, previous):
         return previous if get else None
     if keep and old is not None:
         expire_at_ms = old.expire_at_ms
-    store(dataset, key, args[2]).expire_at_ms = expire_at_ms
+    store(dataset, key, args[2], expire_at_ms)
     return previous if get else OK
 
 
@@ -127,7 +125,7 @@ def setnx(dataset: Dataset, args: list[bytes]) -> object:
 
 def _set_expiring(dataset: Dataset, args: list[bytes], unit: bytes, name: bytes) -> object:
     expire_at_ms = absolute_ms(dataset, args[2], unit, name)
-    store(dataset, args[1], args[3]).expire_at_ms = expire_at_ms
+    store(dataset, args[1], args[3], expire_at_ms)
     return OK
 
 
@@ -270,16 +268,20 @@ def check_stretch(offset: i64, size: i64) -> i64:
 
 
 def _add(dataset: Dataset, key: bytes, change: i64) -> object:
-    cell = dataset.string(key)
-    if cell is None:
-        dataset.keys[key] = StringCell(text_of(change))
-        dataset.dirty += 1
-        return change
-    value = integer(cell.get())
+    held = dataset.keys.get(key)
+    cell = None if held is None or isinstance(held, bytes) else dataset.string(key)
+    value: i64 = 0
+    if isinstance(held, bytes):
+        value = integer(held)
+    elif cell is not None:
+        value = integer(cell.get())
     if (change < 0 and value < I64_MIN - change) or (change > 0 and value > I64_MAX - change):
         raise CommandError(OVERFLOW)
     value += change
-    cell.put(text_of(value))
+    if cell is None:
+        dataset.keys[key] = text_of(value)
+    else:
+        cell.put(text_of(value))
     dataset.dirty += 1
     return value
 
