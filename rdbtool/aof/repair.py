@@ -17,7 +17,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable
-from typing import Final
+from typing import Final, final
 
 from rdbtool.errors import InputError, OutputError, UsageError
 from rdbtool.findings import Findings
@@ -47,10 +47,10 @@ def apply_in_place(plan: RepairPlan) -> list[str]:
     manifest = plan.manifest_bytes()
     undo: list[str] = []
     try:
-        for file in plan.files:
-            undo += _save_cuts(file)
-        if manifest is not None:
-            undo.append(_save_manifest(plan))
+        with _Saved() as saved:
+            undo += [_save_cuts(file, saved) for file in plan.files]
+            if manifest is not None:
+                undo.append(_save_manifest(plan, saved))
         if len(plan.files) + (manifest is not None) > 1:
             _switch(plan, manifest)
         elif manifest is not None:
@@ -75,21 +75,44 @@ def _refuse_changed(file: FilePlan) -> None:
         )
 
 
-def _save_cuts(file: FilePlan) -> list[str]:
+@final
+class _Saved:
+    """What was saved so far. If not all of it can be, nothing has changed, and it goes again: it takes room."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def __enter__(self) -> _Saved:
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        if kind is not None:
+            for name in self.names:
+                with contextlib.suppress(OSError):
+                    os.unlink(name)
+
+    def name(self, path: str) -> str:
+        """A free name for what is saved next."""
+        name = _free_name(path)
+        self.names.append(name)
+        return name
+
+
+def _save_cuts(file: FilePlan, saved: _Saved) -> str:
     """Save what a file loses; returns how to undo the repair."""
     path = os.path.realpath(file.file.path)
     if len(file.cuts) > MANY:
-        saved = _free_name(f"{path}.cut-0")
-        os.link(path, saved)
+        whole = saved.name(f"{path}.cut-0")
+        os.link(path, whole)
         sync_directory(os.path.dirname(path))
-        return [f"mv {_quote(saved)} {_quote(path)}"]
+        return f"mv {_quote(whole)} {_quote(path)}"
     names = []
     for cut in file.cuts:
-        saved = _free_name(f"{path}.cut-{int(cut.start)}")
-        names.append(saved)
-        with open(path, "rb") as source, open_sink(saved, inputs=(path,), like=path) as sink:
+        name = saved.name(f"{path}.cut-{int(cut.start)}")
+        names.append(name)
+        with open(path, "rb") as source, open_sink(name, inputs=(path,), like=path) as sink:
             _copy(source.fileno(), int(cut.start), int(cut.end), sink.write)
-    return [_undo(path, file, names)]
+    return _undo(path, file, names)
 
 
 def _undo(path: str, file: FilePlan, names: list[str]) -> str:
@@ -113,9 +136,9 @@ def _undo(path: str, file: FilePlan, names: list[str]) -> str:
     return f"{{ {'; '.join(parts)}; }} > {_quote(path + '.undo')} && mv {_quote(path + '.undo')} {_quote(path)}"
 
 
-def _save_manifest(plan: RepairPlan) -> str:
+def _save_manifest(plan: RepairPlan, kept: _Saved) -> str:
     path = os.path.realpath(plan.layout.manifest_path)
-    saved = _free_name(f"{path}.cut-0")
+    saved = kept.name(f"{path}.cut-0")
     with open(path, "rb") as source:
         data = source.read()
     with open_sink(saved, inputs=(path,), like=path) as sink:

@@ -353,6 +353,16 @@ def test_a_full_file_system_leaves_the_old_state_and_an_error(tmp_path: Path, sc
     assert failed
 
 
+def test_cuts_that_cannot_all_be_saved_are_not_left(tmp_path: Path) -> None:
+    directory = multi(tmp_path)
+    (directory / "a.1.incr.aof").write_bytes(GOOD + BAD + GOOD * 10)
+    old = {p.name: p.read_bytes() for p in directory.iterdir()}
+    todo = plan(directory)
+    assert todo.files[0].lost < 200 < todo.files[1].lost
+    assert in_child(partial(repair_aof, todo), partial(limit_files, 200)) == 1
+    assert {p.name: p.read_bytes() for p in directory.iterdir()} == old
+
+
 def test_a_full_file_system_leaves_no_copy(tmp_path: Path) -> None:
     path = multi(tmp_path)
     todo = plan(path)
