@@ -109,7 +109,7 @@ def _lines(report: RewriteReport) -> list[str]:
         lines.append(f"for     {report.target}")
     if report.stopped:
         lines.append(f"until   {report.stopped}")
-    lines.append(f"into    {show_path(report.output)}")
+    lines.append(f"into    {'standard output' if report.output == '-' else show_path(report.output)}")
     lines += [f"kept    {show_path(path)}, as history" for path in report.history]
     lines += [f"removed {show_path(path)}" for path in report.removed]
     return lines

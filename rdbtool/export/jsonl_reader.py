@@ -177,6 +177,8 @@ class JsonlSource(KeySource):
             if len(members) != len(items):
                 raise _BadRecordError("a member more than once", "value")
             return members
+        if kind not in {"hash", "zset", "stream", "module"}:
+            raise _BadRecordError(f"unknown type {kind!r}", "type")
         if not isinstance(value, dict):
             raise _BadRecordError(f"a {kind} is an object", "value")
         if kind == "hash":
@@ -185,12 +187,10 @@ class JsonlSource(KeySource):
             return SortedSet({self._text(name, "value"): _score(score) for name, score in value.items()})
         if kind == "stream":
             return self._stream(value)
-        if kind == "module":
-            name = value.get("name")
-            if not isinstance(name, str) or len(name) != 9:
-                raise _BadRecordError("not the name of a module type", "name")
-            return Module(name, _integer(value, "version", 0, 1023), _base64(value, "payload"))
-        raise _BadRecordError(f"unknown type {kind!r}", "type")
+        name = value.get("name")
+        if not isinstance(name, str) or len(name) != 9:
+            raise _BadRecordError("not the name of a module type", "name")
+        return Module(name, _integer(value, "version", 0, 1023), _base64(value, "payload"))
 
     def _hash(self, value: dict[str, Any]) -> Hash:
         fields: dict[bytes, bytes] = {}

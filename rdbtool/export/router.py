@@ -135,7 +135,11 @@ class Merge(Exporter):
             return True
         if self.refuse:
             other = printable_text(self._inputs[first])
-            raise UsageError(f"the key is in {other} too: say which counts", path=self.input, key=key)
+            raise UsageError(
+                f"{other} has it too, and which counts is not said (on conflict: first or last):",
+                path=self.input,
+                key=key,
+            )
         self.dropped += 1
         return False
 

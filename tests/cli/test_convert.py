@@ -77,7 +77,7 @@ def test_several_outputs_and_inputs(tmp_path: Path) -> None:
     assert run(*parts, tmp_path / "all.rdb")[0] == 0
     code, _, err = run(*parts, ALL, tmp_path / "more.rdb")
     assert code == 2
-    assert "say which counts" in err
+    assert "has it too, and which counts is not said (on conflict: first or last): key " in err
     code, _, err = run(*parts, ALL, tmp_path / "more.rdb", "--on-conflict", "last")
     assert code == 0
     assert "left out that another input has" in err

@@ -90,6 +90,7 @@ def test_without_a_header_the_reader_is_told() -> None:
         ('{"db":true,"key":"k","type":"string","value":""}', 2, "db: an integer"),
         ('{"db":0,"key":"k","type":"string","value":5}', 35, "text expected, not 5"),
         ('{"db":0,"key":"k","type":"blob","value":{}}', 19, "unknown type 'blob'"),
+        ('{"db":0,"key":"k","type":"blob","value":"x"}', 19, "unknown type 'blob'"),
         ('{"db":0,"key":"k","type":"string"}', 9, "without a value"),
         ('{"db":0,"key":"k","type":"list","value":"x"}', 33, "a list is an array"),
         ('{"db":0,"key":"k","type":"set","value":["a","a"]}', 32, "a member more than once"),

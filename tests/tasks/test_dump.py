@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 import tracemalloc
 from base64 import b64encode
 from pathlib import Path
@@ -187,3 +188,38 @@ def test_a_value_of_any_size_takes_little_memory(name: str, tmp_path: Path) -> N
     assert report.written == 1
     assert sink.written > 6_000_000
     assert peak < 14 << 20
+
+
+ELEMENT = craft.string(b"x" * 40_000)
+NODE = b"\x02" + craft.string(craft.listpack(*[b"y" * 4_000] * 10))
+BIG = {
+    "list": (1, b"", 1, ELEMENT),
+    "set": (2, b"", 1, ELEMENT),
+    "hash": (4, b"", 2, ELEMENT),
+    "zset": (5, b"", 1, ELEMENT + struct.pack("<d", 1.5)),
+    "quicklist": (18, b"", 1, NODE),
+    "hash-metadata": (24, struct.pack("<Q", 10**12), 1, b"\x01" + ELEMENT + ELEMENT),
+}
+"""Type byte, what stands first, parts per counted element, and a part. A member twice is for others to find."""
+
+
+@pytest.mark.parametrize("kind", BIG)
+def test_a_value_of_any_type_takes_little_memory(kind: str, tmp_path: Path) -> None:
+    byte, head, per, part = BIG[kind]
+    times = (50 << 20) // len(part) // per * per
+    path = tmp_path / "x.rdb"
+    with path.open("wb") as stream:
+        stream.write(b"REDIS0012\xfe\x00" + bytes((byte,)) + craft.string(b"k") + head + encode_length(times // per))
+        for _ in range(times):
+            stream.write(part)
+        stream.write(b"\xff" + b"\0" * 8)
+    sink = Counting()
+    tracemalloc.start()
+    try:
+        report = dump(str(path), exporter("resp", Output(sink)))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert report.written == 1
+    assert sink.written > 49 << 20
+    assert peak < 26 << 20
