@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +16,19 @@ from rdbtool.engine.replay import SKIP
 from rdbtool.errors import printable
 from rdbtool.findings import Severity
 from rdbtool.tasks.replaying import Replayed, replay
+from tests.rdb.expected import differences, prints_17_digits
 
 ROOT = Path(__file__).parents[2]
 CORPUS = ROOT.parent / "shared" / "corpus" / "made"
 LOGS = sorted(path for path in [*CORPUS.glob("*/*.aof"), *CORPUS.glob("*/multi-*")] if not path.name.endswith(".json"))
 NOT_HEEDED = {("redis-1.3.12", "aof:str2"), ("redis-2.0.4", "aof:str2")}
 """Times after 2038, which these servers could not keep."""
+WHEN_SEEN = re.compile(r"\}: (?:seen|active) -?\d+$")
+"""When a consumer was last seen: of what commands tell, the time of loading."""
 RELATIVE = "aof:setpx"
 """Logged with a relative time before Redis 4.0: each load gives another."""
 PRE_RELEASE = "redis-7.0-rc2"
-"""It mixes a packed -0 into digests like no release."""
+"""It keeps a packed -0, and mixes it into digests, like no release."""
 LINES = {"redis-unstable": "redis-7.9", "valkey-unstable": "valkey-8.0"}
 """Development builds, by what they do."""
 
@@ -53,6 +57,9 @@ def wrong_keys(result: Replayed, expected: dict[str, Any]) -> list[str]:
                 found.append(f"{number}: not here: {entry['key']}")
                 continue
             cell = dataset.decoded(dataset.dbs[int(number)][key])
+            if "value" in entry and (expected["server"] != PRE_RELEASE or '"-0"' not in json.dumps(entry["value"])):
+                told = differences(entry, cell.value(), digits17=prints_17_digits(expected["server"]))
+                found += [f"{number}: {what}" for what in told if not WHEN_SEEN.search(what)]
             ours: dict[str, object] = {
                 "type": type_name(cell),
                 "encoding": encoding_name(dataset.line, key, cell),
