@@ -25,7 +25,7 @@ RESERVABLE: Final = 1 << 40
 """A server that reads a longer length than this, or a negative one, dies when it reserves the memory."""
 MAX_NAME: Final = 128
 """Bytes of a command's name that are kept."""
-NAME_SLOTS: Final = 256
+NAME_SLOTS: Final = 1024
 """Command names that a reader remembers: making one anew, and hashing it, costs more than comparing."""
 SHORT: Final = 64
 """Fewer arguments than this go into a list that is there already; for more it grows with what is really there."""
@@ -116,6 +116,15 @@ def int32(value: i64) -> i64:
     """``value`` as C casts a long to an int, which is what atoi does."""
     value &= 0xFFFF_FFFF
     return value - 0x1_0000_0000 if value >= 0x8000_0000 else value
+
+
+def name_slot(n: i64, first: i64, last: i64) -> i64:
+    """The place of a command's name among `NAME_SLOTS`, by its length and outer bytes.
+
+    The factors were searched for: of a hundred names that logs hold, in either case, only those share a place of
+    which all three are the same, as of SETEX and SETNX.
+    """
+    return (n + first * 67 + last * 45) & (NAME_SLOTS - 1)
 
 
 @final
@@ -420,7 +429,7 @@ class CommandReader:
         """The name of ``n`` bytes at ``data[p]``: the same object for the same name, as long as few are in use."""
         if n == 0 or n > MAX_NAME:
             return data[p : p + n]
-        slot = (n * 16 + i64(data[p]) * 3 + i64(data[p + n - 1])) & (NAME_SLOTS - 1)
+        slot = name_slot(n, data[p], data[p + n - 1])
         name = self._names[slot]
         if len(name) == n:
             i: i64 = 0

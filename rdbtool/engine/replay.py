@@ -9,6 +9,7 @@ from typing import Final, final
 
 from mypy_extensions import i64
 
+from rdbtool.aof.resp import NAME_SLOTS, name_slot
 from rdbtool.errors import UsageError, printable
 from rdbtool.findings import Finding, Findings, Severity
 
@@ -19,8 +20,6 @@ from .table import CONTAINER, CONTROL, CommandRow, check_arity, find
 
 assert _commands  # imported for the table it fills
 
-SLOTS: Final = 256
-"""Names of commands that are remembered, in the form they came in."""
 STOP: Final = "stop"
 SKIP: Final = "skip"
 CARRY: Final = "carry"
@@ -121,8 +120,8 @@ class Replay:
         self.carried: list[Carried] = []
         self.observer: Observer | None = None
         self._matched: i64 = 0
-        self._names = [b""] * SLOTS
-        self._rows: list[CommandRow | None] = [None] * SLOTS
+        self._names = [b""] * NAME_SLOTS
+        self._rows: list[CommandRow | None] = [None] * NAME_SLOTS
         """Names as they were met, and their rows: a reader gives the same object for the same name."""
         self.in_transaction = False
         self._queue: list[tuple[int, list[bytes]]] = []
@@ -142,11 +141,11 @@ class Replay:
         """
         name = args[0]
         n: i64 = len(name)
-        slot: i64 = 0 if n == 0 else (n * 16 + i64(name[0]) * 3 + i64(name[n - 1])) & (SLOTS - 1)
+        slot: i64 = 0 if n == 0 else name_slot(n, name[0], name[n - 1])
         row = self._rows[slot] if self._names[slot] is name else None
         if row is None:
             row = find(args)
-            if row is not None and b"|" not in row.name and not row.flags & CONTAINER:
+            if row is not None and not row.is_subcommand and not row.flags & CONTAINER:
                 self._names[slot] = name
                 self._rows[slot] = row
         if self.until is not None and not self._wanted(offset, row):

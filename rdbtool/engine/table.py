@@ -44,6 +44,7 @@ class CommandRow:
         keys_of: Callable[[list[bytes]], list[bytes]] | None,
     ) -> None:
         self.name = name
+        self.is_subcommand = b"|" in name
         self.arity: i64 = arity
         self.first: i64 = first
         self.last: i64 = last
@@ -100,7 +101,7 @@ def keys_after_count(args: list[bytes], at: int) -> list[bytes]:
 def find(args: list[bytes]) -> CommandRow | None:
     """The row of the command ``args``, in any case of letters; None if there is no such command or subcommand."""
     row = COMMANDS.get(args[0].upper())
-    if row is None or b"|" in row.name:
+    if row is None or row.is_subcommand:
         return None
     if row.flags & CONTAINER:
         if len(args) == 1:

@@ -109,7 +109,16 @@ def xadd(dataset: Dataset, args: list[bytes]) -> object:
         _idempotence(cell).remember(producer, message, entry)
     dataset.dirty += 1
     trim.apply(cell)
-    return given if sequence_given and b"-" in given else text_of(entry)
+    return given if sequence_given and _has_sequence(given) else text_of(entry)
+
+
+def _has_sequence(entry: bytes) -> bool:
+    """Whether an id is written with its sequence number."""
+    # compiled, `in` makes an exception and drops it
+    i: i64 = len(entry) - 1
+    while i > 0 and entry[i] != 45:
+        i -= 1
+    return i > 0
 
 
 def _is_idempotent(dataset: Dataset) -> bool:
