@@ -15,6 +15,7 @@ from librt.strings import read_i64_le
 from mypy_extensions import i64
 
 from rdbtool.errors import FormatError, TruncatedError
+from rdbtool.findings import plural
 from rdbtool.source import Window
 
 LINE: Final = 1023
@@ -279,8 +280,10 @@ class Framer:
                 self._odd("bad-timestamp", "a timestamp annotation without a number and CRLF", self.start)
 
     def _beyond(self, index: i64, length: i64, left: i64, at: i64) -> None:
-        early = f"{length + 2 - left} bytes too early" if left >= 0 else "before"
-        self._truncated(f"argument {index + 1} of {self.argc} has {length} bytes, and the log ends {early}", at)
+        early = f"{plural(length + 2 - left, 'byte')} too early" if left >= 0 else "before"
+        self._truncated(
+            f"argument {index + 1} of {self.argc} has {plural(length, 'byte')}, and the log ends {early}", at
+        )
 
     def _fault(self, code: str, message: str, offset: i64) -> i64:
         self.fault = Fault(code, message, self.start, offset)

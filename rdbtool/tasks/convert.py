@@ -222,7 +222,7 @@ def _note_losses(stages: list[Exporter], form: Form, report: ConvertReport, outp
         raise UnsupportedError(f"cannot be kept: {kinds}", path=output, doing="writing")
     report.loss = True
     for kind, count in sorted(report.losses.items()):
-        message = f"{count} times: {kind}; what is written cannot say it"
+        message = f"{kind}: {count:,}; what is written cannot say it"
         report.findings.add(Finding(Severity.WARNING, "loss", message, output))
 
 

@@ -27,7 +27,7 @@ from rdbtool.errors import (
 )
 from rdbtool.export.jsonl_reader import is_jsonl
 from rdbtool.export.keys_in import is_rdb, may_precede_log
-from rdbtool.findings import Finding, Findings, Report, Severity
+from rdbtool.findings import Finding, Findings, Report, Severity, plural
 from rdbtool.rdb.events import ModuleAux
 from rdbtool.rdb.reader import RdbReader
 from rdbtool.rdb.targets import Target
@@ -277,8 +277,8 @@ class _Loader:
             result.stopped = replay.stopped
             if self.unknown == STOP and "unknown-command" in self.findings.counts:
                 raise UnsupportedError(
-                    f"{replay.stopped} after {replay.count - 1} commands: the server stops here too; unknown commands "
-                    "can be skipped or carried",
+                    f"{replay.stopped} after {plural(replay.count - 1, 'command')}: the server stops here too; "
+                    "unknown commands can be skipped or carried",
                     path=w.path,
                     offset=replay.stopped_at,
                     doing="replaying",

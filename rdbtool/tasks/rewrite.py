@@ -257,7 +257,7 @@ def _write_tail(sink: Sink, replayed: Replayed) -> int:
 def _note_losses(losses: dict[str, int], why: str, report: RewriteReport) -> None:
     for kind, count in sorted(losses.items()):
         report.loss = True
-        message = f"{count} times: {kind}; {why}"
+        message = f"{kind}: {count:,}; {why}"
         report.findings.add(Finding(Severity.WARNING, "loss", message, report.path))
 
 

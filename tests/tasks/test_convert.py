@@ -210,7 +210,7 @@ def test_a_key_of_several_inputs_is_taken_as_asked(tmp_path: Path) -> None:
     a = strings(tmp_path / "a.rdb", x="1", y="1")
     b = strings(tmp_path / "b.rdb", y="2", z="2")
     out = tmp_path / "out.rdb"
-    with pytest.raises(UsageError, match=r"a\.rdb too") as caught:
+    with pytest.raises(UsageError, match=r"a\.rdb has it too") as caught:
         run([a, b], out)
     assert caught.value.key == b"y"
     assert not out.exists()

@@ -186,7 +186,7 @@ def test_unknown_commands_stop_the_replay_unless_told_otherwise(tmp_path: Path) 
     path = tmp_path / "a.aof"
     first = command("SET", "a", "1")
     path.write_bytes(first + command("JSON.SET", "j", "$", "1") + command("SET", "b", "2"))
-    with pytest.raises(UnsupportedError, match=r"unknown command 'JSON\.SET' after 1 commands") as caught:
+    with pytest.raises(UnsupportedError, match=r"unknown command 'JSON\.SET' after 1 command") as caught:
         replay(str(path))
     assert caught.value.offset == len(first)
     skipped = replay(str(path), unknown="skip")
