@@ -91,7 +91,7 @@ class CustomBuildHook(BuildHookInterface[Any]):
         editable = version == "editable"
         if editable:
             remove_compiled(root)
-        why = self._reason_not_to()
+        why = self.reason_not_to()
         if why:
             self._notice(f"rdbtool is installed uncompiled ({why}): it works, 8 to 80 times slower")
             return
@@ -109,7 +109,8 @@ class CustomBuildHook(BuildHookInterface[Any]):
             for path in made:
                 build_data["force_include"][str(path)] = str(path.relative_to(out))
 
-    def _reason_not_to(self) -> str:
+    def reason_not_to(self) -> str:
+        """Why nothing is compiled here, or ""."""
         if os.environ.get("RDBTOOL_PURE"):
             return "RDBTOOL_PURE is set"
         compiler = (os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc").split()[0]

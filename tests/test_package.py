@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import rdbtool
+from rdbtool._build import CustomBuildHook
 from rdbtool.rdb.types import TABLE
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -119,3 +120,12 @@ def test_each_exception_from_a_lint_rule_has_its_reason() -> None:
         else:
             assert reason_above, f"no reason given for {text}"
     assert tomllib.loads("\n".join(lines))["tool"]["ruff"]["lint"]["select"] == ["ALL"]
+
+
+def test_without_a_compiler_the_sources_are_installed_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    hook = CustomBuildHook.__new__(CustomBuildHook)
+    monkeypatch.delenv("RDBTOOL_PURE", raising=False)
+    monkeypatch.setenv("CC", "/no/such/cc -O2")
+    assert hook.reason_not_to() == "no C compiler: /no/such/cc not found"
+    monkeypatch.setenv("RDBTOOL_PURE", "1")
+    assert hook.reason_not_to() == "RDBTOOL_PURE is set"
