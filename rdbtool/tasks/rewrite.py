@@ -57,6 +57,8 @@ class RewriteReport(Report):
     files: list[str] = field(default_factory=list)
     history: list[str] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
+    kept: object = None
+    """The dataset, see `ConvertReport.kept`."""
 
     def as_json(self) -> dict[str, Any]:
         """The report as data."""
@@ -190,6 +192,7 @@ def _report_of(path: str, output: str, replayed: Replayed, selection: Selection 
         before_bytes=replayed.size,
         before_commands=replayed.replay.count,
         stopped=replayed.stopped,
+        kept=replayed.dataset,
         left_out=0 if selection is None else keep_only(replayed.dataset, selection),
     )
 
