@@ -22,6 +22,8 @@ HEADER: Final = 16
 DENSE: Final = 0
 SPARSE: Final = 1
 REGISTERS: Final = 16384
+SENTINEL: Final = 1 << 50
+"""The bit above the hash, so that the count of zeros ends: a constant, because C shifts an int by no more than 31."""
 DENSE_SIZE: Final = HEADER + REGISTERS * 6 // 8
 SPARSE_MAX_BYTES: Final = 3000
 """hll-sparse-max-bytes."""
@@ -318,7 +320,3 @@ def _slice(buffer: BytesWriter, start: i64, end: i64) -> bytes:
         out.append(buffer[start])
         start += 1
     return out.getvalue()
-
-
-SENTINEL: Final = 1 << 50
-"""The bit above the hash, so that the count of zeros ends: a constant, because C shifts an int by no more than 31."""

@@ -21,10 +21,12 @@ def keep_only(dataset: Dataset, selection: Selection) -> int:
         for key, held in cells.items():
             cell = cell_of_held(held)
             at = cell.expire_at_ms
-            if isinstance(cell, FrameCell):
-                wanted = not selection.full and selection.keeps(placed(cell.frame, db, key, at))
+            if selection.full:
+                wanted = False
+            elif isinstance(cell, FrameCell):
+                wanted = selection.keeps(placed(cell.frame, db, key, at))
             else:
-                wanted = not selection.full and selection.keeps_facts(db, key, type_name(cell), at)
+                wanted = selection.keeps_facts(db, key, type_name(cell), at)
             if not wanted:
                 unwanted.append(key)
         for key in unwanted:

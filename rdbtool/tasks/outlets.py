@@ -19,6 +19,7 @@ from rdbtool.export.resp import Resp
 from rdbtool.export.text import AUTO
 from rdbtool.rdb.opcodes import VALKEY
 from rdbtool.rdb.output import Output
+from rdbtool.rdb.targets import Target
 from rdbtool.sink import Sink, open_sink, sync_directory
 from rdbtool.source import reason
 
@@ -150,6 +151,11 @@ def open_outlet(path: str, form: Form, inputs: tuple[str, ...], *, verify: bool 
     return Outlet(path, sink, form, verify=verify)
 
 
+def commands_for(to: Target | None, output: Output) -> Resp:
+    """An exporter of the commands that the server ``to`` writes; of all that there are where it is None."""
+    return Resp(output) if to is None else Resp(output, to.rdb_version, valkey=to.dialect == VALKEY)
+
+
 def _exporter(sink: Sink, form: Form, *, verify: bool) -> Exporter:
     kind = form.kind
     is_log = kind in {"aof", "aof-set"}
@@ -158,8 +164,7 @@ def _exporter(sink: Sink, form: Form, *, verify: bool) -> Exporter:
         return RdbOut(sink, form.rdb, aof=is_log, verify=verify)
     output = Output(sink)
     if is_log or kind == "resp":
-        to = form.rdb.to
-        return Resp(output) if to is None else Resp(output, to.rdb_version, valkey=to.dialect == VALKEY)
+        return commands_for(form.rdb.to, output)
     if kind == "jsonl":
         return JsonLines(output, form.mode, header=True)
     return exporter(kind, output, form.mode)

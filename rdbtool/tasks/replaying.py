@@ -158,6 +158,14 @@ def commands_of(w: Window, file: LogFile, source: Source) -> Commands:
     return CommandReader(w)
 
 
+def commands_behind(w: Window, file: LogFile, source: Source) -> Commands:
+    """The commands of ``file``, from its start on; a snapshot in front of them is passed. Raises as `commands_of`."""
+    if source == "auto" and is_rdb(w):
+        for _ in RdbReader(w, checksum=False):
+            pass
+    return commands_of(w, file, source)
+
+
 def _is_text(w: Window) -> bool:
     """Whether a text begins with a command that fills a dataset: prose begins with HELLO or TIME, too."""
     args = first_command(w)
@@ -368,10 +376,7 @@ class _Loader:
 
     def _count(self, w: Window, file: LogFile, name: bytes) -> int:
         """How many commands ``name`` a file has."""
-        if self.source == "auto" and is_rdb(w):
-            for _ in RdbReader(w, checksum=False):
-                pass
-        commands = commands_of(w, file, self.source)
+        commands = commands_behind(w, file, self.source)
         if isinstance(commands, CommandReader):
             return count_commands(commands, name)
         count = 0

@@ -15,7 +15,6 @@ from rdbtool.aof.scan import Scanner
 from rdbtool.engine.replay import STOP
 from rdbtool.errors import FormatError, OutputError, UnsupportedError, UsageError
 from rdbtool.export.pruning import keep_only
-from rdbtool.export.resp import Resp
 from rdbtool.export.saving import save_carried, save_commands, save_rdb
 from rdbtool.export.selection import Selection
 from rdbtool.findings import Finding, Findings, Report, Severity
@@ -27,6 +26,7 @@ from rdbtool.sink import Sink, open_sink, sync_directory
 from rdbtool.source import open_input, reason
 
 from .moment import WHOLE, PointInTime
+from .outlets import commands_for
 from .replaying import Replayed, Source, layout_of, likely_line, line_of_aux, replay
 
 ANYWHERE: Final = "redis-7.0"
@@ -215,7 +215,7 @@ def _write_snapshot(sink: Sink, replayed: Replayed, form: Form, report: RewriteR
         output = Output(sink)
         if replayed.replay.annotations:
             output.buffer.write(b"#TS:%d\r\n" % replayed.replay.time_s)
-        exporter = Resp(output) if form.to is None else Resp(output, form.to.rdb_version)
+        exporter = commands_for(form.to, output)
         for aux in replayed.module_aux:
             exporter.module_aux(aux)
         report.keys = save_commands(replayed.dataset, exporter)

@@ -9,13 +9,11 @@ from rdbtool.aof.resp import CommandReader
 from rdbtool.engine.replay import STOP, Replay
 from rdbtool.engine.traffic import Traffic, count_log, replay_counted
 from rdbtool.errors import InputError, TruncatedError, UsageError, printable
-from rdbtool.export.keys_in import is_rdb
 from rdbtool.findings import Report, Severity, finding_of
-from rdbtool.rdb.reader import RdbReader
 from rdbtool.source import open_input
 
 from .moment import WHOLE, PointInTime
-from .replaying import Commands, Feed, Source, commands_of, layout_of, replay
+from .replaying import Commands, Feed, Source, commands_behind, layout_of, replay
 
 SHOWN = 20
 """Keys in the report."""
@@ -124,10 +122,7 @@ def _only_count(report: StatsReport, source: Source) -> None:
         with open_input(file.path) as stream:
             w = stream.window()
             report.traffic.begin_file()
-            if source == "auto" and is_rdb(w):
-                for _ in RdbReader(w, checksum=False):
-                    pass
-            commands = commands_of(w, file, source)
+            commands = commands_behind(w, file, source)
             if not isinstance(commands, CommandReader):
                 while (command := commands.next()) is not None:
                     report.traffic.note(command.args)
