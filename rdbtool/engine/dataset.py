@@ -8,6 +8,7 @@ from typing import final
 
 from mypy_extensions import i64, u8
 
+from rdbtool.rdb.packed.listpack import ListpackBuilder
 from rdbtool.rdb.reader import Frame
 
 from .cells import Cell, FrameCell, HashCell, Held, SetCell, StringCell, cell_of_held
@@ -44,6 +45,8 @@ class Dataset:
         self.fields = SharedNames()
         self.members = SharedNames()
         """Names of hash fields, and of members of sets and sorted sets."""
+        self.scratch = ListpackBuilder()
+        """Where elements are encoded."""
         self.field_expiries = False
         """Whether a field of a hash has been given an expiry: if not, nobody need look for one."""
         self.dirty: i64 = 0
