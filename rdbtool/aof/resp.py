@@ -280,6 +280,13 @@ class Framer:
                 self._odd("bad-timestamp", "a timestamp annotation without a number and CRLF", self.start)
 
     def _beyond(self, index: i64, length: i64, left: i64, at: i64) -> None:
+        if length >= RESERVABLE:  # the input's size is not known, or it was refused before
+            self._fault(
+                "bad-length",
+                f"argument {index + 1} of {self.argc} would have {length} bytes, and the log ends before",
+                at,
+            )
+            return
         early = f"{plural(length + 2 - left, 'byte')} too early" if left >= 0 else "before"
         self._truncated(
             f"argument {index + 1} of {self.argc} has {plural(length, 'byte')}, and the log ends {early}", at
