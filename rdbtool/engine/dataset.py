@@ -12,6 +12,7 @@ from rdbtool.rdb.packed.listpack import ListpackBuilder
 from rdbtool.rdb.reader import Frame
 
 from .cells import Cell, FrameCell, HashCell, Held, SetCell, StringCell, cell_of_held
+from .keyspace import Keyspace
 from .line import Line
 from .loading import cell_of_frame
 from .quicklist import ListCell, kind_of
@@ -33,9 +34,9 @@ class Dataset:
     def __init__(self, line: Line | None = None, *, now_ms: int | None = None) -> None:
         self.line = Line() if line is None else line
         self.list_kind: u8 = kind_of(self.line.version)
-        self.dbs: dict[int, dict[bytes, Held]] = {}
+        self.dbs: dict[int, Keyspace] = {}
         self.db: i64 = 0
-        self.keys: dict[bytes, Held] = {}
+        self.keys = Keyspace()
         self.dbs[0] = self.keys
         self.functions: dict[bytes, bytes] = {}
         """Library name -> its whole code, with the header line."""
@@ -60,11 +61,11 @@ class Dataset:
         self.db = db
         self.keys = self.database(db)
 
-    def database(self, db: i64) -> dict[bytes, Held]:
+    def database(self, db: i64) -> Keyspace:
         """The keys of ``db``, created empty on first use."""
         keys = self.dbs.get(db)
         if keys is None:
-            keys = {}
+            keys = Keyspace()
             self.dbs[db] = keys
         return keys
 
