@@ -333,13 +333,18 @@ class TimestampAnnotation(LogEvent):
         self.seconds: i64 = seconds
 
 
+def argument_lists() -> list[list[bytes]]:
+    """A list for each number of arguments that is not large, to be filled again and again."""
+    return [[b""] * argc for argc in range(SHORT)]
+
+
 @final
 class CommandReader:
     """Commands and annotations of a log, from a window at an item's first byte.
 
     `read` passes one item without making an object of it: after it ``offset`` is where the item begins, and
-    ``args`` or ``seconds`` what it holds. The next `read`, or the ``ahead`` th after `keep`, may put other arguments
-    into the same list.
+    ``args`` or ``seconds`` what it holds. The next `read` may put other arguments into the same list: whoever wants
+    them for longer gives the reader other ``lists`` (`argument_lists`) meanwhile.
     """
 
     def __init__(self, window: Window, max_bulk: i64 = MAX_BULK) -> None:
@@ -349,14 +354,7 @@ class CommandReader:
         self.seconds: i64 = -1
         self._framer = Framer(window, max_bulk)
         self._names = [b""] * NAME_SLOTS
-        self._lists: list[list[list[bytes]]] = []
-        self._turn: i64 = 0
-        self.keep(1)
-
-    def keep(self, ahead: int) -> None:
-        """Let lists of arguments stay as they are while ``ahead`` items are read."""
-        self._lists = [[[b""] * argc for argc in range(SHORT)] for _ in range(ahead)]
-        self._turn = 0
+        self.lists = argument_lists()
 
     def next(self) -> LogEvent | None:
         """The next command or timestamp, or None at the end. Raises what `read` raises."""
@@ -400,12 +398,7 @@ class CommandReader:
         if argc == 0:
             return self._slow()
         sized = argc < SHORT
-        args = [b""]
-        if sized:
-            turn = self._turn
-            args = self._lists[turn][argc]
-            turn += 1
-            self._turn = turn if turn < len(self._lists) else 0
+        args = self.lists[argc] if sized else [b""]
         at: i64 = 0
         while at < argc:
             if p > limit:

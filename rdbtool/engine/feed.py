@@ -7,7 +7,7 @@ from typing import Final, final
 from librt.vecs import vec
 from mypy_extensions import i64
 
-from rdbtool.aof.resp import ANNOTATION, COMMAND, Command, CommandReader
+from rdbtool.aof.resp import ANNOTATION, COMMAND, Command, CommandReader, argument_lists
 from rdbtool.errors import FormatError, RdbToolError
 from rdbtool.rdb.events import Aux, End, Event, Function, FunctionPreGa, Header, ModuleAux
 from rdbtool.rdb.opcodes import REDIS
@@ -103,6 +103,7 @@ class Batch:
     def __init__(self) -> None:
         self.commands: list[list[bytes]] = [[] for _ in range(AHEAD)]
         self.offsets = vec[i64]([0] * AHEAD)
+        self._lists = [argument_lists() for _ in range(AHEAD)]
         self.count: i64 = 0
         self.kind: i64 = COMMAND
         self.error: RdbToolError | None = None
@@ -115,6 +116,7 @@ class Batch:
         kind: i64 = COMMAND
         try:
             while n < most:
+                reader.lists = self._lists[n]
                 kind = reader.read()
                 if kind != COMMAND:
                     break
@@ -133,7 +135,6 @@ def replay_log(replay: Replay, reader: CommandReader) -> bool:
     Raises what reading raises, after the commands in front of it were applied.
     """
     most: i64 = AHEAD if replay.until is None else 1
-    reader.keep(AHEAD)
     batch = Batch()
     while True:
         batch.fill(reader, most)

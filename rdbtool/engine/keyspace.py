@@ -7,9 +7,11 @@ near what they will look up, for many keys at a time, which the processor does s
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import Final, final
 
+from librt.strings import read_i64_le
 from librt.vecs import vec
 from mypy_extensions import i64, mypyc_attr
 
@@ -26,6 +28,37 @@ CHUNK: Final[i64] = 128
 """Places of entries that `Keyspace.items` brings near at a time."""
 MOST: Final = 128
 """Commands that `Keyspace.touch` takes at most."""
+
+
+LOW_63: Final[i64] = 0x7FFFFFFFFFFFFFFF
+MULTIPLIER: Final[i64] = 0x1E3779B97F4A7C15
+"""Odd, and its bits look random."""
+SEED: Final[i64] = int.from_bytes(os.urandom(7), "little")
+"""Another one in each process: no file can be made so that its keys collide."""
+
+
+def hash_of(key: bytes) -> i64:
+    """A hash of 63 bits, in a fifth of the time of ``hash``."""
+    n: i64 = len(key)
+    h = SEED ^ n
+    if n >= 8:
+        i: i64 = 8
+        while i < n:
+            h = (h ^ read_i64_le(key, i - 8)) * MULTIPLIER & LOW_63
+            h ^= h >> 32
+            i += 8
+        h ^= read_i64_le(key, n - 8)
+    else:
+        tail: i64 = 0
+        i = 0
+        while i < n:
+            tail = tail << 8 | key[i]
+            i += 1
+        h ^= tail
+    h = h * MULTIPLIER & LOW_63
+    h ^= h >> 32
+    h = h * MULTIPLIER & LOW_63
+    return h ^ h >> 29
 
 
 @final
@@ -48,7 +81,7 @@ class Keyspace:
         slots = self._slots
         entries = self._entries
         mask = self._mask
-        h: i64 = hash(key)
+        h = hash_of(key)
         tag = h & TAG
         at = h & mask
         while True:
@@ -85,7 +118,7 @@ class Keyspace:
         self._entries.append(key)
         self._entries.append(held)
         self._live += 1
-        self._place(hash(key), used + 1)
+        self._place(hash_of(key), used + 1)
 
     def __delitem__(self, key: bytes) -> None:
         at = self._find(key)
@@ -105,23 +138,11 @@ class Keyspace:
         for key, _ in self.items():  # noqa: PERF102 - no dict
             yield key
 
-    def values(self) -> Iterator[Held]:
-        """What the keys hold."""
-        for _, held in self.items():  # noqa: PERF102 - no dict
-            yield held
-
     def items(self) -> Iterator[tuple[bytes, Held]]:
         """Every key with what it holds. Keys must not be added or deleted meanwhile."""
-        start: i64 = 0
-        total: i64 = len(self._entries)
-        while start < total:
-            near = self._entries[start : start + CHUNK]  # copying a list touches what is in it
-            start += CHUNK
-            for i in range(0, len(near), 2):
-                key = near[i]
-                held = near[i + 1]
-                if isinstance(key, bytes) and held is not None:
-                    yield key, held
+        walk = Walk(self)
+        while walk.next():
+            yield walk.key, walk.held
 
     def clear(self) -> None:
         """Delete every key."""
@@ -141,7 +162,7 @@ class Keyspace:
         i: i64 = 0
         while i < count:
             args = commands[i]
-            h: i64 = hash(args[1]) if len(args) > 1 else 0
+            h: i64 = hash_of(args[1]) if len(args) > 1 else 0
             places[i] = h & mask
             i += 1
         i = 0
@@ -174,11 +195,9 @@ class Keyspace:
 
     def _rebuild(self) -> None:
         """Drop deleted entries, and make room for at least as many keys again."""
-        if self._live * 2 < len(self._entries):
-            kept: list[Held | None] = []
-            for key, held in self.items():
-                kept.append(key)
-                kept.append(held)
+        kept = self._entries
+        if self._live * 2 < len(kept):
+            kept = [each for each in kept if each is not None]
             self._entries = kept
         size: i64 = SMALLEST
         while size < self._live * 3:
@@ -186,6 +205,41 @@ class Keyspace:
         self._slots = vec[i64]([0] * size)
         self._mask = size - 1
         place: i64 = 1
-        for key in self:
-            self._place(hash(key), place)
+        while place < len(kept):
+            key = kept[place - 1]
+            assert isinstance(key, bytes)
+            self._place(hash_of(key), place)
             place += 2
+
+
+@final
+class Walk:
+    """Every key of a keyspace, one by one: `next`, then ``key`` and ``held``. Keys must not be added or deleted
+    meanwhile.
+    """
+
+    def __init__(self, space: Keyspace) -> None:
+        self.key = b""
+        self.held: Held = b""
+        self._entries = space._entries  # noqa: SLF001 - the same room
+        self._near: list[Held | None] = []
+        self._at: i64 = 0
+        self._next: i64 = 0
+
+    def next(self) -> bool:
+        """Go on to the next key; False at the end."""
+        while True:
+            at = self._at
+            if at >= len(self._near):
+                if self._next >= len(self._entries):
+                    return False
+                self._near = self._entries[self._next : self._next + CHUNK]  # copying touches what is in it
+                self._next += CHUNK
+                at = 0
+            self._at = at + 2
+            key = self._near[at]
+            held = self._near[at + 1]
+            if isinstance(key, bytes) and held is not None:
+                self.key = key
+                self.held = held
+                return True

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import final
 
-from rdbtool.engine.cells import FrameCell, HashCell, Held
+from rdbtool.engine.cells import FrameCell, HashCell
 from rdbtool.engine.dataset import Dataset
+from rdbtool.engine.keyspace import Walk
 from rdbtool.rdb.events import Event, Function, ModuleAux
 
 from .keys_in import EntryEvent, Facts, KeySource
@@ -30,21 +30,23 @@ class DatasetSource(KeySource):
         self._beside.reverse()
         self._dbs = sorted(dataset.dbs, reverse=True)
         self._db = 0
-        self._items: Iterator[tuple[bytes, Held]] = iter(())
+        self._walk: Walk | None = None
 
     def next(self) -> Event | None:
         """The next event, or None."""
         if self._beside:
             return self._beside.pop()
         while True:
-            for key, held in self._items:
+            walk = self._walk
+            if walk is not None and walk.next():
+                held = walk.held
                 if isinstance(held, FrameCell):
-                    return placed(held.frame, self._db, key, held.expire_at_ms)
-                return EntryEvent(entry_of(self._db, key, held))
+                    return placed(held.frame, self._db, walk.key, held.expire_at_ms)
+                return EntryEvent(entry_of(self._db, walk.key, held))
             if not self._dbs:
                 return None
             self._db = self._dbs.pop()
-            self._items = iter(self.dataset.dbs[self._db].items())
+            self._walk = Walk(self.dataset.dbs[self._db])
 
 
 def has_field_expiries(dataset: Dataset) -> bool:
@@ -52,7 +54,7 @@ def has_field_expiries(dataset: Dataset) -> bool:
     if not dataset.field_expiries:
         return False
     for cells in dataset.dbs.values():
-        for cell in cells.values():
+        for _, cell in cells.items():  # noqa: PERF102 - no dict
             if isinstance(cell, HashCell) and cell.expiries:
                 return True
     return False

@@ -7,6 +7,7 @@ from mypy_extensions import i64
 from rdbtool.aof.emit import write_command
 from rdbtool.engine.cells import FrameCell, Held
 from rdbtool.engine.dataset import Dataset
+from rdbtool.engine.keyspace import Walk
 from rdbtool.engine.replay import Carried
 from rdbtool.model import NO_EXPIRY, Entry
 from rdbtool.rdb.output import Output
@@ -42,15 +43,19 @@ def save_rdb(dataset: Dataset, writer: RdbWriter) -> int:
     for db in sorted(dataset.dbs):
         cells = dataset.dbs[db]
         expiring: i64 = 0
-        for held in cells.values():
+        walk = Walk(cells)
+        while walk.next():
+            held = walk.held
             if not isinstance(held, bytes) and held.expire_at_ms != NO_EXPIRY:
                 expiring += 1
         writer.resize(db, len(cells), expiring)
-        for key, held in cells.items():
+        walk = Walk(cells)
+        while walk.next():
+            held = walk.held
             if isinstance(held, FrameCell):
-                writer.frame(placed(held.frame, db, key, held.expire_at_ms))
+                writer.frame(placed(held.frame, db, walk.key, held.expire_at_ms))
             else:
-                writer.entry(entry_of(db, key, held))
+                writer.entry(entry_of(db, walk.key, held))
         keys += len(cells)
     return keys
 

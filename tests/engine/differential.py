@@ -123,7 +123,7 @@ def same_state(dataset: Dataset, server: Server, when: str) -> None:
     assert {k for k in keys if isinstance(k, bytes)} == set(dataset.keys), when
     for key, held in dataset.keys.items():
         _same_cell(key, cell_of_held(held), dataset.line, server, when)
-    if not any(_has_negative_zero(cell_of_held(held)) for held in dataset.keys.values()):
+    if not any(_has_negative_zero(cell_of_held(held)) for _, held in dataset.keys.items()):
         assert digest_of_dataset(dataset) == server.digest(), when
 
 
