@@ -7,8 +7,10 @@ it. A window asks its source for more only when it runs out, so a source is anyt
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from collections.abc import Callable
+from io import FileIO
 from typing import Final, Protocol, final
 
 from mypy_extensions import i64
@@ -17,6 +19,8 @@ from .errors import InputError, TruncatedError
 
 CHUNK: Final = 1 << 17
 """Bytes asked of a source at a time: large enough to make calls rare, small enough for the cache and the allocator."""
+GAP: Final = 1 << 14
+"""Bytes between two payloads up to which reading on is cheaper than reading anew."""
 
 
 class Readable(Protocol):
@@ -35,7 +39,7 @@ class Window:
     and store ``pos`` back; everybody else calls the methods. ``size`` is the source's length in bytes
     where it is known, else -1: with it, a length read from the input is checked before memory is
     reserved for it; without it, memory grows only as bytes arrive. While ``pin`` is not negative, the
-    bytes from ``data[pin]`` on stay.
+    bytes from ``data[pin]`` on stay. ``file`` is the plain file that the bytes come from, where they do.
     """
 
     def __init__(
@@ -52,6 +56,14 @@ class Window:
         self.observer: Callable[[bytes], object] | None = None
         self.observed: i64 = 0
         self.pin: i64 = -1
+        self.file: FileIO | None = None
+        self._stored: Stored | None = None
+
+    def stored(self) -> Stored | None:
+        """The input, to be read again later; None where that cannot be: a pipe, a compressed file, a closed one."""
+        if self._stored is None and self.file is not None and not self.file.closed:
+            self._stored = Stored(self.file, self.path)
+        return self._stored
 
     def offset(self) -> i64:
         """Offset in the source of the next byte."""
@@ -198,6 +210,99 @@ def window_over(data: bytes, *, path: str = "", base: int = 0) -> Window:
     return Window(None, path=path, size=base + len(data), data=data, base=base)
 
 
+@final
+class _Handle:
+    """A descriptor of its own for an open plain file, closed when nobody holds it any more.
+
+    What was read once and is read again must still be the same: a file that has become shorter or was written to
+    is refused. One that has only grown, as the log of a running server does, is taken.
+    """
+
+    def __init__(self, file: FileIO, path: str) -> None:
+        self.path = path
+        try:
+            self.handle = os.dup(file.fileno())
+        except OSError as e:
+            raise InputError(f"cannot open again: {reason(e)}", path=path) from e
+        status = os.fstat(self.handle)
+        self.size: i64 = status.st_size
+        self.changed_ns = status.st_mtime_ns
+
+    def __del__(self) -> None:
+        os.close(self.handle)
+
+    def read(self, n: i64, offset: i64) -> bytes:
+        """Some bytes from ``offset`` on, ``n`` at most and one at least. Raises `InputError`."""
+        try:
+            data = os.pread(self.handle, n, offset)
+            status = os.fstat(self.handle)
+        except OSError as e:
+            raise InputError(f"cannot read: {reason(e)}", path=self.path, offset=offset) from e
+        if not data:
+            raise InputError("the file became shorter while it was in use", path=self.path, offset=offset)
+        if status.st_mtime_ns != self.changed_ns and status.st_size <= self.size:
+            raise InputError("the file was changed while it was in use", path=self.path, offset=offset)
+        return data
+
+
+@final
+class _Rest:
+    """A source: a file from an offset on."""
+
+    def __init__(self, handle: _Handle, offset: i64) -> None:
+        self.handle = handle
+        self.offset: i64 = offset
+
+    def read(self, n: int, /) -> bytes:
+        data = self.handle.read(n, self.offset)
+        self.offset += len(data)
+        return data
+
+
+@final
+class Stored:
+    """A plain file whose payloads are read when somebody needs them, whatever becomes of its name meanwhile.
+
+    Payloads that are asked for in the order of the file are read in chunks, any other by itself. The file is open
+    as long as somebody holds this.
+    """
+
+    def __init__(self, file: FileIO, path: str) -> None:
+        self.path = path
+        self._handle = _Handle(file, path)
+        self._sliding: Window | None = None
+        self._next: i64 = -1
+        """Where the last payload ended that was read by itself."""
+
+    def window_at(self, offset: i64, n: i64) -> Window:
+        """A window over the ``n`` bytes at ``offset``, good until another is asked for. It, or reading on in it,
+        raises `InputError`.
+        """
+        w = self._sliding
+        if w is not None:
+            at = offset - w.base
+            gap = at - w.end
+            if at >= 0 and gap <= GAP:
+                w.size = offset + n
+                w.pin = -1
+                if gap <= 0:
+                    w.pos = at
+                else:
+                    w.pos = w.end
+                    w.skip(gap)
+                return w
+        gap = offset - self._next
+        if n > CHUNK or (self._next >= 0 and 0 <= gap <= GAP):
+            w = Window(_Rest(self._handle, offset), path=self.path, size=offset + n, base=offset)
+            self._sliding = w
+            return w
+        self._next = offset + n
+        data = self._handle.read(n, offset) if n > 0 else b""
+        while len(data) < n:
+            data += self._handle.read(n - len(data), offset + len(data))
+        return window_over(data, path=self.path, base=offset)
+
+
 def reason(error: BaseException) -> str:
     """What the system says about a failure, without its number and path."""
     if isinstance(error, OSError) and error.strerror:
@@ -207,7 +312,7 @@ def reason(error: BaseException) -> str:
 
 @final
 class Input:
-    """An opened input: ``name`` to show, ``size`` in bytes or -1, and a `Readable`.
+    """An opened input: ``name`` to show, ``size`` in bytes or -1, a `Readable`, and ``file`` where it is a plain one.
 
     Use it as a context manager, or call ``close``.
     """
@@ -216,6 +321,7 @@ class Input:
         self.name = name
         self.stream = stream
         self.size = size
+        self.file: FileIO | None = None
         self._close = close
         self._raw = raw
 
@@ -227,7 +333,9 @@ class Input:
 
     def window(self) -> Window:
         """A window at the start of the input."""
-        return Window(self.stream, path=self.name, size=self.size)
+        w = Window(self.stream, path=self.name, size=self.size)
+        w.file = self.file
+        return w
 
     def close(self) -> None:
         """Close what was opened; standard input stays open."""
@@ -247,8 +355,11 @@ def open_input(path: str) -> Input:
     except OSError as e:
         raise InputError(f"cannot open: {reason(e)}", path=path) from e
     try:
-        size = os.fstat(stream.fileno()).st_size if stream.seekable() else -1
-        return _detect(path, stream, size, stream.close)
+        status = os.fstat(stream.fileno())
+        opened = _detect(path, stream, status.st_size if stream.seekable() else -1, stream.close)
+        if opened.size >= 0 and stat.S_ISREG(status.st_mode):
+            opened.file = stream
+        return opened
     except OSError as e:
         stream.close()
         raise InputError(f"cannot read: {reason(e)}", path=path) from e

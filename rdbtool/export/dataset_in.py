@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import final
 
-from rdbtool.engine.cells import FrameCell, HashCell, Held
+from rdbtool.engine.cells import HashCell, Held
 from rdbtool.engine.dataset import Dataset
 from rdbtool.rdb.events import Event, Function, ModuleAux
 
 from .keys_in import EntryEvent, Facts, KeySource
-from .saving import entry_of, placed
+from .saving import entry_of, frame_of_held
 
 
 @final
@@ -38,9 +38,7 @@ class DatasetSource(KeySource):
             return self._beside.pop()
         while True:
             for key, held in self._items:
-                if isinstance(held, FrameCell):
-                    return placed(held.frame, self._db, key, held.expire_at_ms)
-                return EntryEvent(entry_of(self._db, key, held))
+                return frame_of_held(self._db, key, held) or EntryEvent(entry_of(self._db, key, held))
             if not self._dbs:
                 return None
             self._db = self._dbs.pop()

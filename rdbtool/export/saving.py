@@ -24,6 +24,15 @@ def placed(frame: Frame, db: int, key: bytes, expire_at_ms: i64) -> Frame:
     return frame
 
 
+def frame_of_held(db: int, key: bytes, held: Held) -> Frame | None:
+    """The frame of a key of a dataset, placed, where its value is as it stands in an RDB file."""
+    if isinstance(held, Frame):
+        held.db = db
+        held.key = key
+        return held
+    return placed(held.frame, db, key, held.expire_at_ms) if isinstance(held, FrameCell) else None
+
+
 def entry_of(db: int, key: bytes, held: Held) -> Entry:
     """A key of a dataset, decoded."""
     if isinstance(held, bytes):
@@ -47,8 +56,9 @@ def save_rdb(dataset: Dataset, writer: RdbWriter) -> int:
                 expiring += 1
         writer.resize(db, len(cells), expiring)
         for key, held in cells.items():
-            if isinstance(held, FrameCell):
-                writer.frame(placed(held.frame, db, key, held.expire_at_ms))
+            frame = frame_of_held(db, key, held)
+            if frame is not None:
+                writer.frame(frame)
             else:
                 writer.entry(entry_of(db, key, held))
         keys += len(cells)
@@ -63,8 +73,9 @@ def save_commands(dataset: Dataset, exporter: Resp) -> int:
     for db in sorted(dataset.dbs):
         cells = dataset.dbs[db]
         for key, held in cells.items():
-            if isinstance(held, FrameCell):
-                damage = exporter.frame(placed(held.frame, db, key, held.expire_at_ms))
+            frame = frame_of_held(db, key, held)
+            if frame is not None:
+                damage = exporter.frame(frame)
                 if damage is not None:
                     raise damage
             else:
