@@ -53,8 +53,11 @@ class RdbRest:
 
 
 def load_rdb(dataset: Dataset, head: RdbHead) -> RdbRest:
-    """Take the keys of an RDB, unread, to its end. Raises what reading raises, and `FormatError` where a server
-    refuses the file: a key that comes twice, a wrong checksum.
+    """Take the keys of an RDB, unread, to its end. Where the input can be read again, their values stay there, and it
+    stays open as long as something holds one of them.
+
+    Raises what reading raises, and `FormatError` where a server refuses the file: a key that comes twice, a wrong
+    checksum.
     """
     reader = head.reader
     rest = RdbRest()
