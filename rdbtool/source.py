@@ -60,7 +60,10 @@ class Window:
         self._stored: Stored | None = None
 
     def stored(self) -> Stored | None:
-        """The input, to be read again later; None where that cannot be: a pipe, a compressed file, a closed one."""
+        """The input, to be read again later; None where that cannot be: a pipe, a compressed file, a closed one.
+
+        Raises `InputError`.
+        """
         if self._stored is None and self.file is not None and not self.file.closed:
             self._stored = Stored(self.file, self.path)
         return self._stored
@@ -212,19 +215,16 @@ def window_over(data: bytes, *, path: str = "", base: int = 0) -> Window:
 
 @final
 class _Handle:
-    """A descriptor of its own for an open plain file, closed when nobody holds it any more.
+    """The descriptor of an open plain file, closed when nobody holds this any more.
 
     What was read once and is read again must still be the same: a file that has become shorter or was written to
     is refused. One that has only grown, as the log of a running server does, is taken.
     """
 
-    def __init__(self, file: FileIO, path: str) -> None:
+    def __init__(self, handle: int, path: str) -> None:
+        self.handle = handle
         self.path = path
-        try:
-            self.handle = os.dup(file.fileno())
-        except OSError as e:
-            raise InputError(f"cannot open again: {reason(e)}", path=path) from e
-        status = os.fstat(self.handle)
+        status = os.fstat(handle)
         self.size: i64 = status.st_size
         self.changed_ns = status.st_mtime_ns
 
@@ -269,7 +269,10 @@ class Stored:
 
     def __init__(self, file: FileIO, path: str) -> None:
         self.path = path
-        self._handle = _Handle(file, path)
+        try:
+            self._handle = _Handle(os.dup(file.fileno()), path)
+        except OSError as e:
+            raise InputError(f"cannot keep it open: {reason(e)}", path=path) from e
         self._sliding: Window | None = None
         self._next: i64 = -1
         """Where the last payload ended that was read by itself."""

@@ -6,6 +6,7 @@ import gc
 import gzip
 import os
 import random
+import resource
 import socket
 import subprocess
 import sys
@@ -301,3 +302,20 @@ def test_what_cannot_be_read_twice_is_not_stored(tmp_path: Path) -> None:
         assert opened.window().stored() is None
     os.close(reading)
     assert window_over(b"bytes").stored() is None
+
+
+def test_too_many_open_files_are_an_input_error(tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    path.write_bytes(bytes(100))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with open_input(str(path)) as opened:
+        window = opened.window()
+        free = os.dup(0)
+        os.close(free)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
+        try:
+            with pytest.raises(InputError, match="cannot keep it open: Too many open files") as e:
+                window.stored()
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert e.value.path == str(path)
