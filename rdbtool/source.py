@@ -21,6 +21,8 @@ CHUNK: Final = 1 << 17
 """Bytes asked of a source at a time: large enough to make calls rare, small enough for the cache and the allocator."""
 GAP: Final = 1 << 14
 """Bytes between two payloads up to which reading on is cheaper than reading anew."""
+LOOKS: Final[i64] = 64
+"""Payloads read by themselves between two looks whether their file has changed: one takes longer than one of them."""
 
 
 class Readable(Protocol):
@@ -218,7 +220,7 @@ class _Handle:
     """The descriptor of an open plain file, closed when nobody holds this any more.
 
     What was read once and is read again must still be the same: a file that has become shorter or was written to
-    is refused. One that has only grown, as the log of a running server does, is taken.
+    is refused, sooner or later. One that has only grown, as the log of a running server does, is taken.
     """
 
     def __init__(self, handle: int, path: str) -> None:
@@ -231,16 +233,19 @@ class _Handle:
     def __del__(self) -> None:
         os.close(self.handle)
 
-    def read(self, n: i64, offset: i64) -> bytes:
-        """Some bytes from ``offset`` on, ``n`` at most and one at least. Raises `InputError`."""
+    def read(self, n: i64, offset: i64, look: bool) -> bytes:
+        """Some bytes from ``offset`` on, ``n`` at most and one at least. ``look`` whether the file has changed.
+
+        Raises `InputError`.
+        """
         try:
             data = os.pread(self.handle, n, offset)
-            status = os.fstat(self.handle)
+            status = os.fstat(self.handle) if look else None
         except OSError as e:
             raise InputError(f"cannot read: {reason(e)}", path=self.path, offset=offset) from e
         if not data:
             raise InputError("the file became shorter while it was in use", path=self.path, offset=offset)
-        if status.st_mtime_ns != self.changed_ns and status.st_size <= self.size:
+        if status is not None and status.st_mtime_ns != self.changed_ns and status.st_size <= self.size:
             raise InputError("the file was changed while it was in use", path=self.path, offset=offset)
         return data
 
@@ -254,7 +259,7 @@ class _Rest:
         self.offset: i64 = offset
 
     def read(self, n: int, /) -> bytes:
-        data = self.handle.read(n, self.offset)
+        data = self.handle.read(n, self.offset, True)
         self.offset += len(data)
         return data
 
@@ -276,6 +281,8 @@ class Stored:
         self._sliding: Window | None = None
         self._next: i64 = -1
         """Where the last payload ended that was read by itself."""
+        self._read: i64 = 0
+        """How many were."""
 
     def window_at(self, offset: i64, n: i64) -> Window:
         """A window over the ``n`` bytes at ``offset``, good until another is asked for. It, or reading on in it,
@@ -300,9 +307,11 @@ class Stored:
             self._sliding = w
             return w
         self._next = offset + n
-        data = self._handle.read(n, offset) if n > 0 else b""
+        look = self._read % LOOKS == 0
+        self._read += 1
+        data = self._handle.read(n, offset, look) if n > 0 else b""
         while len(data) < n:
-            data += self._handle.read(n - len(data), offset + len(data))
+            data += self._handle.read(n - len(data), offset + len(data), look)
         return window_over(data, path=self.path, base=offset)
 
 

@@ -17,7 +17,7 @@ import pytest
 import zstandard
 
 from rdbtool.errors import InputError, RdbToolError, TruncatedError
-from rdbtool.source import CHUNK, Stored, Window, open_input, window_over
+from rdbtool.source import CHUNK, LOOKS, Stored, Window, open_input, window_over
 
 
 class Trickle:
@@ -268,6 +268,8 @@ def test_a_stored_file_may_grow_but_not_shrink_or_change(tmp_path: Path) -> None
         with pytest.raises(InputError, match="was changed") as e:
             stored.window_at(CHUNK, CHUNK + 1).take(10)
         assert (e.value.path, e.value.offset) == (str(path), CHUNK)
+        with pytest.raises(InputError, match="was changed"):
+            _ = [stored.window_at((n % 2 + 2) * CHUNK, 10) for n in range(LOOKS)]
 
 
 def test_a_stored_file_is_closed_when_nobody_needs_it(tmp_path: Path) -> None:

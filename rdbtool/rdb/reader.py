@@ -37,6 +37,8 @@ from .primitives import read_count, read_length, read_ms, read_seconds, read_str
 from .skip import MODULE_UINT, skip_module_values
 from .types import KNOWN_BY_NAME, TABLE, TypeRow
 
+SMALL: Final[i64] = 64
+"""Bytes of a payload that takes no more memory than the frame itself: holding it costs less than reading it again."""
 CHECKSUM_SINCE: Final = 5
 """The first RDB version with a checksum at the end."""
 
@@ -85,18 +87,22 @@ class Frame(Event):
         return frame
 
     def keep(self) -> None:
-        """Make the frame good at any time, in little memory where the input can be read again: only the place of the
-        payload is kept then. Raises what reading raises.
+        """Make the frame good at any time, in little memory where the input can be read again: of a payload that is
+        not small, only the place is kept then. Raises what reading raises.
         """
         reader = self._at
         if isinstance(reader, RdbReader):
-            stored = reader.window.stored()
+            w = reader.window
+            stored = w.stored()
             if stored is None:
                 self.raw()
                 return
             reader.skip_payload(self)
-            self.size = reader.window.offset() - self.value_offset
-            self._at = stored
+            self.size = w.offset() - self.value_offset
+            if self.size <= SMALL and self.size <= w.pos:
+                self._at = w.data[w.pos - self.size : w.pos]
+            else:
+                self._at = stored
 
     def raw(self) -> bytes:
         """The payload, exactly as in the file. Raises what reading raises."""
