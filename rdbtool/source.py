@@ -164,9 +164,11 @@ class Window:
             self.pos = self.end
             self.report()
             self.base += self.end
-            self.data = self._pull(CHUNK)
+            self.data = b""
             self.pos = 0
             self.observed = 0
+            self.end = 0
+            self.data = self._pull(CHUNK)
             self.end = len(self.data)
             if self.end == 0:
                 self.drained = True

@@ -272,6 +272,17 @@ def test_a_stored_file_may_grow_but_not_shrink_or_change(tmp_path: Path) -> None
             _ = [stored.window_at((n % 2 + 2) * CHUNK, 10) for n in range(LOOKS)]
 
 
+def test_a_stored_file_gives_nothing_else_after_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    data = random.Random(5).randbytes(4 * CHUNK)
+    stored = stored_file(path, data)
+    stored.window_at(0, 2 * CHUNK).take(10)
+    os.truncate(path, CHUNK)
+    for _ in range(3):
+        with pytest.raises(InputError, match="became shorter"):
+            stored.window_at(CHUNK + 100, 10).take(10)
+
+
 def test_a_stored_file_is_closed_when_nobody_needs_it(tmp_path: Path) -> None:
     before = descriptors()
     gc.disable()
