@@ -15,18 +15,45 @@ NO_EXPIRY: Final = -1
 """In place of a time in ms: never."""
 
 
+class PackedFields:
+    """Fields with their values in a form that is opened only when somebody asks for them."""
+
+    __slots__ = ()
+
+    def fields(self) -> dict[bytes, bytes]:
+        """The fields, opened."""
+        raise NotImplementedError
+
+
 @final
 class Hash:
     """Fields with their values, and the expiry of those fields that have one.
 
-    ``expiries``: field -> absolute time in ms; None while no field has one, which is the usual case.
+    ``expiries``: field -> absolute time in ms; None while no field has one, which is the usual case. ``packed``
+    says the same as ``fields``, where they were not given as a dict.
     """
 
-    __slots__ = ("expiries", "fields")
+    __slots__ = ("_fields", "expiries", "packed")
 
-    def __init__(self, fields: dict[bytes, bytes] | None = None, expiries: dict[bytes, int] | None = None) -> None:
-        self.fields: dict[bytes, bytes] = {} if fields is None else fields
+    def __init__(
+        self,
+        fields: dict[bytes, bytes] | None = None,
+        expiries: dict[bytes, int] | None = None,
+        packed: PackedFields | None = None,
+    ) -> None:
+        self._fields: dict[bytes, bytes] | None = {} if fields is None and packed is None else fields
         self.expiries: dict[bytes, int] | None = expiries
+        self.packed: PackedFields | None = packed
+
+    @property
+    def fields(self) -> dict[bytes, bytes]:
+        """Field -> value, in order."""
+        fields = self._fields
+        if fields is None:
+            assert self.packed is not None
+            fields = self.packed.fields()
+            self._fields = fields
+        return fields
 
 
 @final

@@ -280,6 +280,13 @@ class Framer:
                 self._odd("bad-timestamp", "a timestamp annotation without a number and CRLF", self.start)
 
     def _beyond(self, index: i64, length: i64, left: i64, at: i64) -> None:
+        if length >= RESERVABLE:  # the input's size is not known, or it was refused before
+            self._fault(
+                "bad-length",
+                f"argument {index + 1} of {self.argc} would have {length} bytes, and the log ends before",
+                at,
+            )
+            return
         early = f"{plural(length + 2 - left, 'byte')} too early" if left >= 0 else "before"
         self._truncated(
             f"argument {index + 1} of {self.argc} has {plural(length, 'byte')}, and the log ends {early}", at
@@ -331,7 +338,8 @@ class CommandReader:
     """Commands and annotations of a log, from a window at an item's first byte.
 
     `read` passes one item without making an object of it: after it ``offset`` is where the item begins, and
-    ``args`` or ``seconds`` what it holds. The next `read` may put other arguments into the same list.
+    ``args`` or ``seconds`` what it holds. The next `read`, or the ``ahead`` th after `keep`, may put other arguments
+    into the same list.
     """
 
     def __init__(self, window: Window, max_bulk: i64 = MAX_BULK) -> None:
@@ -341,7 +349,14 @@ class CommandReader:
         self.seconds: i64 = -1
         self._framer = Framer(window, max_bulk)
         self._names = [b""] * NAME_SLOTS
-        self._lists = [[b""] * argc for argc in range(SHORT)]
+        self._lists: list[list[list[bytes]]] = []
+        self._turn: i64 = 0
+        self.keep(1)
+
+    def keep(self, ahead: int) -> None:
+        """Let lists of arguments stay as they are while ``ahead`` items are read."""
+        self._lists = [[[b""] * argc for argc in range(SHORT)] for _ in range(ahead)]
+        self._turn = 0
 
     def next(self) -> LogEvent | None:
         """The next command or timestamp, or None at the end. Raises what `read` raises."""
@@ -385,7 +400,12 @@ class CommandReader:
         if argc == 0:
             return self._slow()
         sized = argc < SHORT
-        args = self._lists[argc] if sized else [b""]
+        args = [b""]
+        if sized:
+            turn = self._turn
+            args = self._lists[turn][argc]
+            turn += 1
+            self._turn = turn if turn < len(self._lists) else 0
         at: i64 = 0
         while at < argc:
             if p > limit:

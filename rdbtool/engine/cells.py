@@ -14,6 +14,8 @@ from librt.strings import BytesWriter
 from mypy_extensions import i64, mypyc_attr, u8
 
 from rdbtool.model import NO_EXPIRY, Hash, Module, Value
+from rdbtool.rdb.packed.listpack import ListpackBuilder
+from rdbtool.rdb.packed.run import LONGEST, RunOfFields, element_at, end_of, find_field
 from rdbtool.rdb.reader import Frame
 
 GROWING: Final = 1024
@@ -140,12 +142,24 @@ class SetCell(Cell):
         return not self.members
 
 
+SMALL: Final = 32
+"""Fields up to which a hash may be a run, in which a field is looked for from the start."""
+NEW: Final = 1
+KNOWN: Final = 0
+TOO_LARGE: Final = -1
+"""What `HashCell.put_small` answers."""
+
+
 @final
 @mypyc_attr(acyclic=True)
 class HashCell(Cell):
-    """A hash. ``expiries``: field -> ms, or None. ``encoding``: LISTPACK, LISTPACKEX or HASHTABLE."""
+    """A hash. ``expiries``: field -> ms, or None. ``encoding``: LISTPACK, LISTPACKEX or HASHTABLE.
 
-    __slots__ = ("encoding", "expiries", "fields")
+    A small hash is a ``run`` of ``count`` fields with their values (`rdb.packed.run`), and a dict
+    once it has grown, or somebody has asked for ``fields``; ``run`` is then None.
+    """
+
+    __slots__ = ("_fields", "count", "encoding", "expiries", "run")
 
     def __init__(
         self,
@@ -154,21 +168,96 @@ class HashCell(Cell):
         encoding: u8 = LISTPACK,
     ) -> None:
         self.expire_at_ms: i64 = NO_EXPIRY
-        self.fields: dict[bytes, bytes] = {} if fields is None else fields
+        self._fields: dict[bytes, bytes] | None = fields
         self.expiries: dict[bytes, int] | None = expiries
         self.encoding: u8 = encoding
+        self.run: bytes | None = b"" if fields is None else None
+        self.count: u8 = 0
+
+    @property
+    def fields(self) -> dict[bytes, bytes]:
+        """Field -> value, to be read and changed."""
+        run = self.run
+        if run is not None:
+            self._fields = RunOfFields(run, i64(self.count)).fields()
+            self.run = None
+        fields = self._fields
+        assert fields is not None
+        return fields
+
+    def __len__(self) -> int:
+        """The number of fields."""
+        return self.count if self.run is not None else len(self.fields)
+
+    def get(self, field: bytes, scratch: ListpackBuilder) -> bytes | None:
+        """The value of ``field``."""
+        run = self.run
+        if run is None:
+            return self.fields.get(field)
+        at = -1 if len(field) > LONGEST else find_field(run, scratch.encoded(field))
+        return None if at < 0 else element_at(run, end_of(run, at))
+
+    def put_small(self, field: bytes, value: bytes, scratch: ListpackBuilder) -> i64:
+        """Set a field of a run: whether it is NEW or KNOWN, or TOO_LARGE, and then nothing has changed."""
+        run = self.run
+        if run is None or len(field) > LONGEST or len(value) > LONGEST:
+            return TOO_LARGE
+        name = scratch.encoded(field)
+        at = find_field(run, name)
+        out = scratch.restart()
+        if at < 0:
+            if self.count >= SMALL:
+                return TOO_LARGE
+            out.write(run)
+            out.write(name)
+            scratch.append(value)
+            self.run = out.getvalue()
+            self.count += 1
+            return NEW
+        at = end_of(run, at)
+        out.write(run[:at])
+        scratch.append(value)
+        out.write(run[end_of(run, at) :])
+        self.run = out.getvalue()
+        return KNOWN
+
+    def remove(self, field: bytes, scratch: ListpackBuilder) -> bool:
+        """Remove a field; whether it was there. Its expiry is not looked at."""
+        run = self.run
+        if run is None:
+            fields = self.fields
+            if field not in fields:
+                return False
+            del fields[field]
+            return True
+        at = -1 if len(field) > LONGEST else find_field(run, scratch.encoded(field))
+        if at < 0:
+            return False
+        self.run = run[:at] + run[end_of(run, end_of(run, at)) :]
+        self.count -= 1
+        return True
 
     def value(self) -> Value:
+        run = self.run
+        if run is not None:
+            return Hash(None, self.expiries, RunOfFields(run, i64(self.count)))
         return Hash(self.fields, self.expiries)
 
     def copy(self) -> Cell:
         expiries = self.expiries
-        cell = HashCell(self.fields.copy(), None if expiries is None else expiries.copy(), self.encoding)
+        run = self.run
+        cell = HashCell(
+            None if run is not None else self.fields.copy(),
+            None if expiries is None else expiries.copy(),
+            self.encoding,
+        )
+        cell.run = run
+        cell.count = self.count
         cell.expire_at_ms = self.expire_at_ms
         return cell
 
     def is_empty(self) -> bool:
-        return not self.fields
+        return len(self) == 0
 
 
 @final

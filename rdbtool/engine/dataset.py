@@ -8,7 +8,10 @@ from typing import final
 
 from mypy_extensions import i64, u8
 
+from rdbtool.rdb.packed.listpack import ListpackBuilder
+
 from .cells import Cell, FrameCell, HashCell, Held, SetCell, StringCell, cell_of_held
+from .keyspace import Keyspace
 from .line import Line
 from .loading import cell_of_frame
 from .quicklist import ListCell, kind_of
@@ -30,9 +33,9 @@ class Dataset:
     def __init__(self, line: Line | None = None, *, now_ms: int | None = None) -> None:
         self.line = Line() if line is None else line
         self.list_kind: u8 = kind_of(self.line.version)
-        self.dbs: dict[int, dict[bytes, Held]] = {}
+        self.dbs: dict[int, Keyspace] = {}
         self.db: i64 = 0
-        self.keys: dict[bytes, Held] = {}
+        self.keys = Keyspace()
         self.dbs[0] = self.keys
         self.functions: dict[bytes, bytes] = {}
         """Library name -> its whole code, with the header line."""
@@ -42,6 +45,8 @@ class Dataset:
         self.fields = SharedNames()
         self.members = SharedNames()
         """Names of hash fields, and of members of sets and sorted sets."""
+        self.scratch = ListpackBuilder()
+        """Where elements are encoded."""
         self.field_expiries = False
         """Whether a field of a hash has been given an expiry: if not, nobody need look for one."""
         self.dirty: i64 = 0
@@ -55,11 +60,11 @@ class Dataset:
         self.db = db
         self.keys = self.database(db)
 
-    def database(self, db: i64) -> dict[bytes, Held]:
+    def database(self, db: i64) -> Keyspace:
         """The keys of ``db``, created empty on first use."""
         keys = self.dbs.get(db)
         if keys is None:
-            keys = {}
+            keys = Keyspace()
             self.dbs[db] = keys
         return keys
 

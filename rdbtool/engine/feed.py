@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import final
+from typing import Final, final
 
+from librt.vecs import vec
 from mypy_extensions import i64
 
 from rdbtool.aof.resp import ANNOTATION, COMMAND, Command, CommandReader
-from rdbtool.errors import FormatError
+from rdbtool.errors import FormatError, RdbToolError
 from rdbtool.rdb.events import Aux, End, Event, Function, FunctionPreGa, Header, ModuleAux
 from rdbtool.rdb.opcodes import REDIS
 from rdbtool.rdb.reader import Frame, RdbReader
@@ -98,17 +99,67 @@ def load_rdb(dataset: Dataset, head: RdbHead) -> RdbRest:
     return rest
 
 
+AHEAD: Final = 32
+"""Commands that are read before the first of them is applied, so that their keys can be brought near."""
+
+
+@final
+class Batch:
+    """Commands read ahead: the first ``count`` of ``commands``, which begin at ``offsets``, and what ended the batch:
+    ``kind`` COMMAND where it is full, or what came instead, or an ``error`` in reading.
+    """
+
+    def __init__(self) -> None:
+        self.commands: list[list[bytes]] = [[] for _ in range(AHEAD)]
+        self.offsets = vec[i64]([0] * AHEAD)
+        self.count: i64 = 0
+        self.kind: i64 = COMMAND
+        self.error: RdbToolError | None = None
+
+    def fill(self, reader: CommandReader, most: i64) -> None:
+        """Read the next commands, ``most`` of them."""
+        commands = self.commands
+        offsets = self.offsets
+        n: i64 = 0
+        kind: i64 = COMMAND
+        try:
+            while n < most:
+                kind = reader.read()
+                if kind != COMMAND:
+                    break
+                commands[n] = reader.args
+                offsets[n] = reader.offset
+                n += 1
+        except RdbToolError as e:
+            self.error = e  # the commands before it come first
+        self.count = n
+        self.kind = kind
+
+
 def replay_log(replay: Replay, reader: CommandReader) -> bool:
-    """Apply a log's commands to its end; False where the replay stopped before. Raises what reading raises."""
+    """Apply a log's commands to its end; False where the replay stopped before, and nothing was read beyond.
+
+    Raises what reading raises, after the commands in front of it were applied.
+    """
+    most: i64 = AHEAD if replay.until is None else 1
+    reader.keep(AHEAD)
+    batch = Batch()
     while True:
-        kind = reader.read()
-        if kind == COMMAND:
-            if not replay.apply(reader.offset, reader.args):
+        batch.fill(reader, most)
+        commands = batch.commands
+        replay.dataset.keys.touch(commands, batch.count)
+        i: i64 = 0
+        while i < batch.count:
+            if not replay.apply(batch.offsets[i], commands[i]):
                 return False
-        elif kind == ANNOTATION:
+            i += 1
+        error = batch.error
+        if error is not None:
+            raise error
+        if batch.kind == ANNOTATION:
             if not replay.annotation(reader.seconds):
                 return False
-        else:
+        elif batch.kind != COMMAND:
             return True
 
 

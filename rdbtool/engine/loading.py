@@ -52,7 +52,7 @@ def cell_of_frame(line: Line, frame: Frame, expire_at_ms: i64) -> Cell:
         if name.startswith(("hash-listpack-ex", "hash-metadata")) and cell.encoding == LISTPACK:
             cell.encoding = LISTPACKEX
         elif name in {"hash-listpack", "hash-ziplist"}:
-            cell.encoding = _packed_or(len(cell.fields), line.hash_entries, HASHTABLE)
+            cell.encoding = _packed_or(len(cell), line.hash_entries, HASHTABLE)
     elif isinstance(cell, SetCell):
         if name == "set-listpack" and line.set_listpack_entries:
             cell.encoding = _packed_or(len(cell.members), line.set_listpack_entries, HASHTABLE)

@@ -13,10 +13,11 @@ from mypy_extensions import i64
 
 from rdbtool.model import NO_EXPIRY
 
-from .cells import Cell, FrameCell, Held, cell_of_held
+from .cells import Cell, FrameCell, cell_of_held
 from .dataset import Dataset
 from .digest import ValueDigest, tell_cell
 from .encodings import type_name
+from .keyspace import Keyspace
 from .replay import Observer, Replay
 from .table import CommandRow
 
@@ -137,7 +138,7 @@ class Chosen:
         """Whether ``key`` is one of them."""
         return key in self.names or any(self.matches(pattern, key) for pattern in self.patterns)
 
-    def among(self, keys: dict[bytes, Held]) -> list[bytes]:
+    def among(self, keys: Keyspace) -> list[bytes]:
         """Those of them that a database holds."""
         if self.patterns:
             return [key for key in keys if self.has(key)]
@@ -216,7 +217,7 @@ class Watch(Observer):
     def _note(self, db: i64, keys: list[bytes]) -> None:
         if self.chosen.db not in (-1, db):
             return
-        cells = self.dataset.dbs.get(db, {})
+        cells = self.dataset.database(db)
         for key in keys:
             held = cells.get(key)
             self._befores.append(Before(db, key, None if held is None else cell_of_held(held)))
@@ -245,7 +246,7 @@ class Watch(Observer):
         return Touch(self.replay.path, self._offset, self.replay.time_s, db, key, self._args.copy())
 
     def _judge(self, touch: Touch, before: Before) -> None:
-        held = self.dataset.dbs.get(before.db, {}).get(before.key)
+        held = self.dataset.database(before.db).get(before.key)
         cell = None if held is None else cell_of_held(held)
         kind = self._kind
         args = self._args
@@ -329,7 +330,7 @@ class Watch(Observer):
             return
         for db, other in ((first, second), (second, first)):
             if self.chosen.db in (-1, db):
-                for key in self.chosen.among(self.dataset.dbs.get(db, {})):
+                for key in self.chosen.among(self.dataset.database(db)):
                     touch = self._touch(db, key)
                     touch.effect = MOVED_FROM
                     touch.other_db = other

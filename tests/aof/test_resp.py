@@ -194,6 +194,14 @@ def test_any_bytes_give_events_or_one_error_however_they_arrive() -> None:
         assert unsized[1].split(":", maxsplit=1)[0] == whole[1].split(":", maxsplit=1)[0]
 
 
+def test_a_length_that_no_server_can_reserve_is_refused_on_a_pipe_too() -> None:
+    for length, kind in ((1 << 40, FormatError), ((1 << 40) - 1, TruncatedError)):
+        data = b"*2\r\n$3\r\nGET\r\n$%d\r\nx\r\n" % length
+        for size in (-1, len(data)):
+            with pytest.raises(kind):
+                CommandReader(Window(Trickle(data), size=size)).read()
+
+
 def test_random_bytes_never_escape_as_another_error() -> None:
     rnd = seeded()
     for _ in range(1000):

@@ -40,9 +40,9 @@ def _of_db(dataset: Dataset, db: int, server: Server, slack_ms: int) -> list[str
     ours = dataset.dbs[db]
     keys = server.execute("KEYS", "*")
     assert isinstance(keys, list)
-    found = [f"db {db}: only here: {k!r}" for k in ours.keys() - set(keys)]
+    found = [f"db {db}: only here: {k!r}" for k in set(ours) - set(keys)]
     names = [k for k in keys if isinstance(k, bytes)]
-    found += [f"db {db}: only in the server: {k!r}" for k in set(names) - ours.keys()]
+    found += [f"db {db}: only in the server: {k!r}" for k in set(names) - set(ours)]
     names = [k for k in names if k in ours]
     encodings = server.send(*[("OBJECT", "ENCODING", k) for k in names])
     digests = server.send(*[("DEBUG", "DIGEST-VALUE", k) for k in names])

@@ -120,7 +120,7 @@ def same_state(dataset: Dataset, server: Server, when: str) -> None:
     """Every key of the selected database has the same type, encoding and value on both sides."""
     keys = server.execute("KEYS", "*")
     assert isinstance(keys, list)
-    assert {k for k in keys if isinstance(k, bytes)} == dataset.keys.keys(), when
+    assert {k for k in keys if isinstance(k, bytes)} == set(dataset.keys), when
     for key, held in dataset.keys.items():
         _same_cell(key, cell_of_held(held), dataset.line, server, when)
     if not any(_has_negative_zero(cell_of_held(held)) for held in dataset.keys.values()):

@@ -163,7 +163,7 @@ def hgetdel(dataset: Dataset, args: list[bytes]) -> object:
     values: list[object] = []
     for field in args[4:]:
         values.append(None if cell is None else cell.fields.get(field))
-        if cell is not None and remove_field(cell, field):
+        if cell is not None and remove_field(dataset, cell, field):
             dataset.dirty += 1
     if cell is not None:
         dataset.settle(args[1], cell)

@@ -7,7 +7,7 @@ from typing import Final
 from mypy_extensions import i64
 
 from rdbtool.engine import extended
-from rdbtool.engine.cells import HASHTABLE, HashCell
+from rdbtool.engine.cells import HASHTABLE, KNOWN, NEW, TOO_LARGE, HashCell
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.numbers import I64_MAX, I64_MIN, integer, text_of
 from rdbtool.engine.replies import OK, OVERFLOW, CommandError, wrong_arity
@@ -32,14 +32,17 @@ def hash_to_write(dataset: Dataset, key: bytes) -> HashCell:
 
 def put_field(dataset: Dataset, cell: HashCell, field: bytes, value: bytes) -> bool:
     """Set a field, whose expiry stays as it is; whether it is new. The encoding follows."""
-    fields = cell.fields
-    before: i64 = len(fields)
-    fields[dataset.fields.one(field)] = value
+    done = cell.put_small(field, value, dataset.scratch)
+    if done == TOO_LARGE:
+        fields = cell.fields
+        before: i64 = len(fields)
+        fields[dataset.fields.one(field)] = value
+        done = NEW if len(fields) != before else KNOWN
     if cell.encoding != HASHTABLE:
         line = dataset.line
-        if len(field) > line.hash_value or len(value) > line.hash_value or len(fields) > line.hash_entries:
+        if len(field) > line.hash_value or len(value) > line.hash_value or len(cell) > line.hash_entries:
             cell.encoding = HASHTABLE
-    return len(fields) != before
+    return done == NEW
 
 
 def forget_expiry(cell: HashCell, field: bytes) -> bool:
@@ -53,11 +56,10 @@ def forget_expiry(cell: HashCell, field: bytes) -> bool:
     return True
 
 
-def remove_field(cell: HashCell, field: bytes) -> bool:
+def remove_field(dataset: Dataset, cell: HashCell, field: bytes) -> bool:
     """Remove a field with its expiry; whether it was there."""
-    if field not in cell.fields:
+    if not cell.remove(field, dataset.scratch):
         return False
-    del cell.fields[field]
     forget_expiry(cell, field)
     return True
 
@@ -96,7 +98,7 @@ def hmset(dataset: Dataset, args: list[bytes]) -> object:
 @command(b"HSETNX", 4, 1, 1, 1)
 def hsetnx(dataset: Dataset, args: list[bytes]) -> object:
     cell = dataset.hash(args[1])
-    if cell is not None and args[2] in cell.fields:
+    if cell is not None and cell.get(args[2], dataset.scratch) is not None:
         if dataset.line.version < LENGTHS_SINCE and max(len(args[2]), len(args[3])) > dataset.line.hash_value:
             cell.encoding = HASHTABLE  # lengths were looked at first
         return 0
@@ -112,7 +114,7 @@ def hdel(dataset: Dataset, args: list[bytes]) -> object:
         return 0
     removed: i64 = 0
     for i in range(2, len(args)):
-        if remove_field(cell, args[i]):
+        if remove_field(dataset, cell, args[i]):
             removed += 1
     dataset.dirty += removed
     dataset.settle(args[1], cell)
@@ -121,7 +123,7 @@ def hdel(dataset: Dataset, args: list[bytes]) -> object:
 
 def _field(dataset: Dataset, key: bytes, field: bytes) -> bytes | None:
     cell = dataset.hash(key)
-    return None if cell is None else cell.fields.get(field)
+    return None if cell is None else cell.get(field, dataset.scratch)
 
 
 @command(b"HINCRBY", 4, 1, 1, 1)
@@ -156,7 +158,7 @@ def _put_number(dataset: Dataset, args: list[bytes], text: bytes) -> None:
     cell = hash_to_write(dataset, args[1])
     encoding = cell.encoding
     put_field(dataset, cell, args[2], text)
-    if dataset.line.version < LENGTHS_SINCE and len(cell.fields) <= dataset.line.hash_entries:
+    if dataset.line.version < LENGTHS_SINCE and len(cell) <= dataset.line.hash_entries:
         cell.encoding = encoding
 
 
@@ -183,7 +185,7 @@ def hstrlen(dataset: Dataset, args: list[bytes]) -> object:
 @command(b"HLEN", 2, 1, 1, 1, READ)
 def hlen(dataset: Dataset, args: list[bytes]) -> object:
     cell = dataset.hash(args[1])
-    return 0 if cell is None else len(cell.fields)
+    return 0 if cell is None else len(cell)
 
 
 @command(b"HKEYS", 2, 1, 1, 1, READ)

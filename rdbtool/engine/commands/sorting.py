@@ -33,7 +33,7 @@ def _value_of(dataset: Dataset, pattern: bytes, element: bytes) -> bytes | None:
         after = after[:at]
     cell = dataset.any(before + element + after)
     if field:
-        return cell.fields.get(field) if isinstance(cell, HashCell) else None
+        return cell.get(field, dataset.scratch) if isinstance(cell, HashCell) else None
     return cell.get() if isinstance(cell, StringCell) else None
 
 

@@ -139,6 +139,18 @@ class ListpackBuilder:
         """Bytes that `finish` would give."""
         return HEADER + len(self.elements) + 1
 
+    def restart(self) -> BytesWriter:
+        """Begin again; the place where the elements go."""
+        self.count = 0
+        self.elements.truncate(0)
+        return self.elements
+
+    def encoded(self, element: bytes) -> bytes:
+        """``element`` as it stands in a listpack; what was built before is forgotten."""
+        self.restart()
+        self.append(element)
+        return self.elements.getvalue()
+
     def append(self, element: bytes) -> None:
         """Add an element: as an integer where it is one in canonical form."""
         size: i64 = len(element)

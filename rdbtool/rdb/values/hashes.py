@@ -12,13 +12,14 @@ from rdbtool.model import Hash
 from rdbtool.rdb.encoders import put_length, put_ms, put_string
 from rdbtool.rdb.packed.cursor import INTEGER, Cursor
 from rdbtool.rdb.packed.listpack import ListpackBuilder, ListpackCursor
+from rdbtool.rdb.packed.run import LONGEST, RunOfFields
 from rdbtool.rdb.packed.ziplist import ZiplistBuilder, ZiplistCursor
 from rdbtool.rdb.packed.zipmap import ZipmapCursor
 from rdbtool.rdb.primitives import read_count, read_ms, read_string, read_u64
 from rdbtool.source import Window
 
 from .elements import Elements, OneNode, StringsCursor, missing
-from .form import FIELD_EXPIRIES, METADATA, NO_FIELD_EXPIRY, Form
+from .form import FIELD_EXPIRIES, METADATA, NO_FIELD_EXPIRY, Form, Limits
 
 LATEST: Final = (1 << 46) - 2
 """The latest expiry in ms that a field can have in Redis (EB_EXPIRE_TIME_MAX of ebuckets.h)."""
@@ -189,8 +190,12 @@ def decode(elements: Elements) -> Hash:
 
 def encode(value: Hash, form: Form, out: BytesWriter) -> str:
     """Write the payload; answers the name of its type."""
-    fields = value.fields
     expiries = _kept(value.expiries, form)
+    packed = value.packed
+    if isinstance(packed, RunOfFields) and not expiries and form.listpacks and _takes(form.limits, packed):
+        put_string(out, packed.listpack(), form.compress)
+        return "hash-listpack"
+    fields = value.fields
     if expiries:
         if form.field_expiry != METADATA:
             _encode_hash2(fields, expiries, form, out)
@@ -219,6 +224,10 @@ def encode(value: Hash, form: Form, out: BytesWriter) -> str:
         ziplist.append(item)
     put_string(out, ziplist.finish(), form.compress)
     return "hash-ziplist"
+
+
+def _takes(limits: Limits, packed: RunOfFields) -> bool:
+    return packed.count <= limits.hash_entries and limits.hash_value >= LONGEST
 
 
 def _is_small(fields: dict[bytes, bytes], form: Form) -> bool:

@@ -1,0 +1,96 @@
+"""Runs: elements back to back as they stand in a listpack, without its header and end mark.
+
+It is the form in which the engine keeps small values: a third of the memory of a dict, one place in memory to
+look at, and ready to be written. Elements of a run are short and in the one encoding that a server chooses for
+them, so that equal elements are equal bytes.
+"""
+
+from __future__ import annotations
+
+from typing import Final, final
+
+from librt.strings import BytesWriter, write_i32_le
+from mypy_extensions import i64, u8
+
+from rdbtool.model import PackedFields
+from rdbtool.rdb.values.numbers import decimal
+
+from .listpack import HEADER, ListpackCursor, size32
+
+LONGEST: Final[i64] = 63
+"""Bytes of the longest element: its encoding and its length have one byte each."""
+
+
+def end_of(run: bytes, pos: i64) -> i64:
+    """Where the element at ``pos`` ends."""
+    first: i64 = run[pos]
+    if first < 128:
+        return pos + 2
+    if first < 192:
+        return pos + first - 126
+    if first < 224:
+        return pos + 3
+    return pos + 10 if first == 0xF4 else pos + first - 237
+
+
+def find_field(run: bytes, element: bytes) -> i64:
+    """Where ``element``, encoded, is among the elements number 0, 2, 4 ... of a run, or -1."""
+    end: i64 = len(run)
+    size: i64 = len(element)
+    head: i64 = element[0]
+    tail: i64 = element[size - 2]
+    pos: i64 = 0
+    while pos < end:
+        after = end_of(run, pos)
+        if run[pos] == head and run[after - 2] == tail and run[pos:after] == element:
+            return pos
+        pos = end_of(run, after)
+    return -1
+
+
+def element_at(run: bytes, pos: i64) -> bytes:
+    """The element at ``pos``, decoded."""
+    first: i64 = run[pos]
+    if first < 128:
+        return decimal(first)
+    if first < 192:
+        return run[pos + 1 : pos + first - 127]
+    cursor = ListpackCursor(listpack_of(run[pos : end_of(run, pos)], 1))
+    cursor.next()
+    return cursor.item()
+
+
+def listpack_of(run: bytes, count: i64) -> bytes:
+    """The listpack of a run of ``count`` elements, fewer than 65535."""
+    out = BytesWriter()
+    write_i32_le(out, size32(len(run) + HEADER + 1))
+    out.append(u8(count & 255))
+    out.append(u8(count >> 8))
+    out.write(run)
+    out.append(255)
+    return out.getvalue()
+
+
+@final
+class RunOfFields(PackedFields):
+    """A run of fields and values in turn, ``count`` pairs."""
+
+    __slots__ = ("count", "run")
+
+    def __init__(self, run: bytes, count: i64) -> None:
+        self.run = run
+        self.count: i64 = count
+
+    def listpack(self) -> bytes:
+        """The same as a listpack."""
+        return listpack_of(self.run, 2 * self.count)
+
+    def fields(self) -> dict[bytes, bytes]:
+        """The same as a dict."""
+        cursor = ListpackCursor(self.listpack())
+        fields: dict[bytes, bytes] = {}
+        while cursor.next():
+            field = cursor.item()
+            cursor.next()
+            fields[field] = cursor.item()
+        return fields

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from itertools import accumulate
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rdbtool.rdb.packed.listpack import ListpackBuilder, ListpackCursor
+from rdbtool.rdb.packed.run import LONGEST, RunOfFields, element_at, end_of, find_field, listpack_of
+
+from .test_packed import INTEGERS
+
+SHORT = st.one_of(INTEGERS.map(lambda n: b"%d" % n), st.binary(max_size=LONGEST))
+
+
+@given(st.lists(SHORT, max_size=40))
+@settings(deadline=None)
+def test_a_run_is_a_listpack_without_its_ends(items: list[bytes]) -> None:
+    builder = ListpackBuilder()
+    encoded = [builder.encoded(item) for item in items]
+    run = b"".join(encoded)
+    starts = [0, *accumulate(map(len, encoded))]
+    assert [end_of(run, at) for at in starts[:-1]] == starts[1:]
+    assert [element_at(run, at) for at in starts[:-1]] == items
+    assert ListpackCursor(listpack_of(run, len(items))).items() == items
+
+
+@given(st.dictionaries(SHORT, SHORT, max_size=20), SHORT)
+@settings(deadline=None)
+def test_a_field_is_found_among_fields_only(pairs: dict[bytes, bytes], other: bytes) -> None:
+    builder = ListpackBuilder()
+    run = b"".join(builder.encoded(element) for pair in pairs.items() for element in pair)
+    assert RunOfFields(run, len(pairs)).fields() == pairs
+    for field, value in pairs.items():
+        at = find_field(run, builder.encoded(field))
+        assert element_at(run, end_of(run, at)) == value
+    if other not in pairs:
+        assert find_field(run, builder.encoded(other)) == -1
