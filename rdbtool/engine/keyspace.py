@@ -112,16 +112,20 @@ class Keyspace:
 
     def items(self) -> Iterator[tuple[bytes, Held]]:
         """Every key with what it holds. Keys must not be added or deleted meanwhile."""
-        start: i64 = 0
-        total: i64 = len(self._entries)
-        while start < total:
-            near = self._entries[start : start + CHUNK]  # copying a list touches what is in it
-            start += CHUNK
+        for near in self.portions():
             for i in range(0, len(near), 2):
                 key = near[i]
                 held = near[i + 1]
                 if isinstance(key, bytes) and held is not None:
                     yield key, held
+
+    def portions(self) -> Iterator[list[Held | None]]:
+        """The same for loops that must be fast: lists of a key, what it holds, the next key ...; or None twice."""
+        start: i64 = 0
+        total: i64 = len(self._entries)
+        while start < total:
+            yield self._entries[start : start + CHUNK]  # copying a list touches what is in it
+            start += CHUNK
 
     def clear(self) -> None:
         """Delete every key."""

@@ -7,6 +7,7 @@ from mypy_extensions import i64
 from rdbtool.aof.emit import write_command
 from rdbtool.engine.cells import FrameCell, Held
 from rdbtool.engine.dataset import Dataset
+from rdbtool.engine.keyspace import Keyspace
 from rdbtool.engine.replay import Carried
 from rdbtool.model import NO_EXPIRY, Entry
 from rdbtool.rdb.output import Output
@@ -50,19 +51,36 @@ def save_rdb(dataset: Dataset, writer: RdbWriter) -> int:
     keys: i64 = 0
     for db in sorted(dataset.dbs):
         cells = dataset.dbs[db]
-        expiring: i64 = 0
-        for held in cells.values():
-            if not isinstance(held, bytes) and held.expire_at_ms != NO_EXPIRY:
-                expiring += 1
-        writer.resize(db, len(cells), expiring)
-        for key, held in cells.items():
-            frame = frame_of_held(db, key, held)
-            if frame is not None:
-                writer.frame(frame)
-            else:
-                writer.entry(entry_of(db, key, held))
+        writer.resize(db, len(cells), _expiring(cells))
+        for portion in cells.portions():
+            i: i64 = 0
+            n: i64 = len(portion)
+            while i < n:
+                key = portion[i]
+                held = portion[i + 1]
+                i += 2
+                if isinstance(key, bytes) and held is not None:
+                    frame = frame_of_held(db, key, held)
+                    if frame is not None:
+                        writer.frame(frame)
+                    else:
+                        writer.entry(entry_of(db, key, held))
         keys += len(cells)
     return keys
+
+
+def _expiring(cells: Keyspace) -> i64:
+    """How many keys have an expiry."""
+    count: i64 = 0
+    for portion in cells.portions():
+        i: i64 = 1
+        n: i64 = len(portion)
+        while i < n:
+            held = portion[i]
+            i += 2
+            if held is not None and not isinstance(held, bytes) and held.expire_at_ms != NO_EXPIRY:
+                count += 1
+    return count
 
 
 def save_commands(dataset: Dataset, exporter: Resp) -> int:
