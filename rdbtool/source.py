@@ -7,8 +7,10 @@ it. A window asks its source for more only when it runs out, so a source is anyt
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from collections.abc import Callable
+from io import FileIO
 from typing import Final, Protocol, final
 
 from mypy_extensions import i64
@@ -17,6 +19,10 @@ from .errors import InputError, TruncatedError
 
 CHUNK: Final = 1 << 17
 """Bytes asked of a source at a time: large enough to make calls rare, small enough for the cache and the allocator."""
+GAP: Final = 1 << 14
+"""Bytes between two payloads up to which reading on is cheaper than reading anew."""
+LOOKS: Final[i64] = 64
+"""Payloads read by themselves between two looks whether their file has changed: one takes longer than one of them."""
 
 
 class Readable(Protocol):
@@ -35,7 +41,7 @@ class Window:
     and store ``pos`` back; everybody else calls the methods. ``size`` is the source's length in bytes
     where it is known, else -1: with it, a length read from the input is checked before memory is
     reserved for it; without it, memory grows only as bytes arrive. While ``pin`` is not negative, the
-    bytes from ``data[pin]`` on stay.
+    bytes from ``data[pin]`` on stay. ``file`` is the plain file that the bytes come from, where they do.
     """
 
     def __init__(
@@ -52,6 +58,17 @@ class Window:
         self.observer: Callable[[bytes], object] | None = None
         self.observed: i64 = 0
         self.pin: i64 = -1
+        self.file: FileIO | None = None
+        self._stored: Stored | None = None
+
+    def stored(self) -> Stored | None:
+        """The input, to be read again later; None where that cannot be: a pipe, a compressed file, a closed one.
+
+        Raises `InputError`.
+        """
+        if self._stored is None and self.file is not None and not self.file.closed:
+            self._stored = Stored(self.file, self.path)
+        return self._stored
 
     def offset(self) -> i64:
         """Offset in the source of the next byte."""
@@ -147,9 +164,11 @@ class Window:
             self.pos = self.end
             self.report()
             self.base += self.end
-            self.data = self._pull(CHUNK)
+            self.data = b""
             self.pos = 0
             self.observed = 0
+            self.end = 0
+            self.data = self._pull(CHUNK)
             self.end = len(self.data)
             if self.end == 0:
                 self.drained = True
@@ -198,6 +217,106 @@ def window_over(data: bytes, *, path: str = "", base: int = 0) -> Window:
     return Window(None, path=path, size=base + len(data), data=data, base=base)
 
 
+@final
+class _Handle:
+    """The descriptor of an open plain file, closed when nobody holds this any more.
+
+    What was read once and is read again must still be the same: a file that has become shorter or was written to
+    is refused, sooner or later. One that has only grown, as the log of a running server does, is taken.
+    """
+
+    def __init__(self, handle: int, path: str) -> None:
+        self.handle = handle
+        self.path = path
+        status = os.fstat(handle)
+        self.size: i64 = status.st_size
+        self.changed_ns = status.st_mtime_ns
+
+    def __del__(self) -> None:
+        os.close(self.handle)
+
+    def read(self, n: i64, offset: i64, look: bool) -> bytes:
+        """Some bytes from ``offset`` on, ``n`` at most and one at least. ``look`` whether the file has changed.
+
+        Raises `InputError`.
+        """
+        try:
+            data = os.pread(self.handle, n, offset)
+            status = os.fstat(self.handle) if look else None
+        except OSError as e:
+            raise InputError(f"cannot read: {reason(e)}", path=self.path, offset=offset) from e
+        if not data:
+            raise InputError("the file became shorter while it was in use", path=self.path, offset=offset)
+        if status is not None and status.st_mtime_ns != self.changed_ns and status.st_size <= self.size:
+            raise InputError("the file was changed while it was in use", path=self.path, offset=offset)
+        return data
+
+
+@final
+class _Rest:
+    """A source: a file from an offset on."""
+
+    def __init__(self, handle: _Handle, offset: i64) -> None:
+        self.handle = handle
+        self.offset: i64 = offset
+
+    def read(self, n: int, /) -> bytes:
+        data = self.handle.read(n, self.offset, True)
+        self.offset += len(data)
+        return data
+
+
+@final
+class Stored:
+    """A plain file whose payloads are read when somebody needs them, whatever becomes of its name meanwhile.
+
+    Payloads that are asked for in the order of the file are read in chunks, any other by itself. The file is open
+    as long as somebody holds this.
+    """
+
+    def __init__(self, file: FileIO, path: str) -> None:
+        self.path = path
+        try:
+            self._handle = _Handle(os.dup(file.fileno()), path)
+        except OSError as e:
+            raise InputError(f"cannot keep it open: {reason(e)}", path=path) from e
+        self._sliding: Window | None = None
+        self._next: i64 = -1
+        """Where the last payload ended that was read by itself."""
+        self._read: i64 = 0
+        """How many were."""
+
+    def window_at(self, offset: i64, n: i64) -> Window:
+        """A window over the ``n`` bytes at ``offset``, good until another is asked for. It, or reading on in it,
+        raises `InputError`.
+        """
+        w = self._sliding
+        if w is not None:
+            at = offset - w.base
+            gap = at - w.end
+            if at >= 0 and gap <= GAP:
+                w.size = offset + n
+                w.pin = -1
+                if gap <= 0:
+                    w.pos = at
+                else:
+                    w.pos = w.end
+                    w.skip(gap)
+                return w
+        gap = offset - self._next
+        if n > CHUNK or (self._next >= 0 and 0 <= gap <= GAP):
+            w = Window(_Rest(self._handle, offset), path=self.path, size=offset + n, base=offset)
+            self._sliding = w
+            return w
+        self._next = offset + n
+        look = self._read % LOOKS == 0
+        self._read += 1
+        data = self._handle.read(n, offset, look) if n > 0 else b""
+        while len(data) < n:
+            data += self._handle.read(n - len(data), offset + len(data), look)
+        return window_over(data, path=self.path, base=offset)
+
+
 def reason(error: BaseException) -> str:
     """What the system says about a failure, without its number and path."""
     if isinstance(error, OSError) and error.strerror:
@@ -207,7 +326,7 @@ def reason(error: BaseException) -> str:
 
 @final
 class Input:
-    """An opened input: ``name`` to show, ``size`` in bytes or -1, and a `Readable`.
+    """An opened input: ``name`` to show, ``size`` in bytes or -1, a `Readable`, and ``file`` where it is a plain one.
 
     Use it as a context manager, or call ``close``.
     """
@@ -216,6 +335,7 @@ class Input:
         self.name = name
         self.stream = stream
         self.size = size
+        self.file: FileIO | None = None
         self._close = close
         self._raw = raw
 
@@ -227,7 +347,9 @@ class Input:
 
     def window(self) -> Window:
         """A window at the start of the input."""
-        return Window(self.stream, path=self.name, size=self.size)
+        w = Window(self.stream, path=self.name, size=self.size)
+        w.file = self.file
+        return w
 
     def close(self) -> None:
         """Close what was opened; standard input stays open."""
@@ -247,8 +369,11 @@ def open_input(path: str) -> Input:
     except OSError as e:
         raise InputError(f"cannot open: {reason(e)}", path=path) from e
     try:
-        size = os.fstat(stream.fileno()).st_size if stream.seekable() else -1
-        return _detect(path, stream, size, stream.close)
+        status = os.fstat(stream.fileno())
+        opened = _detect(path, stream, status.st_size if stream.seekable() else -1, stream.close)
+        if opened.size >= 0 and stat.S_ISREG(status.st_mode):
+            opened.file = stream
+        return opened
     except OSError as e:
         stream.close()
         raise InputError(f"cannot read: {reason(e)}", path=path) from e

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import os
 import random
+import resource
 import socket
 import subprocess
 import sys
@@ -15,7 +17,7 @@ import pytest
 import zstandard
 
 from rdbtool.errors import InputError, RdbToolError, TruncatedError
-from rdbtool.source import CHUNK, Window, open_input, window_over
+from rdbtool.source import CHUNK, LOOKS, Stored, Window, open_input, window_over
 
 
 class Trickle:
@@ -176,3 +178,157 @@ def test_a_pipe_is_an_input(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", code]), open_input(str(fifo)) as opened:
         assert opened.size == -1
         assert opened.window().take(5) == b"hello"
+
+
+def stored_file(path: Path, data: bytes) -> Stored:
+    path.write_bytes(data)
+    with open_input(str(path)) as opened:
+        stored = opened.window().stored()
+    assert stored is not None
+    return stored
+
+
+def descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+def test_a_stored_file_gives_its_payloads_in_any_order_and_any_number_of_times(tmp_path: Path) -> None:
+    seed = random.randrange(2**32)
+    print("seed", seed)
+    rng = random.Random(seed)
+    data = rng.randbytes(6 * CHUNK)
+    stored = stored_file(tmp_path / "f", data)
+    at = 0
+    for _ in range(3000):
+        if rng.random() < 0.2:
+            at = rng.randrange(len(data))
+        elif rng.random() < 0.2:
+            at = min(len(data), at + rng.choice([1, 50, CHUNK // 8, CHUNK]))
+        n = min(rng.choice([0, 1, 10, 1000, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK]), len(data) - at)
+        window = stored.window_at(at, n)
+        assert window.offset() == at
+        passed = rng.randint(0, n)
+        assert window.take(passed) == data[at : at + passed]
+        if rng.random() < 0.8:
+            assert window.take(n - passed) == data[at + passed : at + n]
+            at += n
+
+
+def test_payloads_in_the_order_of_the_file_are_read_in_chunks_and_others_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored = stored_file(tmp_path / "f", bytes(8 * CHUNK))
+    asked: list[int] = []
+    pread = os.pread
+
+    def counted(handle: int, n: int, offset: int) -> bytes:
+        asked.append(n)
+        return pread(handle, n, offset)
+
+    monkeypatch.setattr(os, "pread", counted)
+    for at in (5 * CHUNK, 3 * CHUNK, 7 * CHUNK, 100, 6 * CHUNK, 3 * CHUNK):
+        stored.window_at(at, 10).take(10)
+    assert asked == [10] * 6
+    asked.clear()
+    for at in range(0, 8 * CHUNK - 100, 100):
+        stored.window_at(at, 90).take(90)
+    assert len(asked) <= 10
+    assert sum(asked) <= 9 * CHUNK
+
+
+def test_a_stored_file_survives_what_happens_to_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    stored = stored_file(path, b"the old one")
+    other = tmp_path / "other"
+    other.write_bytes(b"another")
+    os.replace(other, path)
+    assert stored.window_at(4, 7).take(7) == b"old one"
+    path.unlink()
+    assert stored.window_at(0, 3).take(3) == b"the"
+
+
+def test_a_stored_file_may_grow_but_not_shrink_or_change(tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    data = random.Random(4).randbytes(4 * CHUNK)
+    for sequential in (False, True):
+        stored = stored_file(path, data)
+        if sequential:
+            stored.window_at(10, 2 * CHUNK).take(100)
+        with path.open("ab") as f:
+            f.write(b"more")
+        assert stored.window_at(200, 10).take(10) == data[200:210]
+        os.truncate(path, CHUNK)
+        with pytest.raises(InputError, match="became shorter") as e:
+            stored.window_at(3 * CHUNK, 10).take(10)
+        assert (e.value.path, e.value.offset) == (str(path), 3 * CHUNK)
+        stored = stored_file(path, data)
+        with path.open("r+b") as f:
+            f.write(b"another beginning")
+        os.utime(path, ns=(1, 1))
+        with pytest.raises(InputError, match="was changed") as e:
+            stored.window_at(CHUNK, CHUNK + 1).take(10)
+        assert (e.value.path, e.value.offset) == (str(path), CHUNK)
+        with pytest.raises(InputError, match="was changed"):
+            _ = [stored.window_at((n % 2 + 2) * CHUNK, 10) for n in range(LOOKS)]
+
+
+def test_a_stored_file_gives_nothing_else_after_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    data = random.Random(5).randbytes(4 * CHUNK)
+    stored = stored_file(path, data)
+    stored.window_at(0, 2 * CHUNK).take(10)
+    os.truncate(path, CHUNK)
+    for _ in range(3):
+        with pytest.raises(InputError, match="became shorter"):
+            stored.window_at(CHUNK + 100, 10).take(10)
+
+
+def test_a_stored_file_is_closed_when_nobody_needs_it(tmp_path: Path) -> None:
+    before = descriptors()
+    gc.disable()
+    try:
+        stored = stored_file(tmp_path / "f", bytes(CHUNK))
+        window = stored.window_at(0, 10)
+        window = stored.window_at(20, 10)
+        assert descriptors() == before + 1
+        del stored
+        assert window.take(10) == bytes(10)
+        del window
+        assert descriptors() == before
+    finally:
+        gc.enable()
+
+
+def test_what_cannot_be_read_twice_is_not_stored(tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    path.write_bytes(gzip.compress(bytes(100)))
+    with open_input(str(path)) as opened:
+        assert opened.window().stored() is None
+    path.write_bytes(bytes(100))
+    with open_input(str(path)) as opened:
+        window = opened.window()
+    assert window.stored() is None
+    reading, writing = os.pipe()
+    os.write(writing, b"hello")
+    os.close(writing)
+    with open_input(f"/dev/fd/{reading}") as opened:
+        assert opened.window().stored() is None
+    os.close(reading)
+    assert window_over(b"bytes").stored() is None
+
+
+def test_too_many_open_files_are_an_input_error(tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    path.write_bytes(bytes(100))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with open_input(str(path)) as opened:
+        window = opened.window()
+        free = os.dup(0)
+        os.close(free)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
+        try:
+            with pytest.raises(InputError, match="cannot keep it open: Too many open files") as e:
+                window.stored()
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert e.value.path == str(path)

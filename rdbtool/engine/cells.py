@@ -111,15 +111,6 @@ class StringCell(Cell):
         return cell
 
 
-Held: TypeAlias = Cell | bytes
-"""What a key holds: a cell, or the bytes of a string that is natural and never expires, as most strings are."""
-
-
-def cell_of_held(held: Held) -> Cell:
-    """The cell of what a key holds; nothing takes its place."""
-    return StringCell(held) if isinstance(held, bytes) else held
-
-
 INTSET: Final = 0
 LISTPACK: Final = 1
 HASHTABLE: Final = 2
@@ -292,7 +283,7 @@ class ModuleCell(Cell):
 @final
 @mypyc_attr(acyclic=True)
 class FrameCell(Cell):
-    """A key as it stands in an RDB file. The dataset replaces it when a command needs its value.
+    """A key whose value is as it stands in an RDB file. The dataset replaces it when a command needs the value.
 
     ``expire_at_ms`` may have changed since it was read; the frame's own is then out of date.
     """
@@ -307,6 +298,24 @@ class FrameCell(Cell):
         return self.frame.value()
 
     def copy(self) -> Cell:
-        cell = FrameCell(self.frame)
+        cell = FrameCell(self.frame.copy())
         cell.expire_at_ms = self.expire_at_ms
         return cell
+
+
+Held: TypeAlias = Cell | bytes | Frame
+"""What a key holds: a cell; the bytes of a string that is natural and never expires, as most strings are; or a key as
+it stands in an RDB file, which no command has asked for.
+"""
+
+
+def cell_of_held(held: Held) -> Cell:
+    """The cell of what a key holds; nothing takes its place."""
+    if isinstance(held, bytes):
+        return StringCell(held)
+    return FrameCell(held) if isinstance(held, Frame) else held
+
+
+def copy_of_held(held: Held) -> Held:
+    """The same for another key."""
+    return held if isinstance(held, bytes) else held.copy()

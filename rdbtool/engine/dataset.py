@@ -9,7 +9,6 @@ from typing import final
 from mypy_extensions import i64, u8
 
 from rdbtool.rdb.packed.listpack import ListpackBuilder
-from rdbtool.rdb.reader import Frame
 
 from .cells import Cell, FrameCell, HashCell, Held, SetCell, StringCell, cell_of_held
 from .keyspace import Keyspace
@@ -83,10 +82,6 @@ class Dataset:
         self.dbs[first] = self.database(second)
         self.dbs[second] = keys
         self.select(self.db)
-
-    def add_frame(self, db: i64, key: bytes, frame: Frame) -> None:
-        """Take a key of an RDB file as it is."""
-        self.database(db)[key] = FrameCell(frame)
 
     def items(self) -> Iterator[tuple[int, bytes, Cell]]:
         """Every key: database, name, cell; databases in order."""
@@ -162,11 +157,13 @@ class Dataset:
         return None if held is None else self.open(key, held)
 
     def cell(self, key: bytes) -> Cell | None:
-        """Whatever is at ``key``; a frame stays one."""
+        """Whatever is at ``key``; the value of a frame stays undecoded."""
         held = self.keys.get(key)
-        if isinstance(held, bytes):
-            return self.open(key, held)
-        return held
+        if held is None or isinstance(held, Cell):
+            return held
+        cell = cell_of_held(held)
+        self.keys[key] = cell
+        return cell
 
     def open(self, key: bytes, held: Held) -> Cell:
         """The cell with its value decoded; it takes the place of what is held at ``key`` of the selected database."""

@@ -54,39 +54,44 @@ class RdbRest:
 
 
 def load_rdb(dataset: Dataset, head: RdbHead) -> RdbRest:
-    """Take the keys of an RDB, unread, to its end. Raises what reading raises, and `FormatError` where a server
-    refuses the file: a key that comes twice, a wrong checksum.
+    """Take the keys of an RDB, unread, to its end. Where the input can be read again, their values stay there, and it
+    stays open as long as something holds one of them.
+
+    Raises what reading raises, and `FormatError` where a server refuses the file: a key that comes twice, a wrong
+    checksum.
     """
     reader = head.reader
     rest = RdbRest()
     event = head.next
-    db: i64 = -1
-    keys = dataset.database(0)
-    while event is not None:
-        if isinstance(event, Frame):
-            if event.db != db:
-                db = event.db
-                keys = dataset.database(db)
-            if event.key in keys:
-                raise FormatError(
-                    "the key comes twice: the server refuses the file",
-                    path=reader.window.path,
-                    offset=event.offset,
-                    key=event.key,
-                )
-            event.raw()
-            dataset.add_frame(db, event.key, event)
-            rest.keys += 1
-        elif isinstance(event, Function):
-            rest.functions.append(event.code)
-        elif isinstance(event, FunctionPreGa):
-            rest.functions.append(with_header(event.name, event.code))
-        elif isinstance(event, ModuleAux):
-            rest.module_aux.append(event)
-        elif isinstance(event, End):
-            if event.checksum == "bad":
-                raise FormatError("wrong checksum: the server refuses the file", path=reader.window.path, offset=0)
-        event = reader.next()
+    db: i64 = 0
+    keys = dataset.database(db)
+    try:
+        while event is not None:
+            if isinstance(event, Frame):
+                if event.db != db:
+                    db = event.db
+                    keys = dataset.database(db)
+                if not keys.add(event.key, event):
+                    raise FormatError(
+                        "the key comes twice: the server refuses the file",
+                        path=reader.window.path,
+                        offset=event.offset,
+                        key=event.key,
+                    )
+                event.keep()
+                rest.keys += 1
+            elif isinstance(event, Function):
+                rest.functions.append(event.code)
+            elif isinstance(event, FunctionPreGa):
+                rest.functions.append(with_header(event.name, event.code))
+            elif isinstance(event, ModuleAux):
+                rest.module_aux.append(event)
+            elif isinstance(event, End):
+                if event.checksum == "bad":
+                    raise FormatError("wrong checksum: the server refuses the file", path=reader.window.path, offset=0)
+            event = reader.next()
+    finally:
+        reader.window.observe(None)  # that is a cycle, which would keep the file open where reading ends early
     return rest
 
 

@@ -15,17 +15,17 @@ from librt.strings import read_i64_le
 from librt.vecs import vec
 from mypy_extensions import i64, mypyc_attr
 
-from .cells import HashCell, Held
+from .cells import Held
 
 PLACE: Final[i64] = 0xFFFFFFFF
-"""Of a slot: where in the entries stands what the key holds, 0 for a free slot."""
+"""Of a slot: 1 + the number of the key's entry, 0 for a free slot."""
 TAG: Final[i64] = ~0xFFFFFFFF
 """Of a slot: the high bits of the key's hash, so that few other keys are looked at."""
 SMALLEST: Final[i64] = 8
 NEAR: Final[i64] = 4096
 """Keys up to which all of it is in the cache anyway."""
-CHUNK: Final[i64] = 128
-"""Places of entries that `Keyspace.items` brings near at a time."""
+CHUNK: Final[i64] = 64
+"""Entries that `Keyspace.items` brings near at a time."""
 MOST: Final = 128
 """Commands that `Keyspace.touch` takes at most."""
 
@@ -66,22 +66,22 @@ def hash_of(key: bytes) -> i64:
 class Keyspace:
     """Key -> what it holds, in the order in which keys were added, as in a dict, and used like one."""
 
-    __slots__ = ("_entries", "_live", "_mask", "_places", "_slots")
+    __slots__ = ("_held", "_keys", "_live", "_mask", "_places", "_slots")
 
     def __init__(self) -> None:
-        self._entries: list[Held | None] = []
-        """A key, what it holds, the next key ...: side by side, as they are needed. None twice: deleted."""
+        self._keys: list[bytes] = []
+        self._held: list[Held | None] = []
+        """What the keys hold; None: the key was deleted."""
         self._live: i64 = 0
         self._slots = vec[i64]([0] * SMALLEST)
         self._mask: i64 = SMALLEST - 1
         self._places = vec[i64]([0] * MOST)
 
-    def _find(self, key: bytes) -> i64:
-        """Where in the entries stands what ``key`` holds, or -1."""
+    def _find(self, key: bytes, h: i64) -> i64:
+        """The number of the entry of ``key``, whose hash is ``h``, or -1."""
         slots = self._slots
-        entries = self._entries
+        keys = self._keys
         mask = self._mask
-        h = hash_of(key)
         tag = h & TAG
         at = h & mask
         while True:
@@ -89,16 +89,15 @@ class Keyspace:
             place = slot & PLACE
             if place == 0:
                 return -1
-            if slot & TAG == tag:
-                found = entries[place - 1]
-                if isinstance(found, bytes) and found == key:
-                    return place
+            # the key of a deleted entry is empty, as a key may be
+            if slot & TAG == tag and keys[place - 1] == key and (key or self._held[place - 1] is not None):
+                return place - 1
             at = (at + 1) & mask
 
     def get(self, key: bytes) -> Held | None:
         """What ``key`` holds."""
-        at = self._find(key)
-        return None if at < 0 else self._entries[at]
+        at = self._find(key, hash_of(key))
+        return None if at < 0 else self._held[at]
 
     def __getitem__(self, key: bytes) -> Held:
         held = self.get(key)
@@ -107,29 +106,31 @@ class Keyspace:
         return held
 
     def __setitem__(self, key: bytes, held: Held) -> None:
-        at = self._find(key)
+        h = hash_of(key)
+        at = self._find(key, h)
         if at >= 0:
-            self._entries[at] = held
-            return
-        used: i64 = len(self._entries)
-        if used * 3 >= self._mask * 4:
-            self._rebuild()
-            used = len(self._entries)
-        self._entries.append(key)
-        self._entries.append(held)
-        self._live += 1
-        self._place(hash_of(key), used + 1)
+            self._held[at] = held
+        else:
+            self._append(key, h, held)
+
+    def add(self, key: bytes, held: Held) -> bool:
+        """Add a key, unless it is there; whether it was not."""
+        h = hash_of(key)
+        if self._find(key, h) >= 0:
+            return False
+        self._append(key, h, held)
+        return True
 
     def __delitem__(self, key: bytes) -> None:
-        at = self._find(key)
+        at = self._find(key, hash_of(key))
         if at < 0:
             raise KeyError(key)
-        self._entries[at] = None
-        self._entries[at - 1] = None
+        self._held[at] = None
+        self._keys[at] = b""
         self._live -= 1
 
     def __contains__(self, key: bytes) -> bool:
-        return self._find(key) >= 0
+        return self._find(key, hash_of(key)) >= 0
 
     def __len__(self) -> int:
         return self._live
@@ -146,7 +147,8 @@ class Keyspace:
 
     def clear(self) -> None:
         """Delete every key."""
-        self._entries = []
+        self._keys = []
+        self._held = []
         self._live = 0
         self._slots = vec[i64]([0] * SMALLEST)
         self._mask = SMALLEST - 1
@@ -157,7 +159,6 @@ class Keyspace:
             return
         places = self._places
         slots = self._slots
-        entries = self._entries
         mask = self._mask
         i: i64 = 0
         while i < count:
@@ -169,21 +170,25 @@ class Keyspace:
         while i < count:
             places[i] = slots[places[i]] & PLACE
             i += 1
+        keys = self._keys
+        held = self._held
         i = 0
         while i < count:
             place = places[i]
             if place:
-                entries[place - 1]
-                entries[place]
+                keys[place - 1]
+                held[place - 1]
             i += 1
-        i = 0
-        while i < count:
-            place = places[i]
-            if place:
-                held = entries[place]
-                if isinstance(held, HashCell):
-                    held.run  # noqa: B018 - to touch it
-            i += 1
+
+    def _append(self, key: bytes, h: i64, held: Held) -> None:
+        used: i64 = len(self._keys)
+        if used * 3 >= self._mask * 2:
+            self._rebuild()
+            used = len(self._keys)
+        self._keys.append(key)
+        self._held.append(held)
+        self._live += 1
+        self._place(h, used + 1)
 
     def _place(self, h: i64, place: i64) -> None:
         slots = self._slots
@@ -195,21 +200,24 @@ class Keyspace:
 
     def _rebuild(self) -> None:
         """Drop deleted entries, and make room for at least as many keys again."""
-        kept = self._entries
-        if self._live * 2 < len(kept):
-            kept = [each for each in kept if each is not None]
-            self._entries = kept
+        if self._live < len(self._keys):
+            keys: list[bytes] = []
+            kept: list[Held | None] = []
+            walk = Walk(self)
+            while walk.next():
+                keys.append(walk.key)
+                kept.append(walk.held)
+            self._keys = keys
+            self._held = kept
         size: i64 = SMALLEST
         while size < self._live * 3:
             size *= 2
         self._slots = vec[i64]([0] * size)
         self._mask = size - 1
         place: i64 = 1
-        while place < len(kept):
-            key = kept[place - 1]
-            assert isinstance(key, bytes)
+        for key in self._keys:
             self._place(hash_of(key), place)
-            place += 2
+            place += 1
 
 
 @final
@@ -221,7 +229,8 @@ class Walk:
     def __init__(self, space: Keyspace) -> None:
         self.key = b""
         self.held: Held = b""
-        self._entries = space._entries  # noqa: SLF001 - the same room
+        self._space = space
+        self._keys: list[bytes] = []
         self._near: list[Held | None] = []
         self._at: i64 = 0
         self._next: i64 = 0
@@ -231,15 +240,17 @@ class Walk:
         while True:
             at = self._at
             if at >= len(self._near):
-                if self._next >= len(self._entries):
+                space = self._space
+                start = self._next
+                if start >= len(space._keys):  # noqa: SLF001 - the same room
                     return False
-                self._near = self._entries[self._next : self._next + CHUNK]  # copying touches what is in it
-                self._next += CHUNK
+                self._next = start + CHUNK
+                self._keys = space._keys[start : start + CHUNK]  # noqa: SLF001 - copying touches what is in it
+                self._near = space._held[start : start + CHUNK]  # noqa: SLF001
                 at = 0
-            self._at = at + 2
-            key = self._near[at]
-            held = self._near[at + 1]
-            if isinstance(key, bytes) and held is not None:
-                self.key = key
+            self._at = at + 1
+            held = self._near[at]
+            if held is not None:
+                self.key = self._keys[at]
                 self.held = held
                 return True

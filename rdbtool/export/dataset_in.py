@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import final
 
-from rdbtool.engine.cells import FrameCell, HashCell
+from rdbtool.engine.cells import HashCell
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.keyspace import Walk
 from rdbtool.rdb.events import Event, Function, ModuleAux
 
 from .keys_in import EntryEvent, Facts, KeySource
-from .saving import entry_of, placed
+from .saving import entry_of, frame_of_held
 
 
 @final
@@ -39,10 +39,8 @@ class DatasetSource(KeySource):
         while True:
             walk = self._walk
             if walk is not None and walk.next():
-                held = walk.held
-                if isinstance(held, FrameCell):
-                    return placed(held.frame, self._db, walk.key, held.expire_at_ms)
-                return EntryEvent(entry_of(self._db, walk.key, held))
+                frame = frame_of_held(self._db, walk.key, walk.held)
+                return EntryEvent(entry_of(self._db, walk.key, walk.held)) if frame is None else frame
             if not self._dbs:
                 return None
             self._db = self._dbs.pop()

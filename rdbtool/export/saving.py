@@ -7,7 +7,7 @@ from mypy_extensions import i64
 from rdbtool.aof.emit import write_command
 from rdbtool.engine.cells import FrameCell, Held
 from rdbtool.engine.dataset import Dataset
-from rdbtool.engine.keyspace import Walk
+from rdbtool.engine.keyspace import Keyspace, Walk
 from rdbtool.engine.replay import Carried
 from rdbtool.model import NO_EXPIRY, Entry
 from rdbtool.rdb.output import Output
@@ -23,6 +23,15 @@ def placed(frame: Frame, db: int, key: bytes, expire_at_ms: i64) -> Frame:
     frame.key = key
     frame.expire_at_ms = expire_at_ms
     return frame
+
+
+def frame_of_held(db: int, key: bytes, held: Held) -> Frame | None:
+    """The frame of a key of a dataset, placed, where its value is as it stands in an RDB file."""
+    if isinstance(held, Frame):
+        held.db = db
+        held.key = key
+        return held
+    return placed(held.frame, db, key, held.expire_at_ms) if isinstance(held, FrameCell) else None
 
 
 def entry_of(db: int, key: bytes, held: Held) -> Entry:
@@ -42,22 +51,27 @@ def save_rdb(dataset: Dataset, writer: RdbWriter) -> int:
     keys: i64 = 0
     for db in sorted(dataset.dbs):
         cells = dataset.dbs[db]
-        expiring: i64 = 0
+        writer.resize(db, len(cells), _expiring(cells))
         walk = Walk(cells)
         while walk.next():
-            held = walk.held
-            if not isinstance(held, bytes) and held.expire_at_ms != NO_EXPIRY:
-                expiring += 1
-        writer.resize(db, len(cells), expiring)
-        walk = Walk(cells)
-        while walk.next():
-            held = walk.held
-            if isinstance(held, FrameCell):
-                writer.frame(placed(held.frame, db, walk.key, held.expire_at_ms))
+            frame = frame_of_held(db, walk.key, walk.held)
+            if frame is not None:
+                writer.frame(frame)
             else:
-                writer.entry(entry_of(db, walk.key, held))
+                writer.entry(entry_of(db, walk.key, walk.held))
         keys += len(cells)
     return keys
+
+
+def _expiring(cells: Keyspace) -> i64:
+    """How many keys have an expiry."""
+    count: i64 = 0
+    walk = Walk(cells)
+    while walk.next():
+        held = walk.held
+        if not isinstance(held, bytes) and held.expire_at_ms != NO_EXPIRY:
+            count += 1
+    return count
 
 
 def save_commands(dataset: Dataset, exporter: Resp) -> int:
@@ -68,8 +82,9 @@ def save_commands(dataset: Dataset, exporter: Resp) -> int:
     for db in sorted(dataset.dbs):
         cells = dataset.dbs[db]
         for key, held in cells.items():
-            if isinstance(held, FrameCell):
-                damage = exporter.frame(placed(held.frame, db, key, held.expire_at_ms))
+            frame = frame_of_held(db, key, held)
+            if frame is not None:
+                damage = exporter.frame(frame)
                 if damage is not None:
                     raise damage
             else:

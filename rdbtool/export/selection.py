@@ -229,6 +229,8 @@ class Selection:
 
 def _is_large(frame: Frame, size: i64) -> bool:
     """Whether a payload has at least ``size`` bytes, found out without passing it."""
+    if frame.size >= 0:
+        return frame.size >= size
     w = frame.peek()
     within = size - 1
     ahead: i64 = 1 << 16

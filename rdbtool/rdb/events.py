@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import final
 
-from mypy_extensions import i64
+from mypy_extensions import i64, mypyc_attr
 
 
+@mypyc_attr(acyclic=True)
 class Event:
     """Something read from an RDB; ``offset`` is where it begins, in bytes from the start of the RDB."""
+
+    __slots__ = ("offset",)
 
     def __init__(self, offset: i64) -> None:
         self.offset: i64 = offset

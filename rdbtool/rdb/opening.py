@@ -47,8 +47,8 @@ class RdbEvents:
 def open_rdb(source: str | os.PathLike[str] | Readable) -> RdbEvents:
     """Open the RDB at a path, on standard input (``-``), or that anything with ``.read(n)`` gives.
 
-    gzip and zstd are opened. Keys come as `Frame`, good until the next event: a value that is not asked for is never
-    decoded. Raises `InputError`.
+    gzip and zstd are opened. Keys come as `Frame`, good until the next event unless it is kept (`Frame.keep`): a value
+    that is not asked for is never decoded. Raises `InputError`.
     """
     if isinstance(source, (str, os.PathLike)):
         return RdbEvents(open_input(os.fspath(source)))

@@ -2,7 +2,7 @@
 
 The reader pulls bytes through a `Window` and never looks back. A key arrives as a `Frame`: its facts are
 read, its value is still in the window. Whoever gets the frame may take the raw payload, walk it in the
-window, or leave it: the next event skips what is left.
+window, keep it for later, or leave it: the next event skips what is left.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import contextlib
 from collections.abc import Iterator
 from typing import Final, final
 
-from mypy_extensions import i64
+from mypy_extensions import i64, mypyc_attr
 
 from rdbtool.errors import FormatError, RdbToolError, UnsupportedError, printable
 from rdbtool.model import Value
-from rdbtool.source import Window, window_over
+from rdbtool.source import Stored, Window, window_over
 
 from . import opcodes
 from .crc64 import crc64
@@ -37,22 +37,32 @@ from .primitives import read_count, read_length, read_ms, read_seconds, read_str
 from .skip import MODULE_UINT, skip_module_values
 from .types import KNOWN_BY_NAME, TABLE, TypeRow
 
+SMALL: Final[i64] = 64
+"""Bytes of a payload that takes no more memory than the frame itself: holding it costs less than reading it again."""
 CHECKSUM_SINCE: Final = 5
 """The first RDB version with a checksum at the end."""
 
 
 @final
+@mypyc_attr(acyclic=True)
 class Frame(Event):
     """A key with its raw value.
 
     ``expire_at_ms``: absolute, -1 for none; ``idle_s`` and ``freq``: -1 where absent; ``type``: the row
     of the type table; ``meta``: module metadata of the key (Redis 8.6) as in the file, after its opcode;
-    ``offset`` is that of the record's first byte (its opcodes included), ``key_offset`` that of the key's
-    string, ``value_offset`` that of the payload.
+    ``offset`` is that of the record's first byte (its opcodes included), ``value_offset`` that of the payload;
+    ``size`` is the payload's in bytes, -1 as long as nobody has measured it.
+
+    A frame is good until its reader moves on, and after `keep` or `raw` at any time. Replays hold one for every key,
+    so it is small, and never part of a reference cycle.
     """
 
-    def __init__(self, reader: RdbReader | None, offset: i64, db: i64, key: bytes, type_row: TypeRow) -> None:
-        super().__init__(offset)
+    __slots__ = ("_at", "db", "expire_at_ms", "freq", "idle_s", "key", "meta", "size", "type", "value_offset")
+
+    def __init__(
+        self, at: RdbReader | Stored | bytes, offset: i64, value_offset: i64, db: i64, key: bytes, type_row: TypeRow
+    ) -> None:
+        self.offset: i64 = offset
         self.db: i64 = db
         self.key = key
         self.type = type_row
@@ -60,51 +70,76 @@ class Frame(Event):
         self.idle_s: i64 = -1
         self.freq: i64 = -1
         self.meta = b""
-        self.key_offset: i64 = -1
-        self.value_offset: i64 = -1
-        self._reader = reader
-        self._raw: bytes | None = None
+        self.value_offset: i64 = value_offset
+        self.size: i64 = -1
+        self._at: RdbReader | Stored | bytes = at
+        """Where the payload is."""
+
+    def copy(self) -> Frame:
+        """Another one of the same payload, for another key. It must have been kept."""
+        assert not isinstance(self._at, RdbReader), "a frame that is not kept"
+        frame = Frame(self._at, self.offset, self.value_offset, self.db, self.key, self.type)
+        frame.expire_at_ms = self.expire_at_ms
+        frame.idle_s = self.idle_s
+        frame.freq = self.freq
+        frame.meta = self.meta
+        frame.size = self.size
+        return frame
+
+    def keep(self) -> None:
+        """Make the frame good at any time, in little memory where the input can be read again: of a payload that is
+        not small, only the place is kept then. Raises what reading raises.
+        """
+        reader = self._at
+        if isinstance(reader, RdbReader):
+            w = reader.window
+            stored = w.stored()
+            if stored is None:
+                self.raw()
+                return
+            reader.skip_payload(self)
+            self.size = w.offset() - self.value_offset
+            if self.size <= SMALL and self.size <= w.pos:
+                self._at = w.data[w.pos - self.size : w.pos]
+            else:
+                self._at = stored
 
     def raw(self) -> bytes:
-        """The payload, exactly as in the file. May be called until the reader has moved on, and after
-        that if it was called before. Raises what reading raises.
-        """
-        raw = self._raw
-        if raw is not None:
-            return raw
-        reader = self._reader
-        assert reader is not None, "the reader has moved on"
-        raw = reader.read_payload(self)
-        self._raw = raw
-        self._reader = None
+        """The payload, exactly as in the file. Raises what reading raises."""
+        at = self._at
+        if isinstance(at, bytes):
+            return at
+        if isinstance(at, Stored):
+            return at.window_at(self.value_offset, self.size).take(self.size)
+        raw = at.take_payload(self)
+        self._at = raw
+        self.size = len(raw)
         return raw
 
     def window(self) -> Window:
-        """A window at the payload's first byte: the reader's own, to be walked exactly to the payload's
-        end, or, once `raw` was called, one over those bytes.
+        """A window at the payload's first byte, to be walked exactly to the payload's end: the reader's own, or after
+        `keep` or `raw` one over those bytes, good until another frame's is asked for.
         """
-        raw = self._raw
-        if raw is not None:
-            return window_over(raw, base=self.value_offset)
-        reader = self._reader
-        assert reader is not None, "the reader has moved on"
-        self._reader = None
-        reader.unread = None
-        return reader.window
+        at = self._at
+        if isinstance(at, bytes):
+            return window_over(at, base=self.value_offset)
+        if isinstance(at, Stored):
+            return at.window_at(self.value_offset, self.size)
+        at.leave(self)
+        return at.window
 
     def peek(self) -> Window:
         """A window at the payload's first byte, only to be looked at: its position must stay."""
-        raw = self._raw
-        if raw is not None:
-            return window_over(raw, base=self.value_offset)
-        reader = self._reader
-        assert reader is not None, "the reader has moved on"
-        return reader.window
+        at = self._at
+        if isinstance(at, RdbReader):
+            at.check(self)
+            return at.window
+        return self.window()
 
     def value(self) -> Value:
-        """The decoded value. May be called as `raw` may; without `raw` before it, only once.
+        """The decoded value. May be asked for again only if the frame is kept.
 
-        Raises `FormatError`, `TruncatedError` or `UnsupportedError`; after `raw`, the reader is still in step.
+        Raises `FormatError`, `TruncatedError` or `UnsupportedError`; after `keep`, the reader is still in step.
         """
         w = self.window()
         try:
@@ -118,18 +153,16 @@ class Frame(Event):
 
 
 def frame_of(db: int, key: bytes, type_row: TypeRow, raw: bytes) -> Frame:
-    """A frame made from bytes at hand, such as a DUMP payload's."""
-    frame = Frame(None, -1, db, key, type_row)
-    frame._raw = raw  # noqa: SLF001 - its maker
-    return frame
+    """A frame made from bytes at hand, such as a DUMP payload's: they begin with the payload."""
+    return Frame(raw, -1, -1, db, key, type_row)
 
 
 @final
 class RdbReader:
     """Events of one RDB, from a window at its first byte.
 
-    ``checksum``: whether to compute it (`End.computed`). After `End` the window stands at the first byte
-    behind the RDB: the tail of an AOF with a preamble, or trailing bytes.
+    ``checksum``: whether to compute it (`End.computed`). ``key_offset`` is that of the last key's string. After `End`
+    the window stands at the first byte behind the RDB: the tail of an AOF with a preamble, or trailing bytes.
     """
 
     def __init__(self, window: Window, *, checksum: bool = True) -> None:
@@ -138,7 +171,10 @@ class RdbReader:
         self.dialect: i64 = opcodes.REDIS
         self.version: i64 = 0
         self.db: i64 = 0
-        self.unread: Frame | None = None
+        self.key_offset: i64 = -1
+        self._unread: TypeRow | None = None
+        """The type of the payload that the window stands at."""
+        self._unread_at: i64 = -1
         self.ended = False
         self.doing = "reading the header"
         self.key: bytes | None = None
@@ -165,11 +201,10 @@ class RdbReader:
         try:
             if not self._started:
                 return self._header()
-            frame = self.unread
-            if frame is not None:
-                self.unread = None
-                frame._reader = None  # noqa: SLF001 - its maker
-                frame.type.skip(self.window)
+            row = self._unread
+            if row is not None:
+                self._unread = None
+                row.skip(self.window)
             return self._record()
         except RdbToolError as e:
             raise self.located(e) from None
@@ -183,9 +218,33 @@ class RdbReader:
         error.doing = f"{self.doing}: {error.doing}" if error.doing else self.doing
         return error
 
-    def read_payload(self, frame: Frame) -> bytes:
-        """The bytes of an unread frame's payload, passed."""
-        self.unread = None
+    def frame_here(self, db: i64, key: bytes, type_row: TypeRow) -> Frame:
+        """A frame of the payload that the window stands at."""
+        self._unread = type_row
+        self._unread_at = self.window.offset()
+        return Frame(self, self._unread_at, self._unread_at, db, key, type_row)
+
+    def check(self, frame: Frame) -> None:
+        """See that the payload of ``frame`` is still unread."""
+        assert self._unread is not None, "the reader has moved on"
+        assert self._unread_at == frame.value_offset, "the reader has moved on"
+
+    def leave(self, frame: Frame) -> None:
+        """Leave the payload of ``frame``, which is still unread, to whoever walks the window."""
+        self.check(frame)
+        self._unread = None
+
+    def skip_payload(self, frame: Frame) -> None:
+        """Pass the payload of ``frame``, which is still unread."""
+        self.leave(frame)
+        try:
+            frame.type.skip(self.window)
+        except RdbToolError as e:
+            raise self.located(e) from None
+
+    def take_payload(self, frame: Frame) -> bytes:
+        """The payload of ``frame``, which is still unread, passed."""
+        self.leave(frame)
         w = self.window
         w.pin = w.pos
         try:
@@ -248,18 +307,16 @@ class RdbReader:
                     self._name_key()
                     raise error
                 self.doing = "reading a key"
-                key_offset = w.offset()
+                self.key_offset = w.offset()
                 key = read_string(w)
-                frame = Frame(self, offset, self.db, key, row)
-                frame.key_offset = key_offset
+                self.key = key
+                self.doing = "reading a value"
+                frame = self.frame_here(self.db, key, row)
+                frame.offset = offset
                 frame.expire_at_ms = expire_at_ms
                 frame.idle_s = idle_s
                 frame.freq = freq
                 frame.meta = meta
-                frame.value_offset = w.offset()
-                self.key = key
-                self.doing = "reading a value"
-                self.unread = frame
                 return frame
             if byte == opcodes.EXPIRE_MS:
                 self.doing = "reading an expiry"

@@ -36,8 +36,7 @@ class TypeRow:
     """One type byte of one dialect.
 
     ``byte``; ``name``: of the encoding in the file; ``redis_type``: what the TYPE command answers;
-    ``since``: the first RDB version that may hold it; ``skip`` passes a payload in a window; ``verify``
-    passes it too and reports what is wrong with it; ``elements`` opens it to be read element by element,
+    ``since``: the first RDB version that may hold it; ``elements`` opens a payload to be read element by element,
     except for streams and modules.
     """
 
@@ -57,18 +56,33 @@ class TypeRow:
         self.name = name
         self.redis_type = redis_type
         self.since: i64 = since
-        self.skip = skip_
-        self.verify = verify
         self.elements = elements
+        self._skip = skip_
+        self._verify = verify
         self._decode = decode
         self._build = _BUILD.get(redis_type)
 
+    # Locals are called here, not attributes: those compiled code looks up by their names, for each value anew.
+
+    def skip(self, w: Window) -> None:
+        """Pass a payload. Raises what reading raises."""
+        skip_ = self._skip
+        skip_(w)
+
+    def verify(self, w: Window, inspection: Inspection) -> None:
+        """Pass a payload, and report what is wrong with it. Raises what reading raises."""
+        verify = self._verify
+        verify(w, inspection)
+
     def value(self, w: Window) -> Value:
         """Decode a payload, and pass it. Raises `FormatError`, `TruncatedError` or `UnsupportedError`."""
-        if self.elements is not None and self._build is not None:
-            return self._build(self.elements(w))
-        assert self._decode is not None
-        return self._decode(w)
+        elements = self.elements
+        build = self._build
+        if elements is not None and build is not None:
+            return build(elements(w))
+        decode = self._decode
+        assert decode is not None
+        return decode(w)
 
 
 _SHARED: Final = (

@@ -21,7 +21,7 @@ from rdbtool.rdb.targets import target, target_names
 from rdbtool.rdb.types import row_of
 from rdbtool.rdb.verify.file import verify_rdb
 from rdbtool.rdb.writer import RdbWriter, open_rdb_writer
-from rdbtool.source import Window, window_over
+from rdbtool.source import Window, open_input, window_over
 
 from . import craft
 from .expected import corpus_files, label, plain
@@ -259,6 +259,33 @@ def test_large_values_are_transcoded_node_by_node(origin: str, name: str) -> Non
         back = {f.key: f for f in frames_in(out)}
         assert [*back] == [b"before", kind.encode(), b"after"]
         assert as_kept(back[kind.encode()].value(), to) == as_kept(value, to)
+
+
+@pytest.mark.parametrize("name", ["redis-8.6", "redis-6.2"])
+def test_kept_frames_are_written_as_those_that_are_read(name: str, tmp_path: Path) -> None:
+    """Their order is not that of the file, and values are larger than a window."""
+    data, _ = written(
+        "redis-8.6", *[Entry(n % 2, kind.encode(), value) for n, (kind, value) in enumerate(big_values())]
+    )
+    path = tmp_path / "dump.rdb"
+    path.write_bytes(data)
+    frames = frames_in(data)
+    for order in (frames, frames[::-1], frames[1:] + frames[:1]):
+        with open_input(str(path)) as opened:
+            kept = {}
+            for event in RdbReader(opened.window()):
+                if isinstance(event, Frame):
+                    event.keep()
+                    kept[event.key] = event
+        results = []
+        for source in ({frame.key: frame for frame in order}, kept):
+            sink = Collected()
+            writer = open_rdb_writer(sink, name, ctime=1)
+            for frame in order:
+                writer.frame(source[frame.key])
+            writer.close()
+            results.append(sink.getvalue())
+        assert results[0] == results[1]
 
 
 class Long:

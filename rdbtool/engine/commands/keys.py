@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mypy_extensions import i64
 
-from rdbtool.engine.cells import FrameCell
+from rdbtool.engine.cells import FrameCell, copy_of_held
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.encodings import type_name
 from rdbtool.engine.expiry import any_absolute_ms
@@ -207,7 +207,7 @@ def copy(dataset: Dataset, args: list[bytes]) -> object:
     target = dataset.database(db)
     if args[2] in target and not replace:
         return 0
-    target[args[2]] = held if isinstance(held, bytes) else held.copy()
+    target[args[2]] = copy_of_held(held)
     dataset.dirty += 1
     return 1
 

@@ -245,8 +245,9 @@ class _Check:
             if ins.module:
                 self.module(frame, ins.module)
         if not expired and not ins.empty:
-            if self.seen.add(frame.key, frame.key_offset, self.db):
-                self.duplicate(frame.key, self.seen.first(frame.key, self.db), frame.key_offset, self.db)
+            at = self.reader.key_offset
+            if self.seen.add(frame.key, at, self.db):
+                self.duplicate(frame.key, self.seen.first(frame.key, self.db), at, self.db)
 
     def module(self, frame: Frame, name: str) -> None:
         modules = self.facts.modules

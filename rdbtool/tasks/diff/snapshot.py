@@ -141,7 +141,7 @@ class Snapshot:
             frame = frame_of(db, key, kept.type, raw)
         else:
             window = Window(_Tail(self._handle, offset), path=self.name, size=offset + size, base=offset)
-            frame = Frame(RdbReader(window, checksum=False), offset, db, key, kept.type)
+            frame = RdbReader(window, checksum=False).frame_here(db, key, kept.type)
         frame.value_offset = offset
         frame.expire_at_ms = kept.expire_at_ms
         frame.idle_s = kept.idle_s
