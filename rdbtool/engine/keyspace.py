@@ -30,21 +30,20 @@ MOST: Final = 128
 """Commands that `Keyspace.touch` takes at most."""
 
 
-LOW_63: Final[i64] = 0x7FFFFFFFFFFFFFFF
+BITS: Final[i64] = (1 << 61) - 1
+"""Of a hash. Compiled, a constant beyond 62 bits would be an object."""
 MULTIPLIER: Final[i64] = 0x1E3779B97F4A7C15
 """Odd, and its bits look random."""
-SEED: Final[i64] = int.from_bytes(os.urandom(7), "little")
-"""Another one in each process: no file can be made so that its keys collide."""
 
 
-def hash_of(key: bytes) -> i64:
-    """A hash of 63 bits, in a fifth of the time of ``hash``."""
+def hash_of(key: bytes, seed: i64) -> i64:
+    """A hash in a fifth of the time of ``hash``, which makes an int object each time."""
     n: i64 = len(key)
-    h = SEED ^ n
+    h = seed ^ n
     if n >= 8:
         i: i64 = 8
         while i < n:
-            h = (h ^ read_i64_le(key, i - 8)) * MULTIPLIER & LOW_63
+            h = (h ^ read_i64_le(key, i - 8)) * MULTIPLIER & BITS
             h ^= h >> 32
             i += 8
         h ^= read_i64_le(key, n - 8)
@@ -55,9 +54,9 @@ def hash_of(key: bytes) -> i64:
             tail = tail << 8 | key[i]
             i += 1
         h ^= tail
-    h = h * MULTIPLIER & LOW_63
+    h = h * MULTIPLIER & BITS
     h ^= h >> 32
-    h = h * MULTIPLIER & LOW_63
+    h = h * MULTIPLIER & BITS
     return h ^ h >> 29
 
 
@@ -66,7 +65,7 @@ def hash_of(key: bytes) -> i64:
 class Keyspace:
     """Key -> what it holds, in the order in which keys were added, as in a dict, and used like one."""
 
-    __slots__ = ("_held", "_keys", "_live", "_mask", "_places", "_slots")
+    __slots__ = ("_held", "_keys", "_live", "_mask", "_places", "_seed", "_slots")
 
     def __init__(self) -> None:
         self._keys: list[bytes] = []
@@ -76,6 +75,8 @@ class Keyspace:
         self._slots = vec[i64]([0] * SMALLEST)
         self._mask: i64 = SMALLEST - 1
         self._places = vec[i64]([0] * MOST)
+        self._seed: i64 = int.from_bytes(os.urandom(7), "little")
+        """No file can be made so that its keys collide."""
 
     def _find(self, key: bytes, h: i64) -> i64:
         """The number of the entry of ``key``, whose hash is ``h``, or -1."""
@@ -96,7 +97,7 @@ class Keyspace:
 
     def get(self, key: bytes) -> Held | None:
         """What ``key`` holds."""
-        at = self._find(key, hash_of(key))
+        at = self._find(key, hash_of(key, self._seed))
         return None if at < 0 else self._held[at]
 
     def __getitem__(self, key: bytes) -> Held:
@@ -106,7 +107,7 @@ class Keyspace:
         return held
 
     def __setitem__(self, key: bytes, held: Held) -> None:
-        h = hash_of(key)
+        h = hash_of(key, self._seed)
         at = self._find(key, h)
         if at >= 0:
             self._held[at] = held
@@ -115,14 +116,14 @@ class Keyspace:
 
     def add(self, key: bytes, held: Held) -> bool:
         """Add a key, unless it is there; whether it was not."""
-        h = hash_of(key)
+        h = hash_of(key, self._seed)
         if self._find(key, h) >= 0:
             return False
         self._append(key, h, held)
         return True
 
     def __delitem__(self, key: bytes) -> None:
-        at = self._find(key, hash_of(key))
+        at = self._find(key, hash_of(key, self._seed))
         if at < 0:
             raise KeyError(key)
         self._held[at] = None
@@ -130,7 +131,7 @@ class Keyspace:
         self._live -= 1
 
     def __contains__(self, key: bytes) -> bool:
-        return self._find(key, hash_of(key)) >= 0
+        return self._find(key, hash_of(key, self._seed)) >= 0
 
     def __len__(self) -> int:
         return self._live
@@ -160,10 +161,11 @@ class Keyspace:
         places = self._places
         slots = self._slots
         mask = self._mask
+        seed = self._seed
         i: i64 = 0
         while i < count:
             args = commands[i]
-            h: i64 = hash_of(args[1]) if len(args) > 1 else 0
+            h: i64 = hash_of(args[1], seed) if len(args) > 1 else 0
             places[i] = h & mask
             i += 1
         i = 0
@@ -216,7 +218,7 @@ class Keyspace:
         self._mask = size - 1
         place: i64 = 1
         for key in self._keys:
-            self._place(hash_of(key), place)
+            self._place(hash_of(key, self._seed), place)
             place += 1
 
 
