@@ -25,11 +25,9 @@ SMALLEST: Final[i64] = 8
 NEAR: Final[i64] = 4096
 """Keys up to which all of it is in the cache anyway."""
 CHUNK: Final[i64] = 64
-"""Entries that `Keyspace.items` brings near at a time."""
+"""Entries that `Walk` brings near at a time."""
 MOST: Final = 128
 """Commands that `Keyspace.touch` takes at most."""
-
-
 BITS: Final[i64] = (1 << 61) - 1
 """Of a hash. Compiled, a constant beyond 62 bits would be an object."""
 MULTIPLIER: Final[i64] = 0x1E3779B97F4A7C15
@@ -37,7 +35,7 @@ MULTIPLIER: Final[i64] = 0x1E3779B97F4A7C15
 
 
 def hash_of(key: bytes, seed: i64) -> i64:
-    """A hash in a fifth of the time of ``hash``, which makes an int object each time."""
+    """A hash, without the int object that compiled code gets from ``hash``."""
     n: i64 = len(key)
     h = seed ^ n
     if n >= 8:

@@ -1,7 +1,7 @@
 """Runs: elements back to back as they stand in a listpack, without its header and end mark.
 
-It is the form in which the engine keeps small values: a third of the memory of a dict, one place in memory to
-look at, and ready to be written. Elements of a run are short and in the one encoding that a server chooses for
+It is the form in which the engine keeps small hashes: less memory than a dict, one place in memory to look at, and
+ready to be written. Elements of a run are short and in the one encoding that a server chooses for
 them, so that equal elements are equal bytes.
 """
 
