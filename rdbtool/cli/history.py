@@ -78,6 +78,7 @@ def command(
         unknown=unknown.value,
         source=source.value,
     )
+    sys.stdout.flush()  # the summary comes last, also where both go to one place
     for text in findings_lines(report.findings):
         print(text, file=sys.stderr)
     if output is Format.TEXT:
