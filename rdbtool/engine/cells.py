@@ -15,7 +15,7 @@ from mypy_extensions import i64, mypyc_attr, u8
 
 from rdbtool.model import NO_EXPIRY, Hash, Module, Value
 from rdbtool.rdb.packed.listpack import ListpackBuilder
-from rdbtool.rdb.packed.run import LONGEST, RunOfFields, element_at, end_of, find_field
+from rdbtool.rdb.packed.run import LONGEST, RunOfFields, element_at, end_of, find_field, find_name
 from rdbtool.rdb.reader import Frame
 
 GROWING: Final = 1024
@@ -194,7 +194,7 @@ class HashCell(Cell):
         run = self.run
         if run is None:
             return self.fields.get(field)
-        at = -1 if len(field) > LONGEST else find_field(run, scratch.encoded(field))
+        at = find_name(run, field, scratch)
         return None if at < 0 else element_at(run, end_of(run, at))
 
     def put_small(self, field: bytes, value: bytes, scratch: ListpackBuilder) -> i64:
@@ -230,7 +230,7 @@ class HashCell(Cell):
                 return False
             del fields[field]
             return True
-        at = -1 if len(field) > LONGEST else find_field(run, scratch.encoded(field))
+        at = find_name(run, field, scratch)
         if at < 0:
             return False
         self.run = run[:at] + run[end_of(run, end_of(run, at)) :]

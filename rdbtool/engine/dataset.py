@@ -189,10 +189,7 @@ class Dataset:
 
     def remove(self, key: bytes) -> bool:
         """Delete ``key``; whether it was there."""
-        if key in self.keys:
-            del self.keys[key]
-            return True
-        return False
+        return self.keys.remove(key)
 
     def settle(self, key: bytes, cell: Cell) -> None:
         """To be called after elements were removed: an empty collection takes its key with it."""

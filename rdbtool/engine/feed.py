@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, final
+from typing import final
 
 from librt.vecs import vec
 from mypy_extensions import i64
@@ -15,6 +15,7 @@ from rdbtool.rdb.reader import Frame, RdbReader
 
 from .dataset import Dataset
 from .functions import with_header
+from .keyspace import AHEAD
 from .replay import Replay
 from .table import find
 
@@ -93,10 +94,6 @@ def load_rdb(dataset: Dataset, head: RdbHead) -> RdbRest:
     finally:
         reader.window.observe(None)  # that is a cycle, which would keep the file open where reading ends early
     return rest
-
-
-AHEAD: Final = 32
-"""Commands that are read before the first of them is applied, so that their keys can be brought near."""
 
 
 @final

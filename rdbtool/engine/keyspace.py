@@ -26,8 +26,8 @@ NEAR: Final[i64] = 4096
 """Keys up to which all of it is in the cache anyway."""
 CHUNK: Final[i64] = 64
 """Entries that `Walk` brings near at a time."""
-MOST: Final = 128
-"""Commands that `Keyspace.touch` takes at most."""
+AHEAD: Final = 32
+"""Commands that are read before the first of them is applied, so that `Keyspace.touch` can bring their keys near."""
 BITS: Final[i64] = (1 << 61) - 1
 """Of a hash. Compiled, a constant beyond 62 bits would be an object."""
 MULTIPLIER: Final[i64] = 0x1E3779B97F4A7C15
@@ -72,7 +72,7 @@ class Keyspace:
         self._live: i64 = 0
         self._slots = vec[i64]([0] * SMALLEST)
         self._mask: i64 = SMALLEST - 1
-        self._places = vec[i64]([0] * MOST)
+        self._places = vec[i64]([0] * AHEAD)
         self._seed: i64 = int.from_bytes(os.urandom(7), "little")
         """No file can be made so that its keys collide."""
 
@@ -120,13 +120,19 @@ class Keyspace:
         self._append(key, h, held)
         return True
 
-    def __delitem__(self, key: bytes) -> None:
+    def remove(self, key: bytes) -> bool:
+        """Delete a key; whether it was there."""
         at = self._find(key, hash_of(key, self._seed))
         if at < 0:
-            raise KeyError(key)
+            return False
         self._held[at] = None
         self._keys[at] = b""
         self._live -= 1
+        return True
+
+    def __delitem__(self, key: bytes) -> None:
+        if not self.remove(key):
+            raise KeyError(key)
 
     def __contains__(self, key: bytes) -> bool:
         return self._find(key, hash_of(key, self._seed)) >= 0
@@ -153,7 +159,7 @@ class Keyspace:
         self._mask = SMALLEST - 1
 
     def touch(self, commands: list[list[bytes]], count: i64) -> None:
-        """Bring near what the first ``count`` of ``commands``, `MOST` at most, find at their first argument."""
+        """Bring near what the first ``count`` of ``commands``, `AHEAD` at most, find at their first argument."""
         if self._live < NEAR:
             return
         places = self._places

@@ -174,9 +174,6 @@ class Selection:
 
     def keeps_entry(self, entry: Entry) -> bool:
         """Whether a decoded key is wanted; it is counted then. Its size is not known, and not looked at."""
-        if self._checked and not self._facts:
-            self.kept += 1
-            return True
         return self.keeps_facts(entry.db, entry.key, type_name(entry.value), entry.expire_at_ms)
 
     def keeps_facts(self, db: i64, key: bytes, redis_type: str, expire_at_ms: i64) -> bool:

@@ -62,6 +62,6 @@ def test_bringing_keys_near_changes_nothing() -> None:
     for n in range(2 * keyspace.NEAR):
         space[b"%d" % n] = b"held %d" % n
     before = list(space.items())
-    commands = [[b"GET", b"%d" % n] for n in range(keyspace.MOST - 3)] + [[b"EXEC"], [b"GET", b"none"], [b""]]
+    commands = [[b"GET", b"%d" % n] for n in range(keyspace.AHEAD - 3)] + [[b"EXEC"], [b"GET", b"none"], [b""]]
     space.touch(commands, len(commands))
     assert list(space.items()) == before

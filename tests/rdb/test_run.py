@@ -5,8 +5,8 @@ from itertools import accumulate
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rdbtool.rdb.packed.listpack import ListpackBuilder, ListpackCursor
-from rdbtool.rdb.packed.run import LONGEST, RunOfFields, element_at, end_of, find_field, listpack_of
+from rdbtool.rdb.packed.listpack import ListpackBuilder, ListpackCursor, listpack_of
+from rdbtool.rdb.packed.run import LONGEST, RunOfFields, element_at, end_of, find_field
 
 from .test_packed import INTEGERS
 

@@ -222,14 +222,19 @@ class ListpackBuilder:
 
     def finish(self) -> bytes:
         """The listpack."""
-        head = BytesWriter()
-        write_i32_le(head, size32(self.size))
-        count = min(self.count, MANY)
-        head.append(u8(count & 255))
-        head.append(u8(count >> 8))
-        head.write(self.elements.getvalue())
-        head.append(255)
-        return head.getvalue()
+        return listpack_of(self.elements.getvalue(), self.count)
+
+
+def listpack_of(elements: bytes, count: i64) -> bytes:
+    """The listpack of ``count`` encoded elements, back to back."""
+    out = BytesWriter()
+    write_i32_le(out, size32(len(elements) + HEADER + 1))
+    count = min(count, MANY)
+    out.append(u8(count & 255))
+    out.append(u8(count >> 8))
+    out.write(elements)
+    out.append(255)
+    return out.getvalue()
 
 
 def size32(size: i64) -> i32:

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from typing import Final, final
 
-from librt.strings import BytesWriter, write_i32_le
-from mypy_extensions import i64, u8
+from mypy_extensions import i64
 
 from rdbtool.model import PackedFields
 from rdbtool.rdb.values.numbers import decimal
 
-from .listpack import HEADER, ListpackCursor, size32
+from .listpack import ListpackBuilder, ListpackCursor, listpack_of
 
 LONGEST: Final[i64] = 63
 """Bytes of the longest element: its encoding and its length have one byte each."""
@@ -48,6 +47,11 @@ def find_field(run: bytes, element: bytes) -> i64:
     return -1
 
 
+def find_name(run: bytes, name: bytes, scratch: ListpackBuilder) -> i64:
+    """The same for a name that is yet to be encoded, in ``scratch``, and may be too long for a run."""
+    return -1 if len(name) > LONGEST else find_field(run, scratch.encoded(name))
+
+
 def element_at(run: bytes, pos: i64) -> bytes:
     """The element at ``pos``, decoded."""
     first: i64 = run[pos]
@@ -58,17 +62,6 @@ def element_at(run: bytes, pos: i64) -> bytes:
     cursor = ListpackCursor(listpack_of(run[pos : end_of(run, pos)], 1))
     cursor.next()
     return cursor.item()
-
-
-def listpack_of(run: bytes, count: i64) -> bytes:
-    """The listpack of a run of ``count`` elements, fewer than 65535."""
-    out = BytesWriter()
-    write_i32_le(out, size32(len(run) + HEADER + 1))
-    out.append(u8(count & 255))
-    out.append(u8(count >> 8))
-    out.write(run)
-    out.append(255)
-    return out.getvalue()
 
 
 @final
