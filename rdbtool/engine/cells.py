@@ -15,7 +15,7 @@ from mypy_extensions import i64, mypyc_attr, u8
 
 from rdbtool.model import NO_EXPIRY, Hash, Module, Value
 from rdbtool.rdb.packed.listpack import ListpackBuilder
-from rdbtool.rdb.packed.run import LONGEST, RunOfFields, element_at, end_of, find_field, find_name
+from rdbtool.rdb.packed.run import LONGEST, RunOfFields, element_at, elements_of, end_of, find, find_name
 from rdbtool.rdb.reader import Frame
 
 GROWING: Final = 1024
@@ -118,36 +118,95 @@ LISTPACKEX: Final = 3
 SKIPLIST: Final = 4
 
 
+SMALL: Final = 32
+"""Fields, or members, up to which a hash or a set may be a run, in which they are looked for from the start."""
+NEW: Final = 1
+KNOWN: Final = 0
+TOO_LARGE: Final = -1
+"""What `HashCell.put_small` and `SetCell.add_small` answer."""
+
+
 @final
 @mypyc_attr(acyclic=True)
 class SetCell(Cell):
-    """A set, in insertion order. ``encoding``: INTSET, LISTPACK or HASHTABLE."""
+    """A set, in insertion order. ``encoding``: INTSET, LISTPACK or HASHTABLE.
 
-    __slots__ = ("encoding", "members")
+    A small set is a ``run`` of ``count`` members (`rdb.packed.run`), and a dict once it has grown, or somebody has
+    asked for ``members``; ``run`` is then None.
+    """
+
+    __slots__ = ("_members", "count", "encoding", "run")
 
     def __init__(self, members: dict[bytes, None] | None = None, encoding: u8 = INTSET) -> None:
         self.expire_at_ms: i64 = NO_EXPIRY
-        self.members: dict[bytes, None] = {} if members is None else members
+        self._members: dict[bytes, None] | None = members
+        self.run: bytes | None = b"" if members is None else None
         self.encoding: u8 = encoding
+        self.count: u8 = 0
+
+    @property
+    def members(self) -> dict[bytes, None]:
+        """The members, to be read and changed."""
+        run = self.run
+        if run is not None:
+            self._members = dict.fromkeys(elements_of(run, i64(self.count)))
+            self.run = None
+        members = self._members
+        assert members is not None
+        return members
+
+    def __len__(self) -> int:
+        """The number of members."""
+        return self.count if self.run is not None else len(self.members)
+
+    def has(self, member: bytes, scratch: ListpackBuilder) -> bool:
+        """Whether ``member`` is one."""
+        run = self.run
+        return member in self.members if run is None else find_name(run, member, 1, scratch) >= 0
+
+    def add_small(self, member: bytes, scratch: ListpackBuilder) -> i64:
+        """Add a member of a run: whether it is NEW or KNOWN, or TOO_LARGE, and then nothing has changed."""
+        run = self.run
+        if run is None or len(member) > LONGEST:
+            return TOO_LARGE
+        element = scratch.encoded(member)
+        if find(run, element, 1) >= 0:
+            return KNOWN
+        if self.count >= SMALL:
+            return TOO_LARGE
+        self.run = run + element
+        self.count += 1
+        return NEW
+
+    def remove(self, member: bytes, scratch: ListpackBuilder) -> bool:
+        """Remove a member; whether it was there."""
+        run = self.run
+        if run is None:
+            members = self.members
+            if member not in members:
+                return False
+            del members[member]
+            return True
+        at = find_name(run, member, 1, scratch)
+        if at < 0:
+            return False
+        self.run = run[:at] + run[end_of(run, at) :]
+        self.count -= 1
+        return True
 
     def value(self) -> Value:
-        return self.members
+        run = self.run
+        return self.members if run is None else dict.fromkeys(elements_of(run, i64(self.count)))
 
     def copy(self) -> Cell:
-        cell = SetCell(self.members.copy(), self.encoding)
+        cell = SetCell(None if self.run is not None else self.members.copy(), self.encoding)
+        cell.run = self.run
+        cell.count = self.count
         cell.expire_at_ms = self.expire_at_ms
         return cell
 
     def is_empty(self) -> bool:
-        return not self.members
-
-
-SMALL: Final = 32
-"""Fields up to which a hash may be a run, in which a field is looked for from the start."""
-NEW: Final = 1
-KNOWN: Final = 0
-TOO_LARGE: Final = -1
-"""What `HashCell.put_small` answers."""
+        return len(self) == 0
 
 
 @final
@@ -170,8 +229,8 @@ class HashCell(Cell):
         self.expire_at_ms: i64 = NO_EXPIRY
         self._fields: dict[bytes, bytes] | None = fields
         self.expiries: dict[bytes, int] | None = expiries
-        self.encoding: u8 = encoding
         self.run: bytes | None = b"" if fields is None else None
+        self.encoding: u8 = encoding  # beside the other that is narrow, without a gap
         self.count: u8 = 0
 
     @property
@@ -194,7 +253,7 @@ class HashCell(Cell):
         run = self.run
         if run is None:
             return self.fields.get(field)
-        at = find_name(run, field, scratch)
+        at = find_name(run, field, 2, scratch)
         return None if at < 0 else element_at(run, end_of(run, at))
 
     def put_small(self, field: bytes, value: bytes, scratch: ListpackBuilder) -> i64:
@@ -203,7 +262,7 @@ class HashCell(Cell):
         if run is None or len(field) > LONGEST or len(value) > LONGEST:
             return TOO_LARGE
         name = scratch.encoded(field)
-        at = find_field(run, name)
+        at = find(run, name, 2)
         out = scratch.restart()
         if at < 0:
             if self.count >= SMALL:
@@ -230,7 +289,7 @@ class HashCell(Cell):
                 return False
             del fields[field]
             return True
-        at = find_name(run, field, scratch)
+        at = find_name(run, field, 2, scratch)
         if at < 0:
             return False
         self.run = run[:at] + run[end_of(run, end_of(run, at)) :]

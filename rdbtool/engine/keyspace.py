@@ -169,12 +169,19 @@ class Keyspace:
         i: i64 = 0
         while i < count:
             args = commands[i]
-            h: i64 = hash_of(args[1], seed) if len(args) > 1 else 0
-            places[i] = h & mask
+            # compiled, a conditional expression would make an int object
+            if len(args) > 1:
+                places[i] = hash_of(args[1], seed)
             i += 1
         i = 0
         while i < count:
-            places[i] = slots[places[i]] & PLACE
+            h = places[i]
+            at = h & mask
+            slot = slots[at]
+            while slot & PLACE != 0 and (slot ^ h) & TAG != 0:
+                at = (at + 1) & mask
+                slot = slots[at]
+            places[i] = slot & PLACE
             i += 1
         keys = self._keys
         held = self._held

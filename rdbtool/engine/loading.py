@@ -55,7 +55,7 @@ def cell_of_frame(line: Line, frame: Frame, expire_at_ms: i64) -> Cell:
             cell.encoding = _packed_or(len(cell), line.hash_entries, HASHTABLE)
     elif isinstance(cell, SetCell):
         if name == "set-listpack" and line.set_listpack_entries:
-            cell.encoding = _packed_or(len(cell.members), line.set_listpack_entries, HASHTABLE)
+            cell.encoding = _packed_or(len(cell), line.set_listpack_entries, HASHTABLE)
     elif isinstance(cell, SortedSetCell):
         if name in {"zset-listpack", "zset-ziplist"}:
             cell.encoding = _packed_or(len(cell.scores), line.zset_entries, SKIPLIST)

@@ -141,7 +141,9 @@ class Replay:
         """
         name = args[0]
         n: i64 = len(name)
-        slot: i64 = 0 if n == 0 else name_slot(n, name[0], name[n - 1])
+        slot: i64 = 0
+        if n:  # compiled, a conditional expression would make an int object
+            slot = name_slot(n, name[0], name[n - 1])
         row = self._rows[slot] if self._names[slot] is name else None
         if row is None:
             row = find(args)

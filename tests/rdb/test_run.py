@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rdbtool.rdb.packed.listpack import ListpackBuilder, ListpackCursor, listpack_of
-from rdbtool.rdb.packed.run import LONGEST, RunOfFields, element_at, end_of, find_field
+from rdbtool.rdb.packed.run import LONGEST, RunOfFields, element_at, elements_of, end_of, find
 
 from .test_packed import INTEGERS
 
@@ -23,6 +23,7 @@ def test_a_run_is_a_listpack_without_its_ends(items: list[bytes]) -> None:
     assert [end_of(run, at) for at in starts[:-1]] == starts[1:]
     assert [element_at(run, at) for at in starts[:-1]] == items
     assert ListpackCursor(listpack_of(run, len(items))).items() == items
+    assert elements_of(run, len(items)) == items
 
 
 @given(st.dictionaries(SHORT, SHORT, max_size=20), SHORT)
@@ -32,7 +33,18 @@ def test_a_field_is_found_among_fields_only(pairs: dict[bytes, bytes], other: by
     run = b"".join(builder.encoded(element) for pair in pairs.items() for element in pair)
     assert RunOfFields(run, len(pairs)).fields() == pairs
     for field, value in pairs.items():
-        at = find_field(run, builder.encoded(field))
+        at = find(run, builder.encoded(field), 2)
         assert element_at(run, end_of(run, at)) == value
     if other not in pairs:
-        assert find_field(run, builder.encoded(other)) == -1
+        assert find(run, builder.encoded(other), 2) == -1
+
+
+@given(st.lists(SHORT, max_size=40, unique=True), SHORT)
+@settings(deadline=None)
+def test_a_member_is_found_among_all(members: list[bytes], other: bytes) -> None:
+    builder = ListpackBuilder()
+    run = b"".join(builder.encoded(member) for member in members)
+    for member in members:
+        assert element_at(run, find(run, builder.encoded(member), 1)) == member
+    if other not in members:
+        assert find(run, builder.encoded(other), 1) == -1

@@ -6,7 +6,7 @@ from typing import Final
 
 from mypy_extensions import i64
 
-from rdbtool.engine.cells import HASHTABLE, INTSET, LISTPACK, SetCell
+from rdbtool.engine.cells import HASHTABLE, INTSET, LISTPACK, NEW, TOO_LARGE, SetCell
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.encodings import set_encoding
 from rdbtool.engine.line import Line
@@ -29,11 +29,16 @@ def new_set(line: Line, first: bytes, hint: i64) -> SetCell:
 
 def add_member(dataset: Dataset, cell: SetCell, member: bytes) -> bool:
     """Add a member; whether it was new. The encoding follows as it does in the server."""
-    members = cell.members
-    before: i64 = len(members)
-    members[dataset.members.one(member)] = None
-    if len(members) == before:
+    done = cell.add_small(member, dataset.scratch)
+    if done == TOO_LARGE:
+        members = cell.members
+        known: i64 = len(members)
+        members[dataset.members.one(member)] = None
+        if len(members) != known:
+            done = NEW
+    if done != NEW:
         return False
+    before: i64 = len(cell) - 1
     line = dataset.line
     if cell.encoding == INTSET:
         if is_integer(member):
@@ -75,11 +80,9 @@ def srem(dataset: Dataset, args: list[bytes]) -> object:
     cell = dataset.set(args[1])
     if cell is None:
         return 0
-    members = cell.members
     removed: i64 = 0
     for i in range(2, len(args)):
-        if args[i] in members:
-            del members[args[i]]
+        if cell.remove(args[i], dataset.scratch):
             removed += 1
     dataset.dirty += removed
     dataset.settle(args[1], cell)
@@ -95,10 +98,9 @@ def smove(dataset: Dataset, args: list[bytes]) -> object:
     assert source is not None
     member = args[3]
     if source is target:
-        return int(member in source.members)
-    if member not in source.members:
+        return int(source.has(member, dataset.scratch))
+    if not source.remove(member, dataset.scratch):
         return 0
-    del source.members[member]
     dataset.settle(args[1], source)
     if target is None:
         target = new_set(dataset.line, member, 1)
@@ -236,19 +238,19 @@ def sintercard(dataset: Dataset, args: list[bytes]) -> object:
 @command(b"SCARD", 2, 1, 1, 1, READ)
 def scard(dataset: Dataset, args: list[bytes]) -> object:
     cell = dataset.set(args[1])
-    return 0 if cell is None else len(cell.members)
+    return 0 if cell is None else len(cell)
 
 
 @command(b"SISMEMBER", 3, 1, 1, 1, READ)
 def sismember(dataset: Dataset, args: list[bytes]) -> object:
     cell = dataset.set(args[1])
-    return int(cell is not None and args[2] in cell.members)
+    return int(cell is not None and cell.has(args[2], dataset.scratch))
 
 
 @command(b"SMISMEMBER", -3, 1, 1, 1, READ)
 def smismember(dataset: Dataset, args: list[bytes]) -> object:
     cell = dataset.set(args[1])
-    return [int(cell is not None and member in cell.members) for member in args[2:]]
+    return [int(cell is not None and cell.has(member, dataset.scratch)) for member in args[2:]]
 
 
 @command(b"SMEMBERS", 2, 1, 1, 1, READ)

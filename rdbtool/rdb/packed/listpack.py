@@ -40,7 +40,9 @@ class ListpackCursor(Cursor):
         count: i64 = data[4]
         high: i64 = data[5]
         count |= high << 8
-        self.announced: i64 = -1 if count == MANY else count
+        if count == MANY:
+            count = -1
+        self.announced: i64 = count
         self.passed: i64 = 0
         self.pos = HEADER
 

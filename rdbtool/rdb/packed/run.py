@@ -1,7 +1,7 @@
 """Runs: elements back to back as they stand in a listpack, without its header and end mark.
 
-It is the form in which the engine keeps small hashes: less memory than a dict, one place in memory to look at, and
-ready to be written. Elements of a run are short and in the one encoding that a server chooses for
+It is the form in which the engine keeps small hashes and sets: less memory than a dict, one place in memory to look
+at, and for hashes ready to be written. Elements of a run are short and in the one encoding that a server chooses for
 them, so that equal elements are equal bytes.
 """
 
@@ -32,8 +32,8 @@ def end_of(run: bytes, pos: i64) -> i64:
     return pos + 10 if first == 0xF4 else pos + first - 237
 
 
-def find_field(run: bytes, element: bytes) -> i64:
-    """Where ``element``, encoded, is among the elements number 0, 2, 4 ... of a run, or -1."""
+def find(run: bytes, element: bytes, width: i64) -> i64:
+    """Where ``element``, encoded, is among every ``width``-th element of a run (1 or 2) from the first on, or -1."""
     end: i64 = len(run)
     size: i64 = len(element)
     head: i64 = element[0]
@@ -43,13 +43,15 @@ def find_field(run: bytes, element: bytes) -> i64:
         after = end_of(run, pos)
         if run[pos] == head and run[after - 2] == tail and run[pos:after] == element:
             return pos
-        pos = end_of(run, after)
+        pos = after if width == 1 else end_of(run, after)
     return -1
 
 
-def find_name(run: bytes, name: bytes, scratch: ListpackBuilder) -> i64:
+def find_name(run: bytes, name: bytes, width: i64, scratch: ListpackBuilder) -> i64:
     """The same for a name that is yet to be encoded, in ``scratch``, and may be too long for a run."""
-    return -1 if len(name) > LONGEST else find_field(run, scratch.encoded(name))
+    if len(name) > LONGEST:
+        return -1
+    return find(run, scratch.encoded(name), width)
 
 
 def element_at(run: bytes, pos: i64) -> bytes:
@@ -62,6 +64,11 @@ def element_at(run: bytes, pos: i64) -> bytes:
     cursor = ListpackCursor(listpack_of(run[pos : end_of(run, pos)], 1))
     cursor.next()
     return cursor.item()
+
+
+def elements_of(run: bytes, count: i64) -> list[bytes]:
+    """All ``count`` elements, decoded."""
+    return ListpackCursor(listpack_of(run, count)).items()
 
 
 @final

@@ -245,7 +245,11 @@ def check_elements(ins: Inspection, holds: i64, count: i64) -> None:
         elif holds == SCORES and not is_integer(first):
             head = text_head(first)
             check_score(ins, pos + head, pos + size, pos)
-        pos += size + (1 if size < 128 else back_size(size))
+        pos += size
+        if size < 128:  # compiled, a conditional expression would make an int object
+            pos += 1
+        else:
+            pos += back_size(size)
         turn += 1
         if turn == width:
             turn = 0
