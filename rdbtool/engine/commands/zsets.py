@@ -125,7 +125,9 @@ def _foresee(dataset: Dataset, cell: SortedSetCell, args: list[bytes], at: i64) 
     """Choose the encoding by what ZADD brings, before it does: ``args[at]`` is the first score."""
     line = dataset.line
     argc: i64 = len(args)
-    count: i64 = (argc - at) // 2 if line.version >= HINTS else 0
+    count: i64 = 0
+    if line.version >= HINTS:  # compiled, a conditional expression would make an int object
+        count = (argc - at) // 2
     longest: i64 = 0
     if line.valkey and line.version >= 801:
         i = at + 1

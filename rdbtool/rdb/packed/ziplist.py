@@ -40,7 +40,9 @@ class ZiplistCursor(Cursor):
         count: i64 = data[8]
         high: i64 = data[9]
         count |= high << 8
-        self.announced: i64 = -1 if count == MANY else count
+        if count == MANY:
+            count = -1
+        self.announced: i64 = count
         self.passed: i64 = 0
         self.pos = HEADER
 
