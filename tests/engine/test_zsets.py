@@ -217,3 +217,15 @@ def test_the_order_agrees_with_a_plain_sort_whatever_happens() -> None:
                 assert order.rank(plain[rank], scores[plain[rank]]) == rank
             assert order.rank_of_score(25.0, False) == sum(score < 25 for score in scores.values())
             assert order.rank_of_score(25.0, True) == sum(score <= 25 for score in scores.values())
+
+
+@pytest.mark.parametrize(("where", "kept"), [("0 -1", True), ("-inf +inf BYSCORE", False)])
+def test_a_range_by_rank_is_stored_in_its_final_encoding_at_once(where: str, kept: bool) -> None:
+    """As Redis 7.0.15 does: a skiplist keeps a negative zero, a listpack that becomes one has lost it."""
+    e = Engine("redis-7.0")
+    for n in range(1, 200):
+        e.run(f"ZADD a {n} m{n}")
+    e.run("ZADD a -0 zero")
+    e.run(f"ZRANGESTORE b a {where}")
+    assert e.zset_cell("b").encoding == SKIPLIST
+    assert (math.copysign(1, e.zset_cell("b").scores[b"zero"]) < 0) is kept

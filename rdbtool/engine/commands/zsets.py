@@ -358,7 +358,7 @@ def zrangestore(dataset: Dataset, args: list[bytes]) -> object:
         taken.reverse()
     result = SortedSetCell()
     line = dataset.line
-    if not by and line.version >= HINTS:
+    if not by:
         result.convert(line, len(taken), 0)
     for member in taken:
         result.add(line, member, source.scores[member])
