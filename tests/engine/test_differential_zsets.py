@@ -114,16 +114,16 @@ def make(random: Random, kind: ServerKind) -> Command:
 
 
 def make_lex(random: Random, kind: ServerKind) -> Command:
-    """All scores are the same, as lexicographic ranges ask for."""
+    """Keys that no other group names: where scores differ, a skiplist's random levels decide what is in a range."""
     pick = random.randrange(5)
     if pick < 3:
-        return args("ZADD", b"a", *[p for _ in range(5) for p in ("0", member(random))])
+        return args("ZADD", b"same", *[p for _ in range(5) for p in ("0", member(random))])
     if pick == 3:
-        return args("ZREMRANGEBYLEX", b"a", random.choice(LEX), random.choice(LEX))
+        return args("ZREMRANGEBYLEX", b"same", random.choice(LEX), random.choice(LEX))
     return args(
         "ZRANGESTORE",
-        b"b",
-        b"a",
+        b"part",
+        b"same",
         random.choice(LEX),
         random.choice(LEX),
         "BYLEX",
