@@ -20,7 +20,9 @@ from .cells import Held
 PLACE: Final[i64] = 0xFFFFFFFF
 """Of a slot: 1 + the number of the key's entry, 0 for a free slot."""
 TAG: Final[i64] = ~0xFFFFFFFF
-"""Of a slot: the high bits of the key's hash, so that few other keys are looked at."""
+"""Of a slot: the key's hash. It tells where the slot goes in a larger table, and few other keys are looked at."""
+HASH: Final[i64] = 0x7FFFFFFF
+"""Of a hash: what a tag holds."""
 SMALLEST: Final[i64] = 8
 NEAR: Final[i64] = 4096
 """Keys up to which all of it is in the cache anyway."""
@@ -29,13 +31,13 @@ CHUNK: Final[i64] = 64
 AHEAD: Final = 32
 """Commands that are read before the first of them is applied, so that `Keyspace.touch` can bring their keys near."""
 BITS: Final[i64] = (1 << 61) - 1
-"""Of a hash. Compiled, a constant beyond 62 bits would be an object."""
+"""Of a hash under way. Compiled, a constant beyond 62 bits would be an object."""
 MULTIPLIER: Final[i64] = 0x1E3779B97F4A7C15
 """Odd, and its bits look random."""
 
 
-def hash_of(key: bytes, seed: i64) -> i64:
-    """A hash, without the int object that compiled code gets from ``hash``."""
+def tag_of(key: bytes, seed: i64) -> i64:
+    """The tag of a key's hash, without the int object that compiled code gets from ``hash``."""
     n: i64 = len(key)
     h = seed ^ n
     if n >= 8:
@@ -55,7 +57,7 @@ def hash_of(key: bytes, seed: i64) -> i64:
     h = h * MULTIPLIER & BITS
     h ^= h >> 32
     h = h * MULTIPLIER & BITS
-    return h ^ h >> 29
+    return ((h ^ h >> 29) & HASH) << 32
 
 
 @final
@@ -63,40 +65,39 @@ def hash_of(key: bytes, seed: i64) -> i64:
 class Keyspace:
     """Key -> what it holds, in the order in which keys were added, as in a dict, and used like one."""
 
-    __slots__ = ("_held", "_keys", "_live", "_mask", "_places", "_seed", "_slots")
+    __slots__ = ("_entries", "_live", "_mask", "_seed", "_slots", "_tags")
 
     def __init__(self) -> None:
-        self._keys: list[bytes] = []
-        self._held: list[Held | None] = []
-        """What the keys hold; None: the key was deleted."""
+        self._entries: list[Held | None] = []
+        """Each key and what it holds, in turn; None and None where a key was deleted."""
         self._live: i64 = 0
         self._slots = vec[i64]([0] * SMALLEST)
         self._mask: i64 = SMALLEST - 1
-        self._places = vec[i64]([0] * AHEAD)
+        self._tags = vec[i64]([0] * AHEAD)
         self._seed: i64 = int.from_bytes(os.urandom(7), "little")
         """No file can be made so that its keys collide."""
 
-    def _find(self, key: bytes, h: i64) -> i64:
-        """The number of the entry of ``key``, whose hash is ``h``, or -1."""
+    def _find(self, key: bytes, tag: i64) -> i64:
+        """Where in the entries ``key`` is, whose tag that is, or -1."""
         slots = self._slots
-        keys = self._keys
+        entries = self._entries
         mask = self._mask
-        tag = h & TAG
-        at = h & mask
+        at = tag >> 32 & mask
         while True:
             slot = slots[at]
             place = slot & PLACE
             if place == 0:
                 return -1
-            # the key of a deleted entry is empty, as a key may be
-            if slot & TAG == tag and keys[place - 1] == key and (key or self._held[place - 1] is not None):
-                return place - 1
+            if slot & TAG == tag:
+                found = entries[2 * place - 2]
+                if isinstance(found, bytes) and found == key:
+                    return 2 * place - 2
             at = (at + 1) & mask
 
     def get(self, key: bytes) -> Held | None:
         """What ``key`` holds."""
-        at = self._find(key, hash_of(key, self._seed))
-        return None if at < 0 else self._held[at]
+        at = self._find(key, tag_of(key, self._seed))
+        return None if at < 0 else self._entries[at + 1]
 
     def __getitem__(self, key: bytes) -> Held:
         held = self.get(key)
@@ -105,28 +106,28 @@ class Keyspace:
         return held
 
     def __setitem__(self, key: bytes, held: Held) -> None:
-        h = hash_of(key, self._seed)
-        at = self._find(key, h)
+        tag = tag_of(key, self._seed)
+        at = self._find(key, tag)
         if at >= 0:
-            self._held[at] = held
+            self._entries[at + 1] = held
         else:
-            self._append(key, h, held)
+            self._append(key, tag, held)
 
     def add(self, key: bytes, held: Held) -> bool:
         """Add a key, unless it is there; whether it was not."""
-        h = hash_of(key, self._seed)
-        if self._find(key, h) >= 0:
+        tag = tag_of(key, self._seed)
+        if self._find(key, tag) >= 0:
             return False
-        self._append(key, h, held)
+        self._append(key, tag, held)
         return True
 
     def remove(self, key: bytes) -> bool:
         """Delete a key; whether it was there."""
-        at = self._find(key, hash_of(key, self._seed))
+        at = self._find(key, tag_of(key, self._seed))
         if at < 0:
             return False
-        self._held[at] = None
-        self._keys[at] = b""
+        self._entries[at] = None
+        self._entries[at + 1] = None
         self._live -= 1
         return True
 
@@ -135,7 +136,7 @@ class Keyspace:
             raise KeyError(key)
 
     def __contains__(self, key: bytes) -> bool:
-        return self._find(key, hash_of(key, self._seed)) >= 0
+        return self._find(key, tag_of(key, self._seed)) >= 0
 
     def __len__(self) -> int:
         return self._live
@@ -152,8 +153,7 @@ class Keyspace:
 
     def clear(self) -> None:
         """Delete every key."""
-        self._keys = []
-        self._held = []
+        self._entries = []
         self._live = 0
         self._slots = vec[i64]([0] * SMALLEST)
         self._mask = SMALLEST - 1
@@ -162,7 +162,7 @@ class Keyspace:
         """Bring near what the first ``count`` of ``commands``, `AHEAD` at most, find at their first argument."""
         if self._live < NEAR:
             return
-        places = self._places
+        tags = self._tags
         slots = self._slots
         mask = self._mask
         seed = self._seed
@@ -171,66 +171,67 @@ class Keyspace:
             args = commands[i]
             # compiled, a conditional expression would make an int object
             if len(args) > 1:
-                places[i] = hash_of(args[1], seed)
+                tags[i] = tag_of(args[1], seed)
             i += 1
         i = 0
         while i < count:
-            h = places[i]
-            at = h & mask
+            tag = tags[i]
+            at = tag >> 32 & mask
             slot = slots[at]
-            while slot & PLACE != 0 and (slot ^ h) & TAG != 0:
+            while slot & PLACE != 0 and slot & TAG != tag:
                 at = (at + 1) & mask
                 slot = slots[at]
-            places[i] = slot & PLACE
+            tags[i] = slot & PLACE
             i += 1
-        keys = self._keys
-        held = self._held
+        entries = self._entries
         i = 0
         while i < count:
-            place = places[i]
+            place = tags[i]
             if place:
-                keys[place - 1]
-                held[place - 1]
+                entries[2 * place - 2]
+                entries[2 * place - 1]
             i += 1
 
-    def _append(self, key: bytes, h: i64, held: Held) -> None:
-        used: i64 = len(self._keys)
-        if used * 3 >= self._mask * 2:
+    def _append(self, key: bytes, tag: i64, held: Held) -> None:
+        size: i64 = len(self._entries)
+        if size * 3 >= self._mask * 4:
             self._rebuild()
-            used = len(self._keys)
-        self._keys.append(key)
-        self._held.append(held)
+            size = len(self._entries)
+        self._entries.append(key)
+        self._entries.append(held)
         self._live += 1
-        self._place(h, used + 1)
+        self._place(tag | ((size >> 1) + 1))
 
-    def _place(self, h: i64, place: i64) -> None:
+    def _place(self, slot: i64) -> None:
         slots = self._slots
         mask = self._mask
-        at = h & mask
-        while slots[at] & PLACE:
+        at = slot >> 32 & mask
+        while slots[at]:
             at = (at + 1) & mask
-        slots[at] = h & TAG | place
+        slots[at] = slot
 
     def _rebuild(self) -> None:
         """Drop deleted entries, and make room for at least as many keys again."""
-        if self._live < len(self._keys):
-            keys: list[bytes] = []
-            kept: list[Held | None] = []
-            walk = Walk(self)
-            while walk.next():
-                keys.append(walk.key)
-                kept.append(walk.held)
-            self._keys = keys
-            self._held = kept
         size: i64 = SMALLEST
         while size < self._live * 3:
             size *= 2
+        former = self._slots
         self._slots = vec[i64]([0] * size)
         self._mask = size - 1
-        place: i64 = 1
-        for key in self._keys:
-            self._place(hash_of(key, self._seed), place)
+        if self._live * 2 == len(self._entries):
+            for slot in former:
+                if slot:
+                    self._place(slot)
+            return
+        entries: list[Held | None] = []
+        place: i64 = 0
+        walk = Walk(self)
+        while walk.next():
+            entries.append(walk.key)
+            entries.append(walk.held)
             place += 1
+            self._place(tag_of(walk.key, self._seed) | place)
+        self._entries = entries
 
 
 @final
@@ -243,7 +244,6 @@ class Walk:
         self.key = b""
         self.held: Held = b""
         self._space = space
-        self._keys: list[bytes] = []
         self._near: list[Held | None] = []
         self._at: i64 = 0
         self._next: i64 = 0
@@ -253,17 +253,17 @@ class Walk:
         while True:
             at = self._at
             if at >= len(self._near):
-                space = self._space
+                entries = self._space._entries  # noqa: SLF001 - the same room
                 start = self._next
-                if start >= len(space._keys):  # noqa: SLF001 - the same room
+                if start >= len(entries):
                     return False
-                self._next = start + CHUNK
-                self._keys = space._keys[start : start + CHUNK]  # noqa: SLF001 - copying touches what is in it
-                self._near = space._held[start : start + CHUNK]  # noqa: SLF001
+                self._next = start + 2 * CHUNK
+                self._near = entries[start : start + 2 * CHUNK]  # copying touches what is in it
                 at = 0
-            self._at = at + 1
-            held = self._near[at]
-            if held is not None:
-                self.key = self._keys[at]
+            self._at = at + 2
+            key = self._near[at]
+            held = self._near[at + 1]
+            if isinstance(key, bytes) and held is not None:
+                self.key = key
                 self.held = held
                 return True
