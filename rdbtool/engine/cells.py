@@ -126,30 +126,56 @@ TOO_LARGE: Final = -1
 """What `HashCell.put_small` and `SetCell.add_small` answer."""
 
 
-@final
 @mypyc_attr(acyclic=True)
-class SetCell(Cell):
-    """A set, in insertion order. ``encoding``: INTSET, LISTPACK or HASHTABLE.
-
-    A small set is a ``run`` of ``count`` members (`rdb.packed.run`), and a dict once it has grown, or somebody has
-    asked for ``members``; ``run`` is then None.
+class RunCell(Cell):
+    """A collection that is a ``run`` of ``count`` names (`rdb.packed.run`) while it is small, and a dict once it has
+    grown, or somebody has asked for the dict; ``run`` is then None. ``encoding``: what the server has it in.
     """
 
-    __slots__ = ("_members", "count", "encoding", "run")
+    __slots__ = ("count", "encoding", "run")
+
+    def __init__(self, encoding: u8, run: bytes | None) -> None:
+        self.expire_at_ms: i64 = NO_EXPIRY
+        self.run: bytes | None = run
+        self.encoding: u8 = encoding  # beside the other that is narrow, without a gap
+        self.count: u8 = 0
+
+    def _remove_name(self, run: bytes, name: bytes, width: i64, scratch: ListpackBuilder) -> bool:
+        """Take a name out of the run, with a value behind it if ``width`` is 2; whether it was there."""
+        at = find_name(run, name, width, scratch)
+        if at < 0:
+            return False
+        end = end_of(run, at)
+        if width == 2:
+            end = end_of(run, end)
+        self.run = run[:at] + run[end:]
+        self.count -= 1
+        return True
+
+    def _copy_facts(self, original: RunCell) -> None:
+        """Become a copy of ``original`` in all but the dict and the encoding."""
+        self.run = original.run
+        self.count = original.count
+        self.expire_at_ms = original.expire_at_ms
+
+
+@final
+@mypyc_attr(acyclic=True)
+class SetCell(RunCell):
+    """A set, in insertion order. ``encoding``: INTSET, LISTPACK or HASHTABLE."""
+
+    __slots__ = ("_members",)
 
     def __init__(self, members: dict[bytes, None] | None = None, encoding: u8 = INTSET) -> None:
-        self.expire_at_ms: i64 = NO_EXPIRY
+        super().__init__(encoding, b"" if members is None else None)
         self._members: dict[bytes, None] | None = members
-        self.run: bytes | None = b"" if members is None else None
-        self.encoding: u8 = encoding
-        self.count: u8 = 0
 
     @property
     def members(self) -> dict[bytes, None]:
         """The members, to be read and changed."""
         run = self.run
         if run is not None:
-            self._members = dict.fromkeys(elements_of(run, i64(self.count)))
+            self._members = self._decoded(run)
             self.run = None
         members = self._members
         assert members is not None
@@ -181,28 +207,24 @@ class SetCell(Cell):
     def remove(self, member: bytes, scratch: ListpackBuilder) -> bool:
         """Remove a member; whether it was there."""
         run = self.run
-        if run is None:
-            members = self.members
-            if member not in members:
-                return False
-            del members[member]
-            return True
-        at = find_name(run, member, 1, scratch)
-        if at < 0:
+        if run is not None:
+            return self._remove_name(run, member, 1, scratch)
+        members = self.members
+        if member not in members:
             return False
-        self.run = run[:at] + run[end_of(run, at) :]
-        self.count -= 1
+        del members[member]
         return True
+
+    def _decoded(self, run: bytes) -> dict[bytes, None]:
+        return dict.fromkeys(elements_of(run, i64(self.count)))
 
     def value(self) -> Value:
         run = self.run
-        return self.members if run is None else dict.fromkeys(elements_of(run, i64(self.count)))
+        return self.members if run is None else self._decoded(run)
 
     def copy(self) -> Cell:
         cell = SetCell(None if self.run is not None else self.members.copy(), self.encoding)
-        cell.run = self.run
-        cell.count = self.count
-        cell.expire_at_ms = self.expire_at_ms
+        cell._copy_facts(self)
         return cell
 
     def is_empty(self) -> bool:
@@ -211,14 +233,12 @@ class SetCell(Cell):
 
 @final
 @mypyc_attr(acyclic=True)
-class HashCell(Cell):
-    """A hash. ``expiries``: field -> ms, or None. ``encoding``: LISTPACK, LISTPACKEX or HASHTABLE.
-
-    A small hash is a ``run`` of ``count`` fields with their values (`rdb.packed.run`), and a dict
-    once it has grown, or somebody has asked for ``fields``; ``run`` is then None.
+class HashCell(RunCell):
+    """A hash, whose run has a value behind each field. ``expiries``: field -> ms, or None. ``encoding``: LISTPACK,
+    LISTPACKEX or HASHTABLE.
     """
 
-    __slots__ = ("_fields", "count", "encoding", "expiries", "run")
+    __slots__ = ("_fields", "expiries")
 
     def __init__(
         self,
@@ -226,12 +246,9 @@ class HashCell(Cell):
         expiries: dict[bytes, int] | None = None,
         encoding: u8 = LISTPACK,
     ) -> None:
-        self.expire_at_ms: i64 = NO_EXPIRY
+        super().__init__(encoding, b"" if fields is None else None)
         self._fields: dict[bytes, bytes] | None = fields
         self.expiries: dict[bytes, int] | None = expiries
-        self.run: bytes | None = b"" if fields is None else None
-        self.encoding: u8 = encoding  # beside the other that is narrow, without a gap
-        self.count: u8 = 0
 
     @property
     def fields(self) -> dict[bytes, bytes]:
@@ -283,17 +300,12 @@ class HashCell(Cell):
     def remove(self, field: bytes, scratch: ListpackBuilder) -> bool:
         """Remove a field; whether it was there. Its expiry is not looked at."""
         run = self.run
-        if run is None:
-            fields = self.fields
-            if field not in fields:
-                return False
-            del fields[field]
-            return True
-        at = find_name(run, field, 2, scratch)
-        if at < 0:
+        if run is not None:
+            return self._remove_name(run, field, 2, scratch)
+        fields = self.fields
+        if field not in fields:
             return False
-        self.run = run[:at] + run[end_of(run, end_of(run, at)) :]
-        self.count -= 1
+        del fields[field]
         return True
 
     def value(self) -> Value:
@@ -304,15 +316,12 @@ class HashCell(Cell):
 
     def copy(self) -> Cell:
         expiries = self.expiries
-        run = self.run
         cell = HashCell(
-            None if run is not None else self.fields.copy(),
+            None if self.run is not None else self.fields.copy(),
             None if expiries is None else expiries.copy(),
             self.encoding,
         )
-        cell.run = run
-        cell.count = self.count
-        cell.expire_at_ms = self.expire_at_ms
+        cell._copy_facts(self)
         return cell
 
     def is_empty(self) -> bool:

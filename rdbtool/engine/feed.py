@@ -17,7 +17,8 @@ from .dataset import Dataset
 from .functions import with_header
 from .keyspace import AHEAD
 from .replay import Replay
-from .table import find
+from .table import SWEEPING, find
+from .untouched import Untouched, comes_twice
 
 
 @final
@@ -54,9 +55,9 @@ class RdbRest:
         self.module_aux: list[ModuleAux] = []
 
 
-def load_rdb(dataset: Dataset, head: RdbHead) -> RdbRest:
+def load_rdb(dataset: Dataset, head: RdbHead, untouched: Untouched | None = None) -> RdbRest:
     """Take the keys of an RDB, unread, to its end. Where the input can be read again, their values stay there, and it
-    stays open as long as something holds one of them.
+    stays open as long as something holds one of them. ``untouched``: may take a key instead.
 
     Raises what reading raises, and `FormatError` where a server refuses the file: a key that comes twice, a wrong
     checksum.
@@ -69,18 +70,14 @@ def load_rdb(dataset: Dataset, head: RdbHead) -> RdbRest:
     try:
         while event is not None:
             if isinstance(event, Frame):
-                if event.db != db:
-                    db = event.db
-                    keys = dataset.database(db)
-                if not keys.add(event.key, event):
-                    raise FormatError(
-                        "the key comes twice: the server refuses the file",
-                        path=reader.window.path,
-                        offset=event.offset,
-                        key=event.key,
-                    )
-                event.keep()
                 rest.keys += 1
+                if untouched is None or not untouched.takes(reader, event):
+                    if event.db != db:
+                        db = event.db
+                        keys = dataset.database(db)
+                    if not keys.add(event.key, event):
+                        raise comes_twice(reader, event.key, event.offset)
+                    event.keep()
             elif isinstance(event, Function):
                 rest.functions.append(event.code)
             elif isinstance(event, FunctionPreGa):
@@ -91,6 +88,8 @@ def load_rdb(dataset: Dataset, head: RdbHead) -> RdbRest:
                 if event.checksum == "bad":
                     raise FormatError("wrong checksum: the server refuses the file", path=reader.window.path, offset=0)
             event = reader.next()
+        if untouched is not None:
+            untouched.finish(reader)
     finally:
         reader.window.observe(None)  # that is a cycle, which would keep the file open where reading ends early
     return rest
@@ -168,3 +167,19 @@ def count_commands(reader: CommandReader, name: bytes) -> i64:
             row = find(event.args)
             if row is not None and row.name == name:
                 count += 1
+
+
+def names_all(reader: CommandReader, names: set[bytes]) -> bool:
+    """Add the keys that a log's commands name to ``names``; False where one reaches keys that it does not name.
+
+    Raises what reading raises.
+    """
+    while True:
+        event = reader.next()
+        if event is None:
+            return True
+        if isinstance(event, Command):
+            row = find(event.args)
+            if row is None or row.flags & SWEEPING:
+                return False
+            names.update(row.keys(event.args))

@@ -24,6 +24,9 @@ CONTROL: Final = 8
 IDLE: Final = 16
 """It neither changes the dataset nor is it carried out here."""
 
+SWEEPING: Final = 32
+"""It reaches keys that its arguments do not name."""
+
 
 @final
 class CommandRow:

@@ -133,6 +133,7 @@ def _replayed(
         likely=likely_line(to),
         now_ms=now_ms,
         first=first,
+        sift=True,
     )
     head = replayed.head
     if head is not None:
@@ -140,7 +141,8 @@ def _replayed(
     else:
         facts = Facts(REDIS, FIELD_EXPIRIES_SINCE) if has_field_expiries(replayed.dataset) else Facts()
     facts.aux = dict(replayed.aux)
-    opened = OpenedKeys(DatasetSource(path, replayed.dataset, facts, replayed.module_aux), replayed.files, None)
+    keys = DatasetSource(path, replayed.dataset, facts, replayed.module_aux, replayed.untouched)
+    opened = OpenedKeys(keys, replayed.files, None)
     opened.findings = list(replayed.findings.items)
     opened.loss = replayed.loss
     opened.carried = replayed.replay.carried

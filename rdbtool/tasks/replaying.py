@@ -11,15 +11,17 @@ from rdbtool.aof.command_text import TextReader, first_command
 from rdbtool.aof.layout import Layout, LogFile, locate
 from rdbtool.aof.resp import CommandReader
 from rdbtool.engine.dataset import Dataset
-from rdbtool.engine.feed import RdbHead, count_commands, load_rdb, replay_log
+from rdbtool.engine.feed import RdbHead, count_commands, load_rdb, names_all, replay_log
 from rdbtool.engine.functions import load_library
 from rdbtool.engine.line import Line, line_of_version
 from rdbtool.engine.replay import NEVER, STOP, Replay, Until, collector_off
 from rdbtool.engine.replies import CommandError
 from rdbtool.engine.table import COMMANDS, CONTAINER, CONTROL, WRITE, check_arity, find
+from rdbtool.engine.untouched import Untouched
 from rdbtool.errors import (
     FormatError,
     InputError,
+    RdbToolError,
     TruncatedError,
     UnsupportedError,
     UsageError,
@@ -63,7 +65,8 @@ class Replayed(Report):
 
     ``replay`` counts the commands; ``head``: of the RDB in front of the log, where there is one, with its ``aux``
     fields; ``module_aux``: what modules keep there beside keys; ``base_keys``: keys that came with it; ``size``:
-    bytes of all files read; ``stopped``: why the replay ended early, or ""; ``has_log``: it is not only an RDB.
+    bytes of all files read; ``stopped``: why the replay ended early, or ""; ``has_log``: it is not only an RDB;
+    ``untouched``: keys of the base that are not in the dataset.
     """
 
     dataset: Dataset
@@ -76,6 +79,7 @@ class Replayed(Report):
     size: int = 0
     stopped: str = ""
     has_log: bool = False
+    untouched: Untouched | None = None
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -107,12 +111,14 @@ def replay(
     now_ms: int | None = None,
     feed: Feed | None = None,
     first: Window | None = None,
+    sift: bool = False,
 ) -> Replayed:
     """Bring what is at ``path`` into a dataset, as a server that loads it does.
 
     ``point``: how far; ``unknown``: what to do about commands that no server has (`engine.replay`); ``line``: the
     server to follow, else the one that wrote the file, and ``likely`` where it does not say; ``now_ms``: what
-    relative expiries count from; ``feed``: for those who look on; ``first``: the first file, where it is open.
+    relative expiries count from; ``feed``: for those who look on; ``first``: the first file, where it is open;
+    ``sift``: leave keys of the base that no command names where they are, if the log is short (`Replayed.untouched`).
 
     A log that ends within a command is taken up to there, as the server takes it, with a finding and
     ``loss``. Raises `FormatError` where the server refuses the file, `UnsupportedError` at an unknown command
@@ -120,6 +126,8 @@ def replay(
     """
     layout = layout_of(path, source)
     loader = _Loader(layout, point, unknown, source, line, likely, now_ms, feed or Feed(), first)
+    if sift:
+        loader.named = names_in(layout)
     with collector_off():
         return loader.run()
 
@@ -127,6 +135,31 @@ def replay(
 def layout_of(path: str, source: Source = "auto") -> Layout:
     """The files at ``path``. Raises as `aof.layout.locate` does."""
     return Layout(path, [LogFile(path, "aof")]) if source == "commands" else locate(path)
+
+
+SHORT: Final = 8
+"""A log is short if its base has this many times its bytes: then reading it twice costs little."""
+
+
+def names_in(layout: Layout) -> set[bytes] | None:
+    """The keys that the log of a set names; None where that is not worth knowing: where the log is not short, or
+    reaches keys that it does not name, or cannot be read, of which its replay will tell.
+    """
+    logs = layout.files[1:]
+    base = layout.files[0]
+    if base.role != "base" or not logs:
+        return None
+    names: set[bytes] = set()
+    try:
+        if SHORT * sum(os.path.getsize(log.path) for log in logs) > os.path.getsize(base.path):
+            return None
+        for log in logs:
+            with open_input(log.path) as stream:
+                if not names_all(CommandReader(stream.window()), names):
+                    return None
+    except (OSError, RdbToolError):
+        return None
+    return names
 
 
 BEGINNINGS: Final = b"*#"
@@ -210,7 +243,7 @@ class _Loader:
         self.first = first
         self.findings = Findings()
         self.result: Replayed | None = None
-        self.annotated = False
+        self.named: set[bytes] | None = None
 
     def run(self) -> Replayed:
         for finding in self.layout.findings:
@@ -256,7 +289,7 @@ class _Loader:
     def _file(self, w: Window, file: LogFile, until: Until, *, last: bool) -> bool:
         """Take one file; False where the replay stopped."""
         if self.source == "auto" and is_rdb(w):
-            self._rdb(w)
+            self._rdb(w, self.named if file.role == "base" else None)
             if w.at_end():
                 self._result().size += w.offset()
                 return True
@@ -299,7 +332,7 @@ class _Loader:
                 )
         return going
 
-    def _rdb(self, w: Window) -> None:
+    def _rdb(self, w: Window, named: set[bytes] | None) -> None:
         head = RdbHead(RdbReader(w))
         result = self._result(head.aux)
         made = head.aux.get(b"ctime", b"")
@@ -309,7 +342,12 @@ class _Loader:
                 "is not in it",
                 path=w.path,
             )
-        rest = load_rdb(result.dataset, head)
+        stored = None if named is None else w.stored()
+        if named is not None and stored is not None:
+            result.untouched = Untouched(stored, named)
+            rest = load_rdb(result.dataset, head, result.untouched)
+        else:
+            rest = load_rdb(result.dataset, head)
         for code in rest.functions:
             try:
                 load_library(result.dataset, code)

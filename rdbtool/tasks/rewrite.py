@@ -115,7 +115,7 @@ def rewrite(
     one_file = output == "-" or output.endswith(SINGLE)
     if not one_file:
         _refuse_full_directory(output)
-    replayed = replay(path, point=point, unknown=unknown, source=source, likely=likely_line(form.to), now_ms=now_ms)
+    replayed = _replayed(path, form, point, selection, unknown, source, now_ms)
     report = _report_of(path, output, replayed, selection)
     if one_file:
         with open_sink(output, inputs=replayed.files) as sink:
@@ -151,7 +151,7 @@ def rewrite_in_place(
     if layout.manifest is None:
         raise UsageError("only a multi-part set, with its manifest, is rewritten in place: name an output", path=path)
     before = _stamps(layout)
-    replayed = replay(path, point=point, unknown=unknown, likely=likely_line(form.to), now_ms=now_ms)
+    replayed = _replayed(path, form, point, selection, unknown, "auto", now_ms)
     report = _report_of(path, layout.manifest_path, replayed, selection)
     directory = os.path.dirname(layout.manifest_path)
     prefix = os.path.basename(layout.manifest_path).removesuffix(".manifest")
@@ -180,6 +180,22 @@ def rewrite_in_place(
     elif purge_history:
         _purge(layout, [base, increment], report)
     return report
+
+
+def _replayed(
+    path: str,
+    form: Form,
+    point: PointInTime,
+    selection: Selection | None,
+    unknown: str,
+    source: Source,
+    now_ms: int | None,
+) -> Replayed:
+    # a selection looks at the whole dataset
+    sift = selection is None or selection.everything
+    return replay(
+        path, point=point, unknown=unknown, source=source, likely=likely_line(form.to), now_ms=now_ms, sift=sift
+    )
 
 
 def _report_of(path: str, output: str, replayed: Replayed, selection: Selection | None) -> RewriteReport:
@@ -218,7 +234,7 @@ def _write_snapshot(sink: Sink, replayed: Replayed, form: Form, report: RewriteR
         exporter = commands_for(form.to, output)
         for aux in replayed.module_aux:
             exporter.module_aux(aux)
-        report.keys = save_commands(replayed.dataset, exporter)
+        report.keys = save_commands(replayed.dataset, exporter, replayed.untouched)
         exporter.end()
         _note_losses(exporter.losses, "commands cannot say it, a snapshot can", report)
     else:
@@ -227,7 +243,7 @@ def _write_snapshot(sink: Sink, replayed: Replayed, form: Form, report: RewriteR
         writer = open_rdb_writer(sink, to, aof=True)
         for aux in replayed.module_aux:
             writer.event(aux)
-        report.keys = save_rdb(replayed.dataset, writer)
+        report.keys = save_rdb(replayed.dataset, writer, replayed.untouched)
         writer.close()
         _judge_losses(dict(writer.losses.counts), to, replayed, form, report)
 

@@ -7,7 +7,7 @@ from rdbtool.engine.functions import library_name, load_library, pre_release_lib
 from rdbtool.engine.payload import functions_of_payload
 from rdbtool.engine.replies import OK, CommandError, NotRunError
 from rdbtool.engine.scripts import Scripts
-from rdbtool.engine.table import READ, command, keys_after_count
+from rdbtool.engine.table import READ, SWEEPING, WRITE, command, keys_after_count
 
 
 def _scripts(dataset: Dataset) -> Scripts:
@@ -18,14 +18,14 @@ def _scripts(dataset: Dataset) -> Scripts:
     return scripts
 
 
-@command(b"EVAL", -3, keys_of=lambda args: keys_after_count(args, 2))
+@command(b"EVAL", -3, flags=WRITE | SWEEPING, keys_of=lambda args: keys_after_count(args, 2))
 def eval_(dataset: Dataset, args: list[bytes]) -> object:
     scripts = _scripts(dataset)
     scripts.add(args[1])
     return scripts.run(args[1], args[2:])
 
 
-@command(b"EVALSHA", -3, keys_of=lambda args: keys_after_count(args, 2))
+@command(b"EVALSHA", -3, flags=WRITE | SWEEPING, keys_of=lambda args: keys_after_count(args, 2))
 def evalsha(dataset: Dataset, args: list[bytes]) -> object:
     scripts = _scripts(dataset)
     code = scripts.codes.get(args[1].lower())
@@ -34,7 +34,7 @@ def evalsha(dataset: Dataset, args: list[bytes]) -> object:
     return scripts.run(code, args[2:])
 
 
-@command(b"FCALL", -3, keys_of=lambda args: keys_after_count(args, 2))
+@command(b"FCALL", -3, flags=WRITE | SWEEPING, keys_of=lambda args: keys_after_count(args, 2))
 def fcall(dataset: Dataset, args: list[bytes]) -> object:
     """Servers log what functions did, never their calls."""
     raise NotRunError("functions are not run")

@@ -8,7 +8,7 @@ from typing import Final
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.numbers import i32_of, integer_between
 from rdbtool.engine.replies import OK, CommandError, syntax_error, wrong_arity
-from rdbtool.engine.table import CONTROL, IDLE, READ, command
+from rdbtool.engine.table import CONTROL, IDLE, READ, SWEEPING, WRITE, command
 
 SLOTS: Final = 16384
 BAD_SLOT: Final = "ERR Invalid or out of range slot"
@@ -22,7 +22,7 @@ def select(dataset: Dataset, args: list[bytes]) -> object:
     return OK
 
 
-@command(b"SWAPDB", 3)
+@command(b"SWAPDB", 3, flags=WRITE | SWEEPING)
 def swapdb(dataset: Dataset, args: list[bytes]) -> object:
     first = i32_of(args[1], "ERR invalid first DB index")
     second = i32_of(args[2], "ERR invalid second DB index")
@@ -38,7 +38,7 @@ def _check_flush(args: list[bytes]) -> None:
         raise syntax_error()
 
 
-@command(b"FLUSHALL", -1)
+@command(b"FLUSHALL", -1, flags=WRITE | SWEEPING)
 def flushall(dataset: Dataset, args: list[bytes]) -> object:
     _check_flush(args)
     for keys in dataset.dbs.values():
@@ -47,7 +47,7 @@ def flushall(dataset: Dataset, args: list[bytes]) -> object:
     return OK
 
 
-@command(b"FLUSHDB", -1)
+@command(b"FLUSHDB", -1, flags=WRITE | SWEEPING)
 def flushdb(dataset: Dataset, args: list[bytes]) -> object:
     _check_flush(args)
     dataset.keys.clear()
@@ -72,7 +72,7 @@ def _flush_slots(dataset: Dataset, slots: set[int]) -> None:
     dataset.dirty += 1
 
 
-@command(b"SFLUSH", -3)
+@command(b"SFLUSH", -3, flags=WRITE | SWEEPING)
 def sflush(dataset: Dataset, args: list[bytes]) -> object:
     ranges = args[1:]
     if ranges[-1].upper() in {b"SYNC", b"ASYNC"}:
@@ -93,7 +93,7 @@ def sflush(dataset: Dataset, args: list[bytes]) -> object:
     return OK
 
 
-@command(b"CLUSTER|FLUSHSLOT", -3)
+@command(b"CLUSTER|FLUSHSLOT", -3, flags=WRITE | SWEEPING)
 def cluster_flushslot(dataset: Dataset, args: list[bytes]) -> object:
     slot: int = integer_between(args[2], 0, SLOTS - 1, BAD_SLOT)
     if len(args) > 4 or (len(args) == 4 and args[3].upper() not in {b"SYNC", b"ASYNC"}):

@@ -13,7 +13,7 @@ from rdbtool.engine.pqsort import partly_sorted
 from rdbtool.engine.quicklist import ListCell, loaded_list
 from rdbtool.engine.replies import syntax_error, wrong_type
 from rdbtool.engine.scores import double_of, reads_hex
-from rdbtool.engine.table import READ, command
+from rdbtool.engine.table import READ, SWEEPING, WRITE, command
 from rdbtool.engine.zset import SortedSetCell
 
 NOT_A_NUMBER: Final = "ERR One or more scores can't be converted into double"
@@ -158,7 +158,7 @@ def _keys(args: list[bytes]) -> list[bytes]:
     return keys
 
 
-@command(b"SORT", -2, keys_of=_keys)
+@command(b"SORT", -2, flags=WRITE | SWEEPING, keys_of=_keys)
 def sort(dataset: Dataset, args: list[bytes]) -> object:
     return _sort(dataset, args, True)
 

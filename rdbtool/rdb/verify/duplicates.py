@@ -152,6 +152,22 @@ class Duplicates:
         self.spilled = []
         self.pairs.sort(key=_later)
 
+    def confirmed(self, path: str) -> list[tuple[int, int, bytes | None]]:
+        """Of ``pairs``, those that the input at ``path`` confirms, with the string that is there twice, and with None
+        those that cannot be read again.
+        """
+        if not self.pairs:
+            return []
+        strings = strings_at(path, [at for pair in self.pairs for at in pair])
+        found: list[tuple[int, int, bytes | None]] = []
+        for earlier, later in self.pairs:
+            first, second = strings.get(earlier), strings.get(later)
+            if first is None or second is None:
+                found.append((earlier, later, None))
+            elif first == second:
+                found.append((earlier, later, second))
+        return found
+
     def _records(self, part: int) -> bytes:
         found = []
         file = self.file

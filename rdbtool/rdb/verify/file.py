@@ -16,7 +16,7 @@ from rdbtool.rdb.releases import BUILT_IN
 from rdbtool.rdb.types import TABLE
 from rdbtool.source import Window
 
-from .duplicates import Duplicates, strings_at
+from .duplicates import Duplicates
 from .functions import check_library
 from .inspection import Inspection
 
@@ -271,16 +271,8 @@ class _Check:
         if seen.kept is not None:
             return
         seen.finish()
-        if not seen.pairs:
-            return
-        keys = strings_at(self.window.path, [at for pair in seen.pairs for at in pair])
-        for earlier, later in seen.pairs:
-            first = keys.get(earlier)
-            second = keys.get(later)
-            if first is None or second is None:
-                self.duplicate(None, earlier, later, -1)
-            elif first == second:
-                self.duplicate(second, earlier, later, -1)
+        for earlier, later, key in seen.confirmed(self.window.path):
+            self.duplicate(key, earlier, later, -1)
         if seen.more:
             self.report("duplicate-key", f"{seen.more} further keys are there twice")
 

@@ -17,7 +17,6 @@ from rdbtool.rdb.skip import skip_module_pre_ga, skip_module_values
 from rdbtool.source import Window
 
 from .compact import check_intset, check_zipmap
-from .duplicates import strings_at
 from .inspection import Inspection, checked_string, open_packed, pass_string, see_element
 from .listpack import EXPIRING_FIELDS, FIELDS, MEMBERS, SCORES, check_elements, check_listpack
 from .ziplist import check_pairs, check_ziplist
@@ -212,13 +211,8 @@ def _late_duplicates(ins: Inspection, what: str) -> None:
     if many is None:
         return
     many.finish()
-    if not many.pairs:
-        return
-    texts = strings_at(ins.path, [at for pair in many.pairs for at in pair])
     code = f"duplicate-{what}"
-    for earlier, later in many.pairs:
-        if earlier in texts and later in texts and texts[earlier] != texts[later]:
-            continue
+    for earlier, later, _ in many.confirmed(ins.path):
         ins.report(code, f"a {what} twice: also at offset {earlier}", later)
     if many.more:
         ins.report(code, f"{many.more} further {what}s twice", -1)
