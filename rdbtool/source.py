@@ -286,10 +286,6 @@ class Stored:
         self._read: i64 = 0
         """How many were."""
 
-    def window(self) -> Window:
-        """A window at the start of the file. Reading on in it raises `InputError`."""
-        return Window(_Rest(self._handle, 0), path=self.path, size=self._handle.size)
-
     def window_at(self, offset: i64, n: i64) -> Window:
         """A window over the ``n`` bytes at ``offset``, good until another is asked for. It, or reading on in it,
         raises `InputError`.

@@ -50,6 +50,12 @@ class Layout:
     findings: list[Finding] = field(default_factory=list)
 
     @property
+    def paths(self) -> tuple[str, ...]:
+        """The paths of all files that make up the input."""
+        paths = [file.path for file in self.files]
+        return tuple(paths + ([self.manifest_path] if self.manifest_path else []))
+
+    @property
     def is_set(self) -> bool:
         """Whether a manifest names the files."""
         return self.manifest is not None

@@ -9,40 +9,16 @@ from mypy_extensions import i64
 
 from rdbtool.aof.resp import ANNOTATION, COMMAND, Command, CommandReader, argument_lists
 from rdbtool.errors import FormatError, RdbToolError
-from rdbtool.rdb.events import Aux, End, Event, Function, FunctionPreGa, Header, ModuleAux
-from rdbtool.rdb.opcodes import REDIS
-from rdbtool.rdb.reader import Frame, RdbReader
+from rdbtool.rdb.events import End, Function, FunctionPreGa, ModuleAux
+from rdbtool.rdb.head import RdbHead
+from rdbtool.rdb.reader import Frame
 
 from .dataset import Dataset
 from .functions import with_header
 from .keyspace import AHEAD
 from .replay import Replay
+from .sieve import Sieve, comes_twice
 from .table import SWEEPING, find
-from .untouched import Untouched, comes_twice
-
-
-@final
-class RdbHead:
-    """What stands in front of an RDB's keys: ``dialect``, ``version``, ``aux`` fields, and the first event behind
-    them, ``next``.
-    """
-
-    def __init__(self, reader: RdbReader) -> None:
-        self.reader = reader
-        self.dialect: i64 = REDIS
-        self.version: i64 = 0
-        self.aux: dict[bytes, bytes] = {}
-        self.next: Event | None = None
-        while True:
-            event = reader.next()
-            if isinstance(event, Aux):
-                self.aux[event.name] = event.value
-            elif isinstance(event, Header):
-                self.dialect = event.dialect
-                self.version = event.version
-            else:
-                self.next = event
-                return
 
 
 @final
@@ -55,9 +31,9 @@ class RdbRest:
         self.module_aux: list[ModuleAux] = []
 
 
-def load_rdb(dataset: Dataset, head: RdbHead, untouched: Untouched | None = None) -> RdbRest:
+def load_rdb(dataset: Dataset, head: RdbHead, sieve: Sieve | None = None) -> RdbRest:
     """Take the keys of an RDB, unread, to its end. Where the input can be read again, their values stay there, and it
-    stays open as long as something holds one of them. ``untouched``: may take a key instead.
+    stays open as long as something holds one of them. ``sieve``: passes on what the dataset does not need.
 
     Raises what reading raises, and `FormatError` where a server refuses the file: a key that comes twice, a wrong
     checksum.
@@ -69,15 +45,16 @@ def load_rdb(dataset: Dataset, head: RdbHead, untouched: Untouched | None = None
     keys = dataset.database(db)
     try:
         while event is not None:
-            if isinstance(event, Frame):
+            if sieve is not None and sieve.takes(reader, event):
+                pass
+            elif isinstance(event, Frame):
+                if event.db != db:
+                    db = event.db
+                    keys = dataset.database(db)
+                if not keys.add(event.key, event):
+                    raise comes_twice(reader, event.key, event.offset)
+                event.keep()
                 rest.keys += 1
-                if untouched is None or not untouched.takes(reader, event):
-                    if event.db != db:
-                        db = event.db
-                        keys = dataset.database(db)
-                    if not keys.add(event.key, event):
-                        raise comes_twice(reader, event.key, event.offset)
-                    event.keep()
             elif isinstance(event, Function):
                 rest.functions.append(event.code)
             elif isinstance(event, FunctionPreGa):
@@ -88,8 +65,6 @@ def load_rdb(dataset: Dataset, head: RdbHead, untouched: Untouched | None = None
                 if event.checksum == "bad":
                     raise FormatError("wrong checksum: the server refuses the file", path=reader.window.path, offset=0)
             event = reader.next()
-        if untouched is not None:
-            untouched.finish(reader)
     finally:
         reader.window.observe(None)  # that is a cycle, which would keep the file open where reading ends early
     return rest
@@ -170,7 +145,7 @@ def count_commands(reader: CommandReader, name: bytes) -> i64:
 
 
 def names_all(reader: CommandReader, names: set[bytes]) -> bool:
-    """Add the keys that a log's commands name to ``names``; False where one reaches keys that it does not name.
+    """Add the keys that a log's commands name to ``names``; False where one reaches more.
 
     Raises what reading raises.
     """

@@ -25,7 +25,7 @@ IDLE: Final = 16
 """It neither changes the dataset nor is it carried out here."""
 
 SWEEPING: Final = 32
-"""It reaches keys that its arguments do not name."""
+"""It reaches more than the keys that its arguments name: any key, or function libraries."""
 
 
 @final

@@ -7,7 +7,6 @@ from typing import final
 from rdbtool.engine.cells import HashCell
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.keyspace import Walk
-from rdbtool.engine.untouched import Untouched
 from rdbtool.rdb.events import Event, Function, ModuleAux
 
 from .keys_in import EntryEvent, Facts, KeySource
@@ -16,25 +15,16 @@ from .saving import entry_of, frame_of_held
 
 @final
 class DatasetSource(KeySource):
-    """The keys of ``dataset``: frames where nobody has touched them, decoded ones elsewhere; ``untouched`` before them.
+    """The keys of ``dataset``: frames where nobody has touched them, decoded ones elsewhere.
 
     ``facts`` and ``module_aux``: of the RDB in front of the log.
     """
 
-    def __init__(
-        self,
-        path: str,
-        dataset: Dataset,
-        facts: Facts,
-        module_aux: list[ModuleAux],
-        untouched: Untouched | None = None,
-    ) -> None:
+    def __init__(self, path: str, dataset: Dataset, facts: Facts, module_aux: list[ModuleAux]) -> None:
         super().__init__(path)
         self.dataset = dataset
         self.facts = facts
         self.module_aux = module_aux
-        self.untouched = untouched
-        self._frames = None if untouched is None else untouched.frames()
         self._beside: list[Event] = [Function(-1, code) for code in dataset.functions.values()]
         self._beside += module_aux
         self._beside.reverse()
@@ -42,19 +32,10 @@ class DatasetSource(KeySource):
         self._db = 0
         self._walk: Walk | None = None
 
-    def again(self) -> DatasetSource:
-        """The same keys, from the first one on."""
-        return DatasetSource(self.path, self.dataset, self.facts, self.module_aux, self.untouched)
-
     def next(self) -> Event | None:
         """The next event, or None."""
         if self._beside:
             return self._beside.pop()
-        if self._frames is not None:
-            frame = self._frames.next()
-            if frame is not None:
-                return frame
-            self._frames = None
         while True:
             walk = self._walk
             if walk is not None and walk.next():

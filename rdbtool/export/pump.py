@@ -1,4 +1,4 @@
-"""The loop of every export: keys from a source, those that are wanted, to an exporter."""
+"""The way of every export: keys that are wanted, to an exporter."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from rdbtool.errors import FormatError
 from rdbtool.findings import Finding, Findings, Severity, finding_of
 from rdbtool.model import Entry
 from rdbtool.rdb.events import End, Event, Function, FunctionPreGa, ModuleAux
+from rdbtool.rdb.head import Aside, RdbHead
 from rdbtool.rdb.reader import Frame
 
 from .exporter import Exporter
-from .keys_in import EntryEvent, KeySource
+from .keys_in import EntryEvent, Facts, KeySource
 from .selection import Selection
 
 
 @final
-class Pump:
-    """Moves the keys of ``source`` that ``selection`` wants to ``exporter``.
+class Pump(Aside):
+    """Moves keys that ``selection`` wants to ``exporter``: those that are passed to it, and those of a source.
 
     ``beside``: whether functions and data of modules go along. With ``keep_going``, a key whose bytes are
     framed but damaged is left out, and becomes one of ``findings``; ``skipped`` counts them. ``keys``: seen;
-    ``written``: exported.
+    ``written``: exported; ``begun``: the exporter has begun.
     """
 
     def __init__(
         self,
-        source: KeySource,
         selection: Selection,
         exporter: Exporter,
         findings: Findings,
@@ -36,7 +36,6 @@ class Pump:
         beside: bool = True,
         keep_going: bool = False,
     ) -> None:
-        self.source = source
         self.selection = selection
         self.exporter = exporter
         self.findings = findings
@@ -45,30 +44,45 @@ class Pump:
         self.keys: i64 = 0
         self.written: i64 = 0
         self.skipped: i64 = 0
-        self._begun = False
+        self.begun = False
+        self._path = ""
 
-    def run(self) -> None:
-        """Move all keys. Raises what reading or writing raises, and without ``keep_going`` the first damage."""
-        source = self.source
-        selection = self.selection
-        while not selection.full:
-            event = source.next()
-            if not self._begun:
-                self.begin()
-            if isinstance(event, Frame):
-                self.keys += 1
-                if selection.keeps(event):
-                    self._frame(event)
-            elif event is None:
-                return
-            else:
-                self._other(event)
+    def run(self, source: KeySource) -> None:
+        """Move all keys of ``source``. Raises what reading or writing raises, and without ``keep_going`` the first
+        damage.
+        """
+        self._path = source.path
+        try:
+            while not self.selection.full:
+                event = source.next()
+                self._begin(source.facts)
+                if event is None:
+                    return
+                self._event(event)
+        finally:
+            self._begin(source.facts)
 
-    def begin(self) -> None:
-        """Let the exporter begin, if it has not."""
-        if not self._begun:
-            self._begun = True
-            self.exporter.begin(self.source.facts)
+    def begin(self, head: RdbHead) -> None:
+        facts = Facts(head.dialect, head.version)
+        facts.aux = head.aux
+        self._begin(facts)
+
+    def take(self, event: Event) -> None:
+        if not self.selection.full:
+            self._event(event)
+
+    def _begin(self, facts: Facts) -> None:
+        if not self.begun:
+            self.begun = True
+            self.exporter.begin(facts)
+
+    def _event(self, event: Event) -> None:
+        if isinstance(event, Frame):
+            self.keys += 1
+            if self.selection.keeps(event):
+                self._frame(event)
+        else:
+            self._other(event)
 
     def _frame(self, frame: Frame) -> None:
         damage = self.exporter.frame(frame)
@@ -99,7 +113,7 @@ class Pump:
         elif isinstance(event, End) and event.checksum == "bad":
             message = "the checksum is wrong: some byte of the file has changed since it was written"
             if not self.keep_going:
-                raise FormatError(message, path=self.source.path, offset=event.offset, doing="reading the checksum")
-            self.findings.add(Finding(Severity.WARNING, "checksum", message, self.source.path, event.offset))
+                raise FormatError(message, path=self._path, offset=event.offset, doing="reading the checksum")
+            self.findings.add(Finding(Severity.WARNING, "checksum", message, self._path, event.offset))
         elif self.selection.everything:
             self.exporter.other(event)

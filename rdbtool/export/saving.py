@@ -9,7 +9,6 @@ from rdbtool.engine.cells import FrameCell, Held
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.keyspace import Keyspace, Walk
 from rdbtool.engine.replay import Carried
-from rdbtool.engine.untouched import Untouched
 from rdbtool.model import NO_EXPIRY, Entry
 from rdbtool.rdb.output import Output
 from rdbtool.rdb.reader import Frame
@@ -42,26 +41,17 @@ def entry_of(db: int, key: bytes, held: Held) -> Entry:
     return Entry(db, key, held.value(), held.expire_at_ms)
 
 
-def save_rdb(dataset: Dataset, writer: RdbWriter, untouched: Untouched | None = None) -> int:
-    """Write function libraries and keys; how many keys. ``untouched``: keys beside those of the dataset.
+def save_rdb(dataset: Dataset, writer: RdbWriter) -> int:
+    """Write function libraries and keys; how many keys.
 
     Raises what writing raises, and `FormatError` for a damaged value that was loaded unread.
     """
     for code in dataset.functions.values():
         writer.function(code)
     keys: i64 = 0
-    if untouched is not None:
-        for db, count in untouched.keys.items():
-            cells = dataset.database(db)
-            writer.resize(db, count + len(cells), untouched.expiring.get(db, 0) + _expiring(cells))
-        frames = untouched.frames()
-        while (frame := frames.next()) is not None:
-            writer.frame(frame)
-            keys += 1
     for db in sorted(dataset.dbs):
         cells = dataset.dbs[db]
-        if untouched is None or db not in untouched.keys:
-            writer.resize(db, len(cells), _expiring(cells))
+        writer.resize(db, len(cells), _expiring(cells))
         walk = Walk(cells)
         while walk.next():
             frame = frame_of_held(db, walk.key, walk.held)
@@ -84,32 +74,23 @@ def _expiring(cells: Keyspace) -> i64:
     return count
 
 
-def save_commands(dataset: Dataset, exporter: Resp, untouched: Untouched | None = None) -> int:
+def save_commands(dataset: Dataset, exporter: Resp) -> int:
     """The same as the commands that BGREWRITEAOF writes."""
     for code in dataset.functions.values():
         exporter.function(code)
     keys: i64 = 0
-    if untouched is not None:
-        frames = untouched.frames()
-        while (frame := frames.next()) is not None:
-            _write_frame(frame, exporter)
-            keys += 1
     for db in sorted(dataset.dbs):
         cells = dataset.dbs[db]
         for key, held in cells.items():
             frame = frame_of_held(db, key, held)
             if frame is not None:
-                _write_frame(frame, exporter)
+                damage = exporter.frame(frame)
+                if damage is not None:
+                    raise damage
             else:
                 exporter.entry(entry_of(db, key, held))
         keys += len(cells)
     return keys
-
-
-def _write_frame(frame: Frame, exporter: Resp) -> None:
-    damage = exporter.frame(frame)
-    if damage is not None:
-        raise damage
 
 
 def save_carried(carried: list[Carried], output: Output) -> int:

@@ -103,6 +103,7 @@ class RdbWriter:
         self._db: i64 = ANY_DB
         self._read_db: i64 = 0
         self._sizes: dict[int, tuple[int, int]] = {}
+        self._selected: set[int] = set()
         self._tap: Tap | None = None
         magic = (
             f"VALKEY{target.rdb_version:03d}" if target.dialect == opcodes.VALKEY else f"REDIS{target.rdb_version:04d}"
@@ -117,8 +118,8 @@ class RdbWriter:
         put_string(out, value, self._form.compress)
 
     def resize(self, db: int, keys: int, expires: int) -> None:
-        """Tell how many keys, and keys with an expiry, the database will have, before its first key."""
-        self._sizes[db] = (keys, expires)
+        """Tell how many keys, and keys with an expiry, the database will have; only the first time counts."""
+        self._sizes.setdefault(db, (keys, expires))
 
     def event(self, event: Event) -> None:
         """Pass on what a reader gave. The header, auxiliary fields and the end are the writer's own."""
@@ -256,11 +257,12 @@ class RdbWriter:
         self._db = db
         out.append(u8(opcodes.SELECT_DB))
         put_length(out, db)
-        size = self._sizes.pop(db, None)
-        if size is not None:
+        size = self._sizes.get(db)
+        if size is not None and db not in self._selected:
             out.append(u8(opcodes.RESIZE_DB))
             put_u64(out, size[0])
             put_u64(out, size[1])
+        self._selected.add(db)
 
     def _copy(self, w: Window, row: TypeRow) -> None:
         """Copy a payload. Where the window slides meanwhile, a tap on it has taken what is gone."""

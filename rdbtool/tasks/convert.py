@@ -134,6 +134,7 @@ def convert(
             for source in ordered:
                 if merge is not None:
                     merge.next_input(source)
+                pump = Pump(selection, stages[-1], report.findings, keep_going=keep_going)
                 with open_keys(
                     source,
                     point=point,
@@ -142,9 +143,10 @@ def convert(
                     to=form.rdb.to,
                     mode=source_mode,
                     progress=progress,
+                    aside=pump,
                 ) as opened:
                     report.kept = opened
-                    _pump(opened, selection, stages[-1], report, keep_going=keep_going)
+                    _move(pump, opened, report)
                     _carry(opened, outlets, report)
             stages[-1].end()
             _note_losses(stages, form, report, output)
@@ -170,29 +172,22 @@ def _files_of(sources: Sequence[str], *, commands: bool) -> tuple[str, ...]:
     for source in sources:
         files.append(source)
         if source != "-" and not commands:
-            layout = locate(source)
-            files += [file.path for file in layout.files]
-            if layout.manifest_path:
-                files.append(layout.manifest_path)
+            files += locate(source).paths
     return tuple(files)
 
 
-def _pump(
-    opened: OpenedKeys, selection: Selection, exporter: Exporter, report: ConvertReport, *, keep_going: bool
-) -> None:
+def _move(pump: Pump, opened: OpenedKeys, report: ConvertReport) -> None:
     """Move the keys of one input."""
     for finding in opened.findings:
         report.findings.add(finding)
     report.loss = report.loss or opened.loss
-    pump = Pump(opened.source, selection, exporter, report.findings, keep_going=keep_going)
     try:
-        pump.run()
+        pump.run(opened.source)
     except FormatError as e:
-        if not keep_going:
+        if not pump.keep_going:
             raise
         report.findings.add(finding_of(e, Severity.WARNING))
         report.loss = True
-    pump.begin()
     report.keys += pump.keys
     report.written += pump.written
     report.skipped += pump.skipped

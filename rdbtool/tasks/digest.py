@@ -8,7 +8,6 @@ from typing import Any
 
 from rdbtool.engine.cells import FrameCell
 from rdbtool.engine.digest import Digester
-from rdbtool.engine.feed import RdbHead
 from rdbtool.engine.line import Line
 from rdbtool.engine.replay import STOP
 from rdbtool.errors import FormatError
@@ -16,6 +15,7 @@ from rdbtool.export.pruning import keep_only
 from rdbtool.export.selection import Selection
 from rdbtool.findings import Finding, Report, Severity
 from rdbtool.rdb.events import End
+from rdbtool.rdb.head import RdbHead
 from rdbtool.rdb.reader import Frame, RdbReader
 from rdbtool.source import Window, open_input
 

@@ -10,7 +10,7 @@ from rdbtool.export.pump import Pump
 from rdbtool.export.selection import Selection
 from rdbtool.findings import Finding, Report, Severity, finding_of
 
-from .entries import OpenedKeys, Progress, open_keys
+from .entries import Progress, open_keys
 from .moment import WHOLE, PointInTime
 
 
@@ -48,32 +48,26 @@ def dump(
     """
     selection = Selection() if selection is None else selection
     report = DumpReport(path=path)
+    beside = selection.everything and not exporter.keys_only
+    pump = Pump(selection, exporter, report.findings, beside=beside, keep_going=keep_going)
     try:
-        with open_keys(path, point=point, unknown=unknown, commands=commands, progress=progress) as opened:
-            _pump(opened, selection, exporter, report, keep_going=keep_going)
+        with open_keys(path, point=point, unknown=unknown, commands=commands, progress=progress, aside=pump) as opened:
+            for finding in opened.findings:
+                report.findings.add(finding)
+            report.loss = opened.loss
+            pump.run(opened.source)
     except FormatError as e:
         report.findings.add(finding_of(e))
+    finally:
+        if pump.begun:
+            exporter.end()
+    report.keys = pump.keys
+    report.written = pump.written
+    report.skipped = pump.skipped
+    report.losses = dict(exporter.losses)
+    report.loss = report.loss or pump.skipped > 0
     if selection.exact is not None:
         report.missing = [key for key, found in selection.exact.items() if not found]
     for key in report.missing:
         report.findings.add(Finding(Severity.ERROR, "no-such-key", "there is no such key", path, key=key))
     return report
-
-
-def _pump(
-    opened: OpenedKeys, selection: Selection, exporter: Exporter, report: DumpReport, *, keep_going: bool
-) -> None:
-    for finding in opened.findings:
-        report.findings.add(finding)
-    beside = selection.everything and not exporter.keys_only
-    pump = Pump(opened.source, selection, exporter, report.findings, beside=beside, keep_going=keep_going)
-    try:
-        pump.run()
-    finally:
-        pump.begin()
-        exporter.end()
-        report.keys = pump.keys
-        report.written = pump.written
-        report.skipped = pump.skipped
-        report.losses = dict(exporter.losses)
-        report.loss = opened.loss or pump.skipped > 0

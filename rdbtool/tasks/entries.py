@@ -20,6 +20,7 @@ from .moment import WHOLE, PointInTime
 
 if TYPE_CHECKING:
     from rdbtool.engine.replay import Carried
+    from rdbtool.rdb.head import Aside
     from rdbtool.rdb.targets import Target
     from rdbtool.tasks.replaying import Source
 
@@ -66,6 +67,7 @@ def open_keys(
     to: Target | None = None,
     mode: int = AUTO,
     progress: Progress | None = None,
+    aside: Aside | None = None,
 ) -> OpenedKeys:
     """Open whatever is at ``path``: an RDB, a log, a manifest, a directory, JSON lines, ``-``; what it is, its bytes
     tell.
@@ -73,10 +75,11 @@ def open_keys(
     ``point``: how far a log is replayed; ``unknown``: what to do about commands that no server has (`engine.replay`);
     ``commands``: the input is a text of commands; ``now_ms``: what relative expiries in a log count from, else the
     present; ``to``: who is to load the keys, and probably wrote a log that does not say who did; ``mode``: how JSON
-    lines without a header say bytes. A log is replayed here and now. Raises what opening and replaying raise.
+    lines without a header say bytes; ``aside``: as for `replaying.replay`. A log is replayed here and now. Raises what
+    opening and replaying raise.
     """
     if os.path.isdir(path) or commands:
-        return _replayed(path, point, unknown, commands, now_ms, to, None)
+        return _replayed(path, point, unknown, commands, now_ms, to, None, aside)
     stream = open_input(path)
     try:
         if progress is not None:
@@ -87,7 +90,7 @@ def open_keys(
         if is_rdb(w) and not point.asked and (not may_precede_log(w) or _is_alone(path, stream)):
             return OpenedKeys(RdbSource(w), (path,), stream)
         try:
-            return _replayed(path, point, unknown, commands, now_ms, to, w)
+            return _replayed(path, point, unknown, commands, now_ms, to, w, aside)
         finally:
             stream.close()
     except BaseException:
@@ -116,6 +119,7 @@ def _replayed(
     now_ms: int | None,
     to: Target | None,
     first: Window | None,
+    aside: Aside | None,
 ) -> OpenedKeys:
     from rdbtool.export.dataset_in import DatasetSource, has_field_expiries
     from rdbtool.tasks.replaying import layout_of, likely_line, replay
@@ -133,7 +137,7 @@ def _replayed(
         likely=likely_line(to),
         now_ms=now_ms,
         first=first,
-        sift=True,
+        aside=aside,
     )
     head = replayed.head
     if head is not None:
@@ -141,8 +145,7 @@ def _replayed(
     else:
         facts = Facts(REDIS, FIELD_EXPIRIES_SINCE) if has_field_expiries(replayed.dataset) else Facts()
     facts.aux = dict(replayed.aux)
-    keys = DatasetSource(path, replayed.dataset, facts, replayed.module_aux, replayed.untouched)
-    opened = OpenedKeys(keys, replayed.files, None)
+    opened = OpenedKeys(DatasetSource(path, replayed.dataset, facts, replayed.module_aux), replayed.layout.paths, None)
     opened.findings = list(replayed.findings.items)
     opened.loss = replayed.loss
     opened.carried = replayed.replay.carried

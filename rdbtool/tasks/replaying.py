@@ -11,13 +11,13 @@ from rdbtool.aof.command_text import TextReader, first_command
 from rdbtool.aof.layout import Layout, LogFile, locate
 from rdbtool.aof.resp import CommandReader
 from rdbtool.engine.dataset import Dataset
-from rdbtool.engine.feed import RdbHead, count_commands, load_rdb, names_all, replay_log
+from rdbtool.engine.feed import count_commands, load_rdb, names_all, replay_log
 from rdbtool.engine.functions import load_library
 from rdbtool.engine.line import Line, line_of_version
 from rdbtool.engine.replay import NEVER, STOP, Replay, Until, collector_off
 from rdbtool.engine.replies import CommandError
+from rdbtool.engine.sieve import Sieve
 from rdbtool.engine.table import COMMANDS, CONTAINER, CONTROL, WRITE, check_arity, find
-from rdbtool.engine.untouched import Untouched
 from rdbtool.errors import (
     FormatError,
     InputError,
@@ -31,6 +31,7 @@ from rdbtool.export.jsonl_reader import is_jsonl
 from rdbtool.export.keys_in import is_rdb, may_precede_log
 from rdbtool.findings import Finding, Findings, Report, Severity, plural
 from rdbtool.rdb.events import ModuleAux
+from rdbtool.rdb.head import Aside, RdbHead
 from rdbtool.rdb.reader import RdbReader
 from rdbtool.rdb.targets import Target
 from rdbtool.source import Window, open_input
@@ -66,7 +67,7 @@ class Replayed(Report):
     ``replay`` counts the commands; ``head``: of the RDB in front of the log, where there is one, with its ``aux``
     fields; ``module_aux``: what modules keep there beside keys; ``base_keys``: keys that came with it; ``size``:
     bytes of all files read; ``stopped``: why the replay ended early, or ""; ``has_log``: it is not only an RDB;
-    ``untouched``: keys of the base that are not in the dataset.
+    ``passed``: keys of the base that are not in the dataset, because they were passed on.
     """
 
     dataset: Dataset
@@ -79,13 +80,7 @@ class Replayed(Report):
     size: int = 0
     stopped: str = ""
     has_log: bool = False
-    untouched: Untouched | None = None
-
-    @property
-    def files(self) -> tuple[str, ...]:
-        """The paths of all files that make up the input."""
-        paths = [file.path for file in self.layout.files]
-        return tuple(paths + ([self.layout.manifest_path] if self.layout.manifest_path else []))
+    passed: int = 0
 
 
 def line_of_aux(aux: dict[bytes, bytes]) -> Line:
@@ -111,14 +106,14 @@ def replay(
     now_ms: int | None = None,
     feed: Feed | None = None,
     first: Window | None = None,
-    sift: bool = False,
+    aside: Aside | None = None,
 ) -> Replayed:
     """Bring what is at ``path`` into a dataset, as a server that loads it does.
 
     ``point``: how far; ``unknown``: what to do about commands that no server has (`engine.replay`); ``line``: the
     server to follow, else the one that wrote the file, and ``likely`` where it does not say; ``now_ms``: what
     relative expiries count from; ``feed``: for those who look on; ``first``: the first file, where it is open;
-    ``sift``: leave keys of the base that no command names where they are, if the log is short (`Replayed.untouched`).
+    ``aside``: takes what a base holds that a short log does not reach, before the log is replayed.
 
     A log that ends within a command is taken up to there, as the server takes it, with a finding and
     ``loss``. Raises `FormatError` where the server refuses the file, `UnsupportedError` at an unknown command
@@ -126,8 +121,9 @@ def replay(
     """
     layout = layout_of(path, source)
     loader = _Loader(layout, point, unknown, source, line, likely, now_ms, feed or Feed(), first)
-    if sift:
-        loader.named = names_in(layout)
+    if aside is not None and not point.asked:
+        names = names_in(layout)
+        loader.sieve = None if names is None else Sieve(names, aside)
     with collector_off():
         return loader.run()
 
@@ -243,7 +239,7 @@ class _Loader:
         self.first = first
         self.findings = Findings()
         self.result: Replayed | None = None
-        self.named: set[bytes] | None = None
+        self.sieve: Sieve | None = None
 
     def run(self) -> Replayed:
         for finding in self.layout.findings:
@@ -289,7 +285,7 @@ class _Loader:
     def _file(self, w: Window, file: LogFile, until: Until, *, last: bool) -> bool:
         """Take one file; False where the replay stopped."""
         if self.source == "auto" and is_rdb(w):
-            self._rdb(w, self.named if file.role == "base" else None)
+            self._rdb(w, self.sieve if file.role == "base" else None)
             if w.at_end():
                 self._result().size += w.offset()
                 return True
@@ -332,7 +328,7 @@ class _Loader:
                 )
         return going
 
-    def _rdb(self, w: Window, named: set[bytes] | None) -> None:
+    def _rdb(self, w: Window, sieve: Sieve | None) -> None:
         head = RdbHead(RdbReader(w))
         result = self._result(head.aux)
         made = head.aux.get(b"ctime", b"")
@@ -342,17 +338,18 @@ class _Loader:
                 "is not in it",
                 path=w.path,
             )
-        stored = None if named is None else w.stored()
-        if named is not None and stored is not None:
-            result.untouched = Untouched(stored, named)
-            rest = load_rdb(result.dataset, head, result.untouched)
-        else:
-            rest = load_rdb(result.dataset, head)
+        if sieve is not None:
+            sieve.aside.begin(head)
+        rest = load_rdb(result.dataset, head, sieve)
         for code in rest.functions:
             try:
                 load_library(result.dataset, code)
             except CommandError as e:
                 raise FormatError(e.text, path=w.path, doing="loading a function library") from None
+        if sieve is not None:
+            result.passed = sieve.passed
+            result.base_keys += sieve.passed
+            result.dataset.functions.clear()  # they were passed on too
         result.head = result.head or head
         result.aux.update(head.aux)
         result.module_aux += rest.module_aux

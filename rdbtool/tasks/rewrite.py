@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, final
 
 from rdbtool.aof.layout import DEFAULT_NAME, Layout
 from rdbtool.aof.manifest import BASE, HISTORY, INCREMENT, Part, format_part
@@ -18,10 +18,12 @@ from rdbtool.export.pruning import keep_only
 from rdbtool.export.saving import save_carried, save_commands, save_rdb
 from rdbtool.export.selection import Selection
 from rdbtool.findings import Finding, Findings, Report, Severity
+from rdbtool.rdb.events import Event
+from rdbtool.rdb.head import Aside, RdbHead
 from rdbtool.rdb.output import Output
 from rdbtool.rdb.targets import NEWEST, OLDEST, Target, target
 from rdbtool.rdb.values.form import ACTIVE_TIMES, STREAM_COUNTERS
-from rdbtool.rdb.writer import open_rdb_writer
+from rdbtool.rdb.writer import RdbWriter, open_rdb_writer
 from rdbtool.sink import Sink, open_sink, sync_directory
 from rdbtool.source import open_input, reason
 
@@ -115,18 +117,18 @@ def rewrite(
     one_file = output == "-" or output.endswith(SINGLE)
     if not one_file:
         _refuse_full_directory(output)
-    replayed = _replayed(path, form, point, selection, unknown, source, now_ms)
-    report = _report_of(path, output, replayed, selection)
+    job = _Job(path, layout_of(path, source), form, point, selection, unknown, source, now_ms)
+    report = RewriteReport(path=path, output=output)
     if one_file:
-        with open_sink(output, inputs=replayed.files) as sink:
-            _write_snapshot(sink, replayed, form, report)
+        with open_sink(output, inputs=job.layout.paths) as sink:
+            replayed = _write_snapshot(sink, job, report)
             report.after_commands = _write_tail(sink, replayed)
             report.after_bytes = sink.written
         report.files = [output]
         if form.resp and output != "-":
             report.after_commands = _count(output)
     else:
-        _write_set(output, replayed, form, report)
+        _write_set(output, job, report)
     return report
 
 
@@ -151,8 +153,8 @@ def rewrite_in_place(
     if layout.manifest is None:
         raise UsageError("only a multi-part set, with its manifest, is rewritten in place: name an output", path=path)
     before = _stamps(layout)
-    replayed = _replayed(path, form, point, selection, unknown, "auto", now_ms)
-    report = _report_of(path, layout.manifest_path, replayed, selection)
+    job = _Job(path, layout, form, point, selection, unknown, "auto", now_ms)
+    report = RewriteReport(path=path, output=layout.manifest_path)
     directory = os.path.dirname(layout.manifest_path)
     prefix = os.path.basename(layout.manifest_path).removesuffix(".manifest")
     parts = layout.manifest.parts
@@ -160,8 +162,8 @@ def rewrite_in_place(
     increment = _new_part(directory, prefix, INCREMENT, [p.seq for p in parts if p.type != BASE], form)
     made = [os.path.join(directory, base.name), os.path.join(directory, increment.name)]
     try:
-        _write_base(made[0], replayed, form, report)
-        _write_increment(made[1], replayed, report)
+        replayed = _write_base(made[0], job, report)
+        _write_increment(made[1], replayed, job, report)
         if _stamps(layout) != before:
             raise OutputError("the log changed while it was read: a server is writing to it", path=path)
     except BaseException:
@@ -182,40 +184,56 @@ def rewrite_in_place(
     return report
 
 
-def _replayed(
-    path: str,
-    form: Form,
-    point: PointInTime,
-    selection: Selection | None,
-    unknown: str,
-    source: Source,
-    now_ms: int | None,
-) -> Replayed:
-    # a selection looks at the whole dataset
-    sift = selection is None or selection.everything
-    return replay(
-        path, point=point, unknown=unknown, source=source, likely=likely_line(form.to), now_ms=now_ms, sift=sift
-    )
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What to replay, and how; see `replaying.replay`."""
+
+    path: str
+    layout: Layout
+    form: Form
+    point: PointInTime
+    selection: Selection | None
+    unknown: str
+    source: Source
+    now_ms: int | None
+
+    def replay(self, aside: Aside | None) -> Replayed:
+        return replay(
+            self.path,
+            point=self.point,
+            unknown=self.unknown,
+            source=self.source,
+            likely=likely_line(self.form.to),
+            now_ms=self.now_ms,
+            aside=aside,
+        )
 
 
-def _report_of(path: str, output: str, replayed: Replayed, selection: Selection | None) -> RewriteReport:
-    """A report on what is to be written; keys that ``selection`` does not want are taken out of the dataset."""
-    return RewriteReport(
-        path=path,
-        output=output,
-        findings=replayed.findings,
-        loss=replayed.loss,
-        before_bytes=replayed.size,
-        before_commands=replayed.replay.count,
-        stopped=replayed.stopped,
-        kept=replayed.dataset,
-        left_out=0 if selection is None else keep_only(replayed.dataset, selection),
-    )
+@final
+class _Snapshot(Aside):
+    """The snapshot that is written: begun with its base, or after the replay."""
+
+    def __init__(self, sink: Sink, form: Form) -> None:
+        self.sink = sink
+        self.form = form
+        self.writer: RdbWriter | None = None
+
+    def begin(self, head: RdbHead) -> None:
+        self.open(head)
+
+    def take(self, event: Event) -> None:
+        assert self.writer is not None, "begin comes first"
+        self.writer.event(event)
+
+    def open(self, head: RdbHead | None) -> RdbWriter:
+        """The writer; ``head`` is that of the input."""
+        if self.writer is None:
+            self.writer = open_rdb_writer(self.sink, self.form.to or target_of(head), aof=True)
+        return self.writer
 
 
-def target_of(replayed: Replayed) -> Target:
+def target_of(head: RdbHead | None) -> Target:
     """The release to write a snapshot for where none is asked for: the one that wrote the input."""
-    head = replayed.head
     if head is None:
         return target(ANYWHERE)
     version = min(max(head.version, OLDEST), NEWEST[head.dialect])
@@ -226,26 +244,50 @@ def target_of(replayed: Replayed) -> Target:
     return target(f"rdb-{version}")
 
 
-def _write_snapshot(sink: Sink, replayed: Replayed, form: Form, report: RewriteReport) -> None:
-    if form.resp:
-        output = Output(sink)
-        if replayed.replay.annotations:
-            output.buffer.write(b"#TS:%d\r\n" % replayed.replay.time_s)
-        exporter = commands_for(form.to, output)
-        for aux in replayed.module_aux:
-            exporter.module_aux(aux)
-        report.keys = save_commands(replayed.dataset, exporter, replayed.untouched)
-        exporter.end()
-        _note_losses(exporter.losses, "commands cannot say it, a snapshot can", report)
-    else:
-        to = form.to or target_of(replayed)
-        report.target = to.name
-        writer = open_rdb_writer(sink, to, aof=True)
-        for aux in replayed.module_aux:
-            writer.event(aux)
-        report.keys = save_rdb(replayed.dataset, writer, replayed.untouched)
-        writer.close()
-        _judge_losses(dict(writer.losses.counts), to, replayed, form, report)
+def _write_snapshot(sink: Sink, job: _Job, report: RewriteReport) -> Replayed:
+    """Replay, and write the result, or what of it there is before the replay has ended."""
+    if job.form.resp:
+        return _write_commands(sink, job, report)
+    snapshot = _Snapshot(sink, job.form)
+    # a selection looks at the whole dataset
+    everything = job.selection is None or job.selection.everything
+    replayed = job.replay(snapshot if everything else None)
+    _note(replayed, job, report)
+    writer = snapshot.open(replayed.head)
+    report.target = writer.target.name
+    for aux in replayed.module_aux:
+        writer.event(aux)
+    report.keys = replayed.passed + save_rdb(replayed.dataset, writer)
+    writer.close()
+    _judge_losses(dict(writer.losses.counts), writer.target, replayed, job.form, report)
+    return replayed
+
+
+def _write_commands(sink: Sink, job: _Job, report: RewriteReport) -> Replayed:
+    """The same as commands."""
+    replayed = job.replay(None)
+    _note(replayed, job, report)
+    output = Output(sink)
+    if replayed.replay.annotations:
+        output.buffer.write(b"#TS:%d\r\n" % replayed.replay.time_s)
+    exporter = commands_for(job.form.to, output)
+    for aux in replayed.module_aux:
+        exporter.module_aux(aux)
+    report.keys = save_commands(replayed.dataset, exporter)
+    exporter.end()
+    _note_losses(exporter.losses, "commands cannot say it, a snapshot can", report)
+    return replayed
+
+
+def _note(replayed: Replayed, job: _Job, report: RewriteReport) -> None:
+    """Report on a replay; keys that are not wanted are taken out of the dataset."""
+    report.findings = replayed.findings
+    report.loss = replayed.loss
+    report.before_bytes = replayed.size
+    report.before_commands = replayed.replay.count
+    report.stopped = replayed.stopped
+    report.kept = replayed.dataset
+    report.left_out = 0 if job.selection is None else keep_only(replayed.dataset, job.selection)
 
 
 def _judge_losses(counts: dict[str, int], to: Target, replayed: Replayed, form: Form, report: RewriteReport) -> None:
@@ -288,21 +330,21 @@ def _refuse_full_directory(output: str) -> None:
         raise OutputError("is no directory; an output file has a name that ends in .aof", path=output)
 
 
-def _write_set(output: str, replayed: Replayed, form: Form, report: RewriteReport) -> None:
+def _write_set(output: str, job: _Job, report: RewriteReport) -> None:
     """Make the directory beside its final name, and rename it when it is whole."""
     output = output.rstrip(os.sep) or os.sep
     parent, name = os.path.split(output)
-    manifest = replayed.layout.manifest_path
+    manifest = job.layout.manifest_path
     prefix = os.path.basename(manifest).removesuffix(".manifest") if manifest else DEFAULT_NAME
-    base = Part(f"{prefix}.1.base.{'aof' if form.resp else 'rdb'}", 1, BASE, 0)
+    base = Part(f"{prefix}.1.base.{'aof' if job.form.resp else 'rdb'}", 1, BASE, 0)
     increment = Part(f"{prefix}.1.incr.aof", 1, INCREMENT, 0)
     try:
         temporary = tempfile.mkdtemp(prefix=f".{name}.", suffix=".tmp", dir=parent or ".")
     except OSError as e:
         raise OutputError(f"cannot create: {reason(e)}", path=output) from e
     try:
-        _write_base(os.path.join(temporary, base.name), replayed, form, report)
-        _write_increment(os.path.join(temporary, increment.name), replayed, report)
+        replayed = _write_base(os.path.join(temporary, base.name), job, report)
+        _write_increment(os.path.join(temporary, increment.name), replayed, job, report)
         _write_manifest(os.path.join(temporary, f"{prefix}.manifest"), [base, increment], report)
         mask = os.umask(0)
         os.umask(mask)
@@ -316,17 +358,18 @@ def _write_set(output: str, replayed: Replayed, form: Form, report: RewriteRepor
     report.files = [os.path.join(output, os.path.basename(path)) for path in report.files]
 
 
-def _write_base(path: str, replayed: Replayed, form: Form, report: RewriteReport) -> None:
-    with open_sink(path, inputs=replayed.files) as sink:
-        _write_snapshot(sink, replayed, form, report)
+def _write_base(path: str, job: _Job, report: RewriteReport) -> Replayed:
+    with open_sink(path, inputs=job.layout.paths) as sink:
+        replayed = _write_snapshot(sink, job, report)
     report.files.append(path)
     report.after_bytes += sink.written
-    if form.resp:
+    if job.form.resp:
         report.after_commands += _count(path)
+    return replayed
 
 
-def _write_increment(path: str, replayed: Replayed, report: RewriteReport) -> None:
-    with open_sink(path, inputs=replayed.files) as sink:
+def _write_increment(path: str, replayed: Replayed, job: _Job, report: RewriteReport) -> None:
+    with open_sink(path, inputs=job.layout.paths) as sink:
         report.after_commands += _write_tail(sink, replayed)
     report.files.append(path)
     report.after_bytes += sink.written

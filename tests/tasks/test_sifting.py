@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-import gzip
+import json
+import os
 import tracemalloc
 from pathlib import Path
 from random import Random
+from typing import Any, final
 
 import pytest
 
 from rdbtool.engine.table import SWEEPING, find
 from rdbtool.errors import FormatError
 from rdbtool.export.selection import Selection
+from rdbtool.findings import Severity
 from rdbtool.model import Entry
-from rdbtool.rdb.events import ResizeDb
-from rdbtool.rdb.reader import RdbReader
+from rdbtool.rdb.events import Event, Function, ResizeDb
+from rdbtool.rdb.head import Aside, RdbHead
+from rdbtool.rdb.reader import Frame
 from rdbtool.rdb.targets import target
-from rdbtool.source import open_input
+from rdbtool.rdb.writer import open_rdb_writer
 from rdbtool.tasks.convert import convert
 from rdbtool.tasks.digest import digest
-from rdbtool.tasks.moment import PointInTime
+from rdbtool.tasks.moment import WHOLE, PointInTime
 from rdbtool.tasks.outlets import Form as Output
 from rdbtool.tasks.replaying import Replayed, replay
 from rdbtool.tasks.rewrite import Form, rewrite, rewrite_in_place
+from rdbtool.tasks.selection import select
 from tests.engine import test_differential_bitmaps as bitmaps
 from tests.engine import test_differential_geo as geo
 from tests.engine import test_differential_hyperloglog as hyperloglog
@@ -31,11 +36,10 @@ from tests.engine.differential import Command
 from tests.engine.test_against_servers import field_expiry, hashes, keys, lists, sets, strings
 from tests.engine.test_differential_streams import streams
 from tests.rdb import craft
-from tests.rdb.test_writer import written
+from tests.rdb.test_writer import Collected, events, written
 from tests.servers.harness import SERVERS
 
-from .test_diff import between
-from .test_hybrid import LOG, base, keys_in
+from .test_hybrid import BASE, LOG, base, keys_in
 from .test_replaying import command, make_set
 
 SHORT_LOG = b"".join(LOG[:-1])  # SWAPDB means all keys
@@ -48,63 +52,102 @@ def snapshot() -> bytes:
     return base()
 
 
-def sifted(path: Path) -> Replayed:
-    return replay(str(path), sift=True)
+@final
+class Passed(Aside):
+    """What is passed on."""
+
+    def __init__(self) -> None:
+        self.keys: list[tuple[int, bytes]] = []
+
+    def begin(self, head: RdbHead) -> None:
+        self.head = head
+
+    def take(self, event: Event) -> None:
+        if isinstance(event, Frame):
+            self.keys.append((event.db, event.key))
 
 
-def unsifted(path: Path) -> Path:
-    """The same set, with a base that cannot be read again."""
-    copy = path.with_name(f"{path.name} packed")
-    copy.mkdir()
-    for file in path.iterdir():
-        data = file.read_bytes()
-        (copy / file.name).write_bytes(gzip.compress(data, 1) if ".base." in file.name else data)
-    assert sifted(copy).untouched is None
-    return copy
+def sifted(path: Path, **options: Any) -> tuple[Replayed, list[tuple[int, bytes]]]:
+    aside = Passed()
+    result = replay(str(path), aside=aside, **options)
+    assert result.passed == len(aside.keys)
+    return result, aside.keys
 
 
 def test_only_what_the_log_names_is_in_memory(tmp_path: Path, snapshot: bytes) -> None:
     path = make_set(tmp_path / "set", base=snapshot, one=SHORT_LOG)
-    result = sifted(path)
-    assert result.untouched is not None
-    in_base = keys_in(path / "appendonly.aof.1.base.aof")
-    assert sum(result.untouched.keys.values()) == len(in_base) - len(NAMED)
+    result, passed = sifted(path)
+    in_base = {(db, key) for db, key, _, _ in keys_in(path / "appendonly.aof.1.base.aof")}
+    assert set(passed) == {(db, key) for db, key in in_base if key not in NAMED}
     assert {key for _, key, _ in result.dataset.items()} == (NAMED | NEW) - {b"k3", b"k5", b"k7"}
+    assert result.base_keys == len(in_base)
+
+
+LOADED = PointInTime(commands=1000)
+"""Of a log that is replayed up to some point, nothing is passed on before."""
 
 
 def test_outputs_are_the_same_as_without(tmp_path: Path, snapshot: bytes) -> None:
     path = make_set(tmp_path / "set", base=snapshot, one=SHORT_LOG)
-    plain = unsifted(path)
     made = []
-    for source in (path, plain):
-        written_keys = rewrite(str(source), str(tmp_path / "out.aof")).keys
-        commands = rewrite(str(source), str(tmp_path / "out-resp.aof"), form=Form(resp=True)).after_commands
-        convert([str(source)], str(tmp_path / "out.jsonl"), Output("jsonl"))
-        lines = sorted((tmp_path / "out.jsonl").read_text().splitlines())
-        made.append((written_keys, commands, lines, sorted(keys_in(tmp_path / "out.aof"))))
+    for point in (WHOLE, LOADED):
+        report = rewrite(str(path), str(tmp_path / "out.aof"), point=point)
+        found = sorted(keys_in(tmp_path / "out.aof"))
+        lines = []
+        for kind in ("jsonl", "json", "resp"):
+            written_keys = convert([str(path)], str(tmp_path / "out"), Output(kind), point=point).written
+            assert written_keys == report.keys == len(found)
+            data = (tmp_path / "out").read_bytes()
+            lines.append(sorted(data.split(b"*" if kind == "resp" else b"\n")) if kind != "json" else sorted_keys(data))
+        made.append((found, lines, report.before_commands, report.before_bytes))
     assert made[0] == made[1]
-    expected = digest(str(plain)).digest
-    rewrite(str(path), str(tmp_path / "out-resp.aof"), form=Form(resp=True))
-    assert digest(str(tmp_path / "out-resp.aof")).digest == expected
-    assert between(path, plain)[0] == {}
+    expected = digest(str(path)).digest
     rewrite_in_place(str(path), purge_history=True)
     assert digest(str(path)).digest == expected
 
 
-def test_each_database_is_announced_with_all_its_keys(tmp_path: Path, snapshot: bytes) -> None:
-    path = make_set(tmp_path / "set", base=snapshot, one=SHORT_LOG)
+def sorted_keys(document: bytes) -> list[str]:
+    return sorted(map(json.dumps, json.loads(document)))
+
+
+def test_libraries_are_passed_on_and_written_once(tmp_path: Path) -> None:
+    code = b"#!lua name=lib\nredis.register_function('f', function() return 1 end)"
+    sink = Collected()
+    writer = open_rdb_writer(sink, "redis-7.0", aof=True, checksum=False)
+    writer.function(code)
+    writer.resize(0, 1, 0)
+    for n in range(100):
+        writer.entry(Entry(n % 3, b"k%d" % n, b"v"))
+    writer.close()
+    path = make_set(tmp_path / "set", base=sink.getvalue(), one=command("SET", "k0", "changed"))
+    assert len(sifted(path)[1]) == 99
     rewrite(str(path), str(tmp_path / "out.aof"))
-    found = keys_in(tmp_path / "out.aof")
-    sizes = {}
-    with open_input(str(tmp_path / "out.aof")) as stream:
-        reader = RdbReader(stream.window())
-        for event in reader:
-            if isinstance(event, ResizeDb):
-                sizes[reader.db] = (event.keys, event.expires)
-    assert sizes == {
-        db: (len([0 for f in found if f[0] == db]), len([0 for f in found if f[0] == db and f[2] != -1]))
-        for db in (0, 1, 3, 5)
-    }
+    convert([str(path)], str(tmp_path / "out.rdb"), Output("rdb"))
+    for name in ("out.aof", "out.rdb"):
+        found = events((tmp_path / name).read_bytes())
+        assert [event.code for event in found if isinstance(event, Function)] == [code]
+        assert len([event for event in found if isinstance(event, ResizeDb)]) <= 3
+        assert len([event for event in found if isinstance(event, Frame)]) == 100
+    (path / BASE).write_bytes(sink.getvalue().replace(b"name=lib", b"name=l b"))
+    assert rewrite_error(path, tmp_path).doing == "loading a function library"
+
+
+def test_a_log_that_fails_after_its_base_leaves_no_output(tmp_path: Path, snapshot: bytes) -> None:
+    path = make_set(tmp_path / "set", base=snapshot[:-1] + bytes([snapshot[-1] ^ 1]), one=SHORT_LOG)
+    assert "checksum" in rewrite_error(path, tmp_path).message
+    report = convert([str(path)], str(tmp_path / "out.rdb"), Output("rdb"))
+    assert report.findings.worst is Severity.ERROR
+    with pytest.raises(FormatError, match="checksum"):
+        rewrite_in_place(str(path))
+    assert os.listdir(tmp_path) == ["set"]
+    assert len(os.listdir(path)) == 3
+
+
+def rewrite_error(path: Path, tmp_path: Path) -> FormatError:
+    with pytest.raises(FormatError) as e:
+        rewrite(str(path), str(tmp_path / "new.aof"))
+    assert not (tmp_path / "new.aof").exists()
+    return e.value
 
 
 def test_commands_name_all_keys_that_they_reach(tmp_path: Path) -> None:
@@ -122,8 +165,6 @@ def test_commands_name_all_keys_that_they_reach(tmp_path: Path) -> None:
     def log(commands: list[Command]) -> bytes:
         return b"".join(command(*c) for c in commands)
 
-    all_keys = Selection()
-    all_keys.keys = [b"*"]
     beginning = tmp_path / "beginning.aof"
     for turn in range(4):
         beginning.write_bytes(log(some(200)) + command("SET", "large", random.randbytes(1_000_000)))
@@ -132,11 +173,11 @@ def test_commands_name_all_keys_that_they_reach(tmp_path: Path) -> None:
         for again in range(30):
             commands = some(3)
             path = make_set(tmp_path / f"{turn}-{again}", base=made, one=log(commands))
-            assert sifted(path).untouched is not None
+            assert sifted(path)[1]
             outputs = []
-            for selection in (None, all_keys):  # a selection needs the whole dataset
+            for point in (WHOLE, LOADED):
                 out = tmp_path / "out.aof"
-                rewrite(str(path), str(out), selection=selection, now_ms=2_000_000_000_000)
+                rewrite(str(path), str(out), point=point, now_ms=2_000_000_000_000)
                 outputs.append(sorted(keys_in(out)))
             assert outputs[0] == outputs[1], commands
 
@@ -153,23 +194,22 @@ def test_commands_name_all_keys_that_they_reach(tmp_path: Path) -> None:
         "EVAL redis.call('DEL','k1') 0",
         "EVALSHA abc 0",
         "FCALL f 0",
+        "FUNCTION FLUSH",
         "JSON.SET k1 . 1",
     ],
 )
 def test_where_a_command_may_mean_any_key_all_are_loaded(words: str, tmp_path: Path, snapshot: bytes) -> None:
     path = make_set(tmp_path / "set", base=snapshot, one=command(*words.split()))
-    assert replay(str(path), sift=True, unknown="carry").untouched is None
+    assert not sifted(path, unknown="carry")[1]
 
 
 def test_neither_a_long_log_nor_a_cut_one_nor_a_selection_is_sifted(tmp_path: Path, snapshot: bytes) -> None:
     long = make_set(tmp_path / "long", base=snapshot, one=command("SET", "k", bytes(len(snapshot) // 8)))
-    assert sifted(long).untouched is None
+    assert not sifted(long)[1]
     cut = make_set(tmp_path / "cut", base=snapshot, one=LOG[0] + LOG[1][:-1])
-    assert sifted(cut).untouched is None
+    assert not sifted(cut)[1]
     path = make_set(tmp_path / "set", base=snapshot, one=LOG[0])
-    selection = Selection()
-    selection.keys = [b"k1*"]
-    rewrite(str(path), str(tmp_path / "out.aof"), selection=selection)
+    rewrite(str(path), str(tmp_path / "out.aof"), selection=select(keys=["k1*"]))
     assert {key for _, key, _, _ in keys_in(tmp_path / "out.aof")} == {
         key for _, key, _, _ in keys_in(path / "appendonly.aof.1.base.aof") if key.startswith(b"k1")
     }

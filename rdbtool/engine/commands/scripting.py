@@ -51,7 +51,7 @@ def script_flush(dataset: Dataset, args: list[bytes]) -> object:
     return OK
 
 
-@command(b"FUNCTION|LOAD", -3)
+@command(b"FUNCTION|LOAD", -3, flags=WRITE | SWEEPING)
 def function_load(dataset: Dataset, args: list[bytes]) -> object:
     replace = False
     for i in range(2, len(args) - 1):
@@ -68,7 +68,7 @@ def function_load(dataset: Dataset, args: list[bytes]) -> object:
     return name
 
 
-@command(b"FUNCTION|DELETE", 3)
+@command(b"FUNCTION|DELETE", 3, flags=WRITE | SWEEPING)
 def function_delete(dataset: Dataset, args: list[bytes]) -> object:
     if dataset.functions.pop(args[2], None) is None:
         raise CommandError("ERR Library not found")
@@ -76,7 +76,7 @@ def function_delete(dataset: Dataset, args: list[bytes]) -> object:
     return OK
 
 
-@command(b"FUNCTION|FLUSH", -2)
+@command(b"FUNCTION|FLUSH", -2, flags=WRITE | SWEEPING)
 def function_flush(dataset: Dataset, args: list[bytes]) -> object:
     if len(args) > 3:
         raise CommandError("ERR unknown subcommand or wrong number of arguments for 'flush'. Try FUNCTION HELP.")
@@ -87,7 +87,7 @@ def function_flush(dataset: Dataset, args: list[bytes]) -> object:
     return OK
 
 
-@command(b"FUNCTION|RESTORE", -3)
+@command(b"FUNCTION|RESTORE", -3, flags=WRITE | SWEEPING)
 def function_restore(dataset: Dataset, args: list[bytes]) -> object:
     if len(args) > 4:
         raise CommandError("ERR unknown subcommand or wrong number of arguments for 'restore'. Try FUNCTION HELP.")

@@ -194,7 +194,7 @@ def _of_dataset(path: str, opened: OpenedKeys, keys: DatasetSource) -> Snapshot:
     kept = _Kept(path)
     try:
         for form in FORMS:
-            if _write(kept, form, keys.again()):
+            if _write(kept, form, DatasetSource(path, keys.dataset, keys.facts, keys.module_aux)):
                 break
     except BaseException:
         os.close(kept.handle)
