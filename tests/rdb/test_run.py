@@ -6,14 +6,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rdbtool.rdb.packed.listpack import ListpackBuilder, ListpackCursor, listpack_of
-from rdbtool.rdb.packed.run import LONGEST, RunOfFields, element_at, elements_of, end_of, find
+from rdbtool.rdb.packed.run import LONGEST, RunOfFields, element_at, elements_of, end_of, find, integer_at, length_of
 
 from .test_packed import INTEGERS
 
 SHORT = st.one_of(INTEGERS.map(lambda n: b"%d" % n), st.binary(max_size=LONGEST))
+LONG = st.one_of(*(st.integers(n - 9, n + 9) for n in (64, 128, 4096, 16383, 70000, 2097151))).map(bytes)
 
 
-@given(st.lists(SHORT, max_size=40))
+@given(st.lists(st.one_of(SHORT, LONG), max_size=40))
 @settings(deadline=None)
 def test_a_run_is_a_listpack_without_its_ends(items: list[bytes]) -> None:
     builder = ListpackBuilder()
@@ -24,6 +25,14 @@ def test_a_run_is_a_listpack_without_its_ends(items: list[bytes]) -> None:
     assert [element_at(run, at) for at in starts[:-1]] == items
     assert ListpackCursor(listpack_of(run, len(items))).items() == items
     assert elements_of(run, len(items)) == items
+    assert length_of(run) == len(items)
+
+
+@given(INTEGERS, SHORT)
+def test_an_integer_is_read_where_it_stands(number: int, before: bytes) -> None:
+    builder = ListpackBuilder()
+    start = builder.encoded(before)
+    assert integer_at(start + builder.encoded(b"%d" % number), len(start)) == number
 
 
 @given(st.dictionaries(SHORT, SHORT, max_size=20), SHORT)

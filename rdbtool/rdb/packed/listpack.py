@@ -246,13 +246,23 @@ def size32(size: i64) -> i32:
     return i32(size if size < 1 << 31 else size - (1 << 32))
 
 
+def back_size(size: i64) -> i64:
+    """Bytes that the length of an element takes, where it stands to be read backwards."""
+    if size < 128:
+        return 1
+    # limits as in lpEncodeBacklen: one less than the bits could hold
+    if size < 16383:
+        return 2
+    if size < 2097151:
+        return 3
+    if size < 268435455:
+        return 4
+    return 5
+
+
 def put_backlen(out: BytesWriter, size: i64) -> None:
     """The length of an element, readable backwards: 7 bits a byte, the first without the high bit."""
-    if size <= 127:
-        out.append(u8(size))
-        return
-    # limits as in lpEncodeBacklen: one less than the bits could hold
-    shift: i64 = 7 if size < 16383 else 14 if size < 2097151 else 21 if size < 268435455 else 28
+    shift = 7 * (back_size(size) - 1)
     out.append(u8(size >> shift))
     while shift > 0:
         shift -= 7

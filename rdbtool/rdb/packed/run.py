@@ -1,23 +1,24 @@
 """Runs: elements back to back as they stand in a listpack, without its header and end mark.
 
-It is the form in which the engine keeps small hashes and sets: less memory than a dict, one place in memory to look
-at, and for hashes ready to be written. Elements of a run are short and in the one encoding that a server chooses for
-them, so that equal elements are equal bytes.
+It is the form in which the engine keeps small hashes and sets, and the nodes of streams: less memory than objects, one
+place in memory to look at, and ready to be written. Elements of a run are in the one encoding that a server chooses
+for them, so that equal elements are equal bytes; those of hashes and sets are short.
 """
 
 from __future__ import annotations
 
 from typing import Final, final
 
+from librt.strings import read_i16_le, read_i32_le, read_i64_le
 from mypy_extensions import i64
 
 from rdbtool.model import PackedFields
 from rdbtool.rdb.values.numbers import decimal
 
-from .listpack import ListpackBuilder, ListpackCursor, listpack_of
+from .listpack import ListpackBuilder, ListpackCursor, back_size, listpack_of
 
 LONGEST: Final[i64] = 63
-"""Bytes of the longest element: its encoding and its length have one byte each."""
+"""Bytes of the longest element that is short: its encoding and its length have one byte each."""
 
 
 def end_of(run: bytes, pos: i64) -> i64:
@@ -29,7 +30,47 @@ def end_of(run: bytes, pos: i64) -> i64:
         return pos + first - 126
     if first < 224:
         return pos + 3
-    return pos + 10 if first == 0xF4 else pos + first - 237
+    if first > 0xF0:
+        return pos + 10 if first == 0xF4 else pos + first - 237
+    size: i64 = 0
+    if first == 0xF0:
+        size = (i64(read_i32_le(run, pos + 1)) & 0xFFFFFFFF) + 5
+    else:
+        size = (first & 15) << 8 | run[pos + 1]
+        size += 2
+    return pos + size + back_size(size)
+
+
+def length_of(run: bytes) -> i64:
+    """The number of elements."""
+    end: i64 = len(run)
+    pos: i64 = 0
+    count: i64 = 0
+    while pos < end:
+        pos = end_of(run, pos)
+        count += 1
+    return count
+
+
+def integer_at(run: bytes, pos: i64) -> i64:
+    """The integer of the element at ``pos``, which must be encoded as one."""
+    first: i64 = run[pos]
+    if first < 128:
+        return first
+    if first < 224:
+        low: i64 = run[pos + 1]
+        value: i64 = (first & 31) << 8 | low
+        return value if value < 4096 else value - 8192
+    if first == 0xF1:
+        return i64(read_i16_le(run, pos + 1))
+    if first == 0xF2:
+        low = i64(read_i16_le(run, pos + 1)) & 0xFFFF
+        high: i64 = run[pos + 3]
+        value = high << 16 | low
+        return value if value < 1 << 23 else value - (1 << 24)
+    if first == 0xF3:
+        return i64(read_i32_le(run, pos + 1))
+    return read_i64_le(run, pos + 1)
 
 
 def find(run: bytes, element: bytes, width: i64) -> i64:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from librt.strings import read_i16_le, read_i32_le, read_i64_le
+from librt.strings import read_i16_le, read_i32_le
 from mypy_extensions import i64
+
+from rdbtool.rdb.packed.listpack import back_size
+from rdbtool.rdb.packed.run import integer_at
 
 from .duplicates import Duplicates
 from .inspection import Inspection
@@ -130,19 +133,6 @@ def entry_size(data: bytes, pos: i64, last: i64) -> i64:
     return 0
 
 
-def back_size(size: i64) -> i64:
-    """Bytes that the size at the end of an entry takes."""
-    if size < 128:
-        return 1
-    if size < 16383:
-        return 2
-    if size < 2097151:
-        return 3
-    if size < 268435455:
-        return 4
-    return 5
-
-
 def ends_with_size(data: bytes, after: i64, size: i64) -> bool:
     """Whether the bytes before ``after``, read backwards, say ``size``."""
     value: i64 = 0
@@ -161,27 +151,6 @@ def ends_with_size(data: bytes, after: i64, size: i64) -> bool:
 def is_integer(first: i64) -> bool:
     """Whether an entry that begins with this byte is encoded as an integer."""
     return first < 128 or (first >= 192 and first < 224) or (first >= 0xF1 and first <= 0xF4)
-
-
-def integer_at(data: bytes, pos: i64) -> i64:
-    """The integer of the entry at ``pos``, which must be encoded as one."""
-    first: i64 = data[pos]
-    if first < 128:
-        return first
-    if first < 224:
-        low: i64 = data[pos + 1]
-        value: i64 = (first & 31) << 8 | low
-        return value if value < 4096 else value - 8192
-    if first == 0xF1:
-        return i64(read_i16_le(data, pos + 1))
-    if first == 0xF2:
-        low = i64(read_i16_le(data, pos + 1)) & 0xFFFF
-        high: i64 = data[pos + 3]
-        value = high << 16 | low
-        return value if value < 1 << 23 else value - (1 << 24)
-    if first == 0xF3:
-        return i64(read_i32_le(data, pos + 1))
-    return read_i64_le(data, pos + 1)
 
 
 def text_head(first: i64) -> i64:

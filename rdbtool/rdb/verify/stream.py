@@ -6,6 +6,8 @@ from typing import Final, final
 
 from mypy_extensions import i64
 
+from rdbtool.rdb.packed.listpack import back_size
+from rdbtool.rdb.packed.run import integer_at
 from rdbtool.rdb.primitives import read_count, read_u64
 from rdbtool.rdb.skip import skip_idempotence
 from rdbtool.source import Window
@@ -13,10 +15,8 @@ from rdbtool.source import Window
 from .inspection import Inspection, checked_string, open_packed
 from .listpack import (
     HEADER,
-    back_size,
     check_listpack,
     entry_size,
-    integer_at,
     is_integer,
     text_at,
 )
