@@ -106,23 +106,48 @@ class Group:
         self.pending: dict[Id, Pending] = {}
 
 
+class PackedEntries:
+    """Entries of a stream in a form that is opened only when somebody asks for them."""
+
+    __slots__ = ()
+
+    def entries(self) -> dict[Id, list[bytes]]:
+        """The entries, opened."""
+        raise NotImplementedError
+
+
 @final
 class Stream:
     """Entries by id, oldest first, and the stream's counters.
 
-    An entry is its fields and values in turn. ``idmp`` holds what Redis 8.6 keeps of idempotent
-    producers, as it stands in the file; b"" elsewhere.
+    An entry is its fields and values in turn. ``packed`` holds the entries until somebody asks for them, where they
+    were not given as a dict, and is None then. ``idmp`` holds what Redis 8.6 keeps of idempotent producers, as it
+    stands in the file; b"" elsewhere.
     """
 
-    __slots__ = ("entries", "entries_added", "groups", "idmp", "last_id", "max_deleted_id")
+    __slots__ = ("_entries", "entries_added", "groups", "idmp", "last_id", "max_deleted_id", "packed")
 
-    def __init__(self) -> None:
-        self.entries: dict[Id, list[bytes]] = {}
+    def __init__(self, packed: PackedEntries | None = None) -> None:
+        self._entries: dict[Id, list[bytes]] = {}
+        self.packed: PackedEntries | None = packed
         self.last_id: Id = (0, 0)
         self.max_deleted_id: Id = (0, 0)
         self.entries_added = 0
         self.groups: dict[bytes, Group] = {}
         self.idmp = b""
+
+    @property
+    def entries(self) -> dict[Id, list[bytes]]:
+        """Id -> fields and values in turn, oldest first."""
+        packed = self.packed
+        if packed is not None:
+            self.entries = packed.entries()
+        return self._entries
+
+    @entries.setter
+    def entries(self, entries: dict[Id, list[bytes]]) -> None:
+        self._entries = entries
+        self.packed = None
 
 
 @final

@@ -1,32 +1,21 @@
 """The cell of a stream.
 
-Entries stand in nodes that are cut where the server cuts its listpacks, because trimming with ``~`` drops
-whole nodes. Ids are single integers here (`stream_ids`), pairs in the model.
+Entries stand packed in nodes that are cut where the server cuts its listpacks: trimming with ``~`` drops whole nodes,
+and they are ready to be written. Ids are single integers here (`stream_ids`), pairs in the model.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
 from typing import Final, final
 
 from mypy_extensions import i64, mypyc_attr
 
 from rdbtool.model import NO_EXPIRY, Consumer, Group, Pending, Stream, Value
+from rdbtool.rdb.packed.listpack import ListpackBuilder
+from rdbtool.rdb.values.stream_nodes import NODE_BYTES, NODE_ENTRIES, Node, PackedNodes, add_entry, of_pair, pair_of
 
 from .cells import Cell
 from .idempotence import Idempotence
-from .numbers import is_integer
-from .stream_ids import SEQUENCE, of_pair, pair_of
-
-NODE_ENTRIES: Final = 100
-"""stream-node-max-entries."""
-NODE_BYTES: Final = 4096
-"""stream-node-max-bytes."""
-EMPTY_LISTPACK: Final = 7
-ENTRY_FLAGS_AND_COUNT: Final = 4
-"""Bytes of an entry's flags and of the number of its elements: two elements of two bytes."""
-LONG_ENTRY: Final = 60
-"""Elements of an entry from which on the number of its elements may take more than two bytes."""
 
 UNKNOWN: Final = -1
 """In place of the number of entries that a group has read."""
@@ -122,98 +111,6 @@ class ReaderGroup:
 
 @final
 @mypyc_attr(acyclic=True)
-class Node:
-    """Entries that the server keeps in one listpack of ``size`` bytes, ``dead`` deleted ones not among them.
-
-    ``first`` and ``last`` are the ids of its first and last entry, deleted or not; ``first_ms`` and ``first_seq``
-    the parts of the first.
-    """
-
-    __slots__ = ("dead", "entries", "fields", "first", "first_ms", "first_seq", "ids", "last", "size")
-
-    def __init__(self, first: int, fields: list[bytes]) -> None:
-        self.first = first
-        self.first_ms = first >> 64
-        self.first_seq = first & SEQUENCE
-        self.last = first
-        self.ids: list[int] = []
-        self.entries: list[list[bytes]] = []
-        self.fields = fields
-        self.dead: i64 = 0
-        # Entry count, deleted count, field count, closing zero; then the fields.
-        self.size: i64 = EMPTY_LISTPACK + 2 + 2 + _integer_size(len(fields)) + 2
-        for field in fields:
-            self.size += _element_size(field)
-
-    def append(self, entry: int, items: list[bytes]) -> None:
-        """Add an entry: its fields and values in turn."""
-        fields = self.fields
-        count: i64 = len(fields)
-        same: bool = len(items) == 2 * count
-        i: i64 = 0
-        if same:
-            while i < count:
-                if items[2 * i] != fields[i]:
-                    same = False
-                    break
-                i += 1
-        size: i64 = ENTRY_FLAGS_AND_COUNT
-        size += _integer_size(_difference(entry >> 64, self.first_ms))
-        size += _integer_size(_difference(entry & SEQUENCE, self.first_seq))
-        n: i64 = len(items)
-        if same:
-            i = 0
-            while i < count:
-                items[2 * i] = fields[i]  # one object for all entries
-                size += _element_size(items[2 * i + 1])
-                i += 1
-        else:
-            size += _integer_size(n // 2)
-            for item in items:
-                size += _element_size(item)
-        if n > LONG_ENTRY:
-            size += _integer_size(3 + n // 2 if same else 4 + n) - 2
-        self.size += size
-        self.ids.append(entry)
-        self.entries.append(items)
-        self.last = entry
-
-
-def _difference(a: int, b: int) -> i64:
-    """``a - b`` as C stores the difference of two unsigned numbers in a signed one."""
-    difference = a - b
-    if -(1 << 61) < difference < 1 << 61:
-        return difference
-    difference &= SEQUENCE
-    return difference - (1 << 64) if difference >> 63 else difference
-
-
-def _integer_size(value: i64) -> i64:
-    """Bytes that a listpack takes for an integer (listpack.c)."""
-    if 0 <= value <= 127:
-        return 2
-    if -4096 <= value <= 4095:
-        return 3
-    if -32768 <= value <= 32767:
-        return 4
-    if -8388608 <= value <= 8388607:
-        return 5
-    if -2147483648 <= value <= 2147483647:
-        return 6
-    return 10
-
-
-def _element_size(data: bytes) -> i64:
-    """Bytes that a listpack takes for a string."""
-    n: i64 = len(data)
-    if n <= 20 and is_integer(data):
-        return _integer_size(int(data))
-    n += 1 if n < 64 else 2 if n < 4096 else 5
-    return n + (1 if n < 128 else 2 if n < 16384 else 3 if n < 2097152 else 4 if n < 268435456 else 5)
-
-
-@final
-@mypyc_attr(acyclic=True)
 class StreamCell(Cell):
     """A stream. It may be empty: a stream without entries keeps its key."""
 
@@ -230,10 +127,7 @@ class StreamCell(Cell):
         self.idempotence: Idempotence | None = None
 
     def value(self) -> Value:
-        stream = Stream()
-        for node in self.nodes:
-            for entry, items in zip(node.ids, node.entries, strict=True):
-                stream.entries[pair_of(entry)] = items
+        stream = Stream(PackedNodes(self.nodes))
         stream.last_id = pair_of(self.last_id)
         stream.max_deleted_id = pair_of(self.max_deleted_id)
         stream.entries_added = self.entries_added
@@ -253,25 +147,12 @@ class StreamCell(Cell):
         value = self.value()
         assert isinstance(value, Stream)
         cell = stream_cell(value)
-        # The copy has the original's nodes, not nodes of its own making.
-        cell.nodes = [_copied(node) for node in self.nodes]
         cell.expire_at_ms = self.expire_at_ms
         return cell
 
-    def append(self, entry: int, items: list[bytes]) -> None:
+    def append(self, entry: int, items: list[bytes], scratch: ListpackBuilder) -> None:
         """Add an entry with an id above ``last_id``: fields and values in turn."""
-        nodes = self.nodes
-        node: Node | None = nodes[-1] if nodes else None
-        if node is not None:
-            given: i64 = 0
-            for item in items:
-                given += len(item)
-            if node.size + given >= NODE_BYTES or len(node.ids) + node.dead >= NODE_ENTRIES:
-                node = None
-        if node is None:
-            node = Node(entry, items[::2])
-            nodes.append(node)
-        node.append(entry, items)
+        add_entry(self.nodes, entry, items, NODE_BYTES, NODE_ENTRIES, scratch)
         self.length += 1
         self.entries_added += 1
         self.last_id = entry
@@ -279,8 +160,8 @@ class StreamCell(Cell):
     def first_id(self) -> int:
         """The id of the first entry, 0 if there is none."""
         for node in self.nodes:
-            if node.ids:
-                return node.ids[0]
+            if node.count:
+                return node.id_at(node.start)
         return 0
 
     def top_id(self) -> int:
@@ -288,33 +169,35 @@ class StreamCell(Cell):
         i: i64 = len(self.nodes)
         while i > 0:
             i -= 1
-            ids = self.nodes[i].ids
-            if ids:
-                return ids[-1]
+            node = self.nodes[i]
+            if node.count:
+                return node.top()
         return 0
+
+    def has(self, entry: int) -> bool:
+        """Whether there is an entry with that id."""
+        node = self._node(entry)
+        return node is not None and node.find(entry) >= 0
 
     def find(self, entry: int) -> list[bytes] | None:
         """The fields and values of an entry."""
         node = self._node(entry)
-        if node is not None:
-            at: i64 = bisect_left(node.ids, entry)
-            if at < len(node.ids) and node.ids[at] == entry:
-                return node.entries[at]
-        return None
+        if node is None:
+            return None
+        at = node.find(entry)
+        return None if at < 0 else node.items_at(at)
 
     def delete(self, entry: int) -> bool:
         """Delete an entry; whether it was there. ``max_deleted_id`` is the caller's."""
         node = self._node(entry)
         if node is None:
             return False
-        at: i64 = bisect_left(node.ids, entry)
-        if at >= len(node.ids) or node.ids[at] != entry:
+        at = node.find(entry)
+        if at < 0:
             return False
-        del node.ids[at]
-        del node.entries[at]
-        node.dead += 1
+        node.remove(at)
         self.length -= 1
-        if not node.ids:
+        if not node.count:
             del self.nodes[self._index(entry)]
         return True
 
@@ -324,12 +207,13 @@ class StreamCell(Cell):
         i: i64 = max(self._index(entry), 0)
         while i < len(self.nodes):
             node = self.nodes[i]
-            at: i64 = bisect_right(node.ids, entry)
-            while at < len(node.ids):
-                found.append((node.ids[at], node.entries[at]))
+            at = node.beyond(entry)
+            end: i64 = len(node.run)
+            while at < end:
+                found.append((node.id_at(at), node.items_at(at)))
                 if len(found) == count:
                     return found
-                at += 1
+                at = node.end_of(at)
             i += 1
         return found
 
@@ -386,21 +270,17 @@ class StreamCell(Cell):
         return self.length > 0 and self.max_deleted_id != 0 and entry <= self.max_deleted_id
 
 
-def _copied(node: Node) -> Node:
-    copy = Node(node.first, node.fields)
-    copy.last = node.last
-    copy.ids = node.ids.copy()
-    copy.entries = node.entries.copy()
-    copy.dead = node.dead
-    copy.size = node.size
-    return copy
-
-
 def stream_cell(stream: Stream) -> StreamCell:
-    """A cell of a decoded stream; it shares nothing but the entries' lists."""
+    """A cell of a stream; it shares nothing."""
     cell = StreamCell()
-    for pair, items in stream.entries.items():
-        cell.append(of_pair(pair), items)
+    packed = stream.packed
+    if isinstance(packed, PackedNodes):
+        cell.nodes = [node.copy() for node in packed.nodes]
+    else:
+        scratch = ListpackBuilder()
+        for pair, items in stream.entries.items():
+            cell.append(of_pair(pair), items, scratch)
+    cell.length = sum(node.count for node in cell.nodes)
     cell.last_id = of_pair(stream.last_id)
     cell.max_deleted_id = of_pair(stream.max_deleted_id)
     cell.entries_added = stream.entries_added

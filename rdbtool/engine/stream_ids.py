@@ -7,8 +7,6 @@ from typing import Final
 
 from mypy_extensions import i64
 
-from rdbtool.model import Id
-
 from .replies import CommandError
 
 SEQUENCE: Final = (1 << 64) - 1
@@ -21,16 +19,6 @@ LONGEST: Final = 127
 
 _C_UNSIGNED: Final = re.compile(rb"[ \t\n\v\f\r]*([+-]?)([0-9]+)")
 """What C's strtoull reads to the end."""
-
-
-def of_pair(pair: Id) -> int:
-    """An id from the pair (ms, seq) of the model."""
-    return pair[0] << 64 | pair[1]
-
-
-def pair_of(entry: int) -> Id:
-    """The pair (ms, seq) of the model."""
-    return (entry >> 64, entry & SEQUENCE)
 
 
 def text_of(entry: int) -> bytes:

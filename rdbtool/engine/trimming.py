@@ -6,10 +6,12 @@ from typing import Final, final
 
 from mypy_extensions import i64
 
+from rdbtool.rdb.values.stream_nodes import Node
+
 from .line import Line
 from .numbers import integer
 from .replies import CommandError
-from .stream import ACKED, DELREF, KEEPREF, Node, StreamCell
+from .stream import ACKED, DELREF, KEEPREF, StreamCell
 from .stream_ids import parse
 
 BOTH: Final = "ERR syntax error, MAXLEN and MINID options at the same time are not compatible"
@@ -94,7 +96,7 @@ class Trim:
         at: i64 = 0
         while at < len(nodes):
             node = nodes[at]
-            live: i64 = len(node.ids)
+            live = node.count
             if self.by_length:
                 if cell.length <= self.length:
                     break
@@ -113,44 +115,41 @@ class Trim:
                 deleted += self._cut(cell, node)
                 break
             deleted += self._cut_referenced(cell, node)
-            if node.ids and not self._goes_on(cell, node):
+            if node.count and not self._goes_on(cell, node):
                 break
             at += 1
         if gone:
             del nodes[:gone]
         if deleted and self.policy != KEEPREF:
-            cell.nodes = [node for node in nodes if node.ids]
+            cell.nodes = [node for node in nodes if node.count]
         return deleted
 
     def _cut(self, cell: StreamCell, node: Node) -> i64:
         """Drop entries from the front of one node."""
         count: i64 = 0
-        live: i64 = len(node.ids)
+        most = node.count
         if self.by_length:
-            count = min(cell.length - self.length, live)
-        else:
-            while count < live and node.ids[count] < self.first_id:
-                count += 1
-        del node.ids[:count]
-        del node.entries[:count]
-        node.dead += count
+            most = min(cell.length - self.length, most)
+        while count < most and (self.by_length or node.id_at(node.start) < self.first_id):
+            node.remove(node.start)
+            count += 1
         cell.length -= count
         return count
 
     def _cut_referenced(self, cell: StreamCell, node: Node) -> i64:
         """Drop entries one by one, with what groups have pending, or only those that no group needs."""
         count: i64 = 0
-        for entry in node.ids.copy():
+        at = node.start
+        while at < len(node.run):
+            entry = node.id_at(at)
             if cell.length <= self.length if self.by_length else entry >= self.first_id:
                 break
             if self.policy == DELREF:
                 cell.forget(entry)
             elif cell.is_referenced(entry):
+                at = node.end_of(at)
                 continue
-            at = node.ids.index(entry)
-            del node.ids[at]
-            del node.entries[at]
-            node.dead += 1
+            at = node.remove(at)
             cell.length -= 1
             count += 1
         return count

@@ -49,7 +49,7 @@ class Engine:
         return cell
 
     def ids(self, key: str) -> list[str]:
-        return [text_of(entry).decode() for node in self.stream(key).nodes for entry in node.ids]
+        return [text_of(entry).decode() for entry, _ in self.stream(key).after(-1, 0)]
 
     def pending(self, key: str, group: str) -> dict[str, tuple[str, int]]:
         """What is pending: id -> consumer and deliveries."""

@@ -1,10 +1,21 @@
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from rdbtool.engine.stream import StreamCell, stream_cell
+from rdbtool.engine.stream_ids import text_of
+from rdbtool.findings import Findings
 from rdbtool.model import Stream
+from rdbtool.rdb.encode import encode
+from rdbtool.rdb.targets import target
+from rdbtool.rdb.values.stream_nodes import pair_of
+from rdbtool.rdb.verify.file import verify_rdb
+from rdbtool.source import window_over
 from tests.engine.commanding import Engine
+from tests.rdb.craft import rdb, record
+from tests.rdb.values_strategies import element
 
 NO_KEY = (
     "ERR The XGROUP subcommand requires the key to exist. Note that for CREATE you may want to use the MKSTREAM "
@@ -107,7 +118,7 @@ def test_exact_trimming_keeps_exactly_what_it_is_told() -> None:
 
 def test_approximate_trimming_drops_whole_nodes_only() -> None:
     e = filled(250)
-    assert [len(node.ids) for node in e.stream("s").nodes] == [100, 100, 50]
+    assert [node.count for node in e.stream("s").nodes] == [100, 100, 50]
     assert e.all("XTRIM s MAXLEN ~ 151", "XTRIM s MAXLEN ~ 150", "XTRIM s MINID ~ 200", "XTRIM s MINID ~ 201") == [
         0,
         100,
@@ -121,7 +132,7 @@ def test_a_node_ends_before_its_bytes_exceed_the_limit() -> None:
     e = Engine()
     for i in range(1, 10):
         e.run(f"XADD s {i}-0 f {'v' * 1000}")
-    assert [len(node.ids) for node in e.stream("s").nodes] == [4, 4, 1]
+    assert [node.count for node in e.stream("s").nodes] == [4, 4, 1]
 
 
 def test_deleted_entries_are_remembered_for_what_groups_have_read() -> None:
@@ -268,3 +279,72 @@ def test_a_stream_survives_the_way_through_the_model() -> None:
     e.run("XADD s 9-0 f v")
     assert copy.length == 3
     assert [node.dead for node in copy.nodes] == [1]
+
+
+def test_a_stream_is_what_a_dict_of_its_entries_is() -> None:
+    seed = random.randrange(1 << 32)
+    print("seed", seed)
+    rng = random.Random(seed)
+    for first in (1, (1_700_000_000_000 << 64) + 7, (1 << 127) + (1 << 63)):
+        e = Engine()
+        plain: dict[int, list[bytes]] = {}
+        fields = [b"f", b"17"]
+        entry = first
+        deleted = 0
+        for _ in range(600):
+            items = [x for field in fields for x in (field, element(rng))]
+            pick = rng.random()
+            if pick < 0.1:
+                items = [element(rng) for _ in range(2 * rng.choice((1, 2, 70)))]
+            most = rng.randrange(300)
+            trim = f"MAXLEN {most} " if rng.random() < 0.1 else ""
+            assert e.run(f"XADD s {trim}{text_of(entry).decode()}", *items) == text_of(entry)
+            plain[entry] = items
+            gone = list(plain)[: max(len(plain) - most, 0)] if trim else []
+            if rng.random() < 0.3 and len(plain) > len(gone):
+                chosen = rng.choice(list(plain)[len(gone) :])
+                deleted = max(deleted, chosen)
+                assert e.all(f"XDEL s {text_of(chosen).decode()}", f"XDEL s {text_of(chosen).decode()}") == [1, 0]
+                gone.append(chosen)
+            for old in gone:
+                del plain[old]
+            if pick > 0.97:
+                lowest = rng.choice([*plain, entry])
+                before = [old for old in plain if old < lowest]
+                assert e.run(f"XTRIM s MINID {text_of(lowest).decode()}") == len(before)
+                for old in before:
+                    del plain[old]
+            _compare(rng, e.stream("s"), plain, entry)
+            entry += 1 + rng.choice((0, 0, rng.getrandbits(64), 1 << 64, rng.getrandbits(80)))
+        assert e.stream("s").max_deleted_id == deleted
+        _survives(e.stream("s"), plain)
+
+
+def _compare(rng: random.Random, cell: StreamCell, plain: dict[int, list[bytes]], last: int) -> None:
+    ids = list(plain)
+    assert (cell.length, cell.first_id(), cell.top_id()) == (len(plain), *((ids[0], ids[-1]) if ids else (0, 0)))
+    entry = rng.choice([*ids, last])
+    assert cell.find(entry) == plain.get(entry)
+    assert cell.has(entry + 1) == (entry + 1 in plain)
+    entry -= rng.randrange(2)
+    count = rng.randrange(1, 300)
+    assert cell.after(entry, count) == [(e, items) for e, items in plain.items() if e > entry][:count]
+
+
+def _survives(cell: StreamCell, plain: dict[int, list[bytes]]) -> None:
+    """A copy, and the payload of a snapshot, hold the same."""
+    pairs = {pair_of(entry): items for entry, items in plain.items()}
+    copy = cell.copy()
+    assert isinstance(copy, StreamCell)
+    for entry in list(plain)[::2]:
+        assert copy.delete(entry)
+    assert copy.after(-1, 0) == list(plain.items())[1::2]
+    assert cell.after(-1, 0) == list(plain.items())
+    row, payload = encode(cell.value(), target("redis-7.2"))
+    again = row.value(window_over(payload))
+    assert isinstance(again, Stream)
+    assert again.entries == pairs
+    findings = Findings()
+    facts = verify_rdb(window_over(rdb(record(row.byte, b"s", payload), magic=b"REDIS0011")), findings)
+    assert facts.complete
+    assert not findings.items

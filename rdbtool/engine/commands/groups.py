@@ -225,8 +225,8 @@ def xclaim(dataset: Dataset, args: list[bytes]) -> object:
     replies: list[object] = []
     for entry in entries:
         claim = group.claims.get(entry)
-        items = cell.find(entry)
-        if items is None and (claim is None or version >= SKIPS_DELETED):
+        there = cell.has(entry)
+        if not there and (claim is None or version >= SKIPS_DELETED):
             if group.acknowledge(entry):
                 dataset.dirty += 1
             continue
@@ -248,7 +248,7 @@ def xclaim(dataset: Dataset, args: list[bytes]) -> object:
         if just_id:
             replies.append(text_of(entry))
         else:
-            replies.append(None if items is None else entry_reply(entry, items))
+            replies.append(entry_reply(entry, cell.find(entry)) if there else None)
     return replies
 
 
@@ -287,8 +287,8 @@ def xautoclaim(dataset: Dataset, args: list[bytes]) -> object:
         claim = group.claims[entry]
         at += 1
         attempts -= 1
-        items = cell.find(entry)
-        if items is None and version >= SKIPS_DELETED:
+        there = cell.has(entry)
+        if not there and version >= SKIPS_DELETED:
             group.acknowledge(entry)
             deleted.append(text_of(entry))
             dataset.dirty += 1
@@ -303,7 +303,7 @@ def xautoclaim(dataset: Dataset, args: list[bytes]) -> object:
         if just_id:
             replies.append(text_of(entry))
         else:
-            replies.append(None if items is None else entry_reply(entry, items))
+            replies.append(entry_reply(entry, cell.find(entry)) if there else None)
         count -= 1
         dataset.dirty += 1
     cursor = text_of(pending[at] if at < len(pending) else 0)

@@ -104,7 +104,7 @@ def xadd(dataset: Dataset, args: list[bytes]) -> object:
         raise CommandError(TOO_SMALL)
     if cell.last_id == 0 and args[1] not in dataset.keys:
         dataset.put(args[1], cell)
-    cell.append(entry, items)
+    cell.append(entry, items, dataset.scratch)
     if producer is not None and message is not None:
         _idempotence(cell).remember(producer, message, entry)
     dataset.dirty += 1
@@ -201,7 +201,7 @@ def policy_and_ids(args: list[bytes], at: i64) -> tuple[i64, list[int]]:
 
 def delete_by(cell: StreamCell, entry: int, policy: i64) -> int:
     """Delete an entry by a policy: 1 for deleted, 2 for needed by a group, -1 for not there."""
-    if policy == ACKED and cell.is_referenced(entry) and cell.find(entry) is not None:
+    if policy == ACKED and cell.is_referenced(entry) and cell.has(entry):
         return 2
     if policy == DELREF:
         cell.forget(entry)
@@ -290,7 +290,7 @@ def xidmprecord(dataset: Dataset, args: list[bytes]) -> object:
     if cell is None:
         raise CommandError(NO_SUCH_KEY)
     entry = parse(args[4])
-    if cell.find(entry) is None:
+    if not cell.has(entry):
         raise CommandError("ERR no such entry in the stream")
     known = _idempotence(cell)
     before = known.find(args[2], args[3])

@@ -217,10 +217,10 @@ class ListpackBuilder:
             out.append(9)
         self.count += 1
 
-    def extend(self, other: ListpackBuilder) -> None:
-        """Add the elements of another."""
-        self.elements.write(other.elements.getvalue())
-        self.count += other.count
+    def extend(self, elements: bytes, count: i64) -> None:
+        """Add ``count`` encoded elements, back to back."""
+        self.elements.write(elements)
+        self.count += count
 
     def finish(self) -> bytes:
         """The listpack."""

@@ -1,10 +1,4 @@
-"""Streams (t_stream.c).
-
-Entries stand in listpacks, each under the id of its first entry, the master entry. A listpack begins with
-the number of entries, the number of deleted ones, the fields of the master entry and a 0; an entry is its
-flags, its id as difference to the master's, its fields unless they are the master's, its values, and the
-number of its elements.
-"""
+"""Streams (t_stream.c): nodes of entries (`stream_nodes`), counters and consumer groups."""
 
 from __future__ import annotations
 
@@ -16,18 +10,14 @@ from mypy_extensions import i64
 from rdbtool.errors import FormatError
 from rdbtool.model import Consumer, Group, Id, Pending, Stream
 from rdbtool.rdb.encoders import put_length, put_ms, put_string, put_u64
-from rdbtool.rdb.packed.listpack import ListpackBuilder, ListpackCursor
+from rdbtool.rdb.packed.listpack import ListpackBuilder
 from rdbtool.rdb.primitives import read_count, read_ms, read_string, read_u64
 from rdbtool.rdb.skip import skip_idempotence
 from rdbtool.source import Window
 
-from .elements import missing
-from .form import ACTIVE_TIMES, IDEMPOTENCE, STREAM_COUNTERS, Form
-from .numbers import U64_MASK, signed
-
-DELETED: Final[i64] = 1
-SAME_FIELDS: Final[i64] = 2
-"""Flags of an entry."""
+from .form import ACTIVE_TIMES, IDEMPOTENCE, STREAM_COUNTERS, Form, Limits
+from .numbers import signed
+from .stream_nodes import NODE_BYTES, NODE_ENTRIES, Node, PackedNodes, add_entry, node_entries, of_pair, pair_of
 
 
 @final
@@ -99,58 +89,6 @@ class StreamReader:
 def id_of(key: bytes) -> Id:
     """The id that 16 big-endian bytes are."""
     return (int.from_bytes(key[:8], "big"), int.from_bytes(key[8:], "big"))
-
-
-def node_entries(master: Id, data: bytes) -> list[tuple[Id, list[bytes]]]:
-    """The entries of one listpack that are not deleted."""
-    c = ListpackCursor(data)
-    master_ms, master_seq = master
-    c.integer()  # entries
-    c.integer()  # deleted ones
-    fields = _elements(c, c.integer())
-    count: i64 = len(fields)
-    c.integer()
-    out: list[tuple[Id, list[bytes]]] = []
-    while c.next():
-        flags = c.number
-        # as int, for ids have 64 bits without a sign
-        ms: int = c.integer()
-        seq: int = c.integer()
-        ms = (master_ms + ms) & U64_MASK
-        seq = (master_seq + seq) & U64_MASK
-        if flags & SAME_FIELDS:
-            pairs: list[bytes] = []
-            i: i64 = 0
-            while i < count:
-                if not c.next():
-                    raise missing("value")
-                pairs.append(fields[i])
-                pairs.append(c.item())
-                i += 1
-        else:
-            pairs = _elements(c, 2 * checked(c.integer()))
-        c.integer()  # elements of this entry
-        if not flags & DELETED:
-            out.append(((ms, seq), pairs))
-    return out
-
-
-def checked(count: i64) -> i64:
-    """A number of fields. Raises `FormatError` where no listpack can hold them."""
-    if count < 0 or count > 1 << 32:
-        raise FormatError("an impossible number of fields", doing="decoding a stream")
-    return count
-
-
-def _elements(c: ListpackCursor, count: i64) -> list[bytes]:
-    checked(count)
-    out: list[bytes] = []
-    while count > 0:
-        if not c.next():
-            raise missing("field")
-        out.append(c.item())
-        count -= 1
-    return out
 
 
 def _read_id(w: Window) -> Id:
@@ -235,89 +173,29 @@ NO_PRODUCERS: Final = b"\x40\x64\x40\x64\x00\x00\x00"
 
 def encode(value: Stream, form: Form, out: BytesWriter) -> str:
     """Write the payload; answers the name of its type. The form must have streams."""
-    entries = value.entries
-    nodes = BytesWriter()
-    node: StreamNode | None = None
-    count: i64 = 0
-    for entry, pairs in entries.items():
-        if node is None or not node.takes(pairs, form):
-            if node is not None:
-                node.put(nodes, form)
-            node = StreamNode(entry, pairs)
-            count += 1
-        node.append(entry, pairs)
-    if node is not None:
-        node.put(nodes, form)
-    put_length(out, count)
-    out.write(nodes.getvalue())
-    first = next(iter(entries), (0, 0))
-    return encode_tail(value, len(entries), first, form, out)
+    nodes = _nodes(value, form.limits)
+    put_length(out, len(nodes))
+    length: i64 = 0
+    for node in nodes:
+        put_string(out, node.first.to_bytes(16, "big"), form.compress)
+        put_string(out, node.listpack(), form.compress)
+        length += node.count
+    first = pair_of(nodes[0].id_at(nodes[0].start)) if nodes else (0, 0)
+    return encode_tail(value, length, first, form, out)
 
 
-@final
-class StreamNode:
-    """A listpack of entries under construction."""
-
-    def __init__(self, master: Id, pairs: list[bytes]) -> None:
-        self.master = master
-        self.fields = pairs[::2]
-        self.count: i64 = 0
-        self.builder = ListpackBuilder()
-        fields = ListpackBuilder()
-        fields.append_integer(0)
-        fields.append_integer(len(self.fields))
-        for field in self.fields:
-            fields.append(field)
-        fields.append_integer(0)
-        self.head = fields
-
-    def takes(self, pairs: list[bytes], form: Form) -> bool:
-        """Whether a further entry belongs to this node (t_stream.c, streamAppendItem)."""
-        limits = form.limits
-        if limits.stream_node_entries and self.count >= limits.stream_node_entries:
-            return False
-        if limits.stream_node_bytes == 0:
-            return True
-        total: i64 = 0
-        for item in pairs:
-            total += len(item)
-        # 2: the number of entries
-        size = self.head.size + 2 + len(self.builder.elements)
-        return size + total < limits.stream_node_bytes
-
-    def append(self, entry: Id, pairs: list[bytes]) -> None:
-        """Add an entry."""
-        builder = self.builder
-        count: i64 = len(pairs)
-        same = count == 2 * len(self.fields)
-        i: i64 = 0
-        while same and i < count:
-            same = pairs[i] == self.fields[i >> 1]
-            i += 2
-        builder.append_integer(SAME_FIELDS if same else 0)
-        builder.append_integer(signed((entry[0] - self.master[0]) & U64_MASK))
-        builder.append_integer(signed((entry[1] - self.master[1]) & U64_MASK))
-        if same:
-            i = 1
-            while i < count:
-                builder.append(pairs[i])
-                i += 2
-            builder.append_integer((count >> 1) + 3)
-        else:
-            builder.append_integer(count >> 1)
-            for item in pairs:
-                builder.append(item)
-            builder.append_integer(count + 4)
-        self.count += 1
-
-    def put(self, out: BytesWriter, form: Form) -> None:
-        """Write the node: its key and its listpack."""
-        whole = ListpackBuilder()
-        whole.append_integer(self.count)
-        whole.extend(self.head)
-        whole.extend(self.builder)
-        put_string(out, key_of(self.master), form.compress)
-        put_string(out, whole.finish(), form.compress)
+def _nodes(value: Stream, limits: Limits) -> list[Node]:
+    """The entries in nodes within the limits."""
+    max_bytes = limits.stream_node_bytes
+    max_entries = limits.stream_node_entries
+    packed = value.packed
+    if isinstance(packed, PackedNodes) and max_bytes == NODE_BYTES and max_entries == NODE_ENTRIES:
+        return [node for node in packed.nodes if node.count]
+    nodes: list[Node] = []
+    scratch = ListpackBuilder()
+    for pair, items in value.entries.items():
+        add_entry(nodes, of_pair(pair), items, max_bytes, max_entries, scratch)
+    return nodes
 
 
 def key_of(entry: Id) -> bytes:
