@@ -16,9 +16,18 @@ CONSUMERS = [b"c", b"d", b"e"]
 def streams(random: Random) -> Maker:
     """Commands on streams whose ids rise slowly, so that most commands find something."""
     top = {b"s": 0, b"t": 0}
+    # how far apart ids are: their differences take few bytes or many
+    ms_step = random.choice([1, 1000, 1 << 40])
+    seq_step = random.choice([1, 1 << 20, 1 << 62])
+
+    def text(ms: int, seq: int) -> str:
+        return f"{ms * ms_step}-{seq * seq_step}"
 
     def entry(key: bytes) -> str:
-        return f"{max(top[key] // 4 - random.randrange(30), 0)}-{random.randrange(4)}"
+        return text(max(top[key] // 4 - random.randrange(30), 0), random.randrange(4))
+
+    def item() -> str:
+        return random.choice(["", "v" * random.randrange(600), str(random.getrandbits(70) >> random.randrange(80))])
 
     def trim(key: bytes) -> list[str | int]:
         sign: list[str] = random.choice([[], ["="], ["~"]])
@@ -34,17 +43,13 @@ def streams(random: Random) -> Maker:
         new = kind.version >= (7, 0)
         if pick < 15:
             top[key] += random.randrange(1, 5)
-            identity = f"{top[key] // 4}-{top[key] % 4}" if random.random() < 0.95 else entry(key)
+            identity = text(top[key] // 4, top[key] % 4) if random.random() < 0.95 else entry(key)
             if new and random.random() < 0.1:
-                identity = f"{top[key] // 4}-*"
+                identity = f"{top[key] // 4 * ms_step}-*"
             options: list[str | int] = trim(key) if random.random() < 0.2 else []
             if random.random() < 0.1:
                 options.insert(0, "NOMKSTREAM")
-            fields = (
-                ["f", "1"]
-                if random.random() < 0.5
-                else ["f", "v" * random.randrange(600), "e", str(random.randrange(9999))]
-            )
+            fields = ["f", "1"] if random.random() < 0.5 else ["f", item(), "e", item()]
             return args("XADD", key, *options, identity, *fields)
         if pick == 15:
             return args("XTRIM", key, *trim(key))
@@ -54,7 +59,7 @@ def streams(random: Random) -> Maker:
             options = ["ENTRIESADDED", random.randrange(2000)] if new and random.random() < 0.5 else []
             if options and random.random() < 0.5:
                 options += ["MAXDELETEDID", entry(key)]
-            return args("XSETID", key, f"{top[key] // 4 + 1 - random.randrange(3)}-0", *options)
+            return args("XSETID", key, text(top[key] // 4 + 1 - random.randrange(3), 0), *options)
         if pick == 20:
             options = ["MKSTREAM"] if random.random() < 0.5 else []
             if new and random.random() < 0.3:
