@@ -13,15 +13,16 @@ from typing import Final, final
 from mypy_extensions import i64
 
 from rdbtool.errors import RdbToolError
-from rdbtool.model import NO_EXPIRY, Value
+from rdbtool.model import NO_EXPIRY
 from rdbtool.rdb.reader import Frame
 from rdbtool.rdb.values.fpconv import seventeen, shortest
 from rdbtool.rdb.visitor import HASH, LIST, MODULE, SET, STREAM, STRING, ZSET, Visitor, visit_value
 from rdbtool.rdb.walk import Walker
 
-from .cells import Cell, FrameCell
+from .cells import SKIPLIST, Cell, FrameCell
 from .dataset import Dataset
 from .line import Line
+from .zset import SortedSetCell
 
 SCORES_KEPT: Final = 4096
 """Scores whose text is remembered: working it out costs more than all the rest."""
@@ -65,6 +66,13 @@ class ValueDigest(Visitor):
         self._members: i64 = 0
         self._longest: i64 = 0
         self._zeros = 0
+        self._unpacked = False
+
+    def tell(self, cell: Cell) -> None:
+        """Be told the value of a cell: a sorted set that commands have unpacked stays so."""
+        self._unpacked = isinstance(cell, SortedSetCell) and cell.encoding == SKIPLIST
+        visit_value(cell.value(), self)
+        self._unpacked = False
 
     def begin(self, kind: i64, expiring: bool) -> None:
         self._kind = kind
@@ -77,8 +85,8 @@ class ValueDigest(Visitor):
 
     def end(self) -> None:
         line = self._line
-        if self._zeros and line.version >= 700:
-            # A packed sorted set holds -0 as the integer 0.
+        if self._zeros and line.version >= 700 and not self._unpacked:
+            # A packed sorted set, which a small one is once it is loaded, holds -0 as the integer 0.
             if self._members <= line.zset_entries and self._longest <= line.packed_value:
                 self.digest ^= self._zeros
 
@@ -159,11 +167,11 @@ class Digester:
         """Keys whose digest only their module knows."""
         return self._value.modules
 
-    def add_value(self, db: int, key: bytes, value: Value, expire_at_ms: int) -> None:
-        """Add a decoded key."""
+    def add_cell(self, db: int, key: bytes, cell: Cell) -> None:
+        """Add a key that is no frame."""
         self._value.digest = _mix(0, key)
-        visit_value(value, self._value)
-        self._join(db, expire_at_ms)
+        self._value.tell(cell)
+        self._join(db, cell.expire_at_ms)
 
     def add_frame(self, frame: Frame, db: int, key: bytes, expire_at_ms: int) -> RdbToolError | None:
         """Add a key from its bytes; its database, name and expiry may have changed since. Damage inside its value
@@ -181,11 +189,11 @@ class Digester:
         self._dbs[db] = self._dbs.get(db, 0) ^ _hash(digest.to_bytes(20))
         self.keys += 1
 
-    def value_digest(self, value: Value, expire_at_ms: int) -> str:
+    def cell_digest(self, cell: Cell) -> str:
         """DEBUG DIGEST-VALUE, 40 hex digits."""
         self._value.digest = 0
-        visit_value(value, self._value)
-        return f"{self._value.digest ^ (0 if expire_at_ms == NO_EXPIRY else _EXPIRES):040x}"
+        self._value.tell(cell)
+        return f"{self._value.digest ^ (0 if cell.expire_at_ms == NO_EXPIRY else _EXPIRES):040x}"
 
     def frame_digest(self, frame: Frame, expire_at_ms: int) -> str:
         """The same from a key's bytes, which are then passed."""
@@ -211,12 +219,9 @@ def tell_cell(cell: Cell, visitor: Visitor) -> None:
         visit_value(cell.value(), visitor)
 
 
-def digest_of_value(line: Line, value: Value, expire_at_ms: int, digest: int = 0) -> int:
-    """DEBUG DIGEST-VALUE of a value: mixed into ``digest``."""
-    visitor = ValueDigest(line)
-    visitor.digest = digest
-    visit_value(value, visitor)
-    return visitor.digest if expire_at_ms == NO_EXPIRY else visitor.digest ^ _EXPIRES
+def digest_of_cell(line: Line, cell: Cell) -> str:
+    """DEBUG DIGEST-VALUE of a cell."""
+    return Digester(line).cell_digest(cell)
 
 
 def add_dataset(digester: Digester, dataset: Dataset) -> None:
@@ -225,7 +230,7 @@ def add_dataset(digester: Digester, dataset: Dataset) -> None:
         if isinstance(cell, FrameCell):
             digester.add_frame(cell.frame, db, key, cell.expire_at_ms)
         else:
-            digester.add_value(db, key, cell.value(), cell.expire_at_ms)
+            digester.add_cell(db, key, cell)
 
 
 def digest_of_dataset(dataset: Dataset) -> str:

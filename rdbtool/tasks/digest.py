@@ -109,10 +109,9 @@ def _of_dataset(path: str, replayed: Replayed, selection: Selection, on_key: OnK
         if isinstance(cell, FrameCell):
             _add(digester, cell.frame, db, key, cell.expire_at_ms, on_key)
         else:
-            value = cell.value()
-            digester.add_value(db, key, value, cell.expire_at_ms)
+            digester.add_cell(db, key, cell)
             if on_key is not None:
-                on_key(db, key, digester.value_digest(value, cell.expire_at_ms))
+                on_key(db, key, digester.cell_digest(cell))
     _finish(report, digester)
     return report
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from random import Random
 
 from rdbtool.engine.dataset import Dataset
-from rdbtool.engine.digest import digest_of_dataset, digest_of_value
+from rdbtool.engine.digest import digest_of_cell, digest_of_dataset
 from rdbtool.engine.encodings import encoding_name
 from rdbtool.engine.line import Line
 from rdbtool.engine.replay import Replay
@@ -56,7 +56,7 @@ def _of_db(dataset: Dataset, db: int, server: Server, slack_ms: int) -> list[str
         assert isinstance(encoding, bytes)
         if mine != encoding.decode():
             found.append(f"db {db}: {key!r} is {mine}, in the server {encoding.decode()}")
-        value = f"{digest_of_value(dataset.line, cell.value(), cell.expire_at_ms):040x}"
+        value = digest_of_cell(dataset.line, cell)
         if [value.encode()] != digest:
             found.append(f"db {db}: {key!r} holds {str(cell.value())[:200]}, the server has {_show(server, key)}")
         expiry = -1 if cell.expire_at_ms == -1 else int(cell.expire_at_ms) - now_ms

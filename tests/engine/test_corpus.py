@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rdbtool.engine.digest import digest_of_dataset, digest_of_value
+from rdbtool.engine.digest import digest_of_cell, digest_of_dataset
 from rdbtool.engine.encodings import encoding_name, type_name
 from rdbtool.engine.line import Line
 from rdbtool.engine.replay import SKIP
@@ -64,7 +64,7 @@ def wrong_keys(result: Replayed, expected: dict[str, Any]) -> list[str]:
                 "type": type_name(cell),
                 "encoding": encoding_name(dataset.line, key, cell),
                 "pexpiretime": cell.expire_at_ms,
-                "debug_digest_value": f"{digest_of_value(dataset.line, cell.value(), cell.expire_at_ms):040x}",
+                "debug_digest_value": digest_of_cell(dataset.line, cell),
             }
             if (
                 entry.get("pexpiretime_source", "").startswith("approx")

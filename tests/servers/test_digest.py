@@ -87,6 +87,20 @@ def test_every_key_has_the_digest_that_the_server_gives_it(kind: ServerKind, tmp
     assert digest(str(tmp_path / "dump.rdb")).digest == whole  # the server's line is told by the file
 
 
+@pytest.mark.parametrize("kind", SERVERS, ids=lambda kind: kind.name)
+def test_a_negative_zero_stays_as_long_as_its_set_is_not_packed(kind: ServerKind, tmp_path: Path) -> None:
+    with running(kind, tmp_path, *OPTIONS) as server:
+        server.send(("ZADD", "z", "1", "long" * 20, "-0", "a"), ("ZREM", "z", "long" * 20))
+        server.execute("DEBUG", "LOADAOF")
+        live = server.digest()
+        server.execute("SAVE")
+        server.execute("DEBUG", "RELOAD")
+        loaded = server.digest()
+    assert rdbtool("digest", "--as", kind.name, log_of(kind, tmp_path)).split()[0] == live
+    assert rdbtool("digest", "--as", kind.name, tmp_path / "dump.rdb").split()[0] == loaded
+    assert (live == loaded) == (kind.version < (7, 0))
+
+
 def test_keys_that_have_expired_can_be_left_out(tmp_path: Path) -> None:
     kind = SERVERS[0]
     with running(kind, tmp_path) as server:

@@ -87,6 +87,9 @@ def wrong(kind: ServerKind, commands: list[Command], options: tuple[str, ...]) -
             # What counts is what the server makes of its own log: HINCRBYFLOAT may lose an expiry there.
             server.execute("DEBUG", "LOADAOF")
             expected = state_of(server)
+            # What loads a snapshot packs sorted sets again, and has no negative zeros in them then.
+            server.execute("DEBUG", "RELOAD")
+            reloaded = state_of(server)
         log = log_of(kind, directory)
         if digest_of(log, kind) != expected["digest"]:
             return "digest"
@@ -96,9 +99,9 @@ def wrong(kind: ServerKind, commands: list[Command], options: tuple[str, ...]) -
             found = make(kind, log, place)
             if make is rewritten_as_commands:
                 without_consumers(found)
-                without_consumers(expected)
-            if found != expected:
-                return f"{what}, in a server that loads it: {differences(found, expected)}"
+                without_consumers(reloaded)
+            if found != reloaded:
+                return f"{what}, in a server that loads it: {differences(found, reloaded)}"
     return ""
 
 

@@ -8,12 +8,11 @@ from pathlib import Path
 import pytest
 
 from rdbtool.engine.dataset import Dataset
-from rdbtool.engine.digest import digest_of_value
+from rdbtool.engine.digest import digest_of_cell
 from rdbtool.engine.replay import Replay
 from rdbtool.engine.traffic import KEPT, Hottest, Timeline
 from rdbtool.engine.watch import Touch
 from rdbtool.errors import UsageError
-from rdbtool.model import Value
 from rdbtool.tasks.history import history
 from rdbtool.tasks.stats import stats
 from tests.servers.harness import SERVERS, running
@@ -135,11 +134,10 @@ def test_keys_of_the_base_are_told_first(tmp_path: Path) -> None:
     assert found[1].path.endswith(".incr.aof")
 
 
-def state_of(dataset: Dataset) -> dict[tuple[int, bytes], tuple[int, int]]:
+def state_of(dataset: Dataset) -> dict[tuple[int, bytes], tuple[str, int]]:
     found = {}
     for db, key, cell in dataset.items():
-        value: Value = dataset.decoded(cell).value()
-        found[db, key] = (digest_of_value(dataset.line, value, -1), int(cell.expire_at_ms))
+        found[db, key] = (digest_of_cell(dataset.line, dataset.decoded(cell)), int(cell.expire_at_ms))
     return found
 
 
