@@ -46,7 +46,7 @@ def load_rdb(dataset: Dataset, head: RdbHead, sieve: Sieve | None = None) -> Rdb
     try:
         while event is not None:
             if sieve is not None and sieve.takes(reader, event):
-                pass
+                pass  # it is where it belongs
             elif isinstance(event, Frame):
                 if event.db != db:
                     db = event.db

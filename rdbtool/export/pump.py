@@ -52,26 +52,25 @@ class Pump(Aside):
         damage.
         """
         self._path = source.path
-        try:
-            while not self.selection.full:
-                event = source.next()
-                self._begin(source.facts)
-                if event is None:
-                    return
-                self._event(event)
-        finally:
-            self._begin(source.facts)
+        while not self.selection.full:
+            event = source.next()
+            self.start(source.facts)
+            if event is None:
+                return
+            self._event(event)
+        self.start(source.facts)
 
     def begin(self, head: RdbHead) -> None:
         facts = Facts(head.dialect, head.version)
         facts.aux = head.aux
-        self._begin(facts)
+        self.start(facts)
 
     def take(self, event: Event) -> None:
         if not self.selection.full:
             self._event(event)
 
-    def _begin(self, facts: Facts) -> None:
+    def start(self, facts: Facts) -> None:
+        """Let the exporter begin, if it has not."""
         if not self.begun:
             self.begun = True
             self.exporter.begin(facts)

@@ -188,6 +188,7 @@ def _move(pump: Pump, opened: OpenedKeys, report: ConvertReport) -> None:
             raise
         report.findings.add(finding_of(e, Severity.WARNING))
         report.loss = True
+    pump.start(opened.source.facts)
     report.keys += pump.keys
     report.written += pump.written
     report.skipped += pump.skipped

@@ -55,7 +55,10 @@ def dump(
             for finding in opened.findings:
                 report.findings.add(finding)
             report.loss = opened.loss
-            pump.run(opened.source)
+            try:
+                pump.run(opened.source)
+            finally:
+                pump.start(opened.source.facts)
     except FormatError as e:
         report.findings.add(finding_of(e))
     finally:
