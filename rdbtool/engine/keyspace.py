@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import Final, final
+from typing import Final, cast, final
 
 from librt.strings import read_i64_le
 from librt.vecs import vec
 from mypy_extensions import i64, mypyc_attr
 
-from .cells import Held
+from .cells import HashCell, Held, SetCell
 
 PLACE: Final[i64] = 0xFFFFFFFF
 """Of a slot: 1 + the number of the key's entry, 0 for a free slot."""
@@ -68,8 +68,10 @@ class Keyspace:
     __slots__ = ("_entries", "_live", "_mask", "_seed", "_slots", "_tags")
 
     def __init__(self) -> None:
-        self._entries: list[Held | None] = []
-        """Each key and what it holds, in turn; None and None where a key was deleted."""
+        self._entries: list[object] = []
+        """Each key and what it holds, in turn; None and None where a key was deleted. As mere objects, they are looked
+        at where they are used, and not wherever they are touched.
+        """
         self._live: i64 = 0
         self._slots = vec[i64]([0] * SMALLEST)
         self._mask: i64 = SMALLEST - 1
@@ -97,7 +99,7 @@ class Keyspace:
     def get(self, key: bytes) -> Held | None:
         """What ``key`` holds."""
         at = self._find(key, tag_of(key, self._seed))
-        return None if at < 0 else self._entries[at + 1]
+        return None if at < 0 else cast("Held | None", self._entries[at + 1])
 
     def __getitem__(self, key: bytes) -> Held:
         held = self.get(key)
@@ -191,6 +193,16 @@ class Keyspace:
                 entries[2 * place - 2]
                 entries[2 * place - 1]
             i += 1
+        i = 0
+        while i < count:
+            place = tags[i]
+            if place:
+                held = entries[2 * place - 1]
+                if isinstance(held, HashCell):
+                    held.run  # noqa: B018 - so that it is near
+                elif isinstance(held, SetCell):
+                    held.run  # noqa: B018
+            i += 1
 
     def _append(self, key: bytes, tag: i64, held: Held) -> None:
         size: i64 = len(self._entries)
@@ -223,7 +235,7 @@ class Keyspace:
                 if slot:
                     self._place(slot)
             return
-        entries: list[Held | None] = []
+        entries: list[object] = []
         place: i64 = 0
         walk = Walk(self)
         while walk.next():
@@ -244,7 +256,7 @@ class Walk:
         self.key = b""
         self.held: Held = b""
         self._space = space
-        self._near: list[Held | None] = []
+        self._near: list[object] = []
         self._at: i64 = 0
         self._next: i64 = 0
 
@@ -265,5 +277,5 @@ class Walk:
             held = self._near[at + 1]
             if isinstance(key, bytes) and held is not None:
                 self.key = key
-                self.held = held
+                self.held = cast("Held", held)
                 return True
