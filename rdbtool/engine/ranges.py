@@ -10,7 +10,7 @@ from .cells import LISTPACK
 from .line import Line
 from .numbers import C_FLOAT, float_or_none
 from .replies import CommandError
-from .scores import reads_hex
+from .scores import uses_strtod
 from .zset import SortedSetCell
 
 NOT_A_SCORE: Final = "ERR min or max is not a float"
@@ -64,7 +64,7 @@ def _score_bound(line: Line, text: bytes) -> float:
     if text[:1] == b"(":
         text = text[1:]
     text = text.partition(b"\0")[0]
-    if reads_hex(line):
+    if uses_strtod(line):
         text = text.lstrip(b" \t\n\v\f\r")
     elif b"x" in text.lower():
         raise CommandError(NOT_A_SCORE)

@@ -27,9 +27,9 @@ def score_text(score: float, digits17: bool) -> bytes:
     return fpconv.shortest(score)
 
 
-def reads_hex(line: Line) -> bool:
-    """Whether doubles may be written in hexadecimal and after spaces: until servers left C's strtod for fast_float."""
-    since: i64 = 801 if line.valkey else 800
+def uses_strtod(line: Line) -> bool:
+    """Whether doubles are read by C's strtod, which takes hexadecimal and spaces in front, and not by fast_float."""
+    since: i64 = 900 if line.valkey else 800
     return line.version < since
 
 
@@ -38,6 +38,6 @@ def double_of(line: Line, text: bytes, error: str = NOT_A_FLOAT) -> float:
     if is_plain(text):
         return parse_double(text)
     value = double(text, error)
-    if (b"x" in text or b"X" in text) and not reads_hex(line):
-        raise CommandError(error)
+    if (b"x" in text or b"X" in text) and line.valkey and not uses_strtod(line):
+        raise CommandError(error)  # Redis asks strtod what fast_float does not understand
     return value

@@ -76,7 +76,7 @@ def strings(random: Random, kind: ServerKind) -> Command:
         return args(random.choice(["SETEX", "PSETEX"]), key, ttl(random, "0"), one(random, WORDS))
     if pick == 13:
         return args("GETRANGE", key, random.randrange(-9, 9), random.randrange(-9, 60))
-    if pick == 14 and kind.is_valkey:
+    if pick == 14 and kind.is_valkey and kind.version >= (9, 0):
         return args("DELIFEQ", key, one(random, NUMBERS, WORDS))
     return args("DEL", key) if random.random() < 0.5 else args("LPUSH", random.choice("de"), "x")
 

@@ -19,7 +19,7 @@ SKIPS_DELETED: Final = 700
 ALWAYS_CREATES: Final = 702
 """Since this release claiming creates the consumer though it claims nothing."""
 NEWER_COUNT: Final = 800
-NEWER_COUNT_VALKEY: Final = 900
+NEWER_COUNT_VALKEY: Final = 801
 """Since these releases deleted entries count from the last one that was read."""
 NO_KEY: Final = (
     "ERR The XGROUP subcommand requires the key to exist. Note that for CREATE you may want to use the "

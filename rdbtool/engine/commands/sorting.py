@@ -11,8 +11,8 @@ from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.numbers import integer
 from rdbtool.engine.pqsort import partly_sorted
 from rdbtool.engine.quicklist import ListCell, loaded_list
-from rdbtool.engine.replies import syntax_error, wrong_type
-from rdbtool.engine.scores import double_of, reads_hex
+from rdbtool.engine.replies import CommandError, syntax_error, wrong_type
+from rdbtool.engine.scores import double_of, uses_strtod
 from rdbtool.engine.table import READ, SWEEPING, WRITE, command
 from rdbtool.engine.zset import SortedSetCell
 
@@ -80,11 +80,14 @@ def _sorted(
 
 
 def _number(dataset: Dataset, text: bytes) -> float:
-    if reads_hex(dataset.line):  # C's strtod: spaces in front, and nothing at all, are fine
+    line = dataset.line
+    if uses_strtod(line):
         text = text.lstrip()
-        if not text:
-            return 0.0
-    return double_of(dataset.line, text, NOT_A_NUMBER)
+    elif b"x" in text or b"X" in text:
+        raise CommandError(NOT_A_NUMBER)
+    if not text and (uses_strtod(line) or not line.valkey):
+        return 0.0
+    return double_of(line, text, NOT_A_NUMBER)
 
 
 def _sort(dataset: Dataset, args: list[bytes], may_store: bool) -> object:
