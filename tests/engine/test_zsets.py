@@ -181,9 +181,18 @@ def test_newer_servers_choose_the_encoding_by_what_zadd_brings(line: str, encodi
     assert e.zset_cell("z").encoding == encoding
 
 
-def test_hexadecimal_scores_are_for_older_servers() -> None:
-    assert Engine("redis-7.4").run("ZADD z 0x10 a") == 1
-    assert Engine("redis-8.0").run("ZADD z 0x10 a") == "ERR value is not a valid float"
+@pytest.mark.parametrize(
+    ("line", "scores", "bounds"),
+    [("redis-7.4", 1, 1), ("redis-8.0", 1, 0), ("valkey-8.1", 1, 1), ("valkey-9.1", 0, 0)],
+)
+def test_where_numbers_may_be_hexadecimal(line: str, scores: int, bounds: int) -> None:
+    e = Engine(line)
+    refused = "ERR value is not a valid float"
+    assert e.run("ZADD z 0x10 a") == (1 if scores else refused)
+    e.run("ZADD z 16 a")
+    e.run("RPUSH l 0x10")
+    assert e.run("SORT l STORE d") == (1 if bounds else "ERR One or more scores can't be converted into double")
+    assert e.run("ZREMRANGEBYSCORE z 0x10 0x11") == (1 if bounds else "ERR min or max is not a float")
 
 
 def test_the_order_agrees_with_a_plain_sort_whatever_happens() -> None:
