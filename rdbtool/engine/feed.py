@@ -7,7 +7,7 @@ from typing import final
 from librt.vecs import vec
 from mypy_extensions import i64
 
-from rdbtool.aof.resp import ANNOTATION, COMMAND, Command, CommandReader, argument_lists
+from rdbtool.aof.resp import ANNOTATION, COMMAND, CommandReader, argument_lists
 from rdbtool.errors import FormatError, RdbToolError
 from rdbtool.rdb.events import End, Function, FunctionPreGa, ModuleAux
 from rdbtool.rdb.head import RdbHead
@@ -40,6 +40,8 @@ def load_rdb(dataset: Dataset, head: RdbHead, sieve: Sieve | None = None) -> Rdb
     """
     reader = head.reader
     rest = RdbRest()
+    if sieve is not None:
+        sieve.aside.begin(head)
     event = head.next
     db: i64 = 0
     keys = dataset.database(db)
@@ -134,14 +136,11 @@ def replay_log(replay: Replay, reader: CommandReader) -> bool:
 def count_commands(reader: CommandReader, name: bytes) -> i64:
     """How often a log has the command ``name``, written as `Until.before` is."""
     count: i64 = 0
-    while True:
-        event = reader.next()
-        if event is None:
-            return count
-        if isinstance(event, Command):
-            row = find(event.args)
-            if row is not None and row.name == name:
-                count += 1
+    while (args := _next_command(reader)) is not None:
+        row = find(args)
+        if row is not None and row.name == name:
+            count += 1
+    return count
 
 
 def names_all(reader: CommandReader, names: set[bytes]) -> bool:
@@ -149,12 +148,17 @@ def names_all(reader: CommandReader, names: set[bytes]) -> bool:
 
     Raises what reading raises.
     """
-    while True:
-        event = reader.next()
-        if event is None:
-            return True
-        if isinstance(event, Command):
-            row = find(event.args)
-            if row is None or row.flags & SWEEPING:
-                return False
-            names.update(row.keys(event.args))
+    while (args := _next_command(reader)) is not None:
+        row = find(args)
+        if row is None or row.flags & SWEEPING:
+            return False
+        names.update(row.keys(args))
+    return True
+
+
+def _next_command(reader: CommandReader) -> list[bytes] | None:
+    """The arguments of the next command, good until the one after it, or None; annotations are passed."""
+    kind = reader.read()
+    while kind == ANNOTATION:
+        kind = reader.read()
+    return reader.args if kind == COMMAND else None

@@ -198,6 +198,7 @@ class Keyspace:
             place = tags[i]
             if place:
                 held = entries[2 * place - 1]
+                # compiled, asking for their common base would search the bases of each class
                 if isinstance(held, HashCell):
                     held.run  # noqa: B018 - so that it is near
                 elif isinstance(held, SetCell):

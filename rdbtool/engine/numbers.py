@@ -96,6 +96,11 @@ C_FLOAT: Final = re.compile(
 """What C's strtod reads to the end, without NaN, which no caller takes, and without leading space."""
 
 
+def has_x(text: bytes) -> bool:
+    """Whether a number, if it is one, is hexadecimal."""
+    return b"x" in text or b"X" in text
+
+
 def is_plain(text: bytes) -> bool:
     """Whether ``text`` is a short decimal that starts with a digit: surely a number, and in range."""
     n: i64 = len(text)
@@ -120,7 +125,7 @@ def float_or_none(text: bytes) -> float | None:
         return parse_double(text)
     if not C_FLOAT.fullmatch(text):
         return None
-    if b"x" in text or b"X" in text:
+    if has_x(text):
         try:
             value = float.fromhex(text.decode())
         except OverflowError:

@@ -8,7 +8,7 @@ from mypy_extensions import i64
 
 from .cells import LISTPACK
 from .line import Line
-from .numbers import C_FLOAT, float_or_none
+from .numbers import C_FLOAT, float_or_none, has_x
 from .replies import CommandError
 from .scores import uses_strtod
 from .zset import SortedSetCell
@@ -66,13 +66,13 @@ def _score_bound(line: Line, text: bytes) -> float:
     text = text.partition(b"\0")[0]
     if uses_strtod(line):
         text = text.lstrip(b" \t\n\v\f\r")
-    elif b"x" in text.lower():
+    elif has_x(text):
         raise CommandError(NOT_A_SCORE)
     if not text:
         return 0.0
     value = float_or_none(text)
     if value is None:
-        if not C_FLOAT.fullmatch(text) or b"x" in text.lower():
+        if not C_FLOAT.fullmatch(text) or has_x(text):
             raise CommandError(NOT_A_SCORE)
         value = float(text)  # too large or too small: infinity or zero, without an error here
     return value

@@ -11,7 +11,7 @@ from rdbtool.rdb.values import fpconv
 from rdbtool.rdb.values.numbers import parse_double
 
 from .line import Line
-from .numbers import double, is_plain
+from .numbers import double, has_x, is_plain
 from .replies import NOT_A_FLOAT, CommandError
 
 WHOLE: Final = 4611686018427387904.0
@@ -38,6 +38,6 @@ def double_of(line: Line, text: bytes, error: str = NOT_A_FLOAT) -> float:
     if is_plain(text):
         return parse_double(text)
     value = double(text, error)
-    if (b"x" in text or b"X" in text) and line.valkey and not uses_strtod(line):
+    if has_x(text) and line.valkey and not uses_strtod(line):
         raise CommandError(error)  # Redis asks strtod what fast_float does not understand
     return value

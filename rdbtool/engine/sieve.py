@@ -43,7 +43,7 @@ class Sieve:
             return False
         self.aside.take(event)
         # the dataset has to see libraries too: a server refuses a file with a wrong one
-        return not (isinstance(event, (Function, FunctionPreGa)))
+        return not isinstance(event, (Function, FunctionPreGa))
 
     def _finish(self, reader: RdbReader) -> None:
         """Compare what was too much to compare before."""

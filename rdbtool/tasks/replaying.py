@@ -338,8 +338,6 @@ class _Loader:
                 "is not in it",
                 path=w.path,
             )
-        if sieve is not None:
-            sieve.aside.begin(head)
         rest = load_rdb(result.dataset, head, sieve)
         for code in rest.functions:
             try:

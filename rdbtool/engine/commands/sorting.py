@@ -8,7 +8,7 @@ from mypy_extensions import i64
 
 from rdbtool.engine.cells import SKIPLIST, Cell, HashCell, SetCell, StringCell
 from rdbtool.engine.dataset import Dataset
-from rdbtool.engine.numbers import integer
+from rdbtool.engine.numbers import has_x, integer
 from rdbtool.engine.pqsort import partly_sorted
 from rdbtool.engine.quicklist import ListCell, loaded_list
 from rdbtool.engine.replies import CommandError, syntax_error, wrong_type
@@ -83,7 +83,7 @@ def _number(dataset: Dataset, text: bytes) -> float:
     line = dataset.line
     if uses_strtod(line):
         text = text.lstrip()
-    elif b"x" in text or b"X" in text:
+    elif has_x(text):
         raise CommandError(NOT_A_NUMBER)
     if not text and (uses_strtod(line) or not line.valkey):
         return 0.0
