@@ -21,6 +21,11 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 COMPILED = ("model.py", "source.py", "rdb", "aof", "engine", "export")
 """What is compiled: where bytes are looked at one by one, and what those modules call."""
 
+FLAGS = ["-fvisibility=hidden", "-fno-plt"]
+"""For gcc and clang, besides those of mypyc: no function is called from outside, so they may inline it or call it
+directly.
+"""
+
 STAMP = "rdbtool/_compiled.py"
 
 
@@ -64,6 +69,9 @@ def compile_sources(root: Path, out: Path) -> list[Path]:
                 target_dir=scratch,
                 group_name="rdbtool",
             )
+            if os.name == "posix":
+                for extension in extensions:
+                    extension.extra_compile_args += FLAGS
             command = build_ext(Distribution({"name": "rdbtool", "ext_modules": extensions}))
             command.build_lib = str(out)
             command.build_temp = scratch

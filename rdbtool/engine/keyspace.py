@@ -7,13 +7,13 @@ near what they will look up, for many keys at a time, which the processor does s
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import Final, cast, final
 
-from librt.strings import read_i64_le
 from librt.vecs import vec
 from mypy_extensions import i64, mypyc_attr
+
+from rdbtool.rdb.hashing import hash_bytes, new_seed
 
 from .cells import HashCell, Held, SetCell
 
@@ -30,34 +30,11 @@ CHUNK: Final[i64] = 64
 """Entries that `Walk` brings near at a time."""
 AHEAD: Final = 32
 """Commands that are read before the first of them is applied, so that `Keyspace.touch` can bring their keys near."""
-BITS: Final[i64] = (1 << 61) - 1
-"""Of a hash under way. Compiled, a constant beyond 62 bits would be an object."""
-MULTIPLIER: Final[i64] = 0x1E3779B97F4A7C15
-"""Odd, and its bits look random."""
 
 
 def tag_of(key: bytes, seed: i64) -> i64:
-    """The tag of a key's hash, without the int object that compiled code gets from ``hash``."""
-    n: i64 = len(key)
-    h = seed ^ n
-    if n >= 8:
-        i: i64 = 8
-        while i < n:
-            h = (h ^ read_i64_le(key, i - 8)) * MULTIPLIER & BITS
-            h ^= h >> 32
-            i += 8
-        h ^= read_i64_le(key, n - 8)
-    else:
-        tail: i64 = 0
-        i = 0
-        while i < n:
-            tail = tail << 8 | key[i]
-            i += 1
-        h ^= tail
-    h = h * MULTIPLIER & BITS
-    h ^= h >> 32
-    h = h * MULTIPLIER & BITS
-    return ((h ^ h >> 29) & HASH) << 32
+    """The tag of a key's hash."""
+    return (hash_bytes(key, 0, len(key), seed) & HASH) << 32
 
 
 @final
@@ -76,8 +53,7 @@ class Keyspace:
         self._slots = vec[i64]([0] * SMALLEST)
         self._mask: i64 = SMALLEST - 1
         self._tags = vec[i64]([0] * AHEAD)
-        self._seed: i64 = int.from_bytes(os.urandom(7), "little")
-        """No file can be made so that its keys collide."""
+        self._seed: i64 = new_seed()
 
     def _find(self, key: bytes, tag: i64) -> i64:
         """Where in the entries ``key`` is, whose tag that is, or -1."""

@@ -6,15 +6,43 @@ passed on while the base is read, which takes neither memory nor a second look a
 
 from __future__ import annotations
 
-from typing import final
+from typing import Final, final
 
 from mypy_extensions import i64
 
 from rdbtool.errors import FormatError
 from rdbtool.rdb.events import End, Event, Function, FunctionPreGa
+from rdbtool.rdb.hashing import hash_bytes
 from rdbtool.rdb.head import Aside
 from rdbtool.rdb.reader import Frame, RdbReader
-from rdbtool.rdb.verify.duplicates import Duplicates
+from rdbtool.rdb.verify.duplicates import Duplicates, spaced
+
+PLACES: Final = 16
+"""Of each name, one is marked."""
+
+
+@final
+class Names:
+    """Keys that are named, by hashes made with ``seed``. A look at one bit tells most others: the bits stay near, where
+    a set of keys is far.
+    """
+
+    def __init__(self, names: set[bytes], seed: i64) -> None:
+        self.names = names
+        places = 8
+        while places < PLACES * len(names):
+            places *= 2
+        self._last: i64 = places - 1
+        marks = bytearray(places // 8)
+        for name in names:
+            at = hash_bytes(name, 0, len(name), seed) & self._last
+            marks[at >> 3] |= 1 << (at & 7)
+        self._marks = bytes(marks)
+
+    def have(self, key: bytes, value: i64) -> bool:
+        """Whether ``key``, whose hash is ``value``, is named."""
+        at = value & self._last
+        return self._marks[at >> 3] >> (at & 7) & 1 != 0 and key in self.names
 
 
 @final
@@ -22,21 +50,22 @@ class Sieve:
     """Passes on to ``aside`` whatever is no key in ``named``. ``passed``: how many keys that were."""
 
     def __init__(self, named: set[bytes], aside: Aside) -> None:
-        self.named = named
         self.aside = aside
         self.passed: i64 = 0
-        self._seen = Duplicates()
+        self._seen = Duplicates(keep=False)
+        self._named = Names(named, self._seen.seed)
 
     def takes(self, reader: RdbReader, event: Event) -> bool:
         """Whether the event, the reader's last one, is of no concern to the dataset.
 
-        Raises `FormatError` for a key that certainly came before, and `OutputError`, also for want of temporary space.
+        Raises `FormatError` at the end where a key came twice, and `OutputError`, also for want of temporary space.
         """
         if isinstance(event, Frame):
-            if event.key in self.named:
+            key = event.key
+            value = hash_bytes(key, 0, len(key), self._seen.seed)
+            if self._named.have(key, value):
                 return False
-            if self._seen.add(event.key, reader.key_offset, event.db):
-                raise comes_twice(reader, event.key, event.offset)
+            self._seen.add_hash(spaced(value, event.db), reader.key_offset)
             self.passed += 1
         elif isinstance(event, End):
             self._finish(reader)
@@ -46,12 +75,10 @@ class Sieve:
         return not isinstance(event, (Function, FunctionPreGa))
 
     def _finish(self, reader: RdbReader) -> None:
-        """Compare what was too much to compare before."""
         seen = self._seen
-        if seen.kept is None:
-            seen.finish()
-            for _, later, key in seen.confirmed(reader.window.path):
-                raise comes_twice(reader, key, later)
+        seen.finish()
+        for _, later, key in seen.confirmed(reader.window.path):
+            raise comes_twice(reader, key, later)
 
 
 def comes_twice(reader: RdbReader, key: bytes | None, offset: i64) -> FormatError:

@@ -9,6 +9,7 @@ from mypy_extensions import i64, mypyc_attr
 from rdbtool.errors import RdbToolError
 from rdbtool.model import Entry
 from rdbtool.rdb.events import Aux, Event, Header
+from rdbtool.rdb.head import RdbHead
 from rdbtool.rdb.opcodes import REDIS
 from rdbtool.rdb.reader import RdbReader
 from rdbtool.source import Window, window_over
@@ -22,6 +23,15 @@ class Facts:
         self.dialect: i64 = dialect
         self.version: i64 = version
         self.aux: dict[bytes, bytes] = {}
+
+
+def facts_of(head: RdbHead | None) -> Facts:
+    """What the beginning of an RDB says; where there is none, nothing."""
+    if head is None:
+        return Facts()
+    facts = Facts(head.dialect, head.version)
+    facts.aux = head.aux
+    return facts
 
 
 @final

@@ -14,7 +14,7 @@ from rdbtool.rdb.head import Aside, RdbHead
 from rdbtool.rdb.reader import Frame
 
 from .exporter import Exporter
-from .keys_in import EntryEvent, Facts, KeySource
+from .keys_in import EntryEvent, Facts, KeySource, facts_of
 from .selection import Selection
 
 
@@ -61,9 +61,7 @@ class Pump(Aside):
         self.start(source.facts)
 
     def begin(self, head: RdbHead) -> None:
-        facts = Facts(head.dialect, head.version)
-        facts.aux = head.aux
-        self.start(facts)
+        self.start(facts_of(head))
 
     def take(self, event: Event) -> None:
         if not self.selection.full:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import final
+from typing import Final, final
 
 from rdbtool.errors import FormatError, RdbToolError, UsageError
 from rdbtool.findings import Findings, Severity
@@ -19,14 +19,14 @@ from rdbtool.rdb.writer import RdbWriter, open_rdb_writer
 from .exporter import Exporter
 from .keys_in import Facts
 
-ANYWHERE = "redis-7.2"
+ANYWHERE: Final = "redis-7.2"
 """The target where the input does not tell its server: RDB 11, the newest that both Redis and Valkey load."""
 
 
-def target_of(facts: Facts) -> Target:
-    """The server that wrote the input, or the nearest to it that is written for."""
+def target_of(facts: Facts, otherwise: str = ANYWHERE) -> Target:
+    """The server that wrote the input, or the nearest that is written for; ``otherwise`` where it does not say."""
     if facts.version == 0:
-        return target(ANYWHERE)
+        return target(otherwise)
     version = min(max(facts.version, OLDEST), NEWEST[facts.dialect])
     product = "valkey" if facts.dialect == VALKEY or b"valkey-ver" in facts.aux else "redis"
     release = facts.aux.get(f"{product}-ver".encode(), b"").decode("latin-1")
@@ -39,12 +39,15 @@ def target_of(facts: Facts) -> Target:
 
 @final
 class RdbOptions:
-    """How an RDB is written: ``to``, None for the server that wrote the input, and what `open_rdb_writer` takes."""
+    """How an RDB is written: ``to``, None for the server that wrote the input, ``otherwise`` where it does not say, and
+    what `open_rdb_writer` takes.
+    """
 
     def __init__(
         self,
         to: Target | None = None,
         *,
+        otherwise: str = ANYWHERE,
         compress: bool = True,
         checksum: bool = True,
         lossless: bool = False,
@@ -52,6 +55,7 @@ class RdbOptions:
         limits: Limits | None = None,
     ) -> None:
         self.to = to
+        self.otherwise = otherwise
         self.compress = compress
         self.checksum = checksum
         self.lossless = lossless
@@ -82,7 +86,7 @@ class RdbOut(Exporter):
         options = self.options
         writer = open_rdb_writer(
             self.sink,
-            options.to or target_of(facts),
+            options.to or target_of(facts, options.otherwise),
             compress=options.compress,
             checksum=options.checksum,
             lossless=options.lossless,
@@ -94,7 +98,8 @@ class RdbOut(Exporter):
         self.losses = writer.losses.counts
         return writer
 
-    def _ready(self) -> RdbWriter:
+    def ready(self) -> RdbWriter:
+        """The writer, once there was a `begin`."""
         writer = self.writer
         assert writer is not None, "begin comes first"
         return writer
@@ -102,16 +107,16 @@ class RdbOut(Exporter):
     @property
     def target_name(self) -> str:
         """The release that is written for; known after `begin`."""
-        return self._ready().target.name
+        return self.ready().target.name
 
     def function(self, code: bytes) -> None:
-        self._ready().function(code)
+        self.ready().function(code)
 
     def module_aux(self, aux: ModuleAux) -> None:
-        self._ready().event(aux)
+        self.ready().event(aux)
 
     def other(self, event: Event) -> None:
-        self._ready().event(event)
+        self.ready().event(event)
 
     def frame(self, frame: Frame) -> RdbToolError | None:
         if self.verify:
@@ -119,14 +124,14 @@ class RdbOut(Exporter):
             damage = _inspect(frame)
             if damage is not None:
                 return damage
-        self._ready().frame(frame)
+        self.ready().frame(frame)
         return None
 
     def entry(self, entry: Entry) -> None:
-        self._ready().entry(entry)
+        self.ready().entry(entry)
 
     def end(self) -> None:
-        self._ready().close()
+        self.ready().close()
 
 
 def _inspect(frame: Frame) -> RdbToolError | None:

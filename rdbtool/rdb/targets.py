@@ -38,6 +38,7 @@ class Target:
         self.module_aux = rdb_version >= 9
         self.key_meta = dialect == REDIS and rdb_version >= 13
         self.slot_info = dialect == REDIS and rdb_version >= 12
+        self._loaded = [row if row is not None and _is_loaded(row, rdb_version) else None for row in TABLE[dialect]]
         self._rows: dict[str, TypeRow] = {}
 
     def form(self, limits: Limits, losses: Losses, *, compress: bool = True) -> Form:
@@ -61,7 +62,7 @@ class Target:
 
     def loads(self, row: TypeRow) -> bool:
         """Whether its server loads a value of this type as it stands."""
-        return TABLE[self.dialect][row.byte] is row and row.since <= self.rdb_version and row.name != "module-pre-ga"
+        return self._loaded[row.byte] is row
 
     def row(self, name: str) -> TypeRow:
         """The row of the type table with that name."""
@@ -70,6 +71,10 @@ class Target:
             row = row_of(self.dialect, name)
             self._rows[name] = row
         return row
+
+
+def _is_loaded(row: TypeRow, rdb_version: int) -> bool:
+    return row.since <= rdb_version and row.name != "module-pre-ga"
 
 
 def _of_release(release: Release) -> Target:

@@ -99,6 +99,7 @@ class RdbWriter:
         self._sink = ChecksummedSink(sink, checksum=checksum)
         self._output = Output(self._sink)
         self._form = target.form(limits, losses, compress=compress)
+        self._keeps_all = self._form.streams > 0 and not drop_modules
         self._scratch = BytesWriter()
         self._db: i64 = ANY_DB
         self._read_db: i64 = 0
@@ -153,7 +154,7 @@ class RdbWriter:
         """Write a key with its value."""
         value = entry.value
         self.losses.key = entry.key
-        if not self._is_wanted(isinstance(value, Stream), isinstance(value, Module)):
+        if not self._keeps_all and not self._is_wanted(isinstance(value, Stream), isinstance(value, Module)):
             return
         self._select(entry.db)
         output = self._output
@@ -175,7 +176,7 @@ class RdbWriter:
         """
         row = frame.type
         self.losses.key = frame.key
-        if not self._is_wanted(row.redis_type == "stream", row.redis_type == "module"):
+        if not self._keeps_all and not self._is_wanted(row.redis_type == "stream", row.redis_type == "module"):
             return
         self._select(frame.db)
         self._output.begin()

@@ -7,29 +7,32 @@ import os
 import shutil
 import tempfile
 from dataclasses import dataclass, field
-from typing import Any, Final, final
+from typing import TYPE_CHECKING, Any, Final
 
 from rdbtool.aof.layout import DEFAULT_NAME, Layout
 from rdbtool.aof.manifest import BASE, HISTORY, INCREMENT, Part, format_part
 from rdbtool.aof.scan import Scanner
 from rdbtool.engine.replay import STOP
 from rdbtool.errors import FormatError, OutputError, UnsupportedError, UsageError
+from rdbtool.export.keys_in import facts_of
 from rdbtool.export.pruning import keep_only
+from rdbtool.export.pump import Pump
+from rdbtool.export.rdb_out import RdbOptions, RdbOut
 from rdbtool.export.saving import save_carried, save_commands, save_rdb
 from rdbtool.export.selection import Selection
 from rdbtool.findings import Finding, Findings, Report, Severity
-from rdbtool.rdb.events import Event
-from rdbtool.rdb.head import Aside, RdbHead
 from rdbtool.rdb.output import Output
-from rdbtool.rdb.targets import NEWEST, OLDEST, Target, target
+from rdbtool.rdb.targets import Target
 from rdbtool.rdb.values.form import ACTIVE_TIMES, STREAM_COUNTERS
-from rdbtool.rdb.writer import RdbWriter, open_rdb_writer
 from rdbtool.sink import Sink, open_sink, sync_directory
 from rdbtool.source import open_input, reason
 
 from .moment import WHOLE, PointInTime
 from .outlets import commands_for
-from .replaying import Replayed, Source, layout_of, likely_line, line_of_aux, replay
+from .replaying import Replayed, Source, layout_of, likely_line, replay
+
+if TYPE_CHECKING:
+    from rdbtool.rdb.head import Aside
 
 ANYWHERE: Final = "redis-7.0"
 """The release that is written for where the input does not tell its server: all that have multi-part sets read it."""
@@ -209,51 +212,18 @@ class _Job:
         )
 
 
-@final
-class _Snapshot(Aside):
-    """The snapshot that is written: begun with its base, or after the replay."""
-
-    def __init__(self, sink: Sink, form: Form) -> None:
-        self.sink = sink
-        self.form = form
-        self.writer: RdbWriter | None = None
-
-    def begin(self, head: RdbHead) -> None:
-        self.open(head)
-
-    def take(self, event: Event) -> None:
-        assert self.writer is not None, "begin comes first"
-        self.writer.event(event)
-
-    def open(self, head: RdbHead | None) -> RdbWriter:
-        """The writer; ``head`` is that of the input."""
-        if self.writer is None:
-            self.writer = open_rdb_writer(self.sink, self.form.to or target_of(head), aof=True)
-        return self.writer
-
-
-def target_of(head: RdbHead | None) -> Target:
-    """The release to write a snapshot for where none is asked for: the one that wrote the input."""
-    if head is None:
-        return target(ANYWHERE)
-    version = min(max(head.version, OLDEST), NEWEST[head.dialect])
-    with contextlib.suppress(UsageError):
-        named = target(line_of_aux(head.aux).name)
-        if named.rdb_version == version and named.dialect == head.dialect:
-            return named
-    return target(f"rdb-{version}")
-
-
 def _write_snapshot(sink: Sink, job: _Job, report: RewriteReport) -> Replayed:
     """Replay, and write the result, or what of it there is before the replay has ended."""
     if job.form.resp:
         return _write_commands(sink, job, report)
-    snapshot = _Snapshot(sink, job.form)
+    out = RdbOut(sink, RdbOptions(job.form.to, otherwise=ANYWHERE), aof=True)
+    pump = Pump(Selection(), out, report.findings)
     # a selection looks at the whole dataset
     everything = job.selection is None or job.selection.everything
-    replayed = job.replay(snapshot if everything else None)
+    replayed = job.replay(pump if everything else None)
     _note(replayed, job, report)
-    writer = snapshot.open(replayed.head)
+    pump.start(facts_of(replayed.head))
+    writer = out.ready()
     report.target = writer.target.name
     for aux in replayed.module_aux:
         writer.event(aux)

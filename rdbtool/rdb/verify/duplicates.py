@@ -15,10 +15,11 @@ from librt.strings import BytesWriter, read_i64_le, write_i64_le
 from mypy_extensions import i64
 
 from rdbtool.errors import OutputError, RdbToolError
+from rdbtool.rdb.hashing import MASK, ODD, hash_bytes, new_seed
 from rdbtool.rdb.primitives import read_string
 from rdbtool.source import Window, open_input, reason
 
-from .table import MASK, HashTable
+from .table import HashTable
 
 KEPT: Final[i64] = 1 << 15
 """Strings kept as they are, at most,"""
@@ -59,6 +60,7 @@ class Duplicates:
         self.pairs: list[tuple[int, int]] = []
         self.more: i64 = 0
         self.table = HashTable()
+        self.seed: i64 = new_seed()
 
     def add(self, item: bytes, offset: i64, space: i64) -> bool:
         """Note a string found at ``offset``: True if it was certainly there before.
@@ -67,7 +69,7 @@ class Duplicates:
         """
         kept = self.kept
         if kept is None:
-            self.add_hash(_hash(item, space), offset)
+            self.add_hash(self._hash(item, space), offset)
             return False
         known = kept.get(space)
         if known is None:
@@ -93,7 +95,10 @@ class Duplicates:
         self.kept = None
         for space, known in kept.items():
             for item, offset in known.items():
-                self.add_hash(_hash(item, space), offset)
+                self.add_hash(self._hash(item, space), offset)
+
+    def _hash(self, item: bytes, space: i64) -> i64:
+        return spaced(hash_bytes(item, 0, len(item), self.seed), space)
 
     def add_hash(self, value: i64, offset: i64) -> i64:
         """Note the hash, of 62 bits, of a string found at ``offset``: -1, for nothing is known before `finish`."""
@@ -202,9 +207,9 @@ class Duplicates:
             pos += RECORD
 
 
-def _hash(item: bytes, space: i64) -> i64:
-    value: i64 = hash(item)
-    return (value ^ (space & 0xFFFF) << 44) & MASK
+def spaced(value: i64, space: i64) -> i64:
+    """The hash of a string, made one of it in its space: another one in each."""
+    return value + space * ODD & MASK
 
 
 def _later(pair: tuple[int, int]) -> int:

@@ -6,23 +6,17 @@ as servers do: an integer is the same as its decimal text.
 
 from __future__ import annotations
 
-import os
 from typing import Final, final
 
-from librt.strings import read_i64_le
 from mypy_extensions import i64
 
+from rdbtool.rdb.hashing import hash_bytes, hash_word, new_seed
+
 from .duplicates import Duplicates
-from .table import MASK, HashTable
+from .table import HashTable
 
 LIMIT: Final[i64] = 1 << 16
 """More elements than this go to `Duplicates`, which keeps memory bounded."""
-
-LOW: Final[i64] = 0x9E3779B97F4A7C1
-HIGH: Final[i64] = 0x1851F42D4C957F2D
-LAST: Final[i64] = 0x2545F4914F6CDD1D
-"""Odd multipliers of no further meaning. Products are cut to 62 bits, so compiled and interpreted code agree."""
-HALF: Final[i64] = 0xFFFFFFFF
 
 
 @final
@@ -31,7 +25,7 @@ class Seen:
 
     def __init__(self) -> None:
         self.table = HashTable()
-        self.seed: i64 = int.from_bytes(os.urandom(7), "little")
+        self.seed: i64 = new_seed()
         self.many: Duplicates | None = None
 
     def begin(self, count: i64) -> None:
@@ -50,39 +44,16 @@ class Seen:
 
 def hash_integer(value: i64, seed: i64) -> i64:
     """The hash of an integer of 64 bits."""
-    h = (seed ^ value & HALF) * LOW + (value >> 32 & HALF) * HIGH & MASK
-    h ^= h >> 32
-    return (h ^ 1) * LAST & MASK
+    return hash_word(seed ^ value)
 
 
 def hash_text(data: bytes, pos: i64, size: i64, seed: i64) -> i64:
     """The hash of ``data[pos:pos + size]``; that of the integer where it is the text of one."""
-    if size == 0:
-        return seed
-    first: i64 = data[pos]
+    first: i64 = data[pos] if size > 0 else 0
     if first < 58 and size <= 20 and (first >= 48 or first == 45):
         if is_integer_text(data, pos, size):
             return hash_integer(int(data[pos : pos + size]), seed)
-    h = seed ^ size * HIGH & MASK
-    end = pos + size
-    if size >= 8:
-        while pos + 8 < end:
-            word = read_i64_le(data, pos)
-            h = (h ^ word & HALF) * LOW + (word >> 32 & HALF) * HIGH & MASK
-            h ^= h >> 32
-            pos += 8
-        word = read_i64_le(data, end - 8)
-    elif pos + 8 <= len(data):
-        # mypyc hands 1 << n to C as a shift of 32 bits, so the mask is made the other way round
-        word = read_i64_le(data, pos) & MASK >> 62 - 8 * size
-    else:
-        word = 0
-        while end > pos:
-            end -= 1
-            byte: i64 = data[end]
-            word = word << 8 | byte
-    h = (h ^ word & HALF) * LOW + (word >> 32 & HALF) * HIGH & MASK
-    return (h ^ h >> 32) * LAST & MASK
+    return hash_bytes(data, pos, size, seed)
 
 
 def is_integer_text(data: bytes, pos: i64, size: i64) -> bool:

@@ -7,8 +7,8 @@ from typing import Final, final
 from librt.vecs import append, vec
 from mypy_extensions import i64
 
-MASK: Final[i64] = 0x3FFFFFFFFFFFFFFF
-"""62 bits, the size of a hash. Constants that are larger would be objects to compiled code."""
+from rdbtool.rdb.hashing import MASK
+
 ROUNDS: Final[i64] = 1 << 16
 """Beginnings before the table has to be wiped."""
 
