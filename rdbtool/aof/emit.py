@@ -13,6 +13,7 @@ from mypy_extensions import i64, u8
 
 from rdbtool.model import Id
 from rdbtool.rdb.output import Output
+from rdbtool.rdb.values.idempotence import NO_PRODUCERS, SEQUENCE, Idempotence
 from rdbtool.rdb.visitor import HASH, LIST, MODULE, SET, STREAM, STRING, ZSET, Visitor
 
 ITEMS_PER_COMMAND: Final[i64] = 64
@@ -72,6 +73,11 @@ def stream_id(ms: int, seq: int) -> bytes:
     return b"%d-%d" % (ms, seq)
 
 
+def _number_of(entry: bytes) -> int:
+    ms, _, seq = entry.partition(b"-")
+    return int(ms) << 64 | int(seq)
+
+
 @final
 class CommandWriter(Visitor):
     """Writes a dataset as commands: `select`, `function`, and per key `key`, the value, `expire`.
@@ -79,7 +85,8 @@ class CommandWriter(Visitor):
     Not everything a snapshot holds has a command: ``idle_s`` and ``freq`` do not, and neither do a
     consumer's times or, on the server's side, pending entries whose entry is gone. ``losses`` counts what
     could not be written: kind -> number. ``version``: the newest RDB version that the server loads which is to
-    run the commands; it knows the counters of streams from 10 on, and expiries of fields from 12 on.
+    run the commands; it knows the counters of streams from 10 on, expiries of fields from 12 on, and idempotent
+    producers from 13 on, if it is a Redis.
     ``valkey``: a field and its expiry in one command, as Valkey writes them, and not in two, as Redis does.
     """
 
@@ -88,6 +95,7 @@ class CommandWriter(Visitor):
         self.valkey = valkey
         self.with_counters = version >= 10
         self.with_field_expiries = version >= 12
+        self.with_producers = version >= 13 and not valkey
         self.losses: dict[str, int] = {}
         self._db: i64 = -1
         self._key = b""
@@ -104,6 +112,7 @@ class CommandWriter(Visitor):
         self._expires = False
         self._entry = b""
         self._entries: i64 = 0
+        self._first_entry = b""
         self._group = b""
         self._consumer = b""
         self._idle_consumer = False
@@ -251,6 +260,8 @@ class CommandWriter(Visitor):
     def entry(self, ms: int, seq: int) -> None:
         self._close_entry()
         self._entry = stream_id(ms, seq)
+        if self._entries == 0:
+            self._first_entry = self._entry
         self._entries += 1
 
     def _close_entry(self) -> None:
@@ -304,7 +315,25 @@ class CommandWriter(Visitor):
         self.output.room()
 
     def idempotence(self, raw: bytes) -> None:
-        self.lose("state of idempotent producers")
+        if not self.with_producers:
+            if raw != NO_PRODUCERS:
+                self.lose("state of idempotent producers")
+            return
+        self._close_consumer()
+        state = Idempotence(raw)
+        out = self.output.buffer
+        if state.is_configured:
+            settings = [b"IDMP-DURATION", b"%d" % state.duration_s, b"IDMP-MAXSIZE", b"%d" % state.max_size]
+            write_command(out, [b"XCFGSET", self._key, *settings])
+        if self._entries == 0:
+            return
+        first, last = _number_of(self._first_entry), _number_of(self._entry)
+        for producer, messages in state.producers.items():
+            for message, entry in messages.items():
+                if first <= entry <= last:  # of an entry that is gone, a server takes no record
+                    name = stream_id(entry >> 64, entry & SEQUENCE)
+                    write_command(out, [b"XIDMPRECORD", self._key, producer, message, name])
+                    self.output.room()
 
     def module(self, name: str, version: int, payload: bytes) -> None:
         self.lose("module value")

@@ -18,6 +18,8 @@ BOTH: Final = "ERR syntax error, MAXLEN and MINID options at the same time are n
 NO_STRATEGY: Final = "ERR syntax error, LIMIT cannot be used without specifying a trimming strategy"
 POLICIES: Final = {b"KEEPREF": KEEPREF, b"DELREF": DELREF, b"ACKED": ACKED}
 POLICIES_SINCE: Final = 802
+ROUNDS_NO_MORE: Final = 804
+"""Seen of Redis 8.2.3: with a policy that looks at groups, ``~`` keeps all nodes. In 8.6.2 it means nothing then."""
 
 
 def has_policies(line: Line) -> bool:
@@ -78,13 +80,17 @@ class Trim:
             return at + 2
         return at
 
-    def check(self, xadd: bool) -> None:
-        """Raise the server's error for options that make no sense together."""
+    def check(self, line: Line, xadd: bool) -> None:
+        """Raise the server's error for options that make no sense together; to be called before `apply`."""
         if not self.by_length and not self.by_id:
             if self._limited:
                 raise CommandError(NO_STRATEGY)
             if not xadd:
                 raise CommandError("ERR syntax error, XTRIM must be called with a trimming strategy")
+        if self.approximate and self.policy != KEEPREF:
+            self.approximate = False
+            if line.version < ROUNDS_NO_MORE:
+                self.by_length = self.by_id = False
 
     def apply(self, cell: StreamCell) -> i64:
         """Drop what is too much; how many entries that were."""

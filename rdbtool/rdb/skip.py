@@ -185,15 +185,19 @@ def _skip_id(w: Window) -> None:
 
 
 def skip_idempotence(w: Window) -> None:
-    """Duration in s, greatest number of ids, producers, ids added, duplicates seen.
-
-    Only files without producers have been seen; what a producer looks like is not known for sure.
+    """Duration in s, greatest number of messages, producers with the messages that are remembered of each, messages
+    added, duplicates seen.
     """
     read_u64(w)
     read_u64(w)
-    at = w.offset()
-    producers = read_u64(w)
-    if producers:
-        raise UnsupportedError(f"a stream with the state of {producers} idempotent producers", path=w.path, offset=at)
+    producers = read_count(w, 2)
+    while producers > 0:
+        skip_string(w)
+        messages = read_count(w, 3)
+        while messages > 0:
+            skip_string(w)
+            _skip_id(w)  # of the entry that was added for it
+            messages -= 1
+        producers -= 1
     read_u64(w)
     read_u64(w)

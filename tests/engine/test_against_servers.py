@@ -8,6 +8,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from xxhash import xxh3_64_hexdigest
 
 from tests.engine.against import Make, check_against
 from tests.engine.differential import Command, args
@@ -50,6 +51,8 @@ def strings(random: Random, kind: ServerKind) -> Command:
             options.remove("GET")
         if kind.is_valkey:
             options += maybe(random, 0.1, "IFEQ", one(random, NUMBERS, WORDS))
+        elif kind.version >= (8, 4) and "GET" not in options:  # with a wrong digest, it would answer twice
+            options += maybe(random, 0.3, *condition(random))
         return args("SET", key, one(random, NUMBERS, WORDS), *options)
     if pick == 3:
         return args("APPEND", key, one(random, WORDS, NUMBERS, ["z" * 600]))
@@ -78,7 +81,25 @@ def strings(random: Random, kind: ServerKind) -> Command:
         return args("GETRANGE", key, random.randrange(-9, 9), random.randrange(-9, 60))
     if pick == 14 and kind.is_valkey and kind.version >= (9, 0):
         return args("DELIFEQ", key, one(random, NUMBERS, WORDS))
+    if pick == 14 and kind.at_least("redis", 8, 4):
+        return args("DELEX", key, *maybe(random, 0.8, *condition(random)))
+    if pick == 15 and (kind.at_least("redis", 8, 4) or kind.at_least("valkey", 9, 1)):
+        names = random.choices("abcd", k=random.randrange(1, 4))
+        pairs = [part for name in names for part in (name, one(random, NUMBERS, WORDS))]
+        how = [expiry(random), ["KEEPTTL"], []]
+        return args("MSETEX", len(names), *pairs, *random.choice(how), *maybe(random, 0.4, random.choice(["NX", "XX"])))
     return args("DEL", key) if random.random() < 0.5 else args("LPUSH", random.choice("de"), "x")
+
+
+def condition(random: Random) -> list[str | int]:
+    """Of SET and DELEX since Redis 8.4."""
+    operand = one(random, NUMBERS, WORDS)
+    if random.random() < 0.5:
+        return [random.choice(["IFEQ", "IFNE", "ifeq"]), operand]
+    return [
+        random.choice(["IFDEQ", "IFDNE"]),
+        random.choice([xxh3_64_hexdigest(str(operand).encode()), "0" * 16, "12"]),
+    ]
 
 
 def keys(random: Random, kind: ServerKind) -> Command:

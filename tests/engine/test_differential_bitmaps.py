@@ -69,6 +69,8 @@ def make(random: Random, kind: ServerKind) -> Command:
         return args("BITFIELD", key, *parts)
     if pick < 8:
         name = random.choice(["AND", "OR", "XOR", "NOT", "and", "nand" if random.random() < 0.1 else "or"])
+        if kind.at_least("redis", 8, 2):
+            name = random.choice([name, "DIFF", "diff1", "ANDOR", "ONE"])
         sources = random.choices(KEYS[:3] if random.random() < 0.9 else KEYS, k=random.randrange(1, 4))
         return args("BITOP", name, random.choice([b"b", b"c", b"d"]), *(sources[:1] if name == "NOT" else sources))
     if pick == 8:

@@ -29,11 +29,20 @@ def streams(random: Random) -> Maker:
     def item() -> str:
         return random.choice(["", "v" * random.randrange(600), str(random.getrandbits(70) >> random.randrange(80))])
 
-    def trim(key: bytes) -> list[str | int]:
+    def policy(kind: ServerKind) -> list[str]:
+        return [random.choice(["KEEPREF", "DELREF", "acked"])] if kind.at_least("redis", 8, 2) else []
+
+    def trim(key: bytes, kind: ServerKind) -> list[str | int]:
         sign: list[str] = random.choice([[], ["="], ["~"]])
+        # Redis 8.2.3 keeps nodes from which it has dropped all entries
+        chosen = policy(kind) if kind.version >= (8, 4) and random.random() < 0.5 else []
         if random.random() < 0.5:
-            return ["MAXLEN", *sign, random.randrange(60)]
-        return ["MINID", *sign, entry(key)]
+            return [*chosen, "MAXLEN", *sign, random.randrange(60)]
+        return ["MINID", *sign, entry(key), *chosen]
+
+    def ids(key: bytes) -> list[str | int]:
+        some = [entry(key) for _ in range(random.randrange(1, 4))]
+        return ["IDS", len(some), *some]
 
     def make(_: Random, kind: ServerKind) -> Command:
         key = random.choice(KEYS)
@@ -46,13 +55,23 @@ def streams(random: Random) -> Maker:
             identity = text(top[key] // 4, top[key] % 4) if random.random() < 0.95 else entry(key)
             if new and random.random() < 0.1:
                 identity = f"{top[key] // 4 * ms_step}-*"
-            options: list[str | int] = trim(key) if random.random() < 0.2 else []
+            options: list[str | int] = trim(key, kind) if random.random() < 0.2 else []
             if random.random() < 0.1:
                 options.insert(0, "NOMKSTREAM")
             fields = ["f", "1"] if random.random() < 0.5 else ["f", item(), "e", item()]
             return args("XADD", key, *options, identity, *fields)
         if pick == 15:
-            return args("XTRIM", key, *trim(key))
+            return args("XTRIM", key, *trim(key, kind))
+        if pick == 16 and kind.at_least("redis", 8, 2):
+            parts: list[list[str | int]] = [ids(key), [*policy(kind)]]
+            random.shuffle(parts)
+            name: list[str | bytes] = random.choice([["XDELEX", key], ["XACKDEL", key, group]])
+            return args(*name, *parts[0], *parts[1])
+        if pick == 17 and kind.at_least("redis", 8, 6) and random.random() < 0.3:
+            settings: list[str | int] = random.choice(
+                [["IDMP-DURATION", 100], ["IDMP-MAXSIZE", random.randrange(1, 9)]]
+            )
+            return args("XCFGSET", key, *settings)
         if pick < 19:
             return args("XDEL", key, *[entry(key) for _ in range(random.randrange(1, 4))])
         if pick == 19:
@@ -72,7 +91,9 @@ def streams(random: Random) -> Maker:
             return args("XGROUP", "CREATECONSUMER", key, group, consumer)
         if pick == 23:
             return args("XGROUP", random.choice(["DELCONSUMER", "delconsumer"]), key, group, consumer)
-        if pick == 24 and random.random() < 0.2:
+        # Redis 8.2 may think on of a group that is gone as of one that has to read on (8.2.3 does, 8.6.2 does not)
+        forgets = not kind.at_least("redis", 8, 2) or kind.version >= (8, 4)
+        if pick == 24 and random.random() < 0.2 and forgets:
             return args("XGROUP", "DESTROY", key, group)
         if pick < 29:
             return args("XACK", key, group, *[entry(key) for _ in range(random.randrange(1, 4))])

@@ -12,7 +12,6 @@ from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.line import Line
 from rdbtool.engine.numbers import integer, is_integer
 from rdbtool.engine.replies import CommandError
-from rdbtool.engine.xxh3 import xxh3_64
 from rdbtool.rdb.values import fpconv
 from tests.engine.differential import agree, answer, args
 from tests.servers.harness import SERVERS, ServerKind, running
@@ -135,19 +134,3 @@ def test_everything_else_is_not(text: bytes) -> None:
     assert not is_integer(text)
     with pytest.raises(CommandError):
         integer(text)
-
-
-@pytest.mark.parametrize(
-    ("data", "digest"),
-    [
-        (b"", 0x2D06800538D394C2),
-        (b"a", 0xE6C632B61E964E1F),
-        (b"abc", 0x78AF5F94892F3950),
-        (b"hello", 0x9555E8555C62DCFD),
-        (b"x" * 100, 0xC90984FFDF50CE42),
-        (bytes(range(200)), 0xF42A8864FEAF0703),
-        (bytes(range(256)) * 5, 0x4844B009E164352E),
-    ],
-)
-def test_strings_have_the_published_hashes(data: bytes, digest: int) -> None:
-    assert xxh3_64(data) == digest

@@ -12,6 +12,9 @@ from tests.servers.harness import SERVERS, Reply, ServerKind, running
 
 assert commands
 
+VECTOR_SETS = {b"VADD", b"VREM", b"VSETATTR"}
+"""Random levels decide what they build: nobody can repeat it. They count as commands of a module, which they were."""
+
 
 def rows_of(reply: list[Reply], container: bytes = b"") -> dict[bytes, list[Reply]]:
     """COMMAND's rows by the names of our table."""
@@ -40,7 +43,7 @@ def test_every_write_command_of_a_server_is_in_the_table(kind: ServerKind, tmp_p
     assert isinstance(reply, list)
     rows = rows_of(reply)
     missing = {name for name, row in rows.items() if is_write(row) and name not in COMMANDS}
-    assert missing == set()
+    assert missing == (VECTOR_SETS if kind.at_least("redis", 8, 0) else set())
     wrong: list[tuple[bytes, object, object]] = []
     for name, theirs in rows.items():
         ours = COMMANDS.get(name)

@@ -115,7 +115,7 @@ def short_lived(rng: random.Random, kind: ServerKind) -> Command:
         return args(rng.choice(["RPUSH", "SADD", "PFADD"]), key, rng.randrange(99))
     if pick == 2:
         return args("PEXPIRE", key, when)
-    if pick == 3 and kind.name == "valkey-9.1":
+    if pick == 3 and (kind.name == "valkey-9.1" or kind.at_least("redis", 8, 4)):
         option = rng.choice(["PX 3", "KEEPTTL", "NX", "XX EXAT 9999999999"]).split()
         return args("MSETEX", 2, key, 1, rng.choice(KEYS), 2, *option)
     if pick == 4:
@@ -123,7 +123,25 @@ def short_lived(rng: random.Random, kind: ServerKind) -> Command:
     return args("GET", key)
 
 
+def messages(rng: random.Random, kind: ServerKind) -> Command:
+    """Of idempotent producers, who send some twice."""
+    pick = rng.randrange(20)
+    if pick == 0:
+        name, most = rng.choice([("IDMP-DURATION", 86400), ("IDMP-MAXSIZE", rng.randrange(5, 9))])
+        return args("XCFGSET", "messages", name, most)
+    if pick == 1:
+        return args("XTRIM", "messages", "MAXLEN", rng.randrange(30))
+    if pick == 2:
+        return args("XGROUP", "CREATE", "messages", rng.choice("gh"), "0")
+    producer = rng.choice("pq")
+    items = [part for field in rng.sample("ab", rng.randrange(1, 3)) for part in (field, str(rng.randrange(3)))]
+    message = ["IDMPAUTO", producer] if rng.random() < 0.5 else ["IDMP", producer, str(rng.randrange(20))]
+    return args("XADD", "messages", *message, "*", *items)
+
+
 def effects(rng: random.Random, kind: ServerKind) -> Command:
+    if kind.at_least("redis", 8, 6) and rng.random() < 0.2:
+        return messages(rng, kind)
     pick = rng.randrange(12)
     if pick < 3:
         return restored(rng, kind)

@@ -38,6 +38,10 @@ class ServerKind:
     def is_valkey(self) -> bool:
         return self.name.startswith("valkey")
 
+    def at_least(self, product: str, major: int, minor: int) -> bool:
+        """Whether it is of ``product`` and at least as new as that release."""
+        return self.name.startswith(product) and self.version >= (major, minor)
+
     def tool(self, role: str) -> list[str]:
         """The command that runs the check tool of this server: role ``check-aof`` or ``check-rdb``."""
         directory = Path(self.binary).parent

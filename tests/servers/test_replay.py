@@ -26,6 +26,7 @@ COMMANDS = 8000
 State = dict[str, Any]
 SEEN = {b"seen-time", b"active-time"}
 """When a consumer was seen: for what is told by commands, the time of loading."""
+PRODUCERS = (b"pids-tracked", b"iids-tracked", b"iids-added", b"iids-duplicates")
 NODES = {b"radix-tree-keys", b"radix-tree-nodes"}
 """How a stream is cut into nodes, which commands build anew."""
 
@@ -106,8 +107,12 @@ def wrong(kind: ServerKind, commands: list[Command], options: tuple[str, ...]) -
 
 
 def without_consumers(state: State) -> None:
-    """A server does not claim an entry that has been deleted: its own rewrites in commands lose that too."""
+    """A server does not claim an entry that has been deleted, and does not record a message of one: its own rewrites in
+    commands lose that too.
+    """
     for name, stream in state.items():
+        for part in PRODUCERS if " stream " in name else []:
+            stream.pop(part, None)
         for group in stream[b"groups"] if " stream " in name else []:
             for part in (b"pel-count", b"pending", b"consumers"):
                 group.pop(part, None)

@@ -41,7 +41,7 @@ def written(data: bytes) -> Written:
 
 
 def summary(commands: list[object]) -> list[object]:
-    """Sizes of the batches and the sorted elements; the groups of a stream in any order; all else as it is."""
+    """Sizes of the batches and the sorted elements; those of groups and producers in any order; all else as it is."""
     plain: list[object] = []
     sizes: list[int] = []
     elements: list[tuple[object, ...]] = []
@@ -61,7 +61,7 @@ def summary(commands: list[object]) -> list[object]:
             elements += [(b"HMSET", *args[4:]), (b"HPEXPIREAT", args[1], b"FIELDS", b"1", args[4])]
         elif name == b"HPEXPIREAT":
             elements.append((name, *args))
-        elif name.startswith((b"XGROUP", b"XCLAIM")):
+        elif name.startswith((b"XGROUP", b"XCLAIM", b"XIDMPRECORD")):
             groups.append((name, args))
         else:
             plain.append((name, args))

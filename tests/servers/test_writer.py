@@ -122,6 +122,9 @@ def test_a_converted_file_is_loaded_as_the_original_is(server: Server, path: Pat
     rebuilt, _ = convert(data, server.kind.name, decoded=True)
     load(server, rebuilt)
     found = seen(server, keys)
+    for (_, name), facts in original.items():
+        if name == b"hash:hfe:persisted":  # a listpack with room for expiries, which no value tells
+            facts[1] = b"listpack"
     if path.stem != "alltypes" or path.parent.name[:9] not in {
         server.kind.name[:9],
         server.kind.name.replace("6.2", "6.0"),

@@ -21,6 +21,8 @@ ALWAYS_CREATES: Final = 702
 NEWER_COUNT: Final = 800
 NEWER_COUNT_VALKEY: Final = 801
 """Since these releases deleted entries count from the last one that was read."""
+COUNTS_NO_MORE: Final = 802
+"""Since this release of Redis a group has read no more entries than there were."""
 NO_KEY: Final = (
     "ERR The XGROUP subcommand requires the key to exist. Note that for CREATE you may want to use the "
     "MKSTREAM option to create an empty stream automatically."
@@ -57,6 +59,13 @@ def _options(dataset: Dataset, args: list[bytes], create: bool) -> tuple[i64, bo
     return entries_read, make
 
 
+def _possible(dataset: Dataset, cell: StreamCell, entries_read: i64) -> i64:
+    line = dataset.line
+    if line.version >= COUNTS_NO_MORE and not line.valkey and entries_read > cell.entries_added:
+        return cell.entries_added
+    return entries_read
+
+
 def _stream(dataset: Dataset, args: list[bytes]) -> StreamCell:
     cell = dataset.stream(args[2])
     if cell is None:
@@ -86,7 +95,7 @@ def xgroup_create(dataset: Dataset, args: list[bytes]) -> object:
         dataset.put(args[2], cell)
     if args[3] in cell.groups:
         raise CommandError(BUSY_GROUP)
-    cell.groups[args[3]] = ReaderGroup(last, entries_read)
+    cell.groups[args[3]] = ReaderGroup(last, _possible(dataset, cell, entries_read))
     dataset.dirty += 1
     return OK
 
@@ -95,8 +104,9 @@ def xgroup_create(dataset: Dataset, args: list[bytes]) -> object:
 def xgroup_setid(dataset: Dataset, args: list[bytes]) -> object:
     entries_read, _ = _options(dataset, args, False)
     group = _group(dataset, args)
-    group.last_id = _stream(dataset, args).last_id if args[4] == b"$" else parse_end(args[4])
-    group.entries_read = entries_read
+    cell = _stream(dataset, args)
+    group.last_id = cell.last_id if args[4] == b"$" else parse_end(args[4])
+    group.entries_read = _possible(dataset, cell, entries_read)
     dataset.dirty += 1
     return OK
 

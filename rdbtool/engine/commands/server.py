@@ -79,6 +79,24 @@ def sflush(dataset: Dataset, args: list[bytes]) -> object:
         ranges.pop()
     if len(ranges) % 2 or not ranges:
         raise wrong_arity(b"SFLUSH")
+    _flush_slots(dataset, _slots(ranges))
+    return OK
+
+
+@command(b"TRIMSLOTS", -5, flags=WRITE | SWEEPING)
+def trimslots(dataset: Dataset, args: list[bytes]) -> object:
+    if args[1].upper() != b"RANGES":
+        raise CommandError("ERR missing ranges argument")
+    count = integer_between(args[2], 1, SLOTS, "ERR invalid number of ranges")
+    ranges = args[3:]
+    if 2 * count != len(ranges):
+        raise CommandError("ERR invalid number of ranges")
+    _flush_slots(dataset, _slots(ranges))
+    return OK
+
+
+def _slots(ranges: list[bytes]) -> set[int]:
+    """The slots of ranges: first and last ones, in turn."""
     slots: set[int] = set()
     for i in range(0, len(ranges), 2):
         first = integer_between(ranges[i], 0, SLOTS - 1, BAD_SLOT)
@@ -89,8 +107,7 @@ def sflush(dataset: Dataset, args: list[bytes]) -> object:
             if slot in slots:
                 raise CommandError(f"ERR Slot {slot} specified multiple times")
             slots.add(slot)
-    _flush_slots(dataset, slots)
-    return OK
+    return slots
 
 
 @command(b"CLUSTER|FLUSHSLOT", -3, flags=WRITE | SWEEPING)

@@ -7,13 +7,13 @@ from typing import Final
 from mypy_extensions import i64
 
 from rdbtool.engine.dataset import Dataset
-from rdbtool.engine.idempotence import Idempotence
 from rdbtool.engine.numbers import integer, integer_between
 from rdbtool.engine.replies import NO_SUCH_KEY, OK, CommandError, syntax_error, wrong_arity
 from rdbtool.engine.stream import ACKED, DELREF, KEEPREF, StreamCell
 from rdbtool.engine.stream_ids import INVALID_ID, LAST, SEQUENCE, parse, parse_end, parse_start, text_of
 from rdbtool.engine.table import READ, command
 from rdbtool.engine.trimming import POLICIES, Trim
+from rdbtool.rdb.values.idempotence import Idempotence
 
 I64_MAX: Final = 0x7FFFFFFFFFFFFFFF
 PARTIAL_IDS: Final = 700
@@ -48,15 +48,19 @@ def xadd(dataset: Dataset, args: list[bytes]) -> object:
             create = False
             i += 1
         elif option == b"IDMP" and i + 2 < argc and _is_idempotent(dataset):
+            _check_producer(producer, option, args[i + 1])
             producer, message = args[i + 1], args[i + 2]
+            if not message:
+                raise CommandError("ERR syntax error, IDMP requires a non-empty idempotent ID")
             i += 3
         elif option == b"IDMPAUTO" and i + 1 < argc and _is_idempotent(dataset):
+            _check_producer(producer, option, args[i + 1])
             producer, message = args[i + 1], None
             i += 2
         else:
             break
     if i >= argc:
-        trim.check(True)
+        trim.check(line, True)
         raise wrong_arity(b"xadd")
     given = args[i]
     entry = 0
@@ -69,7 +73,7 @@ def xadd(dataset: Dataset, args: list[bytes]) -> object:
                 raise CommandError(INVALID_ID)
         else:
             entry = parse(given)
-    trim.check(True)
+    trim.check(line, True)
     i += 1
     if argc - i < 2 or (argc - i) % 2:
         raise wrong_arity(b"xadd")
@@ -83,7 +87,7 @@ def xadd(dataset: Dataset, args: list[bytes]) -> object:
     items = args[i:]
     if producer is not None:
         if message is None:
-            message = b"\0".join(b"%d:%b" % (len(item), item) for item in items)
+            message = _message_of(items)
         known = _idempotence(cell).find(producer, message)
         if known is not None:
             _idempotence(cell).duplicates += 1
@@ -121,6 +125,34 @@ def _has_sequence(entry: bytes) -> bool:
     return i > 0
 
 
+def _check_producer(before: bytes | None, option: bytes, producer: bytes) -> None:
+    if before is not None:
+        raise CommandError("ERR syntax error, IDMP/IDMPAUTO specified multiple times")
+    if not producer:
+        raise CommandError(f"ERR syntax error, {option.decode()} requires a non-empty producer ID")
+
+
+def _message_of(items: list[bytes]) -> bytes:
+    """What IDMPAUTO takes for the name of a message with these fields and values, in any order."""
+    from xxhash import xxh3_128_intdigest  # loaded where it is needed, which is rare
+
+    low_sum = high_sum = low_xor = high_xor = 0
+    for field, value in zip(items[::2], items[1::2], strict=True):
+        digest = xxh3_128_intdigest(field + len(field).to_bytes(8, "little") + value)
+        low, high = digest & SEQUENCE, digest >> 64
+        low_sum += low
+        high_sum += high
+        low_xor ^= low
+        high_xor ^= high
+    low = (low_sum ^ _rotated(high_xor)) & SEQUENCE
+    high = (high_sum ^ _rotated(low_xor)) & SEQUENCE
+    return low.to_bytes(8, "little") + high.to_bytes(8, "little")
+
+
+def _rotated(word: int) -> int:
+    return word << 1 | word >> 63
+
+
 def _is_idempotent(dataset: Dataset) -> bool:
     return not dataset.line.valkey and dataset.line.version >= IDEMPOTENT
 
@@ -143,7 +175,7 @@ def xtrim(dataset: Dataset, args: list[bytes]) -> object:
         if after == i:
             raise syntax_error()
         i = after
-    trim.check(False)
+    trim.check(dataset.line, False)
     cell = dataset.stream(args[1])
     if cell is None:
         return 0
@@ -200,8 +232,8 @@ def policy_and_ids(args: list[bytes], at: i64) -> tuple[i64, list[int]]:
 
 
 def delete_by(cell: StreamCell, entry: int, policy: i64) -> int:
-    """Delete an entry by a policy: 1 for deleted, 2 for needed by a group, -1 for not there."""
-    if policy == ACKED and cell.is_referenced(entry) and cell.has(entry):
+    """Delete an entry by a policy: 1 for deleted, 2 for needed by a group, there or not, -1 for not there."""
+    if policy == ACKED and cell.is_referenced(entry):
         return 2
     if policy == DELREF:
         cell.forget(entry)
@@ -260,44 +292,60 @@ def xsetid(dataset: Dataset, args: list[bytes]) -> object:
     return OK
 
 
-@command(b"XCFGSET", -4, 1, 1, 1)
+@command(b"XCFGSET", -2, 1, 1, 1)
 def xcfgset(dataset: Dataset, args: list[bytes]) -> object:
-    cell = dataset.stream(args[1])
-    if cell is None:
-        raise CommandError(NO_SUCH_KEY)
-    known = _idempotence(cell)
-    duration_s = known.duration_s
-    max_size = known.max_size
+    duration_s: i64 = 0
+    max_size: i64 = 0
     argc: i64 = len(args)
     i: i64 = 2
     while i < argc:
         option = args[i].upper()
         if option == b"IDMP-DURATION" and i + 1 < argc:
-            duration_s = integer_between(args[i + 1], 1, 86400, "ERR invalid duration")
+            duration_s = _setting(args[i + 1], duration_s, 86400, "IDMP-DURATION", "seconds")
         elif option == b"IDMP-MAXSIZE" and i + 1 < argc:
-            max_size = integer_between(args[i + 1], 1, 10000, "ERR invalid maxsize")
+            max_size = _setting(args[i + 1], max_size, 10000, "IDMP-MAXSIZE", "entries")
         else:
             raise syntax_error()
         i += 2
-    known.configure(duration_s, max_size)
+    if argc == 2:
+        raise CommandError("ERR At least one parameter must be specified")
+    cell = dataset.stream(args[1])
+    if cell is None:
+        raise CommandError(NO_SUCH_KEY)
+    known = _idempotence(cell)
+    known.configure(duration_s or known.duration_s, max_size or known.max_size)
     dataset.dirty += 1
     return OK
 
 
+def _setting(text: bytes, before: i64, most: i64, name: str, unit: str) -> i64:
+    if before:
+        raise CommandError(f"ERR {name} specified multiple times")
+    value = integer(text)
+    if value < 1 or value > most:
+        raise CommandError(f"ERR {name} must be between 1 and {most} {unit}")
+    return value
+
+
 @command(b"XIDMPRECORD", 5, 1, 1, 1)
 def xidmprecord(dataset: Dataset, args: list[bytes]) -> object:
+    producer, message = args[2], args[3]
+    if not producer:
+        raise CommandError("ERR producer ID must be non-empty")
+    if not message:
+        raise CommandError("ERR idempotent ID must be non-empty")
+    entry = parse(args[4])
     cell = dataset.stream(args[1])
     if cell is None:
         raise CommandError(NO_SUCH_KEY)
-    entry = parse(args[4])
     if not cell.has(entry):
-        raise CommandError("ERR no such entry in the stream")
+        raise CommandError("ERR No such message in stream")
     known = _idempotence(cell)
-    before = known.find(args[2], args[3])
+    before = known.find(producer, message)
     if before is not None and before != entry:
-        raise CommandError("ERR the message is recorded for another entry")
+        raise CommandError("ERR IID already exists for this producer with a different stream ID")
     if before is None:
-        known.remember(args[2], args[3], entry)
+        known.remember(producer, message, entry)
         dataset.dirty += 1
     return OK
 

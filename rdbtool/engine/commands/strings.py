@@ -13,7 +13,6 @@ from rdbtool.engine.expiry import EX, EXAT, PX, PXAT, absolute_ms
 from rdbtool.engine.numbers import I64_MAX, I64_MIN, integer, text_of
 from rdbtool.engine.replies import OK, OVERFLOW, STRING_TOO_LONG, CommandError, syntax_error, wrong_arity
 from rdbtool.engine.table import READ, command
-from rdbtool.engine.xxh3 import xxh3_64
 from rdbtool.model import NO_EXPIRY
 
 LONGEST_STRING: Final = 512 << 20
@@ -109,10 +108,13 @@ def compares(condition: bytes, value: bytes | None, operand: bytes) -> bool:
         return value is not None and value == operand
     if condition == b"IFNE":
         return value is None or value != operand
+    if value is None:
+        return condition == b"IFDNE"
     if len(operand) != 16:
         raise CommandError("ERR must be exactly 16 hexadecimal characters")
-    same = value is not None and operand.lower() == b"%016x" % xxh3_64(value)
-    return same if condition == b"IFDEQ" else not same
+    from xxhash import xxh3_64_hexdigest  # loaded where it is needed, which is rare
+
+    return (operand.lower() == xxh3_64_hexdigest(value).encode()) == (condition == b"IFDEQ")
 
 
 @command(b"SETNX", 3, 1, 1, 1)

@@ -370,8 +370,9 @@ def limited(dataset: Dataset, source: SortedSetCell, span: Span, reverse: bool, 
     size = span.stop - span.start
     line = dataset.line
     if offset < 0:
-        # Newer servers count from the far end of the range in a skiplist.
-        if source.encoding != SKIPLIST or line.version < (800 if line.valkey else 704) or -offset > size:
+        # Valkey since 8.0, and Redis from 7.4 to 8.0, count from the far end of the range in a skiplist.
+        counts = line.version >= 800 if line.valkey else 704 <= line.version < 802
+        if source.encoding != SKIPLIST or not counts or -offset > size:
             return Span(0, 0)
         offset += size
     if offset >= size:

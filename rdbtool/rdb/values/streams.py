@@ -16,6 +16,7 @@ from rdbtool.rdb.skip import skip_idempotence
 from rdbtool.source import Window
 
 from .form import ACTIVE_TIMES, IDEMPOTENCE, STREAM_COUNTERS, Form, Limits
+from .idempotence import NO_PRODUCERS
 from .numbers import signed
 from .stream_nodes import NODE_BYTES, NODE_ENTRIES, Node, PackedNodes, add_entry, node_entries, of_pair, pair_of
 
@@ -165,10 +166,6 @@ def decode3(w: Window) -> Stream:
 def decode4(w: Window) -> Stream:
     """Fourth version (Redis 8.6)."""
     return _decode(w, 4)
-
-
-NO_PRODUCERS: Final = b"\x40\x64\x40\x64\x00\x00\x00"
-"""The state of idempotent producers in a stream that never had any: 100 s, 100 ids."""
 
 
 def encode(value: Stream, form: Form, out: BytesWriter) -> str:
