@@ -30,8 +30,8 @@ LOWEST: Final[i64] = 243
 """Smaller bytes are types."""
 
 MAX_VERSION: Final = (15, 81)
-"""The newest RDB version that is read, by dialect. Files of 14, 15 and 81 are read as far as they hold
-nothing that came with those versions."""
+"""The newest RDB version that is read, by dialect. Of what came with 14, 15 and 81, only the fifth version of streams
+is known (`types.KNOWN_BY_NAME` has the rest)."""
 
 UNREAD: Final[dict[tuple[i64, i64], str]] = {
     (REDIS, 101): "an opcode of Redis Enterprise (compare-and-set data)",

@@ -98,7 +98,7 @@ RELEASES: Final = (
     Release("valkey", (9, 0), 80, VALKEY),
     Release("valkey", (9, 1), 80, VALKEY),
 )
-"""Oldest first, by product. The RDB versions of Redis 8.8 and 8.10 are from their release notes."""
+"""Oldest first, by product. The RDB version of Redis 8.8 is from its release notes."""
 
 
 def release(name: str) -> Release:

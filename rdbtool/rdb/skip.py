@@ -149,6 +149,11 @@ def skip_stream4(w: Window) -> None:
     _skip_stream(w, 4)
 
 
+def skip_stream5(w: Window) -> None:
+    """Stream, fifth version (Redis 8.8): groups name pending entries that consumers have released (XNACK)."""
+    _skip_stream(w, 5)
+
+
 def _skip_stream(w: Window, version: i64) -> None:
     skip_string_pairs(w)  # listpacks by their first id
     read_u64(w)  # length
@@ -174,6 +179,8 @@ def _skip_stream(w: Window, version: i64) -> None:
             w.skip(16 if version >= 3 else 8)  # seen and active time
             w.skip(read_count(w, 16) * 16)
             consumers -= 1
+        if version >= 5:
+            w.skip(read_count(w, 16) * 16)
         groups -= 1
     if version >= 4:
         skip_idempotence(w)
@@ -182,6 +189,18 @@ def _skip_stream(w: Window, version: i64) -> None:
 def _skip_id(w: Window) -> None:
     read_u64(w)
     read_u64(w)
+
+
+def read_nothing_released(w: Window) -> None:
+    """Pass the ids of a group's pending entries that consumers have released, if there are none.
+
+    Raises `UnsupportedError` if there are some: no other version of the format can say it.
+    """
+    at = w.offset()
+    count = read_count(w, 16)
+    if count:
+        message = f"a consumer group with {count} released entries (XNACK, Redis 8.8)"
+        raise UnsupportedError(message, path=w.path, offset=at)
 
 
 def skip_idempotence(w: Window) -> None:

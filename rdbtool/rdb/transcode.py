@@ -17,7 +17,7 @@ from .values.form import HASH2, METADATA, Form
 from .values.lists import Quicklist
 from .values.streams import StreamReader, encode_tail
 
-STREAM_VERSIONS = ("", "stream-listpacks", "stream-listpacks2", "stream-listpacks3", "stream-listpacks4")
+STREAM_VERSIONS = ("", "stream-listpacks", *(f"stream-listpacks{n}" for n in range(2, 6)))
 
 
 def transcoded_list(w: Window, form: Form, output: Output) -> None:

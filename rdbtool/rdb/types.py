@@ -153,12 +153,14 @@ _REDIS: Final = (
     TypeRow(
         26, "stream-listpacks4", "stream", 13, skip.skip_stream4, check_streams.check_stream4, decode=streams.decode4
     ),
+    TypeRow(
+        27, "stream-listpacks5", "stream", 14, skip.skip_stream5, check_streams.check_stream5, decode=streams.decode5
+    ),
 )
 
 _VALKEY: Final = (TypeRow(22, "hash2", "hash", 80, skip.skip_hash2, checks.check_hash2, hashes.hash2),)
 
 KNOWN_BY_NAME: Final[dict[tuple[i64, i64], str]] = {
-    (REDIS, 27): "a stream with unacknowledged entries (Redis 8.8)",
     (REDIS, 28): "an array (Redis 8.8)",
     (REDIS, 29): "a hash with a template (Redis 8.10)",
     (REDIS, 30): "a hash with a template (Redis 8.10)",

@@ -34,7 +34,7 @@ from .primitives import (
     read_u64,
 )
 from .reader import Frame
-from .skip import skip_idempotence, skip_module_values
+from .skip import read_nothing_released, skip_idempotence, skip_module_values
 from .stream_entries import U64, tell_entries
 from .types import TypeRow
 from .visitor import HASH, KINDS, STRING, Visitor
@@ -66,7 +66,7 @@ _METADATA: Final[i64] = 16
 _METADATA_PRE_GA: Final[i64] = 17
 _HASH2: Final[i64] = 18
 _STREAM: Final[i64] = 20
-"""Plus the version, 1 to 4."""
+"""Plus the version, 1 to 5."""
 _EXPIRING_FROM: Final = _LISTPACK_EX
 _EXPIRING_TO: Final = _HASH2
 
@@ -96,6 +96,7 @@ _SHAPES: Final[dict[str, i64]] = {
     "hash-metadata": _METADATA,
     "hash-listpack-ex": _LISTPACK_EX,
     "stream-listpacks4": _STREAM + 4,
+    "stream-listpacks5": _STREAM + 5,
     "hash2": _HASH2,
 }
 """Shape of a payload by the name of its type; what is missing cannot be told."""
@@ -481,3 +482,5 @@ class Walker:
                 v.consumer_pending(int.from_bytes(raw[:8], "big"), int.from_bytes(raw[8:], "big"))
                 count -= 1
             consumers -= 1
+        if version >= 5:
+            read_nothing_released(w)

@@ -303,8 +303,10 @@ class RdbWriter:
             transcode.transcoded_list(frame.window(), form, output)
             return
         if row.redis_type == "stream":
-            self._frame_head(frame, self.target.row(transcode.STREAM_VERSIONS[form.streams]))
             version = transcode.STREAM_VERSIONS.index(row.name)
+            # from the fourth version on there is the state of producers, be it that of none
+            newest = 4 if form.idempotence and version >= 4 else form.streams
+            self._frame_head(frame, self.target.row(transcode.STREAM_VERSIONS[newest]))
             transcode.transcoded_stream(frame.window(), version, form, output)
             return
         if row.redis_type == "hash" and row.elements is not None:

@@ -8,8 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from rdbtool.errors import UnsupportedError
 from rdbtool.findings import Finding, Findings, Severity
+from rdbtool.rdb.fingerprint import Fingerprint, fingerprint
+from rdbtool.rdb.opcodes import REDIS
 from rdbtool.rdb.primitives import encode_length
+from rdbtool.rdb.reader import frame_of
+from rdbtool.rdb.types import row_of
 from rdbtool.rdb.verify.codes import ANY, CODES
 from rdbtool.rdb.verify.file import RdbFacts, verify_rdb
 from rdbtool.source import window_over
@@ -348,3 +353,51 @@ def test_craft_makes_the_entries_that_a_server_makes(tmp_path: Path) -> None:
     assert isinstance(dump, bytes)
     assert listpack(*items) in dump
     assert entry(b"a") == b"\x81a\x02"
+
+
+RELEASED = bytes.fromhex(
+    "011000000000000000010000000000000000c32a331133000000140003010001010181660200010220"
+    "0a05000181760204200a0001e0010a401740150101ff03030001000000030101670300030300000000"
+    "00000001000000000000000000000000000000000100000000000000020000000000000000000000000000000001"
+    "00000000000000030000000000000000680a9fffa101000001010163680a9fffa1010000680a9fffa1010000"
+    "010000000000000003000000000000000002000000000000000200000000000000000000000000000001"
+    "000000000000000040644064000000"
+)
+"""A stream of Redis 8.10.2 with a group whose consumer has released 2-0 and then 1-0 (XNACK), and has kept 3-0."""
+
+
+def ids(*numbers: int) -> bytes:
+    return bytes((len(numbers),)) + b"".join(n.to_bytes(8, "big") + bytes(8) for n in numbers)
+
+
+@pytest.mark.parametrize(
+    ("released", "codes"),
+    [
+        ((2, 1), set()),
+        ((2, 1, 1), set()),
+        ((2, 9), {"unknown-pending", "orphan-pending"}),
+        ((2, 3), {"duplicate-pending", "orphan-pending"}),
+        ((2, 1, 3), {"duplicate-pending"}),
+        ((2,), {"orphan-pending"}),
+        ((), {"orphan-pending"}),
+    ],
+)
+def test_released_entries_are_checked_as_redis_8_10_does(released: tuple[int, ...], codes: set[str]) -> None:
+    """The verdicts are those of RESTORE on Redis 8.10.2: it takes the first two."""
+    assert RELEASED.count(ids(2, 1)) == 1
+    payload = RELEASED.replace(ids(2, 1), ids(*released))
+    findings = Findings()
+    verify_rdb(window_over(rdb(record(27, b"k", payload), magic=b"REDIS0015")), findings)
+    assert set(findings.counts) == codes
+
+
+def test_released_entries_are_passed_but_not_decoded() -> None:
+    for released in ((), (2, 1)):
+        frame = frame_of(0, b"k", row_of(REDIS, "stream-listpacks5"), RELEASED.replace(ids(2, 1), ids(*released)))
+        w = window_over(frame.raw())
+        frame.type.skip(w)
+        assert w.at_end()
+    with pytest.raises(UnsupportedError, match="2 released entries"):
+        frame.value()
+    with pytest.raises(UnsupportedError, match="2 released entries"):
+        fingerprint(frame, Fingerprint())

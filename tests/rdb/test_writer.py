@@ -207,10 +207,14 @@ def test_a_copy_for_the_newest_of_its_kind_has_the_same_payloads(path: Path) -> 
     name = "valkey-9.1" if data.startswith(b"VALKEY") else "redis-8.6"
     out, writer = converted(window_over(data), name)
     assert not writer.losses.counts
+    frames = frames_in(out)
     facts = [(f.db, f.key, f.type, f.raw(), f.expire_at_ms, f.idle_s, f.freq, f.meta) for f in frames_in(data)]
-    assert [(f.db, f.key, f.type, f.raw(), f.expire_at_ms, f.idle_s, f.freq, f.meta) for f in frames_in(out)] == facts
+    if any(frame.type.since > target(name).rdb_version for frame in frames_in(data)):
+        assert [(f.key, plain(f.value())) for f in frames] == [(f.key, plain(f.value())) for f in frames_in(data)]
+    else:
+        assert [(f.db, f.key, f.type, f.raw(), f.expire_at_ms, f.idle_s, f.freq, f.meta) for f in frames] == facts
     slow, _ = converted(Window(Dribble(data, random.Random(1))), name)
-    assert [(f.key, f.raw()) for f in frames_in(slow)] == [(f[1], f[3]) for f in facts]
+    assert [(f.key, f.raw()) for f in frames_in(slow)] == [(f.key, f.raw()) for f in frames]
 
 
 @pytest.mark.parametrize("decoded", [False, True])

@@ -12,7 +12,7 @@ from rdbtool.model import Consumer, Group, Id, Pending, Stream
 from rdbtool.rdb.encoders import put_length, put_ms, put_string, put_u64
 from rdbtool.rdb.packed.listpack import ListpackBuilder
 from rdbtool.rdb.primitives import read_count, read_ms, read_string, read_u64
-from rdbtool.rdb.skip import skip_idempotence
+from rdbtool.rdb.skip import read_nothing_released, skip_idempotence
 from rdbtool.source import Window
 
 from .form import ACTIVE_TIMES, IDEMPOTENCE, STREAM_COUNTERS, Form, Limits
@@ -125,6 +125,8 @@ def _read_group(w: Window, version: i64) -> Group:
             group.pending[entry] = Pending(name, owned[0], owned[1])
             left -= 1
         consumers -= 1
+    if version >= 5:
+        read_nothing_released(w)
     for pending in group.pending.values():
         if pending is _NOBODYS:
             raise FormatError("a pending entry without a consumer", doing="decoding a stream")
@@ -166,6 +168,11 @@ def decode3(w: Window) -> Stream:
 def decode4(w: Window) -> Stream:
     """Fourth version (Redis 8.6)."""
     return _decode(w, 4)
+
+
+def decode5(w: Window) -> Stream:
+    """Fifth version (Redis 8.8), as far as consumers have released no entries. Raises also `UnsupportedError`."""
+    return _decode(w, 5)
 
 
 def encode(value: Stream, form: Form, out: BytesWriter) -> str:

@@ -49,6 +49,11 @@ def check_stream4(w: Window, ins: Inspection) -> None:
     _check_stream(w, ins, 4)
 
 
+def check_stream5(w: Window, ins: Inspection) -> None:
+    """Stream, fifth version (Redis 8.8): with pending entries that consumers have released."""
+    _check_stream(w, ins, 5)
+
+
 def _check_stream(w: Window, ins: Inspection, version: i64) -> None:
     nodes = read_count(w, 2)
     left = nodes
@@ -138,9 +143,29 @@ def _check_group(w: Window, ins: Inspection, version: i64) -> None:
                 pending[entry] = True
             count -= 1
         consumers -= 1
+    if version >= 5:
+        _check_released(w, ins, pending)
     for entry, owned in pending.items():
         if not owned:
             ins.report("orphan-pending", f"pending entry {_id(entry)} of a group without a consumer", w.offset())
+
+
+def _check_released(w: Window, ins: Inspection, pending: dict[bytes, bool]) -> None:
+    """Ids of pending entries that no consumer has any more. A server does not mind one that is there twice."""
+    released: set[bytes] = set()
+    count = read_count(w, ID)
+    while count > 0:
+        at = w.offset()
+        entry = w.take(ID)
+        if entry not in pending:
+            ins.report("unknown-pending", f"a released entry {_id(entry)} is not pending in its group", at)
+        elif pending[entry]:
+            ins.report("duplicate-pending", f"released entry {_id(entry)} belongs to a consumer", at)
+        else:
+            released.add(entry)
+        count -= 1
+    for entry in released:
+        pending[entry] = True
 
 
 def _id(entry: bytes) -> str:
