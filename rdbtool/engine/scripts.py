@@ -8,7 +8,6 @@ nothing of the machine or of this program.
 from __future__ import annotations
 
 import json
-from hashlib import sha1
 from importlib import import_module
 from typing import Any, Final, final
 
@@ -92,7 +91,7 @@ class Scripts:
 
     def add(self, code: bytes) -> bytes:
         """Remember a script; its SHA-1 in hex."""
-        digest = sha1(code, usedforsecurity=False).hexdigest().encode()
+        digest = _digest(code)
         self.codes[digest] = code
         return digest
 
@@ -208,6 +207,12 @@ class Scripts:
 
 def _sha1hex(text: object) -> object:
     data = text if isinstance(text, bytes) else str(text).encode()
+    return _digest(data)
+
+
+def _digest(data: bytes) -> bytes:
+    from hashlib import sha1  # it takes 3 ms to load, and few logs have scripts
+
     return sha1(data, usedforsecurity=False).hexdigest().encode()
 
 

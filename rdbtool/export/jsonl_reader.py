@@ -9,10 +9,11 @@ from typing import Any, Final, NoReturn, final
 
 from mypy_extensions import i64
 
-from rdbtool.errors import FormatError
+from rdbtool.errors import FormatError, RdbToolError
 from rdbtool.model import NO_EXPIRY, Consumer, Entry, Group, Hash, Id, Module, Pending, SortedSet, Stream, Value
 from rdbtool.rdb.events import Event, Function, ModuleAux
 from rdbtool.rdb.opcodes import DIALECT_NAMES
+from rdbtool.rdb.values.idempotence import Idempotence
 from rdbtool.source import Window
 
 from .jsonl import SCHEMA
@@ -229,6 +230,10 @@ class JsonlSource(KeySource):
             stream.groups[name] = self._group(item)
         if "idempotence" in value:
             stream.idmp = _base64(value, "idempotence")
+            try:
+                Idempotence(stream.idmp)
+            except RdbToolError as e:
+                raise _BadRecordError(f"no state of idempotent producers: {e.message}", "idempotence") from None
         return stream
 
     def _group(self, value: dict[str, Any]) -> Group:

@@ -102,6 +102,12 @@ def test_without_a_header_the_reader_is_told() -> None:
         ('{"db":0,"key":"k","type":"stream","value":{"entries":[["1",[]]]}}', 44, "not a stream id"),
         ('{"db":0,"key":"k","type":"stream","value":{"entries":[["1-1",["f"]]]}}', 44, "an entry is"),
         ('{"db":0,"key":"k","type":"stream","value":{"entries":[["9-1",[]]],"last_id":"1-1"}}', 67, "before that"),
+        ('{"db":0,"key":"k","type":"stream","value":{"idempotence":"QGRAZAAAAAA="}}', 44, "producers: bytes behind"),
+        (
+            '{"db":0,"key":"k","type":"stream","value":{"idempotence":"QGRAZA=="}}',
+            44,
+            "producers: input ends",
+        ),
         ('{"db":0,"key":"k","type":"module","value":{"name":"x"}}', 44, "not the name of a module"),
         ('{"rdbtool":99}', 2, "records of version 99"),
         ("[" * 100_000, 1, "not JSON"),

@@ -13,6 +13,7 @@ from rdbtool.errors import RdbToolError
 from rdbtool.findings import Findings, Severity
 from rdbtool.rdb.crc64 import crc64
 from rdbtool.rdb.opcodes import REDIS, VALKEY
+from rdbtool.rdb.releases import release
 from rdbtool.rdb.types import TABLE
 from rdbtool.rdb.verify.codes import CODES, VALKEY_9_1
 from rdbtool.rdb.verify.inspection import Inspection
@@ -23,7 +24,6 @@ SEED = 20260406
 PER_VALUE = 120
 AMBIGUOUS = "unknown length"
 """RESTORE takes a wrong length for 2^64 - 1 where it is a mere number; the loading of a file ends there."""
-RDB_VERSION = {"valkey-9.1": 80, "redis-6.2": 9, "redis-7.0": 10, "valkey-8.0": 11, "redis-7.2": 11}
 
 
 @pytest.fixture(scope="module", params=SERVERS, ids=lambda kind: kind.name)
@@ -62,7 +62,7 @@ def fill(server: Server) -> list[bytes]:
         ("XREADGROUP", "GROUP", "g", "alice", "COUNT", 2, "STREAMS", "stream", ">"),
         ("XREADGROUP", "GROUP", "g", "bob", "COUNT", 1, "STREAMS", "stream", ">"),
     ]
-    if server.kind.is_valkey and server.kind.version >= (9, 0, 0):
+    if server.kind.at_least("valkey", 9, 0) or server.kind.at_least("redis", 7, 4):
         commands += [
             ("HSET", "fields", "a", 1, "b", 2, "c", 3),
             ("HPEXPIREAT", "fields", 4_000_000_000_000, "FIELDS", 1, "b"),
@@ -121,7 +121,7 @@ def test_damaged_values_are_refused_exactly_where_the_server_refuses_them(server
     print("seed", SEED)
     rng = random.Random(SEED)
     kind = server.kind
-    version = RDB_VERSION[kind.name]
+    version = release(kind.name).rdb_version
     dialect = VALKEY if version >= 80 else REDIS
     wrong: list[str] = []
     refused = 0

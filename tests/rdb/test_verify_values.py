@@ -401,3 +401,30 @@ def test_released_entries_are_passed_but_not_decoded() -> None:
         frame.value()
     with pytest.raises(UnsupportedError, match="2 released entries"):
         fingerprint(frame, Fingerprint())
+
+
+def producers(duration_s: int = 100, kept: int = 100, *names: bytes) -> bytes:
+    """The state of producers with a message each."""
+    parts = [encode_length(n) for n in (duration_s, kept, len(names))]
+    parts += [string(name) + b"\x01" + string(b"message") + b"\x01\x01" for name in names]
+    return b"".join(parts) + b"\x00\x00"
+
+
+@pytest.mark.parametrize(
+    ("state", "codes"),
+    [
+        (producers(), []),
+        (producers(86400, 10000, b"p", b"q", b""), []),
+        (producers(0), ["producer-settings"]),
+        (producers(86401), ["producer-settings"]),
+        (producers(100, 0), ["producer-settings"]),
+        (producers(100, 10001), ["producer-settings"]),
+        (producers(100, 100, b"p", b"p"), ["duplicate-producer"]),
+    ],
+)
+def test_idempotent_producers_are_checked_as_redis_8_6_does(state: bytes, codes: list[str]) -> None:
+    """The verdicts are those of RESTORE on Redis 8.6.2."""
+    end = ids(2, 1) + b"\x40\x64\x40\x64\0\0\0"
+    payload = RELEASED.replace(end, ids(2, 1) + state)
+    _, findings = verify(rdb(record(27, b"k", payload), magic=b"REDIS0015"))
+    assert [f.code for f in findings] == codes

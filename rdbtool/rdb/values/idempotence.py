@@ -11,6 +11,7 @@ from typing import Final, final
 from librt.strings import BytesWriter
 from mypy_extensions import mypyc_attr
 
+from rdbtool.errors import FormatError
 from rdbtool.rdb.encoders import put_string, put_u64
 from rdbtool.rdb.primitives import read_count, read_string, read_u64
 from rdbtool.source import window_over
@@ -30,7 +31,10 @@ NO_PRODUCERS: Final = b"\x40\x64\x40\x64\x00\x00\x00"
 @final
 @mypyc_attr(acyclic=True)
 class Idempotence:
-    """The settings, the producers' messages and the counters, as a snapshot holds them: `encoded`."""
+    """The settings, the producers' messages and the counters, as a snapshot holds them: `encoded`.
+
+    Made from what is nothing of the kind, raises `FormatError` or `TruncatedError`.
+    """
 
     __slots__ = ("added", "duplicates", "duration_s", "max_size", "producers")
 
@@ -53,6 +57,8 @@ class Idempotence:
                     messages[message] = ms << 64 | read_u64(window)
             self.added = read_u64(window)
             self.duplicates = read_u64(window)
+            if not window.at_end():
+                raise FormatError("bytes behind it", offset=window.offset())
 
     @property
     def is_configured(self) -> bool:

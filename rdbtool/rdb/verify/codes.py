@@ -73,5 +73,7 @@ CODES: Final[dict[str, Code]] = {
     "duplicate-pending": Code(Severity.ERROR),
     "unknown-pending": Code(Severity.ERROR),
     "orphan-pending": Code(Severity.ERROR, SANITIZING),
+    "producer-settings": Code(Severity.ERROR),
+    "duplicate-producer": Code(Severity.ERROR),
 }
 """Errors that end the reading (`malformed`, `truncated`, `unsupported`, `unreadable`) are not here."""

@@ -9,7 +9,6 @@ from mypy_extensions import i64
 from rdbtool.rdb.packed.listpack import back_size
 from rdbtool.rdb.packed.run import integer_at
 from rdbtool.rdb.primitives import read_count, read_u64
-from rdbtool.rdb.skip import skip_idempotence
 from rdbtool.source import Window
 
 from .inspection import Inspection, checked_string, open_packed
@@ -24,6 +23,9 @@ from .seen import is_integer_text
 
 ID: Final[i64] = 16
 """Bytes of an entry's id: ms and sequence number, 64 bits each, big-endian."""
+LONGEST_S: Final = 86400
+MOST_KEPT: Final = 10000
+"""Bounds of a stream's settings for idempotent producers: XCFGSET."""
 DELETED: Final[i64] = 1
 SAME_FIELDS: Final[i64] = 2
 """Flags of an entry."""
@@ -97,7 +99,32 @@ def _check_stream(w: Window, ins: Inspection, version: i64) -> None:
         _check_group(w, ins, version)
         groups -= 1
     if version >= 4:
-        skip_idempotence(w)
+        _check_producers(w, ins)
+
+
+def _check_producers(w: Window, ins: Inspection) -> None:
+    """The state of idempotent producers, as Redis 8.6.2 checks it; 8.10.2 first drops messages that are old."""
+    at = w.offset()
+    duration_s, messages_kept = read_u64(w), read_u64(w)
+    if not 1 <= duration_s <= LONGEST_S or not 1 <= messages_kept <= MOST_KEPT:
+        message = f"idempotent producers with {messages_kept} messages kept for {duration_s} s"
+        ins.report("producer-settings", message, at)
+    producers = read_count(w, 2)
+    names: set[bytes] = set()
+    while producers > 0:
+        at = w.offset()
+        name = checked_string(w, ins)
+        if name is not None:
+            if name in names:
+                ins.report("duplicate-producer", "an idempotent producer twice in a stream", at)
+            names.add(name)
+        messages = read_count(w, 3)
+        while messages > 0:
+            checked_string(w, ins)
+            _pass_numbers(w, 2)
+            messages -= 1
+        producers -= 1
+    _pass_numbers(w, 2)
 
 
 def _pass_numbers(w: Window, n: i64) -> None:
