@@ -138,7 +138,7 @@ def _message_of(items: list[bytes]) -> bytes:
 
     low_sum = high_sum = low_xor = high_xor = 0
     for field, value in zip(items[::2], items[1::2], strict=True):
-        digest = xxh3_128_intdigest(field + len(field).to_bytes(8, "little") + value)
+        digest: int = xxh3_128_intdigest(field + len(field).to_bytes(8, "little") + value)
         low, high = digest & SEQUENCE, digest >> 64
         low_sum += low
         high_sum += high

@@ -114,7 +114,8 @@ def compares(condition: bytes, value: bytes | None, operand: bytes) -> bool:
         raise CommandError("ERR must be exactly 16 hexadecimal characters")
     from xxhash import xxh3_64_hexdigest  # loaded where it is needed, which is rare
 
-    return (operand.lower() == xxh3_64_hexdigest(value).encode()) == (condition == b"IFDEQ")
+    digest: str = xxh3_64_hexdigest(value)
+    return (operand.lower() == digest.encode()) == (condition == b"IFDEQ")
 
 
 @command(b"SETNX", 3, 1, 1, 1)
