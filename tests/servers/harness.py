@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import re
 import shutil
@@ -185,25 +186,34 @@ def running(kind: ServerKind, directory: Path, *options: str) -> Iterator[Server
     command += ["--daemonize", "no", "--logfile", "server.log"]
     if kind.version >= (7, 0, 0):
         command += ["--enable-debug-command", "yes"]
-    process = subprocess.Popen(
-        [*command, *options],
-        cwd=directory,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.STDOUT,
-    )
-    try:
-        server = _connect(kind, directory, process, path)
+    with _one_at_a_time() if "--cluster-enabled" in options else contextlib.nullcontext():
+        process = subprocess.Popen(
+            [*command, *options],
+            cwd=directory,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.STDOUT,
+        )
         try:
-            yield server
+            server = _connect(kind, directory, process, path)
+            try:
+                yield server
+            finally:
+                if process.poll() is None:
+                    server.stop()
         finally:
             if process.poll() is None:
-                server.stop()
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.wait()
-        shutil.rmtree(sockets, ignore_errors=True)
+                process.kill()
+            process.wait()
+            shutil.rmtree(sockets, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """Wait for other test processes: without a port of its own, each server of a cluster listens on port 10000."""
+    with (Path(tempfile.gettempdir()) / "rdbtool-cluster.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _connect(kind: ServerKind, directory: Path, process: subprocess.Popen[bytes], path: str) -> Server:
