@@ -71,7 +71,8 @@ def compile_sources(root: Path, out: Path) -> list[Path]:
             )
             if os.name == "posix":
                 for extension in extensions:
-                    extension.extra_compile_args += FLAGS
+                    # a new list: mypyc gives all of them the same
+                    extension.extra_compile_args = [*extension.extra_compile_args, *FLAGS]
             command = build_ext(Distribution({"name": "rdbtool", "ext_modules": extensions}))
             command.build_lib = str(out)
             command.build_temp = scratch

@@ -13,6 +13,7 @@ from mypy_extensions import i64, u8
 
 from rdbtool.model import Id
 from rdbtool.rdb.output import Output
+from rdbtool.rdb.values.form import IDEMPOTENCE
 from rdbtool.rdb.values.idempotence import NO_PRODUCERS, SEQUENCE, Idempotence
 from rdbtool.rdb.visitor import HASH, LIST, MODULE, SET, STREAM, STRING, ZSET, Visitor
 
@@ -317,7 +318,7 @@ class CommandWriter(Visitor):
     def idempotence(self, raw: bytes) -> None:
         if not self.with_producers:
             if raw != NO_PRODUCERS:
-                self.lose("state of idempotent producers")
+                self.lose(IDEMPOTENCE)
             return
         self._close_consumer()
         state = Idempotence(raw)
@@ -325,15 +326,20 @@ class CommandWriter(Visitor):
         if state.is_configured:
             settings = [b"IDMP-DURATION", b"%d" % state.duration_s, b"IDMP-MAXSIZE", b"%d" % state.max_size]
             write_command(out, [b"XCFGSET", self._key, *settings])
-        if self._entries == 0:
-            return
-        first, last = _number_of(self._first_entry), _number_of(self._entry)
+        first, last = (_number_of(self._first_entry), _number_of(self._entry)) if self._entries else (1, 0)
+        whole = True
         for producer, messages in state.producers.items():
             for message, entry in messages.items():
-                if first <= entry <= last:  # of an entry that is gone, a server takes no record
+                # Without a name, or of an entry that is gone, a server takes no record. One that was deleted between
+                # others does not show here: then the command fails, and the server goes on.
+                if producer and message and first <= entry <= last:
                     name = stream_id(entry >> 64, entry & SEQUENCE)
                     write_command(out, [b"XIDMPRECORD", self._key, producer, message, name])
                     self.output.room()
+                else:
+                    whole = False
+        if not whole:
+            self.lose(IDEMPOTENCE)
 
     def module(self, name: str, version: int, payload: bytes) -> None:
         self.lose("module value")

@@ -24,7 +24,7 @@ class Line:
     def __init__(self, name: str = NEWEST) -> None:
         brand, _, release = name.partition("-")
         numbers = release.split(".")
-        if brand not in {"redis", "valkey"} or not 1 <= len(numbers) <= 3 or not all(n.isdigit() for n in numbers):
+        if brand not in {"redis", "valkey"} or not 1 <= len(numbers) <= 3 or not all(map(_is_number, numbers)):
             raise UsageError(f"no such server line: {name!r} (as in redis-7.4, valkey-9.1)")
         self.name = name
         self.valkey = brand == "valkey"
@@ -42,11 +42,15 @@ class Line:
         """Whether scores are printed with 17 digits, and not in the shortest form that reads back the same."""
 
 
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 5
+
+
 def line_of_version(version: str, *, valkey: bool = False) -> Line:
     """The line of the server that an AUX field ``redis-ver`` or ``valkey-ver`` names."""
     numbers = version.split(".")
     major, minor = numbers[0], numbers[1] if len(numbers) > 1 else "0"
-    if not major.isdigit() or not minor.isdigit():
+    if not _is_number(major) or not _is_number(minor):
         return Line()
     if major == "255":  # a development build: newer than every release of its time
         return Line()

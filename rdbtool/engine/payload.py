@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from rdbtool.errors import RdbToolError
+from rdbtool.errors import RdbToolError, UnsupportedError
 from rdbtool.model import Value
 from rdbtool.rdb import opcodes
 from rdbtool.rdb.dump_payload import open_dump
 from rdbtool.rdb.primitives import read_string
 from rdbtool.rdb.reader import Frame, frame_of
-from rdbtool.rdb.types import TABLE
+from rdbtool.rdb.types import KNOWN_BY_NAME, TABLE
 from rdbtool.source import window_over
 
 from .replies import CommandError
@@ -29,15 +29,23 @@ def _opened(payload: bytes) -> tuple[int, bytes]:
 
 
 def frame_of_payload(db: int, key: bytes, payload: bytes) -> tuple[Frame, Value]:
-    """The key that RESTORE makes of ``payload``, and its value. Raises `CommandError` with the server's text."""
+    """The key that RESTORE makes of ``payload``, and its value.
+
+    Raises `CommandError` with the server's text, and `UnsupportedError` for what newer servers take.
+    """
     dialect, body = _opened(payload)
     row = TABLE[dialect][body[0]] if body else None
     if row is None:
+        newer = KNOWN_BY_NAME.get((dialect, body[0])) if body else None
+        if newer is not None:
+            raise UnsupportedError(newer, doing="restoring a value", key=key)
         raise CommandError(BAD_DATA)
     frame = frame_of(db, key, row, body[1:])
     try:
         window = frame.window()
         value = row.value(window)
+    except UnsupportedError as e:
+        raise UnsupportedError(e.message, doing="restoring a value", key=key) from None
     except RdbToolError:
         raise CommandError(BAD_DATA) from None
     return frame, value

@@ -10,7 +10,7 @@ from typing import Final, final
 from mypy_extensions import i64
 
 from rdbtool.aof.resp import NAME_SLOTS, name_slot
-from rdbtool.errors import UsageError, printable
+from rdbtool.errors import UnsupportedError, UsageError, printable
 from rdbtool.findings import Finding, Findings, Severity
 
 from . import commands as _commands
@@ -275,6 +275,11 @@ class Replay:
             self._error(offset, row, args, e.text)
             if observer is not None:
                 observer.after(e.text)
+        except UnsupportedError as unsupported:
+            if unsupported.offset < 0:  # what RESTORE brings; else it is a value of the base
+                unsupported.offset = offset
+                unsupported.path = self.path
+            raise
 
     def _error(
         self,

@@ -86,6 +86,7 @@ class Pump(Aside):
         if damage is None:
             self.written += 1
             return
+        damage.path = damage.path or self._path
         if not self.keep_going:
             raise damage
         self.skipped += 1

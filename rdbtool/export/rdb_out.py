@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, final
 
-from rdbtool.errors import FormatError, RdbToolError, UsageError
+from rdbtool.errors import FormatError, RdbToolError, UnsupportedError, UsageError
 from rdbtool.findings import Findings, Severity
 from rdbtool.model import Entry
 from rdbtool.rdb.events import Event, ModuleAux
@@ -124,7 +124,13 @@ class RdbOut(Exporter):
             damage = _inspect(frame)
             if damage is not None:
                 return damage
-        self.ready().frame(frame)
+        writer = self.ready()
+        try:
+            writer.frame(frame)
+        except UnsupportedError as e:
+            if not self.verify or writer.broken:
+                raise
+            return e
         return None
 
     def entry(self, entry: Entry) -> None:

@@ -199,8 +199,15 @@ def read_nothing_released(w: Window) -> None:
     at = w.offset()
     count = read_count(w, 16)
     if count:
-        message = f"a consumer group with {count} released entries (XNACK, Redis 8.8)"
-        raise UnsupportedError(message, path=w.path, offset=at)
+        error = released_error(count)
+        error.path = w.path
+        error.offset = at
+        raise error
+
+
+def released_error(count: int) -> UnsupportedError:
+    """The error for a group with that many of them."""
+    return UnsupportedError(f"a consumer group with released entries (XNACK, Redis 8.8): {count}")
 
 
 def skip_idempotence(w: Window) -> None:

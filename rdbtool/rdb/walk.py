@@ -34,9 +34,11 @@ from .primitives import (
     read_u64,
 )
 from .reader import Frame
-from .skip import read_nothing_released, skip_idempotence, skip_module_values
-from .stream_entries import U64, tell_entries
+from .skip import released_error, skip_idempotence, skip_module_values
+from .stream_entries import tell_entries
 from .types import TypeRow
+from .values.idempotence import NO_PRODUCERS, Idempotence
+from .values.numbers import signed
 from .visitor import HASH, KINDS, STRING, Visitor
 
 PLAIN: Final[i64] = 1
@@ -446,13 +448,20 @@ class Walker:
             self._group(version)
             groups -= 1
         if version >= 4:
+            at_state = w.offset()
             w.pin = w.pos
             try:
                 skip_idempotence(w)
             except RdbToolError:
                 w.pin = -1
                 raise
-            v.idempotence(w.unpin())
+            raw = w.unpin()
+            if raw != NO_PRODUCERS:
+                try:
+                    Idempotence(raw)
+                except FormatError as e:
+                    self._damaged(e, at_state)
+            v.idempotence(raw)
 
     def _group(self, version: i64) -> None:
         w = self._window
@@ -461,9 +470,7 @@ class Walker:
         last = (read_u64(w), read_u64(w))
         entries_read = -1
         if version >= 2:
-            entries_read = read_u64(w)
-            if entries_read == U64:
-                entries_read = -1
+            entries_read = signed(read_u64(w))
         v.group(name, last, entries_read)
         count = read_count(w, 25)
         while count > 0:
@@ -483,4 +490,8 @@ class Walker:
                 count -= 1
             consumers -= 1
         if version >= 5:
-            read_nothing_released(w)
+            at = w.offset()
+            released = read_count(w, 16)
+            w.skip(released * 16)
+            if released:
+                self._damaged(released_error(released), at)

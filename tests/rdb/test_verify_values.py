@@ -397,9 +397,9 @@ def test_released_entries_are_passed_but_not_decoded() -> None:
         w = window_over(frame.raw())
         frame.type.skip(w)
         assert w.at_end()
-    with pytest.raises(UnsupportedError, match="2 released entries"):
+    with pytest.raises(UnsupportedError, match="released entries"):
         frame.value()
-    with pytest.raises(UnsupportedError, match="2 released entries"):
+    with pytest.raises(UnsupportedError, match="released entries"):
         fingerprint(frame, Fingerprint())
 
 

@@ -6,17 +6,29 @@ from pathlib import Path
 
 import pytest
 
-from rdbtool.errors import FormatError, TruncatedError
+from rdbtool.errors import FormatError, TruncatedError, UnsupportedError
 from rdbtool.export.resp import Resp
 from rdbtool.model import Entry, Stream
+from rdbtool.rdb.dump_payload import build_dump, dump
+from rdbtool.rdb.opcodes import REDIS
 from rdbtool.rdb.output import Output
 from rdbtool.rdb.skip import skip_idempotence
+from rdbtool.rdb.targets import target
+from rdbtool.rdb.types import row_of
 from rdbtool.rdb.values.idempotence import NO_PRODUCERS, Idempotence
 from rdbtool.source import window_over
+from rdbtool.tasks.convert import convert
+from rdbtool.tasks.diff.meaning import same_producers
+from rdbtool.tasks.outlets import Form
 from rdbtool.tasks.replaying import replay
+from rdbtool.tasks.rewrite import rewrite
+from tests.rdb import craft
 from tests.rdb.corpus import FIXTURES, expected_of
 from tests.rdb.expected import frames
+from tests.rdb.test_verify_values import RELEASED
 from tests.rdb.test_writer import Collected
+
+from .test_replaying import command
 
 FILE = FIXTURES / "redis-8.6.2" / "producers.rdb"
 LOG = FIXTURES.parent / "aof" / "producers.aof"
@@ -89,7 +101,7 @@ def test_commands_say_it_to_redis_alone_and_as_bgrewriteaof_does() -> None:
     assert b"XCFGSET" not in commands(found[b"s"], 13)[0]
     for version, valkey in ((12, False), (80, True)):
         words, losses = commands(found[b"set"], version, valkey=valkey)
-        assert losses == {"state of idempotent producers": 1}
+        assert losses == {"idempotent producers": 1}
         assert not {b"XCFGSET", b"XIDMPRECORD"} & set(words)
         assert not commands(found[b"plain"], version, valkey=valkey)[1]
 
@@ -102,3 +114,63 @@ def test_messages_whose_entries_are_gone_are_not_recorded() -> None:
     assert words.count(b"XIDMPRECORD") == 1
     stream.entries.clear()
     assert b"XIDMPRECORD" not in commands(stream, 13)[0]
+
+
+def test_settings_that_no_server_takes_are_damage(tmp_path: Path) -> None:
+    (raw,) = [frame.raw() for frame in frames(FILE) if frame.key == b"plain"]
+    assert raw.endswith(NO_PRODUCERS)
+    log = tmp_path / "a.aof"
+    for state, text in ((b"\x40\x64\x00\0\0\0", "0 messages"), (b"\x00\x40\x64\0\0\0", "for 0 s")):
+        with pytest.raises(FormatError, match=text):
+            Idempotence(state)
+        payload = build_dump(row_of(REDIS, "stream-listpacks4"), raw.removesuffix(NO_PRODUCERS) + state, 13)
+        log.write_bytes(command("RESTORE", "s", "0", payload) + command("XADD", "s", "IDMP", "p", "m", "9-1", "a", "b"))
+        assert "Bad data format" in replay(str(log)).findings.items[0].message
+
+
+def test_what_restore_cannot_keep_is_refused_where_it_stands(tmp_path: Path) -> None:
+    log = tmp_path / "a.aof"
+    payload = build_dump(row_of(REDIS, "stream-listpacks5"), RELEASED, 15)
+    log.write_bytes(command("SET", "a", "1") + command("RESTORE", "s", "0", payload))
+    with pytest.raises(UnsupportedError, match="released entries") as e:
+        rewrite(str(log), str(tmp_path / "out.aof"))
+    assert (e.value.path, e.value.offset, e.value.key) == (str(log), len(command("SET", "a", "1")), b"s")
+
+
+def test_released_entries_are_left_out_where_damage_is(tmp_path: Path) -> None:
+    path = tmp_path / "a.rdb"
+    records = [craft.record(27, b"s", RELEASED), craft.record(0, b"b", craft.string(b"2"))]
+    path.write_bytes(craft.rdb(craft.record(0, b"a", craft.string(b"1")), *records, magic=b"REDIS0015"))
+    for kind in ("rdb", "jsonl"):
+        report = convert([str(path)], str(tmp_path / "out"), Form(kind), keep_going=True)
+        assert (report.written, report.skipped) == (2, 1)
+        (finding,) = [f for f in report.findings.items if "released" in f.message]
+        assert (finding.path, finding.key) == (str(path), b"s")
+        with pytest.raises(UnsupportedError, match="released entries") as e:
+            convert([str(path)], str(tmp_path / "out"), Form(kind))
+        assert (e.value.path, e.value.key) == (str(path), b"s")
+
+
+def test_states_are_compared_by_what_they_say() -> None:
+    one = b"\x40\x64\x40\x64\x02\x01p\x01\x01m\x01\x01\x01q\x01\x02" + b"12" + b"\x02\x01\x02\x00"
+    other = b"\x40\x64\x40\x64\x02\x01q\x01\xc0\x0c\x02\x01\x01p\x01\x01m\x01\x01\x02\x00"
+    left, right = Stream(), Stream()
+    left.idmp, right.idmp = one, other
+    assert same_producers(left, right)
+    right.idmp = other[:-2] + b"\x03\x00"
+    assert not same_producers(left, right)
+
+
+def test_counters_of_64_bits_are_bounds_too(tmp_path: Path) -> None:
+    stream = Stream()
+    stream.entries = {(1, 1): [b"a", b"b"]}
+    stream.last_id, stream.entries_added = (1, 1), (1 << 64) - 5
+    payload = dump(stream, target("redis-8.6"))
+    log = tmp_path / "a.aof"
+    log.write_bytes(
+        command("RESTORE", "s", "0", payload)
+        + command("XGROUP", "CREATE", "s", "g", "0", "ENTRIESREAD", "5")
+        + command("XGROUP", "SETID", "s", "g", "0", "ENTRIESREAD", "6")
+        + command("XREADGROUP", "GROUP", "g", "c", "STREAMS", "s", ">")
+    )
+    assert "command-error" not in replay(str(log)).findings.counts

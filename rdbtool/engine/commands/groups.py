@@ -13,6 +13,7 @@ from rdbtool.engine.replies import OK, CommandError, syntax_error
 from rdbtool.engine.stream import UNKNOWN, Claim, Owner, ReaderGroup, StreamCell
 from rdbtool.engine.stream_ids import INVALID_ID, LAST, parse, parse_end, parse_start, text_of
 from rdbtool.engine.table import command
+from rdbtool.rdb.values.numbers import signed
 
 SKIPS_DELETED: Final = 700
 """Since this release claiming an entry that is no longer there drops it from what is pending."""
@@ -59,7 +60,7 @@ def _options(dataset: Dataset, args: list[bytes], create: bool) -> tuple[i64, bo
     return entries_read, make
 
 
-def _possible(dataset: Dataset, cell: StreamCell, entries_read: i64) -> i64:
+def _possible(dataset: Dataset, cell: StreamCell, entries_read: int) -> int:
     line = dataset.line
     if line.version >= COUNTS_NO_MORE and not line.valkey and entries_read > cell.entries_added:
         return cell.entries_added
@@ -453,4 +454,4 @@ def _count_read(dataset: Dataset, cell: StreamCell, group: ReaderGroup, entry: i
     if sure and group.entries_read != UNKNOWN:
         group.entries_read += 1
     elif cell.entries_added:
-        group.entries_read = UNKNOWN if newer and entry < cell.max_deleted_id else cell.distance(entry)
+        group.entries_read = UNKNOWN if newer and entry < cell.max_deleted_id else signed(cell.distance(entry))

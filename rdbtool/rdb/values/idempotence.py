@@ -11,7 +11,7 @@ from typing import Final, final
 from librt.strings import BytesWriter
 from mypy_extensions import mypyc_attr
 
-from rdbtool.errors import FormatError
+from rdbtool.errors import FormatError, RdbToolError
 from rdbtool.rdb.encoders import put_string, put_u64
 from rdbtool.rdb.primitives import read_count, read_string, read_u64
 from rdbtool.source import window_over
@@ -24,6 +24,9 @@ MAX_SIZE: Final = 100
 """stream-idmp-maxsize: messages remembered per producer."""
 
 
+LONGEST_S: Final = 86400
+MOST_KEPT: Final = 10000
+"""Bounds of the settings (XCFGSET)."""
 NO_PRODUCERS: Final = b"\x40\x64\x40\x64\x00\x00\x00"
 """The state of a stream that never had producers, encoded."""
 
@@ -33,7 +36,7 @@ NO_PRODUCERS: Final = b"\x40\x64\x40\x64\x00\x00\x00"
 class Idempotence:
     """The settings, the producers' messages and the counters, as a snapshot holds them: `encoded`.
 
-    Made from what is nothing of the kind, raises `FormatError` or `TruncatedError`.
+    Made from what is nothing of the kind, or has settings that servers refuse, raises `FormatError`.
     """
 
     __slots__ = ("added", "duplicates", "duration_s", "max_size", "producers")
@@ -46,24 +49,39 @@ class Idempotence:
         self.producers: dict[bytes, dict[bytes, int]] = {}
         """Producer -> its message -> the id of the entry that was added for it."""
         if encoded:
-            window = window_over(encoded)
-            self.duration_s = read_u64(window)
-            self.max_size = read_u64(window)
-            for _ in range(read_count(window, 2)):
-                messages = self.producers.setdefault(read_string(window), {})
-                for _ in range(read_count(window, 3)):
-                    message = read_string(window)
-                    ms = read_u64(window)
-                    messages[message] = ms << 64 | read_u64(window)
-            self.added = read_u64(window)
-            self.duplicates = read_u64(window)
-            if not window.at_end():
-                raise FormatError("bytes behind it", offset=window.offset())
+            try:
+                self._decode(encoded)
+            except RdbToolError as e:
+                raise FormatError(e.message, doing="reading the state of idempotent producers") from None
+
+    def _decode(self, encoded: bytes) -> None:
+        window = window_over(encoded)
+        self.duration_s = read_u64(window)
+        self.max_size = read_u64(window)
+        for _ in range(read_count(window, 2)):
+            messages = self.producers.setdefault(read_string(window), {})
+            for _ in range(read_count(window, 3)):
+                message = read_string(window)
+                ms = read_u64(window)
+                messages[message] = ms << 64 | read_u64(window)
+        self.added = read_u64(window)
+        self.duplicates = read_u64(window)
+        if not window.at_end():
+            raise FormatError("bytes behind it")
+        if not (1 <= self.duration_s <= LONGEST_S and 1 <= self.max_size <= MOST_KEPT):
+            raise FormatError(f"{self.max_size} messages kept for {self.duration_s} s")
 
     @property
     def is_configured(self) -> bool:
         """Whether the settings are others than a server's own."""
         return (self.duration_s, self.max_size) != (DURATION_S, MAX_SIZE)
+
+    def same(self, other: Idempotence) -> bool:
+        """Whether both say the same, in whatever order and encoding."""
+        settings = (self.duration_s, self.max_size, self.added, self.duplicates)
+        return settings == (other.duration_s, other.max_size, other.added, other.duplicates) and (
+            self.producers == other.producers
+        )
 
     def find(self, producer: bytes, message: bytes) -> int | None:
         """The id of the entry that was added for a message."""

@@ -16,7 +16,7 @@ from rdbtool.rdb.skip import read_nothing_released, skip_idempotence
 from rdbtool.source import Window
 
 from .form import ACTIVE_TIMES, IDEMPOTENCE, STREAM_COUNTERS, Form, Limits
-from .idempotence import NO_PRODUCERS
+from .idempotence import NO_PRODUCERS, Idempotence
 from .numbers import signed
 from .stream_nodes import NODE_BYTES, NODE_ENTRIES, Node, PackedNodes, add_entry, node_entries, of_pair, pair_of
 
@@ -84,6 +84,8 @@ class StreamReader:
                 w.pin = -1
                 raise
             stream.idmp = w.unpin()
+            if stream.idmp != NO_PRODUCERS:
+                Idempotence(stream.idmp)
         return stream
 
 

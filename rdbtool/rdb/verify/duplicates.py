@@ -1,6 +1,6 @@
 """Find duplicates among any number of byte strings in bounded memory.
 
-A few are kept as they are, and a duplicate is known at once. Many are kept as 64-bit hashes with their
+A few are kept as they are, and a duplicate is known at once. Many are kept as 62-bit hashes with their
 offsets, parted by the hash's low byte and written to a temporary file that has no name. Then a
 duplicate is two equal hashes, to be confirmed by reading both strings again.
 """

@@ -9,6 +9,7 @@ from mypy_extensions import i64
 from rdbtool.rdb.packed.listpack import back_size
 from rdbtool.rdb.packed.run import integer_at
 from rdbtool.rdb.primitives import read_count, read_u64
+from rdbtool.rdb.values.idempotence import LONGEST_S, MOST_KEPT
 from rdbtool.source import Window
 
 from .inspection import Inspection, checked_string, open_packed
@@ -23,9 +24,6 @@ from .seen import is_integer_text
 
 ID: Final[i64] = 16
 """Bytes of an entry's id: ms and sequence number, 64 bits each, big-endian."""
-LONGEST_S: Final = 86400
-MOST_KEPT: Final = 10000
-"""Bounds of a stream's settings for idempotent producers: XCFGSET."""
 DELETED: Final[i64] = 1
 SAME_FIELDS: Final[i64] = 2
 """Flags of an entry."""

@@ -12,6 +12,7 @@ from rdbtool.rdb.compare import Rules
 from rdbtool.rdb.values.numbers import format_double
 
 from .edits import edits, shared_head
+from .meaning import same_producers
 
 LONGEST_TEXT: Final = 1 << 20
 """Bytes of a string up to which its lines are compared."""
@@ -138,7 +139,7 @@ def _stream_changes(left: Stream, right: Stream, rules: Rules, *, counted: bool)
     if counted:
         yield from _counter(b"greatest deleted id", id_text(left.max_deleted_id), id_text(right.max_deleted_id))
         yield from _counter(b"entries added", b"%d" % left.entries_added, b"%d" % right.entries_added)
-    if left.idmp and right.idmp:
+    if not same_producers(left, right):
         yield from _counter(b"idempotence", left.idmp, right.idmp)
     for name, group in left.groups.items():
         other_group = right.groups.get(name)

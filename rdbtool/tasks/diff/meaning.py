@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from rdbtool.model import Group, Hash, Module, SortedSet, Stream, Value
 from rdbtool.rdb.compare import Rules
+from rdbtool.rdb.values.idempotence import Idempotence
 
 UNCOUNTED = frozenset({"stream-listpacks"})
 """Encodings of streams (before Redis 7.0) that tell neither how many entries were added and read nor which
@@ -52,11 +53,18 @@ def same_stream(left: Stream, right: Stream, rules: Rules, *, counted: bool) -> 
         return False
     if counted and (left.max_deleted_id, left.entries_added) != (right.max_deleted_id, right.entries_added):
         return False
-    if left.idmp and right.idmp and left.idmp != right.idmp:
+    if not same_producers(left, right):
         return False
     return left.groups.keys() == right.groups.keys() and all(
         same_group(group, right.groups[name], rules, counted=counted) for name, group in left.groups.items()
     )
+
+
+def same_producers(left: Stream, right: Stream) -> bool:
+    """Whether two streams remember the same of idempotent producers, or one of them cannot."""
+    if not left.idmp or not right.idmp or left.idmp == right.idmp:
+        return True
+    return Idempotence(left.idmp).same(Idempotence(right.idmp))
 
 
 def same_group(left: Group, right: Group, rules: Rules, *, counted: bool) -> bool:
