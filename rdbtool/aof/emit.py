@@ -14,7 +14,8 @@ from mypy_extensions import i64, u8
 from rdbtool.model import Id
 from rdbtool.rdb.output import Output
 from rdbtool.rdb.values.form import IDEMPOTENCE
-from rdbtool.rdb.values.idempotence import NO_PRODUCERS, SEQUENCE, Idempotence
+from rdbtool.rdb.values.idempotence import NO_PRODUCERS, Idempotence
+from rdbtool.rdb.values.stream_nodes import of_pair, pair_of
 from rdbtool.rdb.visitor import HASH, LIST, MODULE, SET, STREAM, STRING, ZSET, Visitor
 
 ITEMS_PER_COMMAND: Final[i64] = 64
@@ -76,7 +77,7 @@ def stream_id(ms: int, seq: int) -> bytes:
 
 def _number_of(entry: bytes) -> int:
     ms, _, seq = entry.partition(b"-")
-    return int(ms) << 64 | int(seq)
+    return of_pair((int(ms), int(seq)))
 
 
 @final
@@ -333,8 +334,7 @@ class CommandWriter(Visitor):
                 # Without a name, or of an entry that is gone, a server takes no record. One that was deleted between
                 # others does not show here: then the command fails, and the server goes on.
                 if producer and message and first <= entry <= last:
-                    name = stream_id(entry >> 64, entry & SEQUENCE)
-                    write_command(out, [b"XIDMPRECORD", self._key, producer, message, name])
+                    write_command(out, [b"XIDMPRECORD", self._key, producer, message, stream_id(*pair_of(entry))])
                     self.output.room()
                 else:
                     whole = False

@@ -46,7 +46,7 @@ class Release:
 
     def loads_type(self, row: TypeRow) -> bool:
         """Whether it can load a value of this type. It does not ask which version the file claims."""
-        return TABLE[self.dialect][row.byte] is row and row.since <= self.rdb_version and row.name != "module-pre-ga"
+        return TABLE[self.dialect][row.byte] is row and row.is_loaded(self.rdb_version)
 
     def at_least(self, product: str, version: tuple[int, int]) -> bool:
         """Whether it is of ``product`` and at least as new as ``version``."""

@@ -6,7 +6,7 @@ from typing import Final
 
 from mypy_extensions import i64
 
-from rdbtool.errors import FormatError, UnsupportedError
+from rdbtool.errors import FormatError, RdbToolError, UnsupportedError
 from rdbtool.source import Window
 
 from .primitives import read_count, read_length, read_u64, skip_double, skip_string
@@ -227,3 +227,14 @@ def skip_idempotence(w: Window) -> None:
         producers -= 1
     read_u64(w)
     read_u64(w)
+
+
+def take_idempotence(w: Window) -> bytes:
+    """The bytes of that state, passed."""
+    w.pin = w.pos
+    try:
+        skip_idempotence(w)
+    except RdbToolError:
+        w.pin = -1
+        raise
+    return w.unpin()

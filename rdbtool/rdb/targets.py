@@ -38,7 +38,7 @@ class Target:
         self.module_aux = rdb_version >= 9
         self.key_meta = dialect == REDIS and rdb_version >= 13
         self.slot_info = dialect == REDIS and rdb_version >= 12
-        self._loaded = [row if row is not None and _is_loaded(row, rdb_version) else None for row in TABLE[dialect]]
+        self._loaded = [row if row is not None and row.is_loaded(rdb_version) else None for row in TABLE[dialect]]
         self._rows: dict[str, TypeRow] = {}
 
     def form(self, limits: Limits, losses: Losses, *, compress: bool = True) -> Form:
@@ -71,10 +71,6 @@ class Target:
             row = row_of(self.dialect, name)
             self._rows[name] = row
         return row
-
-
-def _is_loaded(row: TypeRow, rdb_version: int) -> bool:
-    return row.since <= rdb_version and row.name != "module-pre-ga"
 
 
 def _of_release(release: Release) -> Target:

@@ -17,8 +17,6 @@ from .values.form import HASH2, METADATA, Form
 from .values.lists import Quicklist
 from .values.streams import StreamReader, encode_tail
 
-STREAM_VERSIONS = ("", "stream-listpacks", *(f"stream-listpacks{n}" for n in range(2, 6)))
-
 
 def transcoded_list(w: Window, form: Form, output: Output) -> None:
     """A quicklist of listpacks as one of ziplists."""

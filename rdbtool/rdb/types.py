@@ -62,6 +62,10 @@ class TypeRow:
         self._decode = decode
         self._build = _BUILD.get(redis_type)
 
+    def is_loaded(self, rdb_version: int) -> bool:
+        """Whether servers that write this RDB version load it. None loads modules' values of pre-releases."""
+        return self.since <= rdb_version and self.name != "module-pre-ga"
+
     # Locals are called here, not attributes: those compiled code looks up by their names, for each value anew.
 
     def skip(self, w: Window) -> None:

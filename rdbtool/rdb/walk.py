@@ -34,7 +34,7 @@ from .primitives import (
     read_u64,
 )
 from .reader import Frame
-from .skip import released_error, skip_idempotence, skip_module_values
+from .skip import released_error, skip_module_values, take_idempotence
 from .stream_entries import tell_entries
 from .types import TypeRow
 from .values.idempotence import NO_PRODUCERS, Idempotence
@@ -449,13 +449,7 @@ class Walker:
             groups -= 1
         if version >= 4:
             at_state = w.offset()
-            w.pin = w.pos
-            try:
-                skip_idempotence(w)
-            except RdbToolError:
-                w.pin = -1
-                raise
-            raw = w.unpin()
+            raw = take_idempotence(w)
             if raw != NO_PRODUCERS:
                 try:
                     Idempotence(raw)

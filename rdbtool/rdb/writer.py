@@ -24,6 +24,7 @@ from .types import TypeRow
 from .values import form as kinds
 from .values import hashes
 from .values.form import Limits, Losses
+from .values.streams import STREAM_VERSIONS
 
 ANY_DB: Final[i64] = -1
 
@@ -303,10 +304,10 @@ class RdbWriter:
             transcode.transcoded_list(frame.window(), form, output)
             return
         if row.redis_type == "stream":
-            version = transcode.STREAM_VERSIONS.index(row.name)
+            version = STREAM_VERSIONS.index(row.name)
             # from the fourth version on there is the state of producers, be it that of none
-            newest = 4 if form.idempotence and version >= 4 else form.streams
-            self._frame_head(frame, self.target.row(transcode.STREAM_VERSIONS[newest]))
+            newest = form.stream_version(producers=version >= 4)
+            self._frame_head(frame, self.target.row(STREAM_VERSIONS[newest]))
             transcode.transcoded_stream(frame.window(), version, form, output)
             return
         if row.redis_type == "hash" and row.elements is not None:

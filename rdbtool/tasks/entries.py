@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final, final
 
 from rdbtool.export.jsonl_reader import JsonlSource, is_jsonl
-from rdbtool.export.keys_in import Facts, KeySource, RdbSource, is_rdb, may_precede_log
+from rdbtool.export.keys_in import Facts, KeySource, RdbSource, facts_of, is_rdb, may_precede_log
 from rdbtool.export.text import AUTO
 from rdbtool.findings import Finding
 from rdbtool.rdb.events import End
@@ -139,11 +139,9 @@ def _replayed(
         first=first,
         aside=aside,
     )
-    head = replayed.head
-    if head is not None:
-        facts = Facts(head.dialect, head.version)
-    else:
-        facts = Facts(REDIS, FIELD_EXPIRIES_SINCE) if has_field_expiries(replayed.dataset) else Facts()
+    facts = facts_of(replayed.head)
+    if replayed.head is None and has_field_expiries(replayed.dataset):
+        facts = Facts(REDIS, FIELD_EXPIRIES_SINCE)
     facts.aux = dict(replayed.aux)
     opened = OpenedKeys(DatasetSource(path, replayed.dataset, facts, replayed.module_aux), replayed.layout.paths, None)
     opened.findings = list(replayed.findings.items)

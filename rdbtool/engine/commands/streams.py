@@ -13,7 +13,7 @@ from rdbtool.engine.stream import ACKED, DELREF, KEEPREF, StreamCell
 from rdbtool.engine.stream_ids import INVALID_ID, LAST, SEQUENCE, parse, parse_end, parse_start, text_of
 from rdbtool.engine.table import READ, command
 from rdbtool.engine.trimming import POLICIES, Trim
-from rdbtool.rdb.values.idempotence import Idempotence
+from rdbtool.rdb.values.idempotence import LONGEST_S, MOST_KEPT, Idempotence
 
 I64_MAX: Final = 0x7FFFFFFFFFFFFFFF
 PARTIAL_IDS: Final = 700
@@ -301,9 +301,9 @@ def xcfgset(dataset: Dataset, args: list[bytes]) -> object:
     while i < argc:
         option = args[i].upper()
         if option == b"IDMP-DURATION" and i + 1 < argc:
-            duration_s = _setting(args[i + 1], duration_s, 86400, "IDMP-DURATION", "seconds")
+            duration_s = _setting(args[i + 1], duration_s, LONGEST_S, "IDMP-DURATION", "seconds")
         elif option == b"IDMP-MAXSIZE" and i + 1 < argc:
-            max_size = _setting(args[i + 1], max_size, 10000, "IDMP-MAXSIZE", "entries")
+            max_size = _setting(args[i + 1], max_size, MOST_KEPT, "IDMP-MAXSIZE", "entries")
         else:
             raise syntax_error()
         i += 2

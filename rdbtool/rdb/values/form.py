@@ -113,3 +113,7 @@ class Form:
         self.field_expiry: i64 = field_expiry
         self.digits17 = digits17
         self.compress = compress
+
+    def stream_version(self, *, producers: bool) -> int:
+        """The version of the format for a stream; ``producers``: it has the state of idempotent producers."""
+        return 4 if producers and self.idempotence else self.streams

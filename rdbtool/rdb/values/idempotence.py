@@ -16,8 +16,8 @@ from rdbtool.rdb.encoders import put_string, put_u64
 from rdbtool.rdb.primitives import read_count, read_string, read_u64
 from rdbtool.source import window_over
 
-SEQUENCE: Final = (1 << 64) - 1
-"""Of an id: the lower half, its sequence number; the upper one is in ms."""
+from .stream_nodes import of_pair, pair_of
+
 DURATION_S: Final = 100
 """stream-idmp-duration."""
 MAX_SIZE: Final = 100
@@ -63,7 +63,7 @@ class Idempotence:
             for _ in range(read_count(window, 3)):
                 message = read_string(window)
                 ms = read_u64(window)
-                messages[message] = ms << 64 | read_u64(window)
+                messages[message] = of_pair((ms, read_u64(window)))
         self.added = read_u64(window)
         self.duplicates = read_u64(window)
         if not window.at_end():
@@ -117,8 +117,9 @@ class Idempotence:
             put_u64(out, len(messages))
             for message, entry in messages.items():
                 put_string(out, message, True)
-                put_u64(out, entry >> 64)
-                put_u64(out, entry & SEQUENCE)
+                ms, seq = pair_of(entry)
+                put_u64(out, ms)
+                put_u64(out, seq)
         put_u64(out, self.added)
         put_u64(out, self.duplicates)
         return out.getvalue()

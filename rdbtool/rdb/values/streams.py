@@ -12,13 +12,16 @@ from rdbtool.model import Consumer, Group, Id, Pending, Stream
 from rdbtool.rdb.encoders import put_length, put_ms, put_string, put_u64
 from rdbtool.rdb.packed.listpack import ListpackBuilder
 from rdbtool.rdb.primitives import read_count, read_ms, read_string, read_u64
-from rdbtool.rdb.skip import read_nothing_released, skip_idempotence
+from rdbtool.rdb.skip import read_nothing_released, take_idempotence
 from rdbtool.source import Window
 
 from .form import ACTIVE_TIMES, IDEMPOTENCE, STREAM_COUNTERS, Form, Limits
 from .idempotence import NO_PRODUCERS, Idempotence
 from .numbers import signed
 from .stream_nodes import NODE_BYTES, NODE_ENTRIES, Node, PackedNodes, add_entry, node_entries, of_pair, pair_of
+
+STREAM_VERSIONS: Final = ("", "stream-listpacks", *(f"stream-listpacks{n}" for n in range(2, 6)))
+"""Names of types by the version of the format."""
 
 
 @final
@@ -77,13 +80,7 @@ class StreamReader:
             stream.groups[name] = _read_group(w, version)
             groups -= 1
         if version >= 4:
-            w.pin = w.pos
-            try:
-                skip_idempotence(w)
-            except BaseException:
-                w.pin = -1
-                raise
-            stream.idmp = w.unpin()
+            stream.idmp = take_idempotence(w)
             if stream.idmp != NO_PRODUCERS:
                 Idempotence(stream.idmp)
         return stream
@@ -211,12 +208,9 @@ def key_of(entry: Id) -> bytes:
 
 def encode_tail(value: Stream, length: int, first: Id, form: Form, out: BytesWriter) -> str:
     """Write what follows the nodes; answers the name of the payload's type."""
-    version = form.streams
-    if value.idmp:
-        if form.idempotence:
-            version = 4
-        elif value.idmp != NO_PRODUCERS:
-            form.losses.add(IDEMPOTENCE)
+    version = form.stream_version(producers=bool(value.idmp))
+    if version < 4 and value.idmp and value.idmp != NO_PRODUCERS:
+        form.losses.add(IDEMPOTENCE)
     put_u64(out, length)
     _put_id(out, value.last_id)
     if version >= 2:
@@ -231,7 +225,7 @@ def encode_tail(value: Stream, length: int, first: Id, form: Form, out: BytesWri
         _encode_group(value.groups[name], version, form, out)
     if version == 4:
         out.write(value.idmp)
-    return ("", "stream-listpacks", "stream-listpacks2", "stream-listpacks3", "stream-listpacks4")[version]
+    return STREAM_VERSIONS[version]
 
 
 def _has_counters(value: Stream, length: int) -> bool:

@@ -87,12 +87,7 @@ def _check_stream(w: Window, ins: Inspection, version: i64) -> None:
     groups = read_count(w, 5)
     names: set[bytes] = set()
     while groups > 0:
-        at = w.offset()
-        name = checked_string(w, ins)
-        if name is not None:
-            if name in names:
-                ins.report("duplicate-group", "a consumer group twice in a stream", at)
-            names.add(name)
+        _check_name(w, ins, names, "duplicate-group", "a consumer group twice in a stream")
         _pass_numbers(w, 2 if version == 1 else 3)
         _check_group(w, ins, version)
         groups -= 1
@@ -110,12 +105,7 @@ def _check_producers(w: Window, ins: Inspection) -> None:
     producers = read_count(w, 2)
     names: set[bytes] = set()
     while producers > 0:
-        at = w.offset()
-        name = checked_string(w, ins)
-        if name is not None:
-            if name in names:
-                ins.report("duplicate-producer", "an idempotent producer twice in a stream", at)
-            names.add(name)
+        _check_name(w, ins, names, "duplicate-producer", "an idempotent producer twice in a stream")
         messages = read_count(w, 3)
         while messages > 0:
             checked_string(w, ins)
@@ -123,6 +113,16 @@ def _check_producers(w: Window, ins: Inspection) -> None:
             messages -= 1
         producers -= 1
     _pass_numbers(w, 2)
+
+
+def _check_name(w: Window, ins: Inspection, names: set[bytes], code: str, message: str) -> None:
+    """A string that is not in ``names`` yet."""
+    at = w.offset()
+    name = checked_string(w, ins)
+    if name is not None:
+        if name in names:
+            ins.report(code, message, at)
+        names.add(name)
 
 
 def _pass_numbers(w: Window, n: i64) -> None:
@@ -147,12 +147,7 @@ def _check_group(w: Window, ins: Inspection, version: i64) -> None:
     consumers = read_count(w, 10)
     names: set[bytes] = set()
     while consumers > 0:
-        at = w.offset()
-        name = checked_string(w, ins)
-        if name is not None:
-            if name in names:
-                ins.report("duplicate-consumer", "a consumer twice in a consumer group", at)
-            names.add(name)
+        _check_name(w, ins, names, "duplicate-consumer", "a consumer twice in a consumer group")
         w.skip(16 if version >= 3 else 8)
         count = read_count(w, ID)
         own: set[bytes] = set()
