@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from rdbtool.inputs.replaying import replay
+    from rdbtool.rdb.opening import open_rdb
+    from rdbtool.rdb.writer import open_rdb_writer
+    from rdbtool.tasks.check_aof import check_aof
+    from rdbtool.tasks.check_rdb import check_rdb
+    from rdbtool.tasks.convert import convert
+    from rdbtool.tasks.digest import digest
+    from rdbtool.tasks.history import history
+    from rdbtool.tasks.rewrite import rewrite
+
     from .errors import RdbToolError
-    from .rdb.opening import open_rdb
-    from .rdb.writer import open_rdb_writer
-    from .tasks.check_aof import check_aof
-    from .tasks.check_rdb import check_rdb
-    from .tasks.convert import convert
-    from .tasks.digest import digest
-    from .tasks.history import history
-    from .tasks.replaying import replay
-    from .tasks.rewrite import rewrite
 
 __all__ = [
     "RdbToolError",
@@ -41,7 +42,7 @@ _PLACES = {
     "history": "tasks.history",
     "open_rdb": "rdb.opening",
     "open_rdb_writer": "rdb.writer",
-    "replay": "tasks.replaying",
+    "replay": "inputs.replaying",
     "rewrite": "tasks.rewrite",
 }
 """Where names are that are loaded when they are asked for: most runs of the program need none of them."""
@@ -57,9 +58,9 @@ def __getattr__(name: str) -> object:
 
 def is_compiled() -> bool:
     """Whether mypyc compiled the modules that are in use."""
-    from . import source
+    from .io import window
 
-    return not source.__file__.endswith(".py")
+    return not window.__file__.endswith(".py")
 
 
 def version_line() -> str:

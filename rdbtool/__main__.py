@@ -19,7 +19,7 @@ def main() -> None:
             os._exit(2)
         return
     gc.disable()  # while modules are loaded there is nothing to find
-    from .cli.app import run
+    from rdbtool.cli.app import run
 
     try:
         run(sys.argv[1:])

@@ -84,3 +84,10 @@ class UsageError(RdbToolError):
     """Options that make no sense, alone or together."""
 
     code = "usage"
+
+
+def reason(error: BaseException) -> str:
+    """What the system says about a failure, without its number and path."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) or type(error).__name__

@@ -19,11 +19,11 @@ PACKAGE = ROOT / "rdbtool"
 
 ROOMS = (
     ("errors", "findings", "model"),
-    ("source", "compression", "sink"),
+    ("io", "basics"),
     ("rdb",),
     ("aof",),
     ("engine",),
-    ("export",),
+    ("inputs", "outputs", "analysis"),
     ("tasks",),
     ("cli",),
     ("__main__",),
@@ -49,7 +49,7 @@ def imported_rooms(path: Path) -> set[str]:
 MODULES = sorted(
     p for p in PACKAGE.rglob("*.py") if p.name not in {"_build.py", "_compiled.py"} and p.parent != PACKAGE
 )
-MODULES += [PACKAGE / f"{name}.py" for name in ("errors", "findings", "model", "source", "compression", "sink")]
+MODULES += [PACKAGE / f"{name}.py" for name in ("errors", "findings", "model")]
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
@@ -96,13 +96,13 @@ def test_an_edited_source_beside_its_compiled_file_is_refused(tmp_path: Path) ->
     package = tmp_path / "rdbtool"
     package.mkdir()
     (package / "__init__.py").write_text((PACKAGE / "__init__.py").read_text())
-    (package / "source.py").write_text("edited = True\n")
-    (package / "_compiled.py").write_text('SOURCES = {"rdbtool/source.py": (0, "0" * 64)}\n')
+    (package / "model.py").write_text("edited = True\n")
+    (package / "_compiled.py").write_text('SOURCES = {"rdbtool/model.py": (0, "0" * 64)}\n')
     run = subprocess.run(
         [sys.executable, "-c", "import rdbtool"], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert run.returncode != 0
-    assert "rdbtool/source.py was edited after it was compiled" in run.stderr
+    assert "rdbtool/model.py was edited after it was compiled" in run.stderr
 
 
 def test_each_exception_from_a_lint_rule_has_its_reason() -> None:

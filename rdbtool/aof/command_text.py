@@ -14,7 +14,7 @@ from typing import Final, final
 from mypy_extensions import i64
 
 from rdbtool.errors import FormatError
-from rdbtool.source import Window
+from rdbtool.io.window import Window
 
 from .resp import Command
 

@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final
 
-from rdbtool.errors import InputError, UsageError
+from rdbtool.errors import InputError, UsageError, reason
 from rdbtool.findings import Finding, Severity
-from rdbtool.source import reason
 
 from .manifest import BASE, HISTORY, INCREMENT, ROLES, Manifest, Part, is_manifest, parse
 

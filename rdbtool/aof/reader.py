@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import final
 
 from rdbtool.errors import InputError
+from rdbtool.io.source import Input, open_input
+from rdbtool.io.window import Window
 from rdbtool.rdb.reader import RdbReader
-from rdbtool.source import Input, Window, open_input
 
 from .layout import Layout, LogFile
 from .resp import MAX_BULK, CommandReader

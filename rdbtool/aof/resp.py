@@ -16,7 +16,7 @@ from mypy_extensions import i64
 
 from rdbtool.errors import FormatError, TruncatedError
 from rdbtool.findings import plural
-from rdbtool.source import Window
+from rdbtool.io.window import Window
 
 LINE: Final = 1023
 """Bytes of a header line the server reads at once: what is longer comes out in pieces (since Redis 7.0)."""

@@ -24,11 +24,11 @@ from typing import Final, final
 from mypy_extensions import i64
 
 from rdbtool.findings import Findings
+from rdbtool.io.random_access import Pages
 
 from .names import arity_of, is_known
 from .resp import DOLLAR, END, HASH, MAX_BULK, MAX_NAME, STAR, Fault
 from .scan import STRAY, Scanner
-from .span import Pages
 
 ARGUMENT: Final = b"\r\n$"
 HEADER: Final = 24

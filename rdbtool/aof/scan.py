@@ -10,22 +10,10 @@ from mypy_extensions import i64
 
 from rdbtool.errors import printable
 from rdbtool.findings import Finding, Findings, Severity
-from rdbtool.source import Window
+from rdbtool.io.window import Window
 
 from .names import arity_of, is_known
-from .resp import (
-    ANNOTATION,
-    COMMAND,
-    CR,
-    END,
-    FAULT,
-    LF,
-    MARGIN,
-    MAX_BULK,
-    STAR,
-    Fault,
-    Framer,
-)
+from .resp import ANNOTATION, COMMAND, CR, END, FAULT, LF, MARGIN, MAX_BULK, STAR, Fault, Framer
 
 UNTIL: Final = 4
 """`Scanner.run` met an annotation later than asked for."""

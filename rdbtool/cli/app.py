@@ -13,8 +13,7 @@ from typing import Annotated, Final
 import typer
 
 from rdbtool import version_line
-from rdbtool.errors import RdbToolError, UsageError
-from rdbtool.source import reason
+from rdbtool.errors import RdbToolError, UsageError, reason
 
 COMMANDS = ("check-aof", "check-rdb", "convert", "diff", "digest", "dump", "history", "rewrite")
 """The subcommands. Each is a module of this package, with ``command``: its options and help."""

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rdbtool.aof.check import BROKEN, EMPTY, MISSING, OK, TRUNCATED, FileVerdict
 from rdbtool.aof.resp import MAX_BULK
-from rdbtool.aof.verify import BROKEN, EMPTY, MISSING, OK, TRUNCATED, FileVerdict
 from rdbtool.errors import RdbToolError, UsageError, printable
 from rdbtool.findings import Finding, exit_code
 from rdbtool.rdb.verify.file import DATABASES
@@ -21,7 +21,7 @@ from .progress import Progress
 from .render import finding_line, number, paint, plural, print_json, show_path, size
 
 if TYPE_CHECKING:
-    from rdbtool.aof.plan import RepairPlan
+    from rdbtool.aof.repair.plan import RepairPlan
     from rdbtool.tasks.repair_aof import RepairAofReport
 
 NAME = "check-aof"
@@ -162,7 +162,7 @@ def _time(until: str | None, seconds: int | None) -> int:
         raise UsageError("--until and --truncate-to-timestamp say the same: give one")
     if until is None:
         return -1 if seconds is None else seconds
-    from rdbtool.tasks.moment import parse_time
+    from rdbtool.aof.point_in_time import parse_time
 
     return parse_time(until)
 

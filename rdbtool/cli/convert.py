@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal, cast
 
 import typer
 
+from rdbtool.aof.point_in_time import PointInTime
 from rdbtool.errors import UsageError
-from rdbtool.export.selection import Selection
 from rdbtool.findings import exit_code
-from rdbtool.tasks.moment import PointInTime
+from rdbtool.inputs.selection import Selection
 
 from .filters import chosen_keys
 from .options import Format, FormatOption, takes
-from .points import From, FromOption, Unknown, UnknownOption, point_in_time
+from .point_in_time import From, FromOption, Unknown, UnknownOption, point_in_time
 from .progress import Progress
 from .render import findings_lines, plural, print_json, show_path
 
 if TYPE_CHECKING:
+    from rdbtool.outputs.outlets import Kind
     from rdbtool.tasks.convert import ConvertReport
-    from rdbtool.tasks.outlets import Kind
 
 NAME = "convert"
 EXAMPLE = ("INPUT", "-", "--to", "jsonl")
@@ -153,12 +153,12 @@ def command(
     have done it. Nothing shows under the name of DST before it is whole. Exit code: 0 done, 1 an input is damaged
     and nothing was written, 2 could not, 3 done with loss, which is listed.
     """
-    from rdbtool.export.rdb_out import RdbOptions
-    from rdbtool.export.text import mode_of
+    from rdbtool.basics.text import mode_of
+    from rdbtool.inputs.filters import parse_limits
+    from rdbtool.outputs.outlets import OutputForm, kind_of
+    from rdbtool.outputs.rdb import RdbOptions
     from rdbtool.rdb.targets import target as target_of
     from rdbtool.tasks.convert import convert
-    from rdbtool.tasks.outlets import Form, kind_of
-    from rdbtool.tasks.selection import parse_limits
 
     if len(paths) < 2:
         raise UsageError("SRC and DST are needed: what to read, and what to write")
@@ -167,7 +167,7 @@ def command(
         raise UsageError("only one of the inputs can be standard input")
     kind = kind_of(destination) if to is To.AUTO else cast("Kind", to.value)
     text_mode = mode_of(mode)
-    form = Form(
+    form = OutputForm(
         kind=kind,
         rdb=RdbOptions(
             target_of(target) if target else None,

@@ -8,15 +8,15 @@ from typing import Annotated, Final
 
 import typer
 
+from rdbtool.aof.point_in_time import PointInTime
 from rdbtool.errors import FormatError, UsageError
-from rdbtool.export.selection import Selection
-from rdbtool.tasks.moment import PointInTime
+from rdbtool.inputs.selection import Selection
 
 from .diff_output import DiffFormat, show
 from .filters import PANEL, chosen_keys
 from .options import takes
-from .points import PANEL as POINT_PANEL
-from .points import From, Unknown, UnknownOption, point_in_time
+from .point_in_time import PANEL as POINT_PANEL
+from .point_in_time import From, Unknown, UnknownOption, point_in_time
 from .progress import Progress
 
 NAME = "diff"

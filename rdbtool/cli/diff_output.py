@@ -8,9 +8,9 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Final
 
-from rdbtool.export.text import mode_of
-from rdbtool.rdb.output import Output
-from rdbtool.sink import Sink, open_sink
+from rdbtool.basics.text import mode_of
+from rdbtool.io.output import Output
+from rdbtool.io.sink import Sink, open_sink
 from rdbtool.tasks.diff.commands import CommandsOut
 from rdbtool.tasks.diff.difference import KINDS, SAME
 from rdbtool.tasks.diff.lines import LinesOut, TypedLines

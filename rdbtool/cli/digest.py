@@ -7,13 +7,13 @@ from typing import Annotated, Any
 
 import typer
 
+from rdbtool.aof.point_in_time import PointInTime
 from rdbtool.errors import RdbToolError, printable
-from rdbtool.export.selection import Selection
-from rdbtool.tasks.moment import PointInTime
+from rdbtool.inputs.selection import Selection
 
 from .filters import chosen_keys
 from .options import Format, FormatOption, takes
-from .points import From, FromOption, Unknown, UnknownOption, point_in_time
+from .point_in_time import From, FromOption, Unknown, UnknownOption, point_in_time
 from .render import findings_lines, print_json, show_path
 
 NAME = "digest"
@@ -44,7 +44,7 @@ def command(
     what the server holds. It says nothing of when keys expire, and of consumer groups. Scores are printed one
     way up to Redis 7.0 and another way since, so the server matters: --as.
     """
-    from rdbtool.engine.line import Line
+    from rdbtool.engine.release import Line
     from rdbtool.tasks.digest import digest
 
     line = Line(like) if like else None

@@ -9,14 +9,14 @@ from typing import Annotated
 
 import typer
 
+from rdbtool.aof.point_in_time import PointInTime
 from rdbtool.errors import UsageError
-from rdbtool.export.selection import Selection
 from rdbtool.findings import exit_code
-from rdbtool.tasks.moment import PointInTime
+from rdbtool.inputs.selection import Selection
 
 from .filters import chosen_keys
 from .options import takes
-from .points import From, FromOption, Unknown, UnknownOption, point_in_time
+from .point_in_time import From, FromOption, Unknown, UnknownOption, point_in_time
 from .progress import Progress
 from .render import findings_lines, number
 
@@ -78,12 +78,12 @@ def command(
     Exit code: 0 done, 1 the file is damaged (what can be read comes first) or a named key is missing, 2 could not
     read it, 3 done with loss.
     """
-    from rdbtool.export.formats import exporter
-    from rdbtool.export.text import mode_of
-    from rdbtool.rdb.output import Output
-    from rdbtool.sink import open_sink
+    from rdbtool.basics.text import mode_of
+    from rdbtool.inputs.filters import exactly
+    from rdbtool.io.output import Output
+    from rdbtool.io.sink import open_sink
+    from rdbtool.outputs.registry import exporter
     from rdbtool.tasks.dump import dump
-    from rdbtool.tasks.selection import exactly
 
     if nul and not keys_only:
         raise UsageError("-0 belongs to --keys-only")

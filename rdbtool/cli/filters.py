@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from rdbtool.export.selection import Selection
-from rdbtool.tasks.selection import select
+from rdbtool.inputs.filters import select
+from rdbtool.inputs.selection import Selection
 
 PANEL = "Which keys"
 

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rdbtool.aof.point_in_time import PointInTime
 from rdbtool.errors import UsageError, printable, printable_text
 from rdbtool.findings import exit_code
-from rdbtool.tasks.moment import PointInTime
 
 from .options import Format, FormatOption, takes
-from .points import From, FromOption, Unknown, UnknownOption, point_in_time
+from .point_in_time import From, FromOption, Unknown, UnknownOption, point_in_time
 from .render import findings_lines, number, plural, print_json, show_path, size, table
 
 if TYPE_CHECKING:
-    from rdbtool.engine.watch import Touch
+    from rdbtool.engine.key_history import Touch
     from rdbtool.tasks.stats import StatsReport
 
 NAME = "history"

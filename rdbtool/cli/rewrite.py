@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rdbtool.aof.point_in_time import PointInTime
 from rdbtool.errors import UsageError
-from rdbtool.export.selection import Selection
 from rdbtool.findings import exit_code
-from rdbtool.tasks.moment import PointInTime
+from rdbtool.inputs.selection import Selection
 
 from .filters import chosen_keys
 from .options import Format, FormatOption, takes
-from .points import From, FromOption, Unknown, UnknownOption, point_in_time
+from .point_in_time import From, FromOption, Unknown, UnknownOption, point_in_time
 from .render import findings_lines, number, plural, print_json, show_path, size
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def command(
     that log. With the options for a point in time, the state of then.
     """
     from rdbtool.rdb.targets import target
-    from rdbtool.tasks.rewrite import Form, rewrite, rewrite_in_place
+    from rdbtool.tasks.rewrite import RewriteForm, rewrite, rewrite_in_place
 
     if bool(output_path) == in_place:
         raise UsageError("say where to: -o OUT, or --in-place")
@@ -75,7 +75,7 @@ def command(
         raise UsageError("--purge-history is about --in-place: a new output has no history")
     if in_place and source is not From.AUTO:
         raise UsageError("--in-place is about a multi-part set, not a text of commands")
-    form = Form(resp=resp, to=target(to) if to else None)
+    form = RewriteForm(resp=resp, to=target(to) if to else None)
     if in_place:
         report = rewrite_in_place(
             path, form=form, point=point, selection=selection, unknown=unknown.value, purge_history=purge_history

@@ -11,12 +11,12 @@ from mypy_extensions import i64, u8
 from rdbtool.rdb.packed.listpack import ListpackBuilder
 
 from .cells import Cell, FrameCell, HashCell, Held, SetCell, StringCell, cell_of_held
+from .interning import InternedNames
 from .keyspace import Keyspace
-from .line import Line
 from .loading import cell_of_frame
 from .quicklist import ListCell, kind_of
+from .release import Line
 from .replies import CommandError, wrong_type
-from .shared import SharedNames
 from .stream import StreamCell
 from .zset import SortedSetCell
 
@@ -42,8 +42,8 @@ class Dataset:
         self.scripts: object = None
         """Lua scripts, from the first one on: `scripts.Scripts`."""
         self.now_ms: i64 = time.time_ns() // 1_000_000 if now_ms is None else now_ms
-        self.fields = SharedNames()
-        self.members = SharedNames()
+        self.fields = InternedNames()
+        self.members = InternedNames()
         """Names of hash fields, and of members of sets and sorted sets."""
         self.scratch = ListpackBuilder()
         """Where elements are encoded."""

@@ -12,16 +12,16 @@ from typing import Final, final
 
 from mypy_extensions import i64
 
+from rdbtool.basics.fpconv import seventeen, shortest
 from rdbtool.errors import RdbToolError
 from rdbtool.model import NO_EXPIRY
 from rdbtool.rdb.reader import Frame
-from rdbtool.rdb.values.fpconv import seventeen, shortest
 from rdbtool.rdb.visitor import HASH, LIST, MODULE, SET, STREAM, STRING, ZSET, Visitor, visit_value
 from rdbtool.rdb.walk import Walker
 
 from .cells import SKIPLIST, Cell, FrameCell
 from .dataset import Dataset
-from .line import Line
+from .release import Line
 from .zset import SortedSetCell
 
 SCORES_KEPT: Final = 4096

@@ -20,9 +20,9 @@ from .cells import (
     SetCell,
     StringCell,
 )
-from .line import Line
 from .numbers import is_integer
 from .quicklist import ListCell
+from .release import Line
 from .stream import StreamCell
 from .zset import SortedSetCell
 

@@ -16,8 +16,8 @@ from rdbtool.rdb.reader import Frame
 from .dataset import Dataset
 from .functions import with_header
 from .keyspace import AHEAD
+from .passthrough import Passthrough, comes_twice
 from .replay import Replay
-from .sieve import Sieve, comes_twice
 from .table import SWEEPING, find
 
 
@@ -31,23 +31,23 @@ class RdbRest:
         self.module_aux: list[ModuleAux] = []
 
 
-def load_rdb(dataset: Dataset, head: RdbHead, sieve: Sieve | None = None) -> RdbRest:
+def load_rdb(dataset: Dataset, head: RdbHead, passthrough: Passthrough | None = None) -> RdbRest:
     """Take the keys of an RDB, unread, to its end. Where the input can be read again, their values stay there, and it
-    stays open as long as something holds one of them. ``sieve``: passes on what the dataset does not need.
+    stays open as long as something holds one of them. ``passthrough``: passes on what the dataset does not need.
 
     Raises what reading raises, and `FormatError` where a server refuses the file: a key that comes twice, a wrong
     checksum.
     """
     reader = head.reader
     rest = RdbRest()
-    if sieve is not None:
-        sieve.aside.begin(head)
+    if passthrough is not None:
+        passthrough.aside.begin(head)
     event = head.next
     db: i64 = 0
     keys = dataset.database(db)
     try:
         while event is not None:
-            if sieve is not None and sieve.takes(reader, event):
+            if passthrough is not None and passthrough.takes(reader, event):
                 pass  # it is where it belongs
             elif isinstance(event, Frame):
                 if event.db != db:

@@ -7,7 +7,7 @@ from typing import Final, final
 
 from mypy_extensions import i64
 
-from .line import Line
+from .release import Line
 
 STEPS: Final = 26
 """Bits per coordinate of a whole geohash."""

@@ -14,8 +14,9 @@ from typing import Final
 from librt.strings import BytesWriter
 from mypy_extensions import i64, u8
 
+from rdbtool.basics.murmur import hash64
+
 from .cells import RAW, StringCell
-from .murmur import hash64
 from .replies import CommandError
 
 HEADER: Final = 16

@@ -13,7 +13,7 @@ from typing import Final, cast, final
 from librt.vecs import vec
 from mypy_extensions import i64, mypyc_attr
 
-from rdbtool.rdb.hashing import hash_bytes, new_seed
+from rdbtool.basics.hashing import hash_bytes, new_seed
 
 from .cells import HashCell, Held, SetCell
 

@@ -7,15 +7,15 @@ from typing import Final
 
 from mypy_extensions import i64, u8
 
+from rdbtool.io.window import window_over
 from rdbtool.model import Hash, Module, SortedSet, Stream, Value
 from rdbtool.rdb.primitives import read_count, read_length, read_string
 from rdbtool.rdb.reader import Frame
-from rdbtool.source import window_over
 
 from .cells import HASHTABLE, LISTPACK, LISTPACKEX, SKIPLIST, Cell, HashCell, ModuleCell, SetCell, StringCell
 from .encodings import hash_encoding, set_encoding, zset_encoding
-from .line import Line
 from .quicklist import PACKED, QUICK, ListCell, Node, Shape, kind_of, loaded_list
+from .release import Line
 from .stream import stream_cell
 from .zset import SortedSetCell
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from mypy_extensions import i64
 
-from rdbtool.rdb.values.numbers import decimal, parse_double
+from rdbtool.basics.numbers import decimal, parse_double
 
 from .replies import NOT_A_FLOAT, NOT_AN_INTEGER, CommandError
 

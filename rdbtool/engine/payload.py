@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 from rdbtool.errors import RdbToolError, UnsupportedError
+from rdbtool.io.window import window_over
 from rdbtool.model import Value
 from rdbtool.rdb import opcodes
 from rdbtool.rdb.dump_payload import open_dump
 from rdbtool.rdb.primitives import read_string
 from rdbtool.rdb.reader import Frame, frame_of
 from rdbtool.rdb.types import KNOWN_BY_NAME, TABLE
-from rdbtool.source import window_over
 
 from .replies import CommandError
 

@@ -16,7 +16,7 @@ from mypy_extensions import i64, mypyc_attr, u8
 from rdbtool.model import NO_EXPIRY, Value
 
 from .cells import Cell
-from .deck import Deck
+from .deque import Deque
 from .numbers import integer, is_integer
 
 NODE_LIMIT: Final = 8192
@@ -179,7 +179,7 @@ class ListCell(Cell):
 
     def __init__(self, kind: u8) -> None:
         self.expire_at_ms: i64 = NO_EXPIRY
-        self.items = Deck([])
+        self.items = Deque([])
         self.kind: u8 = kind
         self.size: i64 = EMPTY
         self.shape: Shape | None = None
@@ -190,7 +190,7 @@ class ListCell(Cell):
     def copy(self) -> Cell:
         cell = ListCell(self.kind)
         cell.expire_at_ms = self.expire_at_ms
-        cell.items = Deck(self.items.all().copy())
+        cell.items = Deque(self.items.all().copy())
         cell.size = self.size
         if self.shape is not None:
             cell.shape = self.shape.copy()
@@ -270,7 +270,7 @@ class ListCell(Cell):
                 step += 1
             else:
                 kept.append(item)
-        self.items = Deck(kept)
+        self.items = Deque(kept)
 
     def insert(self, index: i64, element: bytes, after: bool) -> None:
         """Insert before or after the element at ``index``."""
@@ -373,7 +373,7 @@ def kind_of(version: i64) -> u8:
 def loaded_list(items: list[bytes], kind: u8) -> ListCell:
     """The list as it is after it was built element by element: loaded from a snapshot, or stored by SORT."""
     cell = ListCell(kind)
-    cell.items = Deck(items)
+    cell.items = Deque(items)
     if kind == PACKED:
         shape = Shape([])
         for element in items:

@@ -7,8 +7,8 @@ from typing import Final, final
 from mypy_extensions import i64
 
 from .cells import LISTPACK
-from .line import Line
 from .numbers import C_FLOAT, float_or_none, has_x
+from .release import Line
 from .replies import CommandError
 from .scores import uses_strtod
 from .zset import SortedSetCell

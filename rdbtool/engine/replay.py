@@ -9,6 +9,7 @@ from typing import Final, final
 
 from mypy_extensions import i64
 
+from rdbtool.aof.point_in_time import Until
 from rdbtool.aof.resp import NAME_SLOTS, name_slot
 from rdbtool.errors import UnsupportedError, UsageError, printable
 from rdbtool.findings import Finding, Findings, Severity
@@ -23,37 +24,6 @@ assert _commands  # imported for the table it fills
 STOP: Final = "stop"
 SKIP: Final = "skip"
 CARRY: Final = "carry"
-NEVER: Final = 0x7FFF_FFFF_FFFF_FFFF
-
-
-@final
-class Until:
-    """Where a replay stops, and what it leaves out.
-
-    ``time_s``: at the first annotation after this Unix time; ``offset``: before the first command that
-    begins at or after it; ``command``: after this many commands; ``before``: before the ``nth`` command of
-    that name (upper case, with ``|`` before a subcommand); ``without``: offsets of commands not applied. A
-    transaction that is open where the replay stops is not applied at all.
-    """
-
-    def __init__(
-        self,
-        *,
-        time_s: int = NEVER,
-        offset: int = NEVER,
-        command: int = NEVER,
-        before: bytes = b"",
-        nth: int = 1,
-        without: frozenset[int] = frozenset(),
-    ) -> None:
-        if nth < 1:
-            raise UsageError("the number of a command counts from 1")
-        self.time_s: i64 = time_s
-        self.offset: i64 = offset
-        self.command: i64 = command
-        self.before = before
-        self.nth: i64 = nth
-        self.without = without
 
 
 @final

@@ -7,11 +7,11 @@ from typing import Final
 
 from mypy_extensions import i64
 
-from rdbtool.rdb.values import fpconv
-from rdbtool.rdb.values.numbers import parse_double
+from rdbtool.basics import fpconv
+from rdbtool.basics.numbers import parse_double
 
-from .line import Line
 from .numbers import double, has_x, is_plain
+from .release import Line
 from .replies import NOT_A_FLOAT, CommandError
 
 WHOLE: Final = 4611686018427387904.0

@@ -11,7 +11,7 @@ import json
 from importlib import import_module
 from typing import Any, Final, final
 
-from rdbtool.rdb.values.fpconv import seventeen, shortest
+from rdbtool.basics.fpconv import seventeen, shortest
 
 from .dataset import Dataset
 from .replies import CommandError, NotRunError, Status

@@ -8,8 +8,8 @@ from mypy_extensions import i64
 
 from rdbtool.rdb.values.stream_nodes import Node
 
-from .line import Line
 from .numbers import integer
+from .release import Line
 from .replies import CommandError
 from .stream import ACKED, DELREF, KEEPREF, StreamCell
 from .stream_ids import parse

@@ -9,8 +9,8 @@ from mypy_extensions import i64, mypyc_attr, u8
 from rdbtool.model import NO_EXPIRY, SortedSet, Value
 
 from .cells import LISTPACK, SKIPLIST, Cell
-from .line import Line
-from .ordered import Order
+from .order_index import OrderIndex
+from .release import Line
 
 INTEGER_SCORES: Final = 700
 """Since this release a listpack keeps whole scores as integers, which have no negative zero."""
@@ -27,7 +27,7 @@ class SortedSetCell(Cell):
         self.expire_at_ms: i64 = NO_EXPIRY
         self.scores: dict[bytes, float] = {} if scores is None else scores
         self.encoding: u8 = encoding
-        self._order: Order | None = None
+        self._order: OrderIndex | None = None
 
     def value(self) -> Value:
         return SortedSet(self.scores)
@@ -43,11 +43,11 @@ class SortedSetCell(Cell):
     def __len__(self) -> int:
         return len(self.scores)
 
-    def order(self) -> Order:
+    def order(self) -> OrderIndex:
         """The members in order; kept up to date from the first call on."""
         order = self._order
         if order is None:
-            order = Order(self.scores)
+            order = OrderIndex(self.scores)
             self._order = order
         return order
 

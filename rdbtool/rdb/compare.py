@@ -15,8 +15,8 @@ from zlib import crc32
 from mypy_extensions import i64, mypyc_attr
 
 from rdbtool.errors import FormatError, RdbToolError
+from rdbtool.io.window import Window
 from rdbtool.model import NO_EXPIRY
-from rdbtool.source import Window
 
 from .events import End, Event, Function, FunctionPreGa, ModuleAux
 from .reader import Frame, RdbReader

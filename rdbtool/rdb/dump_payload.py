@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Final
 
+from rdbtool.basics.crc64 import crc64
 from rdbtool.errors import FormatError, RdbToolError, UnsupportedError
+from rdbtool.io.window import window_over
 from rdbtool.model import Value
-from rdbtool.source import window_over
+from rdbtool.rdb.values.target_encodings import Limits, Losses
 
-from .crc64 import crc64
 from .encode import encode
 from .opcodes import DIALECT_NAMES, MAX_VERSION, REDIS, VALKEY
 from .reader import Frame, frame_of
 from .targets import Target
 from .types import KNOWN_BY_NAME, TABLE, TypeRow
-from .values.form import Limits, Losses
 
 FOOTER: Final = 10
 """Bytes behind the payload."""

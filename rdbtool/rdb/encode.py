@@ -8,14 +8,14 @@ from librt.strings import BytesWriter
 
 from rdbtool.errors import UnsupportedError
 from rdbtool.model import Hash, Module, SortedSet, Stream, Value
+from rdbtool.rdb.values.target_encodings import Limits, Losses, TargetEncodings
 
 from .targets import Target
 from .types import TypeRow
 from .values import hashes, lists, modules, sets, streams, strings, zsets
-from .values.form import Form, Limits, Losses
 
 
-def encode_value(value: Value, form: Form, out: BytesWriter) -> str:
+def encode_value(value: Value, form: TargetEncodings, out: BytesWriter) -> str:
     """Write the payload of ``value``; answers the name of its type.
 
     Raises `UnsupportedError` for a stream where the target has none.

@@ -7,8 +7,8 @@ from typing import Final
 from librt.strings import BytesWriter, write_i64_be, write_i64_le
 from mypy_extensions import i64, u8
 
-from . import lzf
-from .values.numbers import U64_MASK, is_integer, parse_integer
+from rdbtool.basics import lzf
+from rdbtool.basics.numbers import U64_MASK, is_integer, parse_integer
 
 INTEGER_TEXT: Final[i64] = 11
 """No text longer than this is stored as an integer: int32 has no more."""

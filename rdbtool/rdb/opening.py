@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from typing import final
 
-from rdbtool.source import Input, Readable, open_input, open_stream
+from rdbtool.io.source import Input, open_input, open_stream
+from rdbtool.io.window import Readable
 
 from .events import Event
 from .reader import RdbReader

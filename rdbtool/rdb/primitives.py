@@ -13,10 +13,9 @@ from typing import Final
 from librt.strings import read_f64_le, read_i16_le, read_i32_le, read_i64_be, read_i64_le
 from mypy_extensions import i64
 
+from rdbtool.basics import lzf
 from rdbtool.errors import FormatError
-from rdbtool.source import Window
-
-from . import lzf
+from rdbtool.io.window import Window
 
 INT8: Final[i64] = -1
 INT16: Final[i64] = -2

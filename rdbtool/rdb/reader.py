@@ -13,12 +13,12 @@ from typing import Final, final
 
 from mypy_extensions import i64, mypyc_attr
 
+from rdbtool.basics.crc64 import crc64
 from rdbtool.errors import FormatError, RdbToolError, UnsupportedError, printable
+from rdbtool.io.window import Stored, Window, window_over
 from rdbtool.model import Value
-from rdbtool.source import Stored, Window, window_over
 
 from . import opcodes
-from .crc64 import crc64
 from .events import (
     Aux,
     End,
@@ -32,7 +32,7 @@ from .events import (
     SlotImport,
     SlotInfo,
 )
-from .names import module_name
+from .module_names import module_name
 from .primitives import read_count, read_length, read_ms, read_seconds, read_string, read_u64
 from .skip import MODULE_UINT, skip_module_values
 from .types import KNOWN_BY_NAME, TABLE, TypeRow

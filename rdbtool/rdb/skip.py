@@ -7,7 +7,7 @@ from typing import Final
 from mypy_extensions import i64
 
 from rdbtool.errors import FormatError, RdbToolError, UnsupportedError
-from rdbtool.source import Window
+from rdbtool.io.window import Window
 
 from .primitives import read_count, read_length, read_u64, skip_double, skip_string
 

@@ -7,9 +7,9 @@ from typing import Final
 from mypy_extensions import i64
 
 from rdbtool.errors import FormatError
+from rdbtool.rdb.packed.cursor import STRING
+from rdbtool.rdb.packed.listpack import ListpackCursor
 
-from .packed.cursor import STRING
-from .packed.listpack import ListpackCursor
 from .visitor import Visitor
 
 DELETED: Final[i64] = 1

@@ -7,11 +7,11 @@ from typing import Final, final
 from mypy_extensions import i64
 
 from rdbtool.errors import UsageError
+from rdbtool.rdb.values.target_encodings import HASH2, METADATA, NO_FIELD_EXPIRY, Limits, Losses, TargetEncodings
 
 from .opcodes import REDIS, VALKEY
 from .releases import RELEASES, Release
 from .types import TABLE, TypeRow, row_of
-from .values.form import HASH2, METADATA, NO_FIELD_EXPIRY, Form, Limits, Losses
 
 OLDEST: Final = 8
 NEWEST: Final = (13, 80)
@@ -41,13 +41,13 @@ class Target:
         self._loaded = [row if row is not None and row.is_loaded(rdb_version) else None for row in TABLE[dialect]]
         self._rows: dict[str, TypeRow] = {}
 
-    def form(self, limits: Limits, losses: Losses, *, compress: bool = True) -> Form:
+    def form(self, limits: Limits, losses: Losses, *, compress: bool = True) -> TargetEncodings:
         """How values are written for it."""
         version = self.rdb_version
         valkey = self.dialect == VALKEY
         # 7.2 and before packed every element up to 1 GiB
         newer = self.version >= (8, 0) or (self.product == "redis" and self.version >= (7, 4))
-        return Form(
+        return TargetEncodings(
             limits,
             losses,
             listpacks=version >= 10,

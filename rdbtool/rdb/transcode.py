@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from mypy_extensions import i64
 
-from rdbtool.source import Window
+from rdbtool.io.output import Output
+from rdbtool.io.window import Window
+from rdbtool.rdb.packed.ziplist import ZiplistBuilder
+from rdbtool.rdb.values.elements import OneNode, StringsCursor
+from rdbtool.rdb.values.lists import Quicklist
+from rdbtool.rdb.values.streams import StreamReader, encode_tail
+from rdbtool.rdb.values.target_encodings import HASH2, METADATA, TargetEncodings
 
 from .encoders import put_length, put_ms, put_string
-from .output import Output
-from .packed.ziplist import ZiplistBuilder
 from .primitives import read_count
 from .types import TypeRow
 from .values import hashes
-from .values.elements import OneNode, StringsCursor
-from .values.form import HASH2, METADATA, Form
-from .values.lists import Quicklist
-from .values.streams import StreamReader, encode_tail
 
 
-def transcoded_list(w: Window, form: Form, output: Output) -> None:
+def transcoded_list(w: Window, form: TargetEncodings, output: Output) -> None:
     """A quicklist of listpacks as one of ziplists."""
     count = read_count(w, 2)
     nodes = Quicklist(w, count, containers=True)
@@ -33,7 +33,7 @@ def transcoded_list(w: Window, form: Form, output: Output) -> None:
         node = nodes.next_node()
 
 
-def transcoded_stream(w: Window, version: i64, form: Form, output: Output) -> None:
+def transcoded_stream(w: Window, version: i64, form: TargetEncodings, output: Output) -> None:
     """A stream of an older ``version`` of the format than the payload's: the nodes stay as they are."""
     reader = StreamReader(w, version)
     put_length(output.buffer, reader.left)
@@ -47,7 +47,7 @@ def transcoded_stream(w: Window, version: i64, form: Form, output: Output) -> No
     encode_tail(stream, reader.length, reader.first, form, output.buffer)
 
 
-def transcoded_hash(cursor: StringsCursor, form: Form, output: Output) -> None:
+def transcoded_hash(cursor: StringsCursor, form: TargetEncodings, output: Output) -> None:
     """A hash of field, value and expiry, element by element, as the type that `hash_type` names."""
     how = form.field_expiry
     if how == METADATA:
@@ -70,12 +70,12 @@ def transcoded_hash(cursor: StringsCursor, form: Form, output: Output) -> None:
         output.room()
 
 
-def hash_type(form: Form) -> str:
+def hash_type(form: TargetEncodings) -> str:
     """The name of the type that `transcoded_hash` writes."""
     return "hash2" if form.field_expiry == HASH2 else "hash-metadata" if form.field_expiry == METADATA else "hash"
 
 
-def large_hash(w: Window, row: TypeRow, form: Form) -> tuple[StringsCursor | None, OneNode]:
+def large_hash(w: Window, row: TypeRow, form: TargetEncodings) -> tuple[StringsCursor | None, OneNode]:
     """Open a hash with expiries: a cursor if it is too large to be packed, and its elements."""
     assert row.elements is not None
     elements = row.elements(w)

@@ -10,17 +10,17 @@ from typing import Final, final
 
 from mypy_extensions import i64
 
+from rdbtool.io.window import Window
 from rdbtool.model import Value
-from rdbtool.source import Window
+from rdbtool.rdb.values.elements import Elements
+from rdbtool.rdb.verify.inspection import Inspection
 
 from . import skip
 from .opcodes import REDIS, VALKEY
 from .primitives import skip_string
 from .values import hashes, lists, modules, sets, streams, strings, zsets
-from .values.elements import Elements
 from .verify import stream as check_streams
 from .verify import values as checks
-from .verify.inspection import Inspection
 
 _BUILD: Final[dict[str, Callable[[Elements], Value]]] = {
     "string": strings.decode,

@@ -8,7 +8,7 @@ from typing import Final
 
 from mypy_extensions import i64
 
-from rdbtool.source import Window, window_over
+from rdbtool.io.window import Window, window_over
 
 from .primitives import read_count, skip_string
 from .types import TypeRow

@@ -9,17 +9,19 @@ from typing import Final, final
 from librt.strings import read_i64_le
 from mypy_extensions import i64
 
+from rdbtool.basics.lzf import decompress
+from rdbtool.basics.numbers import signed
 from rdbtool.errors import FormatError, RdbToolError, UnsupportedError
-from rdbtool.source import Window
+from rdbtool.io.window import Window
+from rdbtool.rdb.packed.cursor import STRING as ELEMENT_STRING
+from rdbtool.rdb.packed.cursor import Cursor
+from rdbtool.rdb.packed.intset import IntsetCursor
+from rdbtool.rdb.packed.listpack import ListpackCursor
+from rdbtool.rdb.packed.ziplist import ZiplistCursor
+from rdbtool.rdb.packed.zipmap import ZipmapCursor
+from rdbtool.rdb.values.idempotence import NO_PRODUCERS, Idempotence
 
-from .lzf import decompress
-from .names import module_name
-from .packed.cursor import STRING as ELEMENT_STRING
-from .packed.cursor import Cursor
-from .packed.intset import IntsetCursor
-from .packed.listpack import ListpackCursor
-from .packed.ziplist import ZiplistCursor
-from .packed.zipmap import ZipmapCursor
+from .module_names import module_name
 from .primitives import (
     INT32,
     LZF,
@@ -37,8 +39,6 @@ from .reader import Frame
 from .skip import released_error, skip_module_values, take_idempotence
 from .stream_entries import tell_entries
 from .types import TypeRow
-from .values.idempotence import NO_PRODUCERS, Idempotence
-from .values.numbers import signed
 from .visitor import HASH, KINDS, STRING, Visitor
 
 PLAIN: Final[i64] = 1

@@ -8,23 +8,23 @@ from typing import Final, final
 from librt.strings import BytesWriter
 from mypy_extensions import i64, u8
 
+from rdbtool.basics.crc64 import crc64
 from rdbtool.errors import RdbToolError, UnsupportedError
+from rdbtool.io.output import Output, Writable
+from rdbtool.io.window import Window
 from rdbtool.model import Entry, Module, Stream
-from rdbtool.source import Window
+from rdbtool.rdb.values.streams import STREAM_VERSIONS
+from rdbtool.rdb.values.target_encodings import Limits, Losses
 
 from . import opcodes, transcode
-from .crc64 import crc64
 from .encode import encode_value
 from .encoders import put_length, put_ms, put_string, put_u64
 from .events import Event, Function, FunctionPreGa, ModuleAux, ResizeDb, SelectDb, SlotImport, SlotInfo
-from .output import Output, Writable
 from .reader import Frame
 from .targets import Target, target
 from .types import TypeRow
-from .values import form as kinds
 from .values import hashes
-from .values.form import Limits, Losses
-from .values.streams import STREAM_VERSIONS
+from .values import target_encodings as kinds
 
 ANY_DB: Final[i64] = -1
 

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from rdbtool.aof.check import BROKEN, EMPTY, MISSING, TRUNCATED, FileVerdict, verify_log
 from rdbtool.aof.layout import Layout, LogFile, locate
 from rdbtool.aof.resp import MAX_BULK
-from rdbtool.aof.verify import BROKEN, EMPTY, MISSING, TRUNCATED, FileVerdict, verify_log
 from rdbtool.errors import FormatError, UsageError
 from rdbtool.findings import Finding, Report, Severity, finding_of
 from rdbtool.rdb.verify.file import DATABASES

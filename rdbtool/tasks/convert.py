@@ -9,21 +9,21 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from rdbtool.aof.layout import locate
+from rdbtool.aof.point_in_time import WHOLE, PointInTime
+from rdbtool.basics.text import AUTO, UTF8
 from rdbtool.errors import FormatError, UnsupportedError, UsageError
-from rdbtool.export.exporter import Exporter
-from rdbtool.export.jsonl_reader import JsonlSource
-from rdbtool.export.pump import Pump
-from rdbtool.export.rdb_out import RdbOut
-from rdbtool.export.router import BySlot, Merge
-from rdbtool.export.selection import SLOTS, Selection
-from rdbtool.export.text import AUTO, UTF8
 from rdbtool.findings import Finding, Report, Severity, finding_of
-
-from .entries import OpenedKeys, Progress, open_keys
-from .moment import WHOLE, PointInTime
-from .outlets import Form, Outlet
-from .outlets import open_outlet as _outlet
-from .selection import slot_ranges
+from rdbtool.inputs.filters import slot_ranges
+from rdbtool.inputs.jsonl import JsonlSource
+from rdbtool.inputs.opening import OpenedKeys, Progress, open_keys
+from rdbtool.inputs.selection import SLOTS, Selection
+from rdbtool.outputs.exporter import Exporter
+from rdbtool.outputs.merging import Merge
+from rdbtool.outputs.outlets import Outlet, OutputForm
+from rdbtool.outputs.outlets import open_outlet as _outlet
+from rdbtool.outputs.pipeline import Pipeline
+from rdbtool.outputs.rdb import RdbOut
+from rdbtool.outputs.sharding import BySlot
 
 Conflict: TypeAlias = Literal["error", "first", "last"]
 
@@ -91,7 +91,7 @@ def shard_path(path: str, first: int, last: int) -> str:
 def convert(
     sources: Sequence[str],
     output: str,
-    form: Form,
+    form: OutputForm,
     selection: Selection | None = None,
     *,
     split: str = "",
@@ -134,7 +134,7 @@ def convert(
             for source in ordered:
                 if merge is not None:
                     merge.next_input(source)
-                pump = Pump(selection, stages[-1], report.findings, keep_going=keep_going)
+                pipeline = Pipeline(selection, stages[-1], report.findings, keep_going=keep_going)
                 with open_keys(
                     source,
                     point=point,
@@ -143,10 +143,10 @@ def convert(
                     to=form.rdb.to,
                     mode=source_mode,
                     progress=progress,
-                    aside=pump,
+                    aside=pipeline,
                 ) as opened:
                     report.kept = opened
-                    _move(pump, opened, report)
+                    _move(pipeline, opened, report)
                     _carry(opened, outlets, report)
             stages[-1].end()
             _note_losses(stages, form, report, output)
@@ -176,23 +176,23 @@ def _files_of(sources: Sequence[str], *, commands: bool) -> tuple[str, ...]:
     return tuple(files)
 
 
-def _move(pump: Pump, opened: OpenedKeys, report: ConvertReport) -> None:
+def _move(pipeline: Pipeline, opened: OpenedKeys, report: ConvertReport) -> None:
     """Move the keys of one input."""
     for finding in opened.findings:
         report.findings.add(finding)
     report.loss = report.loss or opened.loss
     try:
-        pump.run(opened.source)
+        pipeline.run(opened.source)
     except FormatError as e:
-        if not pump.keep_going:
+        if not pipeline.keep_going:
             raise
         report.findings.add(finding_of(e, Severity.WARNING))
         report.loss = True
-    pump.start(opened.source.facts)
-    report.keys += pump.keys
-    report.written += pump.written
-    report.skipped += pump.skipped
-    report.loss = report.loss or pump.skipped > 0
+    pipeline.start(opened.source.facts)
+    report.keys += pipeline.keys
+    report.written += pipeline.written
+    report.skipped += pipeline.skipped
+    report.loss = report.loss or pipeline.skipped > 0
     if isinstance(opened.source, JsonlSource):
         _add(report.losses, opened.source.losses)
 
@@ -208,7 +208,7 @@ def _carry(opened: OpenedKeys, outlets: list[Outlet], report: ConvertReport) -> 
         _add(report.losses, {"commands that no server has": len(carried)})
 
 
-def _note_losses(stages: list[Exporter], form: Form, report: ConvertReport, output: str) -> None:
+def _note_losses(stages: list[Exporter], form: OutputForm, report: ConvertReport, output: str) -> None:
     for stage in stages:
         _add(report.losses, stage.losses)
     if not report.losses:

@@ -6,21 +6,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from rdbtool.aof.point_in_time import WHOLE, PointInTime
 from rdbtool.engine.cells import FrameCell
 from rdbtool.engine.digest import Digester
-from rdbtool.engine.line import Line
+from rdbtool.engine.release import Line
 from rdbtool.engine.replay import STOP
 from rdbtool.errors import FormatError
-from rdbtool.export.pruning import keep_only
-from rdbtool.export.selection import Selection
 from rdbtool.findings import Finding, Report, Severity
+from rdbtool.inputs.pruning import keep_only
+from rdbtool.inputs.replaying import Replayed, Source, is_snapshot, layout_of, line_of_aux, replay
+from rdbtool.inputs.selection import Selection
+from rdbtool.io.source import open_input
+from rdbtool.io.window import Window
 from rdbtool.rdb.events import End
 from rdbtool.rdb.head import RdbHead
 from rdbtool.rdb.reader import Frame, RdbReader
-from rdbtool.source import Window, open_input
-
-from .moment import WHOLE, PointInTime
-from .replaying import Replayed, Source, is_snapshot, layout_of, line_of_aux, replay
 
 OnKey = Callable[[int, bytes, str], None]
 """Is told each key: database, name, DEBUG DIGEST-VALUE."""

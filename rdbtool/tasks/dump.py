@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from rdbtool.aof.point_in_time import WHOLE, PointInTime
 from rdbtool.errors import FormatError
-from rdbtool.export.exporter import Exporter
-from rdbtool.export.pump import Pump
-from rdbtool.export.selection import Selection
 from rdbtool.findings import Finding, Report, Severity, finding_of
-
-from .entries import Progress, open_keys
-from .moment import WHOLE, PointInTime
+from rdbtool.inputs.opening import Progress, open_keys
+from rdbtool.inputs.selection import Selection
+from rdbtool.outputs.exporter import Exporter
+from rdbtool.outputs.pipeline import Pipeline
 
 
 @dataclass(slots=True, kw_only=True)
@@ -49,26 +48,28 @@ def dump(
     selection = Selection() if selection is None else selection
     report = DumpReport(path=path)
     beside = selection.everything and not exporter.keys_only
-    pump = Pump(selection, exporter, report.findings, beside=beside, keep_going=keep_going)
+    pipeline = Pipeline(selection, exporter, report.findings, beside=beside, keep_going=keep_going)
     try:
-        with open_keys(path, point=point, unknown=unknown, commands=commands, progress=progress, aside=pump) as opened:
+        with open_keys(
+            path, point=point, unknown=unknown, commands=commands, progress=progress, aside=pipeline
+        ) as opened:
             for finding in opened.findings:
                 report.findings.add(finding)
             report.loss = opened.loss
             try:
-                pump.run(opened.source)
+                pipeline.run(opened.source)
             finally:
-                pump.start(opened.source.facts)
+                pipeline.start(opened.source.facts)
     except FormatError as e:
         report.findings.add(finding_of(e))
     finally:
-        if pump.begun:
+        if pipeline.begun:
             exporter.end()
-    report.keys = pump.keys
-    report.written = pump.written
-    report.skipped = pump.skipped
+    report.keys = pipeline.keys
+    report.written = pipeline.written
+    report.skipped = pipeline.skipped
     report.losses = dict(exporter.losses)
-    report.loss = report.loss or pump.skipped > 0
+    report.loss = report.loss or pipeline.skipped > 0
     if selection.exact is not None:
         report.missing = [key for key, found in selection.exact.items() if not found]
     for key in report.missing:

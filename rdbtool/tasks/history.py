@@ -6,15 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from rdbtool.aof.point_in_time import WHOLE, PointInTime
 from rdbtool.engine.dataset import Dataset
+from rdbtool.engine.key_history import Chosen, KeyHistory, Touch, loaded
 from rdbtool.engine.replay import STOP, Replay
-from rdbtool.engine.watch import Chosen, Touch, Watch, loaded
 from rdbtool.errors import UsageError
-from rdbtool.export.selection import matches_glob
 from rdbtool.findings import Report
-
-from .moment import WHOLE, PointInTime
-from .replaying import Commands, Feed, Source, replay
+from rdbtool.inputs.replaying import Commands, Feed, Source, replay
+from rdbtool.inputs.selection import matches_glob
 
 GLOB: Final = b"*?[\\"
 
@@ -83,7 +82,7 @@ class _Teller(Feed):
             self.tell(touch)
 
     def log(self, replay: Replay, commands: Commands) -> bool:
-        replay.observer = Watch(replay, self.chosen, self.tell)
+        replay.observer = KeyHistory(replay, self.chosen, self.tell)
         return super().log(replay, commands)
 
     def tell(self, touch: Touch) -> None:

@@ -6,11 +6,11 @@ import os
 from dataclasses import dataclass, field
 from typing import Any
 
+from rdbtool.aof.check import EMPTY, OK, FileVerdict, verify_log
 from rdbtool.aof.layout import LogFile
-from rdbtool.aof.plan import RepairPlan, plan_repair
-from rdbtool.aof.repair import apply_in_place, write_copy
+from rdbtool.aof.repair.apply import apply_in_place, write_copy
+from rdbtool.aof.repair.plan import RepairPlan, plan_repair
 from rdbtool.aof.resp import MAX_BULK
-from rdbtool.aof.verify import EMPTY, OK, FileVerdict, verify_log
 from rdbtool.errors import OutputError, UsageError
 from rdbtool.findings import Findings, Report
 

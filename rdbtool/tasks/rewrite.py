@@ -11,25 +11,24 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rdbtool.aof.layout import DEFAULT_NAME, Layout
 from rdbtool.aof.manifest import BASE, HISTORY, INCREMENT, Part, format_part
+from rdbtool.aof.point_in_time import WHOLE, PointInTime
 from rdbtool.aof.scan import Scanner
 from rdbtool.engine.replay import STOP
-from rdbtool.errors import FormatError, OutputError, UnsupportedError, UsageError
-from rdbtool.export.keys_in import facts_of
-from rdbtool.export.pruning import keep_only
-from rdbtool.export.pump import Pump
-from rdbtool.export.rdb_out import RdbOptions, RdbOut
-from rdbtool.export.saving import save_carried, save_commands, save_rdb
-from rdbtool.export.selection import Selection
+from rdbtool.errors import FormatError, OutputError, UnsupportedError, UsageError, reason
 from rdbtool.findings import Finding, Findings, Report, Severity
-from rdbtool.rdb.output import Output
+from rdbtool.inputs.keys import facts_of
+from rdbtool.inputs.pruning import keep_only
+from rdbtool.inputs.replaying import Replayed, Source, layout_of, likely_line, replay
+from rdbtool.inputs.selection import Selection
+from rdbtool.io.output import Output
+from rdbtool.io.sink import Sink, open_sink, sync_directory
+from rdbtool.io.source import open_input
+from rdbtool.outputs.outlets import commands_for
+from rdbtool.outputs.pipeline import Pipeline
+from rdbtool.outputs.rdb import RdbOptions, RdbOut
+from rdbtool.outputs.saving import save_carried, save_commands, save_rdb
 from rdbtool.rdb.targets import Target
-from rdbtool.rdb.values.form import ACTIVE_TIMES, STREAM_COUNTERS
-from rdbtool.sink import Sink, open_sink, sync_directory
-from rdbtool.source import open_input, reason
-
-from .moment import WHOLE, PointInTime
-from .outlets import commands_for
-from .replaying import Replayed, Source, layout_of, likely_line, replay
+from rdbtool.rdb.values.target_encodings import ACTIVE_TIMES, STREAM_COUNTERS
 
 if TYPE_CHECKING:
     from rdbtool.rdb.head import Aside
@@ -87,7 +86,7 @@ class RewriteReport(Report):
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class RewriteForm:
     """What to write: ``resp``: commands only, else a snapshot; ``to``: the release it is for, None for that of the
     input.
     """
@@ -96,14 +95,14 @@ class Form:
     to: Target | None = None
 
 
-PLAIN: Final = Form()
+PLAIN: Final = RewriteForm()
 
 
 def rewrite(
     path: str,
     output: str,
     *,
-    form: Form = PLAIN,
+    form: RewriteForm = PLAIN,
     point: PointInTime = WHOLE,
     selection: Selection | None = None,
     unknown: str = STOP,
@@ -138,7 +137,7 @@ def rewrite(
 def rewrite_in_place(
     path: str,
     *,
-    form: Form = PLAIN,
+    form: RewriteForm = PLAIN,
     point: PointInTime = WHOLE,
     selection: Selection | None = None,
     unknown: str = STOP,
@@ -193,7 +192,7 @@ class _Job:
 
     path: str
     layout: Layout
-    form: Form
+    form: RewriteForm
     point: PointInTime
     selection: Selection | None
     unknown: str
@@ -217,12 +216,12 @@ def _write_snapshot(sink: Sink, job: _Job, report: RewriteReport) -> Replayed:
     if job.form.resp:
         return _write_commands(sink, job, report)
     out = RdbOut(sink, RdbOptions(job.form.to, otherwise=ANYWHERE), aof=True)
-    pump = Pump(Selection(), out, report.findings)
+    pipeline = Pipeline(Selection(), out, report.findings)
     # a selection looks at the whole dataset
     everything = job.selection is None or job.selection.everything
-    replayed = job.replay(pump if everything else None)
+    replayed = job.replay(pipeline if everything else None)
     _note(replayed, job, report)
-    pump.start(facts_of(replayed.head))
+    pipeline.start(facts_of(replayed.head))
     writer = out.ready()
     report.target = writer.target.name
     for aux in replayed.module_aux:
@@ -260,7 +259,9 @@ def _note(replayed: Replayed, job: _Job, report: RewriteReport) -> None:
     report.left_out = 0 if job.selection is None else keep_only(replayed.dataset, job.selection)
 
 
-def _judge_losses(counts: dict[str, int], to: Target, replayed: Replayed, form: Form, report: RewriteReport) -> None:
+def _judge_losses(
+    counts: dict[str, int], to: Target, replayed: Replayed, form: RewriteForm, report: RewriteReport
+) -> None:
     """Raise `UnsupportedError` for what the snapshot does not hold.
 
     What the target's server never had is no loss unless the input has it: a replay counts it for every server.
@@ -363,7 +364,7 @@ def _count(path: str) -> int:
         return scanner.commands
 
 
-def _new_part(directory: str, prefix: str, kind: str, taken: list[int], form: Form) -> Part:
+def _new_part(directory: str, prefix: str, kind: str, taken: list[int], form: RewriteForm) -> Part:
     """The next part of that type, by a name that nothing has yet."""
     ending = "incr.aof" if kind == INCREMENT else "base.aof" if form.resp else "base.rdb"
     seq = max(taken, default=0) + 1

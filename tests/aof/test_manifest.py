@@ -4,8 +4,7 @@ import pytest
 
 from rdbtool.aof.manifest import Part, format_part, is_manifest, parse, split_arguments
 from rdbtool.errors import FormatError, RdbToolError
-
-from .craft import seeded
+from tests.aof.craft import seeded
 
 BASE = b"file a.1.base.rdb seq 1 type b\n"
 INCR = b"file a.1.incr.aof seq 1 type i\n"

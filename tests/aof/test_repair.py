@@ -11,12 +11,11 @@ from pathlib import Path
 import pytest
 
 from rdbtool.aof.layout import locate
-from rdbtool.aof.plan import RepairPlan
+from rdbtool.aof.repair.plan import RepairPlan
 from rdbtool.errors import FormatError, OutputError, RdbToolError, UsageError
 from rdbtool.tasks.check_aof import check_aof
 from rdbtool.tasks.repair_aof import plan_aof_repair, repair_aof
-
-from .craft import EXEC, FIXTURES, MULTI, command, sets
+from tests.aof.craft import EXEC, FIXTURES, MULTI, command, sets
 
 GOOD = sets(3)
 BAD = b"x" + command("SET", "key", "value")[1:]

@@ -15,9 +15,8 @@ from rdbtool.aof.resp import (
     parse_long,
 )
 from rdbtool.errors import FormatError, RdbToolError, TruncatedError
-from rdbtool.source import Window, window_over
-
-from .craft import FIXTURES, Trickle, command, damage, seeded, sets
+from rdbtool.io.window import Window, window_over
+from tests.aof.craft import FIXTURES, Trickle, command, damage, seeded, sets
 
 
 def framed(data: bytes) -> tuple[list[int], Framer]:

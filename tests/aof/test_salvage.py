@@ -7,11 +7,10 @@ import pytest
 
 from rdbtool.aof.salvage import Cut, Salvager, survey
 from rdbtool.aof.scan import Scanner
-from rdbtool.aof.span import Pages
 from rdbtool.findings import Findings
-from rdbtool.source import window_over
-
-from .craft import EXEC, MULTI, command, sets
+from rdbtool.io.random_access import Pages
+from rdbtool.io.window import window_over
+from tests.aof.craft import EXEC, MULTI, command, sets
 
 
 def salvage(path: Path, data: bytes, **options: frozenset[bytes]) -> tuple[list[tuple[int, int]], int]:

@@ -6,9 +6,8 @@ from rdbtool.aof.resp import END, FAULT, Command, CommandReader
 from rdbtool.aof.scan import STRAY, UNTIL, Scanner
 from rdbtool.errors import RdbToolError
 from rdbtool.findings import Findings
-from rdbtool.source import Window, window_over
-
-from .craft import EXEC, FIXTURES, MULTI, Trickle, command, damage, seeded, sets
+from rdbtool.io.window import Window, window_over
+from tests.aof.craft import EXEC, FIXTURES, MULTI, Trickle, command, damage, seeded, sets
 
 
 def scan(data: bytes, **options: int) -> tuple[Scanner, int]:

@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import rdbtool
-
-from . import cases
+from tests.bench import cases
 
 
 @dataclass

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from . import data
+from tests.bench import data
 
 
 @dataclass
@@ -37,9 +37,9 @@ def megabytes(path: Path) -> float:
 
 def all_cases(size: int) -> Iterator[Case]:
     """The cases, each with its input made when it is asked for."""
-    from .diff_cases import diff_cases
-    from .dump_cases import dump_cases
-    from .replay_cases import replay_cases
+    from tests.bench.diff_cases import diff_cases
+    from tests.bench.dump_cases import dump_cases
+    from tests.bench.replay_cases import replay_cases
 
     yield from check_cases(size)
     yield from dump_cases(size)

@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tests.bench import cases, data
 from tests.servers.harness import running
-
-from . import cases, data
 
 CHANGED = 0.01
 """The part of the keys that differs."""

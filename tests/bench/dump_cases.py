@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from . import cases, data
+from tests.bench import cases, data
 
 
 def dump_cases(size: int) -> Iterator[cases.Case]:

@@ -8,8 +8,8 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from . import data
-from .cases import Case, megabytes, rdbtool
+from tests.bench import data
+from tests.bench.cases import Case, megabytes, rdbtool
 
 PART = 200_000
 """Commands of the smaller log of a growing structure; the larger has ten times as many."""

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from rdbtool.basics.text import AUTO, from_text
 from rdbtool.cli.app import app, register
 from rdbtool.cli.diff import parse_size
 from rdbtool.errors import UsageError
-from rdbtool.export.text import AUTO, from_text
 from tests.rdb import craft
 
 register("diff")

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from rdbtool.cli.app import app, register
 from rdbtool.cli.progress import progress_line
-from tests.export.collected import entries_of
+from tests.outputs.collected import entries_of
 from tests.rdb import craft
 from tests.rdb.corpus import FIXTURES
 

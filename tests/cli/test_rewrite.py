@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from .test_app import rdbtool
+from tests.cli.test_app import rdbtool
 
 ROOT = Path(__file__).parents[2]
 FIXTURES = ROOT / "fixtures" / "aof"

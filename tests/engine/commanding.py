@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rdbtool.engine import commands
 from rdbtool.engine.dataset import Dataset
-from rdbtool.engine.line import Line
+from rdbtool.engine.release import Line
 from rdbtool.engine.replies import CommandError, Status
 from rdbtool.engine.stream import StreamCell
 from rdbtool.engine.stream_ids import text_of

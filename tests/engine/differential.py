@@ -11,7 +11,7 @@ from rdbtool.engine.cells import SKIPLIST, Cell, StringCell, cell_of_held
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.digest import digest_of_dataset
 from rdbtool.engine.encodings import encoding_name
-from rdbtool.engine.line import Line
+from rdbtool.engine.release import Line
 from rdbtool.engine.replay import Replay
 from rdbtool.engine.replies import CommandError, Status
 from rdbtool.engine.stream import StreamCell

@@ -11,11 +11,11 @@ import pytest
 
 from rdbtool.engine.digest import digest_of_cell, digest_of_dataset
 from rdbtool.engine.encodings import encoding_name, type_name
-from rdbtool.engine.line import Line
+from rdbtool.engine.release import Line
 from rdbtool.engine.replay import SKIP
 from rdbtool.errors import printable
 from rdbtool.findings import Severity
-from rdbtool.tasks.replaying import Replayed, replay
+from rdbtool.inputs.replaying import Replayed, replay
 from tests.rdb.expected import differences, prints_17_digits
 
 ROOT = Path(__file__).parents[2]

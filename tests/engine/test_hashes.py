@@ -10,8 +10,7 @@ from rdbtool.engine.cells import SMALL, HashCell
 from rdbtool.model import Hash
 from rdbtool.rdb.packed.listpack import ListpackBuilder
 from rdbtool.rdb.packed.run import LONGEST
-
-from .commanding import Engine
+from tests.engine.commanding import Engine
 
 
 def fields_of(cell: HashCell) -> dict[bytes, bytes]:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from rdbtool.engine.murmur import hash64
+from rdbtool.basics.murmur import hash64
 from tests.engine.commanding import Engine
 
 EMPTY = b"HYLL\x01" + bytes(11) + b"\x7f\xff"

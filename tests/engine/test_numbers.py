@@ -7,12 +7,12 @@ from random import Random
 
 import pytest
 
-from rdbtool.engine import extended
+from rdbtool.basics import fpconv
+from rdbtool.engine import long_double as extended
 from rdbtool.engine.dataset import Dataset
-from rdbtool.engine.line import Line
 from rdbtool.engine.numbers import integer, is_integer
+from rdbtool.engine.release import Line
 from rdbtool.engine.replies import CommandError
-from rdbtool.rdb.values import fpconv
 from tests.engine.differential import agree, answer, args
 from tests.servers.harness import SERVERS, ServerKind, running
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rdbtool.engine.dataset import Dataset
-from rdbtool.engine.line import Line
+from rdbtool.engine.release import Line
 from rdbtool.engine.replay import Replay
 from rdbtool.engine.replies import CommandError, Status
 from rdbtool.engine.table import execute

@@ -7,12 +7,12 @@ import pytest
 from rdbtool.engine.stream import StreamCell, stream_cell
 from rdbtool.engine.stream_ids import text_of
 from rdbtool.findings import Findings
+from rdbtool.io.window import window_over
 from rdbtool.model import Stream
 from rdbtool.rdb.encode import encode
 from rdbtool.rdb.targets import target
 from rdbtool.rdb.values.stream_nodes import pair_of
 from rdbtool.rdb.verify.file import verify_rdb
-from rdbtool.source import window_over
 from tests.engine.commanding import Engine
 from tests.rdb.craft import rdb, record
 from tests.rdb.values_strategies import element

@@ -6,7 +6,7 @@ import random
 import pytest
 
 from rdbtool.engine.cells import LISTPACK, SKIPLIST
-from rdbtool.engine.ordered import HALF, SPLIT, Order
+from rdbtool.engine.order_index import HALF, SPLIT, OrderIndex
 from tests.engine.commanding import Engine
 
 
@@ -200,7 +200,7 @@ def test_the_order_agrees_with_a_plain_sort_whatever_happens() -> None:
     print(f"seed {seed}")
     rng = random.Random(seed)
     scores = {b"%d" % i: float(rng.randrange(50)) for i in range(3 * SPLIT)}
-    order = Order(scores)
+    order = OrderIndex(scores)
     for step in range(4000):
         pick = rng.random()
         if pick < 0.5:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from rdbtool.rdb.crc64 import crc64
+from rdbtool.basics.crc64 import crc64
 from rdbtool.rdb.primitives import encode_length
 
 

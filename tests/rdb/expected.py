@@ -9,13 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from rdbtool.basics.numbers import format_double
+from rdbtool.io.source import open_input
 from rdbtool.model import Hash, Id, Module, SortedSet, Stream, Value, type_name
 from rdbtool.rdb.events import Function, FunctionPreGa
 from rdbtool.rdb.reader import Frame, RdbReader
-from rdbtool.rdb.values.numbers import format_double
-from rdbtool.source import open_input
-
-from .corpus import written_files
+from tests.rdb.corpus import written_files
 
 
 def corpus_files() -> list[Path]:

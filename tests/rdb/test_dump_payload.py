@@ -9,14 +9,13 @@ from typing import Any
 
 import pytest
 
+from rdbtool.basics.crc64 import crc64
 from rdbtool.errors import FormatError, RdbToolError, UnsupportedError
 from rdbtool.model import Stream
-from rdbtool.rdb.crc64 import crc64
 from rdbtool.rdb.dump_payload import build_dump, dump, parse_dump
 from rdbtool.rdb.targets import target, target_names
-
-from .corpus import CORPUS, expected_of
-from .expected import corpus_files, differences, frames, label, prints_17_digits, unshown
+from tests.rdb.corpus import CORPUS, expected_of
+from tests.rdb.expected import corpus_files, differences, frames, label, prints_17_digits, unshown
 
 PAYLOAD_FILES = sorted((CORPUS / "made").glob("*/dump-payloads.json"))
 HOSTILE = sorted((CORPUS / "restore-payloads").glob("*.payload"))

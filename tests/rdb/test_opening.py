@@ -17,9 +17,8 @@ from rdbtool.errors import FormatError, InputError, TruncatedError
 from rdbtool.rdb.events import End, Event, Header, SelectDb
 from rdbtool.rdb.opening import open_rdb
 from rdbtool.rdb.reader import Frame
-
-from .corpus import FIXTURES
-from .craft import rdb, record, string
+from tests.rdb.corpus import FIXTURES
+from tests.rdb.craft import rdb, record, string
 
 SMALL = FIXTURES / "redis-7.4.1" / "small-plain.rdb"
 

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rdbtool.errors import FormatError, RdbToolError, TruncatedError
+from rdbtool.io.window import Window, window_over
 from rdbtool.rdb.primitives import (
     LZF,
     encode_length,
@@ -25,9 +26,7 @@ from rdbtool.rdb.primitives import (
     skip_double,
     skip_string,
 )
-from rdbtool.source import Window, window_over
-
-from .craft import lzf, string
+from tests.rdb.craft import lzf, string
 
 
 @given(st.integers(0, (1 << 63) - 1), st.binary(max_size=3))

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from rdbtool.basics.crc64 import crc64
 from rdbtool.errors import FormatError, RdbToolError, TruncatedError, UnsupportedError
-from rdbtool.rdb.crc64 import crc64
+from rdbtool.io.source import open_input
+from rdbtool.io.window import Window, window_over
 from rdbtool.rdb.events import (
     Aux,
     End,
@@ -27,10 +29,8 @@ from rdbtool.rdb.opcodes import REDIS, VALKEY
 from rdbtool.rdb.primitives import encode_length
 from rdbtool.rdb.reader import Frame, RdbReader, frame_of
 from rdbtool.rdb.types import row_of
-from rdbtool.source import Window, open_input, window_over
-
-from .corpus import name_of, written_files
-from .craft import counted, rdb, record, string, strings
+from tests.rdb.corpus import name_of, written_files
+from tests.rdb.craft import counted, rdb, record, string, strings
 
 
 class Dripping:

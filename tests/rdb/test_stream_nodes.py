@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import random
 
+from rdbtool.basics.numbers import is_integer
+from rdbtool.io.window import window_over
 from rdbtool.model import Stream
 from rdbtool.rdb.encode import encode
 from rdbtool.rdb.packed.listpack import ListpackBuilder
 from rdbtool.rdb.targets import target
-from rdbtool.rdb.values.form import Limits
-from rdbtool.rdb.values.numbers import is_integer
 from rdbtool.rdb.values.stream_nodes import (
     NODE_BYTES,
     NODE_ENTRIES,
@@ -19,10 +19,9 @@ from rdbtool.rdb.values.stream_nodes import (
     node_entries,
     pair_of,
 )
-from rdbtool.source import window_over
-
-from .craft import listpack
-from .values_strategies import element
+from rdbtool.rdb.values.target_encodings import Limits
+from tests.rdb.craft import listpack
+from tests.rdb.values_strategies import element
 
 U64 = (1 << 64) - 1
 MASTERS = (1, 5 << 64, (1_700_000_000_000 << 64) + 3, (1 << 127) + (1 << 63), (U64 - 5) << 64 | (U64 - 3))

@@ -13,17 +13,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rdbtool.basics.numbers import decimal, format_double, is_integer, parse_double, parse_integer
 from rdbtool.errors import FormatError, RdbToolError, UnsupportedError
+from rdbtool.io.window import Window, window_over
 from rdbtool.model import Hash, SortedSet, Stream, Value
 from rdbtool.rdb.encode import encode
 from rdbtool.rdb.reader import frame_of
 from rdbtool.rdb.targets import Target, target, target_names
-from rdbtool.rdb.values.form import Limits, Losses
-from rdbtool.rdb.values.numbers import decimal, format_double, is_integer, parse_double, parse_integer
-from rdbtool.source import Window, window_over
-
-from .expected import plain
-from .values_strategies import KINDS, any_value, element
+from rdbtool.rdb.values.target_encodings import Limits, Losses
+from tests.rdb.expected import plain
+from tests.rdb.values_strategies import KINDS, any_value, element
 
 TARGETS = [target(name) for name in ("redis-4.0", "redis-6.2", "redis-7.0", "redis-7.2", "redis-8.6", "valkey-9.1")]
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from .corpus import expected_of
-from .expected import (
+from tests.rdb.corpus import expected_of
+from tests.rdb.expected import (
     corpus_files,
     differences,
     frames,

@@ -10,12 +10,11 @@ import pytest
 
 from rdbtool.errors import RdbToolError
 from rdbtool.findings import Findings
+from rdbtool.io.window import Window, window_over
 from rdbtool.rdb.reader import Frame, RdbReader
 from rdbtool.rdb.verify.file import verify_rdb
-from rdbtool.source import Window, window_over
-
-from .corpus import FIXTURES
-from .test_reader import Dripping, told
+from tests.rdb.corpus import FIXTURES
+from tests.rdb.test_reader import Dripping, told
 
 SEED = 20260409
 PER_TYPE = 1500

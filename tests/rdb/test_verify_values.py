@@ -10,6 +10,7 @@ import pytest
 
 from rdbtool.errors import UnsupportedError
 from rdbtool.findings import Finding, Findings, Severity
+from rdbtool.io.window import window_over
 from rdbtool.rdb.fingerprint import Fingerprint, fingerprint
 from rdbtool.rdb.opcodes import REDIS
 from rdbtool.rdb.primitives import encode_length
@@ -17,10 +18,7 @@ from rdbtool.rdb.reader import frame_of
 from rdbtool.rdb.types import row_of
 from rdbtool.rdb.verify.codes import ANY, CODES
 from rdbtool.rdb.verify.file import RdbFacts, verify_rdb
-from rdbtool.source import window_over
-from tests.servers.harness import DidNotStartError, ServerKind, running, server
-
-from .craft import (
+from tests.rdb.craft import (
     counted,
     entry,
     intset,
@@ -35,6 +33,7 @@ from .craft import (
     strings,
     ziplist,
 )
+from tests.servers.harness import DidNotStartError, ServerKind, running, server
 
 NODE = (stream_id(1, 1), stream_node((0, 0, [b"v"])))
 

@@ -11,22 +11,22 @@ from typing import Any
 
 import pytest
 
+from rdbtool.basics.crc64 import crc64
 from rdbtool.errors import FormatError, RdbToolError, UnsupportedError, UsageError
 from rdbtool.findings import Findings, Severity
+from rdbtool.io.source import open_input
+from rdbtool.io.window import Window, window_over
 from rdbtool.model import Entry, Hash, Module, SortedSet, Stream, Value
-from rdbtool.rdb.crc64 import crc64
 from rdbtool.rdb.events import Aux, End, Event, Function, ResizeDb, SelectDb
 from rdbtool.rdb.reader import Frame, RdbReader, frame_of
 from rdbtool.rdb.targets import target, target_names
 from rdbtool.rdb.types import row_of
 from rdbtool.rdb.verify.file import verify_rdb
 from rdbtool.rdb.writer import RdbWriter, open_rdb_writer
-from rdbtool.source import Window, open_input, window_over
-
-from . import craft
-from .expected import corpus_files, label, plain
-from .test_values import Dribble, as_kept
-from .values_strategies import KINDS, any_value
+from tests.rdb import craft
+from tests.rdb.expected import corpus_files, label, plain
+from tests.rdb.test_values import Dribble, as_kept
+from tests.rdb.values_strategies import KINDS, any_value
 
 
 class Collected:

@@ -6,15 +6,14 @@ from __future__ import annotations
 
 import random
 
+from rdbtool.basics.crc64 import crc64
 from rdbtool.model import Hash, SortedSet, Stream, Value
-from rdbtool.rdb.crc64 import crc64
 from rdbtool.rdb.dump_payload import dump
 from rdbtool.rdb.primitives import encode_length
 from rdbtool.rdb.targets import target
 from tests.engine.differential import Command, args
 from tests.rdb.values_strategies import KINDS, any_value
-
-from .harness import ServerKind
+from tests.servers.harness import ServerKind
 
 KEYS = ["p", "q", "r", "s"]
 SHORT_LIVED = ["t", "u", "v"]

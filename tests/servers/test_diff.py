@@ -14,13 +14,12 @@ import pytest
 
 from rdbtool.aof.command_text import split
 from rdbtool.aof.resp import Command, CommandReader
-from rdbtool.rdb.output import Output
-from rdbtool.source import window_over
+from rdbtool.io.output import Output
+from rdbtool.io.window import window_over
 from rdbtool.tasks.diff.commands import CommandsOut
 from rdbtool.tasks.diff.run import Diff, DiffOptions
 from rdbtool.tasks.diff.snapshot import open_snapshot
-
-from .harness import SERVERS, Reply, Server, ServerError, ServerKind, running
+from tests.servers.harness import SERVERS, Reply, Server, ServerError, ServerKind, running
 
 Sent = tuple[bytes | str | int, ...]
 

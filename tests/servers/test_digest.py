@@ -9,11 +9,10 @@ from typing import Any
 
 import pytest
 
+from rdbtool.inputs.filters import select
 from rdbtool.tasks.digest import digest
-from rdbtool.tasks.selection import select
-
-from .harness import SERVERS, Server, ServerKind, running
-from .workload import OPTIONS, log_of, rdbtool, run, script
+from tests.servers.harness import SERVERS, Server, ServerKind, running
+from tests.servers.workload import OPTIONS, log_of, rdbtool, run, script
 
 ROOT = Path(__file__).parents[2]
 FIXTURES = ROOT / "fixtures" / "aof"

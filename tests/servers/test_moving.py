@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from .harness import SERVERS, Server, ServerKind, running
-from .workload import OPTIONS, log_of, rdbtool
+from tests.servers.harness import SERVERS, Server, ServerKind, running
+from tests.servers.workload import OPTIONS, log_of, rdbtool
 
 
 def digest_of_log(kind: ServerKind, directory: Path) -> str:

@@ -16,9 +16,8 @@ import pytest
 
 from tests.engine.against import shrink
 from tests.engine.differential import Command
-
-from .harness import SERVERS, Server, ServerKind, running
-from .workload import OPTIONS, TIMES, log_of, rdbtool, run, script
+from tests.servers.harness import SERVERS, Server, ServerKind, running
+from tests.servers.workload import OPTIONS, TIMES, log_of, rdbtool, run, script
 
 COMMANDS = 8000
 

@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 
 from rdbtool.aof.resp import Command, CommandReader
-from rdbtool.source import window_over
-
-from .harness import SERVERS, ServerKind, running
-from .workload import OPTIONS, log_of, rdbtool, run, script
+from rdbtool.io.window import window_over
+from tests.servers.harness import SERVERS, ServerKind, running
+from tests.servers.workload import OPTIONS, log_of, rdbtool, run, script
 
 Written = dict[tuple[int, bytes], list[object]]
 UNORDERED = {b"SADD": 1, b"HMSET": 2, b"ZADD": 2}

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from rdbtool.basics.numbers import format_double
+from rdbtool.io.window import window_over
 from rdbtool.model import Entry, Hash, SortedSet, Stream, Value
 from rdbtool.rdb.dump_payload import dump
 from rdbtool.rdb.encode import encode
@@ -17,14 +19,11 @@ from rdbtool.rdb.events import FunctionPreGa, Header
 from rdbtool.rdb.reader import Frame, RdbReader
 from rdbtool.rdb.releases import release
 from rdbtool.rdb.targets import target
-from rdbtool.rdb.values.numbers import format_double
 from rdbtool.rdb.writer import open_rdb_writer
-from rdbtool.source import window_over
 from tests.rdb.corpus import expected_of
 from tests.rdb.expected import corpus_files, label, unshown
 from tests.rdb.values_strategies import KINDS, any_value, score
-
-from .harness import SERVERS, Server, ServerError, ServerKind, running
+from tests.servers.harness import SERVERS, Server, ServerError, ServerKind, running
 
 FILES = [p for p in corpus_files() if "module" not in p.name and "new-types" not in p.name]
 Key = tuple[int, bytes]

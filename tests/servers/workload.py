@@ -19,9 +19,8 @@ from tests.engine import (
 from tests.engine.differential import Command, args
 from tests.engine.test_against_servers import field_expiry, hashes, keys, lists, sets, sorting, strings
 from tests.engine.test_differential_streams import streams
-
-from .effects import SHORT_LIVED, effects
-from .harness import Server, ServerKind
+from tests.servers.effects import SHORT_LIVED, effects
+from tests.servers.harness import Server, ServerKind
 
 TIMES = int(os.environ.get("RDBTOOL_TEST_TIMES", "1"))
 BATCH = 500

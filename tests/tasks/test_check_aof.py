@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from rdbtool.aof.verify import BROKEN, EMPTY, OK, TRUNCATED
+from rdbtool.aof.check import BROKEN, EMPTY, OK, TRUNCATED
 from rdbtool.errors import InputError, RdbToolError
 from rdbtool.findings import exit_code
 from rdbtool.tasks.check_aof import CheckAofReport, check_aof

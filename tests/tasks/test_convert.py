@@ -10,21 +10,21 @@ from typing import Any
 
 import pytest
 
+from rdbtool.basics.text import HEX
 from rdbtool.errors import OutputError, RdbToolError, UnsupportedError, UsageError
-from rdbtool.export.keys_in import Facts
-from rdbtool.export.rdb_out import RdbOptions, target_of
-from rdbtool.export.selection import hash_slot
-from rdbtool.export.text import HEX
 from rdbtool.findings import exit_code
+from rdbtool.inputs.filters import parse_limits, select
+from rdbtool.inputs.keys import Facts
+from rdbtool.inputs.selection import hash_slot
+from rdbtool.io.source import open_input
+from rdbtool.outputs.outlets import OutputForm, kind_of
+from rdbtool.outputs.rdb import RdbOptions, target_of
 from rdbtool.rdb.events import Function, FunctionPreGa, Header
 from rdbtool.rdb.reader import Frame, RdbReader
 from rdbtool.rdb.targets import target
-from rdbtool.source import open_input
 from rdbtool.tasks.convert import ConvertReport, convert, shard_path, shard_ranges
 from rdbtool.tasks.digest import digest
-from rdbtool.tasks.outlets import Form, kind_of
-from rdbtool.tasks.selection import parse_limits, select
-from tests.export.collected import entries_of
+from tests.outputs.collected import entries_of
 from tests.rdb import craft
 from tests.rdb.corpus import FIXTURES, name_of, written_files
 from tests.rdb.expected import plain
@@ -40,7 +40,7 @@ FILES = [
 def run(source: Path | list[Path], output: Path, **options: Any) -> ConvertReport:
     sources = source if isinstance(source, list) else [source]
     rdb = options.pop("rdb", RdbOptions())
-    form = Form(
+    form = OutputForm(
         kind=options.pop("kind", None) or kind_of(str(output)),
         rdb=rdb,
         base=options.pop("base", ""),

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from rdbtool.export.rdb_out import RdbOptions
-from rdbtool.export.resp import Resp
-from rdbtool.export.selection import hash_slot
-from rdbtool.rdb.output import Output
+from rdbtool.inputs.selection import hash_slot
+from rdbtool.io.output import Output
+from rdbtool.outputs.outlets import OutputForm
+from rdbtool.outputs.rdb import RdbOptions
+from rdbtool.outputs.resp import Resp
 from rdbtool.rdb.targets import target, target_names
 from rdbtool.tasks.convert import convert
 from rdbtool.tasks.dump import dump
-from rdbtool.tasks.outlets import Form
-from tests.export.collected import Collected
+from tests.outputs.collected import Collected
 from tests.rdb.corpus import CORPUS, FIXTURES
 from tests.servers.harness import SERVERS, Server, ServerKind, running
 
@@ -53,8 +53,8 @@ def digest_of(kind: ServerKind, directory: Path, rdb: Path) -> str:
 def test_json_lines_and_back_give_the_same_digest(kind: ServerKind, tmp_path: Path) -> None:
     for i, path in enumerate(files_for(kind)):
         lines, back = tmp_path / f"{i}.jsonl", tmp_path / f"{i}.rdb"
-        convert([str(path)], str(lines), Form("jsonl"))
-        report = convert([str(lines)], str(back), Form("rdb", RdbOptions(target(kind.name))))
+        convert([str(path)], str(lines), OutputForm("jsonl"))
+        report = convert([str(lines)], str(back), OutputForm("rdb", RdbOptions(target(kind.name))))
         assert not report.loss
         assert digest_of(kind, tmp_path / "a", path) == digest_of(kind, tmp_path / "b", back), path
 
@@ -77,7 +77,7 @@ def pipe(server: Server, data: bytes) -> None:
 def test_commands_give_the_same_digest(kind: ServerKind, tmp_path: Path) -> None:
     for i, path in enumerate(files_for(kind)):
         commands = tmp_path / f"{i}.resp"
-        convert([str(path)], str(commands), Form("resp", RdbOptions(target(kind.name))))
+        convert([str(path)], str(commands), OutputForm("resp", RdbOptions(target(kind.name))))
         (tmp_path / f"{i}").mkdir()
         with running(kind, tmp_path / f"{i}") as server:
             pipe(server, commands.read_bytes())
@@ -113,7 +113,7 @@ def test_commands_are_those_of_bgrewriteaof(kind: ServerKind, tmp_path: Path) ->
 def shapes(data: bytes) -> dict[tuple[bytes, bytes], list[tuple[object, ...]]]:
     """Per database and key: the commands, their names, and how many arguments each has; for streams, all of it."""
     from rdbtool.aof.resp import Command, CommandReader
-    from rdbtool.source import window_over
+    from rdbtool.io.window import window_over
 
     reader = CommandReader(window_over(data))
     found: dict[tuple[bytes, bytes], list[tuple[object, ...]]] = {}

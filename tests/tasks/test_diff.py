@@ -11,16 +11,16 @@ from pathlib import Path
 
 import pytest
 
+from rdbtool.basics.crc64 import crc64
 from rdbtool.errors import FormatError, RdbToolError, UsageError
 from rdbtool.findings import Severity
+from rdbtool.inputs.filters import select
+from rdbtool.io.window import window_over
 from rdbtool.rdb.compare import Kept, Matching, Rules
-from rdbtool.rdb.crc64 import crc64
 from rdbtool.rdb.primitives import encode_length
 from rdbtool.rdb.reader import Frame, RdbReader
-from rdbtool.source import window_over
 from rdbtool.tasks.diff.run import Diff, DiffOptions, DiffReport
 from rdbtool.tasks.diff.snapshot import open_snapshot
-from rdbtool.tasks.selection import select
 from tests.rdb import craft
 
 STRING, LIST, SET, ZSET, HASH = 0, 1, 2, 3, 4

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from rdbtool.engine.line import Line
-from rdbtool.rdb.output import Output
+from rdbtool.engine.release import Line
+from rdbtool.io.output import Output
+from rdbtool.io.sink import Sink, open_sink
+from rdbtool.io.source import open_input
 from rdbtool.rdb.reader import RdbReader
 from rdbtool.rdb.writer import open_rdb_writer
-from rdbtool.sink import Sink, open_sink
-from rdbtool.source import open_input
 from rdbtool.tasks.diff.commands import CommandsOut
 from rdbtool.tasks.diff.run import Diff, DiffOptions
 from rdbtool.tasks.diff.snapshot import open_snapshot

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from rdbtool.io.sink import open_sink
+from rdbtool.io.source import open_input
 from rdbtool.rdb.reader import RdbReader
 from rdbtool.rdb.targets import target_names
 from rdbtool.rdb.writer import open_rdb_writer
-from rdbtool.sink import open_sink
-from rdbtool.source import open_input
 from rdbtool.tasks.diff.run import Diff
 from rdbtool.tasks.diff.snapshot import open_snapshot
 from tests.rdb.expected import corpus_files, label

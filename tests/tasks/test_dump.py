@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 
 from rdbtool.errors import InputError
-from rdbtool.export.formats import exporter
-from rdbtool.export.selection import Selection
 from rdbtool.findings import exit_code
-from rdbtool.rdb.output import Output
+from rdbtool.inputs.filters import select
+from rdbtool.inputs.selection import Selection
+from rdbtool.io.output import Output
+from rdbtool.outputs.registry import exporter
 from rdbtool.rdb.primitives import encode_length
 from rdbtool.tasks.dump import DumpReport, dump
-from rdbtool.tasks.selection import select
-from tests.export.collected import Collected, entries_of
+from tests.outputs.collected import Collected, entries_of
 from tests.rdb import craft
 from tests.rdb.corpus import FIXTURES
 

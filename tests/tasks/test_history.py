@@ -7,18 +7,17 @@ from pathlib import Path
 
 import pytest
 
+from rdbtool.analysis.traffic import KEPT, Hottest, Timeline
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.digest import digest_of_cell
+from rdbtool.engine.key_history import Touch
 from rdbtool.engine.replay import Replay
-from rdbtool.engine.traffic import KEPT, Hottest, Timeline
-from rdbtool.engine.watch import Touch
 from rdbtool.errors import UsageError
 from rdbtool.tasks.history import history
 from rdbtool.tasks.stats import stats
+from tests.inputs.test_replaying import command
 from tests.servers.harness import SERVERS, running
 from tests.servers.workload import OPTIONS, log_of, run, script
-
-from .test_replaying import command
 
 Told = tuple[int, str, str]
 
@@ -156,7 +155,7 @@ def test_a_random_log_changes_no_key_without_being_told(kind: object, tmp_path: 
     for touch in touches:
         by_offset.setdefault(touch.offset, {})[touch.db, touch.key] = touch.effect
     from rdbtool.aof.resp import Command, CommandReader
-    from rdbtool.source import window_over
+    from rdbtool.io.window import window_over
 
     dataset = Dataset()
     replay = Replay(dataset)

@@ -11,21 +11,21 @@ from pathlib import Path
 
 import pytest
 
+from rdbtool.engine.key_history import Touch
 from rdbtool.engine.replay import CARRY
-from rdbtool.engine.watch import Touch
 from rdbtool.errors import InputError, RdbToolError
-from rdbtool.export.selection import Selection
+from rdbtool.inputs.replaying import replay
+from rdbtool.inputs.selection import Selection
+from rdbtool.io.source import open_input
+from rdbtool.io.window import CHUNK
 from rdbtool.model import Entry
 from rdbtool.rdb.reader import Frame, RdbReader
-from rdbtool.source import CHUNK, open_input
 from rdbtool.tasks.digest import digest
 from rdbtool.tasks.history import history
-from rdbtool.tasks.replaying import replay
-from rdbtool.tasks.rewrite import Form, rewrite, rewrite_in_place
+from rdbtool.tasks.rewrite import RewriteForm, rewrite, rewrite_in_place
+from tests.inputs.test_replaying import command, make_set
 from tests.rdb import craft
 from tests.rdb.test_writer import big_values, written
-
-from .test_replaying import command, make_set
 
 BASE = "appendonly.aof.1.base.aof"
 LOG = [
@@ -81,7 +81,7 @@ def keys_in(path: Path) -> list[tuple[int, bytes, int, bytes]]:
 
 
 def test_values_from_the_file_are_those_from_memory(tmp_path: Path, snapshot: bytes) -> None:
-    for to in (Form(), Form(resp=True)):
+    for to in (RewriteForm(), RewriteForm(resp=True)):
         results = []
         for path in both(tmp_path, snapshot, *LOG):
             out = tmp_path / "out.aof"
@@ -190,7 +190,7 @@ def test_damage_inside_a_value_is_told_when_it_is_opened(tmp_path: Path, opened:
     told = []
     for path in both(tmp_path, data, log):
         with pytest.raises(RdbToolError) as e:
-            rewrite(path, str(tmp_path / "out.aof"), form=Form(resp=True))
+            rewrite(path, str(tmp_path / "out.aof"), form=RewriteForm(resp=True))
         told.append((e.value.message, e.value.offset, e.value.key, e.value.doing))
         assert os.path.basename(e.value.path) in {"", BASE}
     assert told[0] == told[1]

@@ -7,28 +7,27 @@ from pathlib import Path
 import pytest
 
 from rdbtool.errors import FormatError, TruncatedError, UnsupportedError
-from rdbtool.export.resp import Resp
+from rdbtool.inputs.replaying import replay
+from rdbtool.io.output import Output
+from rdbtool.io.window import window_over
 from rdbtool.model import Entry, Stream
+from rdbtool.outputs.outlets import OutputForm
+from rdbtool.outputs.resp import Resp
 from rdbtool.rdb.dump_payload import build_dump, dump
 from rdbtool.rdb.opcodes import REDIS
-from rdbtool.rdb.output import Output
 from rdbtool.rdb.skip import skip_idempotence
 from rdbtool.rdb.targets import target
 from rdbtool.rdb.types import row_of
 from rdbtool.rdb.values.idempotence import NO_PRODUCERS, Idempotence
-from rdbtool.source import window_over
 from rdbtool.tasks.convert import convert
 from rdbtool.tasks.diff.meaning import same_producers
-from rdbtool.tasks.outlets import Form
-from rdbtool.tasks.replaying import replay
 from rdbtool.tasks.rewrite import rewrite
+from tests.inputs.test_replaying import command
 from tests.rdb import craft
 from tests.rdb.corpus import FIXTURES, expected_of
 from tests.rdb.expected import frames
 from tests.rdb.test_verify_values import RELEASED
 from tests.rdb.test_writer import Collected
-
-from .test_replaying import command
 
 FILE = FIXTURES / "redis-8.6.2" / "producers.rdb"
 LOG = FIXTURES.parent / "aof" / "producers.aof"
@@ -142,12 +141,12 @@ def test_released_entries_are_left_out_where_damage_is(tmp_path: Path) -> None:
     records = [craft.record(27, b"s", RELEASED), craft.record(0, b"b", craft.string(b"2"))]
     path.write_bytes(craft.rdb(craft.record(0, b"a", craft.string(b"1")), *records, magic=b"REDIS0015"))
     for kind in ("rdb", "jsonl"):
-        report = convert([str(path)], str(tmp_path / "out"), Form(kind), keep_going=True)
+        report = convert([str(path)], str(tmp_path / "out"), OutputForm(kind), keep_going=True)
         assert (report.written, report.skipped) == (2, 1)
         (finding,) = [f for f in report.findings.items if "released" in f.message]
         assert (finding.path, finding.key) == (str(path), b"s")
         with pytest.raises(UnsupportedError, match="released entries") as e:
-            convert([str(path)], str(tmp_path / "out"), Form(kind))
+            convert([str(path)], str(tmp_path / "out"), OutputForm(kind))
         assert (e.value.path, e.value.key) == (str(path), b"s")
 
 

@@ -15,18 +15,17 @@ from pathlib import Path
 import pytest
 
 from rdbtool.aof.manifest import parse
+from rdbtool.aof.point_in_time import PointInTime
 from rdbtool.aof.resp import Command, CommandReader
 from rdbtool.errors import OutputError, UnsupportedError, UsageError
+from rdbtool.inputs.filters import select
+from rdbtool.inputs.replaying import replay
+from rdbtool.io.window import window_over
 from rdbtool.rdb.targets import target
-from rdbtool.source import window_over
 from rdbtool.tasks.digest import digest
-from rdbtool.tasks.moment import PointInTime
-from rdbtool.tasks.replaying import replay
-from rdbtool.tasks.rewrite import Form, rewrite, rewrite_in_place
-from rdbtool.tasks.selection import select
+from rdbtool.tasks.rewrite import RewriteForm, rewrite, rewrite_in_place
+from tests.inputs.test_replaying import command, make_set
 from tests.servers.harness import SERVERS, running
-
-from .test_replaying import command, make_set
 
 ROOT = Path(__file__).parents[2]
 FIXTURES = ROOT / "fixtures" / "aof"
@@ -79,14 +78,14 @@ def umask() -> int:
 
 def test_commands_are_those_of_a_rewrite(log: str, tmp_path: Path) -> None:
     out = tmp_path / "new.aof"
-    report = rewrite(log, str(out), form=Form(resp=True))
+    report = rewrite(log, str(out), form=RewriteForm(resp=True))
     assert commands_of(out.read_bytes()) == [[b"SELECT", b"0"], [b"SET", b"a", b"2"]]
     assert (report.after_commands, report.after_bytes, report.target) == (2, out.stat().st_size, "")
 
 
 def test_a_file_is_a_snapshot_and_nothing_behind_it(log: str, tmp_path: Path) -> None:
     out = tmp_path / "new.aof"
-    rewrite(log, str(out), form=Form(to=target("redis-6.2")))
+    rewrite(log, str(out), form=RewriteForm(to=target("redis-6.2")))
     assert out.read_bytes().startswith(b"REDIS0009")
     assert [key for _, key, _ in replay(str(out)).dataset.items()] == [b"a"]
 
@@ -101,7 +100,7 @@ def test_carried_commands_stand_behind_what_they_may_touch(tmp_path: Path) -> No
     assert not (tmp_path / "no").exists()
     rewrite(str(path), str(tmp_path / "set"), unknown="carry")
     assert commands_of((tmp_path / "set" / "appendonly.aof.1.incr.aof").read_bytes()) == expected
-    rewrite(str(path), str(tmp_path / "new.aof"), unknown="carry", form=Form(resp=True))
+    rewrite(str(path), str(tmp_path / "new.aof"), unknown="carry", form=RewriteForm(resp=True))
     assert commands_of((tmp_path / "new.aof").read_bytes())[-2:] == expected
 
 
@@ -118,7 +117,7 @@ def test_what_the_target_cannot_keep_is_refused_and_nothing_is_written(tmp_path:
     with pytest.raises(UnsupportedError, match="name the server"):
         rewrite(str(path), str(tmp_path / "set"))
     assert os.listdir(tmp_path) == ["old.aof"]
-    rewrite(str(path), str(tmp_path / "set"), form=Form(to=target("valkey-9.1")))
+    rewrite(str(path), str(tmp_path / "set"), form=RewriteForm(to=target("valkey-9.1")))
 
 
 def test_expired_keys_are_left_out_on_request(tmp_path: Path) -> None:
@@ -126,7 +125,7 @@ def test_expired_keys_are_left_out_on_request(tmp_path: Path) -> None:
     path.write_bytes(command("SET", "a", "1", "PXAT", "4999") + command("SET", "b", "1", "PXAT", "6000"))
     for resp in (False, True):
         out = str(tmp_path / f"{resp}.aof")
-        report = rewrite(str(path), out, form=Form(resp=resp), selection=select(expired=False, now="5"))
+        report = rewrite(str(path), out, form=RewriteForm(resp=resp), selection=select(expired=False, now="5"))
         assert (report.keys, report.left_out) == (1, 1)
         assert [key for _, key, _ in replay(out).dataset.items()] == [b"b"]
 
@@ -226,12 +225,12 @@ def test_a_server_takes_over_where_the_rewrite_ended(tmp_path: Path) -> None:
         server.send(*[("RPUSH", "l", i) for i in range(300)], *[("INCR", "n") for _ in range(300)])
         expected = server.digest()
     directory = tmp_path / "appendonlydir"
-    rewrite_in_place(str(directory), form=Form(to=target(kind.name)))
+    rewrite_in_place(str(directory), form=RewriteForm(to=target(kind.name)))
     with running(kind, tmp_path, *options) as server:
         assert server.digest() == expected
         server.execute("SET", "more", "1")
         expected = server.digest()
-    rewrite_in_place(str(directory), form=Form(resp=True), purge_history=True)
+    rewrite_in_place(str(directory), form=RewriteForm(resp=True), purge_history=True)
     with running(kind, tmp_path, *options) as server:
         assert server.digest() == expected
         server.execute("BGREWRITEAOF")

@@ -21,8 +21,8 @@ from rdbtool.engine.bits import (
 )
 from rdbtool.engine.cells import RAW, StringCell
 from rdbtool.engine.dataset import Dataset
-from rdbtool.engine.line import Line
 from rdbtool.engine.numbers import integer, is_integer
+from rdbtool.engine.release import Line
 from rdbtool.engine.replies import CommandError, syntax_error
 from rdbtool.engine.table import READ, command
 

@@ -6,13 +6,14 @@ from typing import Final
 
 from mypy_extensions import i64
 
-from rdbtool.engine.commands.strings import compares, store
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.expiry import EX, EXAT, PX, PXAT, absolute_ms
 from rdbtool.engine.numbers import integer_between
 from rdbtool.engine.replies import syntax_error
 from rdbtool.engine.table import command
 from rdbtool.model import NO_EXPIRY
+
+from .strings import compares, store
 
 BAD_COUNT: Final = "ERR invalid numkeys value or out of range"
 

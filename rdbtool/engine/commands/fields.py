@@ -12,13 +12,14 @@ from typing import Final
 from mypy_extensions import i64
 
 from rdbtool.engine.cells import HASHTABLE, LISTPACK, LISTPACKEX, HashCell
-from rdbtool.engine.commands.hashes import forget_expiry, hash_to_write, remove_field, set_fields
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.expiry import EX, EXAT, PX, PXAT, invalid_expire
 from rdbtool.engine.numbers import I64_MAX, integer
 from rdbtool.engine.replies import CommandError, syntax_error
 from rdbtool.engine.table import READ, command
 from rdbtool.model import NO_EXPIRY
+
+from .hashes import forget_expiry, hash_to_write, remove_field, set_fields
 
 COUNT_OF_FIELDS: Final = "ERR numfields should be greater than 0 and match the provided number of fields"
 FIELD_GONE: Final = -2

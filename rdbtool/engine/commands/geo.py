@@ -6,16 +6,17 @@ from typing import Final, final
 
 from mypy_extensions import i64
 
-from rdbtool.engine.commands.zsets import store_zset, zadd
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.geohash import LATITUDE_MAX, LONGITUDE_MAX, Shape, encode, point_of
-from rdbtool.engine.line import Line
 from rdbtool.engine.numbers import integer
 from rdbtool.engine.pqsort import partly_sorted
+from rdbtool.engine.release import Line
 from rdbtool.engine.replies import CommandError, syntax_error
 from rdbtool.engine.scores import double_of
 from rdbtool.engine.table import READ, command
 from rdbtool.engine.zset import SortedSetCell
+
+from .zsets import store_zset, zadd
 
 UNITS: Final = {b"M": 1.0, b"KM": 1000.0, b"FT": 0.3048, b"MI": 1609.34}
 RADIUS: Final = 0

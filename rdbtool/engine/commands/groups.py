@@ -6,14 +6,15 @@ from typing import Final
 
 from mypy_extensions import i64
 
-from rdbtool.engine.commands.streams import delete_by, entry_reply, policy_and_ids
+from rdbtool.basics.numbers import signed
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.numbers import integer, integer_between
 from rdbtool.engine.replies import OK, CommandError, syntax_error
 from rdbtool.engine.stream import UNKNOWN, Claim, Owner, ReaderGroup, StreamCell
 from rdbtool.engine.stream_ids import INVALID_ID, LAST, parse, parse_end, parse_start, text_of
 from rdbtool.engine.table import command
-from rdbtool.rdb.values.numbers import signed
+
+from .streams import delete_by, entry_reply, policy_and_ids
 
 SKIPS_DELETED: Final = 700
 """Since this release claiming an entry that is no longer there drops it from what is pending."""

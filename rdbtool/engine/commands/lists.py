@@ -5,7 +5,7 @@ from __future__ import annotations
 from mypy_extensions import i64
 
 from rdbtool.engine.dataset import Dataset
-from rdbtool.engine.deck import Deck
+from rdbtool.engine.deque import Deque
 from rdbtool.engine.numbers import I64_MAX, double, integer, integer_between, is_integer, positive
 from rdbtool.engine.quicklist import QUICK, ListCell
 from rdbtool.engine.replies import NO_SUCH_KEY, OK, OUT_OF_RANGE, CommandError, syntax_error, wrong_arity
@@ -270,7 +270,7 @@ def ltrim(dataset: Dataset, args: list[bytes]) -> object:
     start = max(0, start + n) if start < 0 else start
     end = end + n if end < 0 else min(end, n - 1)
     if start > end or start >= n:
-        cell.items = Deck([])
+        cell.items = Deque([])
         dataset.dirty += n
     else:
         cell.trim(start, True)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from mypy_extensions import i64
 
 from rdbtool.engine.bits import get_byte
-from rdbtool.engine.commands.zsets import LIMIT_BY_RANK, limited
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.geohash import distance, point_of
 from rdbtool.engine.numbers import integer
 from rdbtool.engine.ranges import LexRange, ScoreRange, Span, span_of_ranks
 from rdbtool.engine.replies import CommandError, syntax_error
 from rdbtool.engine.table import READ, command
+
+from .zsets import LIMIT_BY_RANK, limited
 
 
 def _range(dataset: Dataset, args: list[bytes], by: bytes, reverse: bool, auto: bool) -> object:

@@ -9,8 +9,8 @@ from mypy_extensions import i64
 from rdbtool.engine.cells import HASHTABLE, INTSET, LISTPACK, NEW, TOO_LARGE, SetCell
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.encodings import set_encoding
-from rdbtool.engine.line import Line
 from rdbtool.engine.numbers import I64_MAX, integer_between, is_integer, positive
+from rdbtool.engine.release import Line
 from rdbtool.engine.replies import CommandError, syntax_error
 from rdbtool.engine.table import READ, command, keys_after_count
 

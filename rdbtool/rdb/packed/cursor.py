@@ -11,8 +11,8 @@ from typing import Final
 
 from mypy_extensions import i64
 
+from rdbtool.basics.numbers import decimal, format_double, parse_double
 from rdbtool.errors import FormatError
-from rdbtool.rdb.values.numbers import decimal, format_double, parse_double
 
 STRING: Final[i64] = 0
 INTEGER: Final[i64] = 1

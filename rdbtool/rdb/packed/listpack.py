@@ -11,8 +11,8 @@ from typing import Final, final
 from librt.strings import BytesWriter, read_i16_le, read_i32_le, read_i64_le, write_i32_le, write_i64_le
 from mypy_extensions import i32, i64, u8
 
+from rdbtool.basics.numbers import is_integer, parse_integer
 from rdbtool.errors import UnsupportedError
-from rdbtool.rdb.values.numbers import is_integer, parse_integer
 
 from .cursor import INTEGER, STRING, Cursor, corrupt
 

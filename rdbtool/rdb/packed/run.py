@@ -12,8 +12,8 @@ from typing import Final, final
 from librt.strings import read_i16_le, read_i32_le, read_i64_le
 from mypy_extensions import i64
 
+from rdbtool.basics.numbers import decimal
 from rdbtool.model import PackedFields
-from rdbtool.rdb.values.numbers import decimal
 
 from .listpack import ListpackBuilder, ListpackCursor, back_size, listpack_of
 

@@ -11,7 +11,7 @@ from typing import Final, final
 from librt.strings import BytesWriter, read_i16_le, read_i32_be, read_i32_le, read_i64_le, write_i32_le, write_i64_le
 from mypy_extensions import i64, u8
 
-from rdbtool.rdb.values.numbers import is_integer, parse_integer
+from rdbtool.basics.numbers import is_integer, parse_integer
 
 from .cursor import INTEGER, STRING, Cursor, corrupt
 from .listpack import size32

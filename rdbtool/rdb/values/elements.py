@@ -10,9 +10,9 @@ from typing import final
 from mypy_extensions import i64
 
 from rdbtool.errors import FormatError
+from rdbtool.io.window import Window
 from rdbtool.rdb.packed.cursor import INTEGER, STRING, Cursor
 from rdbtool.rdb.primitives import LZF, read_encoded_integer, read_length_or_encoding, read_lzf
-from rdbtool.source import Window
 
 
 class Elements:

@@ -8,6 +8,7 @@ from librt.strings import BytesWriter
 from mypy_extensions import i64
 
 from rdbtool.errors import FormatError
+from rdbtool.io.window import Window
 from rdbtool.model import Hash
 from rdbtool.rdb.encoders import put_length, put_ms, put_string
 from rdbtool.rdb.packed.cursor import INTEGER, Cursor
@@ -16,10 +17,9 @@ from rdbtool.rdb.packed.run import LONGEST, RunOfFields
 from rdbtool.rdb.packed.ziplist import ZiplistBuilder, ZiplistCursor
 from rdbtool.rdb.packed.zipmap import ZipmapCursor
 from rdbtool.rdb.primitives import read_count, read_ms, read_string, read_u64
-from rdbtool.source import Window
 
 from .elements import Elements, OneNode, StringsCursor, missing
-from .form import FIELD_EXPIRIES, METADATA, NO_FIELD_EXPIRY, Form, Limits
+from .target_encodings import FIELD_EXPIRIES, METADATA, NO_FIELD_EXPIRY, Limits, TargetEncodings
 
 LATEST: Final = (1 << 46) - 2
 """The latest expiry in ms that a field can have in Redis (EB_EXPIRE_TIME_MAX of ebuckets.h)."""
@@ -188,7 +188,7 @@ def decode(elements: Elements) -> Hash:
     return Hash(fields, expiries)
 
 
-def encode(value: Hash, form: Form, out: BytesWriter) -> str:
+def encode(value: Hash, form: TargetEncodings, out: BytesWriter) -> str:
     """Write the payload; answers the name of its type."""
     expiries = _kept(value.expiries, form)
     packed = value.packed
@@ -230,7 +230,7 @@ def _takes(limits: Limits, packed: RunOfFields) -> bool:
     return packed.count <= limits.hash_entries and limits.hash_value >= LONGEST
 
 
-def _is_small(fields: dict[bytes, bytes], form: Form) -> bool:
+def _is_small(fields: dict[bytes, bytes], form: TargetEncodings) -> bool:
     limits = form.limits
     if len(fields) > limits.hash_entries:
         return False
@@ -243,7 +243,7 @@ def _is_small(fields: dict[bytes, bytes], form: Form) -> bool:
     return longest <= limits.hash_value
 
 
-def kept_expiry(ms: i64, form: Form) -> i64:
+def kept_expiry(ms: i64, form: TargetEncodings) -> i64:
     """What the target can keep of a field's expiry: -1, with the loss counted, for nothing."""
     if ms < 0:
         return -1
@@ -254,7 +254,7 @@ def kept_expiry(ms: i64, form: Form) -> i64:
     return 1 if ms == 0 and form.field_expiry == METADATA else ms
 
 
-def _kept(expiries: dict[bytes, int] | None, form: Form) -> dict[bytes, i64]:
+def _kept(expiries: dict[bytes, int] | None, form: TargetEncodings) -> dict[bytes, i64]:
     kept: dict[bytes, i64] = {}
     if expiries is not None:
         for field, ms in expiries.items():
@@ -264,7 +264,9 @@ def _kept(expiries: dict[bytes, int] | None, form: Form) -> dict[bytes, i64]:
     return kept
 
 
-def _encode_hash2(fields: dict[bytes, bytes], expiries: dict[bytes, i64], form: Form, out: BytesWriter) -> None:
+def _encode_hash2(
+    fields: dict[bytes, bytes], expiries: dict[bytes, i64], form: TargetEncodings, out: BytesWriter
+) -> None:
     put_length(out, len(fields))
     for field, item in fields.items():
         put_string(out, field, form.compress)
@@ -272,7 +274,9 @@ def _encode_hash2(fields: dict[bytes, bytes], expiries: dict[bytes, i64], form: 
         put_ms(out, expiries.get(field, -1))
 
 
-def _encode_listpack_ex(fields: dict[bytes, bytes], expiries: dict[bytes, i64], form: Form, out: BytesWriter) -> None:
+def _encode_listpack_ex(
+    fields: dict[bytes, bytes], expiries: dict[bytes, i64], form: TargetEncodings, out: BytesWriter
+) -> None:
     """Fields in the order in which they expire, those that never do at the end: the server relies on it."""
     builder = ListpackBuilder()
     soonest = sorted((ms, place, field) for place, (field, ms) in enumerate(expiries.items()))
@@ -289,7 +293,9 @@ def _encode_listpack_ex(fields: dict[bytes, bytes], expiries: dict[bytes, i64], 
     put_string(out, builder.finish(), form.compress)
 
 
-def _encode_metadata(fields: dict[bytes, bytes], expiries: dict[bytes, i64], form: Form, out: BytesWriter) -> None:
+def _encode_metadata(
+    fields: dict[bytes, bytes], expiries: dict[bytes, i64], form: TargetEncodings, out: BytesWriter
+) -> None:
     least: i64 = min(expiries.values())
     put_ms(out, least)
     put_length(out, len(fields))

@@ -9,15 +9,15 @@ from librt.strings import BytesWriter
 from mypy_extensions import i64
 
 from rdbtool.errors import FormatError
+from rdbtool.io.window import Window
 from rdbtool.rdb.encoders import put_length, put_string
 from rdbtool.rdb.packed.cursor import Cursor
 from rdbtool.rdb.packed.listpack import ListpackBuilder, ListpackCursor
 from rdbtool.rdb.packed.ziplist import ZiplistBuilder, ZiplistCursor
 from rdbtool.rdb.primitives import read_count, read_length, read_string
-from rdbtool.source import Window
 
 from .elements import Elements, OneNode, StringsCursor
-from .form import Form
+from .target_encodings import TargetEncodings
 
 PLAIN: Final[i64] = 1
 PACKED: Final[i64] = 2
@@ -93,7 +93,7 @@ def decode(elements: Elements) -> deque[bytes]:
     return deque(out)
 
 
-def encode(value: deque[bytes], form: Form, out: BytesWriter) -> str:
+def encode(value: deque[bytes], form: TargetEncodings, out: BytesWriter) -> str:
     """Write the payload, a quicklist; answers the name of its type."""
     if form.listpacks:
         _encode_listpacks(value, form, out)
@@ -102,7 +102,7 @@ def encode(value: deque[bytes], form: Form, out: BytesWriter) -> str:
     return "list-quicklist"
 
 
-def _encode_listpacks(value: deque[bytes], form: Form, out: BytesWriter) -> None:
+def _encode_listpacks(value: deque[bytes], form: TargetEncodings, out: BytesWriter) -> None:
     """Nodes as pushing the elements one after another makes them (quicklist.c, _quicklistNodeAllowInsert)."""
     limit = form.limits.list_node
     nodes = BytesWriter()
@@ -129,7 +129,7 @@ def _encode_listpacks(value: deque[bytes], form: Form, out: BytesWriter) -> None
     out.write(nodes.getvalue())
 
 
-def _encode_ziplists(value: deque[bytes], form: Form, out: BytesWriter) -> None:
+def _encode_ziplists(value: deque[bytes], form: TargetEncodings, out: BytesWriter) -> None:
     limit = form.limits.list_node
     nodes = BytesWriter()
     count: i64 = 0

@@ -5,16 +5,16 @@ from __future__ import annotations
 from librt.strings import BytesWriter
 from mypy_extensions import i64
 
+from rdbtool.basics.numbers import is_integer, parse_integer
 from rdbtool.errors import FormatError
+from rdbtool.io.window import Window
 from rdbtool.rdb.encoders import put_length, put_string
 from rdbtool.rdb.packed.intset import IntsetCursor, pack_intset
 from rdbtool.rdb.packed.listpack import ListpackBuilder, ListpackCursor
 from rdbtool.rdb.primitives import read_count, read_string
-from rdbtool.source import Window
 
 from .elements import Elements, OneNode, StringsCursor
-from .form import Form
-from .numbers import is_integer, parse_integer
+from .target_encodings import TargetEncodings
 
 
 def plain(w: Window) -> Elements:
@@ -47,7 +47,7 @@ def decode(elements: Elements) -> dict[bytes, None]:
     return out
 
 
-def encode(value: dict[bytes, None], form: Form, out: BytesWriter) -> str:
+def encode(value: dict[bytes, None], form: TargetEncodings, out: BytesWriter) -> str:
     """Write the payload; answers the name of its type."""
     limits = form.limits
     count: i64 = len(value)

@@ -13,13 +13,13 @@ from typing import Final, final
 
 from mypy_extensions import i64, mypyc_attr
 
+from rdbtool.basics.numbers import U64_MASK
 from rdbtool.errors import FormatError
 from rdbtool.model import Id, PackedEntries
 from rdbtool.rdb.packed.listpack import MANY, ListpackBuilder, ListpackCursor, listpack_of
 from rdbtool.rdb.packed.run import end_of, integer_at, length_of
 
 from .elements import missing
-from .numbers import U64_MASK
 
 NODE_ENTRIES: Final[i64] = 100
 """stream-node-max-entries, by default."""

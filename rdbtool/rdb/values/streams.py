@@ -7,18 +7,18 @@ from typing import Final, final
 from librt.strings import BytesWriter
 from mypy_extensions import i64
 
+from rdbtool.basics.numbers import signed
 from rdbtool.errors import FormatError
+from rdbtool.io.window import Window
 from rdbtool.model import Consumer, Group, Id, Pending, Stream
 from rdbtool.rdb.encoders import put_length, put_ms, put_string, put_u64
 from rdbtool.rdb.packed.listpack import ListpackBuilder
 from rdbtool.rdb.primitives import read_count, read_ms, read_string, read_u64
 from rdbtool.rdb.skip import read_nothing_released, take_idempotence
-from rdbtool.source import Window
 
-from .form import ACTIVE_TIMES, IDEMPOTENCE, STREAM_COUNTERS, Form, Limits
 from .idempotence import NO_PRODUCERS, Idempotence
-from .numbers import signed
 from .stream_nodes import NODE_BYTES, NODE_ENTRIES, Node, PackedNodes, add_entry, node_entries, of_pair, pair_of
+from .target_encodings import ACTIVE_TIMES, IDEMPOTENCE, STREAM_COUNTERS, Limits, TargetEncodings
 
 STREAM_VERSIONS: Final = ("", "stream-listpacks", *(f"stream-listpacks{n}" for n in range(2, 6)))
 """Names of types by the version of the format."""
@@ -174,7 +174,7 @@ def decode5(w: Window) -> Stream:
     return _decode(w, 5)
 
 
-def encode(value: Stream, form: Form, out: BytesWriter) -> str:
+def encode(value: Stream, form: TargetEncodings, out: BytesWriter) -> str:
     """Write the payload; answers the name of its type. The form must have streams."""
     nodes = _nodes(value, form.limits)
     put_length(out, len(nodes))
@@ -206,7 +206,7 @@ def key_of(entry: Id) -> bytes:
     return entry[0].to_bytes(8, "big") + entry[1].to_bytes(8, "big")
 
 
-def encode_tail(value: Stream, length: int, first: Id, form: Form, out: BytesWriter) -> str:
+def encode_tail(value: Stream, length: int, first: Id, form: TargetEncodings, out: BytesWriter) -> str:
     """Write what follows the nodes; answers the name of the payload's type."""
     version = form.stream_version(producers=bool(value.idmp))
     if version < 4 and value.idmp and value.idmp != NO_PRODUCERS:
@@ -235,7 +235,7 @@ def _has_counters(value: Stream, length: int) -> bool:
     return any(group.entries_read >= 0 for group in value.groups.values())
 
 
-def _encode_group(group: Group, version: i64, form: Form, out: BytesWriter) -> None:
+def _encode_group(group: Group, version: i64, form: TargetEncodings, out: BytesWriter) -> None:
     _put_id(out, group.last_id)
     if version >= 2:
         put_u64(out, group.entries_read)

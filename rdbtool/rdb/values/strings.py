@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from librt.strings import BytesWriter
 
+from rdbtool.io.window import Window
 from rdbtool.rdb.encoders import put_string
-from rdbtool.source import Window
 
 from .elements import Elements, OneNode, StringsCursor
-from .form import Form
+from .target_encodings import TargetEncodings
 
 
 def plain(w: Window) -> Elements:
@@ -24,7 +24,7 @@ def decode(elements: Elements) -> bytes:
     return node.item()
 
 
-def encode(value: bytes, form: Form, out: BytesWriter) -> str:
+def encode(value: bytes, form: TargetEncodings, out: BytesWriter) -> str:
     """Write the payload; answers the name of its type."""
     put_string(out, value, form.compress)
     return "string"

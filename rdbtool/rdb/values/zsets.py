@@ -8,18 +8,18 @@ from typing import final
 from librt.strings import BytesWriter, write_f64_le
 from mypy_extensions import i64
 
+from rdbtool.basics.numbers import format_double
 from rdbtool.errors import FormatError
+from rdbtool.io.window import Window
 from rdbtool.model import SortedSet
 from rdbtool.rdb.encoders import put_length, put_string
 from rdbtool.rdb.packed.cursor import DOUBLE
 from rdbtool.rdb.packed.listpack import ListpackBuilder, ListpackCursor
 from rdbtool.rdb.packed.ziplist import ZiplistBuilder, ZiplistCursor
 from rdbtool.rdb.primitives import read_binary_double, read_count, read_double, read_string
-from rdbtool.source import Window
 
 from .elements import Elements, OneNode, StringsCursor, missing
-from .form import Form
-from .numbers import format_double
+from .target_encodings import TargetEncodings
 
 
 def ziplist(w: Window) -> Elements:
@@ -85,7 +85,7 @@ def decode(elements: Elements) -> SortedSet:
     return SortedSet(scores)
 
 
-def encode(value: SortedSet, form: Form, out: BytesWriter) -> str:
+def encode(value: SortedSet, form: TargetEncodings, out: BytesWriter) -> str:
     """Write the payload, members by score; answers the name of its type."""
     limits = form.limits
     scores = value.scores

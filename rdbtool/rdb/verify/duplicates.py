@@ -14,12 +14,12 @@ from typing import BinaryIO, Final, final
 from librt.strings import BytesWriter, read_i64_le, write_i64_le
 from mypy_extensions import i64
 
-from rdbtool.errors import OutputError, RdbToolError
-from rdbtool.rdb.hashing import MASK, ODD, hash_bytes, new_seed
+from rdbtool.basics.hash_table import HashTable
+from rdbtool.basics.hashing import MASK, ODD, hash_bytes, new_seed
+from rdbtool.errors import OutputError, RdbToolError, reason
+from rdbtool.io.source import open_input
+from rdbtool.io.window import Window
 from rdbtool.rdb.primitives import read_string
-from rdbtool.source import Window, open_input, reason
-
-from .table import HashTable
 
 KEPT: Final[i64] = 1 << 15
 """Strings kept as they are, at most,"""

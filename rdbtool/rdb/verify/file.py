@@ -9,12 +9,12 @@ from mypy_extensions import i64
 
 from rdbtool.errors import OutputError, RdbToolError, TruncatedError, printable
 from rdbtool.findings import Findings, Severity, finding_of, plural
+from rdbtool.io.window import Window
 from rdbtool.rdb import opcodes
 from rdbtool.rdb.events import Aux, End, Function, FunctionPreGa, Header, ModuleAux, SelectDb, SlotImport
 from rdbtool.rdb.reader import Frame, RdbReader
 from rdbtool.rdb.releases import BUILT_IN
 from rdbtool.rdb.types import TABLE
-from rdbtool.source import Window
 
 from .duplicates import Duplicates
 from .functions import check_library

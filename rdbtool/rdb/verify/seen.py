@@ -10,10 +10,10 @@ from typing import Final, final
 
 from mypy_extensions import i64
 
-from rdbtool.rdb.hashing import hash_bytes, hash_word, new_seed
+from rdbtool.basics.hash_table import HashTable
+from rdbtool.basics.hashing import hash_bytes, hash_word, new_seed
 
 from .duplicates import Duplicates
-from .table import HashTable
 
 LIMIT: Final[i64] = 1 << 16
 """More elements than this go to `Duplicates`, which keeps memory bounded."""

@@ -6,20 +6,14 @@ from typing import Final, final
 
 from mypy_extensions import i64
 
+from rdbtool.io.window import Window
 from rdbtool.rdb.packed.listpack import back_size
 from rdbtool.rdb.packed.run import integer_at
 from rdbtool.rdb.primitives import read_count, read_u64
 from rdbtool.rdb.values.idempotence import LONGEST_S, MOST_KEPT
-from rdbtool.source import Window
 
 from .inspection import Inspection, checked_string, open_packed
-from .listpack import (
-    HEADER,
-    check_listpack,
-    entry_size,
-    is_integer,
-    text_at,
-)
+from .listpack import HEADER, check_listpack, entry_size, is_integer, text_at
 from .seen import is_integer_text
 
 ID: Final[i64] = 16

@@ -11,10 +11,10 @@ from typing import Final
 
 from mypy_extensions import i64
 
-from rdbtool.rdb.names import module_name
+from rdbtool.io.window import Window
+from rdbtool.rdb.module_names import module_name
 from rdbtool.rdb.primitives import read_binary_double, read_count, read_length, read_ms, read_u64
 from rdbtool.rdb.skip import skip_module_pre_ga, skip_module_values
-from rdbtool.source import Window
 
 from .compact import check_intset, check_zipmap
 from .inspection import Inspection, checked_string, open_packed, pass_string, see_element

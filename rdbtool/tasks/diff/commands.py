@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import deque
 from typing import Final, final
 
-from rdbtool.aof.emit import ITEMS_PER_COMMAND, CommandWriter, format_score, write_command
+from rdbtool.aof.command_writer import ITEMS_PER_COMMAND, CommandWriter, format_score, write_command
+from rdbtool.basics.crc64 import crc64
+from rdbtool.io.output import Output
 from rdbtool.model import NO_EXPIRY, Group, Hash, Id, SortedSet, Stream, Value
 from rdbtool.rdb.compare import Rules
-from rdbtool.rdb.crc64 import crc64
-from rdbtool.rdb.output import Output
 from rdbtool.rdb.walk import Walker
 
 from .details import id_text

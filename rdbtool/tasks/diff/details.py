@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from rdbtool.basics.numbers import format_double
 from rdbtool.model import NO_EXPIRY, Group, Hash, Id, Module, Pending, SortedSet, Stream, Value
 from rdbtool.rdb.compare import Rules
-from rdbtool.rdb.values.numbers import format_double
 
 from .edits import edits, shared_head
 from .meaning import same_producers

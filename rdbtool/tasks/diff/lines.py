@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 from typing import Final, final
 
 from rdbtool.aof.resp import Command, CommandReader
+from rdbtool.basics.text import to_line
 from rdbtool.errors import RdbToolError
-from rdbtool.export.text import to_line
+from rdbtool.io.output import Writable
+from rdbtool.io.window import window_over
 from rdbtool.model import NO_EXPIRY
-from rdbtool.rdb.output import Writable
-from rdbtool.source import window_over
 
 from .details import Change, changes
 from .difference import EXPIRY, Difference, Side
@@ -36,7 +36,7 @@ def expiry_text(ms: int) -> str:
 
 @final
 class LinesOut:
-    """Makes the lines of differences. ``mode`` is that of texts (`export.text`); ``detail`` shows the inside."""
+    """Makes the lines of differences. ``mode`` is that of texts (`basics.text`); ``detail`` shows the inside."""
 
     def __init__(self, diff: Diff, mode: int, *, detail: bool = False) -> None:
         self.diff = diff

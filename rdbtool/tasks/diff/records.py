@@ -2,11 +2,11 @@
 
 ``kind``, ``db``, ``key``, ``type``, ``differs``, and ``left`` and ``right`` where the key is there: ``type``,
 ``encoding``, ``size`` in the file, ``expire_at_ms``, ``idle_s`` and ``freq`` where it has them, and, on request,
-``value`` as `export.jsonl` writes it (null where it cannot be decoded). On request too, for a changed value that
+``value`` as `outputs.jsonl` writes it (null where it cannot be decoded). On request too, for a changed value that
 is not too large for the memory limit, ``changes``: ``part``, ``op`` (added, removed, changed), and ``name``,
 ``index``, ``left``, ``right`` where they mean something. A function library has ``function``, its name, instead
 of db and key, and with values its code; data of a module beside the keys likewise ``module_aux``. Texts follow
-`export.text`.
+`basics.text`.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from __future__ import annotations
 import json
 from typing import final
 
+from rdbtool.basics.text import AUTO, BASE64
 from rdbtool.errors import RdbToolError
-from rdbtool.export.jsonl import JsonValues
-from rdbtool.export.jsontext import write_string
-from rdbtool.export.text import AUTO, BASE64
+from rdbtool.io.output import Output
 from rdbtool.model import NO_EXPIRY
-from rdbtool.rdb.output import Output
+from rdbtool.outputs.json_text import write_string
+from rdbtool.outputs.jsonl import JsonValues
 from rdbtool.rdb.walk import Walker
 
 from .details import changes

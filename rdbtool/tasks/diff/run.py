@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final, final
 
 from rdbtool.errors import FormatError, RdbToolError, UnsupportedError, UsageError
-from rdbtool.export.selection import Selection
 from rdbtool.findings import Report, Severity, finding_of
+from rdbtool.inputs.selection import Selection
 from rdbtool.rdb.compare import Match, Matching, Rules
 from rdbtool.rdb.events import End, Event, Function, FunctionPreGa, ModuleAux
 from rdbtool.rdb.fingerprint import Fingerprint

@@ -7,16 +7,16 @@ import tempfile
 from collections.abc import Callable
 from typing import Final, final
 
-from rdbtool.errors import InputError, OutputError
-from rdbtool.export.dataset_in import DatasetSource
-from rdbtool.export.keys_in import EntryEvent, KeySource, RdbSource
+from rdbtool.aof.point_in_time import WHOLE, PointInTime
+from rdbtool.errors import InputError, OutputError, reason
 from rdbtool.findings import Finding
+from rdbtool.inputs.dataset import DatasetSource
+from rdbtool.inputs.keys import EntryEvent, KeySource, RdbSource
+from rdbtool.inputs.opening import OpenedKeys, Progress, open_keys
+from rdbtool.io.window import CHUNK, Readable, Window
 from rdbtool.rdb.compare import Kept
 from rdbtool.rdb.reader import Frame, RdbReader, frame_of
 from rdbtool.rdb.writer import open_rdb_writer
-from rdbtool.source import CHUNK, Readable, Window, reason
-from rdbtool.tasks.entries import OpenedKeys, Progress, open_keys
-from rdbtool.tasks.moment import WHOLE, PointInTime
 
 AT_ONCE: Final = CHUNK
 """Payloads up to this many bytes are read at once, longer ones through a window."""

@@ -1,0 +1,1 @@
+"""Accumulators: what is counted over keys and commands."""

@@ -1,0 +1,345 @@
+"""Keys as the commands that BGREWRITEAOF writes with ``aof-use-rdb-preamble no`` (aof.c, rewriteAppendOnlyFileRio).
+
+`CommandWriter` is a `Visitor`: it takes a value from the bytes of an RDB (`rdb.walk`) or decoded
+(`visit_value`), and holds no more of it than one command.
+"""
+
+from __future__ import annotations
+
+from typing import Final, final
+
+from librt.strings import BytesWriter
+from mypy_extensions import i64, u8
+
+from rdbtool.io.output import Output
+from rdbtool.model import Id
+from rdbtool.rdb.values.idempotence import NO_PRODUCERS, Idempotence
+from rdbtool.rdb.values.stream_nodes import of_pair, pair_of
+from rdbtool.rdb.values.target_encodings import IDEMPOTENCE
+from rdbtool.rdb.visitor import HASH, LIST, MODULE, SET, STREAM, STRING, ZSET, Visitor
+
+ITEMS_PER_COMMAND: Final[i64] = 64
+"""AOF_REWRITE_ITEMS_PER_CMD of server.h."""
+BYTES_PER_COMMAND: Final[i64] = 16 << 20
+"""A command that has grown to this is closed early: memory stays bounded whatever the elements are."""
+
+
+def write_bulk(out: BytesWriter, data: bytes, start: i64, end: i64) -> None:
+    """Write ``data[start:end]`` as a bulk string."""
+    size = end - start
+    write_header(out, 36, size)
+    if size <= 16:
+        while start < end:
+            out.append(u8(data[start]))
+            start += 1
+    else:
+        out.write(data[start:end])
+    out.append(13)
+    out.append(10)
+
+
+def write_header(out: BytesWriter, kind: i64, n: i64) -> None:
+    """Write the line that announces ``n``: ``kind`` is ``*`` (42) or ``$`` (36)."""
+    out.append(u8(kind))
+    if n < 10:
+        out.append(u8(48 + n))
+    elif n < 100:
+        tens = n // 10
+        out.append(u8(48 + tens))
+        out.append(u8(48 + n - tens * 10))
+    else:
+        out.write(b"%d" % n)
+    out.append(13)
+    out.append(10)
+
+
+def write_command(out: BytesWriter, args: list[bytes]) -> None:
+    """Write one command."""
+    write_header(out, 42, len(args))
+    for arg in args:
+        write_bulk(out, arg, 0, len(arg))
+
+
+def format_score(x: float) -> bytes:
+    """A score as servers print it since Redis 7.2: the shortest text that stands for the double."""
+    if -9007199254740992.0 < x < 9007199254740992.0:
+        n = i64(x)
+        if float(n) == x and (n != 0 or str(x)[0] != "-"):
+            return b"%d" % n
+    text = repr(x)
+    return text[:-2].encode() if text.endswith(".0") else text.encode()
+
+
+def stream_id(ms: int, seq: int) -> bytes:
+    """A stream id as text."""
+    return b"%d-%d" % (ms, seq)
+
+
+def _number_of(entry: bytes) -> int:
+    ms, _, seq = entry.partition(b"-")
+    return of_pair((int(ms), int(seq)))
+
+
+@final
+class CommandWriter(Visitor):
+    """Writes a dataset as commands: `select`, `function`, and per key `key`, the value, `expire`.
+
+    Not everything a snapshot holds has a command: ``idle_s`` and ``freq`` do not, and neither do a
+    consumer's times or, on the server's side, pending entries whose entry is gone. ``losses`` counts what
+    could not be written: kind -> number. ``version``: the newest RDB version that the server loads which is to
+    run the commands; it knows the counters of streams from 10 on, expiries of fields from 12 on, and idempotent
+    producers from 13 on, if it is a Redis.
+    ``valkey``: a field and its expiry in one command, as Valkey writes them, and not in two, as Redis does.
+    """
+
+    def __init__(self, output: Output, *, version: int = 80, valkey: bool = False) -> None:
+        self.output = output
+        self.valkey = valkey
+        self.with_counters = version >= 10
+        self.with_field_expiries = version >= 12
+        self.with_producers = version >= 13 and not valkey
+        self.losses: dict[str, int] = {}
+        self._db: i64 = -1
+        self._key = b""
+        self._kind: i64 = STRING
+        self._expiring = False
+        self._items = BytesWriter()
+        self._count: i64 = 0
+        self._arguments: i64 = 0
+        self._member = b""
+        self._scored = False
+        self._field = b""
+        self._has_field = False
+        self._expiry: i64 = 0
+        self._expires = False
+        self._entry = b""
+        self._entries: i64 = 0
+        self._first_entry = b""
+        self._group = b""
+        self._consumer = b""
+        self._idle_consumer = False
+        self._pending: dict[Id, tuple[int, int]] = {}
+
+    def select(self, db: i64) -> None:
+        """Make sure that what follows goes to database ``db``."""
+        if db != self._db:
+            self._db = db
+            write_command(self.output.buffer, [b"SELECT", b"%d" % db])
+
+    def function(self, code: bytes) -> None:
+        """Write a function library."""
+        write_command(self.output.buffer, [b"FUNCTION", b"LOAD", code])
+        self.output.room()
+
+    def key(self, db: i64, key: bytes) -> None:
+        """The value that is told next is that of ``key``."""
+        self.select(db)
+        self._key = key
+
+    def expire(self, ms: i64) -> None:
+        """The key whose value was told expires at ``ms``."""
+        write_command(self.output.buffer, [b"PEXPIREAT", self._key, b"%d" % ms])
+
+    def lose(self, kind: str) -> None:
+        """Count something that has no command."""
+        self.losses[kind] = self.losses.get(kind, 0) + 1
+
+    def begin(self, kind: i64, expiring: bool) -> None:
+        self._kind = kind
+        self._expiring = expiring and self.with_field_expiries
+        self._count = 0
+        self._arguments = 0
+        self._scored = False
+        self._has_field = False
+        self._expires = False
+        self._entries = 0
+        self._idle_consumer = False
+        if len(self._items) > 0:
+            self._items.truncate(0)  # of a value that was damaged
+
+    def end(self) -> None:
+        kind = self._kind
+        if kind == STREAM:
+            self._close_consumer()
+        elif kind != MODULE:
+            self._close()
+
+    def text(self, data: bytes, start: i64, end: i64) -> None:
+        kind = self._kind
+        if kind == ZSET:
+            self._member = data[start:end]
+        elif kind == HASH and self._expiring:
+            self._expiring_part(data[start:end])
+        else:
+            write_bulk(self._items, data, start, end)
+            self._count_one()
+
+    def integer(self, n: i64) -> None:
+        data = b"%d" % n
+        self.text(data, 0, len(data))
+
+    def _count_one(self) -> None:
+        """An argument was added: close the command where it has enough."""
+        self._arguments += 1
+        if self._kind == HASH:
+            if self._arguments & 1:
+                return
+        elif self._kind == STREAM:
+            return
+        self._count += 1
+        if self._count == ITEMS_PER_COMMAND or len(self._items) >= BYTES_PER_COMMAND:
+            self._close()
+
+    def _close(self) -> None:
+        """Write the command whose items were collected."""
+        if self._arguments == 0:
+            return
+        out = self.output.buffer
+        kind = self._kind
+        write_header(out, 42, 2 + self._arguments)
+        if kind == STRING:
+            out.write(b"$3\r\nSET\r\n")
+        elif kind == LIST:
+            out.write(b"$5\r\nRPUSH\r\n")
+        elif kind == SET:
+            out.write(b"$4\r\nSADD\r\n")
+        elif kind == ZSET:
+            out.write(b"$4\r\nZADD\r\n")
+        else:
+            out.write(b"$5\r\nHMSET\r\n")
+        write_bulk(out, self._key, 0, len(self._key))
+        self._take_items(out)
+
+    def _take_items(self, out: BytesWriter) -> None:
+        out.write(self._items.getvalue())
+        if len(self._items) > 1 << 20:
+            self._items = BytesWriter()
+        else:
+            self._items.truncate(0)
+        self._arguments = 0
+        self._count = 0
+        self.output.room()
+
+    def score(self, x: float) -> None:
+        text = format_score(x)
+        member = self._member
+        write_bulk(self._items, text, 0, len(text))
+        write_bulk(self._items, member, 0, len(member))
+        self._arguments += 1
+        self._count_one()
+
+    def expiry(self, ms: i64) -> None:
+        if not self.with_field_expiries:
+            self.lose("field expiries")
+            return
+        self._expires = True
+        self._expiry = ms
+
+    def _expiring_part(self, data: bytes) -> None:
+        """A field or value of a hash with expiring fields: each of those gets a command of its own."""
+        if not self._has_field:
+            self._field = data
+            self._has_field = True
+            return
+        self._has_field = False
+        out = self.output.buffer
+        expires = self._expires
+        self._expires = False
+        if self.valkey:
+            if expires:
+                args = [b"HSETEX", self._key, b"PXAT", b"%d" % self._expiry, b"FIELDS", b"1", self._field, data]
+                write_command(out, args)
+            else:
+                for part in (self._field, data):
+                    write_bulk(self._items, part, 0, len(part))
+                    self._count_one()
+        else:
+            write_command(out, [b"HMSET", self._key, self._field, data])
+            if expires:
+                write_command(out, [b"HPEXPIREAT", self._key, b"%d" % self._expiry, b"FIELDS", b"1", self._field])
+        self.output.room()
+
+    def entry(self, ms: int, seq: int) -> None:
+        self._close_entry()
+        self._entry = stream_id(ms, seq)
+        if self._entries == 0:
+            self._first_entry = self._entry
+        self._entries += 1
+
+    def _close_entry(self) -> None:
+        if self._arguments > 0:
+            out = self.output.buffer
+            write_header(out, 42, 3 + self._arguments)
+            out.write(b"$4\r\nXADD\r\n")
+            write_bulk(out, self._key, 0, len(self._key))
+            write_bulk(out, self._entry, 0, len(self._entry))
+            self._take_items(out)
+
+    def counters(self, last: Id, max_deleted: Id, added: int) -> None:
+        self._close_entry()
+        out = self.output.buffer
+        if self._entries == 0:
+            write_command(out, [b"XADD", self._key, b"MAXLEN", b"0", b"0-1", b"x", b"y"])
+        args = [b"XSETID", self._key, stream_id(last[0], last[1])]
+        if self.with_counters:
+            args += [b"ENTRIESADDED", b"%d" % added, b"MAXDELETEDID", stream_id(max_deleted[0], max_deleted[1])]
+        write_command(out, args)
+
+    def group(self, name: bytes, last: Id, entries_read: int) -> None:
+        self._close_consumer()
+        self._group = name
+        self._pending.clear()
+        args = [b"XGROUP", b"CREATE", self._key, name, stream_id(last[0], last[1])]
+        if self.with_counters:
+            args += [b"ENTRIESREAD", b"%d" % entries_read]
+        write_command(self.output.buffer, args)
+
+    def pending(self, ms: int, seq: int, delivered_ms: int, deliveries: int) -> None:
+        self._pending[ms, seq] = (delivered_ms, deliveries)
+
+    def consumer(self, name: bytes, seen_ms: int, active_ms: int) -> None:
+        self._close_consumer()
+        self._consumer = name
+        self._idle_consumer = True
+
+    def _close_consumer(self) -> None:
+        if self._idle_consumer:
+            self._idle_consumer = False
+            args = [b"XGROUP", b"CREATECONSUMER", self._key, self._group, self._consumer]
+            write_command(self.output.buffer, args)
+
+    def consumer_pending(self, ms: int, seq: int) -> None:
+        self._idle_consumer = False
+        delivered, deliveries = self._pending.get((ms, seq), (0, 1))
+        args = [b"XCLAIM", self._key, self._group, self._consumer, b"0", stream_id(ms, seq)]
+        args += [b"TIME", b"%d" % delivered, b"RETRYCOUNT", b"%d" % deliveries, b"JUSTID", b"FORCE"]
+        write_command(self.output.buffer, args)
+        self.output.room()
+
+    def idempotence(self, raw: bytes) -> None:
+        if not self.with_producers:
+            if raw != NO_PRODUCERS:
+                self.lose(IDEMPOTENCE)
+            return
+        self._close_consumer()
+        state = Idempotence(raw)
+        out = self.output.buffer
+        if state.is_configured:
+            settings = [b"IDMP-DURATION", b"%d" % state.duration_s, b"IDMP-MAXSIZE", b"%d" % state.max_size]
+            write_command(out, [b"XCFGSET", self._key, *settings])
+        first, last = (_number_of(self._first_entry), _number_of(self._entry)) if self._entries else (1, 0)
+        whole = True
+        for producer, messages in state.producers.items():
+            for message, entry in messages.items():
+                # Without a name, or of an entry that is gone, a server takes no record. One that was deleted between
+                # others does not show here: then the command fails, and the server goes on.
+                if producer and message and first <= entry <= last:
+                    write_command(out, [b"XIDMPRECORD", self._key, producer, message, stream_id(*pair_of(entry))])
+                    self.output.room()
+                else:
+                    whole = False
+        if not whole:
+            self.lose(IDEMPOTENCE)
+
+    def module(self, name: str, version: int, payload: bytes) -> None:
+        self.lose("module value")

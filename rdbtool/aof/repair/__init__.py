@@ -1,0 +1,1 @@
+"""Repair a log: what to drop, and how that is written."""

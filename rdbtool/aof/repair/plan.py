@@ -1,0 +1,276 @@
+"""What a repair would drop: cuts per file, and lines of the manifest. Nothing is written here."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from rdbtool.aof.check import MISSING, FileVerdict, damaged_names, start_of
+from rdbtool.aof.layout import Layout, LogFile
+from rdbtool.aof.manifest import Part
+from rdbtool.aof.resp import MAX_BULK
+from rdbtool.aof.salvage import Cut, Salvager, database_at, survey
+from rdbtool.errors import UsageError, printable
+from rdbtool.findings import Finding, Severity
+from rdbtool.io.random_access import Pages
+
+SELECT_SEARCHED: Final = 1 << 20
+"""Bytes of an unreadable region that are searched for what may have been a SELECT."""
+
+
+@dataclass(slots=True)
+class FilePlan:
+    """What a file loses. ``log_start``: where its commands begin; the snapshot before is never cut."""
+
+    file: LogFile
+    size: int
+    cuts: list[Cut]
+
+    @property
+    def is_tail(self) -> bool:
+        """Whether nothing but the end goes, so that the file can be cut where it is."""
+        return len(self.cuts) == 1 and int(self.cuts[0].end) == self.size and not self.cuts[0].insert
+
+    @property
+    def lost(self) -> int:
+        """Bytes that go."""
+        return sum(int(c.end - c.start) for c in self.cuts)
+
+    def as_json(self) -> dict[str, Any]:
+        """The plan as data."""
+        return {
+            "path": self.file.path,
+            "size": self.size,
+            "bytes": self.lost,
+            "cuts": [
+                {
+                    "start": int(c.start),
+                    "end": int(c.end),
+                    "code": c.code,
+                    "message": c.message,
+                    "commands": int(c.commands),
+                    "transactions": int(c.transactions),
+                    "first_commands": [printable(k) for k in c.keys],
+                    "inserted": printable(c.insert) if c.insert else None,
+                }
+                for c in self.cuts
+            ],
+        }
+
+
+@dataclass(slots=True)
+class RepairPlan:
+    """Cuts, file by file, and parts that leave the manifest (their files stay).
+
+    ``loss``: commands go that a server, left alone, would have loaded or could be made to load.
+    """
+
+    layout: Layout
+    files: list[FilePlan] = field(default_factory=list)
+    dropped: list[LogFile] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    loss: bool = False
+    max_bulk: int = MAX_BULK
+    allowed: frozenset[bytes] = frozenset()
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to do."""
+        return not self.files and not self.dropped
+
+    @property
+    def lost(self) -> int:
+        """Bytes that are cut from files; parts that leave the manifest are not counted, they are kept."""
+        return sum(f.lost for f in self.files)
+
+    def manifest_bytes(self) -> bytes | None:
+        """The manifest after the repair, or None where it stays as it is."""
+        manifest = self.layout.manifest
+        parts: list[Part] = [f.part for f in self.dropped if f.part is not None]
+        if manifest is None or not parts:
+            return None
+        return manifest.without(parts)
+
+    def as_json(self) -> dict[str, Any]:
+        """The plan as data."""
+        return {
+            "bytes": self.lost,
+            "loss": self.loss,
+            "files": [f.as_json() for f in self.files],
+            "leave_the_manifest": [f.path for f in self.dropped],
+        }
+
+
+def plan_repair(
+    layout: Layout,
+    verdicts: list[FileVerdict],
+    *,
+    salvage: bool = False,
+    max_bulk: int = MAX_BULK,
+    allowed: frozenset[bytes] = frozenset(),
+) -> RepairPlan:
+    """Plan the repair of files that were checked, and their cut where the check ended at a time.
+
+    Without ``salvage`` a damaged file loses everything from the damage on; with it, only what cannot be
+    read. Raises `UsageError` where no cut can repair the set.
+    """
+    plan = RepairPlan(layout, max_bulk=max_bulk, allowed=allowed)
+    for i, (file, verdict) in enumerate(zip(layout.files, verdicts, strict=True)):
+        _refuse_hopeless(verdict)
+        end = verdict.until if verdict.until >= 0 else verdict.size
+        if end > verdict.log_start or verdict.until < 0:
+            cuts = _cuts(verdict, end, salvage, max_bulk, allowed)
+            if end < verdict.size:
+                _cut_at_time(verdict, cuts, end, max_bulk, allowed)
+            if cuts:
+                plan.files.append(FilePlan(file, verdict.size, cuts))
+        elif verdict.log_start > 0:
+            cut = Cut(end, verdict.size, "until", "later than the time asked for")
+            _survey(verdict, cut, max_bulk, allowed)
+            plan.files.append(FilePlan(file, verdict.size, [cut]))
+        else:
+            plan.dropped.append(file)
+        if verdict.until >= 0:
+            plan.dropped += layout.files[i + 1 :]
+            break
+    for file_plan in plan.files:
+        _remark(plan, file_plan)
+    return plan
+
+
+def _refuse_hopeless(verdict: FileVerdict) -> None:
+    if verdict.verdict == MISSING:
+        raise UsageError("the manifest names a file that is not there: no cut repairs that", path=verdict.path)
+    if not verdict.cuttable:
+        raise UsageError("the snapshot it begins with is damaged: no cut repairs that", path=verdict.path, offset=0)
+    if not verdict.plain:
+        raise UsageError("only a plain file can be repaired, neither a compressed one nor a pipe", path=verdict.path)
+
+
+def _cuts(verdict: FileVerdict, end: int, salvage: bool, max_bulk: int, allowed: frozenset[bytes]) -> list[Cut]:
+    """The cuts that make bytes up to ``end`` loadable."""
+    refused = damaged_names(verdict)
+    fault = verdict.fault
+    bad = [u for u in verdict.unknown if u.name.upper() in refused]
+    if verdict.wrong is not None:
+        bad.append(verdict.wrong)
+    first = min(bad, key=start_of, default=None)
+    if fault is None and first is None:
+        if verdict.cut_annotation < 0:
+            return []
+        return [Cut(verdict.cut_annotation, end, "cut-annotation", "an annotation without its end")]
+    if not salvage:
+        if first is not None and (fault is None or first.start < fault.start):
+            code = "wrong-arity" if first is verdict.wrong else "unknown-command"
+            cut = Cut(verdict.good_up_to, end, code, f"command '{printable(first.name, 64)}'")
+        else:
+            assert fault is not None
+            cut = Cut(verdict.good_up_to, end, fault.code, fault.message)
+            cut.by_server = fault.truncated and verdict.readable_behind == 0
+        _survey(verdict, cut, max_bulk, allowed)
+        return [cut]
+    with Pages(verdict.path) as pages:
+        salvager = _salvage(pages, verdict.log_start, end, max_bulk, allowed, refused)
+        for cut, select in zip(salvager.cuts, salvager.selects, strict=True):
+            inner = survey(pages, cut, max_bulk=max_bulk, allowed=allowed)
+            if int(cut.end) < end:
+                _keep_database(pages, cut, inner, select)
+            elif fault is not None:
+                cut.by_server = fault.truncated and verdict.readable_behind == 0
+        return salvager.cuts
+
+
+def _salvage(
+    pages: Pages, begin: int, end: int, max_bulk: int, allowed: frozenset[bytes], refused: frozenset[bytes]
+) -> Salvager:
+    """Find the cuts. The check met unknown commands up to the first damage only: those behind are found here."""
+    while True:
+        salvager = Salvager(pages, begin, end, max_bulk=max_bulk, allowed=allowed, refused=refused)
+        salvager.run()
+        damaged = frozenset(name for name, count in salvager.unknown.items() if count == 1)
+        if damaged <= refused:
+            return salvager
+        refused |= damaged
+
+
+def _survey(verdict: FileVerdict, cut: Cut, max_bulk: int, allowed: frozenset[bytes]) -> None:
+    with Pages(verdict.path) as pages:
+        survey(pages, cut, max_bulk=max_bulk, allowed=allowed)
+
+
+def _cut_at_time(verdict: FileVerdict, cuts: list[Cut], end: int, max_bulk: int, allowed: frozenset[bytes]) -> None:
+    cut = Cut(end, verdict.size, "until", "later than the time asked for")
+    _survey(verdict, cut, max_bulk, allowed)
+    if cuts and int(cuts[-1].end) == end:
+        before = cuts[-1]
+        before.end = cut.end
+        before.commands += cut.commands
+        before.transactions += cut.transactions
+    else:
+        cuts.append(cut)
+
+
+def _keep_database(pages: Pages, cut: Cut, inner: Salvager, select: int) -> None:
+    """Put a SELECT in the place of a cut that holds one for another database."""
+    if inner.last_select >= 0:
+        after = database_at(pages, inner.last_select)
+        if after != database_at(pages, select):
+            cut.insert = b"*2\r\n$6\r\nSELECT\r\n$%d\r\n%b\r\n" % (len(after), after)
+    for hole in inner.cuts:
+        if hole.start > inner.last_select:
+            text = pages.take(hole.start, min(hole.end - hole.start, SELECT_SEARCHED))
+            if b"select" in text.lower():
+                cut.blind_select = True
+
+
+def _remark(plan: RepairPlan, file_plan: FilePlan) -> None:
+    """Say what a cut means for what follows."""
+    path = file_plan.file.path
+    layout = plan.layout
+    for cut in file_plan.cuts:
+        if cut.code not in {"until", "cut-annotation"} and not cut.by_server:
+            plan.loss = plan.loss or cut.commands > 0 or not file_plan.is_tail
+        if cut.blind_select:
+            plan.findings.append(
+                Finding(
+                    Severity.WARNING,
+                    "database-uncertain",
+                    "the dropped bytes seem to hold a SELECT that cannot be read: commands behind them, up to the next "
+                    "SELECT, may run in the wrong database",
+                    path,
+                    int(cut.start),
+                )
+            )
+        if cut.insert:
+            plan.findings.append(
+                Finding(
+                    Severity.NOTE,
+                    "select-kept",
+                    "the dropped bytes hold a SELECT: one is put in their place, so that what follows stays in its "
+                    "database",
+                    path,
+                    int(cut.start),
+                )
+            )
+    kept = [f.path for f in layout.files if f not in plan.dropped]
+    if path in kept and path != kept[-1] and any(c.code != "until" for c in file_plan.cuts):
+        plan.findings.append(
+            Finding(
+                Severity.WARNING,
+                "order",
+                f"not the last file: what follows in the set, up to '{os.path.basename(kept[-1])}', then runs on data "
+                "that lacks what is dropped here",
+                path,
+            )
+        )
+    if any(int(c.end) < file_plan.size for c in file_plan.cuts):
+        plan.findings.append(
+            Finding(
+                Severity.WARNING,
+                "gap",
+                "commands behind a dropped region run on data that lacks what it did: a key in it may end up with "
+                "another value than it had",
+                path,
+            )
+        )

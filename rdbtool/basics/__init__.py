@@ -1,0 +1,1 @@
+"""What no format owns: hashing, checksums, compression, numbers and text."""

@@ -1,0 +1,70 @@
+"""A table of hashes: open addressing in one run of memory, without an object per entry."""
+
+from __future__ import annotations
+
+from typing import Final, final
+
+from librt.vecs import append, vec
+from mypy_extensions import i64
+
+from .hashing import MASK
+
+ROUNDS: Final[i64] = 1 << 16
+"""Beginnings before the table has to be wiped."""
+
+
+@final
+class HashTable:
+    """Hashes and where what they stand for is found. `begin`, then `put` each.
+
+    A slot is a hash and, in the other run, a reference times ROUNDS plus the round it was put in. Slots of
+    other rounds are free, so that a new round costs nothing.
+    """
+
+    def __init__(self) -> None:
+        self.hashes = vec[i64](capacity=0)
+        self.slots = vec[i64](capacity=0)
+        self.bits: i64 = 2
+        self.round: i64 = 0
+
+    def begin(self, count: i64) -> None:
+        """Forget all, and expect ``count`` hashes."""
+        bits: i64 = 2
+        size: i64 = 4
+        while size < 2 * count:
+            size *= 2
+            bits += 1
+        self.bits = bits
+        slots = self.slots
+        have: i64 = len(slots)
+        if have < size:
+            hashes = self.hashes
+            zero: i64 = 0
+            while have < size:
+                hashes = append(hashes, zero)
+                slots = append(slots, zero)
+                have += 1
+            self.hashes = hashes
+            self.slots = slots
+        self.round += 1
+        if self.round == ROUNDS:
+            self.round = 1
+            i: i64 = 0
+            while i < have:
+                slots[i] = 0
+                i += 1
+
+    def put(self, value: i64, reference: i64) -> i64:
+        """Note a hash of 62 bits and a reference of 46; -1, or the reference of an earlier hash that is the same."""
+        slots = self.slots
+        last = MASK >> 62 - self.bits
+        i = value >> 62 - self.bits
+        while True:
+            slot = slots[i]
+            if slot & ROUNDS - 1 != self.round:
+                self.hashes[i] = value
+                slots[i] = reference << 16 | self.round
+                return -1
+            if self.hashes[i] == value:
+                return slot >> 16
+            i = i + 1 & last

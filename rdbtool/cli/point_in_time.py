@@ -1,0 +1,104 @@
+"""Options of every subcommand that replays: how far, and what about commands that no server has."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from rdbtool.aof.point_in_time import LAST, Place, PointInTime, parse_time
+from rdbtool.errors import UsageError
+
+PANEL = "Point in time"
+
+
+class Unknown(StrEnum):
+    """What to do about a command that no server has."""
+
+    STOP = "stop"
+    CARRY = "carry"
+    SKIP = "skip"
+
+
+class From(StrEnum):
+    """What the input is."""
+
+    AUTO = "auto"
+    COMMANDS = "commands"
+
+
+UnknownOption = Annotated[
+    Unknown,
+    typer.Option("--unknown", help="Commands that no server has, as of modules: stop there, keep or leave them out."),
+]
+FromOption = Annotated[
+    From,
+    typer.Option(
+        "--from",
+        help="'commands': the input is a text of commands, as for redis-cli. auto: it is one if it begins with one "
+        "that servers log.",
+    ),
+]
+
+
+def point_in_time(
+    until: Annotated[
+        str,
+        typer.Option(
+            "--until",
+            metavar="TIME",
+            help="Leave out what the log's timestamps say is later: Unix time or ISO 8601 (UTC unless it says "
+            "otherwise).",
+            rich_help_panel=PANEL,
+        ),
+    ] = "",
+    until_offset: Annotated[
+        str,
+        typer.Option(
+            "--until-offset",
+            metavar="[FILE:]OFFSET",
+            help="Leave out the commands that begin there or later.",
+            rich_help_panel=PANEL,
+        ),
+    ] = "",
+    until_command: Annotated[
+        int | None,
+        typer.Option("--until-command", metavar="N", min=0, help="Apply N commands.", rich_help_panel=PANEL),
+    ] = None,
+    before_command: Annotated[
+        str,
+        typer.Option(
+            "--before-command",
+            metavar="NAME",
+            help="Stop before the first command of that name: the state before FLUSHALL.",
+            rich_help_panel=PANEL,
+        ),
+    ] = "",
+    nth: Annotated[
+        str,
+        typer.Option("--nth", metavar="N|last", help="Which of the commands of that name.", rich_help_panel=PANEL),
+    ] = "",
+    without: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--without",
+            metavar="[FILE:]OFFSET",
+            help="Leave out the command there: undo that one DEL. May be repeated.",
+            rich_help_panel=PANEL,
+        ),
+    ] = None,
+) -> PointInTime:
+    """How far to replay. Raises `UsageError`."""
+    if nth and not before_command:
+        raise UsageError("--nth says which command --before-command means, and that is not given")
+    if nth not in {"", LAST} and not (nth.isascii() and nth.isdigit() and int(nth)):
+        raise UsageError(f"--nth wants a number from 1 on, or 'last', not {nth!r}")
+    return PointInTime(
+        time_s=parse_time(until) if until else None,
+        offset=Place.parse(until_offset) if until_offset else None,
+        commands=until_command,
+        before=before_command,
+        nth="last" if nth == LAST else int(nth or 1),
+        without=tuple(Place.parse(text) for text in without or ()),
+    )

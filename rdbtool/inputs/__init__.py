@@ -1,0 +1,1 @@
+"""What is read: what it is, the keys in it, and which of them are wanted."""

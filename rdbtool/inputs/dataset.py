@@ -1,0 +1,58 @@
+"""The keys of a dataset that a log was replayed into, as a source for exports."""
+
+from __future__ import annotations
+
+from typing import final
+
+from rdbtool.engine.cells import HashCell
+from rdbtool.engine.dataset import Dataset
+from rdbtool.engine.keyspace import Walk
+from rdbtool.engine.records import entry_of, frame_of_held
+from rdbtool.rdb.events import Event, Function, ModuleAux
+
+from .keys import EntryEvent, Facts, KeySource
+
+
+@final
+class DatasetSource(KeySource):
+    """The keys of ``dataset``: frames where nobody has touched them, decoded ones elsewhere.
+
+    ``facts`` and ``module_aux``: of the RDB in front of the log.
+    """
+
+    def __init__(self, path: str, dataset: Dataset, facts: Facts, module_aux: list[ModuleAux]) -> None:
+        super().__init__(path)
+        self.dataset = dataset
+        self.facts = facts
+        self.module_aux = module_aux
+        self._beside: list[Event] = [Function(-1, code) for code in dataset.functions.values()]
+        self._beside += module_aux
+        self._beside.reverse()
+        self._dbs = sorted(dataset.dbs, reverse=True)
+        self._db = 0
+        self._walk: Walk | None = None
+
+    def next(self) -> Event | None:
+        """The next event, or None."""
+        if self._beside:
+            return self._beside.pop()
+        while True:
+            walk = self._walk
+            if walk is not None and walk.next():
+                frame = frame_of_held(self._db, walk.key, walk.held)
+                return EntryEvent(entry_of(self._db, walk.key, walk.held)) if frame is None else frame
+            if not self._dbs:
+                return None
+            self._db = self._dbs.pop()
+            self._walk = Walk(self.dataset.dbs[self._db])
+
+
+def has_field_expiries(dataset: Dataset) -> bool:
+    """Whether some field of a hash expires."""
+    if not dataset.field_expiries:
+        return False
+    for cells in dataset.dbs.values():
+        for _, cell in cells.items():  # noqa: PERF102 - no dict
+            if isinstance(cell, HashCell) and cell.expiries:
+                return True
+    return False

@@ -1,0 +1,113 @@
+"""Where keys come from: one stream of events, whatever the input is."""
+
+from __future__ import annotations
+
+from typing import Final, final
+
+from mypy_extensions import i64, mypyc_attr
+
+from rdbtool.errors import RdbToolError
+from rdbtool.io.window import Window, window_over
+from rdbtool.model import Entry
+from rdbtool.rdb.events import Aux, Event, Header
+from rdbtool.rdb.head import RdbHead
+from rdbtool.rdb.opcodes import REDIS
+from rdbtool.rdb.reader import RdbReader
+
+
+@final
+class Facts:
+    """What a file says of itself: ``dialect`` and ``version`` of the RDB (0: it is none), auxiliary fields."""
+
+    def __init__(self, dialect: int = REDIS, version: int = 0) -> None:
+        self.dialect: i64 = dialect
+        self.version: i64 = version
+        self.aux: dict[bytes, bytes] = {}
+
+
+def facts_of(head: RdbHead | None) -> Facts:
+    """What the beginning of an RDB says; where there is none, nothing."""
+    if head is None:
+        return Facts()
+    facts = Facts(head.dialect, head.version)
+    facts.aux = head.aux
+    return facts
+
+
+@final
+class EntryEvent(Event):
+    """A key that comes with its value decoded."""
+
+    def __init__(self, entry: Entry, offset: int = -1) -> None:
+        super().__init__(offset)
+        self.entry = entry
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class KeySource:
+    """A stream of `Function`, `ModuleAux`, `Frame`, `EntryEvent` and, where there is one, `End` events.
+
+    ``facts`` are complete when the first of them has come. ``path`` is for messages.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.facts = Facts()
+
+    def next(self) -> Event | None:
+        """The next event, or None. Raises what reading raises; there is nothing more after that."""
+        raise NotImplementedError
+
+
+@final
+class RdbSource(KeySource):
+    """The keys of an RDB, from a window at its first byte."""
+
+    def __init__(self, window: Window, *, checksum: bool = True) -> None:
+        super().__init__(window.path)
+        self.reader = RdbReader(window, checksum=checksum)
+
+    def next(self) -> Event | None:
+        while True:
+            event = self.reader.next()
+            if isinstance(event, Aux):
+                self.facts.aux[event.name] = event.value
+            elif isinstance(event, Header):
+                self.facts.dialect = event.dialect
+                self.facts.version = event.version
+            else:
+                return event
+
+
+HEAD: Final = 4096
+"""Bytes in which the auxiliary fields of an RDB are looked for."""
+
+
+def is_rdb(w: Window) -> bool:
+    """Whether an RDB begins at the window's position."""
+    _look_ahead(w, 9)
+    head = w.data[w.pos : min(w.pos + 6, w.end)]
+    return head[:5] == b"REDIS" or head == b"VALKEY"
+
+
+def _look_ahead(w: Window, n: i64) -> None:
+    """Make ``n`` bytes available, or as many as there are."""
+    if w.size >= 0:
+        n = min(n, w.size - w.offset())
+    w.need(n)
+
+
+def may_precede_log(w: Window) -> bool:
+    """Whether the RDB at the window's position says of itself that it belongs to an append-only file."""
+    _look_ahead(w, HEAD)
+    reader = RdbReader(window_over(w.data[w.pos : w.pos + HEAD]), checksum=False)
+    try:
+        while True:
+            event = reader.next()
+            if isinstance(event, Aux):
+                if event.name in {b"aof-preamble", b"aof-base"} and event.value == b"1":
+                    return True
+            elif not isinstance(event, Header):
+                return False
+    except RdbToolError:
+        return False  # the fields at the head are short: what is wrong shows when it is read

@@ -1,0 +1,152 @@
+"""Any input as one stream of keys: an RDB as it stands, everything else by way of the engine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, final
+
+from rdbtool.aof.point_in_time import WHOLE, PointInTime
+from rdbtool.basics.text import AUTO
+from rdbtool.findings import Finding
+from rdbtool.io.source import Input, open_input
+from rdbtool.io.window import Metered, Window
+from rdbtool.rdb.events import End
+from rdbtool.rdb.opcodes import REDIS
+from rdbtool.rdb.reader import RdbReader
+
+from .jsonl import JsonlSource, is_jsonl
+from .keys import Facts, KeySource, RdbSource, facts_of, is_rdb, may_precede_log
+
+if TYPE_CHECKING:
+    from rdbtool.engine.replay import Carried
+    from rdbtool.rdb.head import Aside
+    from rdbtool.rdb.targets import Target
+
+    from .replaying import Source
+
+FIELD_EXPIRIES_SINCE: Final = 12
+"""The RDB version of the first servers with expiries of fields, Redis 7.4."""
+
+Progress = Callable[[int, int], None]
+"""Is told how many bytes of the input have been read, and of how many; -1 where that is not known."""
+
+
+@final
+class OpenedKeys:
+    """An input that is open: ``source`` gives its keys.
+
+    ``findings``: what is to be said of the input beforehand; ``loss``: not all of it could be taken;
+    ``files``: all paths it is made of; ``carried``: commands of a log that no server has. Use it as a context manager.
+    """
+
+    def __init__(self, source: KeySource, files: tuple[str, ...], stream: Input | None) -> None:
+        self.source = source
+        self.files = files
+        self.findings: list[Finding] = []
+        self.loss = False
+        self.carried: list[Carried] = []
+        self._stream = stream
+
+    def __enter__(self) -> OpenedKeys:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._stream is not None:
+            self._stream.close()
+
+
+def open_keys(
+    path: str,
+    *,
+    point: PointInTime = WHOLE,
+    unknown: str = "stop",
+    commands: bool = False,
+    now_ms: int | None = None,
+    to: Target | None = None,
+    mode: int = AUTO,
+    progress: Progress | None = None,
+    aside: Aside | None = None,
+) -> OpenedKeys:
+    """Open whatever is at ``path``: an RDB, a log, a manifest, a directory, JSON lines, ``-``; what it is, its bytes
+    tell.
+
+    ``point``: how far a log is replayed; ``unknown``: what to do about commands that no server has (`engine.replay`);
+    ``commands``: the input is a text of commands; ``now_ms``: what relative expiries in a log count from, else the
+    present; ``to``: who is to load the keys, and probably wrote a log that does not say who did; ``mode``: how JSON
+    lines without a header say bytes; ``aside``: as for `replaying.replay`. A log is replayed here and now. Raises what
+    opening and replaying raise.
+    """
+    if os.path.isdir(path) or commands:
+        return _replayed(path, point, unknown, commands, now_ms, to, None, aside)
+    stream = open_input(path)
+    try:
+        if progress is not None:
+            stream.stream = Metered(stream.stream, stream.size, progress)
+        w = stream.window()
+        if is_jsonl(w) and not point.asked:
+            return OpenedKeys(JsonlSource(w, mode), (path,), stream)
+        if is_rdb(w) and not point.asked and (not may_precede_log(w) or _is_alone(path, stream)):
+            return OpenedKeys(RdbSource(w), (path,), stream)
+        try:
+            return _replayed(path, point, unknown, commands, now_ms, to, w, aside)
+        finally:
+            stream.close()
+    except BaseException:
+        stream.close()
+        raise
+
+
+def _is_alone(path: str, stream: Input) -> bool:
+    """Whether nothing follows the RDB at ``path``, a file that can be read twice."""
+    if stream.size < 0 or not os.path.isfile(path):
+        return False
+    with open_input(path) as again:
+        w = again.window()
+        reader = RdbReader(w, checksum=False)
+        while (event := reader.next()) is not None:
+            if isinstance(event, End):
+                return w.at_end()
+    return False
+
+
+def _replayed(
+    path: str,
+    point: PointInTime,
+    unknown: str,
+    commands: bool,
+    now_ms: int | None,
+    to: Target | None,
+    first: Window | None,
+    aside: Aside | None,
+) -> OpenedKeys:
+    from .dataset import DatasetSource, has_field_expiries
+    from .replaying import layout_of, likely_line, replay
+
+    source: Source = "commands" if commands else "auto"
+    if first is not None:
+        layout = layout_of(path)
+        if len(layout.files) != 1 or layout.is_set:
+            first = None
+    replayed = replay(
+        path,
+        point=point,
+        unknown=unknown,
+        source=source,
+        likely=likely_line(to),
+        now_ms=now_ms,
+        first=first,
+        aside=aside,
+    )
+    facts = facts_of(replayed.head)
+    if replayed.head is None and has_field_expiries(replayed.dataset):
+        facts = Facts(REDIS, FIELD_EXPIRIES_SINCE)
+    facts.aux = dict(replayed.aux)
+    opened = OpenedKeys(DatasetSource(path, replayed.dataset, facts, replayed.module_aux), replayed.layout.paths, None)
+    opened.findings = list(replayed.findings.items)
+    opened.loss = replayed.loss
+    opened.carried = replayed.replay.carried
+    return opened

@@ -1,0 +1,435 @@
+"""Replay any input into a dataset: an RDB, a log with or without a preamble, a set of files, a text of commands."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final, Literal, TypeAlias
+
+from rdbtool.aof.command_text import TextReader, first_command
+from rdbtool.aof.layout import Layout, LogFile, locate
+from rdbtool.aof.point_in_time import LAST, NEVER, WHOLE, Place, PointInTime, Until
+from rdbtool.aof.resp import CommandReader
+from rdbtool.engine.dataset import Dataset
+from rdbtool.engine.feed import count_commands, load_rdb, names_all, replay_log
+from rdbtool.engine.functions import load_library
+from rdbtool.engine.passthrough import Passthrough
+from rdbtool.engine.release import Line, line_of_version
+from rdbtool.engine.replay import STOP, Replay, collector_off
+from rdbtool.engine.replies import CommandError
+from rdbtool.engine.table import COMMANDS, CONTAINER, CONTROL, WRITE, check_arity, find
+from rdbtool.errors import (
+    FormatError,
+    InputError,
+    RdbToolError,
+    TruncatedError,
+    UnsupportedError,
+    UsageError,
+    printable_text,
+)
+from rdbtool.findings import Finding, Findings, Report, Severity, plural
+from rdbtool.io.source import open_input
+from rdbtool.io.window import Window
+from rdbtool.rdb.events import ModuleAux
+from rdbtool.rdb.head import Aside, RdbHead
+from rdbtool.rdb.reader import RdbReader
+from rdbtool.rdb.targets import Target
+
+from .jsonl import is_jsonl
+from .keys import is_rdb, may_precede_log
+
+Source: TypeAlias = Literal["auto", "commands"]
+"""What the input is: told by its bytes, or a text of commands."""
+
+Commands: TypeAlias = CommandReader | TextReader
+
+
+class Feed:
+    """How files come into the dataset; whoever wants to look on overrides it."""
+
+    def loaded(self, dataset: Dataset, path: str) -> None:
+        """The RDB ``path``, or the one in front of that log, is in the dataset."""
+
+    def log(self, replay: Replay, commands: Commands) -> bool:
+        """Apply commands to the end; False where the replay stopped before."""
+        if isinstance(commands, CommandReader):
+            return replay_log(replay, commands)
+        while (command := commands.next()) is not None:
+            if not replay.apply(command.offset, command.args):
+                return False
+        return True
+
+
+@dataclass(slots=True, kw_only=True)
+class Replayed(Report):
+    """A dataset, and how it came about.
+
+    ``replay`` counts the commands; ``head``: of the RDB in front of the log, where there is one, with its ``aux``
+    fields; ``module_aux``: what modules keep there beside keys; ``base_keys``: keys that came with it; ``size``:
+    bytes of all files read; ``stopped``: why the replay ended early, or ""; ``has_log``: it is not only an RDB;
+    ``passed``: keys of the base that are not in the dataset, because they were passed on.
+    """
+
+    dataset: Dataset
+    replay: Replay
+    layout: Layout
+    head: RdbHead | None = None
+    aux: dict[bytes, bytes] = field(default_factory=dict)
+    module_aux: list[ModuleAux] = field(default_factory=list)
+    base_keys: int = 0
+    size: int = 0
+    stopped: str = ""
+    has_log: bool = False
+    passed: int = 0
+
+
+def line_of_aux(aux: dict[bytes, bytes]) -> Line:
+    """The line of the server that wrote these fields; the newest where they do not say."""
+    valkey = aux.get(b"valkey-ver")
+    version = aux.get(b"redis-ver", b"") if valkey is None else valkey
+    return line_of_version(version.decode("latin-1"), valkey=valkey is not None)
+
+
+def likely_line(to: Target | None) -> Line | None:
+    """The server whose log it probably is, where it is to be loaded by that server."""
+    return None if to is None else Line(f"{to.product}-{to.version[0]}.{to.version[1]}")
+
+
+def replay(
+    path: str,
+    *,
+    point: PointInTime = WHOLE,
+    unknown: str = STOP,
+    source: Source = "auto",
+    line: Line | None = None,
+    likely: Line | None = None,
+    now_ms: int | None = None,
+    feed: Feed | None = None,
+    first: Window | None = None,
+    aside: Aside | None = None,
+) -> Replayed:
+    """Bring what is at ``path`` into a dataset, as a server that loads it does.
+
+    ``point``: how far; ``unknown``: what to do about commands that no server has (`engine.replay`); ``line``: the
+    server to follow, else the one that wrote the file, and ``likely`` where it does not say; ``now_ms``: what
+    relative expiries count from; ``feed``: for those who look on; ``first``: the first file, where it is open;
+    ``aside``: takes what a base holds that a short log does not reach, before the log is replayed.
+
+    A log that ends within a command is taken up to there, as the server takes it, with a finding and
+    ``loss``. Raises `FormatError` where the server refuses the file, `UnsupportedError` at an unknown command
+    unless told otherwise, `InputError`, `UsageError`.
+    """
+    layout = layout_of(path, source)
+    loader = _Loader(layout, point, unknown, source, line, likely, now_ms, feed or Feed(), first)
+    if aside is not None and not point.asked:
+        names = names_in(layout)
+        loader.passthrough = None if names is None else Passthrough(names, aside)
+    with collector_off():
+        return loader.run()
+
+
+def layout_of(path: str, source: Source = "auto") -> Layout:
+    """The files at ``path``. Raises as `aof.layout.locate` does."""
+    return Layout(path, [LogFile(path, "aof")]) if source == "commands" else locate(path)
+
+
+SHORT: Final = 8
+"""A log is short if its base has this many times its bytes: then reading it twice costs little."""
+
+
+def names_in(layout: Layout) -> set[bytes] | None:
+    """The keys that the log of a set names; None where that is not worth knowing: where the log is not short, or
+    reaches keys that it does not name, or cannot be read, of which its replay will tell.
+    """
+    logs = layout.files[1:]
+    base = layout.files[0]
+    if base.role != "base" or not logs:
+        return None
+    names: set[bytes] = set()
+    try:
+        if SHORT * sum(os.path.getsize(log.path) for log in logs) > os.path.getsize(base.path):
+            return None
+        for log in logs:
+            with open_input(log.path) as stream:
+                if not names_all(CommandReader(stream.window()), names):
+                    return None
+    except (OSError, RdbToolError):
+        return None
+    return names
+
+
+BEGINNINGS: Final = b"*#"
+"""First bytes of logs: of a command, and of an annotation."""
+SELECT: Final = b"SELECT"
+
+
+def commands_of(w: Window, file: LogFile, source: Source) -> Commands:
+    """The commands of ``file`` from the window's position on: of a log, or of a text if it begins with a command.
+
+    Raises `FormatError` for a single file that is nothing of the kind, and `UnsupportedError` for JSON lines.
+    """
+    if source == "commands":
+        return TextReader(w)
+    if file.role == "aof" and w.offset() == 0 and not w.at_end():
+        if _is_text(w):
+            return TextReader(w)
+        if is_jsonl(w):
+            raise UnsupportedError(
+                "JSON lines, which are taken here only after convert has made an RDB of them", path=w.path
+            )
+        if w.data[w.pos] not in BEGINNINGS:
+            raise FormatError(
+                "neither an RDB, nor JSON lines, nor a log ('*' comes first), nor a text that begins with a command",
+                path=w.path,
+                offset=0,
+                doing="telling what the file is",
+            )
+    return CommandReader(w)
+
+
+def commands_behind(w: Window, file: LogFile, source: Source) -> Commands:
+    """The commands of ``file``, from its start on; a snapshot in front of them is passed. Raises as `commands_of`."""
+    if source == "auto" and is_rdb(w):
+        for _ in RdbReader(w, checksum=False):
+            pass
+    return commands_of(w, file, source)
+
+
+def _is_text(w: Window) -> bool:
+    """Whether a text begins with a command that fills a dataset: prose begins with HELLO or TIME, too."""
+    args = first_command(w)
+    row = find(args) if args else None
+    if row is None or not (row.flags & (WRITE | CONTROL) or row.name == SELECT):
+        return False
+    try:
+        check_arity(row, len(args))
+    except CommandError:
+        return False
+    return True
+
+
+def is_snapshot(w: Window) -> bool:
+    """Whether the window stands at an RDB that nothing follows: no log, and no preamble of one."""
+    return is_rdb(w) and not may_precede_log(w)
+
+
+class _Loader:
+    """One replay under way. The dataset is made when the first file has told which server wrote it."""
+
+    def __init__(
+        self,
+        layout: Layout,
+        point: PointInTime,
+        unknown: str,
+        source: Source,
+        line: Line | None,
+        likely: Line | None,
+        now_ms: int | None,
+        feed: Feed,
+        first: Window | None,
+    ) -> None:
+        self.layout = layout
+        self.point = point
+        self.unknown = unknown
+        self.source = source
+        self.line = line
+        self.likely = likely
+        self.now_ms = now_ms
+        self.feed = feed
+        self.first = first
+        self.findings = Findings()
+        self.result: Replayed | None = None
+        self.passthrough: Passthrough | None = None
+
+    def run(self) -> Replayed:
+        for finding in self.layout.findings:
+            self.findings.add(finding)
+        for file in self.layout.files:
+            if file.missing:
+                raise InputError("the file is not there, and the manifest names it", path=file.path)
+        nth = self._nth()
+        stops = self._by_file([self.point.offset] if self.point.offset else [])
+        omitted = self._by_file(self.point.without)
+        files = self.layout.files
+        for i, file in enumerate(files):
+            until = Until(
+                time_s=NEVER if self.point.time_s is None else self.point.time_s,
+                offset=min(stops.get(file.path, [NEVER])),
+                command=NEVER if self.point.commands is None else self.point.commands,
+                before=self._name(),
+                nth=nth,
+                without=frozenset(omitted.get(file.path, ())),
+            )
+            last = i == len(files) - 1
+            if self.first is not None and i == 0:
+                going = self._file(self.first, file, until, last=last)
+            else:
+                with open_input(file.path) as stream:
+                    going = self._file(stream.window(), file, until, last=last)
+            if not going:
+                break
+        result = self._result()
+        result.replay.finish()
+        self._judge(result)
+        return result
+
+    def _result(self, aux: dict[bytes, bytes] | None = None) -> Replayed:
+        """The result under construction; ``aux`` of the first file tell which server to follow."""
+        if self.result is None:
+            line = self.line or (line_of_aux(aux) if aux else self.likely) or Line()
+            dataset = Dataset(line, now_ms=self.now_ms)
+            replay = Replay(dataset, findings=self.findings, unknown=self.unknown)
+            self.result = Replayed(dataset=dataset, replay=replay, layout=self.layout, findings=self.findings)
+        return self.result
+
+    def _file(self, w: Window, file: LogFile, until: Until, *, last: bool) -> bool:
+        """Take one file; False where the replay stopped."""
+        if self.source == "auto" and is_rdb(w):
+            self._rdb(w, self.passthrough if file.role == "base" else None)
+            if w.at_end():
+                self._result().size += w.offset()
+                return True
+        result = self._result()
+        replay = result.replay
+        replay.path = w.path
+        replay.until = until if self.point.asked else None
+        replay.dataset.select(0)  # each file is loaded by a client of its own
+        result.has_log = True
+        commands = commands_of(w, file, self.source)
+        try:
+            going = self.feed.log(replay, commands)
+        except TruncatedError as e:
+            if not last:
+                raise self._not_last(e.message, w.path, e.offset) from None
+            going = True
+            result.loss = True
+            message = f"{e.message}: it is not applied, as a server with aof-load-truncated would have it"
+            self.findings.add(Finding(Severity.WARNING, e.code, message, w.path, e.offset, doing=e.doing))
+        result.size += w.offset()
+        if going and replay.in_transaction:
+            if not last:
+                raise self._not_last("MULTI without EXEC", w.path, replay.opened_at)
+            result.loss = True
+        if replay.stopped:
+            result.stopped = replay.stopped
+            if self.unknown == STOP and "unknown-command" in self.findings.counts:
+                raise UnsupportedError(
+                    f"{replay.stopped} after {plural(replay.count - 1, 'command')}: the server stops here too; "
+                    "unknown commands can be skipped or carried",
+                    path=w.path,
+                    offset=replay.stopped_at,
+                    doing="replaying",
+                )
+            if file.role == "base":
+                raise UsageError(
+                    f"the point in time lies before the rewrite that made this base ({replay.stopped}), and what was "
+                    "before is not in it",
+                    path=w.path,
+                )
+        return going
+
+    def _rdb(self, w: Window, passthrough: Passthrough | None) -> None:
+        head = RdbHead(RdbReader(w))
+        result = self._result(head.aux)
+        made = head.aux.get(b"ctime", b"")
+        if self.point.time_s is not None and made.isdigit() and len(made) < 20 and int(made) > self.point.time_s:
+            raise UsageError(
+                f"the snapshot in front of the log is of {int(made)}, later than {self.point.time_s}: what was before "
+                "is not in it",
+                path=w.path,
+            )
+        rest = load_rdb(result.dataset, head, passthrough)
+        for code in rest.functions:
+            try:
+                load_library(result.dataset, code)
+            except CommandError as e:
+                raise FormatError(e.text, path=w.path, doing="loading a function library") from None
+        if passthrough is not None:
+            result.passed = passthrough.passed
+            result.base_keys += passthrough.passed
+            result.dataset.functions.clear()  # they were passed on too
+        result.head = result.head or head
+        result.aux.update(head.aux)
+        result.module_aux += rest.module_aux
+        result.base_keys += rest.keys
+        self.feed.loaded(result.dataset, w.path)
+
+    def _not_last(self, message: str, path: str, offset: int) -> FormatError:
+        return FormatError(
+            f"{message}, and more files follow: a server cuts this file, and refuses to start; check-aof --fix repairs "
+            "it",
+            path=path,
+            offset=offset,
+            doing="replaying",
+        )
+
+    def _judge(self, result: Replayed) -> None:
+        """Look at what the replay did as a whole."""
+        replay = result.replay
+        if replay.skipped and self.unknown != "carry":
+            result.loss = True
+        point = self.point
+        if point.asked and not result.has_log:
+            raise UsageError("a snapshot holds one point in time only", path=self.layout.path)
+        if point.time_s is not None and not replay.annotations and not replay.stopped:
+            raise UsageError(
+                "the log has no timestamp annotations (aof-timestamp-enabled), so it does not tell when commands ran",
+                path=self.layout.path,
+            )
+        if replay.omitted != len(set(point.without)):
+            raise UsageError(
+                f"of {len(set(point.without))} offsets to leave out, {replay.omitted} are those of commands before the "
+                "end of the replay",
+                path=self.layout.path,
+            )
+        if point.before and not replay.stopped:
+            raise UsageError(f"the log has no {point.before.upper()} number {point.nth}", path=self.layout.path)
+
+    def _name(self) -> bytes:
+        """The command to stop before, as the table names it."""
+        name = b"|".join(self.point.before.upper().encode().split())
+        if name and (name not in COMMANDS or COMMANDS[name].flags & CONTAINER):
+            raise UsageError(f"no command that a log can hold: {self.point.before!r}")
+        return name
+
+    def _nth(self) -> int:
+        """Which of the commands of that name to stop before, from 1 on."""
+        if self.point.nth != LAST:
+            return self.point.nth
+        name = self._name()
+        count = 0
+        for file in self.layout.files:
+            if file.path == "-":
+                raise UsageError("the last command of a name is known only at the end: give a file instead of a pipe")
+            with open_input(file.path) as stream:
+                count += self._count(stream.window(), file, name)
+        if not count:
+            raise UsageError(f"the log has no {self.point.before.upper()}", path=self.layout.path)
+        return count
+
+    def _count(self, w: Window, file: LogFile, name: bytes) -> int:
+        """How many commands ``name`` a file has."""
+        commands = commands_behind(w, file, self.source)
+        if isinstance(commands, CommandReader):
+            return count_commands(commands, name)
+        count = 0
+        while (command := commands.next()) is not None:
+            row = find(command.args)
+            count += row is not None and row.name == name
+        return count
+
+    def _by_file(self, places: Sequence[Place]) -> dict[str, list[int]]:
+        """Offsets by the path of the file they are in."""
+        found: dict[str, list[int]] = {}
+        for place in places:
+            files = self.layout.files
+            if place.file:
+                files = [f for f in files if place.file in {f.path, os.path.basename(f.path)}]
+            elif len(files) > 1:
+                files = [f for f in files if f.role != "base"]
+            if len(files) != 1:
+                names = ", ".join(printable_text(os.path.basename(f.path)) for f in self.layout.files)
+                raise UsageError(f"say in which file offset {place.offset} is: FILE:{place.offset}, of {names}")
+            found.setdefault(files[0].path, []).append(place.offset)
+        return found

@@ -1,0 +1,115 @@
+"""Where input comes from: a file, standard input, or any stream, compressed or not."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from collections.abc import Callable
+from io import FileIO
+from typing import final
+
+from rdbtool.errors import InputError, reason
+
+from .window import Readable, Window
+
+
+@final
+class Input:
+    """An opened input: ``name`` to show, ``size`` in bytes or -1, a `Readable`, and ``file`` where it is a plain one.
+
+    Use it as a context manager, or call ``close``.
+    """
+
+    def __init__(self, name: str, stream: Readable, size: int, close: Callable[[], None], *, raw: Readable) -> None:
+        self.name = name
+        self.stream = stream
+        self.size = size
+        self.file: FileIO | None = None
+        self._close = close
+        self._raw = raw
+
+    def __enter__(self) -> Input:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def window(self) -> Window:
+        """A window at the start of the input."""
+        w = Window(self.stream, path=self.name, size=self.size)
+        w.file = self.file
+        return w
+
+    def close(self) -> None:
+        """Close what was opened; standard input stays open."""
+        self._close()
+
+
+def open_input(path: str) -> Input:
+    """Open a file, ``-`` for standard input, or either of them compressed with gzip or zstd.
+
+    What it is, is told by its first bytes. Raises `InputError`; for zstd without a decoder
+    (Python 3.14, or the package ``zstandard``), `UnsupportedError`.
+    """
+    if path == "-":
+        return _detect("standard input", sys.stdin.buffer, -1, _keep_open)
+    try:
+        stream = open(path, "rb", buffering=0)  # noqa: SIM115 - the Input closes it
+    except OSError as e:
+        raise InputError(f"cannot open: {reason(e)}", path=path) from e
+    try:
+        status = os.fstat(stream.fileno())
+        opened = _detect(path, stream, status.st_size if stream.seekable() else -1, stream.close)
+        if opened.size >= 0 and stat.S_ISREG(status.st_mode):
+            opened.file = stream
+        return opened
+    except OSError as e:
+        stream.close()
+        raise InputError(f"cannot read: {reason(e)}", path=path) from e
+
+
+def open_stream(stream: Readable, name: str = "input") -> Input:
+    """The same for anything with ``.read(n)``, which stays open; ``name`` stands in errors. Raises `InputError`."""
+    try:
+        return _detect(name, stream, -1, _keep_open)
+    except OSError as e:
+        raise InputError(f"cannot read: {reason(e)}", path=name) from e
+
+
+def _keep_open() -> None:
+    pass
+
+
+@final
+class _Peeked:
+    """A source whose first bytes were looked at: they are given out again first."""
+
+    def __init__(self, head: bytes, stream: Readable) -> None:
+        self.head = head
+        self.stream = stream
+
+    def read(self, n: int, /) -> bytes:
+        if self.head:
+            head, self.head = self.head[:n], self.head[n:]
+            return head
+        return self.stream.read(n)
+
+
+def _detect(name: str, stream: Readable, size: int, close: Callable[[], None]) -> Input:
+    head = b""
+    while len(head) < 4:
+        more = stream.read(4 - len(head))
+        if not more:
+            break
+        head += more
+    peeked = _Peeked(head, stream)
+    if head[:2] == b"\x1f\x8b":
+        from .compression import gzip_reader
+
+        return Input(name, gzip_reader(peeked), -1, close, raw=peeked)
+    if head == b"\x28\xb5\x2f\xfd":
+        from .compression import zstd_reader
+
+        return Input(name, zstd_reader(peeked, name), -1, close, raw=peeked)
+    return Input(name, peeked, size, close, raw=peeked)

@@ -1,0 +1,319 @@
+"""The window that slides over an input: one `bytes` object and an integer position in it.
+
+Everything that reads a format reads through a `Window`. A window asks its source for more only when it runs out, so
+a source is anything with ``read(n)``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from io import FileIO
+from typing import Final, Protocol, final
+
+from mypy_extensions import i64
+
+from rdbtool.errors import InputError, TruncatedError, reason
+
+CHUNK: Final = 1 << 17
+"""Bytes asked of a source at a time: large enough to make calls rare, small enough for the cache and the allocator."""
+
+
+GAP: Final = 1 << 14
+"""Bytes between two payloads up to which reading on is cheaper than reading anew."""
+
+
+LOOKS: Final[i64] = 64
+"""Payloads read by themselves between two looks whether their file has changed: one takes longer than one of them."""
+
+
+class Readable(Protocol):
+    """Anything bytes can be pulled from. An empty answer means the end."""
+
+    def read(self, n: int, /) -> bytes:
+        """Up to ``n`` bytes."""
+
+
+@final
+class Window:
+    """A run of a source's bytes, and a position in it.
+
+    ``data[pos:end]`` is what has been read from the source and not yet passed; ``base`` is the offset
+    of ``data[0]`` in the source. Hot loops take ``data`` and ``pos`` into locals, stay below ``end``
+    and store ``pos`` back; everybody else calls the methods. ``size`` is the source's length in bytes
+    where it is known, else -1: with it, a length read from the input is checked before memory is
+    reserved for it; without it, memory grows only as bytes arrive. While ``pin`` is not negative, the
+    bytes from ``data[pin]`` on stay. ``file`` is the plain file that the bytes come from, where they do.
+    """
+
+    def __init__(
+        self, source: Readable | None, *, path: str = "", size: int = -1, data: bytes = b"", base: int = 0
+    ) -> None:
+        self.source = source
+        self.path = path
+        self.size: i64 = size
+        self.data = data
+        self.pos: i64 = 0
+        self.end: i64 = len(data)
+        self.base: i64 = base
+        self.drained = source is None
+        self.observer: Callable[[bytes], object] | None = None
+        self.observed: i64 = 0
+        self.pin: i64 = -1
+        self.file: FileIO | None = None
+        self._stored: Stored | None = None
+
+    def stored(self) -> Stored | None:
+        """The input, to be read again later; None where that cannot be: a pipe, a compressed file, a closed one.
+
+        Raises `InputError`.
+        """
+        if self._stored is None and self.file is not None and not self.file.closed:
+            self._stored = Stored(self.file, self.path)
+        return self._stored
+
+    def offset(self) -> i64:
+        """Offset in the source of the next byte."""
+        return self.base + self.pos
+
+    def observe(self, observer: Callable[[bytes], object] | None) -> None:
+        """Hand every byte that is passed from here on to ``observer``, in order, in runs."""
+        self.observed = self.pos
+        self.observer = observer
+
+    def report(self) -> None:
+        """Hand the observer what has been passed up to the position."""
+        observer = self.observer
+        if observer is not None and self.pos > self.observed:
+            if self.observed == 0 and self.pos == self.end:
+                observer(self.data)
+            else:
+                observer(self.data[self.observed : self.pos])
+        self.observed = self.pos
+
+    def _pull(self, n: i64) -> bytes:
+        if self.source is None:
+            return b""
+        try:
+            return self.source.read(n)
+        except (OSError, EOFError) as e:
+            raise InputError(f"cannot read: {reason(e)}", path=self.path, offset=self.base + self.end) from e
+
+    def need(self, n: i64) -> bool:
+        """Make ``n`` bytes available from the position on; False if the source ends before."""
+        have = self.end - self.pos
+        if have >= n:
+            return True
+        if self.drained or (self.size >= 0 and n > self.size - self.base - self.pos):
+            return False
+        self.report()
+        keep = self.pos
+        if self.pin >= 0:
+            keep = self.pin
+            self.pin = 0
+        parts = [self.data[keep:]]
+        while have < n:
+            chunk = self._pull(CHUNK)
+            if not chunk:
+                self.drained = True
+                break
+            parts.append(chunk)
+            have += len(chunk)
+        self.base += keep
+        self.pos -= keep
+        self.observed = self.pos
+        self.data = parts[1] if len(parts) == 2 and not parts[0] else b"".join(parts)
+        self.end = len(self.data)
+        return have >= n
+
+    def at_end(self) -> bool:
+        """Whether nothing is left."""
+        return self.pos >= self.end and not self.need(1)
+
+    def truncated(self, n: i64) -> TruncatedError:
+        """The error for ``n`` bytes that are not there."""
+        left = self.size - self.base - self.pos if self.size >= 0 else self.end - self.pos
+        if self.size < 0 and not self.drained:
+            message = f"input ends inside an item of {n} bytes"
+        else:
+            message = f"input ends: {n} byte{'' if n == 1 else 's'} needed, {left} left"
+        return TruncatedError(message, path=self.path, offset=self.base + self.pos)
+
+    def take(self, n: i64) -> bytes:
+        """The next ``n`` bytes, passed. Raises `TruncatedError`."""
+        pos = self.pos
+        if n > self.end - pos:
+            if not self.need(n):
+                raise self.truncated(n)
+            pos = self.pos
+        self.pos = pos + n
+        return self.data[pos : pos + n]
+
+    def skip(self, n: i64) -> None:
+        """Pass ``n`` bytes without keeping them. Raises `TruncatedError`."""
+        left = n - (self.end - self.pos)
+        if left <= 0:
+            self.pos += n
+            return
+        if self.drained or (self.size >= 0 and n > self.size - self.base - self.pos):
+            raise self.truncated(n)
+        if self.pin >= 0:
+            if not self.need(n):
+                raise self.truncated(n)
+            self.pos += n
+            return
+        while left > 0:
+            self.pos = self.end
+            self.report()
+            self.base += self.end
+            self.data = b""
+            self.pos = 0
+            self.observed = 0
+            self.end = 0
+            self.data = self._pull(CHUNK)
+            self.end = len(self.data)
+            if self.end == 0:
+                self.drained = True
+                raise TruncatedError(f"input ends: {n} bytes needed, {n - left} left", path=self.path, offset=self.base)
+            if left <= self.end:
+                self.pos = left
+            left -= self.end
+
+    def unpin(self) -> bytes:
+        """The bytes from the pin to the position; the pin is taken off."""
+        data = self.data[self.pin : self.pos]
+        self.pin = -1
+        return data
+
+    def u8(self) -> i64:
+        """The next byte, passed. Raises `TruncatedError`."""
+        pos = self.pos
+        if pos >= self.end:
+            if not self.need(1):
+                raise self.truncated(1)
+            pos = self.pos
+        self.pos = pos + 1
+        return self.data[pos]
+
+
+@final
+class Metered:
+    """A source that tells how much of it was read: ``progress(bytes so far, size or -1)``."""
+
+    def __init__(self, source: Readable, size: int, progress: Callable[[int, int], object]) -> None:
+        self.source = source
+        self.size = size
+        self.progress = progress
+        self.done = 0
+
+    def read(self, n: int, /) -> bytes:
+        """Up to ``n`` bytes."""
+        data = self.source.read(n)
+        self.done += len(data)
+        self.progress(self.done, self.size)
+        return data
+
+
+def window_over(data: bytes, *, path: str = "", base: int = 0) -> Window:
+    """A window over bytes at hand; offsets are told from ``base`` on."""
+    return Window(None, path=path, size=base + len(data), data=data, base=base)
+
+
+@final
+class _Handle:
+    """The descriptor of an open plain file, closed when nobody holds this any more.
+
+    What was read once and is read again must still be the same: a file that has become shorter or was written to
+    is refused, sooner or later. One that has only grown, as the log of a running server does, is taken.
+    """
+
+    def __init__(self, handle: int, path: str) -> None:
+        self.handle = handle
+        self.path = path
+        status = os.fstat(handle)
+        self.size: i64 = status.st_size
+        self.changed_ns = status.st_mtime_ns
+
+    def __del__(self) -> None:
+        os.close(self.handle)
+
+    def read(self, n: i64, offset: i64, look: bool) -> bytes:
+        """Some bytes from ``offset`` on, ``n`` at most and one at least. ``look`` whether the file has changed.
+
+        Raises `InputError`.
+        """
+        try:
+            data = os.pread(self.handle, n, offset)
+            status = os.fstat(self.handle) if look else None
+        except OSError as e:
+            raise InputError(f"cannot read: {reason(e)}", path=self.path, offset=offset) from e
+        if not data:
+            raise InputError("the file became shorter while it was in use", path=self.path, offset=offset)
+        if status is not None and status.st_mtime_ns != self.changed_ns and status.st_size <= self.size:
+            raise InputError("the file was changed while it was in use", path=self.path, offset=offset)
+        return data
+
+
+@final
+class _Rest:
+    """A source: a file from an offset on."""
+
+    def __init__(self, handle: _Handle, offset: i64) -> None:
+        self.handle = handle
+        self.offset: i64 = offset
+
+    def read(self, n: int, /) -> bytes:
+        data = self.handle.read(n, self.offset, True)
+        self.offset += len(data)
+        return data
+
+
+@final
+class Stored:
+    """A plain file whose payloads are read when somebody needs them, whatever becomes of its name meanwhile.
+
+    Payloads that are asked for in the order of the file are read in chunks, any other by itself. The file is open
+    as long as somebody holds this.
+    """
+
+    def __init__(self, file: FileIO, path: str) -> None:
+        self.path = path
+        try:
+            self._handle = _Handle(os.dup(file.fileno()), path)
+        except OSError as e:
+            raise InputError(f"cannot keep it open: {reason(e)}", path=path) from e
+        self._sliding: Window | None = None
+        self._next: i64 = -1
+        """Where the last payload ended that was read by itself."""
+        self._read: i64 = 0
+        """How many were."""
+
+    def window_at(self, offset: i64, n: i64) -> Window:
+        """A window over the ``n`` bytes at ``offset``, good until another is asked for. It, or reading on in it,
+        raises `InputError`.
+        """
+        w = self._sliding
+        if w is not None:
+            at = offset - w.base
+            gap = at - w.end
+            if at >= 0 and gap <= GAP:
+                w.size = offset + n
+                w.pin = -1
+                if gap <= 0:
+                    w.pos = at
+                else:
+                    w.pos = w.end
+                    w.skip(gap)
+                return w
+        gap = offset - self._next
+        if n > CHUNK or (self._next >= 0 and 0 <= gap <= GAP):
+            w = Window(_Rest(self._handle, offset), path=self.path, size=offset + n, base=offset)
+            self._sliding = w
+            return w
+        self._next = offset + n
+        look = self._read % LOOKS == 0
+        self._read += 1
+        data = self._handle.read(n, offset, look) if n > 0 else b""
+        while len(data) < n:
+            data += self._handle.read(n - len(data), offset + len(data), look)
+        return window_over(data, path=self.path, base=offset)

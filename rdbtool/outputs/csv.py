@@ -1,0 +1,178 @@
+"""CSV, one row per element: ``db,key,type,expire_at_ms,position,field,value,field_expire_at_ms``.
+
+``position``: a list's index, a stream entry's id. ``field``: of a hash or stream entry, or a sorted set's
+member, whose score is the ``value``. Consumer groups have no rows. Lines end in LF; cells are quoted where
+RFC 4180 asks for it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final, final
+
+from librt.strings import BytesWriter, read_i64_le, write_i64_le
+from mypy_extensions import i64, u8
+
+from rdbtool.aof.command_writer import format_score, stream_id
+from rdbtool.basics.text import AUTO, BASE64, is_marked, to_text
+from rdbtool.inputs.keys import Facts
+from rdbtool.io.output import Output
+from rdbtool.model import NO_EXPIRY
+from rdbtool.rdb.visitor import HASH, LIST, SET, STREAM, STRING, ZSET, Visitor
+
+from .exporter import KeyFacts, ValueExporter
+from .json_text import write_integer
+
+HEADER: Final = b"db,key,type,expire_at_ms,position,field,value,field_expire_at_ms\n"
+
+_COMMA: Final = 44
+_QUOTE: Final = 34
+_LF: Final = 10
+_TO_QUOTE: Final = re.compile(rb'[,"\r\n]')
+
+_ONES: Final[i64] = 0x0101010101010101
+_SPACES: Final[i64] = 0x2020202020202020
+_QUOTES: Final[i64] = 0x2222222222222222
+_COMMAS: Final[i64] = 0x2C2C2C2C2C2C2C2C
+
+
+def write_cell(out: BytesWriter, data: bytes, start: i64, end: i64, mode: i64) -> None:
+    """Write ``data[start:end]`` as a cell."""
+    if mode == AUTO and not is_marked(data, start, end) and _write_simple(out, data, start, end):
+        return
+    text = to_text(data[start:end], mode)
+    if _TO_QUOTE.search(text):
+        out.append(_QUOTE)
+        out.write(text.replace(b'"', b'""'))
+        out.append(_QUOTE)
+    else:
+        out.write(text)
+
+
+def _write_simple(out: BytesWriter, data: bytes, pos: i64, end: i64) -> bool:
+    """Write printable ASCII that needs no quotes; False, and nothing is written, for anything else."""
+    mark: i64 = len(out)
+    while end - pos >= 8:
+        # the highest bit of a byte is set in some term if it is not ASCII, a control, a quote, or a comma
+        word = read_i64_le(data, pos)
+        if (word | (word - _SPACES) | ((word ^ _QUOTES) - _ONES) | ((word ^ _COMMAS) - _ONES)) >> 7 & _ONES != 0:
+            out.truncate(mark)
+            return False
+        write_i64_le(out, word)
+        pos += 8
+    while pos < end:
+        c: i64 = data[pos]
+        if c < 32 or c > 126 or c in (_QUOTE, _COMMA):
+            out.truncate(mark)
+            return False
+        out.append(u8(c))
+        pos += 1
+    return True
+
+
+@final
+class CsvRows(Visitor):
+    """Writes values as rows that begin with ``prefix``."""
+
+    def __init__(self, output: Output, mode: i64) -> None:
+        self.output = output
+        self.mode: i64 = mode
+        self.prefix = b""
+        self._kind: i64 = STRING
+        self._index: i64 = 0
+        self._entry = b""
+        self._has_field = False
+        self._expiry: i64 = 0
+        self._expires = False
+
+    def begin(self, kind: i64, expiring: bool) -> None:
+        self._kind = kind
+        self._index = 0
+        self._has_field = False
+        self._expires = False
+
+    def text(self, data: bytes, start: i64, end: i64) -> None:
+        out = self.output.buffer
+        kind = self._kind
+        if self._has_field:
+            self._has_field = False
+            out.append(_COMMA)
+            write_cell(out, data, start, end, self.mode)
+            self._end_row(out)
+            return
+        out.write(self.prefix)
+        if kind == LIST:
+            write_integer(out, self._index)
+            self._index += 1
+        elif kind == STREAM:
+            out.write(self._entry)
+        out.append(_COMMA)
+        if kind in (STRING, LIST, SET):
+            out.append(_COMMA)
+        write_cell(out, data, start, end, self.mode)
+        if kind in (HASH, ZSET, STREAM):
+            self._has_field = True
+        else:
+            self._end_row(out)
+
+    def _end_row(self, out: BytesWriter) -> None:
+        out.append(_COMMA)
+        if self._expires:
+            self._expires = False
+            write_integer(out, self._expiry)
+        out.append(_LF)
+        self.output.room()
+
+    def integer(self, n: i64) -> None:
+        data = b"%d" % n
+        self.text(data, 0, len(data))
+
+    def score(self, x: float) -> None:
+        out = self.output.buffer
+        self._has_field = False
+        out.append(_COMMA)
+        out.write(format_score(x))
+        self._end_row(out)
+
+    def expiry(self, ms: i64) -> None:
+        self._expires = True
+        self._expiry = ms
+
+    def entry(self, ms: int, seq: int) -> None:
+        self._entry = stream_id(ms, seq)
+
+    def module(self, name: str, version: int, payload: bytes) -> None:
+        out = self.output.buffer
+        out.write(self.prefix)
+        out.append(_COMMA)
+        write_cell(out, name.encode(), 0, len(name), AUTO)
+        out.append(_COMMA)
+        write_cell(out, payload, 0, len(payload), BASE64)
+        self._end_row(out)
+
+
+@final
+class Csv(ValueExporter):
+    """One row per element."""
+
+    def __init__(self, output: Output, mode: i64 = AUTO) -> None:
+        self.rows = CsvRows(output, mode)
+        super().__init__(output, self.rows)
+        self.keys_only = True
+        self.mode: i64 = mode
+
+    def begin(self, facts: Facts) -> None:
+        self.output.buffer.write(HEADER)
+
+    def head(self, k: KeyFacts) -> None:
+        prefix = BytesWriter()
+        write_integer(prefix, k.db)
+        prefix.append(_COMMA)
+        write_cell(prefix, k.key, 0, len(k.key), self.mode)
+        prefix.append(_COMMA)
+        prefix.write(k.type.encode())
+        prefix.append(_COMMA)
+        if k.expire_at_ms != NO_EXPIRY:
+            write_integer(prefix, k.expire_at_ms)
+        prefix.append(_COMMA)
+        self.rows.prefix = prefix.getvalue()

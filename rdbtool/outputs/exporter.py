@@ -1,0 +1,141 @@
+"""What every output format is: a class that is given keys one by one."""
+
+from __future__ import annotations
+
+from mypy_extensions import i64
+
+from rdbtool.errors import RdbToolError
+from rdbtool.inputs.keys import Facts
+from rdbtool.io.output import Output
+from rdbtool.model import Entry, type_name
+from rdbtool.rdb.events import Event, ModuleAux
+from rdbtool.rdb.reader import Frame
+from rdbtool.rdb.visitor import Visitor, visit_value
+from rdbtool.rdb.walk import Walker
+
+
+class Exporter:
+    """Writes keys, and what stands before them, to ``output``.
+
+    ``losses``: what the format cannot say, counted by kind.
+    """
+
+    def __init__(self, output: Output) -> None:
+        self.output = output
+        self.losses: dict[str, int] = {}
+        self.keys_only = False
+        """The format has no place for anything but keys."""
+
+    def begin(self, facts: Facts) -> None:
+        """The first call."""
+
+    def function(self, code: bytes) -> None:
+        """Write a function library."""
+        self.lose("function library")
+
+    def module_aux(self, aux: ModuleAux) -> None:
+        """Write data of a module beside the keys."""
+        self.lose("data of a module beside the keys")
+
+    def other(self, event: Event) -> None:
+        """Take note of any other event of an RDB: sizes, slots."""
+
+    def frame(self, frame: Frame) -> RdbToolError | None:
+        """Write a key from its bytes; nothing is written, and the damage returned, where they are damaged.
+
+        Raises what reading raises.
+        """
+        raise NotImplementedError
+
+    def entry(self, entry: Entry) -> None:
+        """Write a decoded key."""
+        raise NotImplementedError
+
+    def end(self) -> None:
+        """The last call; it empties the buffer."""
+        self.output.flush()
+
+    def lose(self, kind: str) -> None:
+        """Count something that cannot be written."""
+        self.losses[kind] = self.losses.get(kind, 0) + 1
+
+
+class KeyFacts:
+    """A key without its value. ``encoding`` is the name of the type in the file, "" for a decoded key."""
+
+    def __init__(self) -> None:
+        self.db: i64 = 0
+        self.key = b""
+        self.type = ""
+        self.encoding = ""
+        self.expire_at_ms: i64 = -1
+        self.idle_s: i64 = -1
+        self.freq: i64 = -1
+        self.meta = b""
+        self.size: i64 = -1
+        """Bytes of the payload in the file, known when the value has been told; -1 for a decoded key."""
+
+
+class ValueExporter(Exporter):
+    """An exporter that writes values: `head`, what ``visitor`` writes, `tail`."""
+
+    def __init__(self, output: Output, visitor: Visitor) -> None:
+        super().__init__(output)
+        self.visitor = visitor
+        self._walker = Walker(visitor)
+        self._facts = KeyFacts()
+
+    def head(self, k: KeyFacts) -> None:
+        """Write what stands before the value."""
+
+    def tail(self, k: KeyFacts) -> None:
+        """Write what stands behind the value."""
+
+    def broken(self) -> None:
+        """A record was cut off in the middle after parts of it had gone out."""
+
+    def frame(self, frame: Frame) -> RdbToolError | None:
+        k = self._facts
+        k.db = frame.db
+        k.key = frame.key
+        k.type = frame.type.redis_type
+        k.encoding = frame.type.name
+        k.expire_at_ms = frame.expire_at_ms
+        k.idle_s = frame.idle_s
+        k.freq = frame.freq
+        k.meta = frame.meta
+        o = self.output
+        o.begin()
+        self.head(k)
+        try:
+            damage = self._walker.walk(frame)
+        except RdbToolError:
+            if not o.take_back():
+                self.broken()
+            raise
+        if damage is not None:
+            if not o.take_back():
+                self.broken()
+            return damage
+        k.size = self._walker.size
+        self.tail(k)
+        o.finish()
+        return None
+
+    def entry(self, entry: Entry) -> None:
+        k = self._facts
+        k.db = entry.db
+        k.key = entry.key
+        k.type = type_name(entry.value)
+        k.encoding = ""
+        k.expire_at_ms = entry.expire_at_ms
+        k.idle_s = entry.idle_s
+        k.freq = entry.freq
+        k.meta = b""
+        k.size = -1
+        o = self.output
+        o.begin()
+        self.head(k)
+        visit_value(entry.value, self.visitor)
+        self.tail(k)
+        o.finish()

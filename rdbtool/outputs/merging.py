@@ -1,0 +1,89 @@
+"""Which of several inputs a key is taken from."""
+
+from __future__ import annotations
+
+from typing import final
+
+from rdbtool.errors import RdbToolError, UsageError, printable_text
+from rdbtool.inputs.keys import Facts
+from rdbtool.model import Entry
+from rdbtool.rdb.events import ModuleAux
+from rdbtool.rdb.reader import Frame
+
+from .exporter import Exporter
+
+
+@final
+class Merge(Exporter):
+    """Takes a key from the first input that has it.
+
+    ``refuse``: raise `UsageError` for a key that a second input has. ``input`` is the path of the present one;
+    ``dropped``: keys that were left out. Function libraries count by name.
+    """
+
+    def __init__(self, exporter: Exporter, *, refuse: bool) -> None:
+        super().__init__(exporter.output)
+        self.exporter = exporter
+        self.refuse = refuse
+        self.input = ""
+        self.dropped = 0
+        self._begun = False
+        self._inputs: list[str] = []
+        self._keys: dict[int, dict[bytes, int]] = {}
+        self._functions: dict[bytes, bytes] = {}
+
+    def next_input(self, path: str) -> None:
+        """Another input begins."""
+        self.input = path
+        self._inputs.append(path)
+
+    def begin(self, facts: Facts) -> None:
+        if not self._begun:
+            self._begun = True
+            self.exporter.begin(facts)
+
+    def function(self, code: bytes) -> None:
+        name = code.split(b"\n", 1)[0].strip()
+        held = self._functions.get(name)
+        if held is None:
+            self._functions[name] = code
+            self.exporter.function(code)
+        elif held != code:
+            if self.refuse:
+                raise UsageError("a function library differs between inputs: say which counts", path=self.input)
+            self.dropped += 1
+
+    def module_aux(self, aux: ModuleAux) -> None:
+        if len(self._inputs) == 1:
+            self.exporter.module_aux(aux)
+        else:
+            self.lose("module auxiliary data")
+
+    def _is_new(self, db: int, key: bytes) -> bool:
+        keys = self._keys.get(db)
+        if keys is None:
+            keys = {}
+            self._keys[db] = keys
+        number = len(self._inputs) - 1
+        first = keys.setdefault(key, number)
+        if first == number:
+            return True
+        if self.refuse:
+            other = printable_text(self._inputs[first])
+            raise UsageError(
+                f"{other} has it too, and which counts is not said (on conflict: first or last):",
+                path=self.input,
+                key=key,
+            )
+        self.dropped += 1
+        return False
+
+    def frame(self, frame: Frame) -> RdbToolError | None:
+        return self.exporter.frame(frame) if self._is_new(frame.db, frame.key) else None
+
+    def entry(self, entry: Entry) -> None:
+        if self._is_new(entry.db, entry.key):
+            self.exporter.entry(entry)
+
+    def end(self) -> None:
+        self.exporter.end()

@@ -1,0 +1,156 @@
+"""Keys into an RDB."""
+
+from __future__ import annotations
+
+from typing import Final, final
+
+from rdbtool.errors import FormatError, RdbToolError, UnsupportedError, UsageError
+from rdbtool.findings import Findings, Severity
+from rdbtool.inputs.keys import Facts
+from rdbtool.io.output import Output, Writable
+from rdbtool.model import Entry
+from rdbtool.rdb.events import Event, ModuleAux
+from rdbtool.rdb.opcodes import VALKEY
+from rdbtool.rdb.reader import Frame
+from rdbtool.rdb.targets import NEWEST, OLDEST, Target, target
+from rdbtool.rdb.values.target_encodings import Limits
+from rdbtool.rdb.verify.inspection import Inspection
+from rdbtool.rdb.writer import RdbWriter, open_rdb_writer
+
+from .exporter import Exporter
+
+ANYWHERE: Final = "redis-7.2"
+"""The target where the input does not tell its server: RDB 11, the newest that both Redis and Valkey load."""
+
+
+def target_of(facts: Facts, otherwise: str = ANYWHERE) -> Target:
+    """The server that wrote the input, or the nearest that is written for; ``otherwise`` where it does not say."""
+    if facts.version == 0:
+        return target(otherwise)
+    version = min(max(facts.version, OLDEST), NEWEST[facts.dialect])
+    product = "valkey" if facts.dialect == VALKEY or b"valkey-ver" in facts.aux else "redis"
+    release = facts.aux.get(f"{product}-ver".encode(), b"").decode("latin-1")
+    try:
+        named = target(f"{product}-{release}")
+    except UsageError:
+        return target(f"rdb-{version}")
+    return named if named.rdb_version == version and named.dialect == facts.dialect else target(f"rdb-{version}")
+
+
+@final
+class RdbOptions:
+    """How an RDB is written: ``to``, None for the server that wrote the input, ``otherwise`` where it does not say, and
+    what `open_rdb_writer` takes.
+    """
+
+    def __init__(
+        self,
+        to: Target | None = None,
+        *,
+        otherwise: str = ANYWHERE,
+        compress: bool = True,
+        checksum: bool = True,
+        lossless: bool = False,
+        drop_modules: bool = False,
+        limits: Limits | None = None,
+    ) -> None:
+        self.to = to
+        self.otherwise = otherwise
+        self.compress = compress
+        self.checksum = checksum
+        self.lossless = lossless
+        self.drop_modules = drop_modules
+        self.limits = limits
+
+
+@final
+class RdbOut(Exporter):
+    """Writes an RDB. Frames whose type the target knows are copied as they are.
+
+    ``aof``: it is the base or the preamble of an append-only file; ``verify``: look into each value, and report as
+    damaged what servers refuse, instead of copying it.
+    """
+
+    def __init__(self, sink: Writable, options: RdbOptions, *, aof: bool = False, verify: bool = False) -> None:
+        super().__init__(Output(sink))
+        self.sink = sink
+        self.aof = aof
+        self.options = options
+        self.verify = verify
+        self.writer: RdbWriter | None = None
+
+    def begin(self, facts: Facts) -> None:
+        self._open(facts)
+
+    def _open(self, facts: Facts) -> RdbWriter:
+        options = self.options
+        writer = open_rdb_writer(
+            self.sink,
+            options.to or target_of(facts, options.otherwise),
+            compress=options.compress,
+            checksum=options.checksum,
+            lossless=options.lossless,
+            drop_modules=options.drop_modules,
+            limits=options.limits,
+            aof=self.aof,
+        )
+        self.writer = writer
+        self.losses = writer.losses.counts
+        return writer
+
+    def ready(self) -> RdbWriter:
+        """The writer, once there was a `begin`."""
+        writer = self.writer
+        assert writer is not None, "begin comes first"
+        return writer
+
+    @property
+    def target_name(self) -> str:
+        """The release that is written for; known after `begin`."""
+        return self.ready().target.name
+
+    def function(self, code: bytes) -> None:
+        self.ready().function(code)
+
+    def module_aux(self, aux: ModuleAux) -> None:
+        self.ready().event(aux)
+
+    def other(self, event: Event) -> None:
+        self.ready().event(event)
+
+    def frame(self, frame: Frame) -> RdbToolError | None:
+        if self.verify:
+            frame.raw()
+            damage = _inspect(frame)
+            if damage is not None:
+                return damage
+        writer = self.ready()
+        try:
+            writer.frame(frame)
+        except UnsupportedError as e:
+            if not self.verify or writer.broken:
+                raise
+            return e
+        return None
+
+    def entry(self, entry: Entry) -> None:
+        self.ready().entry(entry)
+
+    def end(self) -> None:
+        self.ready().close()
+
+
+def _inspect(frame: Frame) -> RdbToolError | None:
+    """What is wrong with a value, if servers refuse it for that."""
+    findings = Findings()
+    inspection = Inspection(findings)
+    inspection.begin(frame.db, frame.key)
+    frame.type.verify(frame.window(), inspection)
+    if findings.worst is not Severity.ERROR:
+        return None
+    worst = findings.of(Severity.ERROR)[0]
+    error = FormatError(
+        worst.message, path=worst.path, offset=frame.value_offset, doing="checking a value", key=frame.key
+    )
+    error.code = worst.code
+    return error

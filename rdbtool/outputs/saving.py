@@ -1,0 +1,83 @@
+"""A whole dataset into a snapshot or a log: the loops."""
+
+from __future__ import annotations
+
+from mypy_extensions import i64
+
+from rdbtool.aof.command_writer import write_command
+from rdbtool.engine.dataset import Dataset
+from rdbtool.engine.keyspace import Keyspace, Walk
+from rdbtool.engine.records import entry_of, frame_of_held
+from rdbtool.engine.replay import Carried
+from rdbtool.io.output import Output
+from rdbtool.model import NO_EXPIRY
+from rdbtool.rdb.writer import RdbWriter
+
+from .resp import Resp
+
+
+def save_rdb(dataset: Dataset, writer: RdbWriter) -> int:
+    """Write function libraries and keys; how many keys.
+
+    Raises what writing raises, and `FormatError` for a damaged value that was loaded unread.
+    """
+    for code in dataset.functions.values():
+        writer.function(code)
+    keys: i64 = 0
+    for db in sorted(dataset.dbs):
+        cells = dataset.dbs[db]
+        writer.resize(db, len(cells), _expiring(cells))
+        walk = Walk(cells)
+        while walk.next():
+            frame = frame_of_held(db, walk.key, walk.held)
+            if frame is not None:
+                writer.frame(frame)
+            else:
+                writer.entry(entry_of(db, walk.key, walk.held))
+        keys += len(cells)
+    return keys
+
+
+def _expiring(cells: Keyspace) -> i64:
+    """How many keys have an expiry."""
+    count: i64 = 0
+    walk = Walk(cells)
+    while walk.next():
+        held = walk.held
+        if not isinstance(held, bytes) and held.expire_at_ms != NO_EXPIRY:
+            count += 1
+    return count
+
+
+def save_commands(dataset: Dataset, exporter: Resp) -> int:
+    """The same as the commands that BGREWRITEAOF writes."""
+    for code in dataset.functions.values():
+        exporter.function(code)
+    keys: i64 = 0
+    for db in sorted(dataset.dbs):
+        cells = dataset.dbs[db]
+        for key, held in cells.items():
+            frame = frame_of_held(db, key, held)
+            if frame is not None:
+                damage = exporter.frame(frame)
+                if damage is not None:
+                    raise damage
+            else:
+                exporter.entry(entry_of(db, key, held))
+        keys += len(cells)
+    return keys
+
+
+def save_carried(carried: list[Carried], output: Output) -> int:
+    """Write commands that no server knows, as they stood in the log; how many commands that makes."""
+    db = -1
+    count = 0
+    for command in carried:
+        if command.db != db:
+            db = command.db
+            write_command(output.buffer, [b"SELECT", b"%d" % db])
+            count += 1
+        write_command(output.buffer, command.args)
+        output.room()
+        count += 1
+    return count

@@ -1,0 +1,78 @@
+"""Keys to one of several outputs, by hash slot."""
+
+from __future__ import annotations
+
+from typing import final
+
+from rdbtool.errors import RdbToolError, UsageError
+from rdbtool.inputs.keys import Facts
+from rdbtool.inputs.selection import SLOTS, hash_slot
+from rdbtool.io.output import Output
+from rdbtool.model import Entry
+from rdbtool.rdb.events import Event, ModuleAux
+from rdbtool.rdb.reader import Frame
+
+from .exporter import Exporter
+
+NOWHERE = 255
+
+
+@final
+class _Nothing:
+    def write(self, data: bytes) -> None:
+        pass
+
+
+@final
+class BySlot(Exporter):
+    """Gives each key to the exporter of its slot; what is not a key, to all.
+
+    ``ranges``: per exporter, its first and last slots. Keys of no range are counted in ``losses``.
+    """
+
+    def __init__(self, exporters: list[Exporter], ranges: list[tuple[int, int]]) -> None:
+        super().__init__(Output(_Nothing()))
+        self.exporters = exporters
+        route = [NOWHERE] * SLOTS
+        if len(exporters) >= NOWHERE:
+            raise UsageError(f"at most {NOWHERE - 1} outputs")
+        for i, (first, last) in enumerate(ranges):
+            if route[first : last + 1].count(NOWHERE) != last + 1 - first:
+                raise UsageError(f"slots {first} to {last} overlap with those of another output")
+            route[first : last + 1] = [i] * (last + 1 - first)
+        self.route = bytes(route)
+
+    def begin(self, facts: Facts) -> None:
+        for exporter in self.exporters:
+            exporter.begin(facts)
+
+    def function(self, code: bytes) -> None:
+        for exporter in self.exporters:
+            exporter.function(code)
+
+    def module_aux(self, aux: ModuleAux) -> None:
+        for exporter in self.exporters:
+            exporter.module_aux(aux)
+
+    def other(self, event: Event) -> None:
+        """Sizes are those of all keys together: nobody's."""
+
+    def _to(self, key: bytes) -> Exporter | None:
+        i = self.route[hash_slot(key)]
+        if i == NOWHERE:
+            self.lose("keys in slots of no output")
+            return None
+        return self.exporters[i]
+
+    def frame(self, frame: Frame) -> RdbToolError | None:
+        exporter = self._to(frame.key)
+        return None if exporter is None else exporter.frame(frame)
+
+    def entry(self, entry: Entry) -> None:
+        exporter = self._to(entry.key)
+        if exporter is not None:
+            exporter.entry(entry)
+
+    def end(self) -> None:
+        for exporter in self.exporters:
+            exporter.end()
