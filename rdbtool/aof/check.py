@@ -13,6 +13,7 @@ from rdbtool.io.random_access import Pages, Portions
 from rdbtool.io.source import open_input
 from rdbtool.io.window import Metered, Window
 from rdbtool.rdb.verify.file import DATABASES, RdbFacts, verify_rdb
+from rdbtool.servers.releases import NEWEST, newest
 
 from .layout import LogFile
 from .reader import has_preamble
@@ -187,7 +188,9 @@ def _preamble(w: Window, verdict: FileVerdict, findings: Findings, databases: in
     snapshot, rest = ("snapshot", "commands behind it") if verdict.role != "base" else ("base", "increments")
     refused = f"the server refuses the {snapshot}"
     if "unsupported" in mine.counts:
-        refused = f"servers up to Redis 8.6 and Valkey 9.1 refuse the {snapshot}, newer ones may load it"
+        refused = (
+            f"servers up to {NEWEST.title} and {newest('valkey').title} refuse the {snapshot}, newer ones may load it"
+        )
     message = f"{refused}; no cut repairs it, and the {rest} cannot be loaded without it"
     findings.add(Finding(Severity.ERROR, "bad-preamble", message, verdict.path, 0))
     if facts.complete:

@@ -17,6 +17,8 @@ from rdbtool.rdb.values.idempotence import NO_PRODUCERS, Idempotence
 from rdbtool.rdb.values.stream_nodes import of_pair, pair_of
 from rdbtool.rdb.values.target_encodings import IDEMPOTENCE
 from rdbtool.rdb.visitor import HASH, LIST, MODULE, SET, STREAM, STRING, ZSET, Visitor
+from rdbtool.servers.features import FIELD_EXPIRIES, IDEMPOTENT_PRODUCERS, STREAM_COUNTERS
+from rdbtool.servers.releases import NEWEST, Release
 
 ITEMS_PER_COMMAND: Final[i64] = 64
 """AOF_REWRITE_ITEMS_PER_CMD of server.h."""
@@ -86,18 +88,16 @@ class CommandWriter(Visitor):
 
     Not everything a snapshot holds has a command: ``idle_s`` and ``freq`` do not, and neither do a
     consumer's times or, on the server's side, pending entries whose entry is gone. ``losses`` counts what
-    could not be written: kind -> number. ``version``: the newest RDB version that the server loads which is to
-    run the commands; it knows the counters of streams from 10 on, expiries of fields from 12 on, and idempotent
-    producers from 13 on, if it is a Redis.
-    ``valkey``: a field and its expiry in one command, as Valkey writes them, and not in two, as Redis does.
+    could not be written: kind -> number. ``release``: the server that is to run the commands. Valkey writes a field
+    and its expiry in one command, and Redis in two.
     """
 
-    def __init__(self, output: Output, *, version: int = 80, valkey: bool = False) -> None:
+    def __init__(self, output: Output, *, release: Release = NEWEST) -> None:
         self.output = output
-        self.valkey = valkey
-        self.with_counters = version >= 10
-        self.with_field_expiries = version >= 12
-        self.with_producers = version >= 13 and not valkey
+        self.valkey = release.valkey
+        self.with_counters = release.has(STREAM_COUNTERS)
+        self.with_field_expiries = release.has(FIELD_EXPIRIES)
+        self.with_producers = release.has(IDEMPOTENT_PRODUCERS)
         self.losses: dict[str, int] = {}
         self._db: i64 = -1
         self._key = b""

@@ -8,8 +8,8 @@ import typer
 
 from rdbtool.errors import RdbToolError
 from rdbtool.findings import Severity, exit_code
-from rdbtool.rdb.releases import release
 from rdbtool.rdb.verify.file import DATABASES, RdbFacts
+from rdbtool.servers.releases import release_named
 from rdbtool.tasks.check_rdb import CheckRdbReport, Suitability, check_rdb
 
 from .options import DatabasesOption, Format, FormatOption
@@ -37,7 +37,7 @@ def command(
     Says what a current server would say that verifies all it loads, and where. Exit code: 0 sound, 1
     damaged (or not loaded by the release asked for), 2 could not be read.
     """
-    wanted = release(target) if target else None
+    wanted = release_named(target, listed=True) if target else None
     results: list[Result] = []
     for path in paths:
         try:

@@ -12,6 +12,7 @@ from rdbtool.aof.point_in_time import PointInTime
 from rdbtool.errors import UsageError
 from rdbtool.findings import exit_code
 from rdbtool.inputs.selection import Selection
+from rdbtool.servers.releases import written_span
 
 from .filters import chosen_keys
 from .options import Format, FormatOption, takes
@@ -87,8 +88,7 @@ def command(
         typer.Option(
             "--target",
             metavar="RELEASE",
-            help="The server that is to load it: redis-4.0 to redis-8.6, valkey-7.2 to valkey-9.1, or rdb-N. By "
-            "default the one that wrote SRC.",
+            help=f"The server that is to load it: {written_span()}, or rdb-N. By default the one that wrote SRC.",
         ),
     ] = "",
     lossless: Annotated[

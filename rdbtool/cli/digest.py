@@ -44,13 +44,13 @@ def command(
     what the server holds. It says nothing of when keys expire, and of consumer groups. Scores are printed one
     way up to Redis 7.0 and another way since, so the server matters: --as.
     """
-    from rdbtool.engine.release import Line
+    from rdbtool.servers.releases import release_named
     from rdbtool.tasks.digest import digest
 
-    line = Line(like) if like else None
+    release = release_named(like) if like else None
     files: list[dict[str, Any]] = []
     code = 0
-    lines = set()
+    releases = set()
     for path in paths:
         listed: list[dict[str, Any]] = []
 
@@ -64,7 +64,7 @@ def command(
         try:
             report = digest(
                 path,
-                line=line,
+                release=release,
                 point=point,
                 unknown=unknown.value,
                 source=source.value,
@@ -75,7 +75,7 @@ def command(
             print(f"rdbtool: {e}", file=sys.stderr)
             code = 2
             continue
-        lines.add(report.line)
+        releases.add(report.release)
         if report.loss:
             code = code or 3
         if output is Format.TEXT:
@@ -84,8 +84,10 @@ def command(
                 print(text, file=sys.stderr)
         else:
             files.append({**report.as_json(), **({"values": listed} if keys else {})})
-    if len(lines) > 1:
-        print(f"the files are of {', '.join(sorted(lines))}: to compare digests, choose one with --as", file=sys.stderr)
+    if len(releases) > 1:
+        print(
+            f"the files are of {', '.join(sorted(releases))}: to compare digests, choose one with --as", file=sys.stderr
+        )
     if output is Format.JSON:
         print_json(NAME, {"files": files})
     raise typer.Exit(code)

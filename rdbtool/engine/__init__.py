@@ -8,7 +8,7 @@ How it is put together:
   give the cell of that type, None, or WRONGTYPE; they remove elements and then call `settle`, which is the
   one place where an empty collection takes its key with it.
 - `cells`, `zset`, `stream`: a cell per type, mutable in place.
-- `encodings`, `line`: what OBJECT ENCODING would say, and where server lines differ.
+- `encodings`: what OBJECT ENCODING would say. Where releases differ, `Dataset.release` tells (`servers.features`).
 - `replay`: SELECT, MULTI, errors as findings, stop conditions.
 
 A handler checks everything before it changes anything: a command that fails must leave no trace.

@@ -18,10 +18,11 @@ from rdbtool.model import NO_EXPIRY
 from rdbtool.rdb.reader import Frame
 from rdbtool.rdb.visitor import HASH, LIST, MODULE, SET, STREAM, STRING, ZSET, Visitor, visit_value
 from rdbtool.rdb.walk import Walker
+from rdbtool.servers.features import INTEGER_SCORES, SHORTEST_SCORES
+from rdbtool.servers.releases import Release
 
 from .cells import SKIPLIST, Cell, FrameCell
 from .dataset import Dataset
-from .release import Line
 from .zset import SortedSetCell
 
 SCORES_KEPT: Final = 4096
@@ -53,11 +54,13 @@ class ValueDigest(Visitor):
     ``modules``: module values met. What their modules mix in is their own secret, and taken for nothing.
     """
 
-    def __init__(self, line: Line) -> None:
+    def __init__(self, release: Release) -> None:
         self.digest = 0
         self.modules: i64 = 0
-        self._line = line
-        self._marks_fields = not line.valkey  # Valkey does not mix in that a field expires
+        self._limits = release.limits
+        self._packs_integers = release.has(INTEGER_SCORES)
+        self._shortest = release.has(SHORTEST_SCORES)
+        self._marks_fields = not release.valkey  # Valkey does not mix in that a field expires
         self._scores: dict[float, bytes] = {}
         self._kind: i64 = STRING
         self._element = 0
@@ -84,10 +87,10 @@ class ValueDigest(Visitor):
         self.digest = _mix(self.digest, _TYPES[kind])
 
     def end(self) -> None:
-        line = self._line
-        if self._zeros and line.version >= 700 and not self._unpacked:
+        if self._zeros and self._packs_integers and not self._unpacked:
+            limits = self._limits
             # A packed sorted set, which a small one is once it is loaded, holds -0 as the integer 0.
-            if self._members <= line.zset_entries and self._longest <= line.packed_value:
+            if self._members <= limits.zset_entries and self._longest <= limits.zset_value:
                 self.digest ^= self._zeros
 
     def text(self, data: bytes, start: i64, end: i64) -> None:
@@ -124,7 +127,7 @@ class ValueDigest(Visitor):
             return
         text = self._scores.get(x)
         if text is None:
-            text = seventeen(x) if self._line.score_17g else shortest(x)
+            text = shortest(x) if self._shortest else seventeen(x)
             if len(self._scores) >= SCORES_KEPT:
                 self._scores.clear()
             self._scores[x] = text
@@ -152,13 +155,13 @@ class ValueDigest(Visitor):
 class Digester:
     """DEBUG DIGEST of the keys that are added, in any order, and of each key DEBUG DIGEST-VALUE.
 
-    ``line`` is the server whose way of printing scores is followed; ``keys`` counts; ``modules`` counts keys
+    ``release`` is the server whose way of printing scores is followed; ``keys`` counts; ``modules`` counts keys
     whose digest only their module knows.
     """
 
-    def __init__(self, line: Line) -> None:
+    def __init__(self, release: Release) -> None:
         self.keys: i64 = 0
-        self._value = ValueDigest(line)
+        self._value = ValueDigest(release)
         self._walker = Walker(self._value)
         self._dbs: dict[int, int] = {}
 
@@ -219,9 +222,9 @@ def tell_cell(cell: Cell, visitor: Visitor) -> None:
         visit_value(cell.value(), visitor)
 
 
-def digest_of_cell(line: Line, cell: Cell) -> str:
+def digest_of_cell(release: Release, cell: Cell) -> str:
     """DEBUG DIGEST-VALUE of a cell."""
-    return Digester(line).cell_digest(cell)
+    return Digester(release).cell_digest(cell)
 
 
 def add_dataset(digester: Digester, dataset: Dataset) -> None:
@@ -235,6 +238,6 @@ def add_dataset(digester: Digester, dataset: Dataset) -> None:
 
 def digest_of_dataset(dataset: Dataset) -> str:
     """DEBUG DIGEST of a dataset."""
-    digester = Digester(dataset.line)
+    digester = Digester(dataset.release)
     add_dataset(digester, dataset)
     return digester.result()

@@ -353,7 +353,7 @@ class KeyHistory(Observer):
         """A number that changes with the value, its type and its expiry."""
         if cell is None:
             return 0
-        visitor = ValueDigest(self.dataset.line)
+        visitor = ValueDigest(self.dataset.release)
         tell_cell(cell, visitor)
         return visitor.digest ^ (int(cell.expire_at_ms) << 160 if cell.expire_at_ms >= 0 else 1 << 230)
 

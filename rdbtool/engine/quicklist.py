@@ -14,6 +14,8 @@ from typing import Final, final
 from mypy_extensions import i64, mypyc_attr, u8
 
 from rdbtool.model import NO_EXPIRY, Value
+from rdbtool.servers.features import QUICKLISTS, SMALL_LISTPACKS
+from rdbtool.servers.releases import Release
 
 from .cells import Cell
 from .deque import Deque
@@ -363,11 +365,11 @@ class ListCell(Cell):
             self.pop(head)
 
 
-def kind_of(version: i64) -> u8:
-    """How servers of this version begin a list."""
-    if version >= 702:
+def kind_of(release: Release) -> u8:
+    """How servers of this release begin a list."""
+    if release.has(SMALL_LISTPACKS):
         return PACKED
-    return ALWAYS_QUICK if version >= 302 else ZIPLIST
+    return ALWAYS_QUICK if release.has(QUICKLISTS) else ZIPLIST
 
 
 def loaded_list(items: list[bytes], kind: u8) -> ListCell:

@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import Any, Final, final
 
 from rdbtool.basics.fpconv import seventeen, shortest
+from rdbtool.servers.features import SHORTEST_SCORES
 
 from .dataset import Dataset
 from .replies import CommandError, NotRunError, Status
@@ -147,7 +148,7 @@ class Scripts:
 
     def _text(self, part: object) -> bytes:
         assert isinstance(part, int | float)  # the prelude has looked
-        return _number(float(part), self.dataset.line.score_17g)
+        return _number(float(part), not self.dataset.release.has(SHORTEST_SCORES))
 
     def _error(self, text: str) -> object:
         return self._table({b"err": text.encode("latin-1", "replace")})
@@ -159,7 +160,9 @@ class Scripts:
             return self._table({b"ok": reply.text})
         if isinstance(reply, list):
             return self._table([self._value(item) for item in reply])
-        return score_text(reply, self.dataset.line.score_17g) if isinstance(reply, float) else reply
+        if isinstance(reply, float):
+            return score_text(reply, digits17=not self.dataset.release.has(SHORTEST_SCORES))
+        return reply
 
     def _reply(self, value: Any) -> object:  # noqa: ANN401 - lupa's
         """What the script returns, as a reply."""

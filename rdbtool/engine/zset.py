@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Final, final
+from typing import final
 
 from mypy_extensions import i64, mypyc_attr, u8
 
 from rdbtool.model import NO_EXPIRY, SortedSet, Value
+from rdbtool.servers.features import INTEGER_SCORES
+from rdbtool.servers.releases import Release
 
 from .cells import LISTPACK, SKIPLIST, Cell
 from .order_index import OrderIndex
-from .release import Line
-
-INTEGER_SCORES: Final = 700
-"""Since this release a listpack keeps whole scores as integers, which have no negative zero."""
 
 
 @final
@@ -51,21 +49,21 @@ class SortedSetCell(Cell):
             self._order = order
         return order
 
-    def add(self, line: Line, member: bytes, score: float) -> None:
+    def add(self, release: Release, member: bytes, score: float) -> None:
         """Add a member that is not there; the encoding follows as it does in the server."""
         if self.encoding == LISTPACK:
-            if len(self.scores) >= line.zset_entries or len(member) > line.packed_value:
+            if len(self.scores) >= release.limits.zset_entries or len(member) > release.limits.zset_value:
                 self.encoding = SKIPLIST
-            elif score == 0.0 and line.version >= INTEGER_SCORES:
+            elif score == 0.0 and release.has(INTEGER_SCORES):
                 score = 0.0
         self.scores[member] = score
         order = self._order
         if order is not None:
             order.add(member, score)
 
-    def change(self, line: Line, member: bytes, old: float, score: float) -> None:
+    def change(self, release: Release, member: bytes, old: float, score: float) -> None:
         """Give a member with the score ``old`` another."""
-        if score == 0.0 and self.encoding == LISTPACK and line.version >= INTEGER_SCORES:
+        if score == 0.0 and self.encoding == LISTPACK and release.has(INTEGER_SCORES):
             score = 0.0
         self.scores[member] = score
         order = self._order
@@ -99,21 +97,22 @@ class SortedSetCell(Cell):
                 del scores[member]
         return taken
 
-    def convert(self, line: Line, entries: i64, longest: i64) -> None:
+    def convert(self, release: Release, entries: i64, longest: i64) -> None:
         """Become a skiplist if a command brings this many elements, or one of this length."""
-        if self.encoding == LISTPACK and (entries > line.zset_entries or longest > line.packed_value):
+        if self.encoding == LISTPACK and (entries > release.limits.zset_entries or longest > release.limits.zset_value):
             self.encoding = SKIPLIST
 
-    def pack(self, line: Line) -> None:
+    def pack(self, release: Release) -> None:
         """Become a listpack, or not, by the elements it has: what the server does with a result that it stores."""
+        limits = release.limits
         self.encoding = SKIPLIST
-        if len(self.scores) > line.zset_entries:
+        if len(self.scores) > limits.zset_entries:
             return
         for member in self.scores:
-            if len(member) > line.packed_value:
+            if len(member) > limits.zset_value:
                 return
         self.encoding = LISTPACK
-        if line.version >= INTEGER_SCORES:
+        if release.has(INTEGER_SCORES):
             for member, score in self.scores.items():
                 if score == 0.0:
                     self.scores[member] = 0.0

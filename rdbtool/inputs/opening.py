@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, final
+from typing import TYPE_CHECKING, final
 
 from rdbtool.aof.point_in_time import WHOLE, PointInTime
 from rdbtool.basics.text import AUTO
@@ -13,11 +13,10 @@ from rdbtool.findings import Finding
 from rdbtool.io.source import Input, open_input
 from rdbtool.io.window import Metered, Window
 from rdbtool.rdb.events import End
-from rdbtool.rdb.opcodes import REDIS
 from rdbtool.rdb.reader import RdbReader
 
 from .jsonl import JsonlSource, is_jsonl
-from .keys import Facts, KeySource, RdbSource, facts_of, is_rdb, may_precede_log
+from .keys import KeySource, RdbSource, is_rdb, may_precede_log
 
 if TYPE_CHECKING:
     from rdbtool.engine.replay import Carried
@@ -25,9 +24,6 @@ if TYPE_CHECKING:
     from rdbtool.rdb.targets import Target
 
     from .replaying import Source
-
-FIELD_EXPIRIES_SINCE: Final = 12
-"""The RDB version of the first servers with expiries of fields, Redis 7.4."""
 
 Progress = Callable[[int, int], None]
 """Is told how many bytes of the input have been read, and of how many; -1 where that is not known."""
@@ -123,8 +119,8 @@ def _replayed(
     first: Window | None,
     aside: Aside | None,
 ) -> OpenedKeys:
-    from .dataset import DatasetSource, has_field_expiries
-    from .replaying import layout_of, likely_line, replay
+    from .dataset import DatasetSource, facts_of_replayed
+    from .replaying import layout_of, replay
 
     source: Source = "commands" if commands else "auto"
     if first is not None:
@@ -136,15 +132,12 @@ def _replayed(
         point=point,
         unknown=unknown,
         source=source,
-        likely=likely_line(to),
+        likely=None if to is None else to.release,
         now_ms=now_ms,
         first=first,
         aside=aside,
     )
-    facts = facts_of(replayed.head)
-    if replayed.head is None and has_field_expiries(replayed.dataset):
-        facts = Facts(REDIS, FIELD_EXPIRIES_SINCE)
-    facts.aux = dict(replayed.aux)
+    facts = facts_of_replayed(replayed)
     opened = OpenedKeys(DatasetSource(path, replayed.dataset, facts, replayed.module_aux), replayed.layout.paths, None)
     opened.findings = list(replayed.findings.items)
     opened.loss = replayed.loss

@@ -15,7 +15,6 @@ from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.feed import count_commands, load_rdb, names_all, replay_log
 from rdbtool.engine.functions import load_library
 from rdbtool.engine.passthrough import Passthrough
-from rdbtool.engine.release import Line, line_of_version
 from rdbtool.engine.replay import STOP, Replay, collector_off
 from rdbtool.engine.replies import CommandError
 from rdbtool.engine.table import COMMANDS, CONTAINER, CONTROL, WRITE, check_arity, find
@@ -34,7 +33,7 @@ from rdbtool.io.window import Window
 from rdbtool.rdb.events import ModuleAux
 from rdbtool.rdb.head import Aside, RdbHead
 from rdbtool.rdb.reader import RdbReader
-from rdbtool.rdb.targets import Target
+from rdbtool.servers.releases import NEWEST, Release, writer_of
 
 from .jsonl import is_jsonl
 from .keys import is_rdb, may_precede_log
@@ -84,26 +83,14 @@ class Replayed(Report):
     passed: int = 0
 
 
-def line_of_aux(aux: dict[bytes, bytes]) -> Line:
-    """The line of the server that wrote these fields; the newest where they do not say."""
-    valkey = aux.get(b"valkey-ver")
-    version = aux.get(b"redis-ver", b"") if valkey is None else valkey
-    return line_of_version(version.decode("latin-1"), valkey=valkey is not None)
-
-
-def likely_line(to: Target | None) -> Line | None:
-    """The server whose log it probably is, where it is to be loaded by that server."""
-    return None if to is None else Line(f"{to.product}-{to.version[0]}.{to.version[1]}")
-
-
 def replay(
     path: str,
     *,
     point: PointInTime = WHOLE,
     unknown: str = STOP,
     source: Source = "auto",
-    line: Line | None = None,
-    likely: Line | None = None,
+    release: Release | None = None,
+    likely: Release | None = None,
     now_ms: int | None = None,
     feed: Feed | None = None,
     first: Window | None = None,
@@ -111,8 +98,8 @@ def replay(
 ) -> Replayed:
     """Bring what is at ``path`` into a dataset, as a server that loads it does.
 
-    ``point``: how far; ``unknown``: what to do about commands that no server has (`engine.replay`); ``line``: the
-    server to follow, else the one that wrote the file, and ``likely`` where it does not say; ``now_ms``: what
+    ``point``: how far; ``unknown``: what to do about commands that no server has (`engine.replay`); ``release``:
+    the server to follow, else the one that wrote the file, and ``likely`` where it does not say; ``now_ms``: what
     relative expiries count from; ``feed``: for those who look on; ``first``: the first file, where it is open;
     ``aside``: takes what a base holds that a short log does not reach, before the log is replayed.
 
@@ -121,7 +108,7 @@ def replay(
     unless told otherwise, `InputError`, `UsageError`.
     """
     layout = layout_of(path, source)
-    loader = _Loader(layout, point, unknown, source, line, likely, now_ms, feed or Feed(), first)
+    loader = _Loader(layout, point, unknown, source, release, likely, now_ms, feed or Feed(), first)
     if aside is not None and not point.asked:
         names = names_in(layout)
         loader.passthrough = None if names is None else Passthrough(names, aside)
@@ -223,8 +210,8 @@ class _Loader:
         point: PointInTime,
         unknown: str,
         source: Source,
-        line: Line | None,
-        likely: Line | None,
+        release: Release | None,
+        likely: Release | None,
         now_ms: int | None,
         feed: Feed,
         first: Window | None,
@@ -233,7 +220,7 @@ class _Loader:
         self.point = point
         self.unknown = unknown
         self.source = source
-        self.line = line
+        self.release = release
         self.likely = likely
         self.now_ms = now_ms
         self.feed = feed
@@ -277,8 +264,8 @@ class _Loader:
     def _result(self, aux: dict[bytes, bytes] | None = None) -> Replayed:
         """The result under construction; ``aux`` of the first file tell which server to follow."""
         if self.result is None:
-            line = self.line or (line_of_aux(aux) if aux else self.likely) or Line()
-            dataset = Dataset(line, now_ms=self.now_ms)
+            release = self.release or writer_of(aux or {}) or self.likely or NEWEST
+            dataset = Dataset(release, now_ms=self.now_ms)
             replay = Replay(dataset, findings=self.findings, unknown=self.unknown)
             self.result = Replayed(dataset=dataset, replay=replay, layout=self.layout, findings=self.findings)
         return self.result

@@ -14,7 +14,6 @@ from rdbtool.basics.text import AUTO
 from rdbtool.errors import OutputError, UsageError, reason
 from rdbtool.io.output import Output
 from rdbtool.io.sink import Sink, open_sink, sync_directory
-from rdbtool.rdb.opcodes import VALKEY
 from rdbtool.rdb.targets import Target
 
 from .exporter import Exporter
@@ -153,7 +152,7 @@ def open_outlet(path: str, form: OutputForm, inputs: tuple[str, ...], *, verify:
 
 def commands_for(to: Target | None, output: Output) -> Resp:
     """An exporter of the commands that the server ``to`` writes; of all that there are where it is None."""
-    return Resp(output) if to is None else Resp(output, to.rdb_version, valkey=to.dialect == VALKEY)
+    return Resp(output) if to is None else Resp(output, to.release)
 
 
 def _exporter(sink: Sink, form: OutputForm, *, verify: bool) -> Exporter:

@@ -2,39 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Final, final
+from typing import final
 
-from rdbtool.errors import FormatError, RdbToolError, UnsupportedError, UsageError
+from rdbtool.errors import FormatError, RdbToolError, UnsupportedError
 from rdbtool.findings import Findings, Severity
 from rdbtool.inputs.keys import Facts
 from rdbtool.io.output import Output, Writable
 from rdbtool.model import Entry
 from rdbtool.rdb.events import Event, ModuleAux
-from rdbtool.rdb.opcodes import VALKEY
 from rdbtool.rdb.reader import Frame
-from rdbtool.rdb.targets import NEWEST, OLDEST, Target, target
-from rdbtool.rdb.values.target_encodings import Limits
+from rdbtool.rdb.targets import Target, target_for_version
 from rdbtool.rdb.verify.inspection import Inspection
 from rdbtool.rdb.writer import RdbWriter, open_rdb_writer
+from rdbtool.servers.limits import Limits
+from rdbtool.servers.releases import SHARED, Release, writer_of
 
 from .exporter import Exporter
 
-ANYWHERE: Final = "redis-7.2"
-"""The target where the input does not tell its server: RDB 11, the newest that both Redis and Valkey load."""
 
-
-def target_of(facts: Facts, otherwise: str = ANYWHERE) -> Target:
+def target_of(facts: Facts, otherwise: Release = SHARED) -> Target:
     """The server that wrote the input, or the nearest that is written for; ``otherwise`` where it does not say."""
     if facts.version == 0:
-        return target(otherwise)
-    version = min(max(facts.version, OLDEST), NEWEST[facts.dialect])
-    product = "valkey" if facts.dialect == VALKEY or b"valkey-ver" in facts.aux else "redis"
-    release = facts.aux.get(f"{product}-ver".encode(), b"").decode("latin-1")
-    try:
-        named = target(f"{product}-{release}")
-    except UsageError:
-        return target(f"rdb-{version}")
-    return named if named.rdb_version == version and named.dialect == facts.dialect else target(f"rdb-{version}")
+        return Target(otherwise.name, otherwise)
+    nearest = target_for_version(facts.dialect, facts.version)
+    writer = writer_of(facts.aux)
+    if writer is None or not writer.is_written or writer.dialect != facts.dialect:
+        return nearest
+    return Target(writer.name, writer) if writer.rdb_version == nearest.rdb_version else nearest
 
 
 @final
@@ -47,7 +41,7 @@ class RdbOptions:
         self,
         to: Target | None = None,
         *,
-        otherwise: str = ANYWHERE,
+        otherwise: Release = SHARED,
         compress: bool = True,
         checksum: bool = True,
         lossless: bool = False,

@@ -12,29 +12,27 @@ from rdbtool.io.output import Output
 from rdbtool.model import NO_EXPIRY, Entry, Module
 from rdbtool.rdb.dump_payload import build_dump
 from rdbtool.rdb.reader import Frame
+from rdbtool.servers.features import FUNCTIONS
+from rdbtool.servers.releases import NEWEST, Release
 
 from .exporter import KeyFacts, ValueExporter
-
-FUNCTIONS_SINCE = 10
-"""The RDB version of the first servers with function libraries, Redis 7.0."""
 
 
 @final
 class Resp(ValueExporter):
     """The commands that BGREWRITEAOF writes; a module's value, which it has no command for, as RESTORE.
 
-    ``version``: the newest RDB version that the server knows which is to run the commands; what came later is
-    left out and counted in ``losses``. ``valkey``: it is a Valkey.
+    ``release``: the server that is to run the commands; what it does not know is left out and counted in ``losses``.
     """
 
-    def __init__(self, output: Output, version: i64 = 80, *, valkey: bool = False) -> None:
-        self.commands = CommandWriter(output, version=version, valkey=valkey)
+    def __init__(self, output: Output, release: Release = NEWEST) -> None:
+        self.commands = CommandWriter(output, release=release)
         super().__init__(output, self.commands)
         self.losses = self.commands.losses
-        self.version: i64 = version
+        self.with_functions = release.has(FUNCTIONS)
 
     def function(self, code: bytes) -> None:
-        if self.version >= FUNCTIONS_SINCE:
+        if self.with_functions:
             self.commands.function(code)
         else:
             self.lose("function library")

@@ -8,17 +8,18 @@ from rdbtool.basics.crc64 import crc64
 from rdbtool.errors import FormatError, RdbToolError, UnsupportedError
 from rdbtool.io.window import window_over
 from rdbtool.model import Value
-from rdbtool.rdb.values.target_encodings import Limits, Losses
+from rdbtool.rdb.values.target_encodings import Losses
+from rdbtool.servers.limits import Limits
+from rdbtool.servers.releases import FIRST_OF_VALKEY, MAX_RDB_VERSION
 
 from .encode import encode
-from .opcodes import DIALECT_NAMES, MAX_VERSION, REDIS, VALKEY
+from .opcodes import DIALECT_NAMES, REDIS, VALKEY
 from .reader import Frame, frame_of
 from .targets import Target
 from .types import KNOWN_BY_NAME, TABLE, TypeRow
 
 FOOTER: Final = 10
 """Bytes behind the payload."""
-FIRST_OF_VALKEY: Final = 80
 
 
 def open_dump(data: bytes, *, key: bytes = b"") -> tuple[int, int, bytes]:
@@ -33,7 +34,7 @@ def open_dump(data: bytes, *, key: bytes = b"") -> tuple[int, int, bytes]:
         raise _bad("a DUMP payload with a wrong checksum", key)
     version = int.from_bytes(data[-FOOTER:-8], "little")
     dialect: int = VALKEY if version >= FIRST_OF_VALKEY else REDIS
-    if version > MAX_VERSION[dialect]:
+    if version > MAX_RDB_VERSION[dialect]:
         raise UnsupportedError(f"a DUMP payload of RDB version {version}", doing="reading a DUMP payload", key=key)
     return dialect, version, data[:-FOOTER]
 

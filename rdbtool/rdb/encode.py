@@ -8,7 +8,8 @@ from librt.strings import BytesWriter
 
 from rdbtool.errors import UnsupportedError
 from rdbtool.model import Hash, Module, SortedSet, Stream, Value
-from rdbtool.rdb.values.target_encodings import Limits, Losses, TargetEncodings
+from rdbtool.rdb.values.target_encodings import Losses, TargetEncodings
+from rdbtool.servers.limits import Limits
 
 from .targets import Target
 from .types import TypeRow
@@ -48,6 +49,6 @@ def encode(
 ) -> tuple[TypeRow, bytes]:
     """The type and the payload of ``value`` for ``target``. What cannot be kept is counted in ``losses``."""
     out = BytesWriter()
-    form = target.form(limits or Limits(), losses or Losses(target.name), compress=compress)
+    form = target.form(limits, losses or Losses(target.name), compress=compress)
     name = encode_value(value, form, out)
     return target.row(name), out.getvalue()

@@ -17,6 +17,7 @@ from rdbtool.basics.crc64 import crc64
 from rdbtool.errors import FormatError, RdbToolError, UnsupportedError, printable
 from rdbtool.io.window import Stored, Window, window_over
 from rdbtool.model import Value
+from rdbtool.servers.releases import CHECKSUM_SINCE, FIRST_OF_VALKEY, KEY_METADATA_SINCE, MAX_RDB_VERSION
 
 from . import opcodes
 from .events import (
@@ -39,7 +40,6 @@ from .types import KNOWN_BY_NAME, TABLE, TypeRow
 
 SMALL: Final[i64] = 64
 """Bytes of a payload that takes no more memory than the frame itself: holding it costs less than reading it again."""
-CHECKSUM_SINCE: Final = 5
 """The first RDB version with a checksum at the end."""
 
 
@@ -275,13 +275,13 @@ class RdbReader:
         if not digits.isdigit() or int(digits) == 0:
             raise FormatError(f"wrong version: '{printable(digits)}'", offset=self.start)
         self.version = int(digits)
-        if self.version > opcodes.MAX_VERSION[self.dialect]:
+        if self.version > MAX_RDB_VERSION[self.dialect]:
             raise UnsupportedError(
                 f"RDB version {self.version} of {name.capitalize()} is newer than this program knows "
-                f"({opcodes.MAX_VERSION[self.dialect]})",
+                f"({MAX_RDB_VERSION[self.dialect]})",
                 offset=self.start,
             )
-        if self.dialect == opcodes.VALKEY and self.version < 80:
+        if self.dialect == opcodes.VALKEY and self.version < FIRST_OF_VALKEY:
             raise FormatError(f"wrong version: {self.version} cannot be of Valkey", offset=self.start)
         self._table = TABLE[self.dialect]
         return Header(self.start, self.dialect, self.version)
@@ -330,7 +330,11 @@ class RdbReader:
             elif byte == opcodes.FREQ:
                 self.doing = "reading an access frequency"
                 freq = w.u8()
-            elif byte == opcodes.KEY_META_OR_SLOT_IMPORT and self.dialect == opcodes.REDIS and self.version >= 13:
+            elif (
+                byte == opcodes.KEY_META_OR_SLOT_IMPORT
+                and self.dialect == opcodes.REDIS
+                and self.version >= KEY_METADATA_SINCE
+            ):
                 self.doing = "reading a key's metadata"
                 meta = self._key_meta()
             else:

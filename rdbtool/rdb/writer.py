@@ -14,7 +14,9 @@ from rdbtool.io.output import Output, Writable
 from rdbtool.io.window import Window
 from rdbtool.model import Entry, Module, Stream
 from rdbtool.rdb.values.streams import STREAM_VERSIONS
-from rdbtool.rdb.values.target_encodings import Limits, Losses
+from rdbtool.rdb.values.target_encodings import Losses
+from rdbtool.servers.features import MULTI_PART_LOGS
+from rdbtool.servers.limits import Limits
 
 from . import opcodes, transcode
 from .encode import encode_value
@@ -86,7 +88,7 @@ class RdbWriter:
         sink: Writable,
         target: Target,
         *,
-        limits: Limits,
+        limits: Limits | None,
         losses: Losses,
         compress: bool,
         checksum: bool,
@@ -338,7 +340,7 @@ class RdbWriter:
 
     def _slot_import(self, event: SlotImport) -> None:
         self.losses.key = None
-        if self.target.dialect != opcodes.VALKEY:
+        if not self.target.slot_imports:
             self.losses.add(kinds.SLOT_IMPORTS)
             return
         out = self._output.buffer
@@ -382,17 +384,17 @@ def open_rdb_writer(
     writer = RdbWriter(
         sink,
         goal,
-        limits=limits or Limits(),
+        limits=limits,
         losses=Losses(goal.name, lossless=lossless),
         compress=compress,
         checksum=checksum,
         drop_modules=drop_modules,
     )
-    major, minor = goal.version
-    writer.aux(f"{goal.product}-ver".encode(), b"%d.%d.0" % (major, minor))
+    release = goal.release
+    writer.aux(f"{release.product}-ver".encode(), f"{release.number}.0".encode())
     writer.aux(b"redis-bits", b"64")
     writer.aux(b"ctime", b"%d" % (int(time.time()) if ctime is None else ctime))
     if used_mem is not None:
         writer.aux(b"used-mem", b"%d" % used_mem)
-    writer.aux(b"aof-base" if goal.rdb_version >= 10 else b"aof-preamble", b"1" if aof else b"0")
+    writer.aux(b"aof-base" if release.has(MULTI_PART_LOGS) else b"aof-preamble", b"1" if aof else b"0")
     return writer

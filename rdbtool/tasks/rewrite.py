@@ -16,9 +16,9 @@ from rdbtool.aof.scan import Scanner
 from rdbtool.engine.replay import STOP
 from rdbtool.errors import FormatError, OutputError, UnsupportedError, UsageError, reason
 from rdbtool.findings import Finding, Findings, Report, Severity
-from rdbtool.inputs.keys import facts_of
+from rdbtool.inputs.dataset import facts_of_replayed
 from rdbtool.inputs.pruning import keep_only
-from rdbtool.inputs.replaying import Replayed, Source, layout_of, likely_line, replay
+from rdbtool.inputs.replaying import Replayed, Source, layout_of, replay
 from rdbtool.inputs.selection import Selection
 from rdbtool.io.output import Output
 from rdbtool.io.sink import Sink, open_sink, sync_directory
@@ -29,14 +29,17 @@ from rdbtool.outputs.rdb import RdbOptions, RdbOut
 from rdbtool.outputs.saving import save_carried, save_commands, save_rdb
 from rdbtool.rdb.targets import Target
 from rdbtool.rdb.values.target_encodings import ACTIVE_TIMES, STREAM_COUNTERS
+from rdbtool.servers import features
+from rdbtool.servers.features import MULTI_PART_LOGS
+from rdbtool.servers.releases import oldest_with
 
 if TYPE_CHECKING:
     from rdbtool.rdb.head import Aside
 
-ANYWHERE: Final = "redis-7.0"
+ANYWHERE: Final = oldest_with(MULTI_PART_LOGS)
 """The release that is written for where the input does not tell its server: all that have multi-part sets read it."""
-NEWER_FACTS: Final = {STREAM_COUNTERS: 10, ACTIVE_TIMES: 11}
-"""Facts about streams that servers keep since the RDB version."""
+NEWER_FACTS: Final = {STREAM_COUNTERS: features.STREAM_COUNTERS, ACTIVE_TIMES: features.ACTIVE_TIMES}
+"""Facts about streams that only newer servers keep, by kind of loss."""
 SINGLE: Final = ".aof"
 """An output of this ending is one file; any other is a directory."""
 
@@ -205,7 +208,7 @@ class _Job:
             point=self.point,
             unknown=self.unknown,
             source=self.source,
-            likely=likely_line(self.form.to),
+            likely=None if self.form.to is None else self.form.to.release,
             now_ms=self.now_ms,
             aside=aside,
         )
@@ -221,7 +224,7 @@ def _write_snapshot(sink: Sink, job: _Job, report: RewriteReport) -> Replayed:
     everything = job.selection is None or job.selection.everything
     replayed = job.replay(pipeline if everything else None)
     _note(replayed, job, report)
-    pipeline.start(facts_of(replayed.head))
+    pipeline.start(facts_of_replayed(replayed))
     writer = out.ready()
     report.target = writer.target.name
     for aux in replayed.module_aux:
@@ -267,10 +270,10 @@ def _judge_losses(
     What the target's server never had is no loss unless the input has it: a replay counts it for every server.
     """
     version = 0 if replayed.head is None else replayed.head.version
-    for kind, since in NEWER_FACTS.items():
-        if to.rdb_version < since:
+    for kind, feature in NEWER_FACTS.items():
+        if not to.release.has(feature):
             count = counts.pop(kind, 0)
-            if count and version >= since:
+            if count and version >= oldest_with(feature).rdb_version:
                 _note_losses({kind: count}, f"{to.name} does not have that", report)
     if counts:
         lost = ", ".join(f"{count} {kind}" for kind, count in counts.items())

@@ -4,11 +4,11 @@ import pytest
 
 from rdbtool.aof.point_in_time import Until
 from rdbtool.engine.dataset import Dataset
-from rdbtool.engine.release import Line
 from rdbtool.engine.replay import CARRY, SKIP, STOP, Replay
 from rdbtool.errors import UsageError
 from rdbtool.findings import Severity
 from rdbtool.model import NO_EXPIRY
+from rdbtool.servers.releases import release_named
 
 Script = list[tuple[int, list[bytes]]]
 
@@ -19,7 +19,7 @@ def script(*lines: str) -> Script:
 
 
 def replayed(lines: Script, *, until: Until | None = None, unknown: str = STOP) -> tuple[Replay, dict[bytes, object]]:
-    replay = Replay(Dataset(Line("redis-8.6"), now_ms=1_000_000), until=until, unknown=unknown)
+    replay = Replay(Dataset(release_named("redis-8.6"), now_ms=1_000_000), until=until, unknown=unknown)
     replay.run(lines)
     return replay, {key: cell.value() for _, key, cell in replay.dataset.items()}
 

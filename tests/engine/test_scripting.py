@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from rdbtool.engine.dataset import Dataset
-from rdbtool.engine.release import Line
 from rdbtool.engine.replay import Replay
 from rdbtool.engine.replies import CommandError, Status
 from rdbtool.engine.table import execute
+from rdbtool.servers.releases import release_named
 from tests.servers.harness import SERVERS, ServerError, running, server
 
 
@@ -113,7 +113,7 @@ def test_values_are_the_same_in_the_script_as_in_a_server(tmp_path: Path) -> Non
         ("local t = {} for i = 1, 300 do t[i] = i end return redis.call('rpush', 'l', unpack(t))", "0"),
     ]
     kind = server("valkey-9.1")
-    dataset = Dataset(Line(kind.name))
+    dataset = Dataset(release_named(kind.name))
     with running(kind, tmp_path) as real:
         for arguments in scripts:
             (theirs,) = real.send(("EVAL", *arguments))
@@ -171,7 +171,7 @@ def test_headers_of_libraries_are_refused_as_by_a_server(code: str, tmp_path: Pa
         (tmp_path / kind.name).mkdir()
         with running(kind, tmp_path / kind.name) as real:
             (theirs,) = real.send(("FUNCTION", "LOAD", code))
-        assert error(Dataset(Line(kind.name)), "FUNCTION", "LOAD", code) == str(theirs)
+        assert error(Dataset(release_named(kind.name)), "FUNCTION", "LOAD", code) == str(theirs)
 
 
 def test_a_dump_of_functions_is_restored(tmp_path: Path) -> None:

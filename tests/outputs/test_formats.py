@@ -26,7 +26,7 @@ from rdbtool.outputs.registry import exporter
 from rdbtool.rdb.encode import encode
 from rdbtool.rdb.reader import Frame, RdbReader, frame_of
 from rdbtool.rdb.targets import target
-from rdbtool.rdb.values.target_encodings import Limits
+from rdbtool.servers.limits import Limits
 from tests.outputs.collected import Collected, Pieces, entries_of, entry_of, from_bytes, from_values, from_window
 from tests.rdb import craft
 from tests.rdb.corpus import name_of, written_files

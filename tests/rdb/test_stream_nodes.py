@@ -19,7 +19,7 @@ from rdbtool.rdb.values.stream_nodes import (
     node_entries,
     pair_of,
 )
-from rdbtool.rdb.values.target_encodings import Limits
+from rdbtool.servers.limits import Limits
 from tests.rdb.craft import listpack
 from tests.rdb.values_strategies import element
 

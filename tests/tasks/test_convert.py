@@ -51,7 +51,7 @@ def run(source: Path | list[Path], output: Path, **options: Any) -> ConvertRepor
 
 
 def the_digest(path: Path) -> str:
-    return digest(str(path), line=None).digest
+    return digest(str(path), release=None).digest
 
 
 def told(path: Path) -> dict[tuple[int, bytes], object]:

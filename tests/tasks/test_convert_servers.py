@@ -99,7 +99,7 @@ def test_commands_are_those_of_bgrewriteaof(kind: ServerKind, tmp_path: Path) ->
                 break
     (log,) = [*tmp_path.glob("appendonlydir/*.base.aof"), *tmp_path.glob("appendonly.aof")]
     sink = Collected()
-    out = Resp(Output(sink), target(kind.name).rdb_version, valkey=kind.is_valkey)
+    out = Resp(Output(sink), target(kind.name).release)
     dump(str(path), out)
     theirs, ours = shapes(log.read_bytes()), shapes(sink.getvalue())
     assert set(theirs) == set(ours)

@@ -136,7 +136,7 @@ def test_keys_of_the_base_are_told_first(tmp_path: Path) -> None:
 def state_of(dataset: Dataset) -> dict[tuple[int, bytes], tuple[str, int]]:
     found = {}
     for db, key, cell in dataset.items():
-        found[db, key] = (digest_of_cell(dataset.line, dataset.decoded(cell)), int(cell.expire_at_ms))
+        found[db, key] = (digest_of_cell(dataset.release, dataset.decoded(cell)), int(cell.expire_at_ms))
     return found
 
 

@@ -19,6 +19,7 @@ from rdbtool.rdb.skip import skip_idempotence
 from rdbtool.rdb.targets import target
 from rdbtool.rdb.types import row_of
 from rdbtool.rdb.values.idempotence import NO_PRODUCERS, Idempotence
+from rdbtool.servers.releases import release_named
 from rdbtool.tasks.convert import convert
 from rdbtool.tasks.diff.meaning import same_producers
 from rdbtool.tasks.rewrite import rewrite
@@ -78,10 +79,10 @@ def test_a_state_that_is_cut_is_damage() -> None:
             skip_idempotence(window_over(raw[:at]))
 
 
-def commands(stream: Stream, version: int, *, valkey: bool = False) -> tuple[list[bytes], dict[str, int]]:
+def commands(stream: Stream, release: str = "redis-8.6") -> tuple[list[bytes], dict[str, int]]:
     sink = Collected()
     output = Output(sink)
-    exporter = Resp(output, version, valkey=valkey)
+    exporter = Resp(output, release_named(release))
     exporter.entry(Entry(0, b"k", stream))
     exporter.end()
     output.flush()
@@ -90,29 +91,29 @@ def commands(stream: Stream, version: int, *, valkey: bool = False) -> tuple[lis
 
 def test_commands_say_it_to_redis_alone_and_as_bgrewriteaof_does() -> None:
     found = streams(FILE)
-    words, losses = commands(found[b"set"], 13)
+    words, losses = commands(found[b"set"])
     assert not losses
     ids = [b"%d-%d" % entry for entry in found[b"set"].entries]
     at = words.index(b"XCFGSET")
     assert words[at + 2 : at + 11 : 2] == [b"k", b"IDMP-DURATION", b"1000", b"IDMP-MAXSIZE", b"2"]
     records = [words[i + 4 : i + 9 : 2] for i, word in enumerate(words) if word == b"XIDMPRECORD"]
     assert records == [[b"p", b"z", ids[0]], [b"p", b"x", ids[1]], [b"q", b"z", ids[2]]]
-    assert b"XCFGSET" not in commands(found[b"s"], 13)[0]
-    for version, valkey in ((12, False), (80, True)):
-        words, losses = commands(found[b"set"], version, valkey=valkey)
+    assert b"XCFGSET" not in commands(found[b"s"])[0]
+    for release in ("redis-8.4", "valkey-9.1"):
+        words, losses = commands(found[b"set"], release)
         assert losses == {"idempotent producers": 1}
         assert not {b"XCFGSET", b"XIDMPRECORD"} & set(words)
-        assert not commands(found[b"plain"], version, valkey=valkey)[1]
+        assert not commands(found[b"plain"], release)[1]
 
 
 def test_messages_whose_entries_are_gone_are_not_recorded() -> None:
     stream = streams(FILE)[b"set"]
     for entry in list(stream.entries)[:2]:
         del stream.entries[entry]
-    words, _ = commands(stream, 13)
+    words, _ = commands(stream)
     assert words.count(b"XIDMPRECORD") == 1
     stream.entries.clear()
-    assert b"XIDMPRECORD" not in commands(stream, 13)[0]
+    assert b"XIDMPRECORD" not in commands(stream)[0]
 
 
 def test_settings_that_no_server_takes_are_damage(tmp_path: Path) -> None:

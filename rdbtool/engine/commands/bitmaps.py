@@ -22,9 +22,9 @@ from rdbtool.engine.bits import (
 from rdbtool.engine.cells import RAW, StringCell
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.numbers import integer, is_integer
-from rdbtool.engine.release import Line
 from rdbtool.engine.replies import CommandError, syntax_error
 from rdbtool.engine.table import READ, command
+from rdbtool.servers.features import MORE_BIT_OPERATIONS
 
 LONGEST_STRING: Final = 512 << 20
 """proto-max-bulk-len: no server with its usual settings makes longer strings."""
@@ -37,7 +37,6 @@ INCRBY: Final = 2
 SUBCOMMANDS: Final = {b"GET": GET, b"SET": SET, b"INCRBY": INCRBY}
 OVERFLOWS: Final = {b"WRAP": WRAP, b"SAT": SAT, b"FAIL": FAIL}
 MORE_OPERATIONS: Final = {b"DIFF", b"DIFF1", b"ANDOR", b"ONE"}
-MORE_OPERATIONS_SINCE: Final = 802
 
 
 def _offset(text: bytes, bits: i64) -> i64:
@@ -90,7 +89,7 @@ def getbit(dataset: Dataset, args: list[bytes]) -> object:
 def bitop(dataset: Dataset, args: list[bytes]) -> object:
     operation = args[1].upper()
     if operation not in {b"AND", b"OR", b"XOR", b"NOT"}:
-        if operation not in MORE_OPERATIONS or not _has_more(dataset.line):
+        if operation not in MORE_OPERATIONS or not dataset.release.has(MORE_BIT_OPERATIONS):
             raise syntax_error()
         if operation != b"ONE" and len(args) < 5:
             raise CommandError(f"ERR BITOP {operation.decode()} must be called with at least two source keys.")
@@ -110,10 +109,6 @@ def bitop(dataset: Dataset, args: list[bytes]) -> object:
     elif dataset.remove(args[2]):
         dataset.dirty += 1
     return size
-
-
-def _has_more(line: Line) -> bool:
-    return not line.valkey and line.version >= MORE_OPERATIONS_SINCE
 
 
 def _combined(operation: bytes, numbers: list[int], size: int) -> int:

@@ -34,7 +34,7 @@ def set_expiry(dataset: Dataset, cell: HashCell, field: bytes, at_ms: i64) -> No
     cell.expiries[field] = at_ms
     dataset.field_expiries = True
     if cell.encoding == LISTPACK:
-        cell.encoding = HASHTABLE if dataset.line.valkey else LISTPACKEX
+        cell.encoding = HASHTABLE if dataset.release.valkey else LISTPACKEX
 
 
 def _check_count(args: list[bytes], at: i64, step: i64) -> None:
@@ -81,7 +81,7 @@ def _expire(dataset: Dataset, args: list[bytes], seconds: bool, relative: bool, 
     _check_count(args, at + 1, 1)
     when = _time_ms(dataset, args[2], seconds, relative, name)
     results: list[object] = []
-    if cell is not None and cell.encoding == LISTPACK and not dataset.line.valkey:
+    if cell is not None and cell.encoding == LISTPACK and not dataset.release.valkey:
         cell.encoding = LISTPACKEX
     for field in args[at + 2 :]:
         if cell is None or field not in cell.fields:

@@ -13,18 +13,18 @@ from rdbtool.engine.replies import OK, CommandError, syntax_error
 from rdbtool.engine.stream import UNKNOWN, Claim, Owner, ReaderGroup, StreamCell
 from rdbtool.engine.stream_ids import INVALID_ID, LAST, parse, parse_end, parse_start, text_of
 from rdbtool.engine.table import command
+from rdbtool.servers.features import (
+    CAPS_ENTRIES_READ,
+    CLAIMS_CREATE_CONSUMERS,
+    CLAIMS_DROP_DELETED,
+    COUNTS_FROM_LAST_READ,
+    LAST_ENTRY_ID,
+    NEWER_ERRORS,
+    STREAM_COUNTERS,
+)
 
 from .streams import delete_by, entry_reply, policy_and_ids
 
-SKIPS_DELETED: Final = 700
-"""Since this release claiming an entry that is no longer there drops it from what is pending."""
-ALWAYS_CREATES: Final = 702
-"""Since this release claiming creates the consumer though it claims nothing."""
-NEWER_COUNT: Final = 800
-NEWER_COUNT_VALKEY: Final = 801
-"""Since these releases deleted entries count from the last one that was read."""
-COUNTS_NO_MORE: Final = 802
-"""Since this release of Redis a group has read no more entries than there were."""
 NO_KEY: Final = (
     "ERR The XGROUP subcommand requires the key to exist. Note that for CREATE you may want to use the "
     "MKSTREAM option to create an empty stream automatically."
@@ -48,13 +48,13 @@ def _options(dataset: Dataset, args: list[bytes], create: bool) -> tuple[i64, bo
         if create and option == b"MKSTREAM":
             make = True
             i += 1
-        elif option == b"ENTRIESREAD" and i + 1 < argc and dataset.line.version >= SKIPS_DELETED:
+        elif option == b"ENTRIESREAD" and i + 1 < argc and dataset.release.has(STREAM_COUNTERS):
             entries_read = integer(args[i + 1])
             if entries_read < 0 and entries_read != UNKNOWN:
                 raise CommandError("ERR value for ENTRIESREAD must be positive or -1")
             i += 2
         else:
-            word = "unknown" if dataset.line.version >= SKIPS_DELETED else "Unknown"
+            word = "unknown" if dataset.release.has(NEWER_ERRORS) else "Unknown"
             raise CommandError(
                 f"ERR {word} subcommand or wrong number of arguments for '{_text(args[1])[:128]}'. Try XGROUP HELP."
             )
@@ -62,8 +62,7 @@ def _options(dataset: Dataset, args: list[bytes], create: bool) -> tuple[i64, bo
 
 
 def _possible(dataset: Dataset, cell: StreamCell, entries_read: int) -> int:
-    line = dataset.line
-    if line.version >= COUNTS_NO_MORE and not line.valkey and entries_read > cell.entries_added:
+    if entries_read > cell.entries_added and dataset.release.has(CAPS_ENTRIES_READ):
         return cell.entries_added
     return entries_read
 
@@ -230,15 +229,15 @@ def xclaim(dataset: Dataset, args: list[bytes]) -> object:
         if delivered == -1:
             dataset.relative += 1
         delivered = now
-    version = dataset.line.version
+    drops_deleted = dataset.release.has(CLAIMS_DROP_DELETED)
     owner: Owner | None = None
-    if version >= ALWAYS_CREATES:
+    if dataset.release.has(CLAIMS_CREATE_CONSUMERS):
         owner = group.owner(args[3], now)
     replies: list[object] = []
     for entry in entries:
         claim = group.claims.get(entry)
         there = cell.has(entry)
-        if not there and (claim is None or version >= SKIPS_DELETED):
+        if not there and (claim is None or drops_deleted):
             if group.acknowledge(entry):
                 dataset.dirty += 1
             continue
@@ -285,9 +284,9 @@ def xautoclaim(dataset: Dataset, args: list[bytes]) -> object:
     cell, group = _claiming(dataset, args)
     now = dataset.now_ms
     dataset.relative += 1
-    version = dataset.line.version
+    drops_deleted = dataset.release.has(CLAIMS_DROP_DELETED)
     owner: Owner | None = None
-    if version >= ALWAYS_CREATES:
+    if dataset.release.has(CLAIMS_CREATE_CONSUMERS):
         owner = group.owner(args[3], now)
     attempts = count * 10
     replies: list[object] = []
@@ -300,7 +299,7 @@ def xautoclaim(dataset: Dataset, args: list[bytes]) -> object:
         at += 1
         attempts -= 1
         there = cell.has(entry)
-        if not there and version >= SKIPS_DELETED:
+        if not there and drops_deleted:
             group.acknowledge(entry)
             deleted.append(text_of(entry))
             dataset.dirty += 1
@@ -319,7 +318,7 @@ def xautoclaim(dataset: Dataset, args: list[bytes]) -> object:
         count -= 1
         dataset.dirty += 1
     cursor = text_of(pending[at] if at < len(pending) else 0)
-    return [cursor, replies, deleted] if version >= SKIPS_DELETED else [cursor, replies]
+    return [cursor, replies, deleted] if drops_deleted else [cursor, replies]
 
 
 def _read_keys(args: list[bytes]) -> list[bytes]:
@@ -374,7 +373,7 @@ def xreadgroup(dataset: Dataset, args: list[bytes]) -> object:
     dataset.relative += 1
     for n, (cell, group, start) in enumerate(sources):
         serves = start != LAST or (cell.length > 0 and cell.top_id() > group.last_id)
-        if not serves and dataset.line.version < ALWAYS_CREATES:
+        if not serves and not dataset.release.has(CLAIMS_CREATE_CONSUMERS):
             continue
         owner = group.owner(consumer, dataset.now_ms)
         if start != LAST:
@@ -394,7 +393,7 @@ def _source(dataset: Dataset, key: bytes, name: bytes, text: bytes) -> tuple[Str
         )
     if text == b">":
         return cell, group, LAST
-    if text == b"$" or (text == b"+" and dataset.line.version >= 704):
+    if text == b"$" or (text == b"+" and dataset.release.has(LAST_ENTRY_ID)):
         raise CommandError(
             f"ERR The {_text(text)} ID is meaningless in the context of XREADGROUP: you want to read the history of "
             "this consumer by specifying a proper ID, or use the > ID to get new messages. "
@@ -445,9 +444,8 @@ def _deliver(
 
 def _count_read(dataset: Dataset, cell: StreamCell, group: ReaderGroup, entry: int) -> None:
     """Keep a group's number of entries read when it reads ``entry``, or find it out, as far as the server can."""
-    line = dataset.line
     first = cell.first_id()
-    newer = line.version >= (NEWER_COUNT_VALKEY if line.valkey else NEWER_COUNT)
+    newer = dataset.release.has(COUNTS_FROM_LAST_READ)
     if newer:
         sure = group.last_id >= first and not cell.has_deleted_after(group.last_id)
     else:

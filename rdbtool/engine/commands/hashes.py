@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from mypy_extensions import i64
 
 from rdbtool.engine import long_double as extended
@@ -12,11 +10,7 @@ from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.numbers import I64_MAX, I64_MIN, integer, text_of
 from rdbtool.engine.replies import OK, OVERFLOW, CommandError, wrong_arity
 from rdbtool.engine.table import READ, command
-
-HINTS_SINCE: Final = 702
-"""Since this release the number of arguments is a hint of the size to come."""
-LENGTHS_SINCE: Final = 700
-"""Before this release lengths were looked at by HSET and HSETNX, before all else, and not by HINCRBY."""
+from rdbtool.servers.features import HASH_LENGTHS_WHEN_SET, SIZE_HINTS
 
 
 def hash_to_write(dataset: Dataset, key: bytes) -> HashCell:
@@ -24,7 +18,7 @@ def hash_to_write(dataset: Dataset, key: bytes) -> HashCell:
     cell = dataset.hash(key)
     if cell is None:
         cell = HashCell()
-        if not dataset.line.hash_entries:
+        if not dataset.limits.hash_entries:
             cell.encoding = HASHTABLE
         dataset.keys[key] = cell
     return cell
@@ -39,8 +33,8 @@ def put_field(dataset: Dataset, cell: HashCell, field: bytes, value: bytes) -> b
         fields[dataset.fields.one(field)] = value
         done = NEW if len(fields) != before else KNOWN
     if cell.encoding != HASHTABLE:
-        line = dataset.line
-        if len(field) > line.hash_value or len(value) > line.hash_value or len(cell) > line.hash_entries:
+        limits = dataset.limits
+        if len(field) > limits.hash_value or len(value) > limits.hash_value or len(cell) > limits.hash_entries:
             cell.encoding = HASHTABLE
     return done == NEW
 
@@ -66,9 +60,8 @@ def remove_field(dataset: Dataset, cell: HashCell, field: bytes) -> bool:
 
 def set_fields(dataset: Dataset, cell: HashCell, args: list[bytes], start: i64, keep_expiry: bool) -> i64:
     """Set the fields and values in turn from ``args[start]`` on; how many are new."""
-    line = dataset.line
     n: i64 = len(args)
-    if line.version >= HINTS_SINCE and (n - start) // 2 > line.hash_entries:
+    if (n - start) // 2 > dataset.limits.hash_entries and dataset.release.has(SIZE_HINTS):
         cell.encoding = HASHTABLE
     created: i64 = 0
     while start < n:
@@ -99,8 +92,9 @@ def hmset(dataset: Dataset, args: list[bytes]) -> object:
 def hsetnx(dataset: Dataset, args: list[bytes]) -> object:
     cell = dataset.hash(args[1])
     if cell is not None and cell.get(args[2], dataset.scratch) is not None:
-        if dataset.line.version < LENGTHS_SINCE and max(len(args[2]), len(args[3])) > dataset.line.hash_value:
-            cell.encoding = HASHTABLE  # lengths were looked at first
+        if not dataset.release.has(HASH_LENGTHS_WHEN_SET):
+            if max(len(args[2]), len(args[3])) > dataset.limits.hash_value:
+                cell.encoding = HASHTABLE
         return 0
     put_field(dataset, hash_to_write(dataset, args[1]), args[2], args[3])
     dataset.dirty += 1
@@ -158,7 +152,7 @@ def _put_number(dataset: Dataset, args: list[bytes], text: bytes) -> None:
     cell = hash_to_write(dataset, args[1])
     encoding = cell.encoding
     put_field(dataset, cell, args[2], text)
-    if dataset.line.version < LENGTHS_SINCE and len(cell) <= dataset.line.hash_entries:
+    if len(cell) <= dataset.limits.hash_entries and not dataset.release.has(HASH_LENGTHS_WHEN_SET):
         cell.encoding = encoding
 
 

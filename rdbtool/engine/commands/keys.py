@@ -244,7 +244,7 @@ def restore(dataset: Dataset, args: list[bytes]) -> object:
     if when < 0:
         raise CommandError("ERR Invalid TTL value, must be >= 0")
     frame, value = frame_of_payload(dataset.db, args[1], args[3])
-    if not isinstance(value, Stream) and cell_of(dataset.line, value).is_empty():
+    if not isinstance(value, Stream) and cell_of(dataset.release, value).is_empty():
         raise CommandError(BAD_DATA)
     frame.idle_s = idle_s
     frame.freq = freq

@@ -42,7 +42,7 @@ def _range(dataset: Dataset, args: list[bytes], by: bytes, reverse: bool, auto: 
     if with_scores and by == b"BYLEX":
         raise CommandError("ERR syntax error, WITHSCORES not supported in combination with BYLEX")
     low, high = (args[3], args[2]) if reverse and by else (args[2], args[3])
-    scores = ScoreRange(dataset.line, low, high) if by == b"BYSCORE" else None
+    scores = ScoreRange(dataset.release, low, high) if by == b"BYSCORE" else None
     members = LexRange(low, high) if by == b"BYLEX" else None
     start = end = 0
     if not by:
@@ -103,7 +103,7 @@ def zrevrangebylex(dataset: Dataset, args: list[bytes]) -> object:
 
 @command(b"ZCOUNT", 4, 1, 1, 1, READ)
 def zcount(dataset: Dataset, args: list[bytes]) -> object:
-    bounds = ScoreRange(dataset.line, args[2], args[3])
+    bounds = ScoreRange(dataset.release, args[2], args[3])
     cell = dataset.sorted_set(args[1])
     if cell is None:
         return 0
@@ -198,5 +198,5 @@ def geodist(dataset: Dataset, args: list[bytes]) -> object:
     second = None if cell is None else cell.scores.get(args[3])
     if first is None or second is None:
         return None
-    metres = distance(dataset.line, *point_of(first), *point_of(second))
+    metres = distance(dataset.release, *point_of(first), *point_of(second))
     return b"%.4f" % (metres / (units[args[4].upper()] if len(args) == 5 else 1.0))

@@ -14,14 +14,9 @@ from rdbtool.engine.stream_ids import INVALID_ID, LAST, SEQUENCE, parse, parse_e
 from rdbtool.engine.table import READ, command
 from rdbtool.engine.trimming import POLICIES, Trim
 from rdbtool.rdb.values.idempotence import LONGEST_S, MOST_KEPT, Idempotence
+from rdbtool.servers.features import IDEMPOTENT_PRODUCERS, PARTIAL_IDS, XSETID_CHECKS_DELETED, XSETID_READS_ID_FIRST
 
 I64_MAX: Final = 0x7FFFFFFFFFFFFFFF
-PARTIAL_IDS: Final = 700
-"""Since this release XADD takes ``ms-*``."""
-CHECKS_DELETED: Final = 702
-"""Since this release XSETID compares with the greatest deleted id."""
-IDEMPOTENT: Final = 806
-"""Since this release of Redis XADD takes IDMP and IDMPAUTO."""
 TOO_SMALL: Final = "ERR The ID specified in XADD is equal or smaller than the target stream top item"
 ZERO_ID: Final = "ERR The ID specified in XADD must be greater than 0-0"
 EXHAUSTED: Final = "ERR The stream has exhausted the last possible ID, unable to add more items"
@@ -29,7 +24,7 @@ EXHAUSTED: Final = "ERR The stream has exhausted the last possible ID, unable to
 
 @command(b"XADD", -5, 1, 1, 1)
 def xadd(dataset: Dataset, args: list[bytes]) -> object:
-    line = dataset.line
+    release = dataset.release
     trim = Trim()
     create = True
     producer: bytes | None = None
@@ -39,7 +34,7 @@ def xadd(dataset: Dataset, args: list[bytes]) -> object:
     while i < argc:
         if args[i] == b"*":
             break
-        after = trim.option(args, i, line)
+        after = trim.option(args, i, release)
         if after != i:
             i = after
             continue
@@ -60,20 +55,20 @@ def xadd(dataset: Dataset, args: list[bytes]) -> object:
         else:
             break
     if i >= argc:
-        trim.check(line, True)
+        trim.check(release, True)
         raise wrong_arity(b"xadd")
     given = args[i]
     entry = 0
     sequence_given = True
     if given != b"*":
-        if given[-2:] == b"-*" and line.version >= PARTIAL_IDS:
+        if given[-2:] == b"-*" and release.has(PARTIAL_IDS):
             entry = parse(given[:-2])
             sequence_given = False
             if b"-" in given[:-2]:
                 raise CommandError(INVALID_ID)
         else:
             entry = parse(given)
-    trim.check(line, True)
+    trim.check(release, True)
     i += 1
     if argc - i < 2 or (argc - i) % 2:
         raise wrong_arity(b"xadd")
@@ -154,7 +149,7 @@ def _rotated(word: int) -> int:
 
 
 def _is_idempotent(dataset: Dataset) -> bool:
-    return not dataset.line.valkey and dataset.line.version >= IDEMPOTENT
+    return dataset.release.has(IDEMPOTENT_PRODUCERS)
 
 
 def _idempotence(cell: StreamCell) -> Idempotence:
@@ -171,11 +166,11 @@ def xtrim(dataset: Dataset, args: list[bytes]) -> object:
     argc: i64 = len(args)
     i: i64 = 2
     while i < argc:
-        after = trim.option(args, i, dataset.line)
+        after = trim.option(args, i, dataset.release)
         if after == i:
             raise syntax_error()
         i = after
-    trim.check(dataset.line, False)
+    trim.check(dataset.release, False)
     cell = dataset.stream(args[1])
     if cell is None:
         return 0
@@ -253,7 +248,7 @@ def xdelex(dataset: Dataset, args: list[bytes]) -> object:
 
 @command(b"XSETID", -3, 1, 1, 1)
 def xsetid(dataset: Dataset, args: list[bytes]) -> object:
-    if dataset.line.version < PARTIAL_IDS and dataset.stream(args[1]) is None:
+    if not dataset.release.has(XSETID_READS_ID_FIRST) and dataset.stream(args[1]) is None:
         raise CommandError(NO_SUCH_KEY)
     last = parse(args[2])
     added: i64 = -1
@@ -276,7 +271,7 @@ def xsetid(dataset: Dataset, args: list[bytes]) -> object:
     cell = dataset.stream(args[1])
     if cell is None:
         raise CommandError(NO_SUCH_KEY)
-    if last < cell.max_deleted_id and dataset.line.version >= CHECKS_DELETED:
+    if last < cell.max_deleted_id and dataset.release.has(XSETID_CHECKS_DELETED):
         raise CommandError("ERR The ID specified in XSETID is smaller than current max_deleted_entry_id")
     if cell.length > 0:
         if last < cell.top_id():

@@ -14,6 +14,7 @@ from rdbtool.engine.numbers import I64_MAX, I64_MIN, integer, text_of
 from rdbtool.engine.replies import OK, OVERFLOW, STRING_TOO_LONG, CommandError, syntax_error, wrong_arity
 from rdbtool.engine.table import READ, command
 from rdbtool.model import NO_EXPIRY
+from rdbtool.servers.features import CHECKS_DECREMENT, GETEX_READS_TIME_FIRST
 
 LONGEST_STRING: Final = 512 << 20
 """proto-max-bulk-len: how far SETRANGE and the bit commands may stretch a string."""
@@ -182,7 +183,7 @@ def getex(dataset: Dataset, args: list[bytes]) -> object:
             raise syntax_error()
         i += 1
     expire_at_ms: i64 = NO_EXPIRY
-    if unit and dataset.line.valkey and dataset.line.version >= 900:
+    if unit and dataset.release.has(GETEX_READS_TIME_FIRST):
         expire_at_ms = absolute_ms(dataset, when, unit, b"getex")
     cell = dataset.string(args[1])
     if cell is None:
@@ -308,7 +309,7 @@ def incrby(dataset: Dataset, args: list[bytes]) -> object:
 def decrby(dataset: Dataset, args: list[bytes]) -> object:
     change = integer(args[2])
     if change == I64_MIN:
-        if dataset.line.version >= 700:
+        if dataset.release.has(CHECKS_DECREMENT):
             raise CommandError("ERR decrement would overflow")
         return _add(dataset, args[1], change)  # its negation is itself, in C
     return _add(dataset, args[1], -change)

@@ -17,9 +17,10 @@ from rdbtool.rdb.packed.run import LONGEST, RunOfFields
 from rdbtool.rdb.packed.ziplist import ZiplistBuilder, ZiplistCursor
 from rdbtool.rdb.packed.zipmap import ZipmapCursor
 from rdbtool.rdb.primitives import read_count, read_ms, read_string, read_u64
+from rdbtool.servers.limits import Limits
 
 from .elements import Elements, OneNode, StringsCursor, missing
-from .target_encodings import FIELD_EXPIRIES, METADATA, NO_FIELD_EXPIRY, Limits, TargetEncodings
+from .target_encodings import FIELD_EXPIRIES, METADATA, NO_FIELD_EXPIRY, TargetEncodings
 
 LATEST: Final = (1 << 46) - 2
 """The latest expiry in ms that a field can have in Redis (EB_EXPIRE_TIME_MAX of ebuckets.h)."""

@@ -13,8 +13,9 @@ from rdbtool.io.window import Window
 from rdbtool.rdb import opcodes
 from rdbtool.rdb.events import Aux, End, Function, FunctionPreGa, Header, ModuleAux, SelectDb, SlotImport
 from rdbtool.rdb.reader import Frame, RdbReader
-from rdbtool.rdb.releases import BUILT_IN
 from rdbtool.rdb.types import TABLE
+from rdbtool.servers.features import BUILT_IN_MODULES
+from rdbtool.servers.releases import oldest_with
 
 from .duplicates import Duplicates
 from .functions import check_library
@@ -295,8 +296,5 @@ class _Check:
 
 
 def _needs(module: str) -> str:
-    since = BUILT_IN.get(module)
-    if since is None:
-        return "that module"
-    product, (major, minor) = since
-    return f"to be {product.capitalize()} {major}.{minor} or later"
+    feature = BUILT_IN_MODULES.get(module)
+    return "that module" if feature is None else f"to be {oldest_with(feature).title} or later"

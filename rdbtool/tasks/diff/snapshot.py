@@ -17,10 +17,12 @@ from rdbtool.io.window import CHUNK, Readable, Window
 from rdbtool.rdb.compare import Kept
 from rdbtool.rdb.reader import Frame, RdbReader, frame_of
 from rdbtool.rdb.writer import open_rdb_writer
+from rdbtool.servers.features import IDEMPOTENT_PRODUCERS
+from rdbtool.servers.releases import NEWEST, newest
 
 AT_ONCE: Final = CHUNK
 """Payloads up to this many bytes are read at once, longer ones through a window."""
-FORMS: Final = ("redis-8.4", "redis-8.6")
+FORMS: Final = (newest("redis", without=IDEMPOTENT_PRODUCERS).name, NEWEST.name)
 """What a replayed log is written as, to be compared: the first of them that loses nothing."""
 
 
