@@ -18,7 +18,7 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-COMPILED = ("model.py", "io", "basics", "rdb", "aof", "engine", "inputs", "outputs", "analysis")
+COMPILED = ("model.py", "io", "basics", "servers", "rdb", "aof", "engine", "inputs", "outputs", "analysis")
 """What is compiled: where bytes are looked at one by one, and what those modules call."""
 
 FLAGS = ["-fvisibility=hidden", "-fno-plt"]

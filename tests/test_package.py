@@ -19,7 +19,7 @@ PACKAGE = ROOT / "rdbtool"
 
 ROOMS = (
     ("errors", "findings", "model"),
-    ("io", "basics"),
+    ("io", "basics", "servers"),
     ("rdb",),
     ("aof",),
     ("engine",),

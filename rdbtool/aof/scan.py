@@ -11,8 +11,8 @@ from mypy_extensions import i64
 from rdbtool.errors import printable
 from rdbtool.findings import Finding, Findings, Severity
 from rdbtool.io.window import Window
+from rdbtool.servers.commands import arity_of, is_known
 
-from .names import arity_of, is_known
 from .resp import ANNOTATION, COMMAND, CR, END, FAULT, LF, MARGIN, MAX_BULK, STAR, Fault, Framer
 
 UNTIL: Final = 4

@@ -12,13 +12,14 @@ from rdbtool.errors import FormatError, RdbToolError
 from rdbtool.rdb.events import End, Function, FunctionPreGa, ModuleAux
 from rdbtool.rdb.head import RdbHead
 from rdbtool.rdb.reader import Frame
+from rdbtool.servers.commands import SWEEPING
 
 from .dataset import Dataset
 from .functions import with_header
 from .keyspace import AHEAD
 from .passthrough import Passthrough, comes_twice
 from .replay import Replay
-from .table import SWEEPING, find
+from .table import find
 
 
 @final

@@ -13,11 +13,12 @@ from rdbtool.aof.point_in_time import Until
 from rdbtool.aof.resp import NAME_SLOTS, name_slot
 from rdbtool.errors import UnsupportedError, UsageError, printable
 from rdbtool.findings import Finding, Findings, Severity
+from rdbtool.servers.commands import CONTAINER, CONTROL, CommandRow
 
 from . import commands as _commands
 from .dataset import Dataset
 from .replies import CommandError, NotRunError
-from .table import CONTAINER, CONTROL, CommandRow, check_arity, find
+from .table import check_arity, find
 
 assert _commands  # imported for the table it fills
 

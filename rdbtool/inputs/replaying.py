@@ -18,7 +18,7 @@ from rdbtool.engine.passthrough import Passthrough
 from rdbtool.engine.release import Line, line_of_version
 from rdbtool.engine.replay import STOP, Replay, collector_off
 from rdbtool.engine.replies import CommandError
-from rdbtool.engine.table import COMMANDS, CONTAINER, CONTROL, WRITE, check_arity, find
+from rdbtool.engine.table import find
 from rdbtool.errors import (
     FormatError,
     InputError,
@@ -35,6 +35,7 @@ from rdbtool.rdb.events import ModuleAux
 from rdbtool.rdb.head import Aside, RdbHead
 from rdbtool.rdb.reader import RdbReader
 from rdbtool.rdb.targets import Target
+from rdbtool.servers.commands import COMMANDS, CONTAINER, CONTROL, UNSUPPORTED, WRITE
 
 from .jsonl import is_jsonl
 from .keys import is_rdb, may_precede_log
@@ -200,13 +201,7 @@ def _is_text(w: Window) -> bool:
     """Whether a text begins with a command that fills a dataset: prose begins with HELLO or TIME, too."""
     args = first_command(w)
     row = find(args) if args else None
-    if row is None or not (row.flags & (WRITE | CONTROL) or row.name == SELECT):
-        return False
-    try:
-        check_arity(row, len(args))
-    except CommandError:
-        return False
-    return True
+    return row is not None and (row.flags & (WRITE | CONTROL) != 0 or row.name == SELECT) and row.fits(len(args))
 
 
 def is_snapshot(w: Window) -> bool:
@@ -389,7 +384,7 @@ class _Loader:
     def _name(self) -> bytes:
         """The command to stop before, as the table names it."""
         name = b"|".join(self.point.before.upper().encode().split())
-        if name and (name not in COMMANDS or COMMANDS[name].flags & CONTAINER):
+        if name and (name not in COMMANDS or COMMANDS[name].flags & (CONTAINER | UNSUPPORTED)):
             raise UsageError(f"no command that a log can hold: {self.point.before!r}")
         return name
 

@@ -24,7 +24,7 @@ from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.numbers import integer, is_integer
 from rdbtool.engine.release import Line
 from rdbtool.engine.replies import CommandError, syntax_error
-from rdbtool.engine.table import READ, command
+from rdbtool.engine.table import handles
 
 LONGEST_STRING: Final = 512 << 20
 """proto-max-bulk-len: no server with its usual settings makes longer strings."""
@@ -62,7 +62,7 @@ def _writable(dataset: Dataset, key: bytes, last_bit: i64) -> StringCell:
     return cell
 
 
-@command(b"SETBIT", 4, 1, 1, 1)
+@handles(b"SETBIT")
 def setbit(dataset: Dataset, args: list[bytes]) -> object:
     offset = _offset(args[2], 0)
     on = integer(args[3], BAD_BIT)
@@ -79,14 +79,14 @@ def setbit(dataset: Dataset, args: list[bytes]) -> object:
     return old
 
 
-@command(b"GETBIT", 3, 1, 1, 1, READ)
+@handles(b"GETBIT")
 def getbit(dataset: Dataset, args: list[bytes]) -> object:
     offset = _offset(args[2], 0)
     cell = dataset.string(args[1])
     return 0 if cell is None else get_byte(cell, offset >> 3) >> (7 - (offset & 7)) & 1
 
 
-@command(b"BITOP", -4, 2, -1, 1)
+@handles(b"BITOP")
 def bitop(dataset: Dataset, args: list[bytes]) -> object:
     operation = args[1].upper()
     if operation not in {b"AND", b"OR", b"XOR", b"NOT"}:
@@ -150,7 +150,7 @@ def _combined(operation: bytes, numbers: list[int], size: int) -> int:
     return first & others  # ANDOR
 
 
-@command(b"BITFIELD", -2, 1, 1, 1)
+@handles(b"BITFIELD")
 def bitfield(dataset: Dataset, args: list[bytes]) -> object:
     operations: list[tuple[i64, bool, i64, i64, int, i64]] = []
     overflow: i64 = WRAP

@@ -12,7 +12,7 @@ from rdbtool.engine.numbers import integer, integer_between
 from rdbtool.engine.replies import OK, CommandError, syntax_error
 from rdbtool.engine.stream import UNKNOWN, Claim, Owner, ReaderGroup, StreamCell
 from rdbtool.engine.stream_ids import INVALID_ID, LAST, parse, parse_end, parse_start, text_of
-from rdbtool.engine.table import command
+from rdbtool.engine.table import handles
 
 from .streams import delete_by, entry_reply, policy_and_ids
 
@@ -82,7 +82,7 @@ def _group(dataset: Dataset, args: list[bytes]) -> ReaderGroup:
     return group
 
 
-@command(b"XGROUP|CREATE", -5, 2, 2, 1)
+@handles(b"XGROUP|CREATE")
 def xgroup_create(dataset: Dataset, args: list[bytes]) -> object:
     entries_read, make = _options(dataset, args, True)
     cell = dataset.stream(args[2])
@@ -102,7 +102,7 @@ def xgroup_create(dataset: Dataset, args: list[bytes]) -> object:
     return OK
 
 
-@command(b"XGROUP|SETID", -5, 2, 2, 1)
+@handles(b"XGROUP|SETID")
 def xgroup_setid(dataset: Dataset, args: list[bytes]) -> object:
     entries_read, _ = _options(dataset, args, False)
     group = _group(dataset, args)
@@ -113,7 +113,7 @@ def xgroup_setid(dataset: Dataset, args: list[bytes]) -> object:
     return OK
 
 
-@command(b"XGROUP|DESTROY", 4, 2, 2, 1)
+@handles(b"XGROUP|DESTROY")
 def xgroup_destroy(dataset: Dataset, args: list[bytes]) -> object:
     if _stream(dataset, args).groups.pop(args[3], None) is None:
         return 0
@@ -121,7 +121,7 @@ def xgroup_destroy(dataset: Dataset, args: list[bytes]) -> object:
     return 1
 
 
-@command(b"XGROUP|CREATECONSUMER", 5, 2, 2, 1)
+@handles(b"XGROUP|CREATECONSUMER")
 def xgroup_createconsumer(dataset: Dataset, args: list[bytes]) -> object:
     group = _group(dataset, args)
     if args[4] in group.owners:
@@ -131,7 +131,7 @@ def xgroup_createconsumer(dataset: Dataset, args: list[bytes]) -> object:
     return 1
 
 
-@command(b"XGROUP|DELCONSUMER", 5, 2, 2, 1)
+@handles(b"XGROUP|DELCONSUMER")
 def xgroup_delconsumer(dataset: Dataset, args: list[bytes]) -> object:
     group = _group(dataset, args)
     if args[4] in group.owners:
@@ -139,7 +139,7 @@ def xgroup_delconsumer(dataset: Dataset, args: list[bytes]) -> object:
     return group.drop_owner(args[4])
 
 
-@command(b"XACK", -4, 1, 1, 1)
+@handles(b"XACK")
 def xack(dataset: Dataset, args: list[bytes]) -> object:
     cell = dataset.stream(args[1])
     group = None if cell is None else cell.groups.get(args[2])
@@ -156,7 +156,7 @@ def xack(dataset: Dataset, args: list[bytes]) -> object:
     return count
 
 
-@command(b"XACKDEL", -6, 1, 1, 1)
+@handles(b"XACKDEL")
 def xackdel(dataset: Dataset, args: list[bytes]) -> object:
     policy, entries = policy_and_ids(args, 3)
     cell = dataset.stream(args[1])
@@ -181,7 +181,7 @@ def _claiming(dataset: Dataset, args: list[bytes]) -> tuple[StreamCell, ReaderGr
     return cell, group
 
 
-@command(b"XCLAIM", -6, 1, 1, 1)
+@handles(b"XCLAIM")
 def xclaim(dataset: Dataset, args: list[bytes]) -> object:
     cell, group = _claiming(dataset, args)
     now = dataset.now_ms
@@ -264,7 +264,7 @@ def xclaim(dataset: Dataset, args: list[bytes]) -> object:
     return replies
 
 
-@command(b"XAUTOCLAIM", -6, 1, 1, 1)
+@handles(b"XAUTOCLAIM")
 def xautoclaim(dataset: Dataset, args: list[bytes]) -> object:
     min_idle = max(integer(args[4], "ERR Invalid min-idle-time argument for XAUTOCLAIM"), 0)
     start = parse_start(args[5])
@@ -322,14 +322,7 @@ def xautoclaim(dataset: Dataset, args: list[bytes]) -> object:
     return [cursor, replies, deleted] if version >= SKIPS_DELETED else [cursor, replies]
 
 
-def _read_keys(args: list[bytes]) -> list[bytes]:
-    for i in range(1, len(args)):
-        if args[i].upper() == b"STREAMS":
-            return args[i + 1 : i + 1 + (len(args) - i - 1) // 2]
-    return []
-
-
-@command(b"XREADGROUP", -7, keys_of=_read_keys)
+@handles(b"XREADGROUP")
 def xreadgroup(dataset: Dataset, args: list[bytes]) -> object:
     count: i64 = 0
     no_ack = False

@@ -11,7 +11,7 @@ from rdbtool.engine.cells import HASHTABLE, KNOWN, NEW, TOO_LARGE, HashCell
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.numbers import I64_MAX, I64_MIN, integer, text_of
 from rdbtool.engine.replies import OK, OVERFLOW, CommandError, wrong_arity
-from rdbtool.engine.table import READ, command
+from rdbtool.engine.table import handles
 
 HINTS_SINCE: Final = 702
 """Since this release the number of arguments is a hint of the size to come."""
@@ -80,7 +80,7 @@ def set_fields(dataset: Dataset, cell: HashCell, args: list[bytes], start: i64, 
     return created
 
 
-@command(b"HSET", -4, 1, 1, 1)
+@handles(b"HSET")
 def hset(dataset: Dataset, args: list[bytes]) -> object:
     n: i64 = len(args)
     if n % 2:
@@ -89,13 +89,13 @@ def hset(dataset: Dataset, args: list[bytes]) -> object:
     return set_fields(dataset, hash_to_write(dataset, args[1]), args, 2, False)
 
 
-@command(b"HMSET", -4, 1, 1, 1)
+@handles(b"HMSET")
 def hmset(dataset: Dataset, args: list[bytes]) -> object:
     hset(dataset, args)
     return OK
 
 
-@command(b"HSETNX", 4, 1, 1, 1)
+@handles(b"HSETNX")
 def hsetnx(dataset: Dataset, args: list[bytes]) -> object:
     cell = dataset.hash(args[1])
     if cell is not None and cell.get(args[2], dataset.scratch) is not None:
@@ -107,7 +107,7 @@ def hsetnx(dataset: Dataset, args: list[bytes]) -> object:
     return 1
 
 
-@command(b"HDEL", -3, 1, 1, 1)
+@handles(b"HDEL")
 def hdel(dataset: Dataset, args: list[bytes]) -> object:
     cell = dataset.hash(args[1])
     if cell is None:
@@ -126,7 +126,7 @@ def _field(dataset: Dataset, key: bytes, field: bytes) -> bytes | None:
     return None if cell is None else cell.get(field, dataset.scratch)
 
 
-@command(b"HINCRBY", 4, 1, 1, 1)
+@handles(b"HINCRBY")
 def hincrby(dataset: Dataset, args: list[bytes]) -> object:
     change = integer(args[3])
     old = _field(dataset, args[1], args[2])
@@ -141,7 +141,7 @@ def hincrby(dataset: Dataset, args: list[bytes]) -> object:
     return value
 
 
-@command(b"HINCRBYFLOAT", 4, 1, 1, 1)
+@handles(b"HINCRBYFLOAT")
 def hincrbyfloat(dataset: Dataset, args: list[bytes]) -> object:
     change = extended.parse(args[3])
     if change is None:
@@ -162,45 +162,45 @@ def _put_number(dataset: Dataset, args: list[bytes], text: bytes) -> None:
         cell.encoding = encoding
 
 
-@command(b"HGET", 3, 1, 1, 1, READ)
+@handles(b"HGET")
 def hget(dataset: Dataset, args: list[bytes]) -> object:
     return _field(dataset, args[1], args[2])
 
 
-@command(b"HMGET", -3, 1, 1, 1, READ)
+@handles(b"HMGET")
 def hmget(dataset: Dataset, args: list[bytes]) -> object:
     return [_field(dataset, args[1], field) for field in args[2:]]
 
 
-@command(b"HEXISTS", 3, 1, 1, 1, READ)
+@handles(b"HEXISTS")
 def hexists(dataset: Dataset, args: list[bytes]) -> object:
     return int(_field(dataset, args[1], args[2]) is not None)
 
 
-@command(b"HSTRLEN", 3, 1, 1, 1, READ)
+@handles(b"HSTRLEN")
 def hstrlen(dataset: Dataset, args: list[bytes]) -> object:
     return len(_field(dataset, args[1], args[2]) or b"")
 
 
-@command(b"HLEN", 2, 1, 1, 1, READ)
+@handles(b"HLEN")
 def hlen(dataset: Dataset, args: list[bytes]) -> object:
     cell = dataset.hash(args[1])
     return 0 if cell is None else len(cell)
 
 
-@command(b"HKEYS", 2, 1, 1, 1, READ)
+@handles(b"HKEYS")
 def hkeys(dataset: Dataset, args: list[bytes]) -> object:
     cell = dataset.hash(args[1])
     return [] if cell is None else list(cell.fields)
 
 
-@command(b"HVALS", 2, 1, 1, 1, READ)
+@handles(b"HVALS")
 def hvals(dataset: Dataset, args: list[bytes]) -> object:
     cell = dataset.hash(args[1])
     return [] if cell is None else list(cell.fields.values())
 
 
-@command(b"HGETALL", 2, 1, 1, 1, READ)
+@handles(b"HGETALL")
 def hgetall(dataset: Dataset, args: list[bytes]) -> object:
     cell = dataset.hash(args[1])
     return [] if cell is None else [item for pair in cell.fields.items() for item in pair]

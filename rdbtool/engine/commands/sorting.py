@@ -13,7 +13,7 @@ from rdbtool.engine.pqsort import partly_sorted
 from rdbtool.engine.quicklist import ListCell, loaded_list
 from rdbtool.engine.replies import CommandError, syntax_error, wrong_type
 from rdbtool.engine.scores import double_of, uses_strtod
-from rdbtool.engine.table import READ, SWEEPING, WRITE, command
+from rdbtool.engine.table import handles
 from rdbtool.engine.zset import SortedSetCell
 
 NOT_A_NUMBER: Final = "ERR One or more scores can't be converted into double"
@@ -153,19 +153,11 @@ def _sort(dataset: Dataset, args: list[bytes], may_store: bool) -> object:
     return len(found)
 
 
-def _keys(args: list[bytes]) -> list[bytes]:
-    keys = args[1:2]
-    for i in range(2, len(args) - 1):
-        if args[i].upper() == b"STORE":
-            keys = [*args[1:2], args[i + 1]]
-    return keys
-
-
-@command(b"SORT", -2, flags=WRITE | SWEEPING, keys_of=_keys)
+@handles(b"SORT")
 def sort(dataset: Dataset, args: list[bytes]) -> object:
     return _sort(dataset, args, True)
 
 
-@command(b"SORT_RO", -2, 1, 1, 1, READ)
+@handles(b"SORT_RO")
 def sort_ro(dataset: Dataset, args: list[bytes]) -> object:
     return _sort(dataset, args, False)
