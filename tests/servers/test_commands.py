@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from rdbtool.aof.check import BROKEN
 from rdbtool.servers.commands import (
     COMMANDS,
     CONTAINER,
@@ -23,7 +24,9 @@ from rdbtool.servers.commands import (
     is_known,
     row_of,
 )
-from tests.servers.harness import SERVERS, Reply, ServerKind, running
+from rdbtool.tasks.check_aof import check_aof
+from tests.aof.craft import command
+from tests.servers.harness import SERVERS, DidNotStartError, Reply, ServerKind, running, server
 
 HTTP = {b"POST", b"HOST:"}
 """What a server lists so that a browser that talks to it is cut off."""
@@ -194,6 +197,41 @@ def test_every_row_says_who_may_run_it_and_since_when() -> None:
         if bar:
             assert COMMANDS[container].flags & CONTAINER
     assert all(any(n.startswith(c + b"|") for n in COMMANDS) for c, r in COMMANDS.items() if r.flags & CONTAINER)
+
+
+@pytest.mark.parametrize(
+    ("call", "code"),
+    [
+        ("SET k v", None),
+        ("SET k", "wrong-arity"),
+        ("GET k k", "wrong-arity"),
+        ("HSETEX h", "wrong-arity"),
+        ("delifeq k", "wrong-arity"),
+        ("HGETDEL h FIELDS 1", "wrong-arity"),
+        ("XGROUP CREATE k g 0 MKSTREAM", None),
+        ("xgroup create k g", "wrong-arity"),
+        ("XGROUP", "wrong-arity"),
+        ("XGROUP DESTROY k g g", "wrong-arity"),
+        ("XGROUP NO.SUCH k g", "unknown-command"),
+        ("FUNCTION DELETE", "wrong-arity"),
+        ("SCRIPT NOSUCH", "unknown-command"),
+        ("GETT k", "unknown-command"),
+    ],
+)
+def test_a_log_is_judged_as_valkey_judges_it(call: str, code: str | None, tmp_path: Path) -> None:
+    data = (
+        command("SET", "a", "1") * 2 + command(*call.split()) + command("XGROUP", "CREATE", "s", "g", "0", "MKSTREAM")
+    )
+    (tmp_path / "x.aof").write_bytes(data)
+    report = check_aof(str(tmp_path / "x.aof"))
+    assert list(report.findings.counts) == ([] if code is None else [code])
+    assert report.files[0].good_up_to == (len(data) if code is None else 2 * len(command("SET", "a", "1")))
+    try:
+        with running(server("valkey-9.1"), tmp_path, "--appendonly", "yes", "--appendfilename", "x.aof"):
+            loads = True
+    except DidNotStartError:
+        loads = False
+    assert (report.files[0].verdict != BROKEN) == loads
 
 
 def test_names_are_looked_up_in_any_case_and_subcommands_only_with_their_container() -> None:
