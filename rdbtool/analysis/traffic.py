@@ -10,7 +10,7 @@ from typing import Final, final
 from mypy_extensions import i64
 
 from rdbtool.aof.resp import Command, CommandReader, TimestampAnnotation
-from rdbtool.engine.replay import Observer, Replay
+from rdbtool.engine.replay.replay import Observer, Replay
 from rdbtool.servers.commands import CommandRow, find
 
 KEPT: Final = 8192

@@ -19,10 +19,10 @@ from rdbtool.rdb.reader import Frame
 from rdbtool.rdb.visitor import HASH, LIST, MODULE, SET, STREAM, STRING, ZSET, Visitor, visit_value
 from rdbtool.rdb.walk import Walker
 
-from .cells import SKIPLIST, Cell, FrameCell
+from .cells.cell import SKIPLIST, Cell, FrameCell
+from .cells.zset import SortedSetCell
 from .dataset import Dataset
 from .release import Line
-from .zset import SortedSetCell
 
 SCORES_KEPT: Final = 4096
 """Scores whose text is remembered: working it out costs more than all the rest."""

@@ -6,7 +6,7 @@ from typing import Final
 
 from mypy_extensions import i64, u8
 
-from .cells import (
+from .cells.cell import (
     HASHTABLE,
     INTSET,
     LISTPACK,
@@ -20,11 +20,11 @@ from .cells import (
     SetCell,
     StringCell,
 )
+from .cells.lists import ListCell
+from .cells.stream import StreamCell
+from .cells.zset import SortedSetCell
 from .numbers import is_integer
-from .quicklist import ListCell
 from .release import Line
-from .stream import StreamCell
-from .zset import SortedSetCell
 
 ENCODINGS_SINCE: Final = 202
 """Before this release only hashes and strings had more than one encoding."""

@@ -16,7 +16,7 @@ from mypy_extensions import i64, u8
 
 from rdbtool.basics.murmur import hash64
 
-from .cells import RAW, StringCell
+from .cells.cell import RAW, StringCell
 from .replies import CommandError
 
 HEADER: Final = 16

@@ -15,7 +15,7 @@ from mypy_extensions import i64, mypyc_attr
 
 from rdbtool.basics.hashing import hash_bytes, new_seed
 
-from .cells import HashCell, Held, SetCell
+from .cells.cell import HashCell, Held, SetCell
 
 PLACE: Final[i64] = 0xFFFFFFFF
 """Of a slot: 1 + the number of the key's entry, 0 for a free slot."""

@@ -6,12 +6,12 @@ from typing import Final, final
 
 from mypy_extensions import i64
 
-from .cells import LISTPACK
+from .cells.cell import LISTPACK
+from .cells.zset import SortedSetCell
 from .numbers import C_FLOAT, float_or_none, has_x
 from .release import Line
 from .replies import CommandError
 from .scores import uses_strtod
-from .zset import SortedSetCell
 
 NOT_A_SCORE: Final = "ERR min or max is not a float"
 NOT_A_MEMBER: Final = "ERR min or max not valid string range item"

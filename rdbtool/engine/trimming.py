@@ -8,10 +8,10 @@ from mypy_extensions import i64
 
 from rdbtool.rdb.values.stream_nodes import Node
 
+from .cells.stream import ACKED, DELREF, KEEPREF, StreamCell
 from .numbers import integer
 from .release import Line
 from .replies import CommandError
-from .stream import ACKED, DELREF, KEEPREF, StreamCell
 from .stream_ids import parse
 
 BOTH: Final = "ERR syntax error, MAXLEN and MINID options at the same time are not compatible"

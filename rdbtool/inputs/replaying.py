@@ -12,11 +12,11 @@ from rdbtool.aof.layout import Layout, LogFile, locate
 from rdbtool.aof.point_in_time import LAST, NEVER, WHOLE, Place, PointInTime, Until
 from rdbtool.aof.resp import CommandReader
 from rdbtool.engine.dataset import Dataset
-from rdbtool.engine.feed import count_commands, load_rdb, names_all, replay_log
 from rdbtool.engine.functions import load_library
-from rdbtool.engine.passthrough import Passthrough
 from rdbtool.engine.release import Line, line_of_version
-from rdbtool.engine.replay import STOP, Replay, collector_off
+from rdbtool.engine.replay.feed import count_commands, load_rdb, names_all, replay_log
+from rdbtool.engine.replay.passthrough import Passthrough
+from rdbtool.engine.replay.replay import STOP, Replay, collector_off
 from rdbtool.engine.replies import CommandError
 from rdbtool.engine.table import find
 from rdbtool.errors import (

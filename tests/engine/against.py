@@ -10,7 +10,7 @@ from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.digest import digest_of_cell, digest_of_dataset
 from rdbtool.engine.encodings import encoding_name
 from rdbtool.engine.release import Line
-from rdbtool.engine.replay import Replay
+from rdbtool.engine.replay.replay import Replay
 from tests.engine.differential import Command, agree, answer, log_of
 from tests.servers.harness import Reply, Server, ServerKind, running
 

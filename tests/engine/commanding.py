@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from rdbtool.engine import commands
+from rdbtool.engine.cells.stream import StreamCell
+from rdbtool.engine.cells.zset import SortedSetCell
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.release import Line
 from rdbtool.engine.replies import CommandError, Status
-from rdbtool.engine.stream import StreamCell
 from rdbtool.engine.stream_ids import text_of
 from rdbtool.engine.table import execute
-from rdbtool.engine.zset import SortedSetCell
 
 assert commands  # imported for the table that they fill
 

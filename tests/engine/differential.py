@@ -7,17 +7,17 @@ from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
-from rdbtool.engine.cells import SKIPLIST, Cell, StringCell, cell_of_held
+from rdbtool.engine.cells.cell import SKIPLIST, Cell, StringCell, cell_of_held
+from rdbtool.engine.cells.stream import StreamCell
+from rdbtool.engine.cells.zset import SortedSetCell
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.digest import digest_of_dataset
 from rdbtool.engine.encodings import encoding_name
 from rdbtool.engine.release import Line
-from rdbtool.engine.replay import Replay
+from rdbtool.engine.replay.replay import Replay
 from rdbtool.engine.replies import CommandError, Status
-from rdbtool.engine.stream import StreamCell
 from rdbtool.engine.stream_ids import text_of
 from rdbtool.engine.table import execute
-from rdbtool.engine.zset import SortedSetCell
 from tests.servers.harness import Reply, Server, ServerError, ServerKind, running
 
 Command = list[bytes]

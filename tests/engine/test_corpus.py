@@ -12,7 +12,7 @@ import pytest
 from rdbtool.engine.digest import digest_of_cell, digest_of_dataset
 from rdbtool.engine.encodings import encoding_name, type_name
 from rdbtool.engine.release import Line
-from rdbtool.engine.replay import SKIP
+from rdbtool.engine.replay.replay import SKIP
 from rdbtool.errors import printable
 from rdbtool.findings import Severity
 from rdbtool.inputs.replaying import Replayed, replay

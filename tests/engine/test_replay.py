@@ -5,7 +5,7 @@ import pytest
 from rdbtool.aof.point_in_time import Until
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.release import Line
-from rdbtool.engine.replay import CARRY, SKIP, STOP, Replay
+from rdbtool.engine.replay.replay import CARRY, SKIP, STOP, Replay
 from rdbtool.errors import UsageError
 from rdbtool.findings import Severity
 from rdbtool.model import NO_EXPIRY

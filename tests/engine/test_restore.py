@@ -7,7 +7,7 @@ import pytest
 
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.release import Line
-from rdbtool.engine.replay import Replay
+from rdbtool.engine.replay.replay import Replay
 from tests.engine.against import SLACK_MS, differences, same_reply
 from tests.engine.differential import Command, answer, args, log_of
 from tests.servers.harness import SERVERS, Reply, Server, ServerKind, running

@@ -8,7 +8,7 @@ import pytest
 
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.release import Line
-from rdbtool.engine.replay import Replay
+from rdbtool.engine.replay.replay import Replay
 from rdbtool.engine.replies import CommandError, Status
 from rdbtool.engine.table import execute
 from tests.servers.harness import SERVERS, ServerError, running, server

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from rdbtool.engine.stream import StreamCell, stream_cell
+from rdbtool.engine.cells.stream import StreamCell, stream_cell
 from rdbtool.engine.stream_ids import text_of
 from rdbtool.findings import Findings
 from rdbtool.io.window import window_over

@@ -10,8 +10,8 @@ import pytest
 from rdbtool.analysis.traffic import KEPT, Hottest, Timeline
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.digest import digest_of_cell
-from rdbtool.engine.key_history import Touch
-from rdbtool.engine.replay import Replay
+from rdbtool.engine.replay.key_history import Touch
+from rdbtool.engine.replay.replay import Replay
 from rdbtool.errors import UsageError
 from rdbtool.tasks.history import history
 from rdbtool.tasks.stats import stats

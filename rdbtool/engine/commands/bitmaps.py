@@ -19,7 +19,7 @@ from rdbtool.engine.bits import (
     set_byte,
     set_integer,
 )
-from rdbtool.engine.cells import RAW, StringCell
+from rdbtool.engine.cells.cell import RAW, StringCell
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.numbers import integer, is_integer
 from rdbtool.engine.release import Line

@@ -11,7 +11,7 @@ from typing import Final
 
 from mypy_extensions import i64
 
-from rdbtool.engine.cells import HASHTABLE, LISTPACK, LISTPACKEX, HashCell
+from rdbtool.engine.cells.cell import HASHTABLE, LISTPACK, LISTPACKEX, HashCell
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.expiry import EX, EXAT, PX, PXAT, invalid_expire
 from rdbtool.engine.numbers import I64_MAX, integer

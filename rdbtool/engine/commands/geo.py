@@ -6,6 +6,7 @@ from typing import Final, final
 
 from mypy_extensions import i64
 
+from rdbtool.engine.cells.zset import SortedSetCell
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.geohash import LATITUDE_MAX, LONGITUDE_MAX, Shape, encode, point_of
 from rdbtool.engine.numbers import integer
@@ -14,7 +15,6 @@ from rdbtool.engine.release import Line
 from rdbtool.engine.replies import CommandError, syntax_error
 from rdbtool.engine.scores import double_of
 from rdbtool.engine.table import handles
-from rdbtool.engine.zset import SortedSetCell
 
 from .zsets import store_zset, zadd
 

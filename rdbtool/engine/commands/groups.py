@@ -7,10 +7,10 @@ from typing import Final
 from mypy_extensions import i64
 
 from rdbtool.basics.numbers import signed
+from rdbtool.engine.cells.stream import UNKNOWN, Claim, Owner, ReaderGroup, StreamCell
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.numbers import integer, integer_between
 from rdbtool.engine.replies import OK, CommandError, syntax_error
-from rdbtool.engine.stream import UNKNOWN, Claim, Owner, ReaderGroup, StreamCell
 from rdbtool.engine.stream_ids import INVALID_ID, LAST, parse, parse_end, parse_start, text_of
 from rdbtool.engine.table import handles
 

@@ -7,7 +7,7 @@ from typing import Final
 from mypy_extensions import i64
 
 from rdbtool.engine import long_double as extended
-from rdbtool.engine.cells import HASHTABLE, KNOWN, NEW, TOO_LARGE, HashCell
+from rdbtool.engine.cells.cell import HASHTABLE, KNOWN, NEW, TOO_LARGE, HashCell
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.numbers import I64_MAX, I64_MIN, integer, text_of
 from rdbtool.engine.replies import OK, OVERFLOW, CommandError, wrong_arity

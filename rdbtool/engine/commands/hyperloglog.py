@@ -5,7 +5,7 @@ from __future__ import annotations
 from mypy_extensions import i64
 
 from rdbtool.engine import hll
-from rdbtool.engine.cells import RAW, StringCell
+from rdbtool.engine.cells.cell import RAW, StringCell
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.replies import OK, CommandError, Status
 from rdbtool.engine.table import handles

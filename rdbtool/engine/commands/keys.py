@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mypy_extensions import i64
 
-from rdbtool.engine.cells import FrameCell, copy_of_held
+from rdbtool.engine.cells.cell import FrameCell, copy_of_held
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.encodings import type_name
 from rdbtool.engine.expiry import any_absolute_ms

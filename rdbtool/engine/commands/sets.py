@@ -6,7 +6,7 @@ from typing import Final
 
 from mypy_extensions import i64
 
-from rdbtool.engine.cells import HASHTABLE, INTSET, LISTPACK, NEW, TOO_LARGE, SetCell
+from rdbtool.engine.cells.cell import HASHTABLE, INTSET, LISTPACK, NEW, TOO_LARGE, SetCell
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.encodings import set_encoding
 from rdbtool.engine.numbers import I64_MAX, integer_between, is_integer, positive

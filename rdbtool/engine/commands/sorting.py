@@ -6,15 +6,15 @@ from typing import Final
 
 from mypy_extensions import i64
 
-from rdbtool.engine.cells import SKIPLIST, Cell, HashCell, SetCell, StringCell
+from rdbtool.engine.cells.cell import SKIPLIST, Cell, HashCell, SetCell, StringCell
+from rdbtool.engine.cells.lists import ListCell, loaded_list
+from rdbtool.engine.cells.zset import SortedSetCell
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.numbers import has_x, integer
 from rdbtool.engine.pqsort import partly_sorted
-from rdbtool.engine.quicklist import ListCell, loaded_list
 from rdbtool.engine.replies import CommandError, syntax_error, wrong_type
 from rdbtool.engine.scores import double_of, uses_strtod
 from rdbtool.engine.table import handles
-from rdbtool.engine.zset import SortedSetCell
 
 NOT_A_NUMBER: Final = "ERR One or more scores can't be converted into double"
 

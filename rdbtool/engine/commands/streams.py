@@ -6,10 +6,10 @@ from typing import Final
 
 from mypy_extensions import i64
 
+from rdbtool.engine.cells.stream import ACKED, DELREF, KEEPREF, StreamCell
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.numbers import integer, integer_between
 from rdbtool.engine.replies import NO_SUCH_KEY, OK, CommandError, syntax_error, wrong_arity
-from rdbtool.engine.stream import ACKED, DELREF, KEEPREF, StreamCell
 from rdbtool.engine.stream_ids import INVALID_ID, LAST, SEQUENCE, parse, parse_end, parse_start, text_of
 from rdbtool.engine.table import handles
 from rdbtool.engine.trimming import POLICIES, Trim

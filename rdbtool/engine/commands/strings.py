@@ -7,7 +7,7 @@ from typing import Final
 from mypy_extensions import i64
 
 from rdbtool.engine import long_double as extended
-from rdbtool.engine.cells import GROWING, NOT_INT, RAW, Cell, StringCell
+from rdbtool.engine.cells.cell import GROWING, NOT_INT, RAW, Cell, StringCell
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.expiry import EX, EXAT, PX, PXAT, absolute_ms
 from rdbtool.engine.numbers import I64_MAX, I64_MIN, integer, text_of

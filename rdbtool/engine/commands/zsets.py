@@ -8,14 +8,14 @@ from typing import Final
 from mypy_extensions import i64
 
 from rdbtool.engine.algebra import Inputs
-from rdbtool.engine.cells import SKIPLIST
+from rdbtool.engine.cells.cell import SKIPLIST
+from rdbtool.engine.cells.zset import SortedSetCell
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.numbers import double, integer, integer_between, positive
 from rdbtool.engine.ranges import LexRange, ScoreRange, Span, span_of_ranks
 from rdbtool.engine.replies import CommandError, syntax_error
 from rdbtool.engine.scores import double_of
 from rdbtool.engine.table import handles
-from rdbtool.engine.zset import SortedSetCell
 
 I64_MAX: Final = 0x7FFFFFFFFFFFFFFF
 NAN: Final = "ERR resulting score is not a number (NaN)"

@@ -11,14 +11,13 @@ from mypy_extensions import i64
 
 from rdbtool.aof.point_in_time import Until
 from rdbtool.aof.resp import NAME_SLOTS, name_slot
+from rdbtool.engine import commands as _commands
+from rdbtool.engine.dataset import Dataset
+from rdbtool.engine.replies import CommandError, NotRunError
+from rdbtool.engine.table import check_arity, find
 from rdbtool.errors import UnsupportedError, UsageError, printable
 from rdbtool.findings import Finding, Findings, Severity
 from rdbtool.servers.commands import CONTAINER, CONTROL, CommandRow
-
-from . import commands as _commands
-from .dataset import Dataset
-from .replies import CommandError, NotRunError
-from .table import check_arity, find
 
 assert _commands  # imported for the table it fills
 

@@ -11,6 +11,11 @@ from typing import Final, final
 
 from mypy_extensions import i64
 
+from rdbtool.engine.cells.cell import Cell, FrameCell, cell_of_held
+from rdbtool.engine.dataset import Dataset
+from rdbtool.engine.digest import ValueDigest, tell_cell
+from rdbtool.engine.encodings import type_name
+from rdbtool.engine.keyspace import Keyspace
 from rdbtool.model import NO_EXPIRY
 from rdbtool.servers.commands import (
     CHANGES,
@@ -28,11 +33,6 @@ from rdbtool.servers.commands import (
     CommandRow,
 )
 
-from .cells import Cell, FrameCell, cell_of_held
-from .dataset import Dataset
-from .digest import ValueDigest, tell_cell
-from .encodings import type_name
-from .keyspace import Keyspace
 from .replay import Observer, Replay
 
 CREATED: Final = "created"

@@ -6,11 +6,11 @@ from typing import Final, final
 
 from mypy_extensions import i64, mypyc_attr, u8
 
+from rdbtool.engine.release import Line
 from rdbtool.model import NO_EXPIRY, SortedSet, Value
 
-from .cells import LISTPACK, SKIPLIST, Cell
+from .cell import LISTPACK, SKIPLIST, Cell
 from .order_index import OrderIndex
-from .release import Line
 
 INTEGER_SCORES: Final = 700
 """Since this release a listpack keeps whole scores as integers, which have no negative zero."""

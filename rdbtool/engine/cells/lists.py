@@ -13,11 +13,11 @@ from typing import Final, final
 
 from mypy_extensions import i64, mypyc_attr, u8
 
+from rdbtool.engine.numbers import integer, is_integer
 from rdbtool.model import NO_EXPIRY, Value
 
-from .cells import Cell
+from .cell import Cell
 from .deque import Deque
-from .numbers import integer, is_integer
 
 NODE_LIMIT: Final = 8192
 """Bytes of a quicklist node, and of an element that gets a node of its own when it is longer."""

@@ -8,18 +8,18 @@ from librt.vecs import vec
 from mypy_extensions import i64
 
 from rdbtool.aof.resp import ANNOTATION, COMMAND, CommandReader, argument_lists
+from rdbtool.engine.dataset import Dataset
+from rdbtool.engine.functions import with_header
+from rdbtool.engine.keyspace import AHEAD
+from rdbtool.engine.table import find
 from rdbtool.errors import FormatError, RdbToolError
 from rdbtool.rdb.events import End, Function, FunctionPreGa, ModuleAux
 from rdbtool.rdb.head import RdbHead
 from rdbtool.rdb.reader import Frame
 from rdbtool.servers.commands import SWEEPING
 
-from .dataset import Dataset
-from .functions import with_header
-from .keyspace import AHEAD
 from .passthrough import Passthrough, comes_twice
 from .replay import Replay
-from .table import find
 
 
 @final

@@ -15,7 +15,7 @@ from rdbtool.rdb.packed.listpack import ListpackBuilder
 from rdbtool.rdb.values.idempotence import Idempotence
 from rdbtool.rdb.values.stream_nodes import NODE_BYTES, NODE_ENTRIES, Node, PackedNodes, add_entry, of_pair, pair_of
 
-from .cells import Cell
+from .cell import Cell
 
 UNKNOWN: Final = -1
 """In place of the number of entries that a group has read."""
