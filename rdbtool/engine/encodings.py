@@ -6,6 +6,8 @@ from typing import Final
 
 from mypy_extensions import i64, u8
 
+from rdbtool.basics.numbers import is_integer
+
 from .cells.cell import (
     HASHTABLE,
     INTSET,
@@ -23,7 +25,6 @@ from .cells.cell import (
 from .cells.lists import ListCell
 from .cells.stream import StreamCell
 from .cells.zset import SortedSetCell
-from .numbers import is_integer
 from .release import Line
 
 ENCODINGS_SINCE: Final = 202

@@ -21,7 +21,6 @@ from .release import Line
 
 PLAIN_NODE: Final = 1
 LISTPACK_HEADER: Final = 6
-UNKNOWN_COUNT: Final = 0xFFFF
 
 
 def cell_of(line: Line, value: Value) -> Cell:

@@ -13,7 +13,7 @@ from typing import Final, final
 
 from mypy_extensions import i64, mypyc_attr, u8
 
-from rdbtool.engine.numbers import integer, is_integer
+from rdbtool.basics.numbers import is_integer, parse_integer
 from rdbtool.model import NO_EXPIRY, Value
 
 from .cell import Cell
@@ -44,7 +44,7 @@ def entry_size(element: bytes) -> i64:
     """Bytes of ``element`` in a listpack (listpack.c, lpEncodeGetType and lpEncodeBacklen)."""
     n: i64 = len(element)
     if n <= 20 and is_integer(element):
-        value = integer(element)
+        value = parse_integer(element)
         if 0 <= value <= 127:
             return 2
         if -4096 <= value <= 4095:

@@ -6,6 +6,7 @@ from typing import Final
 
 from mypy_extensions import i64
 
+from rdbtool.basics.numbers import is_integer
 from rdbtool.engine.bits import (
     FAIL,
     SAT,
@@ -21,7 +22,7 @@ from rdbtool.engine.bits import (
 )
 from rdbtool.engine.cells.cell import RAW, StringCell
 from rdbtool.engine.dataset import Dataset
-from rdbtool.engine.numbers import integer, is_integer
+from rdbtool.engine.numbers import integer
 from rdbtool.engine.release import Line
 from rdbtool.engine.replies import CommandError, syntax_error
 from rdbtool.engine.table import handles

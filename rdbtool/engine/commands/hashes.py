@@ -6,10 +6,11 @@ from typing import Final
 
 from mypy_extensions import i64
 
+from rdbtool.basics.numbers import decimal
 from rdbtool.engine import long_double as extended
 from rdbtool.engine.cells.cell import HASHTABLE, KNOWN, NEW, TOO_LARGE, HashCell
 from rdbtool.engine.dataset import Dataset
-from rdbtool.engine.numbers import I64_MAX, I64_MIN, integer, text_of
+from rdbtool.engine.numbers import I64_MAX, I64_MIN, integer
 from rdbtool.engine.replies import OK, OVERFLOW, CommandError, wrong_arity
 from rdbtool.engine.table import handles
 
@@ -136,7 +137,7 @@ def hincrby(dataset: Dataset, args: list[bytes]) -> object:
     if (change < 0 and value < I64_MIN - change) or (change > 0 and value > I64_MAX - change):
         raise CommandError(OVERFLOW)
     value += change
-    _put_number(dataset, args, text_of(value))
+    _put_number(dataset, args, decimal(value))
     dataset.dirty += 1
     return value
 

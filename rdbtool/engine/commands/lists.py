@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from mypy_extensions import i64
 
+from rdbtool.basics.numbers import is_integer
 from rdbtool.engine.cells.deque import Deque
 from rdbtool.engine.cells.lists import QUICK, ListCell
 from rdbtool.engine.dataset import Dataset
-from rdbtool.engine.numbers import I64_MAX, double, integer, integer_between, is_integer, positive
+from rdbtool.engine.numbers import I64_MAX, double, integer, integer_between, positive
 from rdbtool.engine.replies import NO_SUCH_KEY, OK, OUT_OF_RANGE, CommandError, syntax_error, wrong_arity
 from rdbtool.engine.table import handles
 

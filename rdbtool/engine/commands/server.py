@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from binascii import crc_hqx
 from typing import Final
 
 from rdbtool.engine.dataset import Dataset
@@ -10,8 +9,8 @@ from rdbtool.engine.numbers import i32_of, integer_between
 from rdbtool.engine.replies import OK, CommandError, syntax_error, wrong_arity
 from rdbtool.engine.table import handles
 from rdbtool.servers.commands import COMMANDS, IDLE
+from rdbtool.servers.slots import SLOTS, hash_slot
 
-SLOTS: Final = 16384
 BAD_SLOT: Final = "ERR Invalid or out of range slot"
 
 
@@ -56,19 +55,9 @@ def flushdb(dataset: Dataset, args: list[bytes]) -> object:
     return OK
 
 
-def slot_of(key: bytes) -> int:
-    """The cluster's hash slot of a key: of what stands in its first pair of braces, if that is not empty."""
-    start = key.find(b"{")
-    if start >= 0:
-        end = key.find(b"}", start + 1)
-        if end > start + 1:
-            key = key[start + 1 : end]
-    return crc_hqx(key, 0) % SLOTS
-
-
 def _flush_slots(dataset: Dataset, slots: set[int]) -> None:
     for keys in dataset.dbs.values():
-        for key in [key for key in keys if slot_of(key) in slots]:
+        for key in [key for key in keys if hash_slot(key) in slots]:
             del keys[key]
     dataset.dirty += 1
 

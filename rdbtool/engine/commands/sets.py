@@ -6,10 +6,11 @@ from typing import Final
 
 from mypy_extensions import i64
 
+from rdbtool.basics.numbers import is_integer
 from rdbtool.engine.cells.cell import HASHTABLE, INTSET, LISTPACK, NEW, TOO_LARGE, SetCell
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.encodings import set_encoding
-from rdbtool.engine.numbers import I64_MAX, integer_between, is_integer, positive
+from rdbtool.engine.numbers import I64_MAX, integer_between, positive
 from rdbtool.engine.release import Line
 from rdbtool.engine.replies import CommandError, syntax_error
 from rdbtool.engine.table import handles

@@ -6,11 +6,12 @@ from typing import Final
 
 from mypy_extensions import i64
 
+from rdbtool.basics.numbers import decimal
 from rdbtool.engine import long_double as extended
 from rdbtool.engine.cells.cell import GROWING, NOT_INT, RAW, Cell, StringCell
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.expiry import EX, EXAT, PX, PXAT, absolute_ms
-from rdbtool.engine.numbers import I64_MAX, I64_MIN, integer, text_of
+from rdbtool.engine.numbers import I64_MAX, I64_MIN, integer
 from rdbtool.engine.replies import OK, OVERFLOW, STRING_TOO_LONG, CommandError, syntax_error, wrong_arity
 from rdbtool.engine.table import handles
 from rdbtool.model import NO_EXPIRY
@@ -282,9 +283,9 @@ def _add(dataset: Dataset, key: bytes, change: i64) -> object:
         raise CommandError(OVERFLOW)
     value += change
     if cell is None:
-        dataset.keys[key] = text_of(value)
+        dataset.keys[key] = decimal(value)
     else:
-        cell.put(text_of(value))
+        cell.put(decimal(value))
     dataset.dirty += 1
     return value
 
