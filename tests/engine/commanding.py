@@ -53,8 +53,8 @@ class Engine:
 
     def pending(self, key: str, group: str) -> dict[str, tuple[str, int]]:
         """What is pending: id -> consumer and deliveries."""
-        claims = self.stream(key).groups[group.encode()].claims
-        return {text_of(e).decode(): (c.owner.name.decode(), c.deliveries) for e, c in sorted(claims.items())}
+        pending = self.stream(key).groups[group.encode()].pending
+        return {text_of(e).decode(): (c.consumer.name.decode(), c.deliveries) for e, c in sorted(pending.items())}
 
     def string(self, key: str) -> bytes:
         cell = self.dataset.string(key.encode())

@@ -175,15 +175,15 @@ def _same_stream(key: bytes, cell: StreamCell, server: Server, when: str) -> Non
             assert group[b"entries-read"] == (None if own.entries_read < 0 else own.entries_read), (key, name, when)
         pending = group.get(b"pending", group.get(b"pel"))
         assert isinstance(pending, list)
-        known = [[text_of(e), c.owner.name, c.deliveries] for e, c in sorted(own.claims.items())]
+        known = [[text_of(e), c.consumer.name, c.deliveries] for e, c in sorted(own.pending.items())]
         assert [[p[0], p[1], p[3]] for p in pending if isinstance(p, list)] == known, (key, name, when)
         if "log" in when:
-            times = [c.delivered_ms for _, c in sorted(own.claims.items())]
+            times = [c.delivered_ms for _, c in sorted(own.pending.items())]
             assert [p[2] for p in pending if isinstance(p, list)] == times, (key, name, when)
         consumers = group[b"consumers"]
         assert isinstance(consumers, list)
         counts = {c[b"name"]: c[b"pel-count"] for c in map(_pairs, consumers)}
-        assert counts == {owner.name: owner.count for owner in own.owners.values()}, (key, name, when)
+        assert counts == {consumer.name: consumer.count for consumer in own.consumers.values()}, (key, name, when)
 
 
 def _pairs(reply: Reply) -> dict[bytes, Reply]:
