@@ -9,7 +9,7 @@ from typing import Final, Literal, TypeAlias
 
 from rdbtool.aof.command_text import TextReader, first_command
 from rdbtool.aof.layout import Layout, LogFile, locate
-from rdbtool.aof.point_in_time import LAST, NEVER, WHOLE, Place, PointInTime, Until
+from rdbtool.aof.point_in_time import LAST, WHOLE, Place, PointInTime
 from rdbtool.aof.resp import CommandReader
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.functions import load_library
@@ -248,20 +248,14 @@ class _Loader:
         omitted = self._by_file(self.point.without)
         files = self.layout.files
         for i, file in enumerate(files):
-            until = Until(
-                time_s=NEVER if self.point.time_s is None else self.point.time_s,
-                offset=min(stops.get(file.path, [NEVER])),
-                command=NEVER if self.point.commands is None else self.point.commands,
-                before=self._name(),
-                nth=nth,
-                without=frozenset(omitted.get(file.path, ())),
-            )
+            stop = stops.get(file.path)
+            point = self.point.in_log(nth, stop[0] if stop else None, omitted.get(file.path, ()))
             last = i == len(files) - 1
             if self.first is not None and i == 0:
-                going = self._file(self.first, file, until, last=last)
+                going = self._file(self.first, file, point, last=last)
             else:
                 with open_input(file.path) as stream:
-                    going = self._file(stream.window(), file, until, last=last)
+                    going = self._file(stream.window(), file, point, last=last)
             if not going:
                 break
         result = self._result()
@@ -278,7 +272,7 @@ class _Loader:
             self.result = Replayed(dataset=dataset, replay=replay, layout=self.layout, findings=self.findings)
         return self.result
 
-    def _file(self, w: Window, file: LogFile, until: Until, *, last: bool) -> bool:
+    def _file(self, w: Window, file: LogFile, point: PointInTime, *, last: bool) -> bool:
         """Take one file; False where the replay stopped."""
         if self.source == "auto" and is_rdb(w):
             self._rdb(w, self.passthrough if file.role == "base" else None)
@@ -288,7 +282,7 @@ class _Loader:
         result = self._result()
         replay = result.replay
         replay.path = w.path
-        replay.until = until if self.point.asked else None
+        replay.stop_at(point)
         replay.dataset.select(0)  # each file is loaded by a client of its own
         result.has_log = True
         commands = commands_of(w, file, self.source)
@@ -381,18 +375,13 @@ class _Loader:
         if point.before and not replay.stopped:
             raise UsageError(f"the log has no {point.before.upper()} number {point.nth}", path=self.layout.path)
 
-    def _name(self) -> bytes:
-        """The command to stop before, as the table names it."""
-        name = b"|".join(self.point.before.upper().encode().split())
-        if name and (name not in COMMANDS or COMMANDS[name].flags & (CONTAINER | UNSUPPORTED)):
-            raise UsageError(f"no command that a log can hold: {self.point.before!r}")
-        return name
-
     def _nth(self) -> int:
         """Which of the commands of that name to stop before, from 1 on."""
+        name = self.point.row_name
+        if name and (name not in COMMANDS or COMMANDS[name].flags & (CONTAINER | UNSUPPORTED)):
+            raise UsageError(f"no command that a log can hold: {self.point.before!r}")
         if self.point.nth != LAST:
             return self.point.nth
-        name = self._name()
         count = 0
         for file in self.layout.files:
             if file.path == "-":

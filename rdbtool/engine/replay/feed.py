@@ -113,7 +113,7 @@ def replay_log(replay: Replay, reader: CommandReader) -> bool:
 
     Raises what reading raises, after the commands in front of it were applied.
     """
-    most: i64 = AHEAD if replay.until is None else 1
+    most: i64 = 1 if replay.is_limited else AHEAD
     batch = Batch()
     while True:
         batch.fill(reader, most)
@@ -135,7 +135,7 @@ def replay_log(replay: Replay, reader: CommandReader) -> bool:
 
 
 def count_commands(reader: CommandReader, name: bytes) -> i64:
-    """How often a log has the command ``name``, written as `Until.before` is."""
+    """How often a log has the command ``name``, as `PointInTime.row_name` gives it."""
     count: i64 = 0
     while (args := _next_command(reader)) is not None:
         row = find(args)
