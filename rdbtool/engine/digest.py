@@ -219,11 +219,6 @@ def tell_cell(cell: Cell, visitor: Visitor) -> None:
         visit_value(cell.value(), visitor)
 
 
-def digest_of_cell(line: Line, cell: Cell) -> str:
-    """DEBUG DIGEST-VALUE of a cell."""
-    return Digester(line).cell_digest(cell)
-
-
 def add_dataset(digester: Digester, dataset: Dataset) -> None:
     """Add every key of a dataset, those whose time has passed included."""
     for db, key, cell in dataset.items():
@@ -231,10 +226,3 @@ def add_dataset(digester: Digester, dataset: Dataset) -> None:
             digester.add_frame(cell.frame, db, key, cell.expire_at_ms)
         else:
             digester.add_cell(db, key, cell)
-
-
-def digest_of_dataset(dataset: Dataset) -> str:
-    """DEBUG DIGEST of a dataset."""
-    digester = Digester(dataset.line)
-    add_dataset(digester, dataset)
-    return digester.result()

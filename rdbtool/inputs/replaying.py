@@ -47,10 +47,10 @@ Commands: TypeAlias = CommandReader | TextReader
 
 
 class Feed:
-    """How files come into the dataset; whoever wants to look on overrides it."""
+    """Brings a log into the dataset. A subclass can look at the commands, or at the dataset in between."""
 
     def loaded(self, dataset: Dataset, path: str) -> None:
-        """The RDB ``path``, or the one in front of that log, is in the dataset."""
+        """Called when the RDB ``path``, or the snapshot at the beginning of the log ``path``, is in the dataset."""
 
     def log(self, replay: Replay, commands: Commands) -> bool:
         """Apply commands to the end; False where the replay stopped before."""
@@ -114,7 +114,7 @@ def replay(
 
     ``point``: how far; ``unknown``: what to do about commands that no server has (`engine.replay`); ``line``: the
     server to follow, else the one that wrote the file, and ``likely`` where it does not say; ``now_ms``: what
-    relative expiries count from; ``feed``: for those who look on; ``first``: the first file, where it is open;
+    relative expiries count from; ``feed``: how a log is brought in; ``first``: the first file, where it is open;
     ``aside``: takes what a base holds that a short log does not reach, before the log is replayed.
 
     A log that ends within a command is taken up to there, as the server takes it, with a finding and

@@ -11,13 +11,13 @@ from rdbtool.engine.cells.cell import SKIPLIST, Cell, StringCell, cell_of_held
 from rdbtool.engine.cells.stream import StreamCell
 from rdbtool.engine.cells.zset import SortedSetCell
 from rdbtool.engine.dataset import Dataset
-from rdbtool.engine.digest import digest_of_dataset
 from rdbtool.engine.encodings import encoding_name
 from rdbtool.engine.release import Line
 from rdbtool.engine.replay.replay import Replay
 from rdbtool.engine.replies import CommandError, Status
 from rdbtool.engine.stream_ids import text_of
 from rdbtool.engine.table import execute
+from tests.engine.digests import digest_of_dataset
 from tests.servers.harness import Reply, Server, ServerError, ServerKind, running
 
 Command = list[bytes]

@@ -83,13 +83,14 @@ class Before:
         self.cell = cell
         self.type = "" if cell is None else _type(cell)
         self.expire_at_ms: i64 = NO_EXPIRY if cell is None else cell.expire_at_ms
-        self.print = 0
+        self.fingerprint = 0
 
 
 @final
 class Chosen:
-    """The keys to watch: ``names``, and those that ``matches`` says match one of ``patterns``; ``db`` -1 means any
-    database.
+    """The keys whose history is wanted: ``names``, and those that match one of ``patterns``, which ``matches`` tells.
+
+    ``db`` -1 means any database.
     """
 
     def __init__(
@@ -173,7 +174,7 @@ class KeyHistory(Observer):
             self._note(dataset.db, self._named(row, args))
         if effect in (SCRIPT, SOME):
             for before in self._befores:
-                before.print = self._fingerprint(before.cell)
+                before.fingerprint = self._fingerprint(before.cell)
 
     def _named(self, row: CommandRow, args: list[bytes]) -> list[bytes]:
         return [key for key in dict.fromkeys(row.keys(args)) if self.chosen.has(key)]
@@ -244,7 +245,7 @@ class KeyHistory(Observer):
         elif effect == FLUSHES_SLOTS:
             pass  # its slot is another
         elif effect in (SCRIPT, SOME):
-            if before.print != self._fingerprint(cell):
+            if before.fingerprint != self._fingerprint(cell):
                 self._judge_changed(touch, before, cell)
         elif effect in (DESTINATION, STORE) and before.key not in self._written():
             touch.effect = READ
