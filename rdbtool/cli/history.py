@@ -19,7 +19,7 @@ from .point_in_time import From, FromOption, Unknown, UnknownOption, point_in_ti
 from .render import findings_lines, number, plural, print_json, show_path, size, table
 
 if TYPE_CHECKING:
-    from rdbtool.engine.key_history import Touch
+    from rdbtool.engine.replay.key_history import Touch
     from rdbtool.tasks.stats import StatsReport
 
 NAME = "history"

@@ -9,12 +9,12 @@ from mypy_extensions import i64
 
 from rdbtool.servers.features import NEWER_ERRORS
 
-from .cells import SetCell
+from .cells.cell import SetCell
+from .cells.zset import SortedSetCell
 from .dataset import Dataset
 from .numbers import integer
 from .replies import CommandError, syntax_error, wrong_type
 from .scores import double_of
-from .zset import SortedSetCell
 
 SUM: Final = 0
 MIN: Final = 1

@@ -11,14 +11,14 @@ from mypy_extensions import i64, u8
 from rdbtool.rdb.packed.listpack import ListpackBuilder
 from rdbtool.servers.releases import NEWEST, Release
 
-from .cells import Cell, FrameCell, HashCell, Held, SetCell, StringCell, cell_of_held
-from .interning import InternedNames
+from .cells.cell import Cell, FrameCell, HashCell, Held, SetCell, StringCell, cell_of_held
+from .cells.interning import InternedNames
+from .cells.lists import ListCell, kind_of
+from .cells.stream import StreamCell
+from .cells.zset import SortedSetCell
 from .keyspace import Keyspace
 from .loading import cell_of_frame
-from .quicklist import ListCell, kind_of
 from .replies import CommandError, wrong_type
-from .stream import StreamCell
-from .zset import SortedSetCell
 
 
 @final

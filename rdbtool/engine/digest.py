@@ -21,9 +21,9 @@ from rdbtool.rdb.walk import Walker
 from rdbtool.servers.features import INTEGER_SCORES, SHORTEST_SCORES
 from rdbtool.servers.releases import Release
 
-from .cells import SKIPLIST, Cell, FrameCell
+from .cells.cell import SKIPLIST, Cell, FrameCell
+from .cells.zset import SortedSetCell
 from .dataset import Dataset
-from .zset import SortedSetCell
 
 SCORES_KEPT: Final = 4096
 """Scores whose text is remembered: working it out costs more than all the rest."""
@@ -222,11 +222,6 @@ def tell_cell(cell: Cell, visitor: Visitor) -> None:
         visit_value(cell.value(), visitor)
 
 
-def digest_of_cell(release: Release, cell: Cell) -> str:
-    """DEBUG DIGEST-VALUE of a cell."""
-    return Digester(release).cell_digest(cell)
-
-
 def add_dataset(digester: Digester, dataset: Dataset) -> None:
     """Add every key of a dataset, those whose time has passed included."""
     for db, key, cell in dataset.items():
@@ -234,10 +229,3 @@ def add_dataset(digester: Digester, dataset: Dataset) -> None:
             digester.add_frame(cell.frame, db, key, cell.expire_at_ms)
         else:
             digester.add_cell(db, key, cell)
-
-
-def digest_of_dataset(dataset: Dataset) -> str:
-    """DEBUG DIGEST of a dataset."""
-    digester = Digester(dataset.release)
-    add_dataset(digester, dataset)
-    return digester.result()

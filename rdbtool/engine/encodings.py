@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mypy_extensions import i64, u8
 
+from rdbtool.basics.numbers import is_integer
 from rdbtool.servers.features import (
     EMBEDDED_128,
     EMBEDDED_KEYS,
@@ -17,7 +18,7 @@ from rdbtool.servers.features import (
 )
 from rdbtool.servers.releases import Release
 
-from .cells import (
+from .cells.cell import (
     HASHTABLE,
     INTSET,
     LISTPACK,
@@ -31,10 +32,9 @@ from .cells import (
     SetCell,
     StringCell,
 )
-from .numbers import is_integer
-from .quicklist import ListCell
-from .stream import StreamCell
-from .zset import SortedSetCell
+from .cells.lists import ListCell
+from .cells.stream import StreamCell
+from .cells.zset import SortedSetCell
 
 
 def set_encoding(release: Release, members: dict[bytes, None]) -> u8:

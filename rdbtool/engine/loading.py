@@ -13,15 +13,14 @@ from rdbtool.rdb.primitives import read_count, read_length, read_string
 from rdbtool.rdb.reader import Frame
 from rdbtool.servers.releases import Release
 
-from .cells import HASHTABLE, LISTPACK, LISTPACKEX, SKIPLIST, Cell, HashCell, ModuleCell, SetCell, StringCell
+from .cells.cell import HASHTABLE, LISTPACK, LISTPACKEX, SKIPLIST, Cell, HashCell, ModuleCell, SetCell, StringCell
+from .cells.lists import PACKED, QUICK, ListCell, Node, Shape, kind_of, loaded_list
+from .cells.stream import stream_cell
+from .cells.zset import SortedSetCell
 from .encodings import hash_encoding, set_encoding, zset_encoding
-from .quicklist import PACKED, QUICK, ListCell, Node, Shape, kind_of, loaded_list
-from .stream import stream_cell
-from .zset import SortedSetCell
 
 PLAIN_NODE: Final = 1
 LISTPACK_HEADER: Final = 6
-UNKNOWN_COUNT: Final = 0xFFFF
 
 
 def cell_of(release: Release, value: Value) -> Cell:

@@ -9,10 +9,10 @@ from mypy_extensions import i64
 from rdbtool.servers.features import FAST_FLOAT
 from rdbtool.servers.releases import Release
 
-from .cells import LISTPACK
+from .cells.cell import LISTPACK
+from .cells.zset import SortedSetCell
 from .numbers import C_FLOAT, float_or_none, has_x
 from .replies import CommandError
-from .zset import SortedSetCell
 
 NOT_A_SCORE: Final = "ERR min or max is not a float"
 NOT_A_MEMBER: Final = "ERR min or max not valid string range item"

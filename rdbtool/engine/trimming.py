@@ -10,9 +10,9 @@ from rdbtool.rdb.values.stream_nodes import Node
 from rdbtool.servers.features import DELETION_POLICIES, POLICIES_TRIM_EXACTLY
 from rdbtool.servers.releases import Release
 
+from .cells.stream import ACKED, DELREF, KEEPREF, StreamCell
 from .numbers import integer
 from .replies import CommandError
-from .stream import ACKED, DELREF, KEEPREF, StreamCell
 from .stream_ids import parse
 
 BOTH: Final = "ERR syntax error, MAXLEN and MINID options at the same time are not compatible"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import final
 
-from rdbtool.engine.cells import HashCell
+from rdbtool.engine.cells.cell import HashCell
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.keyspace import Walk
 from rdbtool.engine.records import entry_of, frame_of_held

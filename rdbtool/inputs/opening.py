@@ -19,7 +19,7 @@ from .jsonl import JsonlSource, is_jsonl
 from .keys import KeySource, RdbSource, is_rdb, may_precede_log
 
 if TYPE_CHECKING:
-    from rdbtool.engine.replay import Carried
+    from rdbtool.engine.replay.replay import Carried
     from rdbtool.rdb.head import Aside
     from rdbtool.rdb.targets import Target
 

@@ -9,15 +9,15 @@ from typing import Final, Literal, TypeAlias
 
 from rdbtool.aof.command_text import TextReader, first_command
 from rdbtool.aof.layout import Layout, LogFile, locate
-from rdbtool.aof.point_in_time import LAST, NEVER, WHOLE, Place, PointInTime, Until
+from rdbtool.aof.point_in_time import LAST, WHOLE, Place, PointInTime
 from rdbtool.aof.resp import CommandReader
 from rdbtool.engine.dataset import Dataset
-from rdbtool.engine.feed import count_commands, load_rdb, names_all, replay_log
 from rdbtool.engine.functions import load_library
-from rdbtool.engine.passthrough import Passthrough
-from rdbtool.engine.replay import STOP, Replay, collector_off
+from rdbtool.engine.replay.feed import count_commands, load_rdb, names_all, replay_log
+from rdbtool.engine.replay.passthrough import Passthrough
+from rdbtool.engine.replay.replay import STOP, Replay, collector_off
 from rdbtool.engine.replies import CommandError
-from rdbtool.engine.table import COMMANDS, CONTAINER, CONTROL, WRITE, check_arity, find
+from rdbtool.engine.table import find
 from rdbtool.errors import (
     FormatError,
     InputError,
@@ -33,6 +33,7 @@ from rdbtool.io.window import Window
 from rdbtool.rdb.events import ModuleAux
 from rdbtool.rdb.head import Aside, RdbHead
 from rdbtool.rdb.reader import RdbReader
+from rdbtool.servers.commands import COMMANDS, CONTAINER, CONTROL, UNSUPPORTED, WRITE
 from rdbtool.servers.releases import NEWEST, Release, writer_of
 
 from .jsonl import is_jsonl
@@ -45,10 +46,10 @@ Commands: TypeAlias = CommandReader | TextReader
 
 
 class Feed:
-    """How files come into the dataset; whoever wants to look on overrides it."""
+    """Brings a log into the dataset. A subclass can look at the commands, or at the dataset in between."""
 
     def loaded(self, dataset: Dataset, path: str) -> None:
-        """The RDB ``path``, or the one in front of that log, is in the dataset."""
+        """Called when the RDB ``path``, or the snapshot at the beginning of the log ``path``, is in the dataset."""
 
     def log(self, replay: Replay, commands: Commands) -> bool:
         """Apply commands to the end; False where the replay stopped before."""
@@ -100,7 +101,7 @@ def replay(
 
     ``point``: how far; ``unknown``: what to do about commands that no server has (`engine.replay`); ``release``:
     the server to follow, else the one that wrote the file, and ``likely`` where it does not say; ``now_ms``: what
-    relative expiries count from; ``feed``: for those who look on; ``first``: the first file, where it is open;
+    relative expiries count from; ``feed``: how a log is brought in; ``first``: the first file, where it is open;
     ``aside``: takes what a base holds that a short log does not reach, before the log is replayed.
 
     A log that ends within a command is taken up to there, as the server takes it, with a finding and
@@ -187,13 +188,7 @@ def _is_text(w: Window) -> bool:
     """Whether a text begins with a command that fills a dataset: prose begins with HELLO or TIME, too."""
     args = first_command(w)
     row = find(args) if args else None
-    if row is None or not (row.flags & (WRITE | CONTROL) or row.name == SELECT):
-        return False
-    try:
-        check_arity(row, len(args))
-    except CommandError:
-        return False
-    return True
+    return row is not None and (row.flags & (WRITE | CONTROL) != 0 or row.name == SELECT) and row.fits(len(args))
 
 
 def is_snapshot(w: Window) -> bool:
@@ -240,20 +235,14 @@ class _Loader:
         omitted = self._by_file(self.point.without)
         files = self.layout.files
         for i, file in enumerate(files):
-            until = Until(
-                time_s=NEVER if self.point.time_s is None else self.point.time_s,
-                offset=min(stops.get(file.path, [NEVER])),
-                command=NEVER if self.point.commands is None else self.point.commands,
-                before=self._name(),
-                nth=nth,
-                without=frozenset(omitted.get(file.path, ())),
-            )
+            stop = stops.get(file.path)
+            point = self.point.in_log(nth, stop[0] if stop else None, omitted.get(file.path, ()))
             last = i == len(files) - 1
             if self.first is not None and i == 0:
-                going = self._file(self.first, file, until, last=last)
+                going = self._file(self.first, file, point, last=last)
             else:
                 with open_input(file.path) as stream:
-                    going = self._file(stream.window(), file, until, last=last)
+                    going = self._file(stream.window(), file, point, last=last)
             if not going:
                 break
         result = self._result()
@@ -270,7 +259,7 @@ class _Loader:
             self.result = Replayed(dataset=dataset, replay=replay, layout=self.layout, findings=self.findings)
         return self.result
 
-    def _file(self, w: Window, file: LogFile, until: Until, *, last: bool) -> bool:
+    def _file(self, w: Window, file: LogFile, point: PointInTime, *, last: bool) -> bool:
         """Take one file; False where the replay stopped."""
         if self.source == "auto" and is_rdb(w):
             self._rdb(w, self.passthrough if file.role == "base" else None)
@@ -280,7 +269,7 @@ class _Loader:
         result = self._result()
         replay = result.replay
         replay.path = w.path
-        replay.until = until if self.point.asked else None
+        replay.stop_at(point)
         replay.dataset.select(0)  # each file is loaded by a client of its own
         result.has_log = True
         commands = commands_of(w, file, self.source)
@@ -373,18 +362,13 @@ class _Loader:
         if point.before and not replay.stopped:
             raise UsageError(f"the log has no {point.before.upper()} number {point.nth}", path=self.layout.path)
 
-    def _name(self) -> bytes:
-        """The command to stop before, as the table names it."""
-        name = b"|".join(self.point.before.upper().encode().split())
-        if name and (name not in COMMANDS or COMMANDS[name].flags & CONTAINER):
-            raise UsageError(f"no command that a log can hold: {self.point.before!r}")
-        return name
-
     def _nth(self) -> int:
         """Which of the commands of that name to stop before, from 1 on."""
+        name = self.point.row_name
+        if name and (name not in COMMANDS or COMMANDS[name].flags & (CONTAINER | UNSUPPORTED)):
+            raise UsageError(f"no command that a log can hold: {self.point.before!r}")
         if self.point.nth != LAST:
             return self.point.nth
-        name = self._name()
         count = 0
         for file in self.layout.files:
             if file.path == "-":

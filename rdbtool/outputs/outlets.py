@@ -23,7 +23,7 @@ from .registry import exporter
 from .resp import Resp
 
 if TYPE_CHECKING:
-    from rdbtool.engine.replay import Carried
+    from rdbtool.engine.replay.replay import Carried
 
 Kind: TypeAlias = Literal["rdb", "aof", "aof-set", "resp", "jsonl", "json", "csv"]
 

@@ -8,7 +8,7 @@ from rdbtool.aof.command_writer import write_command
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.keyspace import Keyspace, Walk
 from rdbtool.engine.records import entry_of, frame_of_held
-from rdbtool.engine.replay import Carried
+from rdbtool.engine.replay.replay import Carried
 from rdbtool.io.output import Output
 from rdbtool.model import NO_EXPIRY
 from rdbtool.rdb.writer import RdbWriter

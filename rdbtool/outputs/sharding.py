@@ -6,11 +6,11 @@ from typing import final
 
 from rdbtool.errors import RdbToolError, UsageError
 from rdbtool.inputs.keys import Facts
-from rdbtool.inputs.selection import SLOTS, hash_slot
 from rdbtool.io.output import Output
 from rdbtool.model import Entry
 from rdbtool.rdb.events import Event, ModuleAux
 from rdbtool.rdb.reader import Frame
+from rdbtool.servers.slots import SLOTS, hash_slot
 
 from .exporter import Exporter
 

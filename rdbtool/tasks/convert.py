@@ -16,7 +16,7 @@ from rdbtool.findings import Finding, Report, Severity, finding_of
 from rdbtool.inputs.filters import slot_ranges
 from rdbtool.inputs.jsonl import JsonlSource
 from rdbtool.inputs.opening import OpenedKeys, Progress, open_keys
-from rdbtool.inputs.selection import SLOTS, Selection
+from rdbtool.inputs.selection import Selection
 from rdbtool.outputs.exporter import Exporter
 from rdbtool.outputs.merging import Merge
 from rdbtool.outputs.outlets import Outlet, OutputForm
@@ -24,6 +24,7 @@ from rdbtool.outputs.outlets import open_outlet as _outlet
 from rdbtool.outputs.pipeline import Pipeline
 from rdbtool.outputs.rdb import RdbOut
 from rdbtool.outputs.sharding import BySlot
+from rdbtool.servers.slots import SLOTS
 
 Conflict: TypeAlias = Literal["error", "first", "last"]
 

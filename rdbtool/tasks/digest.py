@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from rdbtool.aof.point_in_time import WHOLE, PointInTime
-from rdbtool.engine.cells import FrameCell
+from rdbtool.engine.cells.cell import FrameCell
 from rdbtool.engine.digest import Digester
-from rdbtool.engine.replay import STOP
+from rdbtool.engine.replay.replay import STOP
 from rdbtool.errors import FormatError
 from rdbtool.findings import Finding, Report, Severity
 from rdbtool.inputs.pruning import keep_only

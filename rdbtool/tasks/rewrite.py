@@ -13,7 +13,7 @@ from rdbtool.aof.layout import DEFAULT_NAME, Layout
 from rdbtool.aof.manifest import BASE, HISTORY, INCREMENT, Part, format_part
 from rdbtool.aof.point_in_time import WHOLE, PointInTime
 from rdbtool.aof.scan import Scanner
-from rdbtool.engine.replay import STOP
+from rdbtool.engine.replay.replay import STOP
 from rdbtool.errors import FormatError, OutputError, UnsupportedError, UsageError, reason
 from rdbtool.findings import Finding, Findings, Report, Severity
 from rdbtool.inputs.dataset import facts_of_replayed

@@ -7,11 +7,11 @@ from pathlib import Path
 from random import Random
 
 from rdbtool.engine.dataset import Dataset
-from rdbtool.engine.digest import digest_of_cell, digest_of_dataset
 from rdbtool.engine.encodings import encoding_name
-from rdbtool.engine.replay import Replay
+from rdbtool.engine.replay.replay import Replay
 from rdbtool.servers.releases import release_named
 from tests.engine.differential import Command, agree, answer, log_of
+from tests.engine.digests import digest_of_cell, digest_of_dataset
 from tests.servers.harness import Reply, Server, ServerKind, running
 
 Make = Callable[[Random, ServerKind], Command]
@@ -56,7 +56,7 @@ def _of_db(dataset: Dataset, db: int, server: Server, slack_ms: int) -> list[str
         assert isinstance(encoding, bytes)
         if mine != encoding.decode():
             found.append(f"db {db}: {key!r} is {mine}, in the server {encoding.decode()}")
-        value = digest_of_cell(dataset.release, cell)
+        value = digest_of_cell(dataset, cell)
         if [value.encode()] != digest:
             found.append(f"db {db}: {key!r} holds {str(cell.value())[:200]}, the server has {_show(server, key)}")
         expiry = -1 if cell.expire_at_ms == -1 else int(cell.expire_at_ms) - now_ms

@@ -7,18 +7,18 @@ from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
-from rdbtool.engine.cells import SKIPLIST, Cell, StringCell, cell_of_held
+from rdbtool.engine.cells.cell import SKIPLIST, Cell, StringCell, cell_of_held
+from rdbtool.engine.cells.stream import StreamCell
+from rdbtool.engine.cells.zset import SortedSetCell
 from rdbtool.engine.dataset import Dataset
-from rdbtool.engine.digest import digest_of_dataset
 from rdbtool.engine.encodings import encoding_name
-from rdbtool.engine.replay import Replay
+from rdbtool.engine.replay.replay import Replay
 from rdbtool.engine.replies import CommandError, Status
-from rdbtool.engine.stream import StreamCell
 from rdbtool.engine.stream_ids import text_of
 from rdbtool.engine.table import execute
-from rdbtool.engine.zset import SortedSetCell
 from rdbtool.servers.features import LISTPACKS
 from rdbtool.servers.releases import Release, release_named
+from tests.engine.digests import digest_of_dataset
 from tests.servers.harness import Reply, Server, ServerError, ServerKind, running
 
 Command = list[bytes]
@@ -176,15 +176,15 @@ def _same_stream(key: bytes, cell: StreamCell, server: Server, when: str) -> Non
             assert group[b"entries-read"] == (None if own.entries_read < 0 else own.entries_read), (key, name, when)
         pending = group.get(b"pending", group.get(b"pel"))
         assert isinstance(pending, list)
-        known = [[text_of(e), c.owner.name, c.deliveries] for e, c in sorted(own.claims.items())]
+        known = [[text_of(e), c.consumer.name, c.deliveries] for e, c in sorted(own.pending.items())]
         assert [[p[0], p[1], p[3]] for p in pending if isinstance(p, list)] == known, (key, name, when)
         if "log" in when:
-            times = [c.delivered_ms for _, c in sorted(own.claims.items())]
+            times = [c.delivered_ms for _, c in sorted(own.pending.items())]
             assert [p[2] for p in pending if isinstance(p, list)] == times, (key, name, when)
         consumers = group[b"consumers"]
         assert isinstance(consumers, list)
         counts = {c[b"name"]: c[b"pel-count"] for c in map(_pairs, consumers)}
-        assert counts == {owner.name: owner.count for owner in own.owners.values()}, (key, name, when)
+        assert counts == {consumer.name: consumer.count for consumer in own.consumers.values()}, (key, name, when)
 
 
 def _pairs(reply: Reply) -> dict[bytes, Reply]:

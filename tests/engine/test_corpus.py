@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from rdbtool.engine.digest import digest_of_cell, digest_of_dataset
 from rdbtool.engine.encodings import encoding_name, type_name
-from rdbtool.engine.replay import SKIP
+from rdbtool.engine.replay.replay import SKIP
 from rdbtool.errors import printable
 from rdbtool.findings import Severity
 from rdbtool.inputs.replaying import Replayed, replay
 from rdbtool.servers.releases import Release, release_named
+from tests.engine.digests import digest_of_cell, digest_of_dataset
 from tests.rdb.expected import differences, prints_17_digits
 
 ROOT = Path(__file__).parents[2]
@@ -64,7 +64,7 @@ def wrong_keys(result: Replayed, expected: dict[str, Any]) -> list[str]:
                 "type": type_name(cell),
                 "encoding": encoding_name(dataset.release, key, cell),
                 "pexpiretime": cell.expire_at_ms,
-                "debug_digest_value": digest_of_cell(dataset.release, cell),
+                "debug_digest_value": digest_of_cell(dataset, cell),
             }
             if (
                 entry.get("pexpiretime_source", "").startswith("approx")

@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from rdbtool.engine.cells import SMALL, HashCell
+from rdbtool.engine.cells.cell import SMALL, HashCell
 from rdbtool.model import Hash
 from rdbtool.rdb.packed.listpack import ListpackBuilder
 from rdbtool.rdb.packed.run import LONGEST

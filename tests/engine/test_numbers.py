@@ -8,9 +8,10 @@ from random import Random
 import pytest
 
 from rdbtool.basics import fpconv
+from rdbtool.basics.numbers import is_integer
 from rdbtool.engine import long_double as extended
 from rdbtool.engine.dataset import Dataset
-from rdbtool.engine.numbers import integer, is_integer
+from rdbtool.engine.numbers import integer
 from rdbtool.engine.replies import CommandError
 from rdbtool.servers.releases import release_named
 from tests.engine.differential import agree, answer, args

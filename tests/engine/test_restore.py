@@ -6,7 +6,7 @@ from random import Random
 import pytest
 
 from rdbtool.engine.dataset import Dataset
-from rdbtool.engine.replay import Replay
+from rdbtool.engine.replay.replay import Replay
 from rdbtool.servers.releases import release_named
 from tests.engine.against import SLACK_MS, differences, same_reply
 from tests.engine.differential import Command, answer, args, log_of

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rdbtool.engine.dataset import Dataset
-from rdbtool.engine.replay import Replay
+from rdbtool.engine.replay.replay import Replay
 from rdbtool.engine.replies import CommandError, Status
 from rdbtool.engine.table import execute
 from rdbtool.servers.releases import release_named

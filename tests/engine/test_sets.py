@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from rdbtool.engine.cells import SMALL, SetCell
+from rdbtool.engine.cells.cell import SMALL, SetCell
 from rdbtool.engine.encodings import encoding_name
 from rdbtool.rdb.packed.listpack import ListpackBuilder
 from rdbtool.rdb.packed.run import LONGEST

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from rdbtool.engine.stream import StreamCell, stream_cell
+from rdbtool.engine.cells.stream import StreamCell, stream_cell
 from rdbtool.engine.stream_ids import text_of
 from rdbtool.findings import Findings
 from rdbtool.io.window import window_over
@@ -164,8 +164,8 @@ def test_reading_makes_entries_pending_until_they_are_acknowledged() -> None:
 def test_the_xclaim_of_a_log_creates_the_entry_and_moves_the_group() -> None:
     e = filled(2)
     e.run("XCLAIM s g c 0 2-0 TIME 1600000000000 RETRYCOUNT 3 FORCE JUSTID LASTID 2-0")
-    claim = e.stream("s").groups[b"g"].claims[2 << 64]
-    assert (claim.owner.name, claim.delivered_ms, claim.deliveries) == (b"c", 1600000000000, 3)
+    pending = e.stream("s").groups[b"g"].pending[2 << 64]
+    assert (pending.consumer.name, pending.delivered_ms, pending.deliveries) == (b"c", 1600000000000, 3)
     assert e.stream("s").groups[b"g"].last_id == 2 << 64
 
 

@@ -5,8 +5,8 @@ import random
 
 import pytest
 
-from rdbtool.engine.cells import LISTPACK, SKIPLIST
-from rdbtool.engine.order_index import HALF, SPLIT, OrderIndex
+from rdbtool.engine.cells.cell import LISTPACK, SKIPLIST
+from rdbtool.engine.cells.order_index import HALF, SPLIT, OrderIndex
 from tests.engine.commanding import Engine
 
 

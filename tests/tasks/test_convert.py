@@ -15,13 +15,13 @@ from rdbtool.errors import OutputError, RdbToolError, UnsupportedError, UsageErr
 from rdbtool.findings import exit_code
 from rdbtool.inputs.filters import parse_limits, select
 from rdbtool.inputs.keys import Facts
-from rdbtool.inputs.selection import hash_slot
 from rdbtool.io.source import open_input
 from rdbtool.outputs.outlets import OutputForm, kind_of
 from rdbtool.outputs.rdb import RdbOptions, target_of
 from rdbtool.rdb.events import Function, FunctionPreGa, Header
 from rdbtool.rdb.reader import Frame, RdbReader
 from rdbtool.rdb.targets import target
+from rdbtool.servers.slots import hash_slot
 from rdbtool.tasks.convert import ConvertReport, convert, shard_path, shard_ranges
 from rdbtool.tasks.digest import digest
 from tests.outputs.collected import entries_of

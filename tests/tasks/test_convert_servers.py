@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from rdbtool.inputs.selection import hash_slot
 from rdbtool.io.output import Output
 from rdbtool.outputs.outlets import OutputForm
 from rdbtool.outputs.rdb import RdbOptions
 from rdbtool.outputs.resp import Resp
 from rdbtool.rdb.targets import target, target_names
+from rdbtool.servers.slots import hash_slot
 from rdbtool.tasks.convert import convert
 from rdbtool.tasks.dump import dump
 from tests.outputs.collected import Collected

@@ -6,6 +6,7 @@ from typing import Final
 
 from mypy_extensions import i64
 
+from rdbtool.basics.numbers import is_integer
 from rdbtool.engine.bits import (
     FAIL,
     SAT,
@@ -19,11 +20,11 @@ from rdbtool.engine.bits import (
     set_byte,
     set_integer,
 )
-from rdbtool.engine.cells import RAW, StringCell
+from rdbtool.engine.cells.cell import RAW, StringCell
 from rdbtool.engine.dataset import Dataset
-from rdbtool.engine.numbers import integer, is_integer
+from rdbtool.engine.numbers import integer
 from rdbtool.engine.replies import CommandError, syntax_error
-from rdbtool.engine.table import READ, command
+from rdbtool.engine.table import handles
 from rdbtool.servers.features import MORE_BIT_OPERATIONS
 
 LONGEST_STRING: Final = 512 << 20
@@ -61,7 +62,7 @@ def _writable(dataset: Dataset, key: bytes, last_bit: i64) -> StringCell:
     return cell
 
 
-@command(b"SETBIT", 4, 1, 1, 1)
+@handles(b"SETBIT")
 def setbit(dataset: Dataset, args: list[bytes]) -> object:
     offset = _offset(args[2], 0)
     on = integer(args[3], BAD_BIT)
@@ -78,14 +79,14 @@ def setbit(dataset: Dataset, args: list[bytes]) -> object:
     return old
 
 
-@command(b"GETBIT", 3, 1, 1, 1, READ)
+@handles(b"GETBIT")
 def getbit(dataset: Dataset, args: list[bytes]) -> object:
     offset = _offset(args[2], 0)
     cell = dataset.string(args[1])
     return 0 if cell is None else get_byte(cell, offset >> 3) >> (7 - (offset & 7)) & 1
 
 
-@command(b"BITOP", -4, 2, -1, 1)
+@handles(b"BITOP")
 def bitop(dataset: Dataset, args: list[bytes]) -> object:
     operation = args[1].upper()
     if operation not in {b"AND", b"OR", b"XOR", b"NOT"}:
@@ -145,7 +146,7 @@ def _combined(operation: bytes, numbers: list[int], size: int) -> int:
     return first & others  # ANDOR
 
 
-@command(b"BITFIELD", -2, 1, 1, 1)
+@handles(b"BITFIELD")
 def bitfield(dataset: Dataset, args: list[bytes]) -> object:
     operations: list[tuple[i64, bool, i64, i64, int, i64]] = []
     overflow: i64 = WRAP

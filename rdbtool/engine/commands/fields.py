@@ -11,12 +11,12 @@ from typing import Final
 
 from mypy_extensions import i64
 
-from rdbtool.engine.cells import HASHTABLE, LISTPACK, LISTPACKEX, HashCell
+from rdbtool.engine.cells.cell import HASHTABLE, LISTPACK, LISTPACKEX, HashCell
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.expiry import EX, EXAT, PX, PXAT, invalid_expire
 from rdbtool.engine.numbers import I64_MAX, integer
 from rdbtool.engine.replies import CommandError, syntax_error
-from rdbtool.engine.table import READ, command
+from rdbtool.engine.table import handles
 from rdbtool.model import NO_EXPIRY
 
 from .hashes import forget_expiry, hash_to_write, remove_field, set_fields
@@ -102,27 +102,27 @@ def _expire(dataset: Dataset, args: list[bytes], seconds: bool, relative: bool, 
     return results
 
 
-@command(b"HPEXPIREAT", -6, 1, 1, 1)
+@handles(b"HPEXPIREAT")
 def hpexpireat(dataset: Dataset, args: list[bytes]) -> object:
     return _expire(dataset, args, False, False, b"hpexpireat")
 
 
-@command(b"HEXPIREAT", -6, 1, 1, 1)
+@handles(b"HEXPIREAT")
 def hexpireat(dataset: Dataset, args: list[bytes]) -> object:
     return _expire(dataset, args, True, False, b"hexpireat")
 
 
-@command(b"HPEXPIRE", -6, 1, 1, 1)
+@handles(b"HPEXPIRE")
 def hpexpire(dataset: Dataset, args: list[bytes]) -> object:
     return _expire(dataset, args, False, True, b"hpexpire")
 
 
-@command(b"HEXPIRE", -6, 1, 1, 1)
+@handles(b"HEXPIRE")
 def hexpire(dataset: Dataset, args: list[bytes]) -> object:
     return _expire(dataset, args, True, True, b"hexpire")
 
 
-@command(b"HPERSIST", -5, 1, 1, 1)
+@handles(b"HPERSIST")
 def hpersist(dataset: Dataset, args: list[bytes]) -> object:
     cell = dataset.hash(args[1])
     if args[2].upper() != b"FIELDS":
@@ -140,7 +140,7 @@ def hpersist(dataset: Dataset, args: list[bytes]) -> object:
     return results
 
 
-@command(b"HPEXPIRETIME", -5, 1, 1, 1, READ)
+@handles(b"HPEXPIRETIME")
 def hpexpiretime(dataset: Dataset, args: list[bytes]) -> object:
     cell = dataset.hash(args[1])
     if args[2].upper() != b"FIELDS":
@@ -155,7 +155,7 @@ def hpexpiretime(dataset: Dataset, args: list[bytes]) -> object:
     return results
 
 
-@command(b"HGETDEL", -5, 1, 1, 1)
+@handles(b"HGETDEL")
 def hgetdel(dataset: Dataset, args: list[bytes]) -> object:
     cell = dataset.hash(args[1])
     if args[2].upper() != b"FIELDS":
@@ -201,7 +201,7 @@ class _Options:
             self.when = _time_ms(dataset, text, unit in {EX, EXAT}, unit in {EX, PX}, name)
 
 
-@command(b"HGETEX", -5, 1, 1, 1)
+@handles(b"HGETEX")
 def hgetex(dataset: Dataset, args: list[bytes]) -> object:
     cell = dataset.hash(args[1])
     options = _Options(dataset, args, b"hgetex", frozenset({b"PERSIST"}), 1)
@@ -219,7 +219,7 @@ def hgetex(dataset: Dataset, args: list[bytes]) -> object:
     return values
 
 
-@command(b"HSETEX", -6, 1, 1, 1)
+@handles(b"HSETEX")
 def hsetex(dataset: Dataset, args: list[bytes]) -> object:
     cell = dataset.hash(args[1])
     options = _Options(dataset, args, b"hsetex", frozenset({b"FNX", b"FXX", b"NX", b"XX", b"KEEPTTL"}), 2)

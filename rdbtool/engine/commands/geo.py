@@ -6,14 +6,14 @@ from typing import Final, final
 
 from mypy_extensions import i64
 
+from rdbtool.engine.cells.zset import SortedSetCell
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.geohash import LATITUDE_MAX, LONGITUDE_MAX, Shape, encode, point_of
 from rdbtool.engine.numbers import integer
 from rdbtool.engine.pqsort import partly_sorted
 from rdbtool.engine.replies import CommandError, syntax_error
 from rdbtool.engine.scores import double_of
-from rdbtool.engine.table import READ, command
-from rdbtool.engine.zset import SortedSetCell
+from rdbtool.engine.table import handles
 from rdbtool.servers.features import NAMES_MISSING_MEMBER, UNITS_IN_ANY_CASE
 from rdbtool.servers.releases import Release
 
@@ -26,7 +26,7 @@ SEARCH: Final = 2
 SEARCH_STORE: Final = 3
 
 
-@command(b"GEOADD", -5, 1, 1, 1)
+@handles(b"GEOADD")
 def geoadd(dataset: Dataset, args: list[bytes]) -> object:
     options: set[bytes] = set()
     argc: i64 = len(args)
@@ -255,29 +255,21 @@ def _described(member: bytes, far: float, score: float, extras: set[bytes]) -> l
     return reply
 
 
-def _radius_keys(args: list[bytes]) -> list[bytes]:
-    keys = args[1:2]
-    for i in range(5, len(args) - 1):
-        if args[i].upper() in {b"STORE", b"STOREDIST"}:
-            keys.append(args[i + 1])
-    return keys
-
-
-@command(b"GEORADIUS", -6, keys_of=_radius_keys)
+@handles(b"GEORADIUS")
 def georadius(dataset: Dataset, args: list[bytes]) -> object:
     return _search(dataset, args, RADIUS)
 
 
-@command(b"GEORADIUSBYMEMBER", -5, keys_of=_radius_keys)
+@handles(b"GEORADIUSBYMEMBER")
 def georadiusbymember(dataset: Dataset, args: list[bytes]) -> object:
     return _search(dataset, args, BY_MEMBER)
 
 
-@command(b"GEOSEARCHSTORE", -8, 1, 2, 1)
+@handles(b"GEOSEARCHSTORE")
 def geosearchstore(dataset: Dataset, args: list[bytes]) -> object:
     return _search(dataset, args, SEARCH_STORE)
 
 
-@command(b"GEOSEARCH", -7, 1, 1, 1, READ)
+@handles(b"GEOSEARCH")
 def geosearch(dataset: Dataset, args: list[bytes]) -> object:
     return _search(dataset, args, SEARCH)

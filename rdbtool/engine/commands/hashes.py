@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from mypy_extensions import i64
 
+from rdbtool.basics.numbers import decimal
 from rdbtool.engine import long_double as extended
-from rdbtool.engine.cells import HASHTABLE, KNOWN, NEW, TOO_LARGE, HashCell
+from rdbtool.engine.cells.cell import HASHTABLE, KNOWN, NEW, TOO_LARGE, HashCell
 from rdbtool.engine.dataset import Dataset
-from rdbtool.engine.numbers import I64_MAX, I64_MIN, integer, text_of
+from rdbtool.engine.numbers import I64_MAX, I64_MIN, integer
 from rdbtool.engine.replies import OK, OVERFLOW, CommandError, wrong_arity
-from rdbtool.engine.table import READ, command
+from rdbtool.engine.table import handles
 from rdbtool.servers.features import HASH_LENGTHS_WHEN_SET, SIZE_HINTS
 
 
@@ -73,7 +74,7 @@ def set_fields(dataset: Dataset, cell: HashCell, args: list[bytes], start: i64, 
     return created
 
 
-@command(b"HSET", -4, 1, 1, 1)
+@handles(b"HSET")
 def hset(dataset: Dataset, args: list[bytes]) -> object:
     n: i64 = len(args)
     if n % 2:
@@ -82,13 +83,13 @@ def hset(dataset: Dataset, args: list[bytes]) -> object:
     return set_fields(dataset, hash_to_write(dataset, args[1]), args, 2, False)
 
 
-@command(b"HMSET", -4, 1, 1, 1)
+@handles(b"HMSET")
 def hmset(dataset: Dataset, args: list[bytes]) -> object:
     hset(dataset, args)
     return OK
 
 
-@command(b"HSETNX", 4, 1, 1, 1)
+@handles(b"HSETNX")
 def hsetnx(dataset: Dataset, args: list[bytes]) -> object:
     cell = dataset.hash(args[1])
     if cell is not None and cell.get(args[2], dataset.scratch) is not None:
@@ -101,7 +102,7 @@ def hsetnx(dataset: Dataset, args: list[bytes]) -> object:
     return 1
 
 
-@command(b"HDEL", -3, 1, 1, 1)
+@handles(b"HDEL")
 def hdel(dataset: Dataset, args: list[bytes]) -> object:
     cell = dataset.hash(args[1])
     if cell is None:
@@ -120,7 +121,7 @@ def _field(dataset: Dataset, key: bytes, field: bytes) -> bytes | None:
     return None if cell is None else cell.get(field, dataset.scratch)
 
 
-@command(b"HINCRBY", 4, 1, 1, 1)
+@handles(b"HINCRBY")
 def hincrby(dataset: Dataset, args: list[bytes]) -> object:
     change = integer(args[3])
     old = _field(dataset, args[1], args[2])
@@ -130,12 +131,12 @@ def hincrby(dataset: Dataset, args: list[bytes]) -> object:
     if (change < 0 and value < I64_MIN - change) or (change > 0 and value > I64_MAX - change):
         raise CommandError(OVERFLOW)
     value += change
-    _put_number(dataset, args, text_of(value))
+    _put_number(dataset, args, decimal(value))
     dataset.dirty += 1
     return value
 
 
-@command(b"HINCRBYFLOAT", 4, 1, 1, 1)
+@handles(b"HINCRBYFLOAT")
 def hincrbyfloat(dataset: Dataset, args: list[bytes]) -> object:
     change = extended.parse(args[3])
     if change is None:
@@ -156,45 +157,45 @@ def _put_number(dataset: Dataset, args: list[bytes], text: bytes) -> None:
         cell.encoding = encoding
 
 
-@command(b"HGET", 3, 1, 1, 1, READ)
+@handles(b"HGET")
 def hget(dataset: Dataset, args: list[bytes]) -> object:
     return _field(dataset, args[1], args[2])
 
 
-@command(b"HMGET", -3, 1, 1, 1, READ)
+@handles(b"HMGET")
 def hmget(dataset: Dataset, args: list[bytes]) -> object:
     return [_field(dataset, args[1], field) for field in args[2:]]
 
 
-@command(b"HEXISTS", 3, 1, 1, 1, READ)
+@handles(b"HEXISTS")
 def hexists(dataset: Dataset, args: list[bytes]) -> object:
     return int(_field(dataset, args[1], args[2]) is not None)
 
 
-@command(b"HSTRLEN", 3, 1, 1, 1, READ)
+@handles(b"HSTRLEN")
 def hstrlen(dataset: Dataset, args: list[bytes]) -> object:
     return len(_field(dataset, args[1], args[2]) or b"")
 
 
-@command(b"HLEN", 2, 1, 1, 1, READ)
+@handles(b"HLEN")
 def hlen(dataset: Dataset, args: list[bytes]) -> object:
     cell = dataset.hash(args[1])
     return 0 if cell is None else len(cell)
 
 
-@command(b"HKEYS", 2, 1, 1, 1, READ)
+@handles(b"HKEYS")
 def hkeys(dataset: Dataset, args: list[bytes]) -> object:
     cell = dataset.hash(args[1])
     return [] if cell is None else list(cell.fields)
 
 
-@command(b"HVALS", 2, 1, 1, 1, READ)
+@handles(b"HVALS")
 def hvals(dataset: Dataset, args: list[bytes]) -> object:
     cell = dataset.hash(args[1])
     return [] if cell is None else list(cell.fields.values())
 
 
-@command(b"HGETALL", 2, 1, 1, 1, READ)
+@handles(b"HGETALL")
 def hgetall(dataset: Dataset, args: list[bytes]) -> object:
     cell = dataset.hash(args[1])
     return [] if cell is None else [item for pair in cell.fields.items() for item in pair]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from mypy_extensions import i64
 
-from rdbtool.engine.cells import HASHTABLE, INTSET, LISTPACK, NEW, TOO_LARGE, SetCell
+from rdbtool.basics.numbers import is_integer
+from rdbtool.engine.cells.cell import HASHTABLE, INTSET, LISTPACK, NEW, TOO_LARGE, SetCell
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.encodings import set_encoding
-from rdbtool.engine.numbers import I64_MAX, integer_between, is_integer, positive
+from rdbtool.engine.numbers import I64_MAX, integer_between, positive
 from rdbtool.engine.replies import CommandError, syntax_error
-from rdbtool.engine.table import READ, command, keys_after_count
+from rdbtool.engine.table import handles
 from rdbtool.servers.features import SIZE_HINTS
 
 
@@ -50,7 +51,7 @@ def add_member(dataset: Dataset, cell: SetCell, member: bytes) -> bool:
     return True
 
 
-@command(b"SADD", -3, 1, 1, 1)
+@handles(b"SADD")
 def sadd(dataset: Dataset, args: list[bytes]) -> object:
     limits = dataset.limits
     cell = dataset.set(args[1])
@@ -71,7 +72,7 @@ def sadd(dataset: Dataset, args: list[bytes]) -> object:
     return added
 
 
-@command(b"SREM", -3, 1, 1, 1)
+@handles(b"SREM")
 def srem(dataset: Dataset, args: list[bytes]) -> object:
     cell = dataset.set(args[1])
     if cell is None:
@@ -85,7 +86,7 @@ def srem(dataset: Dataset, args: list[bytes]) -> object:
     return removed
 
 
-@command(b"SMOVE", 4, 1, 2, 1)
+@handles(b"SMOVE")
 def smove(dataset: Dataset, args: list[bytes]) -> object:
     if args[1] not in dataset.keys:
         return 0
@@ -106,7 +107,7 @@ def smove(dataset: Dataset, args: list[bytes]) -> object:
     return 1
 
 
-@command(b"SPOP", -2, 1, 1, 1)
+@handles(b"SPOP")
 def spop(dataset: Dataset, args: list[bytes]) -> object:
     """Servers pop a random member and log which; only hand-made and very old logs hold SPOP itself."""
     if len(args) > 3:
@@ -174,19 +175,19 @@ def difference(sets: list[SetCell | None]) -> dict[bytes, None]:
     return result
 
 
-@command(b"SINTERSTORE", -3, 1, -1, 1)
+@handles(b"SINTERSTORE")
 def sinterstore(dataset: Dataset, args: list[bytes]) -> object:
     members = intersection(_operands(dataset, args[2:]))
     return _store(dataset, args[1], members, set_encoding(dataset.release, members))
 
 
-@command(b"SUNIONSTORE", -3, 1, -1, 1)
+@handles(b"SUNIONSTORE")
 def sunionstore(dataset: Dataset, args: list[bytes]) -> object:
     members = union(_operands(dataset, args[2:]))
     return _store(dataset, args[1], members, set_encoding(dataset.release, members))
 
 
-@command(b"SDIFFSTORE", -3, 1, -1, 1)
+@handles(b"SDIFFSTORE")
 def sdiffstore(dataset: Dataset, args: list[bytes]) -> object:
     sets = _operands(dataset, args[2:])
     members = difference(sets)
@@ -201,22 +202,22 @@ def sdiffstore(dataset: Dataset, args: list[bytes]) -> object:
     return _store(dataset, args[1], members, set_encoding(dataset.release, built))
 
 
-@command(b"SINTER", -2, 1, -1, 1, READ)
+@handles(b"SINTER")
 def sinter(dataset: Dataset, args: list[bytes]) -> object:
     return list(intersection(_operands(dataset, args[1:])))
 
 
-@command(b"SUNION", -2, 1, -1, 1, READ)
+@handles(b"SUNION")
 def sunion(dataset: Dataset, args: list[bytes]) -> object:
     return list(union(_operands(dataset, args[1:])))
 
 
-@command(b"SDIFF", -2, 1, -1, 1, READ)
+@handles(b"SDIFF")
 def sdiff(dataset: Dataset, args: list[bytes]) -> object:
     return list(difference(_operands(dataset, args[1:])))
 
 
-@command(b"SINTERCARD", -3, flags=READ, keys_of=lambda args: keys_after_count(args, 1))
+@handles(b"SINTERCARD")
 def sintercard(dataset: Dataset, args: list[bytes]) -> object:
     count = integer_between(args[1], 1, I64_MAX, "ERR numkeys should be greater than 0")
     if count > len(args) - 2:
@@ -231,25 +232,25 @@ def sintercard(dataset: Dataset, args: list[bytes]) -> object:
     return min(found, limit) if limit else found
 
 
-@command(b"SCARD", 2, 1, 1, 1, READ)
+@handles(b"SCARD")
 def scard(dataset: Dataset, args: list[bytes]) -> object:
     cell = dataset.set(args[1])
     return 0 if cell is None else len(cell)
 
 
-@command(b"SISMEMBER", 3, 1, 1, 1, READ)
+@handles(b"SISMEMBER")
 def sismember(dataset: Dataset, args: list[bytes]) -> object:
     cell = dataset.set(args[1])
     return int(cell is not None and cell.has(args[2], dataset.scratch))
 
 
-@command(b"SMISMEMBER", -3, 1, 1, 1, READ)
+@handles(b"SMISMEMBER")
 def smismember(dataset: Dataset, args: list[bytes]) -> object:
     cell = dataset.set(args[1])
     return [int(cell is not None and cell.has(member, dataset.scratch)) for member in args[2:]]
 
 
-@command(b"SMEMBERS", 2, 1, 1, 1, READ)
+@handles(b"SMEMBERS")
 def smembers(dataset: Dataset, args: list[bytes]) -> object:
     cell = dataset.set(args[1])
     return [] if cell is None else list(cell.members)

@@ -6,12 +6,12 @@ from typing import Final
 
 from mypy_extensions import i64
 
+from rdbtool.engine.cells.stream import ACKED, DELREF, KEEPREF, StreamCell
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.numbers import integer, integer_between
 from rdbtool.engine.replies import NO_SUCH_KEY, OK, CommandError, syntax_error, wrong_arity
-from rdbtool.engine.stream import ACKED, DELREF, KEEPREF, StreamCell
 from rdbtool.engine.stream_ids import INVALID_ID, LAST, SEQUENCE, parse, parse_end, parse_start, text_of
-from rdbtool.engine.table import READ, command
+from rdbtool.engine.table import handles
 from rdbtool.engine.trimming import POLICIES, Trim
 from rdbtool.rdb.values.idempotence import LONGEST_S, MOST_KEPT, Idempotence
 from rdbtool.servers.features import IDEMPOTENT_PRODUCERS, PARTIAL_IDS, XSETID_CHECKS_DELETED, XSETID_READS_ID_FIRST
@@ -22,7 +22,7 @@ ZERO_ID: Final = "ERR The ID specified in XADD must be greater than 0-0"
 EXHAUSTED: Final = "ERR The stream has exhausted the last possible ID, unable to add more items"
 
 
-@command(b"XADD", -5, 1, 1, 1)
+@handles(b"XADD")
 def xadd(dataset: Dataset, args: list[bytes]) -> object:
     release = dataset.release
     trim = Trim()
@@ -160,7 +160,7 @@ def _idempotence(cell: StreamCell) -> Idempotence:
     return known
 
 
-@command(b"XTRIM", -4, 1, 1, 1)
+@handles(b"XTRIM")
 def xtrim(dataset: Dataset, args: list[bytes]) -> object:
     trim = Trim()
     argc: i64 = len(args)
@@ -179,7 +179,7 @@ def xtrim(dataset: Dataset, args: list[bytes]) -> object:
     return deleted
 
 
-@command(b"XDEL", -3, 1, 1, 1)
+@handles(b"XDEL")
 def xdel(dataset: Dataset, args: list[bytes]) -> object:
     cell = dataset.stream(args[1])
     if cell is None:
@@ -235,7 +235,7 @@ def delete_by(cell: StreamCell, entry: int, policy: i64) -> int:
     return 1 if delete(cell, entry) else -1
 
 
-@command(b"XDELEX", -5, 1, 1, 1)
+@handles(b"XDELEX")
 def xdelex(dataset: Dataset, args: list[bytes]) -> object:
     policy, entries = policy_and_ids(args, 2)
     cell = dataset.stream(args[1])
@@ -246,7 +246,7 @@ def xdelex(dataset: Dataset, args: list[bytes]) -> object:
     return results
 
 
-@command(b"XSETID", -3, 1, 1, 1)
+@handles(b"XSETID")
 def xsetid(dataset: Dataset, args: list[bytes]) -> object:
     if not dataset.release.has(XSETID_READS_ID_FIRST) and dataset.stream(args[1]) is None:
         raise CommandError(NO_SUCH_KEY)
@@ -287,7 +287,7 @@ def xsetid(dataset: Dataset, args: list[bytes]) -> object:
     return OK
 
 
-@command(b"XCFGSET", -2, 1, 1, 1)
+@handles(b"XCFGSET")
 def xcfgset(dataset: Dataset, args: list[bytes]) -> object:
     duration_s: i64 = 0
     max_size: i64 = 0
@@ -322,7 +322,7 @@ def _setting(text: bytes, before: i64, most: i64, name: str, unit: str) -> i64:
     return value
 
 
-@command(b"XIDMPRECORD", 5, 1, 1, 1)
+@handles(b"XIDMPRECORD")
 def xidmprecord(dataset: Dataset, args: list[bytes]) -> object:
     producer, message = args[2], args[3]
     if not producer:
@@ -345,13 +345,13 @@ def xidmprecord(dataset: Dataset, args: list[bytes]) -> object:
     return OK
 
 
-@command(b"XLEN", 2, 1, 1, 1, READ)
+@handles(b"XLEN")
 def xlen(dataset: Dataset, args: list[bytes]) -> object:
     cell = dataset.stream(args[1])
     return 0 if cell is None else cell.length
 
 
-@command(b"XRANGE", -4, 1, 1, 1, READ)
+@handles(b"XRANGE")
 def xrange_(dataset: Dataset, args: list[bytes]) -> object:
     start = parse_start(args[2])
     if args[3][:1] == b"(" and len(args[3]) > 1:

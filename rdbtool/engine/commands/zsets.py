@@ -8,14 +8,14 @@ from typing import Final
 from mypy_extensions import i64
 
 from rdbtool.engine.algebra import Inputs
-from rdbtool.engine.cells import SKIPLIST
+from rdbtool.engine.cells.cell import SKIPLIST
+from rdbtool.engine.cells.zset import SortedSetCell
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.numbers import double, integer, integer_between, positive
 from rdbtool.engine.ranges import LexRange, ScoreRange, Span, span_of_ranks
 from rdbtool.engine.replies import CommandError, syntax_error
 from rdbtool.engine.scores import double_of
-from rdbtool.engine.table import READ, command, keys_after_count
-from rdbtool.engine.zset import SortedSetCell
+from rdbtool.engine.table import handles
 from rdbtool.servers.features import CHECKS_COUNTS, NEGATIVE_OFFSETS, SIZE_HINTS, ZADD_LOOKS_AT_ALL_LENGTHS
 
 I64_MAX: Final = 0x7FFFFFFFFFFFFFFF
@@ -26,12 +26,12 @@ INCR_ONE: Final = "ERR INCR option supports a single increment-element pair"
 LIMIT_BY_RANK: Final = "ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX"
 
 
-@command(b"ZADD", -4, 1, 1, 1)
+@handles(b"ZADD")
 def zadd(dataset: Dataset, args: list[bytes]) -> object:
     return _add(dataset, args, False)
 
 
-@command(b"ZINCRBY", 4, 1, 1, 1)
+@handles(b"ZINCRBY")
 def zincrby(dataset: Dataset, args: list[bytes]) -> object:
     return _add(dataset, args, True)
 
@@ -137,7 +137,7 @@ def _foresee(dataset: Dataset, cell: SortedSetCell, args: list[bytes], at: i64) 
     cell.convert(release, count, longest)
 
 
-@command(b"ZREM", -3, 1, 1, 1)
+@handles(b"ZREM")
 def zrem(dataset: Dataset, args: list[bytes]) -> object:
     cell = dataset.sorted_set(args[1])
     if cell is None:
@@ -151,7 +151,7 @@ def zrem(dataset: Dataset, args: list[bytes]) -> object:
     return deleted
 
 
-@command(b"ZREMRANGEBYRANK", 4, 1, 1, 1)
+@handles(b"ZREMRANGEBYRANK")
 def zremrangebyrank(dataset: Dataset, args: list[bytes]) -> object:
     start = integer(args[2])
     end = integer(args[3])
@@ -161,14 +161,14 @@ def zremrangebyrank(dataset: Dataset, args: list[bytes]) -> object:
     return _cut(dataset, args[1], cell, span_of_ranks(len(cell.scores), start, end))
 
 
-@command(b"ZREMRANGEBYSCORE", 4, 1, 1, 1)
+@handles(b"ZREMRANGEBYSCORE")
 def zremrangebyscore(dataset: Dataset, args: list[bytes]) -> object:
     bounds = ScoreRange(dataset.release, args[2], args[3])
     cell = dataset.sorted_set(args[1])
     return 0 if cell is None else _cut(dataset, args[1], cell, bounds.span(cell))
 
 
-@command(b"ZREMRANGEBYLEX", 4, 1, 1, 1)
+@handles(b"ZREMRANGEBYLEX")
 def zremrangebylex(dataset: Dataset, args: list[bytes]) -> object:
     bounds = LexRange(args[2], args[3])
     cell = dataset.sorted_set(args[1])
@@ -221,12 +221,12 @@ def _pop_command(dataset: Dataset, args: list[bytes], highest: bool) -> object:
     return [] if cell is None or count == 0 else _pop(dataset, args[1], cell, highest, count)
 
 
-@command(b"ZPOPMIN", -2, 1, 1, 1)
+@handles(b"ZPOPMIN")
 def zpopmin(dataset: Dataset, args: list[bytes]) -> object:
     return _pop_command(dataset, args, False)
 
 
-@command(b"ZPOPMAX", -2, 1, 1, 1)
+@handles(b"ZPOPMAX")
 def zpopmax(dataset: Dataset, args: list[bytes]) -> object:
     return _pop_command(dataset, args, True)
 
@@ -253,12 +253,12 @@ def _blocking_pop(dataset: Dataset, args: list[bytes], highest: bool) -> object:
     return None if popped is None else [popped[0], *popped[1]]
 
 
-@command(b"BZPOPMIN", -3, 1, -2, 1)
+@handles(b"BZPOPMIN")
 def bzpopmin(dataset: Dataset, args: list[bytes]) -> object:
     return _blocking_pop(dataset, args, False)
 
 
-@command(b"BZPOPMAX", -3, 1, -2, 1)
+@handles(b"BZPOPMAX")
 def bzpopmax(dataset: Dataset, args: list[bytes]) -> object:
     return _blocking_pop(dataset, args, True)
 
@@ -287,25 +287,17 @@ def _mpop(dataset: Dataset, args: list[bytes], at: i64) -> object:
     return [key, [[elements[i], elements[i + 1]] for i in range(0, len(elements), 2)]]
 
 
-def _mpop_keys(args: list[bytes]) -> list[bytes]:
-    return keys_after_count(args, 1)
-
-
-@command(b"ZMPOP", -4, keys_of=_mpop_keys)
+@handles(b"ZMPOP")
 def zmpop(dataset: Dataset, args: list[bytes]) -> object:
     return _mpop(dataset, args, 1)
 
 
-def _bzmpop_keys(args: list[bytes]) -> list[bytes]:
-    return keys_after_count(args, 2)
-
-
-@command(b"BZMPOP", -5, keys_of=_bzmpop_keys)
+@handles(b"BZMPOP")
 def bzmpop(dataset: Dataset, args: list[bytes]) -> object:
     return _mpop(dataset, args, 2)
 
 
-@command(b"ZRANGESTORE", -5, 1, 2, 1)
+@handles(b"ZRANGESTORE")
 def zrangestore(dataset: Dataset, args: list[bytes]) -> object:
     by = b""
     reverse = False
@@ -391,38 +383,34 @@ def store_zset(dataset: Dataset, key: bytes, result: SortedSetCell) -> i64:
     return count
 
 
-def _algebra_keys(args: list[bytes]) -> list[bytes]:
-    return [args[1], *keys_after_count(args, 2)]
-
-
 def _store_algebra(dataset: Dataset, key: bytes, scores: dict[bytes, float]) -> i64:
     result = SortedSetCell(scores)
     result.pack(dataset.release)
     return store_zset(dataset, key, result)
 
 
-@command(b"ZUNIONSTORE", -4, keys_of=_algebra_keys)
+@handles(b"ZUNIONSTORE")
 def zunionstore(dataset: Dataset, args: list[bytes]) -> object:
     return _store_algebra(dataset, args[1], Inputs(dataset, args, "zunionstore", options=True).union())
 
 
-@command(b"ZINTERSTORE", -4, keys_of=_algebra_keys)
+@handles(b"ZINTERSTORE")
 def zinterstore(dataset: Dataset, args: list[bytes]) -> object:
     return _store_algebra(dataset, args[1], Inputs(dataset, args, "zinterstore", options=True).intersection())
 
 
-@command(b"ZDIFFSTORE", -4, keys_of=_algebra_keys)
+@handles(b"ZDIFFSTORE")
 def zdiffstore(dataset: Dataset, args: list[bytes]) -> object:
     return _store_algebra(dataset, args[1], Inputs(dataset, args, "zdiffstore", options=False).difference())
 
 
-@command(b"ZCARD", 2, 1, 1, 1, READ)
+@handles(b"ZCARD")
 def zcard(dataset: Dataset, args: list[bytes]) -> object:
     cell = dataset.sorted_set(args[1])
     return 0 if cell is None else len(cell.scores)
 
 
-@command(b"ZSCORE", 3, 1, 1, 1, READ)
+@handles(b"ZSCORE")
 def zscore(dataset: Dataset, args: list[bytes]) -> object:
     cell = dataset.sorted_set(args[1])
     return None if cell is None else cell.scores.get(args[2])

@@ -13,13 +13,13 @@ from typing import Final, final
 
 from mypy_extensions import i64, mypyc_attr, u8
 
+from rdbtool.basics.numbers import is_integer, parse_integer
 from rdbtool.model import NO_EXPIRY, Value
 from rdbtool.servers.features import QUICKLISTS, SMALL_LISTPACKS
 from rdbtool.servers.releases import Release
 
-from .cells import Cell
+from .cell import Cell
 from .deque import Deque
-from .numbers import integer, is_integer
 
 NODE_LIMIT: Final = 8192
 """Bytes of a quicklist node, and of an element that gets a node of its own when it is longer."""
@@ -46,7 +46,7 @@ def entry_size(element: bytes) -> i64:
     """Bytes of ``element`` in a listpack (listpack.c, lpEncodeGetType and lpEncodeBacklen)."""
     n: i64 = len(element)
     if n <= 20 and is_integer(element):
-        value = integer(element)
+        value = parse_integer(element)
         if 0 <= value <= 127:
             return 2
         if -4096 <= value <= 4095:

@@ -19,12 +19,12 @@ from rdbtool.rdb.packed.run import LONGEST, RunOfFields, element_at, elements_of
 from rdbtool.rdb.reader import Frame
 
 GROWING: Final = 1024
-"""Bytes from which on a string that is changed in place lives in a buffer: copying less is cheaper."""
+"""Length from which on a string that is changed in place is kept in a buffer; a shorter one is copied each time."""
 
 
 @mypyc_attr(acyclic=True)
 class Cell:
-    """A key's facts: ``expire_at_ms`` is absolute, `NO_EXPIRY` for none. Subclasses hold the value."""
+    """A key's value, in a subclass, and when it expires: ``expire_at_ms`` is absolute, `NO_EXPIRY` for never."""
 
     __slots__ = ("expire_at_ms",)
 
@@ -372,18 +372,20 @@ class FrameCell(Cell):
 
 
 Held: TypeAlias = Cell | bytes | Frame
-"""What a key holds: a cell; the bytes of a string that is natural and never expires, as most strings are; or a key as
-it stands in an RDB file, which no command has asked for.
+"""What a keyspace stores for a key, as small as possible.
+
+Most strings are stored as their bytes: those that never expire and that no command has changed in place. A key that was
+read from an RDB file is stored as its `Frame` until a command needs it. Every other key has a cell.
 """
 
 
 def cell_of_held(held: Held) -> Cell:
-    """The cell of what a key holds; nothing takes its place."""
+    """A cell with that value; the keyspace keeps what it has."""
     if isinstance(held, bytes):
         return StringCell(held)
     return FrameCell(held) if isinstance(held, Frame) else held
 
 
 def copy_of_held(held: Held) -> Held:
-    """The same for another key."""
+    """A copy of the value, for another key."""
     return held if isinstance(held, bytes) else held.copy()

@@ -9,21 +9,24 @@ from typing import Final, final
 
 from mypy_extensions import i64
 
-from rdbtool.aof.point_in_time import Until
+from rdbtool.aof.point_in_time import LAST, PointInTime
 from rdbtool.aof.resp import NAME_SLOTS, name_slot
+from rdbtool.engine import commands as _commands
+from rdbtool.engine.dataset import Dataset
+from rdbtool.engine.replies import CommandError, NotRunError
+from rdbtool.engine.table import check_arity, find
 from rdbtool.errors import UnsupportedError, UsageError, printable
 from rdbtool.findings import Finding, Findings, Severity
-
-from . import commands as _commands
-from .dataset import Dataset
-from .replies import CommandError, NotRunError
-from .table import CONTAINER, CONTROL, CommandRow, check_arity, find
+from rdbtool.servers.commands import CONTAINER, CONTROL, CommandRow
 
 assert _commands  # imported for the table it fills
 
 STOP: Final = "stop"
 SKIP: Final = "skip"
 CARRY: Final = "carry"
+
+NEVER: Final = 0x7FFF_FFFF_FFFF_FFFF
+"""In place of a time, an offset or a count at which to stop."""
 
 
 @final
@@ -63,7 +66,7 @@ class Replay:
         dataset: Dataset,
         *,
         findings: Findings | None = None,
-        until: Until | None = None,
+        point: PointInTime | None = None,
         unknown: str = STOP,
         path: str = "",
     ) -> None:
@@ -71,7 +74,6 @@ class Replay:
             raise UsageError(f"unknown commands: stop, skip or carry, not {unknown!r}")
         self.dataset = dataset
         self.findings = Findings() if findings is None else findings
-        self.until = until
         self.unknown = unknown
         self.path = path
         self.count: i64 = 0
@@ -81,7 +83,7 @@ class Replay:
         self.dropped: i64 = 0
         """Commands of a transaction that was still open at the end."""
         self.omitted: i64 = 0
-        """Commands passed over because `Until.without` names them."""
+        """Commands passed over because `PointInTime.without` names them."""
         self.annotations: i64 = 0
         self.time_s: i64 = -1
         """The last annotation."""
@@ -89,13 +91,36 @@ class Replay:
         self.stopped_at: i64 = -1
         self.carried: list[Carried] = []
         self.observer: Observer | None = None
+        self.is_limited = False
+        """Whether the replay stops at a point in time, or leaves something out."""
+        self._last_time_s: i64 = NEVER
+        self._end_offset: i64 = NEVER
+        self._end_count: i64 = NEVER
+        self._before = b""
+        self._nth: i64 = 1
+        self._without: frozenset[int] = frozenset()
         self._matched: i64 = 0
+        if point is not None:
+            self.stop_at(point)
         self._names = [b""] * NAME_SLOTS
         self._rows: list[CommandRow | None] = [None] * NAME_SLOTS
         """Names as they were met, and their rows: a reader gives the same object for the same name."""
         self.in_transaction = False
         self._queue: list[tuple[int, list[bytes]]] = []
         self.opened_at: i64 = -1
+
+    def stop_at(self, point: PointInTime) -> None:
+        """Apply what comes from now on only as far as ``point``, whose places are offsets in the log to come, and whose
+        ``nth`` is a number.
+        """
+        assert point.nth != LAST
+        self.is_limited = point.asked
+        self._last_time_s = NEVER if point.time_s is None else point.time_s
+        self._end_offset = NEVER if point.offset is None else point.offset.offset
+        self._end_count = NEVER if point.commands is None else point.commands
+        self._before = point.row_name
+        self._nth = point.nth
+        self._without = frozenset(place.offset for place in point.without)
 
     def run(self, commands: Iterable[tuple[int, list[bytes]]]) -> None:
         """Apply ``commands``, pairs of offset and arguments, to the end or to where the replay stops."""
@@ -120,7 +145,7 @@ class Replay:
             if row is not None and not row.is_subcommand and not row.flags & CONTAINER:
                 self._names[slot] = name
                 self._rows[slot] = row
-        if self.until is not None and not self._wanted(offset, row):
+        if self.is_limited and not self._wanted(offset, row):
             return not self.stopped
         self.count += 1
         if row is None:
@@ -137,11 +162,10 @@ class Replay:
 
     def annotation(self, time_s: i64) -> bool:
         """Note a timestamp annotation, Unix seconds; False if the replay stops there."""
-        until = self.until
         self.annotations += 1
         self.time_s = time_s
-        if until is not None and time_s > until.time_s:
-            self.stopped = f"the commands from {time_s} on are later than {until.time_s}"
+        if time_s > self._last_time_s:
+            self.stopped = f"the commands from {time_s} on are later than {self._last_time_s}"
             return False
         return True
 
@@ -176,17 +200,15 @@ class Replay:
             self.dataset.random = 0
 
     def _wanted(self, offset: i64, row: CommandRow | None) -> bool:
-        until = self.until
-        assert until is not None
-        if offset >= until.offset:
-            return self._stop(offset, f"offset {until.offset} is reached")
-        if self.count >= until.command:
-            return self._stop(offset, f"{until.command} commands are applied")
-        if row is not None and row.name == until.before:
+        if offset >= self._end_offset:
+            return self._stop(offset, f"offset {self._end_offset} is reached")
+        if self.count >= self._end_count:
+            return self._stop(offset, f"{self._end_count} commands are applied")
+        if row is not None and row.name == self._before:
             self._matched += 1
-            if self._matched == until.nth:
-                return self._stop(offset, f"the next command is {until.before.decode('latin-1')}")
-        if offset in until.without:
+            if self._matched == self._nth:
+                return self._stop(offset, f"the next command is {self._before.decode('latin-1')}")
+        if offset in self._without:
             self.omitted += 1
             return False
         return True

@@ -11,15 +11,29 @@ from typing import Final, final
 
 from mypy_extensions import i64
 
+from rdbtool.engine.cells.cell import Cell, FrameCell, cell_of_held
+from rdbtool.engine.dataset import Dataset
+from rdbtool.engine.digest import ValueDigest, tell_cell
+from rdbtool.engine.encodings import type_name
+from rdbtool.engine.keyspace import Keyspace
 from rdbtool.model import NO_EXPIRY
+from rdbtool.servers.commands import (
+    CHANGES,
+    COPIES,
+    DESTINATION,
+    FLUSHES,
+    FLUSHES_DB,
+    FLUSHES_SLOTS,
+    MOVES,
+    RENAMES,
+    SCRIPT,
+    SOME,
+    STORE,
+    SWAPS,
+    CommandRow,
+)
 
-from .cells import Cell, FrameCell, cell_of_held
-from .dataset import Dataset
-from .digest import ValueDigest, tell_cell
-from .encodings import type_name
-from .keyspace import Keyspace
 from .replay import Observer, Replay
-from .table import CommandRow
 
 CREATED: Final = "created"
 CHANGED: Final = "changed"
@@ -38,54 +52,6 @@ NOTHING: Final = "nothing"
 FAILED: Final = "error"
 LOADED: Final = "loaded"
 """It stood in the snapshot in front of the log."""
-
-_ALL: Final[i64] = 0
-_DESTINATION: Final[i64] = 1
-_SCRIPT: Final[i64] = 2
-_FLUSH: Final[i64] = 3
-_FLUSH_DB: Final[i64] = 4
-_SWAP: Final[i64] = 5
-_RENAME: Final[i64] = 6
-_MOVE: Final[i64] = 7
-_COPY: Final[i64] = 8
-_SOME: Final[i64] = 9
-"""It changes some of the keys it names."""
-
-_KINDS: Final[dict[bytes, i64]] = {
-    b"EVAL": _SCRIPT,
-    b"EVALSHA": _SCRIPT,
-    b"FLUSHALL": _FLUSH,
-    b"SFLUSH": _FLUSH,
-    b"FLUSHDB": _FLUSH_DB,
-    b"SWAPDB": _SWAP,
-    b"RENAME": _RENAME,
-    b"RENAMENX": _RENAME,
-    b"MOVE": _MOVE,
-    b"COPY": _COPY,
-    b"BITOP": _DESTINATION,
-    b"PFMERGE": _DESTINATION,
-    b"SINTERSTORE": _DESTINATION,
-    b"SUNIONSTORE": _DESTINATION,
-    b"SDIFFSTORE": _DESTINATION,
-    b"ZINTERSTORE": _DESTINATION,
-    b"ZUNIONSTORE": _DESTINATION,
-    b"ZDIFFSTORE": _DESTINATION,
-    b"ZRANGESTORE": _DESTINATION,
-    b"GEOSEARCHSTORE": _DESTINATION,
-    b"GEORADIUS": _DESTINATION,
-    b"GEORADIUSBYMEMBER": _DESTINATION,
-    b"SORT": _DESTINATION,
-    b"SMOVE": _SOME,
-    b"LMPOP": _SOME,
-    b"BLMPOP": _SOME,
-    b"ZMPOP": _SOME,
-    b"BZMPOP": _SOME,
-    b"BLPOP": _SOME,
-    b"BRPOP": _SOME,
-    b"BZPOPMIN": _SOME,
-    b"BZPOPMAX": _SOME,
-}
-"""Commands that do not simply change the keys they name."""
 
 
 @final
@@ -117,13 +83,14 @@ class Before:
         self.cell = cell
         self.type = "" if cell is None else _type(cell)
         self.expire_at_ms: i64 = NO_EXPIRY if cell is None else cell.expire_at_ms
-        self.print = 0
+        self.fingerprint = 0
 
 
 @final
 class Chosen:
-    """The keys to watch: ``names``, and those that ``matches`` says match one of ``patterns``; ``db`` -1 means any
-    database.
+    """The keys whose history is wanted: ``names``, and those that match one of ``patterns``, which ``matches`` tells.
+
+    ``db`` -1 means any database.
     """
 
     def __init__(
@@ -159,7 +126,7 @@ class KeyHistory(Observer):
         self.chosen = chosen
         self.on_touch = on_touch
         self._offset: i64 = -1
-        self._kind: i64 = _ALL
+        self._effect: i64 = CHANGES
         self._db: i64 = 0
         self._dirty: i64 = 0
         self._row: CommandRow | None = None
@@ -177,42 +144,40 @@ class KeyHistory(Observer):
         self._db = dataset.db
         self._dirty = dataset.dirty
         if row is None:
+            self._effect = CHANGES
             self._note(dataset.db, [arg for arg in args[1:] if self.chosen.has(arg)])
             return
-        self._kind = _KINDS.get(row.name, _ALL)
-        kind = self._kind
-        if kind == _ALL and row.first > 0 and row.last == row.first:
+        effect = row.effect
+        self._effect = effect
+        if effect == CHANGES and row.first > 0 and row.last == row.first:
             # one key, by far the most frequent case
             if len(args) > row.first and self.chosen.has(args[row.first]):
                 self._note(dataset.db, [args[row.first]])
-        elif kind == _FLUSH:
+        elif effect in (FLUSHES, FLUSHES_SLOTS):
             for db, keys in dataset.dbs.items():
                 self._note(db, self.chosen.among(keys))
-        elif kind == _FLUSH_DB:
+        elif effect == FLUSHES_DB:
             self._note(dataset.db, self.chosen.among(dataset.keys))
-        elif kind == _SWAP:
+        elif effect == SWAPS:
             for name in args[1:3]:
                 db = int(name) if name.isdigit() and len(name) < 10 else -1
                 if db in dataset.dbs:
                     self._note(db, self.chosen.among(dataset.dbs[db]))
-        elif kind == _SCRIPT:
+        elif effect == SCRIPT:
             # a script may touch keys that it does not name, and say nothing of it
             for db, keys in dataset.dbs.items():
                 self._note(db, self.chosen.among(keys))
             self._note(dataset.db, [key for key in self._named(row, args) if key not in dataset.keys])
-        elif kind == _COPY:
+        elif effect == COPIES:
             self._note(dataset.db, [key for key in args[1:2] if self.chosen.has(key)])
         else:
             self._note(dataset.db, self._named(row, args))
-        if kind in (_SCRIPT, _SOME):
+        if effect in (SCRIPT, SOME):
             for before in self._befores:
-                before.print = self._fingerprint(before.cell)
+                before.fingerprint = self._fingerprint(before.cell)
 
     def _named(self, row: CommandRow, args: list[bytes]) -> list[bytes]:
-        keys = row.keys(args)
-        if row.name in {b"SORT", b"GEORADIUS", b"GEORADIUSBYMEMBER"}:
-            keys = [*keys, *_stored(args)]
-        return [key for key in dict.fromkeys(keys) if self.chosen.has(key)]
+        return [key for key in dict.fromkeys(row.keys(args)) if self.chosen.has(key)]
 
     def _note(self, db: i64, keys: list[bytes]) -> None:
         if self.chosen.db not in (-1, db):
@@ -224,7 +189,7 @@ class KeyHistory(Observer):
 
     def after(self, error: str) -> None:
         """Tell what became of them."""
-        if self._kind == _SCRIPT:
+        if self._effect == SCRIPT:
             self._made_by_script()
         for before in self._befores:
             touch = self._touch(before.db, before.key)
@@ -233,13 +198,15 @@ class KeyHistory(Observer):
                 touch.detail = error
             else:
                 self._judge(touch, before)
-                if touch.effect == NOTHING and self._kind == _SCRIPT and before.key not in self._named_by_script():
+                if touch.effect == NOTHING and self._effect == FLUSHES_SLOTS:
+                    continue
+                if touch.effect == NOTHING and self._effect == SCRIPT and before.key not in self._named_by_script():
                     continue
             self.on_touch(touch)
         if not error and self.dataset.dirty != self._dirty:
-            if self._kind in (_MOVE, _COPY):
+            if self._effect in (MOVES, COPIES):
                 self._arrived()
-            elif self._kind == _SWAP:
+            elif self._effect == SWAPS:
                 self._swapped()
 
     def _touch(self, db: int, key: bytes) -> Touch:
@@ -248,14 +215,14 @@ class KeyHistory(Observer):
     def _judge(self, touch: Touch, before: Before) -> None:
         held = self.dataset.database(before.db).get(before.key)
         cell = None if held is None else cell_of_held(held)
-        kind = self._kind
+        effect = self._effect
         args = self._args
         changed = self.dataset.dirty != self._dirty
-        if kind == _SWAP:
+        if effect == SWAPS:
             if changed and args[1] != args[2]:
                 touch.effect = MOVED_TO
                 touch.other_db = int(args[2]) if int(args[1]) == before.db else int(args[1])
-        elif kind == _RENAME and changed and args[1] != args[2]:
+        elif effect == RENAMES and changed and args[1] != args[2]:
             if before.key == args[1]:
                 touch.effect = RENAMED_TO
                 touch.other_key = args[2]
@@ -263,11 +230,11 @@ class KeyHistory(Observer):
                 touch.effect = RENAMED_FROM
                 touch.other_key = args[1]
                 touch.detail = f"replacing a {before.type}" if before.type else ""
-        elif kind == _MOVE:
+        elif effect == MOVES:
             if before.cell is not None and cell is None:
                 touch.effect = MOVED_TO
                 touch.other_db = int(args[2])
-        elif kind == _COPY:
+        elif effect == COPIES:
             touch.effect = READ  # it is the source; the copy is told behind it
         elif cell is None:
             if before.cell is not None:
@@ -275,10 +242,12 @@ class KeyHistory(Observer):
         elif before.cell is None:
             touch.effect = CREATED
             touch.detail = _type(cell)
-        elif kind in (_SCRIPT, _SOME):
-            if before.print != self._fingerprint(cell):
+        elif effect == FLUSHES_SLOTS:
+            pass  # its slot is another
+        elif effect in (SCRIPT, SOME):
+            if before.fingerprint != self._fingerprint(cell):
                 self._judge_changed(touch, before, cell)
-        elif kind == _DESTINATION and before.key not in _destination(self._row, args):
+        elif effect in (DESTINATION, STORE) and before.key not in self._written():
             touch.effect = READ
         elif changed:
             self._judge_changed(touch, before, cell)
@@ -309,7 +278,7 @@ class KeyHistory(Observer):
         args = self._args
         db = int(self._db)
         key = args[1]
-        if self._kind == _MOVE:
+        if self._effect == MOVES:
             db = int(args[2])
         else:
             key = args[2]
@@ -318,9 +287,9 @@ class KeyHistory(Observer):
                     db = int(args[i + 1])
         if self.chosen.has(key) and self.chosen.db in (-1, db):
             touch = self._touch(db, key)
-            touch.effect = MOVED_FROM if self._kind == _MOVE else COPIED_FROM
+            touch.effect = MOVED_FROM if self._effect == MOVES else COPIED_FROM
             touch.other_db = int(self._db)
-            touch.other_key = args[1] if self._kind == _COPY else None
+            touch.other_key = args[1] if self._effect == COPIES else None
             self.on_touch(touch)
 
     def _swapped(self) -> None:
@@ -345,6 +314,14 @@ class KeyHistory(Observer):
                     if (db, key) not in known:
                         self._befores.append(Before(db, key, None))
 
+    def _written(self) -> list[bytes]:
+        """The key that a command with sources changes."""
+        row = self._row
+        if row is None:
+            return []
+        keys = row.keys(self._args)
+        return keys[:1] if row.effect == DESTINATION else keys[1:]
+
     def _named_by_script(self) -> list[bytes]:
         row = self._row
         return [] if row is None else row.keys(self._args)
@@ -356,20 +333,6 @@ class KeyHistory(Observer):
         visitor = ValueDigest(self.dataset.release)
         tell_cell(cell, visitor)
         return visitor.digest ^ (int(cell.expire_at_ms) << 160 if cell.expire_at_ms >= 0 else 1 << 230)
-
-
-def _stored(args: list[bytes]) -> list[bytes]:
-    """The key behind STORE or STOREDIST."""
-    return [args[i + 1] for i in range(2, len(args) - 1) if args[i].upper() in {b"STORE", b"STOREDIST"}][-1:]
-
-
-def _destination(row: CommandRow | None, args: list[bytes]) -> list[bytes]:
-    """The keys that a command with sources changes."""
-    if row is None:
-        return []
-    if row.name in {b"SORT", b"GEORADIUS", b"GEORADIUSBYMEMBER"}:
-        return _stored(args)
-    return args[2:3] if row.name == b"BITOP" else args[1:2]
 
 
 def loaded(dataset: Dataset, chosen: Chosen, path: str) -> Iterator[Touch]:

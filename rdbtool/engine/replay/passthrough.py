@@ -1,7 +1,7 @@
-"""The part of a base that its log does not reach.
+"""Keys of a base that no command of its log names: they go straight to the output.
 
-Where a log is short, it is read for the keys that it names first. All others need not wait for the replay: they are
-passed on while the base is read, which takes neither memory nor a second look at the file.
+A short log is read for the keys that its commands name, before its base is read. Every other key of the base can then
+be written out as soon as it is read. This takes no memory, and the file need not be read a second time.
 """
 
 from __future__ import annotations
@@ -17,37 +17,39 @@ from rdbtool.rdb.head import Aside
 from rdbtool.rdb.reader import Frame, RdbReader
 from rdbtool.rdb.verify.duplicates import Duplicates, spaced
 
-PLACES: Final = 16
-"""Of each name, one is marked."""
+BITS_PER_NAME: Final = 16
+"""Bits of the filter for each name that it knows."""
 
 
 @final
 class Names:
-    """Keys that are named, by hashes made with ``seed``. A look at one bit tells most others: the bits stay near, where
-    a set of keys is far.
+    """A set of keys with a filter in front of it, which has a bit for each hash (made with ``seed``).
+
+    Most keys that are not in the set are recognized by one bit. The filter is small enough for the processor's cache,
+    and the set is not.
     """
 
     def __init__(self, names: set[bytes], seed: i64) -> None:
         self.names = names
-        places = 8
-        while places < PLACES * len(names):
-            places *= 2
-        self._last: i64 = places - 1
-        marks = bytearray(places // 8)
+        bits = 8
+        while bits < BITS_PER_NAME * len(names):
+            bits *= 2
+        self._mask: i64 = bits - 1
+        found = bytearray(bits // 8)
         for name in names:
-            at = hash_bytes(name, 0, len(name), seed) & self._last
-            marks[at >> 3] |= 1 << (at & 7)
-        self._marks = bytes(marks)
+            at = hash_bytes(name, 0, len(name), seed) & self._mask
+            found[at >> 3] |= 1 << (at & 7)
+        self._filter = bytes(found)
 
     def have(self, key: bytes, value: i64) -> bool:
-        """Whether ``key``, whose hash is ``value``, is named."""
-        at = value & self._last
-        return self._marks[at >> 3] >> (at & 7) & 1 != 0 and key in self.names
+        """Whether ``key`` is in the set; ``value`` is its hash."""
+        at = value & self._mask
+        return self._filter[at >> 3] >> (at & 7) & 1 != 0 and key in self.names
 
 
 @final
 class Passthrough:
-    """Passes on to ``aside`` whatever is no key in ``named``. ``passed``: how many keys that were."""
+    """Gives ``aside`` everything in a base but the keys in ``named``. ``passed`` counts the keys that it gave."""
 
     def __init__(self, named: set[bytes], aside: Aside) -> None:
         self.aside = aside
@@ -56,7 +58,8 @@ class Passthrough:
         self._named = Names(named, self._seen.seed)
 
     def takes(self, reader: RdbReader, event: Event) -> bool:
-        """Whether the event, the reader's last one, is of no concern to the dataset.
+        """Give ``event``, the reader's last one, to ``aside`` unless it is for the dataset; whether the dataset can do
+        without it.
 
         Raises `FormatError` at the end where a key came twice, and `OutputError`, also for want of temporary space.
         """
@@ -82,7 +85,7 @@ class Passthrough:
 
 
 def comes_twice(reader: RdbReader, key: bytes | None, offset: i64) -> FormatError:
-    """The error for a key that comes twice."""
+    """The error for a key that stands twice in a file; ``offset`` is that of the second."""
     return FormatError(
         "the key comes twice: the server refuses the file", path=reader.window.path, offset=offset, key=key
     )

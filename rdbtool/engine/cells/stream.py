@@ -10,12 +10,13 @@ from typing import Final, final
 
 from mypy_extensions import i64, mypyc_attr
 
-from rdbtool.model import NO_EXPIRY, Consumer, Group, Pending, Stream, Value
+from rdbtool import model
+from rdbtool.model import NO_EXPIRY, Stream, Value
 from rdbtool.rdb.packed.listpack import ListpackBuilder
 from rdbtool.rdb.values.idempotence import Idempotence
 from rdbtool.rdb.values.stream_nodes import NODE_BYTES, NODE_ENTRIES, Node, PackedNodes, add_entry, of_pair, pair_of
 
-from .cells import Cell
+from .cell import Cell
 
 UNKNOWN: Final = -1
 """In place of the number of entries that a group has read."""
@@ -30,8 +31,8 @@ ACKED: Final = 2
 
 @final
 @mypyc_attr(acyclic=True)
-class Owner:
-    """A consumer: ``count`` entries are pending for it."""
+class Consumer:
+    """A consumer, to whom ``count`` entries are pending."""
 
     __slots__ = ("active_ms", "count", "name", "seen_ms")
 
@@ -44,68 +45,68 @@ class Owner:
 
 @final
 @mypyc_attr(acyclic=True)
-class Claim:
-    """A pending entry: whose, delivered when (ms) and how often."""
+class PendingEntry:
+    """An entry that was delivered to ``consumer`` and not acknowledged: delivered when (ms) and how often."""
 
-    __slots__ = ("delivered_ms", "deliveries", "owner")
+    __slots__ = ("consumer", "delivered_ms", "deliveries")
 
-    def __init__(self, owner: Owner, delivered_ms: int, deliveries: int) -> None:
-        self.owner = owner
+    def __init__(self, consumer: Consumer, delivered_ms: int, deliveries: int) -> None:
+        self.consumer = consumer
         self.delivered_ms = delivered_ms
         self.deliveries = deliveries
 
 
 @final
 @mypyc_attr(acyclic=True)
-class ReaderGroup:
-    """A consumer group."""
+class Group:
+    """A consumer group: consumers by name, and pending entries by the id of the entry."""
 
-    __slots__ = ("claims", "entries_read", "last_id", "owners")
+    __slots__ = ("consumers", "entries_read", "last_id", "pending")
 
     def __init__(self, last_id: int, entries_read: i64 = UNKNOWN) -> None:
         self.last_id = last_id
         self.entries_read: i64 = entries_read
-        self.owners: dict[bytes, Owner] = {}
-        self.claims: dict[int, Claim] = {}
+        self.consumers: dict[bytes, Consumer] = {}
+        self.pending: dict[int, PendingEntry] = {}
 
-    def owner(self, name: bytes, now_ms: int) -> Owner:
+    def consumer(self, name: bytes, now_ms: int) -> Consumer:
         """The consumer of that name, created if it is new; it is seen now."""
-        owner = self.owners.get(name)
-        if owner is None:
-            owner = Owner(name, now_ms)
-            self.owners[name] = owner
+        consumer = self.consumers.get(name)
+        if consumer is None:
+            consumer = Consumer(name, now_ms)
+            self.consumers[name] = consumer
         else:
-            owner.seen_ms = now_ms
-        return owner
+            consumer.seen_ms = now_ms
+        return consumer
 
-    def claim(self, entry: int, owner: Owner, delivered_ms: int, deliveries: int) -> None:
-        """Make the entry pending for ``owner``, whoever it was pending for."""
-        claim = self.claims.get(entry)
-        if claim is None:
-            self.claims[entry] = Claim(owner, delivered_ms, deliveries)
+    def assign(self, entry: int, consumer: Consumer, delivered_ms: int, deliveries: int) -> None:
+        """Make the entry pending for ``consumer``, whoever it was pending for."""
+        pending = self.pending.get(entry)
+        if pending is None:
+            self.pending[entry] = PendingEntry(consumer, delivered_ms, deliveries)
         else:
-            claim.owner.count -= 1
-            claim.owner = owner
-            claim.delivered_ms = delivered_ms
-            claim.deliveries = deliveries
-        owner.count += 1
+            pending.consumer.count -= 1
+            pending.consumer = consumer
+            pending.delivered_ms = delivered_ms
+            pending.deliveries = deliveries
+        consumer.count += 1
 
     def acknowledge(self, entry: int) -> bool:
         """Forget that the entry is pending; whether it was."""
-        claim = self.claims.pop(entry, None)
-        if claim is None:
+        pending = self.pending.pop(entry, None)
+        if pending is None:
             return False
-        claim.owner.count -= 1
+        pending.consumer.count -= 1
         return True
 
-    def drop_owner(self, name: bytes) -> i64:
+    def drop_consumer(self, name: bytes) -> i64:
         """Remove a consumer with all that is pending for it: how much that was."""
-        owner = self.owners.pop(name, None)
-        if owner is None:
+        consumer = self.consumers.pop(name, None)
+        if consumer is None:
             return 0
-        count = owner.count
+        count = consumer.count
         if count:
-            self.claims = {entry: claim for entry, claim in self.claims.items() if claim.owner is not owner}
+            self.pending = {entry: own for entry, own in self.pending.items() if own.consumer is not consumer}
         return count
 
 
@@ -123,7 +124,7 @@ class StreamCell(Cell):
         self.last_id = 0
         self.max_deleted_id = 0
         self.entries_added = 0
-        self.groups: dict[bytes, ReaderGroup] = {}
+        self.groups: dict[bytes, Group] = {}
         self.idempotence: Idempotence | None = None
 
     def value(self) -> Value:
@@ -132,12 +133,14 @@ class StreamCell(Cell):
         stream.max_deleted_id = pair_of(self.max_deleted_id)
         stream.entries_added = self.entries_added
         for name, own in self.groups.items():
-            group = Group(pair_of(own.last_id), own.entries_read)
-            for consumer, owner in own.owners.items():
-                group.consumers[consumer] = Consumer(owner.seen_ms, owner.active_ms)
-            for entry in sorted(own.claims):
-                claim = own.claims[entry]
-                group.pending[pair_of(entry)] = Pending(claim.owner.name, claim.delivered_ms, claim.deliveries)
+            group = model.Group(pair_of(own.last_id), own.entries_read)
+            for consumer in own.consumers.values():
+                group.consumers[consumer.name] = model.Consumer(consumer.seen_ms, consumer.active_ms)
+            for entry in sorted(own.pending):
+                pending = own.pending[entry]
+                group.pending[pair_of(entry)] = model.Pending(
+                    pending.consumer.name, pending.delivered_ms, pending.deliveries
+                )
             stream.groups[name] = group
         if self.idempotence is not None:
             stream.idmp = self.idempotence.encoded()
@@ -245,7 +248,7 @@ class StreamCell(Cell):
 
     def is_referenced(self, entry: int) -> bool:
         """Whether a group has still to read the entry or to acknowledge it."""
-        return any(group.last_id < entry or entry in group.claims for group in self.groups.values())
+        return any(group.last_id < entry or entry in group.pending for group in self.groups.values())
 
     def distance(self, entry: int) -> int:
         """How many entries were ever added up to this id, or `UNKNOWN`, where entries may be missing after it."""
@@ -285,11 +288,11 @@ def stream_cell(stream: Stream) -> StreamCell:
     cell.max_deleted_id = of_pair(stream.max_deleted_id)
     cell.entries_added = stream.entries_added
     for name, group in stream.groups.items():
-        own = ReaderGroup(of_pair(group.last_id), group.entries_read)
+        own = Group(of_pair(group.last_id), group.entries_read)
         for consumer, facts in group.consumers.items():
-            own.owners[consumer] = Owner(consumer, facts.seen_ms, facts.active_ms)
+            own.consumers[consumer] = Consumer(consumer, facts.seen_ms, facts.active_ms)
         for pair, pending in group.pending.items():
-            own.claim(of_pair(pair), own.owners[pending.consumer], pending.delivered_ms, pending.deliveries)
+            own.assign(of_pair(pair), own.consumers[pending.consumer], pending.delivered_ms, pending.deliveries)
         cell.groups[name] = own
     if stream.idmp:
         cell.idempotence = Idempotence(stream.idmp)

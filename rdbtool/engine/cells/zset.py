@@ -10,7 +10,7 @@ from rdbtool.model import NO_EXPIRY, SortedSet, Value
 from rdbtool.servers.features import INTEGER_SCORES
 from rdbtool.servers.releases import Release
 
-from .cells import LISTPACK, SKIPLIST, Cell
+from .cell import LISTPACK, SKIPLIST, Cell
 from .order_index import OrderIndex
 
 

@@ -8,17 +8,18 @@ from librt.vecs import vec
 from mypy_extensions import i64
 
 from rdbtool.aof.resp import ANNOTATION, COMMAND, CommandReader, argument_lists
+from rdbtool.engine.dataset import Dataset
+from rdbtool.engine.functions import with_header
+from rdbtool.engine.keyspace import AHEAD
+from rdbtool.engine.table import find
 from rdbtool.errors import FormatError, RdbToolError
 from rdbtool.rdb.events import End, Function, FunctionPreGa, ModuleAux
 from rdbtool.rdb.head import RdbHead
 from rdbtool.rdb.reader import Frame
+from rdbtool.servers.commands import SWEEPING
 
-from .dataset import Dataset
-from .functions import with_header
-from .keyspace import AHEAD
 from .passthrough import Passthrough, comes_twice
 from .replay import Replay
-from .table import SWEEPING, find
 
 
 @final
@@ -112,7 +113,7 @@ def replay_log(replay: Replay, reader: CommandReader) -> bool:
 
     Raises what reading raises, after the commands in front of it were applied.
     """
-    most: i64 = AHEAD if replay.until is None else 1
+    most: i64 = 1 if replay.is_limited else AHEAD
     batch = Batch()
     while True:
         batch.fill(reader, most)
@@ -134,7 +135,7 @@ def replay_log(replay: Replay, reader: CommandReader) -> bool:
 
 
 def count_commands(reader: CommandReader, name: bytes) -> i64:
-    """How often a log has the command ``name``, written as `Until.before` is."""
+    """How often a log has the command ``name``, as `PointInTime.row_name` gives it."""
     count: i64 = 0
     while (args := _next_command(reader)) is not None:
         row = find(args)
