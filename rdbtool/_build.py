@@ -29,7 +29,16 @@ A group is one C file: what calls each other most stands in one, because a call 
 groups are compiled side by side.
 """
 
-LEFT_OUT = ("io/compression", "io/sink", "inputs/filters", "inputs/opening", "inputs/replaying", "outputs/outlets")
+LEFT_OUT = (
+    "io/compression",
+    "io/sink",
+    "inputs/filters",
+    "inputs/opening",
+    "inputs/replaying",
+    "outputs/outlets",
+    "engine/scripting/child",
+    "engine/scripting/process",
+)
 """Modules of those rooms that are called once per file: compiling them makes nothing faster."""
 
 FLAGS = ["-fvisibility=hidden", "-fno-plt"]

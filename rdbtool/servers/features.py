@@ -90,6 +90,15 @@ HASH_LENGTHS_WHEN_SET: Final[i64] = 1 << 34
 """The lengths of a field and its value count when it is set. Before, HSET and HSETNX looked at them before all
 else, and HINCRBY and HINCRBYFLOAT not at all."""
 
+# What scripts see.
+
+SORTED_SCRIPT_REPLIES: Final[i64] = 1 << 57
+"""Replies of sets and of names come sorted, for the scripts themselves go to replicas."""
+NEWER_SCRIPTS: Final[i64] = 1 << 58
+"""Errors of `redis.call` are tables, a first line may begin with #!, and random numbers are not the same each time."""
+VALKEY_SCRIPTS: Final[i64] = 1 << 59
+"""`redis` is called `server` too."""
+
 # What commands do.
 
 NEWER_ERRORS: Final[i64] = 1 << 35
@@ -189,6 +198,9 @@ FEATURES: Final = (
     Feature(CHECKS_ZIPLISTS_AND_STREAMS, redis=(7, 0), valkey=FIRST_VALKEY),
     Feature(INTEGER_SCORES, redis=(7, 0), valkey=FIRST_VALKEY),
     Feature(HASH_LENGTHS_WHEN_SET, redis=(7, 0), valkey=FIRST_VALKEY),
+    Feature(SORTED_SCRIPT_REPLIES, redis=(2, 6), redis_until=(5, 0)),
+    Feature(NEWER_SCRIPTS, redis=(7, 0), valkey=FIRST_VALKEY),
+    Feature(VALKEY_SCRIPTS, valkey=(8, 0)),
     Feature(NEWER_ERRORS, redis=(7, 0), valkey=FIRST_VALKEY),
     Feature(CHECKS_COUNTS, redis=(7, 0), valkey=FIRST_VALKEY),
     Feature(CHECKS_DECREMENT, redis=(7, 0), valkey=FIRST_VALKEY),
