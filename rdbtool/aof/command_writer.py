@@ -13,10 +13,10 @@ from mypy_extensions import i64, u8
 
 from rdbtool.io.output import Output
 from rdbtool.model import Id
+from rdbtool.rdb.layout.visitor import HASH, LIST, MODULE, SET, STREAM, STRING, ZSET, Visitor
 from rdbtool.rdb.values.idempotence import NO_PRODUCERS, Idempotence
 from rdbtool.rdb.values.stream_nodes import of_pair, pair_of
 from rdbtool.rdb.values.target_encodings import IDEMPOTENCE
-from rdbtool.rdb.visitor import HASH, LIST, MODULE, SET, STREAM, STRING, ZSET, Visitor
 
 ITEMS_PER_COMMAND: Final[i64] = 64
 """AOF_REWRITE_ITEMS_PER_CMD of server.h."""

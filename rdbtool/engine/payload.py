@@ -9,7 +9,7 @@ from rdbtool.io.window import window_over
 from rdbtool.model import Value
 from rdbtool.rdb import opcodes
 from rdbtool.rdb.dump_payload import open_dump
-from rdbtool.rdb.primitives import read_string
+from rdbtool.rdb.layout.primitives import read_string
 from rdbtool.rdb.reader import Frame, frame_of
 from rdbtool.rdb.types import KNOWN_BY_NAME, TABLE
 

@@ -10,8 +10,8 @@ from typing import Final
 
 from rdbtool.basics.text import AUTO, from_text
 from rdbtool.errors import UsageError
+from rdbtool.rdb.layout.visitor import KIND_NAMES
 from rdbtool.rdb.values.target_encodings import Limits
-from rdbtool.rdb.visitor import KIND_NAMES
 
 from .selection import SLOTS, TTL_ANY, TTL_NONE, Selection
 

@@ -10,11 +10,11 @@ from rdbtool.inputs.keys import Facts
 from rdbtool.io.output import Output, Writable
 from rdbtool.model import Entry
 from rdbtool.rdb.events import Event, ModuleAux
+from rdbtool.rdb.layout.inspection import Inspection
 from rdbtool.rdb.opcodes import VALKEY
 from rdbtool.rdb.reader import Frame
 from rdbtool.rdb.targets import NEWEST, OLDEST, Target, target
 from rdbtool.rdb.values.target_encodings import Limits
-from rdbtool.rdb.verify.inspection import Inspection
 from rdbtool.rdb.writer import RdbWriter, open_rdb_writer
 
 from .exporter import Exporter

@@ -32,8 +32,8 @@ from .events import (
     SlotImport,
     SlotInfo,
 )
-from .module_names import module_name
-from .primitives import read_count, read_length, read_ms, read_seconds, read_string, read_u64
+from .layout.module_names import module_name
+from .layout.primitives import read_count, read_length, read_ms, read_seconds, read_string, read_u64
 from .skip import MODULE_UINT, skip_module_values
 from .types import KNOWN_BY_NAME, TABLE, TypeRow
 

@@ -9,7 +9,7 @@ from mypy_extensions import i64
 from rdbtool.errors import FormatError, RdbToolError, UnsupportedError
 from rdbtool.io.window import Window
 
-from .primitives import read_count, read_length, read_u64, skip_double, skip_string
+from .layout.primitives import read_count, read_length, read_u64, skip_double, skip_string
 
 MODULE_EOF: Final[i64] = 0
 MODULE_SINT: Final[i64] = 1

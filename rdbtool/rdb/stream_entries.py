@@ -7,10 +7,10 @@ from typing import Final
 from mypy_extensions import i64
 
 from rdbtool.errors import FormatError
-from rdbtool.rdb.packed.cursor import STRING
-from rdbtool.rdb.packed.listpack import ListpackCursor
+from rdbtool.rdb.layout.cursor import STRING
+from rdbtool.rdb.layout.listpack import ListpackCursor
 
-from .visitor import Visitor
+from .layout.visitor import Visitor
 
 DELETED: Final[i64] = 1
 SAME_FIELDS: Final[i64] = 2

@@ -6,14 +6,14 @@ from mypy_extensions import i64
 
 from rdbtool.io.output import Output
 from rdbtool.io.window import Window
-from rdbtool.rdb.packed.ziplist import ZiplistBuilder
-from rdbtool.rdb.values.elements import OneNode, StringsCursor
+from rdbtool.rdb.layout.elements import OneNode, StringsCursor
+from rdbtool.rdb.layout.ziplist import ZiplistBuilder
 from rdbtool.rdb.values.lists import Quicklist
 from rdbtool.rdb.values.streams import StreamReader, encode_tail
 from rdbtool.rdb.values.target_encodings import HASH2, METADATA, TargetEncodings
 
-from .encoders import put_length, put_ms, put_string
-from .primitives import read_count
+from .layout.encoders import put_length, put_ms, put_string
+from .layout.primitives import read_count
 from .types import TypeRow
 from .values import hashes
 

@@ -12,12 +12,12 @@ from mypy_extensions import i64
 
 from rdbtool.io.window import Window
 from rdbtool.model import Value
-from rdbtool.rdb.values.elements import Elements
-from rdbtool.rdb.verify.inspection import Inspection
+from rdbtool.rdb.layout.elements import Elements
+from rdbtool.rdb.layout.inspection import Inspection
 
 from . import skip
+from .layout.primitives import skip_string
 from .opcodes import REDIS, VALKEY
-from .primitives import skip_string
 from .values import hashes, lists, modules, sets, streams, strings, zsets
 from .verify import stream as check_streams
 from .verify import values as checks

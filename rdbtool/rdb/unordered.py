@@ -10,7 +10,7 @@ from mypy_extensions import i64
 
 from rdbtool.io.window import Window, window_over
 
-from .primitives import read_count, skip_string
+from .layout.primitives import read_count, skip_string
 from .types import TypeRow
 
 _STRING: Final[i64] = 1

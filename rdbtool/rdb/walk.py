@@ -13,16 +13,16 @@ from rdbtool.basics.lzf import decompress
 from rdbtool.basics.numbers import signed
 from rdbtool.errors import FormatError, RdbToolError, UnsupportedError
 from rdbtool.io.window import Window
-from rdbtool.rdb.packed.cursor import STRING as ELEMENT_STRING
-from rdbtool.rdb.packed.cursor import Cursor
-from rdbtool.rdb.packed.intset import IntsetCursor
-from rdbtool.rdb.packed.listpack import ListpackCursor
-from rdbtool.rdb.packed.ziplist import ZiplistCursor
-from rdbtool.rdb.packed.zipmap import ZipmapCursor
+from rdbtool.rdb.layout.cursor import STRING as ELEMENT_STRING
+from rdbtool.rdb.layout.cursor import Cursor
+from rdbtool.rdb.layout.intset import IntsetCursor
+from rdbtool.rdb.layout.listpack import ListpackCursor
+from rdbtool.rdb.layout.ziplist import ZiplistCursor
+from rdbtool.rdb.layout.zipmap import ZipmapCursor
 from rdbtool.rdb.values.idempotence import NO_PRODUCERS, Idempotence
 
-from .module_names import module_name
-from .primitives import (
+from .layout.module_names import module_name
+from .layout.primitives import (
     INT32,
     LZF,
     read_binary_double,
@@ -35,11 +35,11 @@ from .primitives import (
     read_string,
     read_u64,
 )
+from .layout.visitor import HASH, KINDS, STRING, Visitor
 from .reader import Frame
 from .skip import released_error, skip_module_values, take_idempotence
 from .stream_entries import tell_entries
 from .types import TypeRow
-from .visitor import HASH, KINDS, STRING, Visitor
 
 PLAIN: Final[i64] = 1
 PACKED: Final[i64] = 2

@@ -18,8 +18,8 @@ from rdbtool.rdb.values.target_encodings import Limits, Losses
 
 from . import opcodes, transcode
 from .encode import encode_value
-from .encoders import put_length, put_ms, put_string, put_u64
 from .events import Event, Function, FunctionPreGa, ModuleAux, ResizeDb, SelectDb, SlotImport, SlotInfo
+from .layout.encoders import put_length, put_ms, put_string, put_u64
 from .reader import Frame
 from .targets import Target, target
 from .types import TypeRow

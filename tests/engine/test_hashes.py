@@ -8,8 +8,8 @@ import pytest
 
 from rdbtool.engine.cells import SMALL, HashCell
 from rdbtool.model import Hash
-from rdbtool.rdb.packed.listpack import ListpackBuilder
-from rdbtool.rdb.packed.run import LONGEST
+from rdbtool.rdb.layout.listpack import ListpackBuilder
+from rdbtool.rdb.layout.run import LONGEST
 from tests.engine.commanding import Engine
 
 

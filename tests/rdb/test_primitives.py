@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from rdbtool.errors import FormatError, RdbToolError, TruncatedError
 from rdbtool.io.window import Window, window_over
-from rdbtool.rdb.primitives import (
+from rdbtool.rdb.layout.primitives import (
     LZF,
     encode_length,
     read_binary_double,

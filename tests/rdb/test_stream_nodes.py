@@ -8,7 +8,7 @@ from rdbtool.basics.numbers import is_integer
 from rdbtool.io.window import window_over
 from rdbtool.model import Stream
 from rdbtool.rdb.encode import encode
-from rdbtool.rdb.packed.listpack import ListpackBuilder
+from rdbtool.rdb.layout.listpack import ListpackBuilder
 from rdbtool.rdb.targets import target
 from rdbtool.rdb.values.stream_nodes import (
     NODE_BYTES,

@@ -11,8 +11,8 @@ import pytest
 from rdbtool.errors import RdbToolError
 from rdbtool.findings import Findings
 from rdbtool.io.window import Window, window_over
+from rdbtool.rdb.check import verify_rdb
 from rdbtool.rdb.reader import Frame, RdbReader
-from rdbtool.rdb.verify.file import verify_rdb
 from tests.rdb.corpus import FIXTURES
 from tests.rdb.test_reader import Dripping, told
 

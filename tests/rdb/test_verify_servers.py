@@ -13,11 +13,11 @@ from rdbtool.basics.crc64 import crc64
 from rdbtool.errors import RdbToolError
 from rdbtool.findings import Findings, Severity
 from rdbtool.io.window import window_over
+from rdbtool.rdb.layout.codes import CODES, VALKEY_9_1
+from rdbtool.rdb.layout.inspection import Inspection
 from rdbtool.rdb.opcodes import REDIS, VALKEY
 from rdbtool.rdb.releases import release
 from rdbtool.rdb.types import TABLE
-from rdbtool.rdb.verify.codes import CODES, VALKEY_9_1
-from rdbtool.rdb.verify.inspection import Inspection
 from tests.servers.harness import SERVERS, Server, ServerKind, running
 
 SEED = 20260406

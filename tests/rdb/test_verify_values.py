@@ -11,13 +11,13 @@ import pytest
 from rdbtool.errors import UnsupportedError
 from rdbtool.findings import Finding, Findings, Severity
 from rdbtool.io.window import window_over
+from rdbtool.rdb.check import RdbFacts, verify_rdb
 from rdbtool.rdb.fingerprint import Fingerprint, fingerprint
+from rdbtool.rdb.layout.codes import ANY, CODES
+from rdbtool.rdb.layout.primitives import encode_length
 from rdbtool.rdb.opcodes import REDIS
-from rdbtool.rdb.primitives import encode_length
 from rdbtool.rdb.reader import frame_of
 from rdbtool.rdb.types import row_of
-from rdbtool.rdb.verify.codes import ANY, CODES
-from rdbtool.rdb.verify.file import RdbFacts, verify_rdb
 from tests.rdb.craft import (
     counted,
     entry,

@@ -10,15 +10,15 @@ from mypy_extensions import i64
 from rdbtool.errors import FormatError
 from rdbtool.io.window import Window
 from rdbtool.model import Hash
-from rdbtool.rdb.encoders import put_length, put_ms, put_string
-from rdbtool.rdb.packed.cursor import INTEGER, Cursor
-from rdbtool.rdb.packed.listpack import ListpackBuilder, ListpackCursor
-from rdbtool.rdb.packed.run import LONGEST, RunOfFields
-from rdbtool.rdb.packed.ziplist import ZiplistBuilder, ZiplistCursor
-from rdbtool.rdb.packed.zipmap import ZipmapCursor
-from rdbtool.rdb.primitives import read_count, read_ms, read_string, read_u64
+from rdbtool.rdb.layout.cursor import INTEGER, Cursor
+from rdbtool.rdb.layout.elements import Elements, OneNode, StringsCursor, missing
+from rdbtool.rdb.layout.encoders import put_length, put_ms, put_string
+from rdbtool.rdb.layout.listpack import ListpackBuilder, ListpackCursor
+from rdbtool.rdb.layout.primitives import read_count, read_ms, read_string, read_u64
+from rdbtool.rdb.layout.run import LONGEST, RunOfFields
+from rdbtool.rdb.layout.ziplist import ZiplistBuilder, ZiplistCursor
+from rdbtool.rdb.layout.zipmap import ZipmapCursor
 
-from .elements import Elements, OneNode, StringsCursor, missing
 from .target_encodings import FIELD_EXPIRIES, METADATA, NO_FIELD_EXPIRY, Limits, TargetEncodings
 
 LATEST: Final = (1 << 46) - 2

@@ -13,8 +13,8 @@ from mypy_extensions import mypyc_attr
 
 from rdbtool.errors import FormatError, RdbToolError
 from rdbtool.io.window import window_over
-from rdbtool.rdb.encoders import put_string, put_u64
-from rdbtool.rdb.primitives import read_count, read_string, read_u64
+from rdbtool.rdb.layout.encoders import put_string, put_u64
+from rdbtool.rdb.layout.primitives import read_count, read_string, read_u64
 
 from .stream_nodes import of_pair, pair_of
 

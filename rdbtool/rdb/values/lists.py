@@ -10,13 +10,13 @@ from mypy_extensions import i64
 
 from rdbtool.errors import FormatError
 from rdbtool.io.window import Window
-from rdbtool.rdb.encoders import put_length, put_string
-from rdbtool.rdb.packed.cursor import Cursor
-from rdbtool.rdb.packed.listpack import ListpackBuilder, ListpackCursor
-from rdbtool.rdb.packed.ziplist import ZiplistBuilder, ZiplistCursor
-from rdbtool.rdb.primitives import read_count, read_length, read_string
+from rdbtool.rdb.layout.cursor import Cursor
+from rdbtool.rdb.layout.elements import Elements, OneNode, StringsCursor
+from rdbtool.rdb.layout.encoders import put_length, put_string
+from rdbtool.rdb.layout.listpack import ListpackBuilder, ListpackCursor
+from rdbtool.rdb.layout.primitives import read_count, read_length, read_string
+from rdbtool.rdb.layout.ziplist import ZiplistBuilder, ZiplistCursor
 
-from .elements import Elements, OneNode, StringsCursor
 from .target_encodings import TargetEncodings
 
 PLAIN: Final[i64] = 1

@@ -6,9 +6,9 @@ from librt.strings import BytesWriter
 
 from rdbtool.io.window import Window
 from rdbtool.model import Module
-from rdbtool.rdb.encoders import put_u64
-from rdbtool.rdb.module_names import module_id, module_name
-from rdbtool.rdb.primitives import read_u64
+from rdbtool.rdb.layout.encoders import put_u64
+from rdbtool.rdb.layout.module_names import module_id, module_name
+from rdbtool.rdb.layout.primitives import read_u64
 from rdbtool.rdb.skip import skip_module_pre_ga, skip_module_values
 
 

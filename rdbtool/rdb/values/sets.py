@@ -8,12 +8,12 @@ from mypy_extensions import i64
 from rdbtool.basics.numbers import is_integer, parse_integer
 from rdbtool.errors import FormatError
 from rdbtool.io.window import Window
-from rdbtool.rdb.encoders import put_length, put_string
-from rdbtool.rdb.packed.intset import IntsetCursor, pack_intset
-from rdbtool.rdb.packed.listpack import ListpackBuilder, ListpackCursor
-from rdbtool.rdb.primitives import read_count, read_string
+from rdbtool.rdb.layout.elements import Elements, OneNode, StringsCursor
+from rdbtool.rdb.layout.encoders import put_length, put_string
+from rdbtool.rdb.layout.intset import IntsetCursor, pack_intset
+from rdbtool.rdb.layout.listpack import ListpackBuilder, ListpackCursor
+from rdbtool.rdb.layout.primitives import read_count, read_string
 
-from .elements import Elements, OneNode, StringsCursor
 from .target_encodings import TargetEncodings
 
 

@@ -16,10 +16,9 @@ from mypy_extensions import i64, mypyc_attr
 from rdbtool.basics.numbers import U64_MASK
 from rdbtool.errors import FormatError
 from rdbtool.model import Id, PackedEntries
-from rdbtool.rdb.packed.listpack import MANY, ListpackBuilder, ListpackCursor, listpack_of
-from rdbtool.rdb.packed.run import end_of, integer_at, length_of
-
-from .elements import missing
+from rdbtool.rdb.layout.elements import missing
+from rdbtool.rdb.layout.listpack import MANY, ListpackBuilder, ListpackCursor, listpack_of
+from rdbtool.rdb.layout.run import end_of, integer_at, length_of
 
 NODE_ENTRIES: Final[i64] = 100
 """stream-node-max-entries, by default."""

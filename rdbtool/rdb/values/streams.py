@@ -11,9 +11,9 @@ from rdbtool.basics.numbers import signed
 from rdbtool.errors import FormatError
 from rdbtool.io.window import Window
 from rdbtool.model import Consumer, Group, Id, Pending, Stream
-from rdbtool.rdb.encoders import put_length, put_ms, put_string, put_u64
-from rdbtool.rdb.packed.listpack import ListpackBuilder
-from rdbtool.rdb.primitives import read_count, read_ms, read_string, read_u64
+from rdbtool.rdb.layout.encoders import put_length, put_ms, put_string, put_u64
+from rdbtool.rdb.layout.listpack import ListpackBuilder
+from rdbtool.rdb.layout.primitives import read_count, read_ms, read_string, read_u64
 from rdbtool.rdb.skip import read_nothing_released, take_idempotence
 
 from .idempotence import NO_PRODUCERS, Idempotence

@@ -5,9 +5,9 @@ from __future__ import annotations
 from librt.strings import BytesWriter
 
 from rdbtool.io.window import Window
-from rdbtool.rdb.encoders import put_string
+from rdbtool.rdb.layout.elements import Elements, OneNode, StringsCursor
+from rdbtool.rdb.layout.encoders import put_string
 
-from .elements import Elements, OneNode, StringsCursor
 from .target_encodings import TargetEncodings
 
 

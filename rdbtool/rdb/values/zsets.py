@@ -12,13 +12,13 @@ from rdbtool.basics.numbers import format_double
 from rdbtool.errors import FormatError
 from rdbtool.io.window import Window
 from rdbtool.model import SortedSet
-from rdbtool.rdb.encoders import put_length, put_string
-from rdbtool.rdb.packed.cursor import DOUBLE
-from rdbtool.rdb.packed.listpack import ListpackBuilder, ListpackCursor
-from rdbtool.rdb.packed.ziplist import ZiplistBuilder, ZiplistCursor
-from rdbtool.rdb.primitives import read_binary_double, read_count, read_double, read_string
+from rdbtool.rdb.layout.cursor import DOUBLE
+from rdbtool.rdb.layout.elements import Elements, OneNode, StringsCursor, missing
+from rdbtool.rdb.layout.encoders import put_length, put_string
+from rdbtool.rdb.layout.listpack import ListpackBuilder, ListpackCursor
+from rdbtool.rdb.layout.primitives import read_binary_double, read_count, read_double, read_string
+from rdbtool.rdb.layout.ziplist import ZiplistBuilder, ZiplistCursor
 
-from .elements import Elements, OneNode, StringsCursor, missing
 from .target_encodings import TargetEncodings
 
 

@@ -7,7 +7,7 @@ from typing import Final
 from librt.strings import read_i16_le, read_i32_le, read_i64_le
 from mypy_extensions import i64
 
-from .inspection import Inspection
+from rdbtool.rdb.layout.inspection import Inspection
 
 HEADER: Final[i64] = 8
 """Of an intset: bytes per integer (4), number of integers (4)."""

@@ -8,12 +8,11 @@ from typing import Final
 from librt.strings import read_i16_le, read_i32_le
 from mypy_extensions import i64
 
-from rdbtool.rdb.packed.listpack import back_size
-from rdbtool.rdb.packed.run import integer_at
-
-from .duplicates import Duplicates
-from .inspection import Inspection
-from .seen import hash_integer, hash_text, is_integer_text
+from rdbtool.rdb.layout.duplicates import Duplicates
+from rdbtool.rdb.layout.inspection import Inspection
+from rdbtool.rdb.layout.listpack import back_size
+from rdbtool.rdb.layout.run import integer_at
+from rdbtool.rdb.layout.seen import hash_integer, hash_text, is_integer_text
 
 HEADER: Final[i64] = 6
 """Total bytes (4) and number of elements (2)."""

@@ -7,14 +7,14 @@ from typing import Final, final
 from mypy_extensions import i64
 
 from rdbtool.io.window import Window
-from rdbtool.rdb.packed.listpack import back_size
-from rdbtool.rdb.packed.run import integer_at
-from rdbtool.rdb.primitives import read_count, read_u64
+from rdbtool.rdb.layout.inspection import Inspection, checked_string, open_packed
+from rdbtool.rdb.layout.listpack import back_size
+from rdbtool.rdb.layout.primitives import read_count, read_u64
+from rdbtool.rdb.layout.run import integer_at
+from rdbtool.rdb.layout.seen import is_integer_text
 from rdbtool.rdb.values.idempotence import LONGEST_S, MOST_KEPT
 
-from .inspection import Inspection, checked_string, open_packed
 from .listpack import HEADER, check_listpack, entry_size, is_integer, text_at
-from .seen import is_integer_text
 
 ID: Final[i64] = 16
 """Bytes of an entry's id: ms and sequence number, 64 bits each, big-endian."""

@@ -12,12 +12,12 @@ from typing import Final
 from mypy_extensions import i64
 
 from rdbtool.io.window import Window
-from rdbtool.rdb.module_names import module_name
-from rdbtool.rdb.primitives import read_binary_double, read_count, read_length, read_ms, read_u64
+from rdbtool.rdb.layout.inspection import Inspection, checked_string, open_packed, pass_string, see_element
+from rdbtool.rdb.layout.module_names import module_name
+from rdbtool.rdb.layout.primitives import read_binary_double, read_count, read_length, read_ms, read_u64
 from rdbtool.rdb.skip import skip_module_pre_ga, skip_module_values
 
 from .compact import check_intset, check_zipmap
-from .inspection import Inspection, checked_string, open_packed, pass_string, see_element
 from .listpack import EXPIRING_FIELDS, FIELDS, MEMBERS, SCORES, check_elements, check_listpack
 from .ziplist import check_pairs, check_ziplist
 

@@ -7,10 +7,11 @@ from typing import Final
 from librt.strings import read_i16_le, read_i32_be, read_i32_le, read_i64_le
 from mypy_extensions import i64
 
-from .duplicates import Duplicates
-from .inspection import Inspection
+from rdbtool.rdb.layout.duplicates import Duplicates
+from rdbtool.rdb.layout.inspection import Inspection
+from rdbtool.rdb.layout.seen import hash_integer, hash_text
+
 from .listpack import SCORES, check_score
-from .seen import hash_integer, hash_text
 
 HEADER: Final[i64] = 10
 """Total bytes (4), offset of the last entry (4), number of entries (2)."""

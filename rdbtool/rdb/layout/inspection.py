@@ -9,7 +9,7 @@ from mypy_extensions import i64
 from rdbtool.basics import lzf
 from rdbtool.findings import Finding, Findings, Severity
 from rdbtool.io.window import Window, window_over
-from rdbtool.rdb.primitives import LZF, read_encoded_integer, read_length, read_length_or_encoding, read_string
+from rdbtool.rdb.layout.primitives import LZF, read_encoded_integer, read_length, read_length_or_encoding, read_string
 
 from .codes import CODES
 from .duplicates import strings_at

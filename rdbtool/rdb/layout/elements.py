@@ -11,8 +11,8 @@ from mypy_extensions import i64
 
 from rdbtool.errors import FormatError
 from rdbtool.io.window import Window
-from rdbtool.rdb.packed.cursor import INTEGER, STRING, Cursor
-from rdbtool.rdb.primitives import LZF, read_encoded_integer, read_length_or_encoding, read_lzf
+from rdbtool.rdb.layout.cursor import INTEGER, STRING, Cursor
+from rdbtool.rdb.layout.primitives import LZF, read_encoded_integer, read_length_or_encoding, read_lzf
 
 
 class Elements:

@@ -16,9 +16,9 @@ from rdbtool.rdb.reader import Frame, RdbReader
 from rdbtool.rdb.releases import BUILT_IN
 from rdbtool.rdb.types import TABLE
 
-from .duplicates import Duplicates
 from .functions import check_library
-from .inspection import Inspection
+from .layout.duplicates import Duplicates
+from .layout.inspection import Inspection
 
 DATABASES: Final = 16
 """How many databases a server has unless it is told otherwise."""
