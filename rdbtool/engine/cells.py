@@ -14,8 +14,9 @@ from librt.strings import BytesWriter
 from mypy_extensions import i64, mypyc_attr, u8
 
 from rdbtool.model import NO_EXPIRY, Hash, Module, Value
-from rdbtool.rdb.layout.listpack import ListpackBuilder
-from rdbtool.rdb.layout.run import LONGEST, RunOfFields, element_at, elements_of, end_of, find, find_name
+from rdbtool.rdb.layout.listpack_builder import ListpackBuilder
+from rdbtool.rdb.layout.listpack_entry import element_at, end_of
+from rdbtool.rdb.layout.run import LONGEST, RunOfFields, elements_of, find, find_name
 from rdbtool.rdb.reader import Frame
 
 GROWING: Final = 1024

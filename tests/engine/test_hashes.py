@@ -8,7 +8,7 @@ import pytest
 
 from rdbtool.engine.cells import SMALL, HashCell
 from rdbtool.model import Hash
-from rdbtool.rdb.layout.listpack import ListpackBuilder
+from rdbtool.rdb.layout.listpack_builder import ListpackBuilder
 from rdbtool.rdb.layout.run import LONGEST
 from tests.engine.commanding import Engine
 

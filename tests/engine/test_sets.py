@@ -8,7 +8,7 @@ import pytest
 
 from rdbtool.engine.cells import SMALL, SetCell
 from rdbtool.engine.encodings import encoding_name
-from rdbtool.rdb.layout.listpack import ListpackBuilder
+from rdbtool.rdb.layout.listpack_builder import ListpackBuilder
 from rdbtool.rdb.layout.run import LONGEST
 from tests.engine.commanding import Engine
 

@@ -13,7 +13,8 @@ from rdbtool.engine.stream import ACKED, DELREF, KEEPREF, StreamCell
 from rdbtool.engine.stream_ids import INVALID_ID, LAST, SEQUENCE, parse, parse_end, parse_start, text_of
 from rdbtool.engine.table import READ, command
 from rdbtool.engine.trimming import POLICIES, Trim
-from rdbtool.rdb.values.idempotence import LONGEST_S, MOST_KEPT, Idempotence
+from rdbtool.rdb.layout.producers import LONGEST_S, MOST_KEPT
+from rdbtool.rdb.values.idempotence import Idempotence
 
 I64_MAX: Final = 0x7FFFFFFFFFFFFFFF
 PARTIAL_IDS: Final = 700

@@ -66,6 +66,7 @@ CODES: Final[dict[str, Code]] = {
     "stream-node": Code(Severity.ERROR),
     "stream-node-count": Code(Severity.ERROR, VALKEY_9_1),
     "stream-entry": Code(Severity.ERROR, SANITIZING),
+    "stream-order": Code(Severity.WARNING),
     "stream-length": Code(Severity.ERROR),
     "stream-count": Code(Severity.ERROR, VALKEY_9_1),
     "duplicate-group": Code(Severity.ERROR),

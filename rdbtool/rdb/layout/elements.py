@@ -1,4 +1,4 @@
-"""The elements of a value, node by node, from a window: what decoders and exporters are built on.
+"""The elements of a value, node by node, from a window: what decoders and transcoders are built on.
 
 Nothing here holds more than one node, or one element where the value is not packed.
 """
@@ -10,9 +10,8 @@ from typing import final
 from mypy_extensions import i64
 
 from rdbtool.errors import FormatError
-from rdbtool.io.window import Window
-from rdbtool.rdb.layout.cursor import INTEGER, STRING, Cursor
-from rdbtool.rdb.layout.primitives import LZF, read_encoded_integer, read_length_or_encoding, read_lzf
+
+from .cursor import Cursor
 
 
 class Elements:
@@ -43,55 +42,6 @@ class OneNode(Elements):
         node = self.node
         self.node = None
         return node
-
-
-class StringsCursor(Cursor):
-    """``left`` strings that stand one after another in a window."""
-
-    def __init__(self, w: Window, left: i64) -> None:
-        super().__init__(b"")
-        self.window = w
-        self.left: i64 = left
-
-    def next(self) -> bool:
-        if self.left == 0:
-            return False
-        self.left -= 1
-        self.read()
-        return True
-
-    def read(self) -> None:
-        """Move onto the window's next string."""
-        w = self.window
-        pos = w.pos
-        if pos < w.end:
-            data = w.data
-            short: i64 = data[pos]
-            if short < 64 and short < w.end - pos:
-                self.data = data
-                self.kind = STRING
-                self.start = pos + 1
-                self.size = short
-                w.pos = pos + 1 + short
-                return
-        at = w.offset()
-        length = read_length_or_encoding(w)
-        if length >= 0:
-            if length > w.end - w.pos and not w.need(length):
-                raise w.truncated(length)
-            self.data = w.data
-            self.kind = STRING
-            self.start = w.pos
-            self.size = length
-            w.pos += length
-        elif length == LZF:
-            self.data = read_lzf(w, at)
-            self.kind = STRING
-            self.start = 0
-            self.size = len(self.data)
-        else:
-            self.number = read_encoded_integer(w, length)
-            self.kind = INTEGER
 
 
 def missing(what: str) -> FormatError:

@@ -2,24 +2,44 @@
 
 Total bytes (4, little-endian), number of elements (2; 65535: not kept), elements, 0xFF. An element is
 its encoding byte or bytes, its data, and the length of both in a form that can be read backwards.
+
+Two loops walk it. `ListpackCursor` reads elements, and looks only at what it needs for that. `check_listpack` looks at
+every byte, as a server does when it sanitizes (lpValidateIntegrity), and builds nothing; one loop for both would cost
+each of them more than the other's work.
 """
 
 from __future__ import annotations
 
 from typing import Final, final
 
-from librt.strings import BytesWriter, read_i16_le, read_i32_le, read_i64_le, write_i32_le, write_i64_le
-from mypy_extensions import i32, i64, u8
+from librt.strings import read_i16_le, read_i32_le, read_i64_le
+from mypy_extensions import i64
 
-from rdbtool.basics.numbers import is_integer, parse_integer
-from rdbtool.errors import UnsupportedError
+from rdbtool.basics.numbers import is_integer_at
+from rdbtool.errors import FormatError
+from rdbtool.io.window import Window
+from rdbtool.model import MAX_FIELD_EXPIRY
 
 from .cursor import INTEGER, STRING, Cursor, corrupt
+from .duplicates import Duplicates
+from .elements import Elements, OneNode
+from .inspection import Inspection, check_packed_score, open_packed
+from .listpack_entry import back_size, element_at, entry_size, integer_at, is_integer_encoding, text_at, text_head
+from .primitives import read_string
+from .seen import hash_integer, hash_text
+from .visit import Visit
 
 HEADER: Final[i64] = 6
 MANY: Final[i64] = 65535
 """In place of the number of elements: count them."""
+END: Final[i64] = 255
 WHAT: Final = "listpack"
+
+MEMBERS: Final[i64] = 1
+FIELDS: Final[i64] = 2
+SCORES: Final[i64] = 3
+EXPIRING_FIELDS: Final[i64] = 4
+"""What a listpack holds: set members, fields with values, members with scores, fields with values and expiries."""
 
 
 @final
@@ -125,145 +145,239 @@ class ListpackCursor(Cursor):
         raise corrupt(WHAT, "an element passes the end", pos)
 
 
-@final
-class ListpackBuilder:
-    """A listpack under construction, element by element, in the encodings a server chooses.
+def visit_listpack(visit: Visit) -> None:
+    """Elements of a list, or members of a set."""
+    _visit(visit, 1)
 
-    ``size``: bytes so far, header and end mark included; ``count``: elements.
+
+def visit_listpack_pairs(visit: Visit) -> None:
+    """Fields and values of a hash."""
+    _visit(visit, 2)
+
+
+def _visit(visit: Visit, width: i64) -> None:
+    data = visit.node()
+    if data is not None:
+        try:
+            visit.elements(ListpackCursor(data), width)
+        except FormatError as e:
+            visit.damaged_node(e)
+
+
+def visit_scored_listpack(visit: Visit) -> None:
+    """Members and scores of a sorted set."""
+    data = visit.node()
+    if data is not None:
+        try:
+            visit.scored(ListpackCursor(data))
+        except FormatError as e:
+            visit.damaged_node(e)
+
+
+def listpack_elements(w: Window) -> Elements:
+    """Members of a set."""
+    return OneNode(ListpackCursor(read_string(w)), 1)
+
+
+def listpack_pairs_elements(w: Window) -> Elements:
+    """Fields and values of a hash, or members and scores of a sorted set."""
+    return OneNode(ListpackCursor(read_string(w)), 2)
+
+
+def check_set_listpack(w: Window, ins: Inspection) -> None:
+    """A set in one listpack."""
+    check_one_listpack(w, ins, MEMBERS)
+
+
+def check_hash_listpack(w: Window, ins: Inspection) -> None:
+    """A hash in one listpack."""
+    check_one_listpack(w, ins, FIELDS)
+
+
+def check_zset_listpack(w: Window, ins: Inspection) -> None:
+    """A sorted set in one listpack."""
+    check_one_listpack(w, ins, SCORES)
+
+
+def check_one_listpack(w: Window, ins: Inspection, holds: i64) -> None:
+    """A value that is one listpack."""
+    if open_packed(w, ins):
+        count = check_listpack(ins)
+        ins.empty = count == 0
+        if count > 0:
+            check_elements(ins, holds, count)
+
+
+def check_listpack(ins: Inspection, *, stream: bool = False) -> i64:
+    """Walk the packed value as a listpack: the number of its elements, or -1 if it is damaged.
+
+    ``stream``: it is of a stream; there, hardly a server looks at the number of elements in the header.
     """
-
-    def __init__(self) -> None:
-        self.count: i64 = 0
-        self.elements = BytesWriter()
-
-    @property
-    def size(self) -> i64:
-        """Bytes that `finish` would give."""
-        return HEADER + len(self.elements) + 1
-
-    def restart(self) -> BytesWriter:
-        """Begin again; the place where the elements go."""
-        self.count = 0
-        self.elements.truncate(0)
-        return self.elements
-
-    def encoded(self, element: bytes) -> bytes:
-        """``element`` as it stands in a listpack; what was built before is forgotten."""
-        self.restart()
-        self.append(element)
-        return self.elements.getvalue()
-
-    def append(self, element: bytes) -> None:
-        """Add an element: as an integer where it is one in canonical form."""
-        size: i64 = len(element)
-        if size <= 20 and is_integer(element):
-            self.append_integer(parse_integer(element))
-            return
-        self.append_string(element)
-
-    def append_string(self, element: bytes) -> None:
-        """Add an element as it is."""
-        size: i64 = len(element)
-        out = self.elements
-        if size < 64:
-            out.append(u8(0x80 | size))
-            out.write(element)
-            out.append(u8(size + 1))
+    data = ins.data
+    start = ins.start
+    last = start + ins.size - 1
+    if not check_header(ins):
+        return -1
+    pos = start + HEADER
+    count: i64 = 0
+    while pos < last:
+        first: i64 = data[pos]
+        if first < 128:
+            size: i64 = 1
+        elif first < 192:
+            size = first - 127
         else:
-            if size < 4096:
-                out.append(u8(0xE0 | size >> 8))
-                out.append(u8(size & 255))
-                size += 2
+            size = entry_size(data, pos, last)
+        if size < 128:
+            after = pos + size + 1
+            if size == 0 or after > last:
+                ins.report_packed("listpack", _flaw(data, pos), pos)
+                return -1
+            if data[after - 1] != size and not ends_with_size(data, after, size):
+                ins.report_packed("listpack", f"a listpack entry of {size} bytes does not end with its size", pos)
+                return -1
+        else:
+            after = pos + size + back_size(size)
+            if after > last:
+                ins.report_packed("listpack", _flaw(data, pos), pos)
+                return -1
+            if not ends_with_size(data, after, size):
+                ins.report_packed("listpack", f"a listpack entry of {size} bytes does not end with its size", pos)
+                return -1
+        pos = after
+        count += 1
+    announced: i64 = i64(read_i16_le(data, start + 4)) & 0xFFFF
+    if announced != MANY:
+        if announced != count:
+            message = f"a listpack announces {announced} elements and holds {count}"
+            ins.report_packed("stream-node-count" if stream else "listpack", message, start + 4)
+            return count if stream else -1
+    return count
+
+
+def check_header(ins: Inspection) -> bool:
+    """Whether the header and the end mark of the listpack are right; even servers that do not sanitize look at them."""
+    start = ins.start
+    size = ins.size
+    if size < HEADER + 1:
+        ins.report_packed("listpack-header", f"{size} bytes cannot be a listpack", start)
+        return False
+    total: i64 = i64(read_i32_le(ins.data, start)) & 0xFFFFFFFF
+    if total != size:
+        ins.report_packed("listpack-header", f"a listpack of {size} bytes announces {total}", start)
+        return False
+    if ins.data[start + size - 1] != END:
+        ins.report_packed("listpack-header", "a listpack without its end mark", start + size - 1)
+        return False
+    return True
+
+
+def _flaw(data: bytes, pos: i64) -> str:
+    first = data[pos]
+    if first == END:
+        return "a listpack ends before its last byte"
+    if first > 0xF4:
+        return f"unknown listpack encoding 0x{first:02x}"
+    return "a listpack entry reaches beyond the listpack"
+
+
+def ends_with_size(data: bytes, after: i64, size: i64) -> bool:
+    """Whether the bytes before ``after``, read backwards, say ``size``."""
+    value: i64 = 0
+    shift: i64 = 0
+    pos = after - 1
+    while shift <= 28:
+        byte: i64 = data[pos]
+        value |= (byte & 127) << shift
+        if byte < 128:
+            return value == size
+        shift += 7
+        pos -= 1
+    return False
+
+
+def check_elements(ins: Inspection, holds: i64, count: i64) -> None:
+    """Check the elements of a listpack whose structure is right: duplicates, expiries and their order, scores."""
+    width: i64 = 1 if holds == MEMBERS else 3 if holds == EXPIRING_FIELDS else 2
+    if count % width:
+        ins.report_packed("listpack", f"{count} elements cannot be groups of {width}", ins.start + 4)
+        return
+    data = ins.data
+    pos = ins.start + HEADER
+    last = ins.start + ins.size - 1
+    seen = ins.seen
+    seed = seen.seed
+    seen.begin(count // width)
+    previous: i64 = -1
+    turn: i64 = 0
+    while pos < last:
+        first: i64 = data[pos]
+        if first < 128:
+            size: i64 = 1
+        elif first < 192:
+            size = first - 127
+        else:
+            size = entry_size(data, pos, last)
+        if turn == 0:
+            if first < 128:
+                value = hash_integer(first, seed)
+            elif first < 192:
+                value = hash_text(data, pos + 1, size - 1, seed)
+            elif is_integer_encoding(first):
+                value = hash_integer(integer_at(data, pos), seed)
             else:
-                out.append(0xF0)
-                for shift in (0, 8, 16, 24):
-                    out.append(u8(size >> shift & 255))
-                size += 5
-            out.write(element)
-            put_backlen(out, size)
-        self.count += 1
-
-    def append_integer(self, n: i64) -> None:
-        """Add an integer."""
-        out = self.elements
-        if 0 <= n <= 127:
-            out.append(u8(n))
-            out.append(1)
-        elif -4096 <= n <= 4095:
-            out.append(u8(0xC0 | (n >> 8 & 31)))
-            out.append(u8(n & 255))
-            out.append(2)
-        elif -32768 <= n <= 32767:
-            out.append(0xF1)
-            out.append(u8(n & 255))
-            out.append(u8(n >> 8 & 255))
-            out.append(3)
-        elif -8388608 <= n <= 8388607:
-            out.append(0xF2)
-            out.append(u8(n & 255))
-            out.append(u8(n >> 8 & 255))
-            out.append(u8(n >> 16 & 255))
-            out.append(4)
-        elif -2147483648 <= n <= 2147483647:
-            out.append(0xF3)
-            out.append(u8(n & 255))
-            out.append(u8(n >> 8 & 255))
-            out.append(u8(n >> 16 & 255))
-            out.append(u8(n >> 24 & 255))
-            out.append(5)
+                head = text_head(first)
+                value = hash_text(data, pos + head, size - head, seed)
+            earlier = seen.put(value, pos)
+            if earlier >= 0 and element_at(data, earlier) == element_at(data, pos):
+                what = "member" if holds in (MEMBERS, SCORES) else "field"
+                ins.report_packed("listpack-duplicate", f"a {what} twice in a listpack", pos)
+                return
+        elif turn == 2:
+            previous = _check_expiry(ins, pos, previous)
+            if previous < 0:
+                return
+        elif holds == SCORES and not is_integer_encoding(first):
+            head = text_head(first)
+            check_packed_score(ins, pos + head, pos + size, pos)
+        pos += size
+        if size < 128:  # compiled, a conditional expression would make an int object
+            pos += 1
         else:
-            out.append(0xF4)
-            write_i64_le(out, n)
-            out.append(9)
-        self.count += 1
-
-    def extend(self, elements: bytes, count: i64) -> None:
-        """Add ``count`` encoded elements, back to back."""
-        self.elements.write(elements)
-        self.count += count
-
-    def finish(self) -> bytes:
-        """The listpack."""
-        return listpack_of(self.elements.getvalue(), self.count)
+            pos += back_size(size)
+        turn += 1
+        if turn == width:
+            turn = 0
+    if seen.many is not None:
+        _late_duplicates(ins, seen.many)
 
 
-def listpack_of(elements: bytes, count: i64) -> bytes:
-    """The listpack of ``count`` encoded elements, back to back."""
-    out = BytesWriter()
-    write_i32_le(out, size32(len(elements) + HEADER + 1))
-    count = min(count, MANY)
-    out.append(u8(count & 255))
-    out.append(u8(count >> 8))
-    out.write(elements)
-    out.append(255)
-    return out.getvalue()
+def _late_duplicates(ins: Inspection, many: Duplicates) -> None:
+    """Report duplicates in a listpack of very many elements."""
+    many.finish()
+    for earlier, later in many.pairs:
+        if element_at(ins.data, earlier) == element_at(ins.data, later):
+            ins.report_packed("listpack-duplicate", "an element twice in a listpack", later)
+            return
 
 
-def size32(size: i64) -> i32:
-    """A length as 32 bits. Raises `UnsupportedError` for what does not fit."""
-    if size > 0xFFFFFFFF:
-        raise UnsupportedError(f"a packed value of {size} bytes; 32 bits is what the format has")
-    return i32(size if size < 1 << 31 else size - (1 << 32))
-
-
-def back_size(size: i64) -> i64:
-    """Bytes that the length of an element takes, where it stands to be read backwards."""
-    if size < 128:
-        return 1
-    # limits as in lpEncodeBacklen: one less than the bits could hold
-    if size < 16383:
-        return 2
-    if size < 2097151:
-        return 3
-    if size < 268435455:
-        return 4
-    return 5
-
-
-def put_backlen(out: BytesWriter, size: i64) -> None:
-    """The length of an element, readable backwards: 7 bits a byte, the first without the high bit."""
-    shift = 7 * (back_size(size) - 1)
-    out.append(u8(size >> shift))
-    while shift > 0:
-        shift -= 7
-        out.append(u8((size >> shift & 127) | 128))
+def _check_expiry(ins: Inspection, pos: i64, previous: i64) -> i64:
+    """Check the expiry of a field against that of the field before: 0 or the time in ms; -1 if it is wrong."""
+    data = ins.data
+    if is_integer_encoding(data[pos]):
+        at = integer_at(data, pos)
+    else:
+        text = text_at(data, pos)
+        if not text or not is_integer_at(text, 0, len(text)):
+            ins.report_packed("listpack-expiry", "the expiry of a hash field is not a number", pos)
+            return -1
+        at = int(text)
+    if at < 0 or at > MAX_FIELD_EXPIRY:
+        ins.report_packed("listpack-expiry", f"a hash field expires at {at}, which no server takes", pos)
+        return -1
+    if at and (previous == 0 or at < previous):
+        ins.report_packed("listpack-expiry", "hash fields are not in the order of their expiry", pos)
+        return -1
+    if at:
+        ins.subexpires += 1
+    return at
