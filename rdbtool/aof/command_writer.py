@@ -232,6 +232,9 @@ class CommandWriter(Visitor):
         if not self.with_field_expiries:
             self.lose("field expiries")
             return
+        if not self._expiring:  # the beginning of the hash did not say it
+            self._close()
+            self._expiring = True
         self._expires = True
         self._expiry = ms
 

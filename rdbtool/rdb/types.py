@@ -113,7 +113,7 @@ class TypeRow:
         tell(visit)
 
     def expires(self, w: Window) -> bool:
-        """Whether some element of the payload at the position of ``w``, which stays there, may expire."""
+        """Whether fields of the hash at the position of ``w``, which stays, expire, as far as its beginning says."""
         expires = self._expires
         return expires is not None and expires(w)
 

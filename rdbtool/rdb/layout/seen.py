@@ -11,7 +11,7 @@ from typing import Final, final
 from mypy_extensions import i64
 
 from rdbtool.basics.hash_table import HashTable
-from rdbtool.basics.hashing import hash_bytes, hash_word, new_seed
+from rdbtool.basics.hashing import MASK, ODD, hash_bytes, hash_word, new_seed
 from rdbtool.basics.numbers import is_integer_at
 
 from .duplicates import Duplicates
@@ -44,8 +44,12 @@ class Seen:
 
 
 def hash_integer(value: i64, seed: i64) -> i64:
-    """The hash of an integer of 64 bits."""
-    return hash_word(seed ^ value)
+    """The hash of an integer of 64 bits.
+
+    A text of n bytes is hashed with the seed plus n times ODD. An integer takes another seed than any of these, so that
+    no text is sure to have its hash.
+    """
+    return hash_word(seed - ODD & MASK ^ value)
 
 
 def hash_text(data: bytes, pos: i64, size: i64, seed: i64) -> i64:

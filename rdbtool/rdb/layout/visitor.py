@@ -46,7 +46,7 @@ class Visitor:
     """Takes a value element by element; this one ignores all."""
 
     def begin(self, kind: i64, expiring: bool) -> None:
-        """A value begins; ``expiring``: it is a hash some of whose fields expire."""
+        """A value begins; ``expiring``: it is a hash some of whose fields expire, as far as its beginning says."""
 
     def end(self) -> None:
         """The value ends."""
