@@ -71,6 +71,31 @@ def flipped(data: bytes) -> Iterator[bytes]:
                 yield data[:at] + bytes((other,)) + data[at + 1 :]
 
 
+EDGES = (
+    0,
+    63,
+    64,
+    (1 << 14) - 1,
+    1 << 31,
+    1 << 32,
+    (1 << 46) - 1,
+    (1 << 48) - 1,
+    1 << 48,
+    (1 << 63) - 1,
+    (1 << 64) - 1,
+)
+
+
+def edged(data: bytes) -> Iterator[bytes]:
+    """``data`` with each number that may begin at some byte replaced: by edges in length form, and in 8 bytes."""
+    for at, byte in enumerate(data):
+        size = 2 if 0x40 <= byte < 0x80 else 5 if byte == 0x80 else 9 if byte == 0x81 else 1
+        for edge in EDGES:
+            yield data[:at] + encode_length(edge) + data[at + size :]
+            if at + 8 <= len(data):
+                yield data[:at] + edge.to_bytes(8, "little") + data[at + 8 :]
+
+
 def _ms(n: int) -> bytes:
     return n.to_bytes(8, "little", signed=n < 0)
 
