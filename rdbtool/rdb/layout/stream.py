@@ -216,6 +216,7 @@ class StreamLayout:
             elif key is not None:
                 if key in keys:
                     ins.report("stream-node", "two stream nodes with one id", at)
+                    order = EntryOrder()  # which is wrong for that
                 keys.add(key)
             found: i64 = -1
             if open_packed(w, ins):

@@ -11,7 +11,6 @@ element, as a server does when it sanitizes (streamValidateListpackIntegrity), a
 
 from __future__ import annotations
 
-import itertools
 from typing import Final, final
 
 from mypy_extensions import i64
@@ -350,6 +349,14 @@ def _sum(master: Id, ms: int, seq: int) -> Id:
 
 def _check_order(ins: Inspection, master: Id) -> None:
     """Check the order of a node's entries by their ids: it is not that of the differences to the master's."""
-    ids = [entry for entry, _ in node_entries(master, ins.data[ins.start : ins.start + ins.size])]
-    if any(after <= before for before, after in itertools.pairwise(ids)):
-        ins.report_packed("stream-order", _DISORDER, ins.start)
+    entries = EntriesCursor(master, ins.data[ins.start : ins.start + ins.size])
+    entries.listpack.announced = -1  # a wrong number of elements in the header was reported before
+    last: Id = (-1, -1)
+    while entries.next():
+        entries.pass_items()
+        entries.end()
+        if not entries.deleted:
+            if (entries.ms, entries.seq) <= last:
+                ins.report_packed("stream-order", _DISORDER, ins.start)
+                return
+            last = (entries.ms, entries.seq)
