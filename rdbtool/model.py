@@ -13,6 +13,11 @@ from mypy_extensions import i64
 
 NO_EXPIRY: Final = -1
 """In place of a time in ms: never."""
+MAX_FIELD_EXPIRY: Final = (1 << 48) - 1
+"""The greatest time in ms that a hash field can expire at in Redis (EB_EXPIRE_TIME_MAX of ebuckets.h). Valkey has no
+such limit."""
+MAX_FIELD_EXPIRY_SET: Final = MAX_FIELD_EXPIRY >> 2
+"""The greatest that the commands of Redis accept (HFE_MAX_ABS_TIME_MSEC of t_hash.c); snapshots may hold more."""
 
 
 class PackedFields:

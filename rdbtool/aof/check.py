@@ -12,7 +12,7 @@ from rdbtool.findings import Finding, Findings, Severity
 from rdbtool.io.random_access import Pages, Portions
 from rdbtool.io.source import open_input
 from rdbtool.io.window import Metered, Window
-from rdbtool.rdb.verify.file import DATABASES, RdbFacts, verify_rdb
+from rdbtool.rdb.check import DATABASES, RdbFacts, verify_rdb
 from rdbtool.servers.releases import NEWEST, newest
 
 from .layout import LogFile

@@ -12,11 +12,11 @@ from librt.strings import BytesWriter
 from mypy_extensions import i64, u8
 
 from rdbtool.io.output import Output
-from rdbtool.model import Id
+from rdbtool.model import MAX_FIELD_EXPIRY_SET, Id
+from rdbtool.rdb.layout.visitor import HASH, LIST, MODULE, SET, STREAM, STRING, ZSET, Visitor
 from rdbtool.rdb.values.idempotence import NO_PRODUCERS, Idempotence
 from rdbtool.rdb.values.stream_nodes import of_pair, pair_of
 from rdbtool.rdb.values.target_encodings import IDEMPOTENCE
-from rdbtool.rdb.visitor import HASH, LIST, MODULE, SET, STREAM, STRING, ZSET, Visitor
 from rdbtool.servers.features import FIELD_EXPIRIES, IDEMPOTENT_PRODUCERS, STREAM_COUNTERS
 from rdbtool.servers.releases import NEWEST, Release
 
@@ -229,9 +229,12 @@ class CommandWriter(Visitor):
         self._count_one()
 
     def expiry(self, ms: i64) -> None:
-        if not self.with_field_expiries:
+        if not self.with_field_expiries or (ms > MAX_FIELD_EXPIRY_SET and not self.valkey):
             self.lose("field expiries")
             return
+        if not self._expiring:  # the beginning of the hash did not say it
+            self._close()
+            self._expiring = True
         self._expires = True
         self._expiry = ms
 

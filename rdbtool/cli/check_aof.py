@@ -13,7 +13,7 @@ from rdbtool.aof.check import BROKEN, EMPTY, MISSING, OK, TRUNCATED, FileVerdict
 from rdbtool.aof.resp import MAX_BULK
 from rdbtool.errors import RdbToolError, UsageError, printable
 from rdbtool.findings import Finding, exit_code
-from rdbtool.rdb.verify.file import DATABASES
+from rdbtool.rdb.check import DATABASES
 from rdbtool.tasks.check_aof import CheckAofReport, check_aof
 
 from .options import DatabasesOption, Format, FormatOption

@@ -8,7 +8,7 @@ import typer
 
 from rdbtool.errors import RdbToolError
 from rdbtool.findings import Severity, exit_code
-from rdbtool.rdb.verify.file import DATABASES, RdbFacts
+from rdbtool.rdb.check import DATABASES, RdbFacts
 from rdbtool.servers.releases import release_named
 from rdbtool.tasks.check_rdb import CheckRdbReport, Suitability, check_rdb
 
@@ -157,7 +157,7 @@ def _print_table(results: list[Result]) -> None:
 
 
 def _severity(code: str) -> Severity:
-    from rdbtool.rdb.verify.codes import CODES
+    from rdbtool.rdb.layout.codes import CODES
 
     known = CODES.get(code)
     return Severity.ERROR if known is None else known.severity

@@ -8,7 +8,7 @@ from typing import final
 
 from mypy_extensions import i64, u8
 
-from rdbtool.rdb.packed.listpack import ListpackBuilder
+from rdbtool.rdb.layout.listpack_builder import ListpackBuilder
 from rdbtool.servers.releases import NEWEST, Release
 
 from .cells.cell import Cell, FrameCell, HashCell, Held, SetCell, StringCell, cell_of_held

@@ -15,8 +15,8 @@ from mypy_extensions import i64
 from rdbtool.basics.fpconv import seventeen, shortest
 from rdbtool.errors import RdbToolError
 from rdbtool.model import NO_EXPIRY
+from rdbtool.rdb.layout.visitor import HASH, LIST, MODULE, SET, STREAM, STRING, ZSET, Visitor, visit_value
 from rdbtool.rdb.reader import Frame
-from rdbtool.rdb.visitor import HASH, LIST, MODULE, SET, STREAM, STRING, ZSET, Visitor, visit_value
 from rdbtool.rdb.walk import Walker
 from rdbtool.servers.features import INTEGER_SCORES, SHORTEST_SCORES
 from rdbtool.servers.releases import Release

@@ -9,7 +9,7 @@ from mypy_extensions import i64, u8
 
 from rdbtool.io.window import window_over
 from rdbtool.model import Hash, Module, SortedSet, Stream, Value
-from rdbtool.rdb.primitives import read_count, read_length, read_string
+from rdbtool.rdb.layout.primitives import read_count, read_length, read_string
 from rdbtool.rdb.reader import Frame
 from rdbtool.servers.releases import Release
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from rdbtool.basics.text import AUTO, from_text
 from rdbtool.errors import UsageError
-from rdbtool.rdb.visitor import KIND_NAMES
+from rdbtool.rdb.layout.visitor import KIND_NAMES
 from rdbtool.servers.limits import Limits
 from rdbtool.servers.slots import SLOTS
 

@@ -18,7 +18,7 @@ from rdbtool.basics.text import AUTO, BASE64, is_marked, to_text
 from rdbtool.inputs.keys import Facts
 from rdbtool.io.output import Output
 from rdbtool.model import NO_EXPIRY
-from rdbtool.rdb.visitor import HASH, LIST, SET, STREAM, STRING, ZSET, Visitor
+from rdbtool.rdb.layout.visitor import HASH, LIST, SET, STREAM, STRING, ZSET, Visitor
 
 from .exporter import KeyFacts, ValueExporter
 from .json_text import write_integer

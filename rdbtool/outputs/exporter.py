@@ -9,8 +9,8 @@ from rdbtool.inputs.keys import Facts
 from rdbtool.io.output import Output
 from rdbtool.model import Entry, type_name
 from rdbtool.rdb.events import Event, ModuleAux
+from rdbtool.rdb.layout.visitor import Visitor, visit_value
 from rdbtool.rdb.reader import Frame
-from rdbtool.rdb.visitor import Visitor, visit_value
 from rdbtool.rdb.walk import Walker
 
 

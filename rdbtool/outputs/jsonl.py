@@ -32,8 +32,8 @@ from rdbtool.inputs.keys import Facts
 from rdbtool.io.output import Output
 from rdbtool.model import NO_EXPIRY, Id
 from rdbtool.rdb.events import ModuleAux
+from rdbtool.rdb.layout.visitor import HASH, KINDS, LIST, SET, STREAM, STRING, ZSET, Visitor
 from rdbtool.rdb.opcodes import DIALECT_NAMES
-from rdbtool.rdb.visitor import HASH, KINDS, LIST, SET, STREAM, STRING, ZSET, Visitor
 
 from .exporter import KeyFacts, ValueExporter
 from .json_text import write_decimal_text, write_integer, write_number, write_string

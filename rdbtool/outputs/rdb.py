@@ -10,9 +10,9 @@ from rdbtool.inputs.keys import Facts
 from rdbtool.io.output import Output, Writable
 from rdbtool.model import Entry
 from rdbtool.rdb.events import Event, ModuleAux
+from rdbtool.rdb.layout.inspection import Inspection
 from rdbtool.rdb.reader import Frame
 from rdbtool.rdb.targets import Target, target_for_version
-from rdbtool.rdb.verify.inspection import Inspection
 from rdbtool.rdb.writer import RdbWriter, open_rdb_writer
 from rdbtool.servers.limits import Limits
 from rdbtool.servers.releases import SHARED, Release, writer_of

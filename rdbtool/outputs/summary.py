@@ -11,7 +11,7 @@ from rdbtool.basics.text import AUTO, to_people
 from rdbtool.inputs.keys import Facts
 from rdbtool.io.output import Output
 from rdbtool.model import NO_EXPIRY, Id
-from rdbtool.rdb.visitor import HASH, STREAM, STRING, ZSET, Visitor
+from rdbtool.rdb.layout.visitor import HASH, STREAM, STRING, ZSET, Visitor
 
 from .csv import write_cell
 from .exporter import KeyFacts, ValueExporter

@@ -11,7 +11,7 @@ from rdbtool.aof.command_writer import format_score, stream_id
 from rdbtool.basics.text import AUTO, to_people
 from rdbtool.io.output import Output
 from rdbtool.model import NO_EXPIRY, Id
-from rdbtool.rdb.visitor import HASH, LIST, STREAM, STRING, ZSET, Visitor
+from rdbtool.rdb.layout.visitor import HASH, LIST, STREAM, STRING, ZSET, Visitor
 
 from .exporter import KeyFacts, ValueExporter
 from .summary import Counter, encoding_of

@@ -15,8 +15,8 @@ from mypy_extensions import i64
 from rdbtool.errors import RdbToolError
 from rdbtool.model import Id
 
+from .layout.visitor import HASH, SET, STRING, ZSET, Visitor
 from .reader import Frame
-from .visitor import HASH, SET, STRING, ZSET, Visitor
 from .walk import Walker
 
 _MODULUS: Final = 1 << 256

@@ -33,9 +33,8 @@ from .events import (
     SlotImport,
     SlotInfo,
 )
-from .module_names import module_name
-from .primitives import read_count, read_length, read_ms, read_seconds, read_string, read_u64
-from .skip import MODULE_UINT, skip_module_values
+from .layout.modules import UINT, module_name, skip_module_values
+from .layout.primitives import read_count, read_length, read_ms, read_seconds, read_string, read_u64
 from .types import KNOWN_BY_NAME, TABLE, TypeRow
 
 SMALL: Final[i64] = 64
@@ -412,7 +411,7 @@ class RdbReader:
         w = self.window
         w.pin = w.pos
         module = module_name(read_u64(w))
-        if read_length(w) != MODULE_UINT:
+        if read_length(w) != UINT:
             raise FormatError("the time of loading is not a number", offset=at)
         when = read_u64(w)
         skip_module_values(w)

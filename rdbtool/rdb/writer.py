@@ -9,23 +9,24 @@ from librt.strings import BytesWriter
 from mypy_extensions import i64, u8
 
 from rdbtool.basics.crc64 import crc64
-from rdbtool.errors import RdbToolError, UnsupportedError
+from rdbtool.errors import RdbToolError
 from rdbtool.io.output import Output, Writable
 from rdbtool.io.window import Window
 from rdbtool.model import Entry, Module, Stream
-from rdbtool.rdb.values.streams import STREAM_VERSIONS
+from rdbtool.rdb.layout.quicklist import Quicklist
+from rdbtool.rdb.layout.stream import STREAM_VERSIONS
 from rdbtool.rdb.values.target_encodings import Losses
 from rdbtool.servers.features import MULTI_PART_LOGS
 from rdbtool.servers.limits import Limits
 
 from . import opcodes, transcode
 from .encode import encode_value
-from .encoders import put_length, put_ms, put_string, put_u64
 from .events import Event, Function, FunctionPreGa, ModuleAux, ResizeDb, SelectDb, SlotImport, SlotInfo
+from .layout.encoders import put_length, put_ms, put_string, put_u64
 from .reader import Frame
 from .targets import Target, target
 from .types import TypeRow
-from .values import hashes
+from .values import hashes, lists
 from .values import target_encodings as kinds
 
 ANY_DB: Final[i64] = -1
@@ -301,18 +302,22 @@ class RdbWriter:
         """Write a frame of a type that the target does not know."""
         form = self._form
         output = self._output
-        if row.name == "list-quicklist2":
-            self._frame_head(frame, self.target.row("list-quicklist"))
-            transcode.transcoded_list(frame.window(), form, output)
-            return
-        if row.redis_type == "stream":
-            version = STREAM_VERSIONS.index(row.name)
+        if row.stream_version:
+            version = row.stream_version
             # from the fourth version on there is the state of producers, be it that of none
             newest = form.stream_version(producers=version >= 4)
             self._frame_head(frame, self.target.row(STREAM_VERSIONS[newest]))
             transcode.transcoded_stream(frame.window(), version, form, output)
             return
-        if row.redis_type == "hash" and row.elements is not None:
+        if row.redis_type == "list" and row.elements is not None:
+            nodes = row.elements(frame.window())
+            if isinstance(nodes, Quicklist):
+                self._frame_head(frame, self.target.row("list-quicklist"))
+                transcode.transcoded_list(nodes, form, output)
+                return
+            self._scratch.truncate(0)
+            name = lists.encode(lists.decode(nodes), form, self._scratch)
+        elif row.redis_type == "hash" and row.elements is not None:
             cursor, elements = transcode.large_hash(frame.window(), row, form)
             if cursor is not None:
                 self._frame_head(frame, self.target.row(transcode.hash_type(form)))
@@ -320,8 +325,6 @@ class RdbWriter:
                 return
             self._scratch.truncate(0)
             name = hashes.encode(hashes.decode(elements), form, self._scratch)
-        elif row.name == "module-pre-ga":
-            raise UnsupportedError("module data of a pre-release of Redis 4.0")
         else:
             self._scratch.truncate(0)
             name = encode_value(frame.value(), form, self._scratch)

@@ -12,12 +12,12 @@ from rdbtool.errors import InputError
 from rdbtool.findings import Findings, Report, Severity, plural
 from rdbtool.io.source import open_input
 from rdbtool.io.window import Metered, Window
+from rdbtool.rdb.check import DATABASES, RdbFacts, verify_rdb
+from rdbtool.rdb.layout.codes import CODES
+from rdbtool.rdb.layout.inspection import Inspection
 from rdbtool.rdb.opcodes import DIALECT_NAMES, REDIS, VALKEY
 from rdbtool.rdb.targets import loads_type
 from rdbtool.rdb.types import row_of
-from rdbtool.rdb.verify.codes import CODES
-from rdbtool.rdb.verify.file import DATABASES, RdbFacts, verify_rdb
-from rdbtool.rdb.verify.inspection import Inspection
 from rdbtool.servers.features import FUNCTIONS, LOOKS_INTO_VALUES, RELAXED_VERSION_CHECK
 from rdbtool.servers.releases import LAST_SHARED, Release
 

@@ -9,10 +9,10 @@ from rdbtool.engine.stream_ids import text_of
 from rdbtool.findings import Findings
 from rdbtool.io.window import window_over
 from rdbtool.model import Stream
+from rdbtool.rdb.check import verify_rdb
 from rdbtool.rdb.encode import encode
 from rdbtool.rdb.targets import target
 from rdbtool.rdb.values.stream_nodes import pair_of
-from rdbtool.rdb.verify.file import verify_rdb
 from tests.engine.commanding import Engine
 from tests.rdb.craft import rdb, record
 from tests.rdb.values_strategies import element

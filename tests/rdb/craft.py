@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 
 from rdbtool.basics.crc64 import crc64
-from rdbtool.rdb.primitives import encode_length
+from rdbtool.rdb.layout.primitives import encode_length
 
 
 def string(data: bytes) -> bytes:

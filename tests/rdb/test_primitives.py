@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from rdbtool.errors import FormatError, RdbToolError, TruncatedError
 from rdbtool.io.window import Window, window_over
-from rdbtool.rdb.primitives import (
+from rdbtool.rdb.layout.primitives import (
     LZF,
     encode_length,
     read_binary_double,
@@ -116,7 +116,7 @@ def test_scores_as_text(data: bytes, value: float) -> None:
 
 def test_a_score_can_be_nan_and_no_word() -> None:
     assert math.isnan(read_double(window_over(b"\xfd")))
-    for text in (b"word", b"1_0", b""):
+    for text in (b"word", b"_1", b""):
         with pytest.raises(FormatError):
             read_double(window_over(bytes((len(text),)) + text))
 

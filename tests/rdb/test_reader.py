@@ -25,8 +25,8 @@ from rdbtool.rdb.events import (
     SlotImport,
     SlotInfo,
 )
+from rdbtool.rdb.layout.primitives import encode_length
 from rdbtool.rdb.opcodes import REDIS, VALKEY
-from rdbtool.rdb.primitives import encode_length
 from rdbtool.rdb.reader import Frame, RdbReader, frame_of
 from rdbtool.rdb.types import row_of
 from tests.rdb.corpus import name_of, written_files

@@ -13,10 +13,10 @@ from rdbtool.basics.crc64 import crc64
 from rdbtool.errors import RdbToolError
 from rdbtool.findings import Findings, Severity
 from rdbtool.io.window import window_over
+from rdbtool.rdb.layout.codes import ALWAYS, CODES
+from rdbtool.rdb.layout.inspection import Inspection
 from rdbtool.rdb.opcodes import REDIS, VALKEY
 from rdbtool.rdb.types import TABLE
-from rdbtool.rdb.verify.codes import ALWAYS, CODES
-from rdbtool.rdb.verify.inspection import Inspection
 from rdbtool.servers.releases import release_named
 from tests.servers.harness import SERVERS, Server, ServerKind, running
 

@@ -12,11 +12,11 @@ import pytest
 from rdbtool.errors import UsageError
 from rdbtool.inputs.filters import LIMITS
 from rdbtool.outputs.rdb import target_of
+from rdbtool.rdb.layout.codes import CODES
+from rdbtool.rdb.layout.stream import STREAM_VERSIONS
 from rdbtool.rdb.opcodes import REDIS, VALKEY
 from rdbtool.rdb.targets import Target, loads_type, target, target_names, version_names
 from rdbtool.rdb.types import KNOWN_BY_NAME, TABLE, row_of
-from rdbtool.rdb.values.streams import STREAM_VERSIONS
-from rdbtool.rdb.verify.codes import CODES
 from rdbtool.servers import features
 from rdbtool.servers.features import FEATURES
 from rdbtool.servers.limits import Limits

@@ -17,7 +17,7 @@ from rdbtool.findings import Severity
 from rdbtool.inputs.filters import select
 from rdbtool.io.window import window_over
 from rdbtool.rdb.compare import Kept, Matching, Rules
-from rdbtool.rdb.primitives import encode_length
+from rdbtool.rdb.layout.primitives import encode_length
 from rdbtool.rdb.reader import Frame, RdbReader
 from rdbtool.tasks.diff.run import Diff, DiffOptions, DiffReport
 from rdbtool.tasks.diff.snapshot import open_snapshot

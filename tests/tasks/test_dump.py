@@ -17,7 +17,7 @@ from rdbtool.inputs.filters import select
 from rdbtool.inputs.selection import Selection
 from rdbtool.io.output import Output
 from rdbtool.outputs.registry import exporter
-from rdbtool.rdb.primitives import encode_length
+from rdbtool.rdb.layout.primitives import encode_length
 from rdbtool.tasks.dump import DumpReport, dump
 from tests.outputs.collected import Collected, entries_of
 from tests.rdb import craft

@@ -14,8 +14,8 @@ from rdbtool.model import Entry, Stream
 from rdbtool.outputs.outlets import OutputForm
 from rdbtool.outputs.resp import Resp
 from rdbtool.rdb.dump_payload import build_dump, dump
+from rdbtool.rdb.layout.producers import skip_producers
 from rdbtool.rdb.opcodes import REDIS
-from rdbtool.rdb.skip import skip_idempotence
 from rdbtool.rdb.targets import target
 from rdbtool.rdb.types import row_of
 from rdbtool.rdb.values.idempotence import NO_PRODUCERS, Idempotence
@@ -76,7 +76,7 @@ def test_a_state_that_is_cut_is_damage() -> None:
     raw = streams(FILE)[b"s"].idmp
     for at in range(len(raw)):
         with pytest.raises((FormatError, TruncatedError)):
-            skip_idempotence(window_over(raw[:at]))
+            skip_producers(window_over(raw[:at]))
 
 
 def commands(stream: Stream, release: str = "redis-8.6") -> tuple[list[bytes], dict[str, int]]:

@@ -14,8 +14,9 @@ from librt.strings import BytesWriter
 from mypy_extensions import i64, mypyc_attr, u8
 
 from rdbtool.model import NO_EXPIRY, Hash, Module, Value
-from rdbtool.rdb.packed.listpack import ListpackBuilder
-from rdbtool.rdb.packed.run import LONGEST, RunOfFields, element_at, elements_of, end_of, find, find_name
+from rdbtool.rdb.layout.listpack_builder import ListpackBuilder
+from rdbtool.rdb.layout.listpack_entry import element_at, end_of
+from rdbtool.rdb.layout.run import LONGEST, RunOfFields, elements_of, find, find_name
 from rdbtool.rdb.reader import Frame
 
 GROWING: Final = 1024
@@ -128,7 +129,7 @@ TOO_LARGE: Final = -1
 
 @mypyc_attr(acyclic=True)
 class RunCell(Cell):
-    """A collection that is a ``run`` of ``count`` names (`rdb.packed.run`) while it is small, and a dict once it has
+    """A collection that is a ``run`` of ``count`` names (`rdb.layout.run`) while it is small, and a dict once it has
     grown, or somebody has asked for the dict; ``run`` is then None. ``encoding``: what the server has it in.
     """
 

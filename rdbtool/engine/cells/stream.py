@@ -12,7 +12,7 @@ from mypy_extensions import i64, mypyc_attr
 
 from rdbtool import model
 from rdbtool.model import NO_EXPIRY, Stream, Value
-from rdbtool.rdb.packed.listpack import ListpackBuilder
+from rdbtool.rdb.layout.listpack_builder import ListpackBuilder
 from rdbtool.rdb.values.idempotence import Idempotence
 from rdbtool.rdb.values.stream_nodes import NODE_BYTES, NODE_ENTRIES, Node, PackedNodes, add_entry, of_pair, pair_of
 

@@ -17,7 +17,7 @@ from rdbtool.engine.expiry import EX, EXAT, PX, PXAT, invalid_expire
 from rdbtool.engine.numbers import I64_MAX, integer
 from rdbtool.engine.replies import CommandError, syntax_error
 from rdbtool.engine.table import handles
-from rdbtool.model import NO_EXPIRY
+from rdbtool.model import MAX_FIELD_EXPIRY_SET, NO_EXPIRY
 
 from .hashes import forget_expiry, hash_to_write, remove_field, set_fields
 
@@ -47,14 +47,15 @@ def _check_count(args: list[bytes], at: i64, step: i64) -> None:
 
 
 def _time_ms(dataset: Dataset, text: bytes, seconds: bool, relative: bool, name: bytes) -> i64:
+    limit: i64 = I64_MAX if dataset.release.valkey else MAX_FIELD_EXPIRY_SET
     when = integer(text)
-    if when < 0 or (seconds and when > I64_MAX // 1000):
+    if when < 0 or (seconds and when > limit // 1000):
         raise invalid_expire(dataset, name)
     if seconds:
         when *= 1000
+    if when > (limit - dataset.now_ms if relative else limit):
+        raise invalid_expire(dataset, name)
     if relative:
-        if when > I64_MAX - dataset.now_ms:
-            raise invalid_expire(dataset, name)
         dataset.relative += 1
         when += dataset.now_ms
     return when

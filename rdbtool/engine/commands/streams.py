@@ -13,7 +13,8 @@ from rdbtool.engine.replies import NO_SUCH_KEY, OK, CommandError, syntax_error, 
 from rdbtool.engine.stream_ids import INVALID_ID, LAST, SEQUENCE, parse, parse_end, parse_start, text_of
 from rdbtool.engine.table import handles
 from rdbtool.engine.trimming import POLICIES, Trim
-from rdbtool.rdb.values.idempotence import LONGEST_S, MOST_KEPT, Idempotence
+from rdbtool.rdb.layout.producers import LONGEST_S, MOST_KEPT
+from rdbtool.rdb.values.idempotence import Idempotence
 from rdbtool.servers.features import IDEMPOTENT_PRODUCERS, PARTIAL_IDS, XSETID_CHECKS_DELETED, XSETID_READS_ID_FIRST
 
 I64_MAX: Final = 0x7FFFFFFFFFFFFFFF

@@ -11,7 +11,7 @@ from typing import Final
 
 from mypy_extensions import i64
 
-from rdbtool.basics.numbers import decimal, format_double, parse_double
+from rdbtool.basics.numbers import decimal, format_double, is_integer, parse_double, parse_integer
 from rdbtool.errors import FormatError
 
 STRING: Final[i64] = 0
@@ -67,10 +67,23 @@ class Cursor:
         return parse_double(self.item())
 
     def integer(self) -> i64:
-        """The element, which must be stored as an integer. Raises `FormatError`."""
-        if not self.next() or self.kind != INTEGER:
+        """The next element, which must be an integer. Raises `FormatError`."""
+        if not self.next():
             raise FormatError("an integer is missing", doing="decoding a packed value")
-        return self.number
+        if self.kind == INTEGER:
+            return self.number
+        return self.as_integer()
+
+    def as_integer(self) -> i64:
+        """The element the cursor stands on, which must be an integer: stored as one, or its text, as servers take it
+        (lpGetIntegerValue). Raises `FormatError`.
+        """
+        if self.kind == INTEGER:
+            return self.number
+        text = self.item()
+        if not is_integer(text):
+            raise FormatError("an integer is missing", doing="decoding a packed value")
+        return parse_integer(text)
 
 
 def corrupt(what: str, message: str, at: i64) -> FormatError:

@@ -14,6 +14,7 @@ from librt.strings import read_f64_le, read_i16_le, read_i32_le, read_i64_be, re
 from mypy_extensions import i64
 
 from rdbtool.basics import lzf
+from rdbtool.basics.numbers import scan_double
 from rdbtool.errors import FormatError
 from rdbtool.io.window import Window
 
@@ -179,7 +180,11 @@ def skip_double(w: Window) -> None:
 
 
 def read_double(w: Window) -> float:
-    """A score in the old text form: a length byte and decimal text; 253 is nan, 254 inf, 255 -inf."""
+    """A score in the old text form: a length byte and text; 253 is nan, 254 inf, 255 -inf.
+
+    As in the servers (sscanf), what stands behind the number does not matter. Raises `FormatError` where
+    there is none, and is in step then.
+    """
     at = w.offset()
     length = w.u8()
     if length == 255:
@@ -188,14 +193,10 @@ def read_double(w: Window) -> float:
         return float("inf")
     if length == 253:
         return float("nan")
-    text = w.take(length)
-    try:
-        # sscanf("%lg") reads what float() reads, but for underscores and surrounding blanks
-        if b"_" in text:
-            raise ValueError
-        return float(text)
-    except ValueError:
-        raise FormatError("a score that is not a number", path=w.path, offset=at, doing="reading a score") from None
+    number, end = scan_double(w.take(length))
+    if end == 0:
+        raise FormatError("a score that is not a number", path=w.path, offset=at, doing="reading a score")
+    return number
 
 
 def read_binary_double(w: Window) -> float:

@@ -8,7 +8,7 @@ import shlex
 from rdbtool.errors import printable
 from rdbtool.rdb.events import Function
 
-from .inspection import Inspection
+from .layout.inspection import Inspection
 
 
 def check_library(event: Function, names: set[bytes], ins: Inspection) -> str:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final, final
 
 from mypy_extensions import i64
 
 from rdbtool.basics import lzf
+from rdbtool.basics.numbers import scan_double
 from rdbtool.findings import Finding, Findings, Severity
 from rdbtool.io.window import Window, window_over
-from rdbtool.rdb.primitives import LZF, read_encoded_integer, read_length, read_length_or_encoding, read_string
 
 from .codes import CODES
 from .duplicates import strings_at
+from .primitives import LZF, read_encoded_integer, read_length, read_length_or_encoding, read_string
 from .seen import Seen, hash_integer, hash_text
 
 NO_OFFSET: Final[i64] = -1
@@ -77,6 +79,22 @@ class Inspection:
             second = again.get(later)
         if first is None or second is None or first == second:
             self.report(code, message, later)
+
+    def report_twice(self, w: Window, what: str, earlier: i64, later: i64) -> None:
+        """Add a finding about a member or field whose hash was seen before, if it is the same."""
+        self.report_if_equal(f"duplicate-{what}", f"a {what} twice: also at offset {earlier}", w, earlier, later)
+
+    def report_late_duplicates(self, what: str) -> None:
+        """Add findings about duplicates among very many members or fields, all of which were seen."""
+        many = self.seen.many
+        if many is None:
+            return
+        many.finish()
+        code = f"duplicate-{what}"
+        for earlier, later, _ in many.confirmed(self.path):
+            self.report(code, f"a {what} twice: also at offset {earlier}", later)
+        if many.more:
+            self.report(code, f"{many.more} further {what}s twice", -1)
 
     def report_packed(self, code: str, message: str, index: i64) -> None:
         """Add a finding about the byte ``data[index]`` of the packed value."""
@@ -204,3 +222,34 @@ def _decompress(w: Window, at: i64, ins: Inspection) -> bytes | None:
     if out is None:
         _report_lzf(ins, compressed, size, at)
     return out
+
+
+def check_packed_score(ins: Inspection, start: i64, end: i64, entry: i64) -> None:
+    """Check that ``data[start:end]`` of the packed value, the score of ``entry``, is a number in text."""
+    data = ins.data
+    pos = start
+    dots: i64 = 0
+    while pos < end:
+        byte: i64 = data[pos]
+        if byte == 46:
+            dots += 1
+        elif (byte < 48 or byte > 57) and (byte != 45 or pos > start):
+            break
+        pos += 1
+    if pos == end and dots <= 1 and (end > start + 2 or (end == start + 2 and data[end - 1] != 46)):
+        return  # there is a digit
+    number, length = scan_double(data[start:end])
+    if length and math.isnan(number):
+        ins.report_packed("packed-nan-score", "a score is not a number (NaN)", entry)
+    elif length == 0 or length != end - start:
+        ins.report_packed("packed-score", "a score is not a number; servers take it for another", entry)
+
+
+def check_name(w: Window, ins: Inspection, names: set[bytes], code: str, message: str) -> None:
+    """Pass the next string, and add it to ``names``, where it should not be yet."""
+    at = w.offset()
+    name = checked_string(w, ins)
+    if name is not None:
+        if name in names:
+            ins.report(code, message, at)
+        names.add(name)

@@ -17,9 +17,9 @@ from rdbtool.rdb.types import TABLE
 from rdbtool.servers.features import BUILT_IN_MODULES
 from rdbtool.servers.releases import oldest_with
 
-from .duplicates import Duplicates
 from .functions import check_library
-from .inspection import Inspection
+from .layout.duplicates import Duplicates
+from .layout.inspection import Inspection
 
 DATABASES: Final = 16
 """How many databases a server has unless it is told otherwise."""

@@ -25,7 +25,7 @@ from typing import Final
 
 from mypy_extensions import i64
 
-from rdbtool.errors import FormatError
+from rdbtool.basics.numbers import parse_double
 from rdbtool.model import Hash, Id, Module, SortedSet, Stream, Value
 
 STRING: Final[i64] = 0
@@ -46,7 +46,7 @@ class Visitor:
     """Takes a value element by element; this one ignores all."""
 
     def begin(self, kind: i64, expiring: bool) -> None:
-        """A value begins; ``expiring``: it is a hash some of whose fields expire."""
+        """A value begins; ``expiring``: it is a hash some of whose fields expire, as far as its beginning says."""
 
     def end(self) -> None:
         """The value ends."""
@@ -66,7 +66,7 @@ class Visitor:
 
     def score_text(self, data: bytes, start: i64, end: i64) -> None:
         """A score that the file holds as text. Raises `FormatError` where it is not a number."""
-        self.score(parse_score(data[start:end]))
+        self.score(parse_double(data[start:end]))
 
     def expiry(self, ms: i64) -> None:
         """The next field of the hash expires at ``ms``."""
@@ -94,17 +94,6 @@ class Visitor:
 
     def module(self, name: str, version: int, payload: bytes) -> None:
         """A module's value."""
-
-
-def parse_score(text: bytes) -> float:
-    """A score from its text in a packed value. Raises `FormatError`."""
-    try:
-        # strtod reads what float() reads, but for underscores and surrounding blanks
-        if b"_" in text:
-            raise ValueError
-        return float(text)
-    except ValueError:
-        raise FormatError("a score that is not a number", doing="reading a score") from None
 
 
 def visit_value(value: Value, v: Visitor) -> None:

@@ -88,6 +88,7 @@ CODES: Final[dict[str, Code]] = {
     "stream-node": Code(Severity.ERROR),
     "stream-node-count": Code(Severity.ERROR, ALWAYS),
     "stream-entry": Code(Severity.ERROR, SANITIZING),
+    "stream-order": Code(Severity.WARNING),
     "stream-length": Code(Severity.ERROR, since=CHECKS_ZIPLISTS_AND_STREAMS),
     "stream-count": Code(Severity.ERROR, ALWAYS),
     "duplicate-group": Code(Severity.ERROR),

@@ -11,7 +11,8 @@ from typing import Final, final
 from mypy_extensions import i64
 
 from rdbtool.basics.hash_table import HashTable
-from rdbtool.basics.hashing import hash_bytes, hash_word, new_seed
+from rdbtool.basics.hashing import MASK, ODD, hash_bytes, hash_word, new_seed
+from rdbtool.basics.numbers import is_integer_at
 
 from .duplicates import Duplicates
 
@@ -43,39 +44,18 @@ class Seen:
 
 
 def hash_integer(value: i64, seed: i64) -> i64:
-    """The hash of an integer of 64 bits."""
-    return hash_word(seed ^ value)
+    """The hash of an integer of 64 bits.
+
+    A text of n bytes is hashed with the seed plus n times ODD. An integer takes another seed than any of these, so that
+    no text is sure to have its hash.
+    """
+    return hash_word(seed - ODD & MASK ^ value)
 
 
 def hash_text(data: bytes, pos: i64, size: i64, seed: i64) -> i64:
     """The hash of ``data[pos:pos + size]``; that of the integer where it is the text of one."""
     first: i64 = data[pos] if size > 0 else 0
     if first < 58 and size <= 20 and (first >= 48 or first == 45):
-        if is_integer_text(data, pos, size):
+        if is_integer_at(data, pos, size):
             return hash_integer(int(data[pos : pos + size]), seed)
     return hash_bytes(data, pos, size, seed)
-
-
-def is_integer_text(data: bytes, pos: i64, size: i64) -> bool:
-    """Whether ``data[pos:pos + size]`` is how servers write an integer of 64 bits."""
-    start = pos
-    end = pos + size
-    first: i64 = data[pos]
-    if first == 45:
-        pos += 1
-        if pos == end:
-            return False
-        first = data[pos]
-        if first == 48:
-            return False
-    if first == 48:
-        return size == 1
-    digits = end - pos
-    if digits > 19:
-        return False
-    while pos < end:
-        byte: i64 = data[pos]
-        if byte < 48 or byte > 57:
-            return False
-        pos += 1
-    return digits < 19 or -(1 << 63) <= int(data[start:end]) < 1 << 63

@@ -19,7 +19,7 @@ from rdbtool.basics.hashing import MASK, ODD, hash_bytes, new_seed
 from rdbtool.errors import OutputError, RdbToolError, reason
 from rdbtool.io.source import open_input
 from rdbtool.io.window import Window
-from rdbtool.rdb.primitives import read_string
+from rdbtool.rdb.layout.primitives import read_string
 
 KEPT: Final[i64] = 1 << 15
 """Strings kept as they are, at most,"""
