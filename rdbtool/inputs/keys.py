@@ -10,6 +10,7 @@ from rdbtool.errors import RdbToolError
 from rdbtool.io.window import Window, window_over
 from rdbtool.model import Entry
 from rdbtool.rdb.events import Aux, Event, Header
+from rdbtool.rdb.facts import NOTHING
 from rdbtool.rdb.head import RdbHead
 from rdbtool.rdb.opcodes import REDIS
 from rdbtool.rdb.reader import RdbReader
@@ -47,12 +48,14 @@ class EntryEvent(Event):
 class KeySource:
     """A stream of `Function`, `ModuleAux`, `Frame`, `EntryEvent` and, where there is one, `End` events.
 
-    ``facts`` are complete when the first of them has come. ``path`` is for messages.
+    ``facts`` are complete when the first of them has come. ``path`` is for messages; ``made``: the `rdb.facts` that
+    the input does not hold, although the keys have them.
     """
 
     def __init__(self, path: str) -> None:
         self.path = path
         self.facts = Facts()
+        self.made = NOTHING
 
     def next(self) -> Event | None:
         """The next event, or None. Raises what reading raises; there is nothing more after that."""

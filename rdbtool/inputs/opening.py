@@ -13,6 +13,7 @@ from rdbtool.findings import Finding
 from rdbtool.io.source import Input, open_input
 from rdbtool.io.window import Metered, Window
 from rdbtool.rdb.events import End
+from rdbtool.rdb.facts import MADE_BY_REPLAY
 from rdbtool.rdb.opcodes import REDIS
 from rdbtool.rdb.reader import RdbReader
 
@@ -126,7 +127,7 @@ def _replayed(
     from .dataset import DatasetSource, has_field_expiries
     from .replaying import layout_of, likely_line, replay
 
-    source: Source = "commands" if commands else "auto"
+    form: Source = "commands" if commands else "auto"
     if first is not None:
         layout = layout_of(path)
         if len(layout.files) != 1 or layout.is_set:
@@ -135,7 +136,7 @@ def _replayed(
         path,
         point=point,
         unknown=unknown,
-        source=source,
+        source=form,
         likely=likely_line(to),
         now_ms=now_ms,
         first=first,
@@ -145,7 +146,10 @@ def _replayed(
     if replayed.head is None and has_field_expiries(replayed.dataset):
         facts = Facts(REDIS, FIELD_EXPIRIES_SINCE)
     facts.aux = dict(replayed.aux)
-    opened = OpenedKeys(DatasetSource(path, replayed.dataset, facts, replayed.module_aux), replayed.layout.paths, None)
+    source = DatasetSource(path, replayed.dataset, facts, replayed.module_aux)
+    if replayed.head is None:
+        source.made = MADE_BY_REPLAY
+    opened = OpenedKeys(source, replayed.layout.paths, None)
     opened.findings = list(replayed.findings.items)
     opened.loss = replayed.loss
     opened.carried = replayed.replay.carried

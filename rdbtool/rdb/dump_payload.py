@@ -8,9 +8,10 @@ from rdbtool.basics.crc64 import crc64
 from rdbtool.errors import FormatError, RdbToolError, UnsupportedError
 from rdbtool.io.window import window_over
 from rdbtool.model import Value
-from rdbtool.rdb.values.target_encodings import Limits, Losses
+from rdbtool.rdb.values.target_encodings import Limits
 
 from .encode import encode
+from .facts import Losses
 from .opcodes import DIALECT_NAMES, MAX_VERSION, REDIS, VALKEY
 from .reader import Frame, frame_of
 from .targets import Target

@@ -8,8 +8,9 @@ from librt.strings import BytesWriter
 
 from rdbtool.errors import UnsupportedError
 from rdbtool.model import Hash, Module, SortedSet, Stream, Value
-from rdbtool.rdb.values.target_encodings import Limits, Losses, TargetEncodings
+from rdbtool.rdb.values.target_encodings import Limits, TargetEncodings
 
+from .facts import Losses
 from .targets import Target
 from .types import TypeRow
 from .values import hashes, lists, modules, sets, streams, strings, zsets

@@ -7,8 +7,10 @@ from typing import Final, final
 from mypy_extensions import i64
 
 from rdbtool.errors import UsageError
-from rdbtool.rdb.values.target_encodings import HASH2, METADATA, NO_FIELD_EXPIRY, Limits, Losses, TargetEncodings
+from rdbtool.rdb.values.target_encodings import HASH2, METADATA, NO_FIELD_EXPIRY, Limits, TargetEncodings
 
+from . import facts
+from .facts import Losses
 from .opcodes import REDIS, VALKEY
 from .releases import RELEASES, Release
 from .types import TABLE, TypeRow, row_of
@@ -103,3 +105,21 @@ def target(name: str) -> Target:
         f"rdb-{n}" for n in (*range(OLDEST, NEWEST[REDIS] + 1), *range(FIRST_VALKEY, NEWEST[VALKEY] + 1))
     )
     raise UsageError(f"unknown target '{name}'; known are {', '.join(target_names())}, {versions}")
+
+
+def kept_by(to: Target) -> frozenset[str]:
+    """The `facts` that the server of a target has, and so can keep."""
+    encodings = to.form(Limits(), Losses(to.name))
+    has = {
+        facts.STREAMS: encodings.streams > 0,
+        facts.STREAM_COUNTERS: encodings.streams >= 2,
+        facts.ACTIVE_TIMES: encodings.streams >= 3,
+        facts.IDEMPOTENCE: encodings.idempotence,
+        facts.FIELD_EXPIRIES: encodings.field_expiry != NO_FIELD_EXPIRY,
+        facts.FUNCTIONS: to.functions,
+        facts.MODULE_AUX: to.module_aux,
+        facts.ACCESS_TIMES: to.access_times,
+        facts.KEY_META: to.key_meta,
+        facts.SLOT_IMPORTS: to.dialect == VALKEY,
+    }
+    return facts.all_but(*(fact for fact, had in has.items() if not had))

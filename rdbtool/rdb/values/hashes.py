@@ -11,6 +11,7 @@ from rdbtool.errors import FormatError
 from rdbtool.io.window import Window
 from rdbtool.model import Hash
 from rdbtool.rdb.encoders import put_length, put_ms, put_string
+from rdbtool.rdb.facts import FIELD_EXPIRIES
 from rdbtool.rdb.packed.cursor import INTEGER, Cursor
 from rdbtool.rdb.packed.listpack import ListpackBuilder, ListpackCursor
 from rdbtool.rdb.packed.run import LONGEST, RunOfFields
@@ -19,7 +20,7 @@ from rdbtool.rdb.packed.zipmap import ZipmapCursor
 from rdbtool.rdb.primitives import read_count, read_ms, read_string, read_u64
 
 from .elements import Elements, OneNode, StringsCursor, missing
-from .target_encodings import FIELD_EXPIRIES, METADATA, NO_FIELD_EXPIRY, Limits, TargetEncodings
+from .target_encodings import METADATA, NO_FIELD_EXPIRY, Limits, TargetEncodings
 
 LATEST: Final = (1 << 46) - 2
 """The latest expiry in ms that a field can have in Redis (EB_EXPIRE_TIME_MAX of ebuckets.h)."""

@@ -12,13 +12,14 @@ from rdbtool.errors import FormatError
 from rdbtool.io.window import Window
 from rdbtool.model import Consumer, Group, Id, Pending, Stream
 from rdbtool.rdb.encoders import put_length, put_ms, put_string, put_u64
+from rdbtool.rdb.facts import ACTIVE_TIMES, IDEMPOTENCE, STREAM_COUNTERS
 from rdbtool.rdb.packed.listpack import ListpackBuilder
 from rdbtool.rdb.primitives import read_count, read_ms, read_string, read_u64
 from rdbtool.rdb.skip import read_nothing_released, take_idempotence
 
 from .idempotence import NO_PRODUCERS, Idempotence
 from .stream_nodes import NODE_BYTES, NODE_ENTRIES, Node, PackedNodes, add_entry, node_entries, of_pair, pair_of
-from .target_encodings import ACTIVE_TIMES, IDEMPOTENCE, STREAM_COUNTERS, Limits, TargetEncodings
+from .target_encodings import Limits, TargetEncodings
 
 STREAM_VERSIONS: Final = ("", "stream-listpacks", *(f"stream-listpacks{n}" for n in range(2, 6)))
 """Names of types by the version of the format."""
