@@ -28,12 +28,6 @@ I64: Final = 0x7FFF_FFFF_FFFF_FFFF
 _LF: Final = b"\n"
 
 
-def is_jsonl(w: Window) -> bool:
-    """Whether JSON lines begin at the window's position."""
-    w.need(1)
-    return w.data[w.pos : w.pos + 1] == b"{"
-
-
 class _BadRecordError(Exception):
     """What is wrong with a record, and the name of the field, "" for none."""
 

@@ -11,6 +11,8 @@ VALKEY: Final[i64] = 1
 """Dialects, by the magic a file begins with. The same byte can mean different things in each."""
 
 DIALECT_NAMES: Final = ("redis", "valkey")
+MAGICS: Final = (b"REDIS", b"VALKEY")
+"""What a file begins with, by dialect; digits of the version follow."""
 
 KEY_META_OR_SLOT_IMPORT: Final[i64] = 243
 SLOT_INFO: Final[i64] = 244

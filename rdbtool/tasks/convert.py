@@ -13,9 +13,10 @@ from rdbtool.aof.point_in_time import WHOLE, PointInTime
 from rdbtool.basics.text import AUTO, UTF8
 from rdbtool.errors import FormatError, UnsupportedError, UsageError
 from rdbtool.findings import Report, Severity, finding_of
+from rdbtool.inputs.detect import Progress
 from rdbtool.inputs.filters import slot_ranges
 from rdbtool.inputs.jsonl import JsonlSource
-from rdbtool.inputs.opening import OpenedKeys, Progress, open_keys
+from rdbtool.inputs.opening import OpenedKeys, open_keys
 from rdbtool.inputs.selection import SLOTS, Selection
 from rdbtool.outputs.exporter import Exporter
 from rdbtool.outputs.losses import loss_findings

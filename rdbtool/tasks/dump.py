@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from rdbtool.aof.point_in_time import WHOLE, PointInTime
 from rdbtool.errors import FormatError
 from rdbtool.findings import Finding, Report, Severity, finding_of
-from rdbtool.inputs.opening import Progress, open_keys
+from rdbtool.inputs.detect import Progress
+from rdbtool.inputs.opening import open_keys
 from rdbtool.inputs.selection import Selection
 from rdbtool.outputs.exporter import Exporter
 from rdbtool.outputs.losses import loss_findings
