@@ -82,8 +82,7 @@ class ValueExporter(Exporter):
     def __init__(self, output: Output, losses: Losses, visitor: Visitor) -> None:
         super().__init__(output, losses)
         self.visitor = visitor
-        self._keeps_access_times = ACCESS_TIMES in losses.keeps
-        self._keeps_meta = KEY_META in losses.keeps
+        self._loses = not {ACCESS_TIMES, KEY_META} <= losses.keeps
         self._walker = Walker(visitor)
         self._facts = KeyFacts()
 
@@ -96,17 +95,12 @@ class ValueExporter(Exporter):
     def broken(self) -> None:
         """A record was cut off in the middle after parts of it had gone out."""
 
-    def _finish(self, k: KeyFacts) -> None:
-        """End a key's record."""
-        self.tail(k)
-        self.output.finish()
-        self.count_losses(k.idle_s, k.freq, k.meta)
-
     def count_losses(self, idle_s: i64, freq: i64, meta: bytes) -> None:
         """Count what the format does not keep of a key's facts."""
-        if not self._keeps_access_times and (idle_s >= 0 or freq >= 0):
+        keeps = self.losses.keeps
+        if (idle_s >= 0 or freq >= 0) and ACCESS_TIMES not in keeps:
             self.losses.left_out(ACCESS_TIMES)
-        if not self._keeps_meta and meta:
+        if meta and KEY_META not in keeps:
             self.losses.left_out(KEY_META)
 
     def frame(self, frame: Frame) -> RdbToolError | None:
@@ -133,7 +127,10 @@ class ValueExporter(Exporter):
                 self.broken()
             return damage
         k.size = self._walker.size
-        self._finish(k)
+        self.tail(k)
+        o.finish()
+        if self._loses and (k.idle_s >= 0 or k.freq >= 0 or k.meta):
+            self.count_losses(k.idle_s, k.freq, k.meta)
         return None
 
     def entry(self, entry: Entry) -> None:
@@ -151,4 +148,7 @@ class ValueExporter(Exporter):
         o.begin()
         self.head(k)
         visit_value(entry.value, self.visitor)
-        self._finish(k)
+        self.tail(k)
+        o.finish()
+        if self._loses and (k.idle_s >= 0 or k.freq >= 0):
+            self.count_losses(k.idle_s, k.freq, b"")

@@ -35,8 +35,9 @@ class OutputFormat:
     values, None where there is none; ``dump``, ``convert``: whether these commands offer it; ``endings``: of the names
     of such files; ``binary``: it does not go to a terminal; ``text``: bytes become text, by a mode; ``view``: it is for
     people to look at, and what it leaves out is no loss; ``for_server``: it is written for a release, and keeps what
-    that release has; ``takes_commands``: commands can follow behind the keys; ``base``: it is an append-only file, and
-    begins, if nothing else is asked for, with what the format of this name writes; ``directory``: it is a directory.
+    that release has; ``drops_modules``: what modules own can be left out of it; ``takes_commands``: commands can follow
+    behind the keys; ``base``: it is an append-only file, and begins, if nothing else is asked for, with what the format
+    of this name writes; ``directory``: it is a directory.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class OutputFormat:
         text: bool = False,
         view: bool = False,
         for_server: bool = False,
+        drops_modules: bool = False,
         takes_commands: bool = False,
         base: str = "",
         directory: bool = False,
@@ -68,6 +70,7 @@ class OutputFormat:
         self.text = text
         self.view = view
         self.for_server = for_server
+        self.drops_modules = drops_modules
         self.takes_commands = takes_commands
         self.base = base
         self.directory = directory
@@ -151,31 +154,83 @@ _ROWS: Final = all_but(
 _SNAPSHOT: Final = ALL - ABOUT_THE_FILE
 
 FORMATS: Final = (
-    OutputFormat("rdb", _SNAPSHOT, _rdb, convert=True, endings=(".rdb",), binary=True, for_server=True),
     OutputFormat(
-        "aof", SAYABLE, _resp, convert=True, endings=(".aof",), binary=True, takes_commands=True, base="resp",
+        "rdb",
+        _SNAPSHOT,
+        _rdb,
+        convert=True,
+        endings=(".rdb",),
+        binary=True,
         for_server=True,
+        drops_modules=True,
     ),
     OutputFormat(
-        "aof-set", _SNAPSHOT, _rdb, convert=True, binary=True, takes_commands=True, base="rdb", directory=True,
+        "aof",
+        SAYABLE,
+        _resp,
+        convert=True,
+        endings=(".aof",),
+        binary=True,
         for_server=True,
+        takes_commands=True,
+        base="resp",
     ),
     OutputFormat(
-        "resp", SAYABLE, _resp, dump=True, convert=True, endings=(".resp",), binary=True, takes_commands=True,
+        "aof-set",
+        _SNAPSHOT,
+        _rdb,
+        convert=True,
+        binary=True,
         for_server=True,
+        drops_modules=True,
+        takes_commands=True,
+        base="rdb",
+        directory=True,
     ),
     OutputFormat(
-        "jsonl", _RECORDS, _jsonl, make_summary=_jsonl_summary, dump=True, convert=True, endings=(".jsonl", ".ndjson"),
+        "resp",
+        SAYABLE,
+        _resp,
+        dump=True,
+        convert=True,
+        endings=(".resp",),
+        binary=True,
+        for_server=True,
+        takes_commands=True,
+    ),
+    OutputFormat(
+        "jsonl",
+        _RECORDS,
+        _jsonl,
+        make_summary=_jsonl_summary,
+        dump=True,
+        convert=True,
+        endings=(".jsonl", ".ndjson"),
         text=True,
     ),
-    OutputFormat("json", _RECORDS - {facts.AUX}, _json, dump=True, convert=True, endings=(".json",), text=True),
     OutputFormat(
-        "csv", _ROWS, _csv, make_summary=_csv_summary, dump=True, convert=True, endings=(".csv",), text=True
+        "json",
+        _RECORDS - ABOUT_THE_FILE,
+        _json,
+        dump=True,
+        convert=True,
+        endings=(".json",),
+        text=True,
+    ),
+    OutputFormat(
+        "csv",
+        _ROWS,
+        _csv,
+        make_summary=_csv_summary,
+        dump=True,
+        convert=True,
+        endings=(".csv",),
+        text=True,
     ),
     OutputFormat("table", facts.NOTHING, _table, make_summary=_table, dump=True, text=True, view=True),
     OutputFormat("plain", facts.NOTHING, _plain, make_summary=_plain, text=True, view=True),
     OutputFormat("keys", facts.NOTHING, _keys, make_summary=_keys, text=True, view=True),
-)  # fmt: skip
+)
 BY_NAME: Final[dict[str, OutputFormat]] = {row.name: row for row in FORMATS}
 DUMPED: Final = tuple(row.name for row in FORMATS if row.dump)
 CONVERTED: Final = tuple(row.name for row in FORMATS if row.convert)
@@ -223,7 +278,7 @@ def keeps(options: OutputOptions) -> frozenset[str]:
         kept &= had
         if facts.STREAM_COUNTERS not in had and facts.STREAMS in had:
             kept |= {facts.DELETED_PENDING}  # XCLAIM takes entries that are gone, before Redis 7.0
-    if options.rdb.drop_modules and written.make is _rdb:
+    if options.rdb.drop_modules and written.drops_modules:
         kept -= {facts.MODULE_VALUES, facts.MODULE_VERSIONS, facts.MODULE_AUX, facts.KEY_META}
     return kept
 
