@@ -75,6 +75,11 @@ Id: TypeAlias = tuple[int, int]
 """A stream id as (ms, seq)."""
 
 
+def stream_id(ms: int, seq: int) -> bytes:
+    """A stream id as text."""
+    return b"%d-%d" % (ms, seq)
+
+
 @final
 class Pending:
     """An entry delivered and not acknowledged: to whom, when (ms), and how often."""

@@ -149,3 +149,13 @@ def format_double(x: float, *, digits17: bool = False) -> bytes:
         if float(whole) == x:
             return b"-0" if whole == 0 and math.copysign(1.0, x) < 0 else decimal(whole)
     return seventeen(x) if digits17 else shortest(x)
+
+
+def format_score(x: float) -> bytes:
+    """The shortest text that stands for ``x``; `format_double` is the one that servers print, which is slower."""
+    if -9007199254740992.0 < x < 9007199254740992.0:
+        n = i64(x)
+        if float(n) == x and (n != 0 or str(x)[0] != "-"):
+            return b"%d" % n
+    text = repr(x)
+    return text[:-2].encode() if text.endswith(".0") else text.encode()

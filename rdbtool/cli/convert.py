@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Final, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
@@ -12,16 +12,16 @@ from rdbtool.aof.point_in_time import PointInTime
 from rdbtool.errors import UsageError
 from rdbtool.findings import exit_code
 from rdbtool.inputs.selection import Selection
+from rdbtool.outputs.registry import CONVERTED, FORMATS, format_of_path
 from rdbtool.servers.releases import written_span
 
 from .filters import chosen_keys
-from .options import Format, FormatOption, takes
+from .options import AUTO, Format, FormatOption, choices, one_of, takes
 from .point_in_time import From, FromOption, Unknown, UnknownOption, point_in_time
 from .progress import Progress
 from .render import findings_lines, plural, print_json, show_path
 
 if TYPE_CHECKING:
-    from rdbtool.outputs.outlets import Kind
     from rdbtool.tasks.convert import ConvertReport
 
 NAME = "convert"
@@ -31,17 +31,7 @@ EXAMPLE = ("INPUT", "-", "--to", "jsonl")
 RDB_PANEL = "How an RDB is written"
 
 
-class To(StrEnum):
-    """What is written."""
-
-    AUTO = "auto"
-    RDB = "rdb"
-    AOF = "aof"
-    AOF_SET = "aof-set"
-    RESP = "resp"
-    JSONL = "jsonl"
-    JSON = "json"
-    CSV = "csv"
+_ENDINGS: Final = " ".join(row.endings[0] for row in FORMATS if row.endings)
 
 
 class Base(StrEnum):
@@ -76,13 +66,15 @@ def command(
         ),
     ],
     to: Annotated[
-        To,
+        str,
         typer.Option(
             "--to",
-            help="What to write; auto: by the name of DST (.rdb .aof .resp .jsonl .json .csv, 'DIR/' for a multi-part "
-            "set). resp is for redis-cli --pipe; jsonl can be read back without loss.",
+            parser=one_of(CONVERTED),
+            metavar=choices(CONVERTED),
+            help=f"What to write; auto: by the name of DST ({_ENDINGS}, 'DIR/' for a multi-part set). resp is for "
+            "redis-cli --pipe; jsonl can be read back without loss.",
         ),
-    ] = To.AUTO,
+    ] = AUTO,
     target: Annotated[
         str,
         typer.Option(
@@ -155,8 +147,7 @@ def command(
     """
     from rdbtool.basics.text import mode_of
     from rdbtool.inputs.filters import parse_limits
-    from rdbtool.outputs.outlets import OutputForm, kind_of
-    from rdbtool.outputs.rdb import RdbOptions
+    from rdbtool.outputs.options import OutputOptions, RdbOptions
     from rdbtool.rdb.targets import target as target_of
     from rdbtool.tasks.convert import convert
 
@@ -165,10 +156,9 @@ def command(
     *sources, destination = paths
     if sources.count("-") > 1:
         raise UsageError("only one of the inputs can be standard input")
-    kind = kind_of(destination) if to is To.AUTO else cast("Kind", to.value)
     text_mode = mode_of(mode)
-    form = OutputForm(
-        kind=kind,
+    options = OutputOptions(
+        format_of_path(destination) if to == AUTO else to,
         rdb=RdbOptions(
             target_of(target) if target else None,
             compress=compress,
@@ -185,7 +175,7 @@ def command(
         report = convert(
             sources,
             destination,
-            form,
+            options,
             selection,
             split=split,
             on_conflict=on_conflict.value,

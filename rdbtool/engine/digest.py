@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from hashlib import sha1
 from math import copysign
-from typing import Final, final
+from typing import ClassVar, Final, final
 
 from mypy_extensions import i64
 
 from rdbtool.basics.fpconv import seventeen, shortest
 from rdbtool.errors import RdbToolError
 from rdbtool.model import NO_EXPIRY
+from rdbtool.rdb.layout.facts import CONSUMERS, GROUPS, IDEMPOTENCE, PENDING, PENDING_OWNERS, STREAM_COUNTERS
 from rdbtool.rdb.layout.visitor import HASH, LIST, MODULE, SET, STREAM, STRING, ZSET, Visitor, visit_value
 from rdbtool.rdb.reader import Frame
 from rdbtool.rdb.walk import Walker
@@ -53,6 +54,11 @@ class ValueDigest(Visitor):
 
     ``modules``: module values met. What their modules mix in is their own secret, and taken for nothing.
     """
+
+    # DEBUG DIGEST takes only the entries of a stream (debug.c).
+    IGNORES: ClassVar[frozenset[str]] = frozenset(
+        {STREAM_COUNTERS, GROUPS, PENDING, CONSUMERS, PENDING_OWNERS, IDEMPOTENCE}
+    )
 
     def __init__(self, release: Release) -> None:
         self.digest = 0

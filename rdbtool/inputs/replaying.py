@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
-from rdbtool.aof.command_text import TextReader, first_command
+from rdbtool.aof.command_text import TextReader
 from rdbtool.aof.layout import Layout, LogFile, locate
 from rdbtool.aof.point_in_time import LAST, WHOLE, Place, PointInTime
 from rdbtool.aof.resp import CommandReader
@@ -33,11 +33,10 @@ from rdbtool.io.window import Window
 from rdbtool.rdb.events import ModuleAux
 from rdbtool.rdb.head import Aside, RdbHead
 from rdbtool.rdb.reader import RdbReader
-from rdbtool.servers.commands import COMMANDS, CONTAINER, CONTROL, UNSUPPORTED, WRITE
+from rdbtool.servers.commands import COMMANDS, CONTAINER, UNSUPPORTED
 from rdbtool.servers.releases import NEWEST, Release, writer_of
 
-from .jsonl import is_jsonl
-from .keys import is_rdb, may_precede_log
+from .detect import JSON_LINES, LOG, TEXT, is_rdb, kind_at
 
 Source: TypeAlias = Literal["auto", "commands"]
 """What the input is: told by its bytes, or a text of commands."""
@@ -147,11 +146,6 @@ def names_in(layout: Layout) -> set[bytes] | None:
     return names
 
 
-BEGINNINGS: Final = b"*#"
-"""First bytes of logs: of a command, and of an annotation."""
-SELECT: Final = b"SELECT"
-
-
 def commands_of(w: Window, file: LogFile, source: Source) -> Commands:
     """The commands of ``file`` from the window's position on: of a log, or of a text if it begins with a command.
 
@@ -160,13 +154,14 @@ def commands_of(w: Window, file: LogFile, source: Source) -> Commands:
     if source == "commands":
         return TextReader(w)
     if file.role == "aof" and w.offset() == 0 and not w.at_end():
-        if _is_text(w):
+        kind = kind_at(w)
+        if kind == TEXT:
             return TextReader(w)
-        if is_jsonl(w):
+        if kind == JSON_LINES:
             raise UnsupportedError(
                 "JSON lines, which are taken here only after convert has made an RDB of them", path=w.path
             )
-        if w.data[w.pos] not in BEGINNINGS:
+        if kind != LOG:
             raise FormatError(
                 "neither an RDB, nor JSON lines, nor a log ('*' comes first), nor a text that begins with a command",
                 path=w.path,
@@ -182,18 +177,6 @@ def commands_behind(w: Window, file: LogFile, source: Source) -> Commands:
         for _ in RdbReader(w, checksum=False):
             pass
     return commands_of(w, file, source)
-
-
-def _is_text(w: Window) -> bool:
-    """Whether a text begins with a command that fills a dataset: prose begins with HELLO or TIME, too."""
-    args = first_command(w)
-    row = find(args) if args else None
-    return row is not None and (row.flags & (WRITE | CONTROL) != 0 or row.name == SELECT) and row.fits(len(args))
-
-
-def is_snapshot(w: Window) -> bool:
-    """Whether the window stands at an RDB that nothing follows: no log, and no preamble of one."""
-    return is_rdb(w) and not may_precede_log(w)
 
 
 class _Loader:

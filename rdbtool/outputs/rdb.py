@@ -9,15 +9,16 @@ from rdbtool.findings import Findings, Severity
 from rdbtool.inputs.keys import Facts
 from rdbtool.io.output import Output, Writable
 from rdbtool.model import Entry
-from rdbtool.rdb.events import Event, ModuleAux
+from rdbtool.rdb.events import Event, ModuleAux, SlotImport
+from rdbtool.rdb.layout.facts import Losses
 from rdbtool.rdb.layout.inspection import Inspection
 from rdbtool.rdb.reader import Frame
 from rdbtool.rdb.targets import Target, target_for_version
 from rdbtool.rdb.writer import RdbWriter, open_rdb_writer
-from rdbtool.servers.limits import Limits
 from rdbtool.servers.releases import SHARED, Release, writer_of
 
 from .exporter import Exporter
+from .options import RdbOptions
 
 
 def target_of(facts: Facts, otherwise: Release = SHARED) -> Target:
@@ -32,32 +33,6 @@ def target_of(facts: Facts, otherwise: Release = SHARED) -> Target:
 
 
 @final
-class RdbOptions:
-    """How an RDB is written: ``to``, None for the server that wrote the input, ``otherwise`` where it does not say, and
-    what `open_rdb_writer` takes.
-    """
-
-    def __init__(
-        self,
-        to: Target | None = None,
-        *,
-        otherwise: Release = SHARED,
-        compress: bool = True,
-        checksum: bool = True,
-        lossless: bool = False,
-        drop_modules: bool = False,
-        limits: Limits | None = None,
-    ) -> None:
-        self.to = to
-        self.otherwise = otherwise
-        self.compress = compress
-        self.checksum = checksum
-        self.lossless = lossless
-        self.drop_modules = drop_modules
-        self.limits = limits
-
-
-@final
 class RdbOut(Exporter):
     """Writes an RDB. Frames whose type the target knows are copied as they are.
 
@@ -66,7 +41,7 @@ class RdbOut(Exporter):
     """
 
     def __init__(self, sink: Writable, options: RdbOptions, *, aof: bool = False, verify: bool = False) -> None:
-        super().__init__(Output(sink))
+        super().__init__(Output(sink), Losses("an RDB"))
         self.sink = sink
         self.aof = aof
         self.options = options
@@ -89,7 +64,8 @@ class RdbOut(Exporter):
             aof=self.aof,
         )
         self.writer = writer
-        self.losses = writer.losses.counts
+        writer.losses.untold = self.losses.untold
+        self.losses = writer.losses
         return writer
 
     def ready(self) -> RdbWriter:
@@ -109,7 +85,10 @@ class RdbOut(Exporter):
     def module_aux(self, aux: ModuleAux) -> None:
         self.ready().event(aux)
 
-    def other(self, event: Event) -> None:
+    def slot_import(self, event: SlotImport) -> None:
+        self.ready().event(event)
+
+    def hint(self, event: Event) -> None:
         self.ready().event(event)
 
     def frame(self, frame: Frame) -> RdbToolError | None:

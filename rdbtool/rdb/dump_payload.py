@@ -7,11 +7,11 @@ from typing import Final, final
 from rdbtool.basics.crc64 import crc64
 from rdbtool.errors import FormatError, RdbToolError, UnsupportedError
 from rdbtool.model import Value
-from rdbtool.rdb.values.target_encodings import Losses
 from rdbtool.servers.limits import Limits
 from rdbtool.servers.releases import FIRST_OF_VALKEY, MAX_RDB_VERSION
 
 from .encode import encode
+from .layout.facts import Losses
 from .opcodes import DIALECT_NAMES, REDIS, VALKEY
 from .reader import Frame, frame_of
 from .targets import Target

@@ -8,9 +8,10 @@ from librt.strings import BytesWriter
 
 from rdbtool.errors import UnsupportedError
 from rdbtool.model import Hash, Module, SortedSet, Stream, Value
-from rdbtool.rdb.values.target_encodings import Losses, TargetEncodings
+from rdbtool.rdb.values.target_encodings import TargetEncodings
 from rdbtool.servers.limits import Limits
 
+from .layout.facts import Losses
 from .targets import Target
 from .types import TypeRow
 from .values import hashes, lists, modules, sets, streams, strings, zsets

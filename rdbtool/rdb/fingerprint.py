@@ -14,6 +14,7 @@ from mypy_extensions import i64
 
 from rdbtool.errors import RdbToolError
 from rdbtool.model import Id
+from rdbtool.rdb.layout.producers import NO_PRODUCERS
 
 from .layout.visitor import HASH, SET, STRING, ZSET, Visitor
 from .reader import Frame
@@ -117,6 +118,10 @@ class Fingerprint(Visitor):
 
     def consumer_pending(self, ms: int, seq: int) -> None:
         self._append(b"owned", b"%d-%d" % (ms, seq))
+
+    def idempotence(self, raw: bytes) -> None:
+        if raw != NO_PRODUCERS:
+            self._append(b"idempotence", raw)
 
     def module(self, name: str, version: int, payload: bytes) -> None:
         self._append(b"module", name.encode(), b"%d" % version, payload)

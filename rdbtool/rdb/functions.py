@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
-import shlex
-
-from rdbtool.errors import printable
+from rdbtool.errors import FormatError, printable
 from rdbtool.rdb.events import Function
+from rdbtool.rdb.libraries import library_header
 
 from .layout.inspection import Inspection
 
@@ -19,18 +17,14 @@ def check_library(event: Function, names: set[bytes], ins: Inspection) -> str:
         ins.report("function-library", "a function library without its first line '#!engine name=...'", event.offset)
         return ""
     try:
-        parts = shlex.split(line[2:].decode("latin-1"))
-    except ValueError:
-        parts = []
-    named = [part[5:] for part in parts[1:] if part[:5].lower() == "name="]
-    if len(named) != 1 or len(parts) != 2 or not re.fullmatch(r"[A-Za-z0-9_]+", named[0]):
+        engine, raw_name = library_header(event.code)
+    except FormatError:
         ins.report("function-library", f"a function library with a wrong first line: '{printable(line)}'", event.offset)
         return ""
-    name = named[0]
-    if name.encode() in names:
+    name = raw_name.decode()
+    if raw_name in names:
         ins.report("function-library", f"function library '{name}' is there twice", event.offset)
-    names.add(name.encode())
-    if parts[0].lower() != "lua":
-        engine = printable(parts[0].encode("latin-1"))
-        ins.report("function-engine", f"function library '{name}' needs the engine '{engine}'", event.offset)
+    names.add(raw_name)
+    if engine.lower() != b"lua":
+        ins.report("function-engine", f"function library '{name}' needs the engine '{printable(engine)}'", event.offset)
     return name

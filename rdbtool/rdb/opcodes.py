@@ -11,6 +11,9 @@ from rdbtool.servers.releases import DIALECT_NAMES as DIALECT_NAMES  # noqa: PLC
 from rdbtool.servers.releases import REDIS as REDIS  # noqa: PLC0414 - likewise
 from rdbtool.servers.releases import VALKEY as VALKEY  # noqa: PLC0414 - likewise
 
+MAGICS: Final = (b"REDIS", b"VALKEY")
+"""What a file begins with, by dialect; digits of the version follow."""
+
 KEY_META_OR_SLOT_IMPORT: Final[i64] = 243
 SLOT_INFO: Final[i64] = 244
 FUNCTION: Final[i64] = 245

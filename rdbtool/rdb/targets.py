@@ -7,6 +7,8 @@ from typing import Final, final
 from mypy_extensions import i64
 
 from rdbtool.errors import UsageError
+from rdbtool.rdb.layout import facts
+from rdbtool.rdb.layout.facts import Losses
 from rdbtool.servers.features import (
     ACCESS_TIMES,
     ACTIVE_TIMES,
@@ -28,7 +30,7 @@ from rdbtool.servers.limits import Limits
 from rdbtool.servers.releases import RELEASES, VALKEY, Release, find_release
 
 from .types import TABLE, TypeRow, row_of
-from .values.target_encodings import HASH2, METADATA, NO_FIELD_EXPIRY, Losses, TargetEncodings
+from .values.target_encodings import HASH2, METADATA, NO_FIELD_EXPIRY, TargetEncodings
 
 NEVER_PLAIN: Final[i64] = 1 << 30
 """Bytes from which on even old servers give an element of a list a node of its own."""
@@ -126,3 +128,21 @@ def target_for_version(dialect: int, rdb_version: int) -> Target:
     """The target for an RDB version of that dialect, or for the nearest one that is written."""
     written = [int(r.rdb_version) for r in RELEASES if r.is_written and r.dialect == dialect]
     return target(f"rdb-{min(max(rdb_version, min(written)), max(written))}")
+
+
+def kept_by(to: Target) -> frozenset[str]:
+    """The `facts` that the server of a target has, and so can keep."""
+    encodings = to.form(Limits(), Losses(to.name))
+    has = {
+        facts.STREAMS: encodings.streams > 0,
+        facts.STREAM_COUNTERS: encodings.streams >= 2,
+        facts.ACTIVE_TIMES: encodings.streams >= 3,
+        facts.IDEMPOTENCE: encodings.idempotence,
+        facts.FIELD_EXPIRIES: encodings.field_expiry != NO_FIELD_EXPIRY,
+        facts.FUNCTIONS: to.functions,
+        facts.MODULE_AUX: to.module_aux,
+        facts.ACCESS_TIMES: to.access_times,
+        facts.KEY_META: to.key_meta,
+        facts.SLOT_IMPORTS: to.slot_imports,
+    }
+    return facts.all_but(*(fact for fact, had in has.items() if not had))

@@ -13,9 +13,10 @@ from rdbtool.errors import RdbToolError
 from rdbtool.io.output import Output, Writable
 from rdbtool.io.window import Window
 from rdbtool.model import Entry, Module, Stream
+from rdbtool.rdb.layout import facts
+from rdbtool.rdb.layout.facts import Losses
 from rdbtool.rdb.layout.quicklist import Quicklist
 from rdbtool.rdb.layout.stream import STREAM_VERSIONS
-from rdbtool.rdb.values.target_encodings import Losses
 from rdbtool.servers.features import MULTI_PART_LOGS
 from rdbtool.servers.limits import Limits
 
@@ -27,7 +28,6 @@ from .reader import Frame
 from .targets import Target, target
 from .types import TypeRow
 from .values import hashes, lists
-from .values import target_encodings as kinds
 
 ANY_DB: Final[i64] = -1
 
@@ -149,7 +149,7 @@ class RdbWriter:
         """Write the source code of a function library."""
         self.losses.key = None
         if not self.target.functions:
-            self.losses.add(kinds.FUNCTIONS)
+            self.losses.add(facts.FUNCTIONS)
             return
         self._output.buffer.append(u8(opcodes.FUNCTION))
         put_string(self._output.buffer, code, self._form.compress)
@@ -218,10 +218,10 @@ class RdbWriter:
 
     def _is_wanted(self, is_stream: bool, is_module: bool) -> bool:
         if is_stream and self._form.streams == 0:
-            self.losses.add(kinds.STREAMS)
+            self.losses.add(facts.STREAMS)
             return False
         if is_module and self.drop_modules:
-            self.losses.add(kinds.MODULE_VALUES)
+            self.losses.add(facts.MODULE_VALUES)
             return False
         return True
 
@@ -236,7 +236,7 @@ class RdbWriter:
             put_ms(out, expire_at_ms)
         if idle_s >= 0 or freq >= 0:
             if not self.target.access_times:
-                self.losses.add(kinds.ACCESS_TIMES)
+                self.losses.add(facts.ACCESS_TIMES)
             elif freq >= 0:
                 out.append(u8(opcodes.FREQ))
                 out.append(u8(freq))
@@ -248,7 +248,7 @@ class RdbWriter:
                 out.append(u8(opcodes.KEY_META_OR_SLOT_IMPORT))
                 out.write(meta)
             else:
-                self.losses.add(kinds.KEY_META)
+                self.losses.add(facts.KEY_META)
         at: i64 = len(out)
         out.append(u8(byte))
         put_string(out, key, self._form.compress)
@@ -344,7 +344,7 @@ class RdbWriter:
     def _slot_import(self, event: SlotImport) -> None:
         self.losses.key = None
         if not self.target.slot_imports:
-            self.losses.add(kinds.SLOT_IMPORTS)
+            self.losses.add(facts.SLOT_IMPORTS)
             return
         out = self._output.buffer
         out.append(u8(opcodes.KEY_META_OR_SLOT_IMPORT))
@@ -357,7 +357,7 @@ class RdbWriter:
     def _module_aux(self, event: ModuleAux) -> None:
         self.losses.key = None
         if self.drop_modules or not self.target.module_aux:
-            self.losses.add(kinds.MODULE_AUX)
+            self.losses.add(facts.MODULE_AUX)
             return
         self._output.buffer.append(u8(opcodes.MODULE_AUX))
         self._output.buffer.write(event.raw)

@@ -12,10 +12,10 @@ from rdbtool.engine.digest import Digester
 from rdbtool.engine.replay.replay import STOP
 from rdbtool.errors import FormatError
 from rdbtool.findings import Finding, Report, Severity
+from rdbtool.inputs.detect import SNAPSHOT, open_detected
 from rdbtool.inputs.pruning import keep_only
-from rdbtool.inputs.replaying import Replayed, Source, is_snapshot, layout_of, replay
+from rdbtool.inputs.replaying import Replayed, Source, layout_of, replay
 from rdbtool.inputs.selection import Selection
-from rdbtool.io.source import open_input
 from rdbtool.io.window import Window
 from rdbtool.rdb.events import End
 from rdbtool.rdb.head import RdbHead
@@ -70,9 +70,9 @@ def digest(
     selection.kept = 0  # it may have chosen from another file
     layout = layout_of(path, source)
     if source == "auto" and len(layout.files) == 1 and not layout.files[0].missing and not point.asked:
-        with open_input(layout.files[0].path) as stream:
-            w = stream.window()
-            if is_snapshot(w):
+        with open_detected(layout.files[0].path) as opened:
+            w = opened.window
+            if opened.kind == SNAPSHOT:
                 return _of_snapshot(path, w, release, selection, on_key)
             replayed = replay(path, unknown=unknown, source=source, release=release, first=w)
     else:

@@ -23,12 +23,13 @@ from rdbtool.inputs.selection import Selection
 from rdbtool.io.output import Output
 from rdbtool.io.sink import Sink, open_sink, sync_directory
 from rdbtool.io.source import open_input
-from rdbtool.outputs.outlets import commands_for
+from rdbtool.outputs.options import OutputOptions, RdbOptions
 from rdbtool.outputs.pipeline import Pipeline
-from rdbtool.outputs.rdb import RdbOptions, RdbOut
+from rdbtool.outputs.rdb import RdbOut
+from rdbtool.outputs.registry import make_exporter
 from rdbtool.outputs.saving import save_carried, save_commands, save_rdb
+from rdbtool.rdb.layout.facts import ACTIVE_TIMES, MADE_BY_REPLAY, STREAM_COUNTERS
 from rdbtool.rdb.targets import Target
-from rdbtool.rdb.values.target_encodings import ACTIVE_TIMES, STREAM_COUNTERS
 from rdbtool.servers import features
 from rdbtool.servers.features import MULTI_PART_LOGS
 from rdbtool.servers.releases import oldest_with
@@ -242,12 +243,14 @@ def _write_commands(sink: Sink, job: _Job, report: RewriteReport) -> Replayed:
     output = Output(sink)
     if replayed.replay.annotations:
         output.buffer.write(b"#TS:%d\r\n" % replayed.replay.time_s)
-    exporter = commands_for(job.form.to, output)
+    exporter = make_exporter(output, OutputOptions("resp", RdbOptions(job.form.to)))
+    if replayed.head is None:
+        exporter.losses.untold |= MADE_BY_REPLAY
     for aux in replayed.module_aux:
         exporter.module_aux(aux)
     report.keys = save_commands(replayed.dataset, exporter)
     exporter.end()
-    _note_losses(exporter.losses, "commands cannot say it, a snapshot can", report)
+    _note_losses(exporter.losses.counts, "commands cannot say it, a snapshot can", report)
     return replayed
 
 

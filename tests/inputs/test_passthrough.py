@@ -19,7 +19,7 @@ from rdbtool.inputs.filters import select
 from rdbtool.inputs.replaying import Replayed, replay
 from rdbtool.inputs.selection import Selection
 from rdbtool.model import Entry
-from rdbtool.outputs.outlets import OutputForm as Output
+from rdbtool.outputs.options import OutputOptions as Output
 from rdbtool.rdb.events import Event, Function, ResizeDb
 from rdbtool.rdb.head import Aside, RdbHead
 from rdbtool.rdb.reader import Frame

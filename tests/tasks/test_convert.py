@@ -16,8 +16,9 @@ from rdbtool.findings import exit_code
 from rdbtool.inputs.filters import parse_limits, select
 from rdbtool.inputs.keys import Facts
 from rdbtool.io.source import open_input
-from rdbtool.outputs.outlets import OutputForm, kind_of
-from rdbtool.outputs.rdb import RdbOptions, target_of
+from rdbtool.outputs.options import OutputOptions, RdbOptions
+from rdbtool.outputs.rdb import target_of
+from rdbtool.outputs.registry import format_of_path
 from rdbtool.rdb.events import Function, FunctionPreGa, Header
 from rdbtool.rdb.reader import Frame, RdbReader
 from rdbtool.rdb.targets import target
@@ -40,8 +41,8 @@ FILES = [
 def run(source: Path | list[Path], output: Path, **options: Any) -> ConvertReport:
     sources = source if isinstance(source, list) else [source]
     rdb = options.pop("rdb", RdbOptions())
-    form = OutputForm(
-        kind=options.pop("kind", None) or kind_of(str(output)),
+    form = OutputOptions(
+        options.pop("kind", None) or format_of_path(str(output)),
         rdb=rdb,
         base=options.pop("base", ""),
         mode=options.pop("mode", 0),
@@ -345,12 +346,12 @@ def test_what_cannot_be_read_is_an_error(name: str, tmp_path: Path) -> None:
 
 
 def test_the_kind_is_told_by_the_name() -> None:
-    assert kind_of("a.RDB") == "rdb"
-    assert kind_of("a.ndjson") == "jsonl"
-    assert kind_of("dir/") == "aof-set"
+    assert format_of_path("a.RDB") == "rdb"
+    assert format_of_path("a.ndjson") == "jsonl"
+    assert format_of_path("dir/") == "aof-set"
     for name in ("-", "a.txt", "rdb"):
         with pytest.raises(UsageError, match="--to"):
-            kind_of(name)
+            format_of_path(name)
 
 
 def test_bytes_are_written_as_asked_and_the_header_says_so(tmp_path: Path) -> None:

@@ -12,14 +12,13 @@ from typing import Any
 import pytest
 
 from rdbtool.errors import InputError
-from rdbtool.findings import exit_code
+from rdbtool.findings import Severity, exit_code
 from rdbtool.inputs.filters import select
 from rdbtool.inputs.selection import Selection
 from rdbtool.io.output import Output
-from rdbtool.outputs.registry import exporter
 from rdbtool.rdb.layout.primitives import encode_length
 from rdbtool.tasks.dump import DumpReport, dump
-from tests.outputs.collected import Collected, entries_of
+from tests.outputs.collected import Collected, entries_of, exporter
 from tests.rdb import craft
 from tests.rdb.corpus import FIXTURES
 
@@ -65,8 +64,8 @@ def test_what_can_be_read_comes_before_the_finding(name: str, tmp_path: Path) ->
     cut = tmp_path / "x.rdb"
     cut.write_bytes(data[: len(data) * 2 // 3])
     report, out = run(cut, name)
-    assert exit_code(report) == 1
-    (finding,) = report.findings.items
+    assert exit_code(report) == (3 if name in {"csv", "resp"} else 1)  # these lose what stood before the damage
+    (finding,) = report.findings.of(Severity.ERROR)
     assert finding.code in {"truncated", "malformed"}  # as the cut falls, a count may be what cannot be
     assert finding.offset > 0
     assert report.written > 5

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from rdbtool.model import MAX_FIELD_EXPIRY, MAX_FIELD_EXPIRY_SET, Hash
-from rdbtool.outputs.outlets import OutputForm
-from rdbtool.outputs.rdb import RdbOptions
+from rdbtool.outputs.options import OutputOptions, RdbOptions
 from rdbtool.rdb.targets import target
 from rdbtool.tasks.check_rdb import check_rdb
 from rdbtool.tasks.convert import convert
@@ -29,7 +28,7 @@ def test_a_late_expiry_is_sound_and_kept(ms: int, to: str, tmp_path: Path) -> No
     late = late_hash(tmp_path, ms)
     assert check_rdb(late).findings.items == []
     out = tmp_path / "out.rdb"
-    report = convert([late], str(out), OutputForm(kind="rdb", rdb=RdbOptions(to=target(to)), base="", mode=0))
+    report = convert([late], str(out), OutputOptions(format="rdb", rdb=RdbOptions(to=target(to)), base="", mode=0))
     assert report.losses == {}
     value = next(iter(entries_of(out))).value
     assert isinstance(value, Hash)
@@ -40,7 +39,7 @@ def test_commands_of_redis_cannot_say_it(tmp_path: Path) -> None:
     for ms, losses in ((MAX_FIELD_EXPIRY_SET, {}), (MAX_FIELD_EXPIRY_SET + 1, {"field expiries": 1})):
         out = tmp_path / "out.aof"
         report = convert(
-            [late_hash(tmp_path, ms)], str(out), OutputForm(kind="aof", rdb=RdbOptions(), base="resp", mode=0)
+            [late_hash(tmp_path, ms)], str(out), OutputOptions(format="aof", rdb=RdbOptions(), base="resp", mode=0)
         )
         assert report.losses == losses
         assert (b"HPEXPIREAT" in out.read_bytes()) == (not losses)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rdbtool.engine.dataset import Dataset
-from rdbtool.engine.functions import library_name, load_library, pre_release_library
+from rdbtool.engine.functions import load_library, loadable_name, pre_release_library
 from rdbtool.engine.payload import functions_of_payload
 from rdbtool.engine.replies import OK, CommandError, NotRunError
 from rdbtool.engine.scripts import Scripts
@@ -96,7 +96,7 @@ def function_restore(dataset: Dataset, args: list[bytes]) -> object:
         raise CommandError("ERR Wrong restore policy given, value should be either FLUSH, APPEND or REPLACE.")
     restored: dict[bytes, bytes] = {}
     for code in functions_of_payload(args[2]):
-        name = library_name(code)
+        name = loadable_name(code)
         if name in restored or (policy == b"APPEND" and name in dataset.functions):
             raise CommandError(f"ERR Library {name.decode()} already exists")
         restored[name] = code

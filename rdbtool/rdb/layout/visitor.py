@@ -21,12 +21,14 @@ A string is told by `text` or, where the file holds it as a number, by `integer`
 from __future__ import annotations
 
 from collections import deque
-from typing import Final
+from typing import ClassVar, Final
 
 from mypy_extensions import i64
 
 from rdbtool.basics.numbers import parse_double
 from rdbtool.model import Hash, Id, Module, SortedSet, Stream, Value
+from rdbtool.rdb.layout import facts
+from rdbtool.rdb.layout.producers import NO_PRODUCERS
 
 STRING: Final[i64] = 0
 LIST: Final[i64] = 1
@@ -43,22 +45,38 @@ KINDS: Final[dict[str, i64]] = {name: kind for kind, name in enumerate(KIND_NAME
 
 
 class Visitor:
-    """Takes a value element by element; this one ignores all."""
+    """Takes a value element by element.
+
+    A subclass overrides every call, or names in `IGNORES` the facts whose calls it passes over. What it neither
+    handles nor ignores ends in `left_out`, which raises `NotImplementedError`; whoever counts losses overrides that.
+    """
+
+    IGNORES: ClassVar[frozenset[str]] = facts.NOTHING
+
+    def left_out(self, fact: str) -> None:
+        """A call came for a fact that this visitor does not handle."""
+        if fact not in self.IGNORES:
+            raise NotImplementedError(f"{type(self).__name__} neither handles nor ignores {fact}")
 
     def begin(self, kind: i64, expiring: bool) -> None:
         """A value begins; ``expiring``: it is a hash some of whose fields expire, as far as its beginning says."""
+        raise NotImplementedError
 
     def end(self) -> None:
-        """The value ends."""
+        """The value ends; nothing more is told by that."""
 
     def text(self, data: bytes, start: i64, end: i64) -> None:
         """The next string is ``data[start:end]``."""
+        raise NotImplementedError
 
     def integer(self, n: i64) -> None:
         """The next string is this number in decimal."""
+        data = b"%d" % n
+        self.text(data, 0, len(data))
 
     def score(self, x: float) -> None:
         """The score of the member before."""
+        raise NotImplementedError
 
     def score_integer(self, n: i64) -> None:
         """A score that the file holds as an integer."""
@@ -70,30 +88,40 @@ class Visitor:
 
     def expiry(self, ms: i64) -> None:
         """The next field of the hash expires at ``ms``."""
+        self.left_out(facts.FIELD_EXPIRIES)
 
     def entry(self, ms: int, seq: int) -> None:
         """A stream entry begins."""
+        self.left_out(facts.STREAMS)
 
     def counters(self, last: Id, max_deleted: Id, added: int) -> None:
-        """The stream's entries are over; these are its facts."""
+        """The stream's entries are over; these are its counters."""
+        self.left_out(facts.STREAM_COUNTERS)
 
     def group(self, name: bytes, last: Id, entries_read: int) -> None:
         """A consumer group begins; ``entries_read`` is -1 where it is not known."""
+        self.left_out(facts.GROUPS)
 
     def pending(self, ms: int, seq: int, delivered_ms: int, deliveries: int) -> None:
         """An entry delivered to some consumer of the group and not acknowledged."""
+        self.left_out(facts.PENDING)
 
     def consumer(self, name: bytes, seen_ms: int, active_ms: int) -> None:
         """A consumer of the group begins; times in ms, -1 where the file does not say."""
+        self.left_out(facts.CONSUMERS)
 
     def consumer_pending(self, ms: int, seq: int) -> None:
         """One of the group's pending entries is this consumer's."""
+        self.left_out(facts.PENDING_OWNERS)
 
     def idempotence(self, raw: bytes) -> None:
-        """What Redis 8.6 keeps of idempotent producers, as it stands in the file."""
+        """What Redis 8.6 keeps of idempotent producers, as it stands in the file; it may be `NO_PRODUCERS`."""
+        if raw != NO_PRODUCERS:
+            self.left_out(facts.IDEMPOTENCE)
 
     def module(self, name: str, version: int, payload: bytes) -> None:
         """A module's value."""
+        self.left_out(facts.MODULE_VALUES)
 
 
 def visit_value(value: Value, v: Visitor) -> None:

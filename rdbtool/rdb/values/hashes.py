@@ -9,12 +9,13 @@ from rdbtool.errors import FormatError
 from rdbtool.model import MAX_FIELD_EXPIRY, Hash
 from rdbtool.rdb.layout.elements import Elements, missing
 from rdbtool.rdb.layout.encoders import put_length, put_ms, put_string
+from rdbtool.rdb.layout.facts import FIELD_EXPIRIES
 from rdbtool.rdb.layout.listpack_builder import ListpackBuilder
 from rdbtool.rdb.layout.run import LONGEST, RunOfFields
 from rdbtool.rdb.layout.ziplist import ZiplistBuilder
 from rdbtool.servers.limits import Limits
 
-from .target_encodings import FIELD_EXPIRIES, METADATA, NO_FIELD_EXPIRY, TargetEncodings
+from .target_encodings import METADATA, NO_FIELD_EXPIRY, TargetEncodings
 
 
 def decode(elements: Elements) -> Hash:

@@ -23,8 +23,6 @@ DURATION_S: Final = 100
 """stream-idmp-duration."""
 MAX_SIZE: Final = 100
 """stream-idmp-maxsize: messages remembered per producer."""
-NO_PRODUCERS: Final = b"\x40\x64\x40\x64\x00\x00\x00"
-"""The state of a stream that never had producers, encoded."""
 
 
 @final

@@ -6,39 +6,8 @@ from typing import Final, final
 
 from mypy_extensions import i64
 
-from rdbtool.errors import UnsupportedError
+from rdbtool.rdb.layout.facts import Losses
 from rdbtool.servers.limits import Limits
-
-FIELD_EXPIRIES: Final = "field expiries"
-STREAMS: Final = "streams"
-STREAM_COUNTERS: Final = "stream counters"
-ACTIVE_TIMES: Final = "consumer active times"
-IDEMPOTENCE: Final = "idempotent producers"
-MODULE_VALUES: Final = "module values"
-MODULE_AUX: Final = "module auxiliary data"
-FUNCTIONS: Final = "functions"
-ACCESS_TIMES: Final = "idle times and access frequencies"
-KEY_META: Final = "module metadata of keys"
-SLOT_IMPORTS: Final = "slot migrations"
-"""Kinds of what a target may not be able to keep."""
-
-
-@final
-class Losses:
-    """What could not be kept: how many, by kind. ``lossless``: raise `UnsupportedError` instead of counting."""
-
-    def __init__(self, target: str, *, lossless: bool = False) -> None:
-        self.target = target
-        self.lossless = lossless
-        self.counts: dict[str, int] = {}
-        self.key: bytes | None = None
-
-    def add(self, kind: str, count: i64 = 1) -> None:
-        """Count a loss, or refuse it."""
-        if self.lossless:
-            raise UnsupportedError(f"{self.target} cannot keep {kind}", doing="writing an RDB", key=self.key)
-        self.counts[kind] = self.counts.get(kind, 0) + count
-
 
 NO_FIELD_EXPIRY: Final[i64] = 0
 METADATA: Final[i64] = 1

@@ -11,8 +11,9 @@ from rdbtool.aof.point_in_time import WHOLE, PointInTime
 from rdbtool.errors import InputError, OutputError, reason
 from rdbtool.findings import Finding
 from rdbtool.inputs.dataset import DatasetSource
+from rdbtool.inputs.detect import Progress
 from rdbtool.inputs.keys import EntryEvent, KeySource, RdbSource
-from rdbtool.inputs.opening import OpenedKeys, Progress, open_keys
+from rdbtool.inputs.opening import OpenedKeys, open_keys
 from rdbtool.io.window import CHUNK, Readable, Window
 from rdbtool.rdb.compare import Kept
 from rdbtool.rdb.reader import Frame, RdbReader, frame_of
