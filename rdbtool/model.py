@@ -11,6 +11,8 @@ from typing import Final, TypeAlias, final
 
 from mypy_extensions import i64
 
+NO_PRODUCERS: Final = b"\x40\x64\x40\x64\x00\x00\x00"
+"""The state of a stream that never had producers, as it stands in a snapshot."""
 NO_EXPIRY: Final = -1
 """In place of a time in ms: never."""
 MAX_FIELD_EXPIRY: Final = (1 << 48) - 1

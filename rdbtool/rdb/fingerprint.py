@@ -13,8 +13,7 @@ from typing import Any, Final, final
 from mypy_extensions import i64
 
 from rdbtool.errors import RdbToolError
-from rdbtool.model import Id
-from rdbtool.rdb.layout.producers import NO_PRODUCERS
+from rdbtool.model import NO_PRODUCERS, Id
 
 from .layout.visitor import HASH, SET, STRING, ZSET, Visitor
 from .reader import Frame

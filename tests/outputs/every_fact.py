@@ -11,12 +11,11 @@ from librt.strings import BytesWriter
 from rdbtool.inputs.keys import EntryEvent, KeySource, RdbSource
 from rdbtool.inputs.opening import open_keys
 from rdbtool.io.window import window_over
-from rdbtool.model import Consumer, Entry, Group, Hash, Module, Pending, Stream, Value
+from rdbtool.model import NO_PRODUCERS, Consumer, Entry, Group, Hash, Module, Pending, Stream, Value
 from rdbtool.rdb.events import Event, Function, FunctionPreGa, ModuleAux, SlotImport
 from rdbtool.rdb.layout import facts
 from rdbtool.rdb.layout.encoders import put_u64
 from rdbtool.rdb.layout.modules import module_id
-from rdbtool.rdb.layout.producers import NO_PRODUCERS
 from rdbtool.rdb.reader import Frame, frame_of
 from rdbtool.rdb.targets import target
 from rdbtool.rdb.writer import open_rdb_writer

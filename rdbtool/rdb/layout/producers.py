@@ -20,8 +20,6 @@ from .visit import Visit
 LONGEST_S: Final = 86400
 MOST_KEPT: Final = 10000
 """Bounds of the settings (XCFGSET)."""
-NO_PRODUCERS: Final = b"\x40\x64\x40\x64\x00\x00\x00"
-"""The state of a stream that never had producers, encoded."""
 
 
 @final

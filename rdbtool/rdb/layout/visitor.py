@@ -26,9 +26,8 @@ from typing import ClassVar, Final
 from mypy_extensions import i64
 
 from rdbtool.basics.numbers import parse_double
-from rdbtool.model import Hash, Id, Module, SortedSet, Stream, Value
+from rdbtool.model import NO_PRODUCERS, Hash, Id, Module, SortedSet, Stream, Value
 from rdbtool.rdb.layout import facts
-from rdbtool.rdb.layout.producers import NO_PRODUCERS
 
 STRING: Final[i64] = 0
 LIST: Final[i64] = 1
