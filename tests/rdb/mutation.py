@@ -8,11 +8,21 @@ from collections.abc import Iterator
 from rdbtool.basics.lzf import compress
 from rdbtool.errors import RdbToolError
 from rdbtool.io.window import window_over
-from rdbtool.rdb.layout.primitives import encode_length
 from rdbtool.rdb.reader import Frame, RdbReader
 from rdbtool.rdb.types import TABLE, TypeRow
 from tests.rdb.corpus import FIXTURES
-from tests.rdb.craft import intset, listpack, lzf, stream, stream_id, stream_node, string, strings, ziplist
+from tests.rdb.craft import (
+    encode_length,
+    intset,
+    listpack,
+    lzf,
+    stream,
+    stream_id,
+    stream_node,
+    string,
+    strings,
+    ziplist,
+)
 
 SPECIAL_BYTES = (0, 1, 0x3F, 0x40, 0x7F, 0x80, 0x81, 0xC0, 0xC3, 0xFE, 0xFF)
 

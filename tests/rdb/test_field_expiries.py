@@ -12,10 +12,9 @@ from rdbtool.model import MAX_FIELD_EXPIRY, MAX_FIELD_EXPIRY_SET, Hash
 from rdbtool.rdb.encode import encode
 from rdbtool.rdb.layout.facts import Losses
 from rdbtool.rdb.layout.inspection import Inspection
-from rdbtool.rdb.layout.primitives import encode_length
 from rdbtool.rdb.layout.visit import Visit
 from rdbtool.rdb.targets import target
-from tests.rdb.craft import listpack, string, strings
+from tests.rdb.craft import encode_length, listpack, string, strings
 from tests.rdb.mutation import ROWS
 from tests.rdb.recorder import Recorder
 

@@ -13,7 +13,6 @@ from rdbtool.errors import FormatError, RdbToolError, TruncatedError
 from rdbtool.io.window import Window, window_over
 from rdbtool.rdb.layout.primitives import (
     LZF,
-    encode_length,
     read_binary_double,
     read_count,
     read_double,
@@ -26,7 +25,7 @@ from rdbtool.rdb.layout.primitives import (
     skip_double,
     skip_string,
 )
-from tests.rdb.craft import lzf, string
+from tests.rdb.craft import encode_length, lzf, string
 
 
 @given(st.integers(0, (1 << 63) - 1), st.binary(max_size=3))

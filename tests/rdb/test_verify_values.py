@@ -14,12 +14,12 @@ from rdbtool.io.window import window_over
 from rdbtool.rdb.check import RdbFacts, verify_rdb
 from rdbtool.rdb.fingerprint import Fingerprint, fingerprint
 from rdbtool.rdb.layout.codes import ANY, CODES
-from rdbtool.rdb.layout.primitives import encode_length
 from rdbtool.rdb.opcodes import REDIS
 from rdbtool.rdb.reader import frame_of
 from rdbtool.rdb.types import row_of
 from tests.rdb.craft import (
     counted,
+    encode_length,
     entry,
     intset,
     listpack,

@@ -16,11 +16,11 @@ from rdbtool.findings import Severity, exit_code
 from rdbtool.inputs.filters import select
 from rdbtool.inputs.selection import Selection
 from rdbtool.io.output import Output
-from rdbtool.rdb.layout.primitives import encode_length
 from rdbtool.tasks.dump import DumpReport, dump
 from tests.outputs.collected import Collected, entries_of, exporter
 from tests.rdb import craft
 from tests.rdb.corpus import FIXTURES
+from tests.rdb.craft import encode_length
 
 ALL = FIXTURES / "redis-7.4.1" / "small-nochecksum.rdb"
 

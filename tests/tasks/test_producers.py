@@ -10,10 +10,11 @@ from rdbtool.errors import FormatError, TruncatedError, UnsupportedError
 from rdbtool.inputs.replaying import replay
 from rdbtool.io.output import Output
 from rdbtool.io.window import window_over
-from rdbtool.model import NO_PRODUCERS, Entry, Stream, skip_producers
+from rdbtool.model import NO_PRODUCERS, Entry, Stream
 from rdbtool.outputs.options import OutputOptions, RdbOptions
 from rdbtool.outputs.registry import make_exporter
 from rdbtool.rdb.dump_payload import build_dump, dump
+from rdbtool.rdb.layout.producers import skip_producers
 from rdbtool.rdb.opcodes import REDIS
 from rdbtool.rdb.targets import target
 from rdbtool.rdb.types import row_of

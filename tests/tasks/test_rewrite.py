@@ -21,6 +21,7 @@ from rdbtool.errors import OutputError, UnsupportedError, UsageError
 from rdbtool.inputs.filters import select
 from rdbtool.inputs.replaying import replay
 from rdbtool.io.window import window_over
+from rdbtool.model import MAX_FIELD_EXPIRY_SET
 from rdbtool.rdb.targets import target
 from rdbtool.tasks.digest import digest
 from rdbtool.tasks.rewrite import RewriteForm, rewrite, rewrite_in_place
@@ -113,11 +114,19 @@ def test_a_base_of_a_server_is_written_for_that_server(tmp_path: Path) -> None:
 
 def test_what_the_target_cannot_keep_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
     path = tmp_path / "old.aof"
-    path.write_bytes(command("HSET", "h", "f", "v") + command("HPEXPIREAT", "h", "99999999999999", "FIELDS", "1", "f"))
-    with pytest.raises(UnsupportedError, match="name the server"):
-        rewrite(str(path), str(tmp_path / "set"))
+    path.write_bytes(command("HSET", "h", "f", "v") + command("HPEXPIREAT", "h", "9999999999999", "FIELDS", "1", "f"))
+    with pytest.raises(UnsupportedError, match="field expiries"):
+        rewrite(str(path), str(tmp_path / "set"), form=RewriteForm(to=target("redis-7.0")))
     assert os.listdir(tmp_path) == ["old.aof"]
-    rewrite(str(path), str(tmp_path / "set"), form=RewriteForm(to=target("valkey-9.1")))
+    rewrite(str(path), str(tmp_path / "set"), form=RewriteForm(to=target("redis-7.4")))
+
+
+def test_a_field_expires_as_late_as_the_server_takes_it(tmp_path: Path) -> None:
+    path = tmp_path / "old.aof"
+    late = str(MAX_FIELD_EXPIRY_SET + 1)
+    path.write_bytes(command("HSET", "h", "f", "v") + command("HPEXPIREAT", "h", late, "FIELDS", "1", "f"))
+    assert rewrite(str(path), str(tmp_path / "redis")).findings.counts == {"command-error": 1}
+    assert rewrite(str(path), str(tmp_path / "valkey"), form=RewriteForm(to=target("valkey-9.1"))).findings.counts == {}
 
 
 def test_expired_keys_are_left_out_on_request(tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ stream is out of step.
 
 from __future__ import annotations
 
-import struct
 from typing import Final
 
 from librt.strings import read_f64_le, read_i16_le, read_i32_le, read_i64_be, read_i64_le
@@ -216,14 +215,3 @@ def read_ms(w: Window) -> i64:
 def read_seconds(w: Window) -> i64:
     """A time in s as 4 bytes, little-endian, signed."""
     return i64(read_i32_le(w.take(4), 0))
-
-
-def encode_length(n: int) -> bytes:
-    """A length in its shortest form. Accepts 0 to 2^64 - 1."""
-    if n < 64:
-        return bytes((n,))
-    if n < 1 << 14:
-        return bytes((64 | n >> 8, n & 255))
-    if n < 1 << 32:
-        return b"\x80" + struct.pack(">I", n)
-    return b"\x81" + struct.pack(">Q", n)

@@ -9,11 +9,12 @@ from mypy_extensions import i64
 
 from rdbtool.errors import FormatError
 from rdbtool.io.window import Window
-from rdbtool.model import NO_PRODUCERS, Consumer, Group, Id, Pending, Stream, take_producers
+from rdbtool.model import NO_PRODUCERS, Consumer, Group, Id, Pending, Stream
 from rdbtool.rdb.layout.encoders import put_length, put_ms, put_string, put_u64
 from rdbtool.rdb.layout.facts import ACTIVE_TIMES, IDEMPOTENCE, STREAM_COUNTERS
 from rdbtool.rdb.layout.listpack_builder import ListpackBuilder
 from rdbtool.rdb.layout.primitives import read_string
+from rdbtool.rdb.layout.producers import take_producers
 from rdbtool.rdb.layout.stream import STREAM_VERSIONS, StreamFraming, released_error
 from rdbtool.rdb.layout.stream_node import id_of, key_of, master_id, node_entries
 from rdbtool.servers.limits import Limits
