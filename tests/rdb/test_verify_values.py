@@ -11,7 +11,8 @@ import pytest
 from rdbtool.errors import UnsupportedError
 from rdbtool.findings import Finding, Findings, Severity
 from rdbtool.io.window import window_over
-from rdbtool.rdb.fingerprint import Fingerprint, fingerprint
+from rdbtool.rdb.compare import Rules
+from rdbtool.rdb.meaning import Scope, fingerprint
 from rdbtool.rdb.opcodes import REDIS
 from rdbtool.rdb.primitives import encode_length
 from rdbtool.rdb.reader import frame_of
@@ -399,7 +400,7 @@ def test_released_entries_are_passed_but_not_decoded() -> None:
     with pytest.raises(UnsupportedError, match="released entries"):
         frame.value()
     with pytest.raises(UnsupportedError, match="released entries"):
-        fingerprint(frame, Fingerprint())
+        fingerprint(frame, Scope(Rules(), frame.type, frame.type))
 
 
 def producers(duration_s: int = 100, kept: int = 100, *names: bytes) -> bytes:
