@@ -39,9 +39,9 @@ from .difference import EXPIRY, FUNCTION, Difference, Side
 from .edits import Edit, edits, shared_head
 
 APPENDED: Final = 64
-"""Bytes from which on a string that only grew is appended to, and not set anew."""
+"""A string of at least this many bytes that only grew is appended to; a shorter one is set anew."""
 SET_ITEMS: Final = 16
-"""Items of a list that are replaced in place, by LSET; where more differ, the list is written anew."""
+"""Up to this many items of a list are replaced in place, by LSET; where more differ, the list is written anew."""
 
 
 @final
@@ -49,8 +49,9 @@ class CommandsOut:
     """Writes commands, as RESP, to ``output``. Call `end` after the last difference.
 
     Values are changed in place where that is little, and otherwise written anew as BGREWRITEAOF does. What
-    commands cannot say is restored from the bytes of the right snapshot: modules' values, pending entries whose
-    entry is gone, idle times. ``losses`` counts what not even that brings: kind -> number.
+    commands cannot say is restored (RESTORE) from the bytes of the right snapshot: modules' values, pending entries
+    whose entry is gone, idempotent producers, idle times. ``losses`` counts what cannot be restored either:
+    kind -> number.
     """
 
     def __init__(self, output: Output, rules: Rules) -> None:

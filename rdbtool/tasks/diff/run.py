@@ -36,7 +36,7 @@ BASE_MEMORY: Final = 40 << 20
 """What the program itself takes, with both windows."""
 
 LARGE_SHARE: Final = 24
-"""This part of the memory limit is how large, in the files, the two values of a key may be to be decoded."""
+"""The two values of a key may be this part of the memory limit, in the files, to be held for comparison."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -100,9 +100,9 @@ class DiffReport(Report):
 class Diff:
     """The differences from ``left`` to ``right``: iterate once. ``report`` grows meanwhile.
 
-    Memory stays within the limit of the options, but for the largest single element. Values whose bytes differ
-    are decoded to compare them, or where they are too large for that, compared by a digest of their meaning:
-    the tolerance for expiries then does not hold for hash fields.
+    Memory stays within the limit of the options, but for the largest single element. Of values whose bytes differ
+    the facts are compared (`rdb.meaning`), or, where the values are too large to be held, digests of the facts: the
+    tolerance for expiries then does not hold for the fields of hashes.
     """
 
     def __init__(self, left: Snapshot, right: Snapshot, options: DiffOptions | None = None) -> None:
