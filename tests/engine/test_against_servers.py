@@ -336,6 +336,7 @@ def test_random_commands_of_a_group_do_the_same_as_in_the_server(make: Make, kin
     check_against(kind, tmp_path, make, seed=Random().randrange(1 << 30), rounds=12 * TIMES, commands=200)
 
 
+@pytest.mark.server
 def test_random_field_expiries_do_the_same_as_in_the_server(tmp_path: Path) -> None:
     kind = next(kind for kind in SERVERS if kind.name == "valkey-9.1")
     check_against(kind, tmp_path, field_expiry, seed=Random().randrange(1 << 30), rounds=20 * TIMES, commands=200)

@@ -88,6 +88,7 @@ def test_a_script_may_not_run_scripts_or_transactions() -> None:
         assert "not allowed from script" in error(Dataset(), "EVAL", f"return redis.call('{name}', 'x', '0')", "0")
 
 
+@pytest.mark.server
 def test_values_are_the_same_in_the_script_as_in_a_server(tmp_path: Path) -> None:
     scripts = [
         ("return {1, 2.9, 'x', false, 'never'}", "0"),
@@ -250,6 +251,7 @@ def test_functions_are_kept_as_data() -> None:
     assert dataset.functions == {}
 
 
+@pytest.mark.server
 @pytest.mark.parametrize(
     "code",
     [
@@ -271,6 +273,7 @@ def test_headers_of_libraries_are_refused_as_by_a_server(code: str, tmp_path: Pa
         assert error(Dataset(release_named(kind.name)), "FUNCTION", "LOAD", code) == str(theirs)
 
 
+@pytest.mark.server
 def test_a_dump_of_functions_is_restored(tmp_path: Path) -> None:
     with running(server("valkey-9.1"), tmp_path) as real:
         for name in ("one", "two"):

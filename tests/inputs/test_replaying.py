@@ -196,6 +196,7 @@ def test_unknown_commands_stop_the_replay_unless_told_otherwise(tmp_path: Path) 
     assert [c.args for c in carried.replay.carried] == [[b"JSON.SET", b"j", b"$", b"1"]]
 
 
+@pytest.mark.server
 def test_failing_commands_are_findings_with_the_servers_own_text(tmp_path: Path) -> None:
     path = tmp_path / "a.aof"
     first = command("SET", "a", "x")

@@ -12,8 +12,9 @@ from rdbtool.errors import UnsupportedError
 from rdbtool.findings import Finding, Findings, Severity
 from rdbtool.io.window import window_over
 from rdbtool.rdb.check import RdbFacts, verify_rdb
-from rdbtool.rdb.fingerprint import Fingerprint, fingerprint
+from rdbtool.rdb.compare import Rules
 from rdbtool.rdb.layout.codes import ANY, CODES
+from rdbtool.rdb.meaning import Scope, fingerprint
 from rdbtool.rdb.opcodes import REDIS
 from rdbtool.rdb.reader import frame_of
 from rdbtool.rdb.types import row_of
@@ -257,6 +258,7 @@ def test_a_value_is_found_to_be_what_it_is(name: str) -> None:
         assert 14 <= finding.offset < len(payload) + 20
 
 
+@pytest.mark.server
 def test_valkey_refuses_exactly_the_values_with_errors(tmp_path: Path) -> None:
     """Valkey 9.1 always sanitizes, so it says what a check for a current server has to say."""
     kind = server("valkey-9.1")
@@ -267,6 +269,7 @@ def test_valkey_refuses_exactly_the_values_with_errors(tmp_path: Path) -> None:
     assert wrong == []
 
 
+@pytest.mark.server
 def test_a_server_that_does_not_sanitize_minds_what_the_table_says_that_any_minds(tmp_path: Path) -> None:
     """Redis 6.2 knows types up to 15, looks into ziplists only if it sanitizes, and does not mind two things."""
     kind = server("redis-6.2")
@@ -296,11 +299,13 @@ def test_stream_entries_that_do_not_follow_each_other_are_a_warning(name: str) -
     assert [(f.code, f.severity) for f in findings] == [("stream-order", Severity.WARNING)]
 
 
+@pytest.mark.server
 def test_servers_load_stream_entries_that_do_not_follow_each_other(tmp_path: Path) -> None:
     records = [record(15, name.encode(), payload) for name, payload in DISORDERED.items()]
     assert loads(server("valkey-9.1"), tmp_path, rdb(*records, magic=b"REDIS0011"))
 
 
+@pytest.mark.server
 def test_servers_skip_empty_collections(tmp_path: Path) -> None:
     records = [record(t, name.encode(), payload) for name, (t, payload) in EMPTY.items()]
     (tmp_path / "dump.rdb").write_bytes(rdb(*records, magic=b"REDIS0011"))
@@ -335,6 +340,7 @@ def test_field_expiries_are_checked() -> None:
     assert [f.code for f in findings] == ["field-expiry"]
 
 
+@pytest.mark.server
 def test_field_expiries_of_valkey_are_checked_as_valkey_does(tmp_path: Path) -> None:
     kind = server("valkey-9.1")
     for expire_at_ms in (-1, 0, 1, -2, -(1 << 40), 4_000_000_000_000):
@@ -372,6 +378,7 @@ def test_every_value_of_a_file_is_checked_after_a_damaged_one() -> None:
     assert [(f.code, f.key) for f in findings] == [("listpack-duplicate", b"bad"), ("listpack-duplicate", b"BAD")]
 
 
+@pytest.mark.server
 def test_craft_makes_the_entries_that_a_server_makes(tmp_path: Path) -> None:
     items: list[bytes | int] = [b"a", 1, -1, 127, 128, 4095, -4096, 40000, -40000, 1 << 22, -(1 << 40), b"x" * 64, b""]
     with running(server("valkey-9.1"), tmp_path, "--rdbcompression", "no") as running_server:
@@ -427,7 +434,7 @@ def test_released_entries_are_passed_but_not_decoded() -> None:
     with pytest.raises(UnsupportedError, match="released entries"):
         frame.value()
     with pytest.raises(UnsupportedError, match="released entries"):
-        fingerprint(frame, Fingerprint())
+        fingerprint(frame, Scope(Rules(), frame.type, frame.type))
 
 
 def producers(duration_s: int = 100, kept: int = 100, *names: bytes) -> bytes:

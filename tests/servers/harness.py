@@ -23,6 +23,21 @@ PATIENCE = 300
 Reply = bytes | int | None | list["Reply"] | Exception
 
 
+_permitted = True
+
+
+def permit(permitted: bool) -> None:
+    """Say whether servers may be started from now on: of the tests, only those may that are marked ``server``."""
+    global _permitted
+    _permitted = permitted
+
+
+def check_permission() -> None:
+    """Raise `AssertionError` where no server may be started."""
+    if not _permitted:
+        raise AssertionError("a test that starts a server must be marked: @pytest.mark.server")
+
+
 class ServerError(Exception):
     """An error reply."""
 
@@ -45,6 +60,7 @@ class ServerKind:
 
     def tool(self, role: str) -> list[str]:
         """The command that runs the check tool of this server: role ``check-aof`` or ``check-rdb``."""
+        check_permission()
         directory = Path(self.binary).parent
         stem = "valkey" if self.is_valkey else "redis"
         path = directory / f"{stem}-{role}"
@@ -179,6 +195,7 @@ def running(kind: ServerKind, directory: Path, *options: str) -> Iterator[Server
 
     It listens on a Unix socket only. The directory may hold dump.rdb or an appendonlydir to load.
     """
+    check_permission()
     directory = Path(directory)
     sockets = tempfile.mkdtemp(prefix="rdbtool-")
     path = f"{sockets}/s"

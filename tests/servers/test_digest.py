@@ -108,6 +108,7 @@ def test_a_negative_zero_stays_as_long_as_its_set_is_not_packed(kind: ServerKind
     assert (live == loaded) == (kind.version < (7, 0))
 
 
+@pytest.mark.server
 def test_keys_that_have_expired_can_be_left_out(tmp_path: Path) -> None:
     kind = SERVERS[0]
     with running(kind, tmp_path) as server:

@@ -69,6 +69,7 @@ def test_a_release_is_said_to_refuse_exactly_the_damage_it_refuses(kind: ServerK
     assert wrong == []
 
 
+@pytest.mark.server
 def test_valkey_takes_newer_files_of_redis_only_if_told_and_only_without_newer_types(tmp_path: Path) -> None:
     kind = server("valkey-9.1")
     plain = rdb(record(0, b"k", string(b"v")), magic=b"REDIS0012")
@@ -83,6 +84,7 @@ def test_valkey_takes_newer_files_of_redis_only_if_told_and_only_without_newer_t
         assert "rdb-version-check relaxed" in answer.remarks[0]
 
 
+@pytest.mark.server
 def test_the_number_of_databases_decides(tmp_path: Path) -> None:
     data = rdb(b"\xfe\x10", record(0, b"k", string(b"v")), magic=b"REDIS0009")
     report = checked(tmp_path, data, target=release_named("redis-6.2"))
@@ -94,6 +96,7 @@ def test_the_number_of_databases_decides(tmp_path: Path) -> None:
     assert starts(server("redis-6.2"), tmp_path, data, "--databases", "17")
 
 
+@pytest.mark.server
 def test_duplicate_keys_are_refused_as_servers_do(tmp_path: Path) -> None:
     data = rdb(record(0, b"k", string(b"v")) * 2, magic=b"REDIS0009")
     for kind in SERVERS:

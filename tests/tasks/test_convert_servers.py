@@ -132,6 +132,7 @@ def shapes(data: bytes) -> dict[tuple[bytes, bytes], list[tuple[object, ...]]]:
     return found
 
 
+@pytest.mark.server
 def test_slots_are_those_of_a_server(tmp_path: Path) -> None:
     kind = next(kind for kind in SERVERS if kind.name == "valkey-9.1")
     with running(kind, tmp_path, "--cluster-enabled", "yes") as server:

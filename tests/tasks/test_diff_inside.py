@@ -16,14 +16,20 @@ from rdbtool.rdb.compare import Rules
 from rdbtool.tasks.diff.details import Change, changes
 from rdbtool.tasks.diff.edits import THOROUGH, edits, overlap, shared_head
 from rdbtool.tasks.diff.lines import expiry_text, quoted
-from rdbtool.tasks.diff.meaning import same_value
+from tests.rdb.meanings import facts_of
+
+
+def changes_between(left: Value, right: Value, rules: Rules | None = None) -> list[Change]:
+    before, after = facts_of(left, rules), facts_of(right, rules)
+    found = list(changes(before, after))
+    assert bool(found) != before.same(after)
+    return found
 
 
 def inside(
     left: Value, right: Value, rules: Rules | None = None
 ) -> list[tuple[str, str, bytes, bytes | None, bytes | None]]:
-    found = list(changes(left, right, rules or Rules()))
-    assert bool(found) != same_value(left, right, rules or Rules())
+    found = changes_between(left, right, rules)
     return [(c.op, c.part, c.name, c.left, c.right) for c in found]
 
 
@@ -61,16 +67,14 @@ def test_members() -> None:
 
 
 def test_items_of_lists_are_those_taken_out_and_put_in() -> None:
-    found = list(changes(deque([b"a", b"b", b"c"]), deque([b"b", b"x", b"c"]), Rules()))
+    found = changes_between(deque([b"a", b"b", b"c"]), deque([b"b", b"x", b"c"]))
     assert found == [Change("item", left=b"a", index=0), Change("item", right=b"x", index=1)]
 
 
 def test_lines_of_texts_and_the_first_byte_of_other_strings() -> None:
-    found = list(changes(b"one\ntwo\nthree\n", b"one\n2\nthree\n", Rules()))
+    found = changes_between(b"one\ntwo\nthree\n", b"one\n2\nthree\n")
     assert found == [Change("line", left=b"two", index=1), Change("line", right=b"2", index=1)]
-    assert list(changes(b"\x00abc", b"\x00abd", Rules())) == [
-        Change("bytes", left=b"\x00abc", right=b"\x00abd", index=3)
-    ]
+    assert changes_between(b"\x00abc", b"\x00abd") == [Change("bytes", left=b"\x00abc", right=b"\x00abd", index=3)]
 
 
 def test_everything_in_a_stream() -> None:

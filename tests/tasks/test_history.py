@@ -119,6 +119,7 @@ def test_scripts_are_judged_by_what_they_did(tmp_path: Path) -> None:
     assert [row[1:] for row in told(tmp_path, text, "k", "m")] == [("k", "created"), ("m", "created"), ("k", "deleted")]
 
 
+@pytest.mark.server
 def test_keys_of_the_base_are_told_first(tmp_path: Path) -> None:
     kind = SERVERS[0]
     with running(kind, tmp_path, *OPTIONS) as server:

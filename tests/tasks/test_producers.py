@@ -20,12 +20,12 @@ from rdbtool.rdb.targets import target
 from rdbtool.rdb.types import row_of
 from rdbtool.rdb.values.idempotence import Idempotence
 from rdbtool.tasks.convert import convert
-from rdbtool.tasks.diff.meaning import same_producers
 from rdbtool.tasks.rewrite import rewrite
 from tests.inputs.test_replaying import command
 from tests.rdb import craft
 from tests.rdb.corpus import FIXTURES, expected_of
 from tests.rdb.expected import frames
+from tests.rdb.meanings import facts_of
 from tests.rdb.test_verify_values import RELEASED
 from tests.rdb.test_writer import Collected
 
@@ -155,9 +155,9 @@ def test_states_are_compared_by_what_they_say() -> None:
     other = b"\x40\x64\x40\x64\x02\x01q\x01\xc0\x0c\x02\x01\x01p\x01\x01m\x01\x01\x02\x00"
     left, right = Stream(), Stream()
     left.idmp, right.idmp = one, other
-    assert same_producers(left, right)
+    assert facts_of(left).same(facts_of(right))
     right.idmp = other[:-2] + b"\x03\x00"
-    assert not same_producers(left, right)
+    assert not facts_of(left).same(facts_of(right))
 
 
 def test_counters_of_64_bits_are_bounds_too(tmp_path: Path) -> None:

@@ -227,6 +227,7 @@ def test_in_place_a_log_that_grows_meanwhile_is_left_alone(parts: Path, monkeypa
     assert b"late" in [key for _, key, _ in replay(str(parts)).dataset.items()]
 
 
+@pytest.mark.server
 def test_a_server_takes_over_where_the_rewrite_ended(tmp_path: Path) -> None:
     kind = next(k for k in SERVERS if k.version >= (7, 0))
     options = ("--appendonly", "yes", "--appendfsync", "no")

@@ -2,27 +2,48 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import Final, final
 
 from rdbtool.aof.command_writer import ITEMS_PER_COMMAND, SAYABLE, CommandWriter, write_command
 from rdbtool.basics.crc64 import crc64
 from rdbtool.basics.numbers import format_score
 from rdbtool.io.output import Output
-from rdbtool.model import NO_EXPIRY, Group, Hash, Id, SortedSet, Stream, Value
+from rdbtool.model import NO_EXPIRY, Id
 from rdbtool.rdb.compare import Rules
 from rdbtool.rdb.layout.facts import ABOUT_THE_FILE, DELETED_PENDING, KEY_META, MADE_BY_REPLAY, MODULE_AUX, Losses
+from rdbtool.rdb.meaning import (
+    CONSUMER,
+    COUNTER,
+    ENTRIES_ADDED,
+    ENTRIES_READ,
+    ENTRY,
+    FIELD,
+    FIELD_EXPIRY,
+    GROUP,
+    LAST_ID,
+    MAX_DELETED_ID,
+    MEMBER,
+    OWNER,
+    PENDING,
+    SCORE,
+    Facts,
+    Scope,
+    Table,
+    differing_facts,
+    parted,
+    score_of,
+    tells_counters,
+    tells_producers,
+)
 from rdbtool.rdb.walk import Walker
 
-from .details import id_text
 from .difference import EXPIRY, FUNCTION, Difference, Side
 from .edits import Edit, edits, shared_head
-from .meaning import UNCOUNTED, same_group
 
 APPENDED: Final = 64
-"""Bytes from which on a string that only grew is appended to, and not set anew."""
+"""A string of at least this many bytes that only grew is appended to; a shorter one is set anew."""
 SET_ITEMS: Final = 16
-"""Items of a list that are replaced in place, by LSET; where more differ, the list is written anew."""
+"""Up to this many items of a list are replaced in place, by LSET; where more differ, the list is written anew."""
 
 
 @final
@@ -30,8 +51,9 @@ class CommandsOut:
     """Writes commands, as RESP, to ``output``. Call `end` after the last difference.
 
     Values are changed in place where that is little, and otherwise written anew as BGREWRITEAOF does. What
-    commands cannot say is restored from the bytes of the right snapshot: modules' values, pending entries whose
-    entry is gone, idle times. ``losses`` counts what not even that brings: kind -> number.
+    commands cannot say is restored (RESTORE) from the bytes of the right snapshot: modules' values, pending entries
+    whose entry is gone, idempotent producers, idle times. ``losses`` counts what cannot be restored either:
+    kind -> number.
     """
 
     def __init__(self, output: Output, rules: Rules) -> None:
@@ -72,7 +94,9 @@ class CommandsOut:
         changed = left is None or "value" in difference.differs
         if left is not None and changed and left.type == right.type and not difference.large:
             changed = not self._edit(key, left, right)
-        if changed and right.encoding in UNCOUNTED:  # its server knows no commands for counters
+        if (
+            changed and right.type == "stream" and not tells_counters(right.row)
+        ):  # nor does its server know commands for them
             self._restore(key, right)
         elif changed:
             if left is not None and right.type != "string":  # SET replaces whatever is there
@@ -120,14 +144,17 @@ class CommandsOut:
             return True
         if right.type != "stream":
             return False
-        if difference.large:  # too large to look whether commands can say all of it
+        if difference.large or tells_producers(right.row):  # in a large one, what commands cannot say is not found
             return True
-        value = right.value()
-        if not isinstance(value, Stream):
-            return False
-        if value.idmp or (self.rules.eviction and any(group.consumers for group in value.groups.values())):
+        facts = right.facts(self._scope_of(right))
+        if self.rules.eviction and any(CONSUMER in group for group in facts.groups.values()):
             return True
-        return any(id_ not in value.entries for group in value.groups.values() for id_ in group.pending)
+        entries = facts.own.get(ENTRY, {})
+        return any(id_ not in entries for group in facts.groups.values() for id_ in group.get(PENDING, {}))
+
+    def _scope_of(self, right: Side) -> Scope:
+        """All that ``right`` tells counts: the commands are to bring about all of it."""
+        return Scope(self.rules, right.row, right.row)
 
     def _restore(self, key: bytes, side: Side) -> None:
         frame = side.frame()
@@ -145,31 +172,38 @@ class CommandsOut:
 
     def _edit(self, key: bytes, left: Side, right: Side) -> bool:
         """Change a value in place, where that is possible and little. The expiry stays."""
-        a: Value = left.value()
-        b: Value = right.value()
-        if isinstance(a, bytes) and isinstance(b, bytes):
-            if len(a) < APPENDED or not b.startswith(a):
+        scope = self._scope_of(right)
+        a = left.facts(scope)
+        b = right.facts(scope)
+        if right.type == "string":
+            before, after = a.items[0], b.items[0]
+            if len(before) < APPENDED or not after.startswith(before):
                 return False
-            self._put(b"APPEND", key, b[len(a) :])
-        elif isinstance(a, Hash) and isinstance(b, Hash):
+            self._put(b"APPEND", key, after[len(before) :])
+        elif right.type == "hash":
             self._edit_hash(key, a, b)
-        elif isinstance(a, SortedSet) and isinstance(b, SortedSet):
-            scored: list[bytes] = []
-            for member, score in b.scores.items():
-                if a.scores.get(member) != score:
-                    scored += [format_score(score), member]
-            self._many([b"ZADD", key], scored, 2)
-            self._many([b"ZREM", key], [member for member in a.scores if member not in b.scores])
-        elif isinstance(a, Stream) and isinstance(b, Stream):
-            return self._edit_stream(key, a, b, counted=right.encoding not in UNCOUNTED)
-        elif isinstance(a, dict) and isinstance(b, dict):
-            self._many([b"SADD", key], [member for member in b if member not in a])
-            self._many([b"SREM", key], [member for member in a if member not in b])
-        elif isinstance(a, deque) and isinstance(b, deque):
-            return self._edit_list(key, list(a), list(b))
+        elif right.type == "zset":
+            self._edit_elements(key, b"ZADD", b"ZREM", a.own.get(SCORE, {}), b.own.get(SCORE, {}))
+        elif right.type == "set":
+            self._edit_elements(key, b"SADD", b"SREM", a.own.get(MEMBER, {}), b.own.get(MEMBER, {}))
+        elif right.type == "list":
+            return self._edit_list(key, a.items, b.items)
+        elif right.type == "stream":
+            return self._edit_stream(key, a, b, counted=tells_counters(right.row))
         else:
             return False
         return True
+
+    def _edit_elements(self, key: bytes, add: bytes, remove: bytes, a: Table, b: Table) -> None:
+        added: list[bytes] = []
+        removed: list[bytes] = []
+        for member, _, after in differing_facts(a, b):
+            if after is None:
+                removed.append(member)
+            else:
+                added += [format_score(score_of(after)), member] if after else [member]
+        self._many([add, key], added, 2 if add == b"ZADD" else 1)
+        self._many([remove, key], removed)
 
     def _many(self, start: list[bytes], items: list[bytes], each: int = 1) -> None:
         """Commands that begin with ``start`` and take ``items``, so many at a time as a rewrite does."""
@@ -177,20 +211,25 @@ class CommandsOut:
         for i in range(0, len(items), step):
             self._put(*start, *items[i : i + step])
 
-    def _edit_hash(self, key: bytes, a: Hash, b: Hash) -> None:
-        before = a.expiries or {}
-        after = b.expiries or {}
-        changed = [field for field, value in b.fields.items() if a.fields.get(field) != value]
-        self._many([b"HSET", key], [part for field in changed for part in (field, b.fields[field])], 2)
-        self._many([b"HDEL", key], [field for field in a.fields if field not in b.fields])
-        written = set(changed)
-        for field in b.fields:
-            old = before.get(field, NO_EXPIRY)
-            new = after.get(field, NO_EXPIRY)
-            if new != NO_EXPIRY and (field in written or not self.rules.same_expiry(old, new)):
-                self._put(b"HPEXPIREAT", key, b"%d" % new, b"FIELDS", b"1", field)
-            elif new == NO_EXPIRY != old and not self.rules.same_expiry(old, new):
+    def _edit_hash(self, key: bytes, a: Facts, b: Facts) -> None:
+        written: list[bytes] = []
+        removed: list[bytes] = []
+        for field, _, value in differing_facts(a.own.get(FIELD, {}), b.own.get(FIELD, {})):
+            if value is None:
+                removed.append(field)
+            else:
+                written += [field, value]
+        self._many([b"HSET", key], written, 2)
+        self._many([b"HDEL", key], removed)
+        expiries = b.own.get(FIELD_EXPIRY, {})
+        changed = {field: expiry for field in written[::2] if (expiry := expiries.get(field))}  # HSET took them away
+        for field, _, expiry in a.differing_expiries(a.own.get(FIELD_EXPIRY, {}), expiries):
+            if expiry is not None:
+                changed[field] = expiry
+            elif field in b.own[FIELD] and field not in written[::2]:
                 self._put(b"HPERSIST", key, b"FIELDS", b"1", field)
+        for field, expiry in changed.items():
+            self._put(b"HPEXPIREAT", key, expiry, b"FIELDS", b"1", field)
 
     def _edit_list(self, key: bytes, a: list[bytes], b: list[bytes]) -> bool:
         found = list(edits(a, b))
@@ -227,44 +266,59 @@ class CommandsOut:
             self._put(b"LSET", key, b"%d" % i, b[i])
         return True
 
-    def _edit_stream(self, key: bytes, a: Stream, b: Stream, *, counted: bool) -> bool:
-        gone = [id_ for id_ in a.entries if id_ not in b.entries]
-        new = [id_ for id_ in b.entries if id_ not in a.entries]
-        if len(gone) * 2 > len(a.entries) or b.last_id < a.last_id or (new and new[0] <= a.last_id):
+    def _edit_stream(self, key: bytes, a: Facts, b: Facts, *, counted: bool) -> bool:
+        entries = a.own.get(ENTRY, {})
+        gone: list[bytes] = []
+        new: list[tuple[bytes, bytes]] = []
+        for id_, before, after in differing_facts(entries, b.own.get(ENTRY, {})):
+            if after is None:
+                gone.append(id_)
+            elif before is None:
+                new.append((id_, after))
+            else:
+                return False
+        last_id = id_of(a.own[COUNTER][LAST_ID])
+        counters = b.own[COUNTER]
+        if len(gone) * 2 > len(entries) or id_of(counters[LAST_ID]) < last_id or (new and id_of(new[0][0]) <= last_id):
             return False
-        if any(b.entries[id_] != fields for id_, fields in a.entries.items() if id_ in b.entries):
-            return False
-        trimmed = shared_head(gone, list(a.entries))
+        trimmed = shared_head(gone, list(entries))
         deleted = gone[trimmed:]
-        if b.max_deleted_id == (0, 0) and (deleted or a.max_deleted_id != (0, 0)):
+        if not counted:
+            if deleted:
+                return False
+        elif counters[MAX_DELETED_ID] == b"0-0" and (deleted or a.own[COUNTER][MAX_DELETED_ID] != b"0-0"):
             return False  # XDEL notes what it deletes, and no command takes that back
         if trimmed:
-            self._put(b"XTRIM", key, b"MAXLEN", b"%d" % (len(a.entries) - trimmed))
-        self._many([b"XDEL", key], [id_text(id_) for id_ in deleted])
-        for id_ in new:
-            self._put(b"XADD", key, id_text(id_), *b.entries[id_])
-        counters = [b"ENTRIESADDED", b"%d" % b.entries_added, b"MAXDELETEDID", id_text(b.max_deleted_id)]
-        self._put(b"XSETID", key, id_text(b.last_id), *(counters if counted else ()))
+            self._put(b"XTRIM", key, b"MAXLEN", b"%d" % (len(entries) - trimmed))
+        self._many([b"XDEL", key], deleted)
+        for id_, fields in new:
+            self._put(b"XADD", key, id_, *parted(fields))
+        said = [b"ENTRIESADDED", counters[ENTRIES_ADDED], b"MAXDELETEDID", counters[MAX_DELETED_ID]] if counted else []
+        self._put(b"XSETID", key, counters[LAST_ID], *said)
         for name, group in a.groups.items():
-            other = b.groups.get(name)
-            if other is None or not same_group(group, other, self.rules, counted=counted):
+            if group != b.groups.get(name):
                 self._put(b"XGROUP", b"DESTROY", key, name)
         for name, group in b.groups.items():
-            old = a.groups.get(name)
-            if old is None or not same_group(old, group, self.rules, counted=counted):
-                counter = [b"ENTRIESREAD", b"%d" % group.entries_read] if counted else []
-                self._put(b"XGROUP", b"CREATE", key, name, id_text(group.last_id), *counter)
+            if group != a.groups.get(name):
+                counter = [b"ENTRIESREAD", group[COUNTER][ENTRIES_READ]] if counted else []
+                self._put(b"XGROUP", b"CREATE", key, name, group[GROUP][LAST_ID], *counter)
                 self._members(key, name, group)
         return True
 
-    def _members(self, key: bytes, name: bytes, group: Group) -> None:
+    def _members(self, key: bytes, name: bytes, group: dict[str, Table]) -> None:
         """Give a new group its consumers and pending entries."""
-        owners = {p.consumer for p in group.pending.values()}
-        for consumer in group.consumers:
-            if consumer not in owners:
+        owners = group.get(OWNER, {})
+        having = set(owners.values())
+        for consumer in group.get(CONSUMER, {}):
+            if consumer not in having:
                 self._put(b"XGROUP", b"CREATECONSUMER", key, name, consumer)
-        pending: list[Id] = sorted(group.pending)
-        for id_ in pending:
-            p = group.pending[id_]
-            times = [b"TIME", b"%d" % p.delivered_ms, b"RETRYCOUNT", b"%d" % p.deliveries]
-            self._put(b"XCLAIM", key, name, p.consumer, b"0", id_text(id_), *times, b"JUSTID", b"FORCE")
+        for id_, value in group.get(PENDING, {}).items():
+            delivered, deliveries = value.split()
+            times = [b"TIME", delivered, b"RETRYCOUNT", deliveries]
+            self._put(b"XCLAIM", key, name, owners[id_], b"0", id_, *times, b"JUSTID", b"FORCE")
+
+
+def id_of(text: bytes) -> Id:
+    """The stream id that a text is."""
+    ms, seq = text.split(b"-")
+    return int(ms), int(seq)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final, final
 
 from rdbtool.errors import RdbToolError
-from rdbtool.model import Value
+from rdbtool.rdb import meaning
 from rdbtool.rdb.compare import Kept
-from rdbtool.rdb.fingerprint import Fingerprint, fingerprint
+from rdbtool.rdb.meaning import Facts, Scope
 from rdbtool.rdb.reader import Frame
+from rdbtool.rdb.types import TypeRow
 
+from .details import Change, changes
 from .snapshot import Snapshot
 
 ADDED: Final = "added"
@@ -30,9 +33,10 @@ MODULE_AUX: Final = "module-aux"
 
 @final
 class Side:
-    """A key as one of the snapshots has it. Facts are those of `Frame`; ``size`` is the payload's."""
+    """A key as one of the snapshots has it. What is known of it is as in `Frame`; ``size`` is the payload's."""
 
     def __init__(self, snapshot: Snapshot, db: int, key: bytes, kept: Kept) -> None:
+        self.row: TypeRow = kept.type
         self.type: str = kept.type.redis_type
         self.encoding: str = kept.type.name
         self.expire_at_ms: int = kept.expire_at_ms
@@ -40,31 +44,31 @@ class Side:
         self.freq: int = kept.freq
         self.size: int = kept.size
         self.meta: bytes = kept.meta
+        self.db = db
         self._snapshot = snapshot
-        self._db = db
         self._key = key
         self._kept = kept
-        self._value: Value | None = None
+        self._facts: Facts | None = None
 
     def frame(self) -> Frame:
         """The key, its value unread. A new one on each call."""
-        return self._snapshot.frame(self._db, self._key, self._kept)
+        return self._snapshot.frame(self.db, self._key, self._kept)
 
-    def value(self) -> Value:
-        """The decoded value, decoded once. Raises what reading raises."""
-        value = self._value
-        if value is None:
+    def facts(self, scope: Scope) -> Facts:
+        """What the value means; found once for each scope. Raises what reading raises."""
+        found = self._facts
+        if found is None or found.scope is not scope:
             try:
-                value = self.frame().value()
+                found = meaning.facts(self.frame(), scope)
             except RdbToolError as e:
                 raise self._located(e) from None
-            self._value = value
-        return value
+            self._facts = found
+        return found
 
-    def fingerprint(self, of: Fingerprint) -> bytes:
-        """What ``of`` makes of the value, which is not held as a whole. Raises what reading raises."""
+    def fingerprint(self, scope: Scope) -> bytes:
+        """A digest of what the value means, which is not held as a whole. Raises what reading raises."""
         try:
-            return fingerprint(self.frame(), of)
+            return meaning.fingerprint(self.frame(), scope)
         except RdbToolError as e:
             raise self._located(e) from None
 
@@ -80,12 +84,20 @@ class Difference:
 
     ``differs``: all that differs of a key both have: ``value``, ``expiry``, ``eviction``, ``encoding``.
     For what is no key ``db`` is -1, ``key`` a name, ``other`` its `FUNCTION` or `MODULE_AUX`, and ``codes`` the
-    library's code, or the module's data, on both sides, b"" for none. ``large``: the values are not to be decoded
-    as a whole, for want of memory.
+    library's code, or the module's data, on both sides, b"" for none. ``scope``: which facts of the values count,
+    where both have the key and are of one type. ``large``: the values are not to be held as a whole, for want of
+    memory.
     """
 
     def __init__(
-        self, kind: str, db: int, key: bytes, left: Side | None, right: Side | None, differs: tuple[str, ...] = ()
+        self,
+        kind: str,
+        db: int,
+        key: bytes,
+        left: Side | None,
+        right: Side | None,
+        differs: tuple[str, ...] = (),
+        scope: Scope | None = None,
     ) -> None:
         self.kind = kind
         self.db = db
@@ -93,6 +105,7 @@ class Difference:
         self.left = left
         self.right = right
         self.differs = differs
+        self.scope = scope
         self.other = ""
         self.large = False
         self.codes = (b"", b"")
@@ -102,3 +115,15 @@ class Difference:
         """The key's type, on the right side if it is there."""
         side = self.right or self.left
         return self.other if side is None else side.type
+
+    @property
+    def has_details(self) -> bool:
+        """Whether both sides have a value of one type, and these differ."""
+        return self.scope is not None and "value" in self.differs
+
+    def changes(self) -> Iterator[Change]:
+        """What differs inside the values, where `has_details` holds. Raises what reading raises."""
+        assert self.left is not None
+        assert self.right is not None
+        assert self.scope is not None
+        return changes(self.left.facts(self.scope), self.right.facts(self.scope))

@@ -1,4 +1,4 @@
-"""How one sequence becomes another: blocks that are equal, left out and put in."""
+"""How one sequence becomes another: which blocks are replaced, removed and inserted."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 T = TypeVar("T")
 
 THOROUGH: Final = 4_000_000
-"""Pairs of elements that are looked at in search of the smallest difference; beyond that, a plain one is told."""
+"""Up to this many pairs of elements, the smallest difference is found; beyond that, one block replaces another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +73,8 @@ def overlap(left: Sequence[T], right: Sequence[T]) -> int:
 def edits(left: Sequence[T], right: Sequence[T]) -> Iterator[Edit]:
     """What turns ``left`` into ``right``, from front to back. Elements must be hashable.
 
-    A queue's way of changing, taken from one end and put to the other, is found at any length; any other
-    change is smallest as long as the lists are not too long for that.
+    Of a queue, from whose one end elements were taken while others were appended to the other, the smallest change is
+    found at any length; of other lists as long as they are not longer than `THOROUGH` allows.
     """
     head = shared_head(left, right)
     tail = shared_tail(left, right, head)
@@ -90,7 +90,7 @@ def edits(left: Sequence[T], right: Sequence[T]) -> Iterator[Edit]:
     forward = overlap(inner_left, inner_right)
     backward = overlap(inner_right, inner_left)
     if max(forward, backward) * 2 >= min(len(inner_left), len(inner_right)):
-        if forward >= backward:  # taken from the front, put to the end
+        if forward >= backward:  # elements were taken from the front and appended
             yield Edit(head, left_end - forward, head, head)
             if head + forward < right_end:
                 yield Edit(left_end, left_end, head + forward, right_end)

@@ -12,9 +12,8 @@ from rdbtool.io.output import Writable
 from rdbtool.io.window import window_over
 from rdbtool.model import NO_EXPIRY
 
-from .details import Change, changes
+from .details import Change
 from .difference import EXPIRY, Difference, Side
-from .meaning import UNCOUNTED
 from .run import Diff
 
 LONGEST: Final = 100
@@ -61,9 +60,7 @@ class LinesOut:
         db = "-" if difference.db < 0 else str(difference.db)
         note = f"  ({'; '.join(notes)})" if notes else ""
         head = f"{difference.kind:8} {db:>2} {type_:8} {self._show(difference.key)}{note}"
-        if not self.detail or "value" not in difference.differs:
-            return [head]
-        return [head, *self._details(difference)]
+        return [head, *self._details(difference)] if self.detail else [head]
 
     def _show(self, data: bytes) -> str:
         return to_line(data, self.mode).decode()
@@ -82,16 +79,12 @@ class LinesOut:
     def _details(self, difference: Difference) -> list[str]:
         left = difference.left
         right = difference.right
-        if left is None or right is None:
-            return []
-        if left.type != right.type:
+        if not difference.has_details or left is None or right is None:
             return []
         if difference.large:
             return [f"    ({left.size:,} and {right.size:,} bytes: too large to look inside within the memory limit)"]
-        counted = not UNCOUNTED & {left.encoding, right.encoding}
         try:
-            found = changes(left.value(), right.value(), self.diff.rules, counted=counted)
-            return [line for change in found for line in self._change(change)]
+            return [line for change in difference.changes() for line in self._change(change)]
         except RdbToolError as e:
             self.diff.damaged(e)
             return ["    (the value cannot be decoded)"]

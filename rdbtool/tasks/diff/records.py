@@ -22,9 +22,7 @@ from rdbtool.outputs.json_text import write_string
 from rdbtool.outputs.jsonl import JsonValues
 from rdbtool.rdb.walk import Walker
 
-from .details import changes
 from .difference import FUNCTION, Difference, Side
-from .meaning import UNCOUNTED
 from .run import Diff
 
 
@@ -101,18 +99,13 @@ class RecordsOut:
         o.buffer.write(b"null")
 
     def _changes(self, difference: Difference) -> None:
-        left = difference.left
-        right = difference.right
-        if left is None or right is None or "value" not in difference.differs or left.type != right.type:
-            return
-        if difference.large:
+        if not difference.has_details or difference.large:
             return
         o = self.output
         o.buffer.write(b',"changes":[')
-        counted = not UNCOUNTED & {left.encoding, right.encoding}
         first = True
         try:
-            for change in changes(left.value(), right.value(), self.diff.rules, counted=counted):
+            for change in difference.changes():
                 o.buffer.write(
                     b'%b{"part":"%b","op":"%b"' % (b"" if first else b",", change.part.encode(), change.op.encode())
                 )
@@ -128,6 +121,6 @@ class RecordsOut:
                         self._text(data)
                 o.buffer.append(125)
                 o.room()
-        except RdbToolError as e:  # told before, when the values were compared
+        except RdbToolError as e:  # the damage has been told when the values were compared
             self.diff.damaged(e)
         o.buffer.append(93)

@@ -11,8 +11,8 @@ from rdbtool.findings import Report, Severity, finding_of
 from rdbtool.inputs.selection import Selection
 from rdbtool.rdb.compare import Match, Matching, Rules
 from rdbtool.rdb.events import End, Event, Function, FunctionPreGa, ModuleAux
-from rdbtool.rdb.fingerprint import Fingerprint
 from rdbtool.rdb.libraries import library_name
+from rdbtool.rdb.meaning import Scope
 from rdbtool.rdb.reader import RdbReader
 from rdbtool.rdb.unordered import is_unordered, same_elements
 
@@ -29,7 +29,6 @@ from .difference import (
     Difference,
     Side,
 )
-from .meaning import UNCOUNTED, same_value
 from .snapshot import Snapshot
 
 MEMORY_LIMIT: Final = 512 << 20
@@ -38,7 +37,7 @@ BASE_MEMORY: Final = 40 << 20
 """What the program itself takes, with both windows."""
 
 LARGE_SHARE: Final = 24
-"""This part of the memory limit is how large, in the files, the two values of a key may be to be decoded."""
+"""The two values of a key may be this part of the memory limit, in the files, to be held for comparison."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -102,9 +101,9 @@ class DiffReport(Report):
 class Diff:
     """The differences from ``left`` to ``right``: iterate once. ``report`` grows meanwhile.
 
-    Memory stays within the limit of the options, but for the largest single element. Values whose bytes differ
-    are decoded to compare them, or where they are too large for that, compared by a digest of their meaning:
-    the tolerance for expiries then does not hold for hash fields.
+    Memory stays within the limit of the options, but for the largest single element. Of values whose bytes differ
+    the facts are compared (`rdb.meaning`), or, where the values are too large to be held, digests of the facts: the
+    tolerance for expiries then does not hold for the fields of hashes.
     """
 
     def __init__(self, left: Snapshot, right: Snapshot, options: DiffOptions | None = None) -> None:
@@ -172,6 +171,8 @@ class Diff:
         left = None if match.left is None else Side(self.left, match.db, match.key, match.left)
         right = None if match.right is None else Side(self.right, match.db, match.key, match.right)
         differs: tuple[str, ...] = ()
+        scope: Scope | None = None
+        large = (left.size if left else 0) + (right.size if right else 0) > self.large
         if left is None:
             kind = ADDED
         elif right is None:
@@ -180,8 +181,10 @@ class Diff:
             assert match.left is not None
             assert match.right is not None
             found = []
+            if left.type == right.type:
+                scope = Scope(self.rules, left.row, right.row)
             if not match.left.same_payload(match.right):
-                if not self._same_value(match, left, right):
+                if scope is None or left.meta != right.meta or not self._same_value(left, right, scope, large=large):
                     found.append("value")
                 elif self.options.encodings and left.encoding != right.encoding:
                     found.append(ENCODING)
@@ -195,46 +198,30 @@ class Diff:
                     kind = as_kind
                     break
             differs = tuple(found)
-        difference = Difference(kind, match.db, match.key, left, right, differs)
-        difference.large = (left.size if left else 0) + (right.size if right else 0) > self.large
+        difference = Difference(kind, match.db, match.key, left, right, differs, scope)
+        difference.large = large
         self.report.add(match.db, difference.type, kind)
         return None if kind == SAME else difference
 
-    def _same_value(self, match: Match, left: Side, right: Side) -> bool:
-        if left.type != right.type:
-            return False
-        assert match.left is not None
-        assert match.right is not None
-        if match.left.meta != match.right.meta:
-            return False
-        counted = not UNCOUNTED & {left.encoding, right.encoding}
+    def _same_value(self, left: Side, right: Side, scope: Scope, *, large: bool) -> bool:
+        """Whether two values of one type, whose payloads differ, mean the same."""
         try:
-            if left.size + right.size > self.large:
-                prints = [
-                    side.fingerprint(
-                        Fingerprint(
-                            expiries=not self.options.ignore_expiry, counters=counted, times=self.options.eviction
-                        )
-                    )
-                    for side in (left, right)
-                ]
-                return prints[0] == prints[1]
+            if large:
+                return left.fingerprint(scope) == right.fingerprint(scope)
             if (
-                match.left.type is match.right.type
-                and match.left.size == match.right.size
-                and is_unordered(match.left.type)
-                and same_elements(match.left.type, left.frame().raw(), right.frame().raw())
+                left.row is right.row
+                and left.size == right.size
+                and is_unordered(left.row)
+                and same_elements(left.row, left.frame().raw(), right.frame().raw())
             ):
                 return True
-            left_value = left.value()
-            right_value = right.value()
+            return left.facts(scope).same(right.facts(scope))
         except UnsupportedError as e:  # bytes are all there is to compare, and they differ
-            self.report.findings.add(finding_of(e, Severity.WARNING, match.db))
+            self.report.findings.add(finding_of(e, Severity.WARNING, left.db))
             return False
         except RdbToolError as e:
             self.damaged(e)
             return False
-        return same_value(left_value, right_value, self.rules, counted=counted)
 
     def _others(self, left_events: list[Event], right_events: list[Event]) -> Iterator[Difference]:
         left = _named(left_events)

@@ -23,8 +23,8 @@ from rdbtool.servers.releases import NEWEST, newest
 
 AT_ONCE: Final = CHUNK
 """Payloads up to this many bytes are read at once, longer ones through a window."""
-FORMS: Final = (newest("redis", without=IDEMPOTENT_PRODUCERS).name, NEWEST.name)
-"""What a replayed log is written as, to be compared: the first of them that loses nothing."""
+TARGETS: Final = (newest("redis", without=IDEMPOTENT_PRODUCERS).name, NEWEST.name)
+"""The dataset of a replayed log is written for one of these servers, the first for which nothing is lost."""
 
 
 @final
@@ -45,7 +45,7 @@ class _Tail:
 
 
 @final
-class _Kept:
+class _TemporaryFile:
     """A temporary file without a name, written from its start."""
 
     def __init__(self, path: str) -> None:
@@ -78,13 +78,13 @@ class _Kept:
 class _Copying:
     """Passes a source on, and keeps what it gave."""
 
-    def __init__(self, source: Readable, kept: _Kept) -> None:
+    def __init__(self, source: Readable, copy: _TemporaryFile) -> None:
         self._source = source
-        self._kept = kept
+        self._copy = copy
 
     def read(self, n: int, /) -> bytes:
         data = self._source.read(n)
-        self._kept.write(data)
+        self._copy.write(data)
         return data
 
 
@@ -162,12 +162,12 @@ def open_snapshot(
     now_ms: int | None = None,
     progress: Progress | None = None,
 ) -> Snapshot:
-    """Open whatever is at ``path`` for comparison; the options are those of `entries.open_keys`; ``now_ms`` must
-    be the same for both sides.
+    """Open whatever is at ``path`` for comparison; the options are those of `inputs.opening.open_keys`, and ``now_ms``
+    must be the same for both sides.
 
-    An RDB is read where it is. A pipe or compressed file is kept, as it is read, in a temporary file; a log is
-    replayed, and its result written to one, as JSON lines are. Raises what opening and replaying raise, and
-    `OutputError`.
+    An RDB is read where it is. What is read from a pipe or compressed file is copied to a temporary file as it comes;
+    of a log, the dataset that its replay gives is written to one, and so are the keys of JSON lines. Raises what
+    opening and replaying raise, and `OutputError`.
     """
     opened = open_keys(path, point=point, unknown=unknown, commands=commands, now_ms=now_ms, progress=progress)
     try:
@@ -179,11 +179,11 @@ def open_snapshot(
         window = source.reader.window
         if window.size >= 0:
             return Snapshot(window.path, os.open(path, os.O_RDONLY), int(window.size), opened=opened)
-        kept = _Kept(window.path)
-        kept.write(window.data)
+        copy = _TemporaryFile(window.path)
+        copy.write(window.data)
         assert window.source is not None
-        window.source = _Copying(window.source, kept)
-        return Snapshot(window.path, kept.handle, -1, opened=opened, first=window)
+        window.source = _Copying(window.source, copy)
+        return Snapshot(window.path, copy.handle, -1, opened=opened, first=window)
     except OSError as e:
         opened.__exit__(None, None, None)
         raise InputError(f"cannot open: {reason(e)}", path=path) from e
@@ -194,40 +194,40 @@ def open_snapshot(
 
 def _of_dataset(path: str, opened: OpenedKeys, keys: DatasetSource) -> Snapshot:
     """The snapshot of a replayed log. The dataset is not kept."""
-    kept = _Kept(path)
+    copy = _TemporaryFile(path)
     try:
-        for form in FORMS:
-            if _write(kept, form, DatasetSource(path, keys.dataset, keys.facts, keys.module_aux)):
+        for target in TARGETS:
+            if _write(copy, target, DatasetSource(path, keys.dataset, keys.facts, keys.module_aux)):
                 break
     except BaseException:
-        os.close(kept.handle)
+        os.close(copy.handle)
         raise
-    return _written(path, opened, kept)
+    return _written(path, opened, copy)
 
 
 def _of_stream(path: str, opened: OpenedKeys) -> Snapshot:
     """The snapshot of keys that can be read only once: JSON lines."""
-    kept = _Kept(path)
+    copy = _TemporaryFile(path)
     try:
         with opened:
-            _write(kept, FORMS[-1], opened.source)
+            _write(copy, TARGETS[-1], opened.source)
     except BaseException:
-        os.close(kept.handle)
+        os.close(copy.handle)
         raise
-    return _written(path, opened, kept)
+    return _written(path, opened, copy)
 
 
-def _written(path: str, opened: OpenedKeys, kept: _Kept) -> Snapshot:
-    snapshot = Snapshot(path, kept.handle, os.fstat(kept.handle).st_size)
+def _written(path: str, opened: OpenedKeys, copy: _TemporaryFile) -> Snapshot:
+    snapshot = Snapshot(path, copy.handle, os.fstat(copy.handle).st_size)
     snapshot.findings = opened.findings
     snapshot.loss = opened.loss
     return snapshot
 
 
-def _write(kept: _Kept, form: str, source: KeySource) -> bool:
-    """Write all keys for the server ``form``; whether nothing was lost."""
-    kept.restart()
-    writer = open_rdb_writer(kept, form, compress=False)
+def _write(copy: _TemporaryFile, target: str, source: KeySource) -> bool:
+    """Write all keys for the server ``target``, and answer whether nothing was lost."""
+    copy.restart()
+    writer = open_rdb_writer(copy, target, compress=False)
     while (event := source.next()) is not None:
         if isinstance(event, EntryEvent):
             writer.entry(event.entry)
