@@ -16,7 +16,9 @@ def main() -> None:
             print(version_line(), flush=True)
         except OSError as e:
             print(f"rdbtool: standard output: cannot write: {e.strerror}", file=sys.stderr, flush=True)
-            os._exit(2)
+            from .exit_codes import of_error
+
+            os._exit(of_error(e))
         return
     gc.disable()  # while modules are loaded there is nothing to find
     from rdbtool.cli.app import run

@@ -14,6 +14,7 @@ import typer
 
 from rdbtool import version_line
 from rdbtool.errors import RdbToolError, UsageError, reason
+from rdbtool.exit_codes import ExitCode, of_error
 
 COMMANDS = ("check-aof", "check-rdb", "convert", "diff", "digest", "dump", "history", "rewrite")
 """The subcommands. Each is a module of this package, with ``command``: its options and help."""
@@ -42,14 +43,13 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
             command(*args, **options)
         except RdbToolError as e:
             print(f"rdbtool: {e}", file=sys.stderr)
-            raise typer.Exit(2) from None
-        except BrokenPipeError:
-            # Whoever read the output has seen enough. typer would make an error of it.
+            raise typer.Exit(of_error(e)) from None
+        except BrokenPipeError as e:  # typer would make an error of it
             _discard_output()
-            raise typer.Exit(0) from None
-        except MemoryError:
+            raise typer.Exit(of_error(e)) from None
+        except MemoryError as e:
             print("rdbtool: out of memory", file=sys.stderr)
-            raise typer.Exit(2) from None
+            raise typer.Exit(of_error(e)) from None
 
     return run_guarded
 
@@ -85,7 +85,7 @@ def _program(
 
 
 def run(arguments: list[str]) -> None:
-    """Run the program and exit: 0 fine, 1 problems, 2 could not, 3 done with loss; 130 interrupted."""
+    """Run the program and exit, with one of `exit_codes.ExitCode`."""
     # Only what is asked for is loaded: with all subcommands, starting takes longer than checking a small file.
     for name in [name for name in COMMANDS if name in arguments[:1]] or COMMANDS:
         register(name)
@@ -94,15 +94,15 @@ def run(arguments: list[str]) -> None:
     _open_missing()
     try:
         _run_and_flush(arguments)
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except BrokenPipeError:  # while the last of the output is flushed
+    except KeyboardInterrupt as e:
+        sys.exit(of_error(e))
+    except BrokenPipeError as e:  # while the last of the output is flushed
         _discard_output()
-        sys.exit(0)
+        sys.exit(of_error(e))
     except OSError as e:  # of printing: inputs and outputs have errors of their own
         _discard_output()
         print(f"rdbtool: standard output: cannot write: {reason(e)}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(of_error(e))
 
 
 def _run_and_flush(arguments: list[str]) -> None:
@@ -112,7 +112,7 @@ def _run_and_flush(arguments: list[str]) -> None:
         try:
             sys.stdout.flush()
         except OSError:
-            if end.code != 2:
+            if end.code != ExitCode.FAILED:
                 raise
             _discard_output()  # that it cannot be written has been told
         raise

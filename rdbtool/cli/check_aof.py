@@ -12,7 +12,8 @@ import typer
 from rdbtool.aof.check import BROKEN, EMPTY, MISSING, OK, TRUNCATED, FileVerdict
 from rdbtool.aof.resp import MAX_BULK
 from rdbtool.errors import RdbToolError, UsageError, printable
-from rdbtool.findings import Finding, exit_code
+from rdbtool.exit_codes import ExitCode, of_all, of_error, of_report
+from rdbtool.findings import Finding
 from rdbtool.rdb.verify.file import DATABASES
 from rdbtool.tasks.check_aof import CheckAofReport, check_aof
 
@@ -101,7 +102,7 @@ def command(
         raise UsageError("--salvage, --yes and --max-loss go with --fix or -o")
     allowed = tuple(allow or ())
     results: list[dict[str, Any]] = []
-    worst = 0
+    codes: list[ExitCode] = []
     text = output_format is Format.TEXT
     for path in paths:
         facts: dict[str, Any] = {"path": path}
@@ -117,7 +118,7 @@ def command(
                     progress=progress,
                 )
             facts = report.as_json()
-            code = exit_code(report)
+            code = of_report(report)
             if text:
                 _print_report(report)
             if fix or output or time >= 0:
@@ -141,19 +142,19 @@ def command(
                     facts["repair"] = done.as_json()
                     if text:
                         _print_done(done)
-                    code = exit_code(done)
+                    code = of_report(done)
             elif text:
                 _print_hint(report)
         except RdbToolError as e:
             if text:
                 print(f"rdbtool: {e}", file=sys.stderr)
             facts["error"] = {"code": e.code, "message": str(e)}
-            code = 2
+            code = of_error(e)
         results.append(facts)
-        worst = max(worst, code)
+        codes.append(code)
     if not text:
         print_json(NAME, {"files": results})
-    raise typer.Exit(worst)
+    raise typer.Exit(of_all(codes))
 
 
 def _time(until: str | None, seconds: int | None) -> int:

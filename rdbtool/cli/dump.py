@@ -11,7 +11,7 @@ import typer
 
 from rdbtool.aof.point_in_time import PointInTime
 from rdbtool.errors import UsageError
-from rdbtool.findings import exit_code
+from rdbtool.exit_codes import of_report
 from rdbtool.inputs.selection import Selection
 
 from .filters import chosen_keys
@@ -121,4 +121,4 @@ def command(
         print(line, file=sys.stderr)
     for kind, n in report.losses.items():
         print(f"rdbtool: {form} cannot say: {kind} ({number(n)})", file=sys.stderr)
-    raise typer.Exit(3 if report.losses else exit_code(report))
+    raise typer.Exit(of_report(report, loss=bool(report.losses)))

@@ -9,7 +9,7 @@ import typer
 
 from rdbtool.aof.point_in_time import PointInTime
 from rdbtool.errors import UsageError
-from rdbtool.findings import exit_code
+from rdbtool.exit_codes import of_report
 from rdbtool.inputs.selection import Selection
 
 from .filters import chosen_keys
@@ -93,7 +93,7 @@ def command(
         print_json(NAME, report.as_json())
     for line in findings_lines(report.findings):
         print(line, file=sys.stderr)
-    raise typer.Exit(exit_code(report))
+    raise typer.Exit(of_report(report))
 
 
 def _lines(report: RewriteReport) -> list[str]:

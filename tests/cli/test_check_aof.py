@@ -1,43 +1,25 @@
 from __future__ import annotations
 
-import io
 import json
 import os
 import pty
 import shutil
 import subprocess
 import sys
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
 
-from rdbtool.cli import app
 from tests.aof.craft import FIXTURES, ROOT, command, sets
+from tests.cli import running
+from tests.cli.running import Done
 
 BAD = sets(2) + b"x" + sets(2)
 
 
-class Done:
-    """What a run of the program printed, and its exit code."""
-
-    def __init__(self, returncode: int, stdout: str, stderr: str) -> None:
-        self.returncode = returncode
-        self.stdout = stdout
-        self.stderr = stderr
-
-
 def run(*arguments: object, stdin: bytes = b"") -> Done:
     """``rdbtool check-aof`` in this process, without a terminal."""
-    out, errors = io.StringIO(), io.StringIO()
-    before = sys.stdin
-    sys.stdin = io.TextIOWrapper(io.BytesIO(stdin))
-    try:
-        with redirect_stdout(out), redirect_stderr(errors), pytest.raises(SystemExit) as exit_with:
-            app.run(["check-aof", *map(str, arguments)])
-    finally:
-        sys.stdin = before
-    return Done(int(exit_with.value.code or 0), out.getvalue(), errors.getvalue())
+    return running.run("check-aof", *arguments, stdin=stdin)
 
 
 @pytest.fixture
