@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from rdbtool.aof.layout import DEFAULT_NAME
 from rdbtool.aof.manifest import BASE, INCREMENT, Part, format_part
 from rdbtool.basics.text import AUTO
-from rdbtool.errors import OutputError, UsageError, reason
+from rdbtool.errors import UsageError
 from rdbtool.io.output import Output
-from rdbtool.io.sink import Sink, open_sink, sync_directory
+from rdbtool.io.sink import DirectorySink, Sink, open_sink
 from rdbtool.rdb.opcodes import VALKEY
 from rdbtool.rdb.targets import Target
 
@@ -97,45 +95,27 @@ class Outlet:
 
 
 class SetOutlet(Outlet):
-    """A directory with a base, an empty increment and a manifest, made beside its final name."""
+    """A directory with a base, an empty increment and a manifest."""
 
-    def __init__(self, path: str, form: OutputForm, *, verify: bool) -> None:
-        self._final = path.rstrip(os.sep) or os.sep
-        if os.path.isdir(self._final):
-            if os.listdir(self._final):
-                raise OutputError("the directory is not empty: a set goes into a new one", path=path)
-        elif os.path.lexists(self._final):
-            raise OutputError("is no directory", path=path)
-        parent, name = os.path.split(self._final)
-        try:
-            self._temporary = tempfile.mkdtemp(prefix=f".{name}.", suffix=".tmp", dir=parent or ".")
-        except OSError as e:
-            raise OutputError(f"cannot create: {reason(e)}", path=path) from e
+    def __init__(self, path: str, form: OutputForm, inputs: tuple[str, ...], *, verify: bool) -> None:
+        self._directory = DirectorySink(path, inputs=inputs)
         ending = "aof" if form.base == "resp" else "rdb"
         self._base = Part(f"{DEFAULT_NAME}.1.base.{ending}", 1, BASE, 0)
         self._increment = Part(f"{DEFAULT_NAME}.1.incr.aof", 1, INCREMENT, 0)
-        sink = open_sink(os.path.join(self._temporary, self._base.name))
-        super().__init__(path, sink, form, verify=verify)
+        super().__init__(path, self._directory.file(self._base.name), form, verify=verify)
 
     def __exit__(self, *_: object) -> None:
         self._sink.abort()
-        shutil.rmtree(self._temporary, ignore_errors=True)  # gone already after a commit
+        self._directory.abort()
 
     def commit(self) -> None:
-        """Write the increment and the manifest, and rename the directory."""
+        """Write the increment and the manifest, and give the directory its name."""
         self._sink.commit()
-        with open_sink(os.path.join(self._temporary, self._increment.name)) as sink:
+        with self._directory.file(self._increment.name) as sink:
             _write_carried(self.carried, sink)
-        with open_sink(os.path.join(self._temporary, f"{DEFAULT_NAME}.manifest")) as sink:
+        with self._directory.file(f"{DEFAULT_NAME}.manifest") as sink:
             sink.write(format_part(self._base) + format_part(self._increment))
-        mask = os.umask(0)
-        os.umask(mask)
-        try:
-            os.chmod(self._temporary, 0o777 & ~mask)
-            os.rename(self._temporary, self._final)
-            sync_directory(os.path.dirname(self._final))
-        except OSError as e:
-            raise OutputError(f"cannot create: {reason(e)}", path=self.path) from e
+        self._directory.commit()
 
 
 def open_outlet(path: str, form: OutputForm, inputs: tuple[str, ...], *, verify: bool = False) -> Outlet:
@@ -146,7 +126,7 @@ def open_outlet(path: str, form: OutputForm, inputs: tuple[str, ...], *, verify:
     if form.kind == "aof-set":
         if path == "-":
             raise UsageError("a set of files does not go to standard output")
-        return SetOutlet(path, form, verify=verify)
+        return SetOutlet(path, form, inputs, verify=verify)
     sink = open_sink(path, inputs=inputs, binary=form.kind in {"rdb", "aof", "resp"})
     return Outlet(path, sink, form, verify=verify)
 

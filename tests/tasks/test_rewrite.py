@@ -20,6 +20,7 @@ from rdbtool.aof.resp import Command, CommandReader
 from rdbtool.errors import OutputError, UnsupportedError, UsageError
 from rdbtool.inputs.filters import select
 from rdbtool.inputs.replaying import replay
+from rdbtool.io.ownership import umask
 from rdbtool.io.window import window_over
 from rdbtool.rdb.targets import target
 from rdbtool.tasks.digest import digest
@@ -67,13 +68,7 @@ def test_a_directory_becomes_a_set_with_a_snapshot(log: str, tmp_path: Path) -> 
     ]
     assert (report.before_bytes, report.before_commands, report.keys) == (len(LOG), 4, 1)
     assert (report.after_bytes, report.after_commands) == (os.path.getsize(out / "appendonly.aof.1.base.rdb"), 0)
-    assert os.stat(out).st_mode & 0o777 == 0o777 & ~umask()
-
-
-def umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    assert os.stat(out).st_mode & 0o777 == os.stat(tmp_path).st_mode & 0o777 & ~umask()
 
 
 def test_commands_are_those_of_a_rewrite(log: str, tmp_path: Path) -> None:
