@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 
 from . import version_line
@@ -20,6 +21,8 @@ def main() -> None:
 
             os._exit(of_error(e))
         return
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # while modules are loaded, it just ends the program
     gc.disable()  # while modules are loaded there is nothing to find
     from rdbtool.cli.app import run
 

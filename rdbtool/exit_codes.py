@@ -58,8 +58,6 @@ def of_error(error: BaseException) -> ExitCode:
     """The code for a job that ``error`` ended."""
     if isinstance(error, BrokenPipeError):
         return ExitCode.FINE  # whoever read the output has seen enough
-    if isinstance(error, KeyboardInterrupt):
-        return ExitCode.INTERRUPTED
     return ExitCode.FAILED if isinstance(error, (RdbToolError, OSError, MemoryError)) else ExitCode.BUG
 
 

@@ -17,7 +17,7 @@ from rdbtool.findings import Finding
 from rdbtool.rdb.verify.file import DATABASES
 from rdbtool.tasks.check_aof import CheckAofReport, check_aof
 
-from .options import DatabasesOption, Format, FormatOption
+from .options import DatabasesOption, ForceOption, Format, FormatOption
 from .progress import Progress
 from .render import finding_line, number, paint, plural, print_json, show_path, size
 
@@ -57,6 +57,18 @@ def command(
         int | None,
         typer.Option("--max-loss", metavar="BYTES", min=0, help="Refuse to cut more than this.", show_default=False),
     ] = None,
+    save_cut: Annotated[
+        str,
+        typer.Option(
+            "--save-cut",
+            metavar="DIR",
+            help="Save what is cut in this directory, not beside the file.",
+        ),
+    ] = "",
+    no_save_cut: Annotated[
+        bool, typer.Option("--no-save-cut", help="Do not save what is cut: then there is no way back.")
+    ] = False,
+    force: ForceOption = False,
     until: Annotated[
         str | None,
         typer.Option(
@@ -100,6 +112,12 @@ def command(
         raise UsageError("-o takes one input")
     if (salvage or yes or max_loss is not None) and not (fix or output):
         raise UsageError("--salvage, --yes and --max-loss go with --fix or -o")
+    if (save_cut or no_save_cut or force) and (output or not fix):
+        raise UsageError("--save-cut, --no-save-cut and --force go with --fix, and not with -o")
+    if save_cut and no_save_cut:
+        raise UsageError("--save-cut and --no-save-cut contradict each other")
+    if save_cut and not os.path.isdir(save_cut):
+        raise UsageError("--save-cut wants a directory that exists", path=save_cut)
     allowed = tuple(allow or ())
     results: list[dict[str, Any]] = []
     codes: list[ExitCode] = []
@@ -138,7 +156,15 @@ def command(
                 if (fix and not plan.empty) or output:
                     if not output:
                         _confirm(plan, yes)
-                    done = repair_aof(plan, output=output, max_bulk=max_bulk, allow=allowed)
+                    done = repair_aof(
+                        plan,
+                        output=output,
+                        max_bulk=max_bulk,
+                        allow=allowed,
+                        save=not no_save_cut,
+                        save_to=save_cut,
+                        force=force,
+                    )
                     facts["repair"] = done.as_json()
                     if text:
                         _print_done(done)
@@ -286,6 +312,8 @@ def _print_done(done: RepairAofReport) -> None:
         print("to undo it:")
     for line in done.undo:
         print(f"  {show_path(line)}")
+    for finding in done.findings.items[len(plan.findings) if plan is not None else 0 :]:
+        print(finding_line(finding))
 
 
 def _print_hint(report: CheckAofReport) -> None:
