@@ -120,9 +120,9 @@ def _ended_by_signals() -> Iterator[None]:
         except _Ended as e:
             for number in answered:
                 signal.signal(number, signal.SIG_IGN)
-            remove_all()
             sys.exit(of_signal(e.number))
     finally:
+        remove_all()
         for number in answered:
             signal.signal(number, before[number])
 

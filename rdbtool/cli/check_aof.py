@@ -105,7 +105,7 @@ def command(
     undo it. Exit code: 0 whole (or repaired), 1 damaged, 2 could not, 3 repaired with loss of commands.
     """
     time = _time(until, truncate_to_timestamp)
-    if copy_to in {"", "-"}:
+    if copy_to is not None and _is_no_file(copy_to):
         raise UsageError("-o wants the name of a file, or of a directory for a set")
     output = copy_to or ""
     if output and len(paths) > 1:
@@ -181,6 +181,13 @@ def command(
     if not text:
         print_json(NAME, {"files": results})
     raise typer.Exit(of_all(codes))
+
+
+def _is_no_file(path: str) -> bool:
+    """Whether a copy cannot go there: what the program says goes to standard output."""
+    from rdbtool.io.destination import is_standard_output
+
+    return not path or is_standard_output(path)
 
 
 def _time(until: str | None, seconds: int | None) -> int:

@@ -155,6 +155,7 @@ def command(
     """
     from rdbtool.basics.text import mode_of
     from rdbtool.inputs.filters import parse_limits
+    from rdbtool.io.destination import is_standard_output
     from rdbtool.outputs.outlets import OutputForm, kind_of
     from rdbtool.outputs.rdb import RdbOptions
     from rdbtool.rdb.targets import target as target_of
@@ -163,6 +164,8 @@ def command(
     if len(paths) < 2:
         raise UsageError("SRC and DST are needed: what to read, and what to write")
     *sources, destination = paths
+    if is_standard_output(destination):
+        destination = "-"
     if sources.count("-") > 1:
         raise UsageError("only one of the inputs can be standard input")
     kind = kind_of(destination) if to is To.AUTO else cast("Kind", to.value)

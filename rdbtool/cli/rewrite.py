@@ -67,9 +67,12 @@ def command(
     be a server's appendonlydir: nothing is lost. Commands that no server has, kept with --unknown carry, stand in
     that log. With the options for a point in time, the state of then.
     """
+    from rdbtool.io.destination import is_standard_output
     from rdbtool.rdb.targets import target
     from rdbtool.tasks.rewrite import RewriteForm, rewrite, rewrite_in_place
 
+    if is_standard_output(output_path):
+        output_path = "-"
     if bool(output_path) == in_place:
         raise UsageError("say where to: -o OUT, or --in-place")
     if purge_history and not in_place:

@@ -51,6 +51,11 @@ def find(path: str) -> Destination:
     raise OutputError("links that lead to each other", path=path)
 
 
+def is_standard_output(path: str) -> bool:
+    """Whether an output is standard output: ``-``, ``/dev/stdout`` and the like. Raises `OutputError`."""
+    return path == "-" or (path != "" and find(path).descriptor == 1)
+
+
 def _status(path: str) -> os.stat_result | None:
     try:
         return os.stat(path)

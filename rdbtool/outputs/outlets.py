@@ -11,7 +11,7 @@ from rdbtool.aof.manifest import BASE, INCREMENT, Part, format_part
 from rdbtool.basics.text import AUTO
 from rdbtool.errors import UsageError
 from rdbtool.io.output import Output
-from rdbtool.io.sink import DirectorySink, Sink, open_sink
+from rdbtool.io.sink import DirectorySink, Pending, Sink, open_sink
 from rdbtool.rdb.opcodes import VALKEY
 from rdbtool.rdb.targets import Target
 
@@ -72,7 +72,7 @@ def kind_of(path: str) -> Kind:
 class Outlet:
     """One output under construction: keys go to ``exporter``; ``carried`` commands are written behind them.
 
-    Use it as a context manager; without `commit`, nothing shows under the final name.
+    Use it as a context manager; nothing shows under the final name before what `finish` returns is committed.
     """
 
     def __init__(self, path: str, sink: Sink, form: OutputForm, *, verify: bool) -> None:
@@ -88,10 +88,10 @@ class Outlet:
     def __exit__(self, *_: object) -> None:
         self._sink.abort()  # does nothing after a commit
 
-    def commit(self) -> None:
-        """Give the output its final name; the exporter has ended."""
+    def finish(self) -> Pending:
+        """The output, written to its end, for `sink.commit_all`; the exporter has ended."""
         _write_carried(self.carried, self._sink)
-        self._sink.commit()
+        return self._sink
 
 
 class SetOutlet(Outlet):
@@ -102,20 +102,24 @@ class SetOutlet(Outlet):
         ending = "aof" if form.base == "resp" else "rdb"
         self._base = Part(f"{DEFAULT_NAME}.1.base.{ending}", 1, BASE, 0)
         self._increment = Part(f"{DEFAULT_NAME}.1.incr.aof", 1, INCREMENT, 0)
-        super().__init__(path, self._directory.file(self._base.name), form, verify=verify)
+        try:
+            super().__init__(path, self._directory.file(self._base.name), form, verify=verify)
+        except BaseException:
+            self._directory.abort()
+            raise
 
     def __exit__(self, *_: object) -> None:
         self._sink.abort()
         self._directory.abort()
 
-    def commit(self) -> None:
-        """Write the increment and the manifest, and give the directory its name."""
+    def finish(self) -> Pending:
+        """Write the increment and the manifest."""
         self._sink.commit()
         with self._directory.file(self._increment.name) as sink:
             _write_carried(self.carried, sink)
         with self._directory.file(f"{DEFAULT_NAME}.manifest") as sink:
             sink.write(format_part(self._base) + format_part(self._increment))
-        self._directory.commit()
+        return self._directory
 
 
 def open_outlet(path: str, form: OutputForm, inputs: tuple[str, ...], *, verify: bool = False) -> Outlet:
@@ -128,7 +132,11 @@ def open_outlet(path: str, form: OutputForm, inputs: tuple[str, ...], *, verify:
             raise UsageError("a set of files does not go to standard output")
         return SetOutlet(path, form, inputs, verify=verify)
     sink = open_sink(path, inputs=inputs, binary=form.kind in {"rdb", "aof", "resp"})
-    return Outlet(path, sink, form, verify=verify)
+    try:
+        return Outlet(path, sink, form, verify=verify)
+    except BaseException:
+        sink.abort()
+        raise
 
 
 def commands_for(to: Target | None, output: Output) -> Resp:

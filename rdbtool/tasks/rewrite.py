@@ -181,13 +181,12 @@ def _rewrite_in_place(job: _Job, report: RewriteReport, *, purge_history: bool) 
     old = [Part(p.name, p.seq, HISTORY, 0, p.extra) for p in parts]
 
     like = next((file.path for file in layout.files if not file.missing), layout.manifest_path)
-    sinks = [
-        open_sink(os.path.join(directory, part.name), inputs=layout.paths, like=like, exclusive=True)
-        for part in (base, increment)
-    ]
+    sinks = []
     with contextlib.ExitStack() as stack:
-        for sink in sinks:
-            stack.callback(sink.abort)  # does nothing after a commit
+        for part in (base, increment):
+            name = os.path.join(directory, part.name)
+            sinks.append(open_sink(name, inputs=layout.paths, like=like, exclusive=True))
+            stack.callback(sinks[-1].abort)  # does nothing after a commit
         replayed = _write_base(sinks[0], job, report)
         _write_increment(sinks[1], replayed, report)
         if _stamps(layout) != before:
@@ -355,23 +354,30 @@ def _switch(path: str, made: list[Sink], parts: list[Part], report: RewriteRepor
         sink.sync()
     with held_back():
         try:
-            commit_all(made)
-        except NotSyncedError as e:
-            _withdraw(made)
-            raise OutputError(f"cannot sync the directory {e.path}", path=path) from e
-        try:
+            _commit_parts(made, path)
             with open_sink(path) as sink:
                 _write_manifest(sink, parts, report)
         except NotSyncedError as e:
             report.findings.add(finding_of(e))
         except BaseException:
-            _withdraw(made)
+            if not _holds(path, parts):
+                for sink in made:
+                    sink.withdraw()
             raise
 
 
-def _withdraw(made: list[Sink]) -> None:
-    for sink in made:
-        sink.withdraw()
+def _holds(manifest: str, parts: list[Part]) -> bool:
+    """Whether these parts are what the manifest holds by now."""
+    with open(manifest, "rb") as stream:
+        return stream.read() == b"".join(format_part(part) for part in parts)
+
+
+def _commit_parts(made: list[Sink], manifest: str) -> None:
+    """The manifest must not become durable before what it holds."""
+    try:
+        commit_all(made)
+    except NotSyncedError as e:
+        raise OutputError(f"cannot sync the directory: {e.message}", path=manifest) from e
 
 
 def _count(sink: Sink) -> int:
