@@ -10,8 +10,7 @@ from rdbtool.aof.check import EMPTY, OK, FileVerdict, verify_log
 from rdbtool.aof.in_place import alone
 from rdbtool.aof.layout import LogFile
 from rdbtool.aof.repair.apply import apply_in_place, write_copy
-from rdbtool.aof.repair.plan import RepairPlan, plan_repair
-from rdbtool.aof.repair.switch import lasting
+from rdbtool.aof.repair.plan import RepairPlan, lasting, plan_repair
 from rdbtool.aof.resp import MAX_BULK
 from rdbtool.errors import NotSyncedError, OutputError, UsageError
 from rdbtool.findings import Finding, Findings, Report, Severity

@@ -18,9 +18,9 @@ from rdbtool.errors import InputError, NotSyncedError, OutputError, UsageError, 
 from rdbtool.findings import Findings
 from rdbtool.io.sink import DirectorySink, Sink, open_sink
 
-from .plan import FilePlan, RepairPlan
+from .plan import FilePlan, RepairPlan, lasting
 from .saved import copy, save_cuts
-from .switch import lasting, remove_leftovers, switch, unfinished
+from .switch import remove_leftovers, switch, unfinished
 
 
 def apply_in_place(plan: RepairPlan, *, save: bool = True, save_to: str = "") -> tuple[list[str], str]:

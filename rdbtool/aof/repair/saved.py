@@ -10,7 +10,7 @@ from typing import Final, final
 
 from rdbtool.io.sink import Sink, commit_all, open_sink
 
-from .plan import FilePlan, RepairPlan
+from .plan import FilePlan, RepairPlan, lasting
 
 BLOCK: Final = 1 << 20
 MANY: Final = 100
@@ -57,19 +57,20 @@ class _Saving:
 
     def file(self, file: FilePlan) -> str:
         """Save what a file loses; returns how to undo its repair."""
-        path = os.path.realpath(file.file.path)
+        source = os.path.realpath(file.file.path)
+        path = lasting(source)
         if len(file.cuts) > MANY:
             whole = self._name(f"{path}.cut-0")
             if self.directory:
-                self._save(path, whole, 0, file.size)
+                self._save(source, whole, 0, file.size)
             else:
-                os.link(path, whole)
+                os.link(source, whole)
                 self.links.append(whole)
             return f"mv {quote(whole)} {quote(path)}"
         names = []
         for cut in file.cuts:
             name = self._name(f"{path}.cut-{int(cut.start)}")
-            self._save(path, name, int(cut.start), int(cut.end))
+            self._save(source, name, int(cut.start), int(cut.end))
             names.append(name)
         return _undo(path, file, names)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import Final, final
+from typing import final
 
 from rdbtool.aof.manifest import format_part, parse
 from rdbtool.errors import NotSyncedError, OutputError
@@ -17,15 +17,7 @@ from rdbtool.io.signals import held_back
 from rdbtool.io.sink import Sink, open_sink, sync_directory
 from rdbtool.io.temporary import second_name
 
-from .plan import RepairPlan
-
-SECOND: Final = ".before-repair"
-"""Appended to the name of an old file while several change."""
-
-
-def lasting(path: str) -> str:
-    """``path`` without the mark of a second name: what the file is called in the end."""
-    return path.removesuffix(SECOND)
+from .plan import SECOND, RepairPlan, lasting
 
 
 def unfinished(plan: RepairPlan) -> bool:
@@ -90,7 +82,7 @@ class _Switch:
         self.given = [self._path(lasting(name)) + SECOND for name in (*changed, *seconds)]
         self.links: list[str] = []
         self.published: list[str] = []
-        """Of ``files``, those that are new by now."""
+        """Of ``files``, those that may be new by now."""
 
     def _path(self, name: str) -> str:
         return os.path.join(self.directory, name)
@@ -112,8 +104,8 @@ class _Switch:
         try:
             self._write_manifest(self.between)
             for path, sink in zip(self.files, self.sinks, strict=True):
-                sink.publish(revocable=False)
                 self.published.append(path)
+                sink.publish(revocable=False)
             for path in self.back:
                 third = second_name(path)
                 if third is None:
@@ -130,6 +122,9 @@ class _Switch:
 
     def undo(self) -> None:
         """Put the old state back. Second names that the manifest may still hold stay: then it loads the old state."""
+        manifest = _content(self.manifest_path)
+        if manifest == self.new and (self.published or self.new != self.old):
+            return  # it was done
         for path in self.published:
             if path + SECOND in self.links:
                 third = second_name(path + SECOND)
@@ -140,7 +135,7 @@ class _Switch:
         if self.published and not synced:
             return
         try:
-            if _content(self.manifest_path) != self.old:
+            if manifest != self.old:
                 self._write_manifest(self.old)
         except NotSyncedError:
             synced = False
