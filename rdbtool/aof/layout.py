@@ -143,6 +143,8 @@ def _set(path: str, data: bytes) -> Layout:
 def _member(layout: Layout, directory: str, part: Part) -> LogFile:
     file = LogFile(os.path.join(directory, part.name), ROLES[part.type], part)
     if os.path.exists(file.path):
+        if not os.path.isfile(file.path):
+            raise InputError("is no plain file, and a set is made of those", path=file.path)
         return file
     assert layout.manifest is not None
     beside = os.path.join(directory or ".", os.pardir, part.name)

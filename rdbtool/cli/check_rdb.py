@@ -7,7 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from rdbtool.errors import RdbToolError
-from rdbtool.findings import Severity, exit_code
+from rdbtool.exit_codes import ExitCode, of_all, of_error, of_report
+from rdbtool.findings import Severity
 from rdbtool.rdb.check import DATABASES, RdbFacts
 from rdbtool.servers.releases import release_named
 from rdbtool.tasks.check_rdb import CheckRdbReport, Suitability, check_rdb
@@ -51,18 +52,13 @@ def command(
         print_json(NAME, {"files": [_as_json(*result) for result in results]})
     elif len(results) > 1:
         _print_table(results)
-    raise typer.Exit(max((_code(result) for _, result in results), default=0))
+    raise typer.Exit(of_all(_code(result) for _, result in results))
 
 
-def _code(result: CheckRdbReport | RdbToolError) -> int:
+def _code(result: CheckRdbReport | RdbToolError) -> ExitCode:
     if isinstance(result, RdbToolError):
-        return 2
-    if "unreadable" in result.findings.counts:
-        return 2
-    code = exit_code(result)
-    if result.suitability is not None and result.suitability.loads is not True:
-        code = max(code, 1)
-    return code
+        return of_error(result)
+    return of_report(result, problems=result.suitability is not None and result.suitability.loads is not True)
 
 
 def _as_json(path: str, result: CheckRdbReport | RdbToolError) -> dict[str, Any]:

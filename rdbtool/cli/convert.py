@@ -10,7 +10,7 @@ import typer
 
 from rdbtool.aof.point_in_time import PointInTime
 from rdbtool.errors import UsageError
-from rdbtool.findings import exit_code
+from rdbtool.exit_codes import of_report
 from rdbtool.inputs.selection import Selection
 from rdbtool.outputs.registry import CONVERTED, FORMATS, format_of_path
 from rdbtool.servers.releases import written_span
@@ -147,6 +147,7 @@ def command(
     """
     from rdbtool.basics.text import mode_of
     from rdbtool.inputs.filters import parse_limits
+    from rdbtool.io.destination import is_standard_output
     from rdbtool.outputs.options import OutputOptions, RdbOptions
     from rdbtool.rdb.targets import target as target_of
     from rdbtool.tasks.convert import convert
@@ -154,6 +155,8 @@ def command(
     if len(paths) < 2:
         raise UsageError("SRC and DST are needed: what to read, and what to write")
     *sources, destination = paths
+    if is_standard_output(destination):
+        destination = "-"
     if sources.count("-") > 1:
         raise UsageError("only one of the inputs can be standard input")
     text_mode = mode_of(mode)
@@ -190,7 +193,7 @@ def command(
         print_json(NAME, report.as_json())
     else:
         _print_text(report)
-    raise typer.Exit(exit_code(report))
+    raise typer.Exit(of_report(report))
 
 
 def _print_text(report: ConvertReport) -> None:

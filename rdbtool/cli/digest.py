@@ -9,6 +9,7 @@ import typer
 
 from rdbtool.aof.point_in_time import PointInTime
 from rdbtool.errors import RdbToolError, printable
+from rdbtool.exit_codes import ExitCode, of_all, of_error, of_report
 from rdbtool.inputs.selection import Selection
 
 from .filters import chosen_keys
@@ -49,7 +50,7 @@ def command(
 
     release = release_named(like) if like else None
     files: list[dict[str, Any]] = []
-    code = 0
+    codes: list[ExitCode] = []
     releases = set()
     for path in paths:
         listed: list[dict[str, Any]] = []
@@ -73,11 +74,10 @@ def command(
             )
         except RdbToolError as e:
             print(f"rdbtool: {e}", file=sys.stderr)
-            code = 2
+            codes.append(of_error(e))
             continue
         releases.add(report.release)
-        if report.loss:
-            code = code or 3
+        codes.append(of_report(report))
         if output is Format.TEXT:
             print(f"{report.digest}  {show_path(path)}")
             for text in findings_lines(report.findings):
@@ -90,4 +90,4 @@ def command(
         )
     if output is Format.JSON:
         print_json(NAME, {"files": files})
-    raise typer.Exit(code)
+    raise typer.Exit(of_all(codes))

@@ -10,7 +10,7 @@ import typer
 
 from rdbtool.aof.point_in_time import PointInTime
 from rdbtool.errors import UsageError
-from rdbtool.findings import exit_code
+from rdbtool.exit_codes import of_report
 from rdbtool.inputs.selection import Selection
 from rdbtool.outputs.registry import DUMPED, dumped_by_default, row_of
 
@@ -111,4 +111,4 @@ def command(
             sink.flush()
     for line in findings_lines(report.findings):
         print(line, file=sys.stderr)
-    raise typer.Exit(exit_code(report))
+    raise typer.Exit(of_report(report))

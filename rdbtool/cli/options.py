@@ -26,6 +26,7 @@ DatabasesOption = Annotated[
     int,
     typer.Option("--databases", min=1, help="How many databases the server has; it refuses files with more."),
 ]
+ForceOption = Annotated[bool, typer.Option("--force", help="Go on although a process has the log open for writing.")]
 
 
 def choices(names: Sequence[str]) -> str:

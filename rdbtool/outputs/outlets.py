@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 from typing import TYPE_CHECKING
 
 from rdbtool.aof.layout import DEFAULT_NAME
 from rdbtool.aof.manifest import BASE, INCREMENT, Part, format_part
-from rdbtool.errors import OutputError, UsageError, reason
+from rdbtool.errors import UsageError
 from rdbtool.io.output import Output
-from rdbtool.io.sink import Sink, open_sink, sync_directory
+from rdbtool.io.sink import DirectorySink, Pending, Sink, open_sink
 
 from .options import OutputOptions
 from .registry import make_exporter, row_of
@@ -23,7 +20,7 @@ if TYPE_CHECKING:
 class Outlet:
     """One output under construction: keys go to ``exporter``; ``carried`` commands are written behind them.
 
-    Use it as a context manager; without `commit`, nothing shows under the final name.
+    Use it as a context manager; nothing shows under the final name before what `finish` returns is committed.
     """
 
     def __init__(self, path: str, sink: Sink, options: OutputOptions) -> None:
@@ -39,52 +36,38 @@ class Outlet:
     def __exit__(self, *_: object) -> None:
         self._sink.abort()  # does nothing after a commit
 
-    def commit(self) -> None:
-        """Give the output its final name; the exporter has ended."""
+    def finish(self) -> Pending:
+        """The output, written to its end, for `sink.commit_all`; the exporter has ended."""
         _write_carried(self.carried, self._sink)
-        self._sink.commit()
+        return self._sink
 
 
 class SetOutlet(Outlet):
-    """A directory with a base, an empty increment and a manifest, made beside its final name."""
+    """A directory with a base, an empty increment and a manifest."""
 
-    def __init__(self, path: str, options: OutputOptions) -> None:
-        self._final = path.rstrip(os.sep) or os.sep
-        if os.path.isdir(self._final):
-            if os.listdir(self._final):
-                raise OutputError("the directory is not empty: a set goes into a new one", path=path)
-        elif os.path.lexists(self._final):
-            raise OutputError("is no directory", path=path)
-        parent, name = os.path.split(self._final)
-        try:
-            self._temporary = tempfile.mkdtemp(prefix=f".{name}.", suffix=".tmp", dir=parent or ".")
-        except OSError as e:
-            raise OutputError(f"cannot create: {reason(e)}", path=path) from e
+    def __init__(self, path: str, options: OutputOptions, inputs: tuple[str, ...]) -> None:
+        self._directory = DirectorySink(path, inputs=inputs)
         ending = "aof" if options.base == "resp" else "rdb"
         self._base = Part(f"{DEFAULT_NAME}.1.base.{ending}", 1, BASE, 0)
         self._increment = Part(f"{DEFAULT_NAME}.1.incr.aof", 1, INCREMENT, 0)
-        sink = open_sink(os.path.join(self._temporary, self._base.name))
-        super().__init__(path, sink, options)
+        try:
+            super().__init__(path, self._directory.file(self._base.name), options)
+        except BaseException:
+            self._directory.abort()
+            raise
 
     def __exit__(self, *_: object) -> None:
         self._sink.abort()
-        shutil.rmtree(self._temporary, ignore_errors=True)  # gone already after a commit
+        self._directory.abort()
 
-    def commit(self) -> None:
-        """Write the increment and the manifest, and rename the directory."""
+    def finish(self) -> Pending:
+        """Write the increment and the manifest."""
         self._sink.commit()
-        with open_sink(os.path.join(self._temporary, self._increment.name)) as sink:
+        with self._directory.file(self._increment.name) as sink:
             _write_carried(self.carried, sink)
-        with open_sink(os.path.join(self._temporary, f"{DEFAULT_NAME}.manifest")) as sink:
+        with self._directory.file(f"{DEFAULT_NAME}.manifest") as sink:
             sink.write(format_part(self._base) + format_part(self._increment))
-        mask = os.umask(0)
-        os.umask(mask)
-        try:
-            os.chmod(self._temporary, 0o777 & ~mask)
-            os.rename(self._temporary, self._final)
-            sync_directory(os.path.dirname(self._final))
-        except OSError as e:
-            raise OutputError(f"cannot create: {reason(e)}", path=self.path) from e
+        return self._directory
 
 
 def open_outlet(path: str, options: OutputOptions, inputs: tuple[str, ...]) -> Outlet:
@@ -93,8 +76,13 @@ def open_outlet(path: str, options: OutputOptions, inputs: tuple[str, ...]) -> O
     if row.directory:
         if path == "-":
             raise UsageError("a set of files does not go to standard output")
-        return SetOutlet(path, options)
-    return Outlet(path, open_sink(path, inputs=inputs, binary=row.binary), options)
+        return SetOutlet(path, options, inputs)
+    sink = open_sink(path, inputs=inputs, binary=row.binary)
+    try:
+        return Outlet(path, sink, options)
+    except BaseException:
+        sink.abort()
+        raise
 
 
 def _write_carried(carried: list[Carried], sink: Sink) -> None:

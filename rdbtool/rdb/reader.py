@@ -15,7 +15,8 @@ from mypy_extensions import i64, mypyc_attr
 
 from rdbtool.basics.crc64 import crc64
 from rdbtool.errors import FormatError, RdbToolError, UnsupportedError, printable
-from rdbtool.io.window import Stored, Window, window_over
+from rdbtool.io.random_access import Stored
+from rdbtool.io.window import Window, window_over
 from rdbtool.model import Value
 from rdbtool.servers.releases import CHECKSUM_SINCE, FIRST_OF_VALKEY, KEY_METADATA_SINCE, MAX_RDB_VERSION
 

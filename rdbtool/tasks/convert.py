@@ -18,6 +18,7 @@ from rdbtool.inputs.filters import slot_ranges
 from rdbtool.inputs.jsonl import JsonlSource
 from rdbtool.inputs.opening import OpenedKeys, open_keys
 from rdbtool.inputs.selection import Selection
+from rdbtool.io.sink import commit_all
 from rdbtool.outputs.exporter import Exporter
 from rdbtool.outputs.losses import loss_findings
 from rdbtool.outputs.merging import Merge
@@ -157,8 +158,8 @@ def convert(
                     _carry(opened, outlets, report)
             stages[-1].end()
             _note_losses(stages, options, report, output)
+            commit_all([outlet.finish() for outlet in outlets])
             for outlet in outlets:
-                outlet.commit()
                 report.outputs.append(outlet.path)
                 if isinstance(outlet.exporter, RdbOut):
                     report.target = outlet.exporter.target_name

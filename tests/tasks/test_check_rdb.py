@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from rdbtool.errors import InputError, OutputError
-from rdbtool.findings import Severity, exit_code
+from rdbtool.exit_codes import of_report
+from rdbtool.findings import Severity
 from rdbtool.rdb.opcodes import VALKEY
 from rdbtool.servers.releases import release_named
 from rdbtool.tasks.check_rdb import CheckRdbReport, check_rdb
@@ -122,7 +123,7 @@ def test_an_empty_file_is_said_to_be_empty(tmp_path: Path) -> None:
     assert [f.code for f in report.findings.items] == ["empty-file"]
     assert report.suitability is not None
     assert report.suitability.reasons == ["it is not an RDB"]
-    assert exit_code(report) == 1
+    assert of_report(report) == 1
 
 
 @pytest.mark.parametrize(
@@ -139,7 +140,7 @@ def test_bytes_behind_the_end_are_a_warning(tmp_path: Path, tail: bytes, hint: s
     assert hint in finding.message
     assert f"{len(tail):,} bytes" in finding.message
     assert report.size == len(whole)
-    assert exit_code(report) == 0
+    assert of_report(report) == 0
 
 
 def test_a_truncated_file_says_up_to_where_it_is_good(tmp_path: Path) -> None:
