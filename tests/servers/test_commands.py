@@ -249,6 +249,18 @@ def test_names_are_looked_up_in_any_case_and_subcommands_only_with_their_contain
     assert (arity_of(b"hsetex"), arity_of(b"nosuch")) == (-6, -1)
 
 
+def test_checking_a_log_loads_the_table_and_not_the_engine(tmp_path: Path) -> None:
+    path = tmp_path / "x.aof"
+    path.write_bytes(command("SET", "k", "v"))
+    code = (
+        "import sys; from rdbtool.cli.app import run\n"
+        f"try: run(['check-aof', {str(path)!r}])\n"
+        "except SystemExit: print([m for m in sys.modules if m.startswith(('rdbtool.engine', 'rdbtool.servers.c'))])"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert shown.splitlines()[-1] == "['rdbtool.servers.commands']"
+
+
 def test_the_table_is_known_without_the_engine_and_at_once() -> None:
     code = (
         "import sys, time, mypy_extensions, typing, collections.abc, rdbtool.servers; t = time.process_time(); "
