@@ -87,8 +87,9 @@ def test_rows_agree_with_the_server(kind: ServerKind, tmp_path: Path) -> None:
             continue
         arity = row[1]
         assert isinstance(arity, int)
-        # Where releases differ, ours is the most tolerant of them.
-        if ours.arity != arity and not (ours.arity < 0 and abs(arity) >= -ours.arity):
+        # Where releases differ, ours is the most tolerant of them. Redis 6.2 takes more words for PFDEBUG, whose
+        # subcommands refuse them.
+        if ours.arity != arity and name != b"PFDEBUG" and not (ours.arity < 0 and abs(arity) >= -ours.arity):
             wrong.append((name, "arity", int(ours.arity), arity))
         writes = b"write" in flags_of(row) or name in SCRIPTS
         if bool(ours.flags & WRITE) != writes:
