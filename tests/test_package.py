@@ -62,8 +62,8 @@ def test_imports_go_down_only(path: Path) -> None:
 
 def test_only_the_command_line_prints_or_reads_the_environment() -> None:
     for path in MODULES:
-        if path.relative_to(PACKAGE).parts[0] == "cli":
-            continue
+        if path.relative_to(PACKAGE).parts[0] == "cli" or path.name == "child.py":
+            continue  # the second is a program of its own, and clears what scripts must not see
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
                 assert node.func.id not in {"print", "input"}, f"{path}:{node.lineno}"

@@ -219,6 +219,7 @@ def test_every_row_says_who_may_run_it_and_since_when() -> None:
         ("GETT k", "unknown-command"),
     ],
 )
+@pytest.mark.server
 def test_a_log_is_judged_as_valkey_judges_it(call: str, code: str | None, tmp_path: Path) -> None:
     data = (
         command("SET", "a", "1") * 2 + command(*call.split()) + command("XGROUP", "CREATE", "s", "g", "0", "MKSTREAM")
