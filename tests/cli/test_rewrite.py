@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.cli.test_app import rdbtool
+from tests.cli.running import run as rdbtool
 
 ROOT = Path(__file__).parents[2]
 FIXTURES = ROOT / "fixtures" / "aof"
@@ -42,10 +40,9 @@ def test_a_log_that_does_not_tell_its_server_may_need_a_target(tmp_path: Path) -
 def test_commands_go_to_standard_output(tmp_path: Path) -> None:
     path = tmp_path / "seed"
     path.write_text("SET a 1\nDEL a\nSET b 2\n")
-    command = [sys.executable, "-m", "rdbtool", "rewrite", "--from", "commands", str(path), "--resp", "-o", "-"]
-    done = subprocess.run(command, capture_output=True, check=True)
-    assert done.stdout == b"*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n*3\r\n$3\r\nSET\r\n$1\r\nb\r\n$1\r\n2\r\n"
-    assert b"before" in done.stderr
+    done = rdbtool("rewrite", "--from", "commands", str(path), "--resp", "-o", "-")
+    assert done.output == b"*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n*3\r\n$3\r\nSET\r\n$1\r\nb\r\n$1\r\n2\r\n"
+    assert "before" in done.stderr
 
 
 def test_in_place(tmp_path: Path) -> None:
