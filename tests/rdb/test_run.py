@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from rdbtool.rdb.packed.listpack import ListpackBuilder, ListpackCursor, listpack_of
 from rdbtool.rdb.packed.run import LONGEST, RunOfFields, element_at, elements_of, end_of, find, integer_at, length_of
-from tests.rdb.test_packed import INTEGERS
+from tests.rdb.values_strategies import INTEGERS
 
 SHORT = st.one_of(INTEGERS.map(lambda n: b"%d" % n), st.binary(max_size=LONGEST))
 LONG = st.one_of(*(st.integers(n - 9, n + 9) for n in (64, 128, 4096, 16383, 70000, 2097151))).map(bytes)

@@ -14,7 +14,7 @@ from rdbtool.io.window import Window, window_over
 from rdbtool.rdb.reader import Frame, RdbReader
 from rdbtool.rdb.verify.file import verify_rdb
 from tests.rdb.corpus import FIXTURES
-from tests.rdb.test_reader import Dripping, told
+from tests.rdb.sources import Dripping, told
 
 SEED = 20260409
 PER_TYPE = 1500

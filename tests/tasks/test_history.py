@@ -15,7 +15,7 @@ from rdbtool.engine.replay import Replay
 from rdbtool.errors import UsageError
 from rdbtool.tasks.history import history
 from rdbtool.tasks.stats import stats
-from tests.inputs.test_replaying import command
+from tests.aof.craft import command
 from tests.servers.harness import SERVERS, running
 from tests.servers.workload import OPTIONS, log_of, run, script
 
