@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 
 from . import version_line
@@ -16,8 +17,12 @@ def main() -> None:
             print(version_line(), flush=True)
         except OSError as e:
             print(f"rdbtool: standard output: cannot write: {e.strerror}", file=sys.stderr, flush=True)
-            os._exit(2)
+            from .exit_codes import of_error
+
+            os._exit(of_error(e))
         return
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # while modules are loaded, it just ends the program
     gc.disable()  # while modules are loaded there is nothing to find
     from rdbtool.cli.app import run
 

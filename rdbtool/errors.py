@@ -80,6 +80,12 @@ class OutputError(RdbToolError):
     code = "unwritable"
 
 
+class NotSyncedError(OutputError):
+    """An output that is there, whole, but may not survive a power cut."""
+
+    code = "not-synced"
+
+
 class UsageError(RdbToolError):
     """Options that make no sense, alone or together."""
 

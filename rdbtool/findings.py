@@ -99,13 +99,11 @@ class Report:
     findings: Findings = field(default_factory=Findings)
     loss: bool = False
 
+    @property
+    def failed(self) -> bool:
+        """Whether a finding is an error."""
+        return self.findings.worst is Severity.ERROR
+
     def as_json(self) -> dict[str, Any]:
         """The report as data, for ``--format json``; the caller adds the schema version."""
         return {"loss": self.loss, "findings": [f.as_json() for f in self.findings.items]}
-
-
-def exit_code(report: Report) -> int:
-    """Decide the exit code: 3 done with loss, 1 problems found, 0 fine; an exception that ends the job makes it 2."""
-    if report.loss:
-        return 3
-    return 1 if report.findings.worst is Severity.ERROR else 0

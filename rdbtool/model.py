@@ -11,8 +11,15 @@ from typing import Final, TypeAlias, final
 
 from mypy_extensions import i64
 
+NO_PRODUCERS: Final = b"\x40\x64\x40\x64\x00\x00\x00"
+"""The state of a stream that never had producers, as it stands in a snapshot."""
 NO_EXPIRY: Final = -1
 """In place of a time in ms: never."""
+MAX_FIELD_EXPIRY: Final = (1 << 48) - 1
+"""The greatest time in ms that a hash field can expire at in Redis (EB_EXPIRE_TIME_MAX of ebuckets.h). Valkey has no
+such limit."""
+MAX_FIELD_EXPIRY_SET: Final = MAX_FIELD_EXPIRY >> 2
+"""The greatest that the commands of Redis accept (HFE_MAX_ABS_TIME_MSEC of t_hash.c); snapshots may hold more."""
 
 
 class PackedFields:
@@ -68,6 +75,11 @@ class SortedSet:
 
 Id: TypeAlias = tuple[int, int]
 """A stream id as (ms, seq)."""
+
+
+def stream_id(ms: int, seq: int) -> bytes:
+    """A stream id as text."""
+    return b"%d-%d" % (ms, seq)
 
 
 @final

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rdbtool.errors import FormatError, RdbToolError, printable, printable_text
-from rdbtool.findings import KEPT_PER_CODE, Finding, Findings, Report, Severity, exit_code, finding_of
+from rdbtool.findings import KEPT_PER_CODE, Finding, Findings, Severity, finding_of
 
 
 def test_no_byte_reaches_a_terminal_unescaped() -> None:
@@ -32,14 +32,3 @@ def test_findings_of_one_code_are_bounded_but_counted() -> None:
         findings.add(Finding(Severity.WARNING, "x", "m", offset=i))
     assert len(findings.items) == KEPT_PER_CODE
     assert findings.counts == {"x": KEPT_PER_CODE + 5}
-
-
-def test_exit_codes() -> None:
-    report = Report()
-    assert exit_code(report) == 0
-    report.findings.add(Finding(Severity.WARNING, "x", "m"))
-    assert exit_code(report) == 0
-    report.findings.add(Finding(Severity.ERROR, "x", "m"))
-    assert exit_code(report) == 1
-    report.loss = True
-    assert exit_code(report) == 3

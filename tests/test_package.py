@@ -18,8 +18,8 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "rdbtool"
 
 ROOMS = (
-    ("errors", "findings", "model"),
-    ("io", "basics"),
+    ("errors", "exit_codes", "findings", "model"),
+    ("io", "basics", "servers"),
     ("rdb",),
     ("aof",),
     ("engine",),
@@ -49,7 +49,7 @@ def imported_rooms(path: Path) -> set[str]:
 MODULES = sorted(
     p for p in PACKAGE.rglob("*.py") if p.name not in {"_build.py", "_compiled.py"} and p.parent != PACKAGE
 )
-MODULES += [PACKAGE / f"{name}.py" for name in ("errors", "findings", "model")]
+MODULES += [PACKAGE / f"{name}.py" for name in ("errors", "exit_codes", "findings", "model")]
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))

@@ -10,8 +10,8 @@ from typing import Final, final
 from mypy_extensions import i64
 
 from rdbtool.aof.resp import Command, CommandReader, TimestampAnnotation
-from rdbtool.engine.replay import Observer, Replay
-from rdbtool.engine.table import CommandRow, find
+from rdbtool.engine.replay.replay import Observer, Replay
+from rdbtool.servers.commands import CommandRow, find
 
 KEPT: Final = 8192
 """Keys that are counted at a time; twice as many before the least are dropped."""

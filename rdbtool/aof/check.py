@@ -12,10 +12,12 @@ from rdbtool.findings import Finding, Findings, Severity
 from rdbtool.io.random_access import Pages, Portions
 from rdbtool.io.source import open_input
 from rdbtool.io.window import Metered, Window
-from rdbtool.rdb.verify.file import DATABASES, RdbFacts, verify_rdb
+from rdbtool.rdb.check import DATABASES, RdbFacts, verify_rdb
+from rdbtool.rdb.opcodes import MAGICS
+from rdbtool.servers.releases import NEWEST, newest
 
+from .detect import LOG, RDB, kind_at, kind_of
 from .layout import LogFile
-from .reader import has_preamble
 from .resp import FAULT, MAX_BULK, Fault
 from .salvage import Salvager
 from .scan import UNTIL, BadCommand, Scanner
@@ -118,7 +120,7 @@ def verify_log(
             verdict.verdict = EMPTY
             _empty(file, findings)
             return verdict
-        if has_preamble(w) and not _preamble(w, verdict, findings, databases):
+        if kind_at(w) == RDB and not _preamble(w, verdict, findings, databases):
             return verdict
         verdict.log_start = int(w.offset())
         scanner = Scanner(w, findings, max_bulk=max_bulk, allowed=allowed, until=until)
@@ -187,7 +189,9 @@ def _preamble(w: Window, verdict: FileVerdict, findings: Findings, databases: in
     snapshot, rest = ("snapshot", "commands behind it") if verdict.role != "base" else ("base", "increments")
     refused = f"the server refuses the {snapshot}"
     if "unsupported" in mine.counts:
-        refused = f"servers up to Redis 8.6 and Valkey 9.1 refuse the {snapshot}, newer ones may load it"
+        refused = (
+            f"servers up to {NEWEST.title} and {newest('valkey').title} refuse the {snapshot}, newer ones may load it"
+        )
     message = f"{refused}; no cut repairs it, and the {rest} cannot be loaded without it"
     findings.add(Finding(Severity.ERROR, "bad-preamble", message, verdict.path, 0))
     if facts.complete:
@@ -294,7 +298,7 @@ def _tell_foreign(verdict: FileVerdict, fault: Fault, findings: Findings) -> Non
             head = pages.take(0, 6)
     except RdbToolError:
         return
-    if head[:1] in {b"*", b"#"} or b"REDIS".startswith(head[:5]) or b"VALKEY".startswith(head):
+    if kind_of(head) in {LOG, RDB} or any(magic.startswith(head) for magic in MAGICS):
         return
     verdict.foreign = True
     message = "no command in it can be read, nor does it begin like a log: is it an append-only file at all?"

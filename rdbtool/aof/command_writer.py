@@ -11,12 +11,28 @@ from typing import Final, final
 from librt.strings import BytesWriter
 from mypy_extensions import i64, u8
 
+from rdbtool.basics.numbers import format_score
 from rdbtool.io.output import Output
-from rdbtool.model import Id
-from rdbtool.rdb.values.idempotence import NO_PRODUCERS, Idempotence
-from rdbtool.rdb.values.stream_nodes import of_pair, pair_of
-from rdbtool.rdb.values.target_encodings import IDEMPOTENCE
-from rdbtool.rdb.visitor import HASH, LIST, MODULE, SET, STREAM, STRING, ZSET, Visitor
+from rdbtool.model import MAX_FIELD_EXPIRY_SET, Id, stream_id
+from rdbtool.rdb.layout import facts
+from rdbtool.rdb.layout.facts import Losses
+from rdbtool.rdb.layout.visitor import HASH, LIST, MODULE, SET, STREAM, STRING, ZSET, Visitor
+from rdbtool.rdb.values.idempotence import Idempotence
+from rdbtool.rdb.values.stream_nodes import pair_of
+
+from .entry_ids import EntryIds
+
+SAYABLE: Final = facts.all_but(
+    facts.AUX,
+    facts.ACCESS_TIMES,
+    facts.KEY_META,
+    facts.MODULE_AUX,
+    facts.SLOT_IMPORTS,
+    facts.SEEN_TIMES,
+    facts.ACTIVE_TIMES,
+    facts.DELETED_PENDING,
+)
+"""What commands can say, of servers that know them all. XCLAIM takes no entry that is gone, since Redis 7.0."""
 
 ITEMS_PER_COMMAND: Final[i64] = 64
 """AOF_REWRITE_ITEMS_PER_CMD of server.h."""
@@ -60,45 +76,22 @@ def write_command(out: BytesWriter, args: list[bytes]) -> None:
         write_bulk(out, arg, 0, len(arg))
 
 
-def format_score(x: float) -> bytes:
-    """A score as servers print it since Redis 7.2: the shortest text that stands for the double."""
-    if -9007199254740992.0 < x < 9007199254740992.0:
-        n = i64(x)
-        if float(n) == x and (n != 0 or str(x)[0] != "-"):
-            return b"%d" % n
-    text = repr(x)
-    return text[:-2].encode() if text.endswith(".0") else text.encode()
-
-
-def stream_id(ms: int, seq: int) -> bytes:
-    """A stream id as text."""
-    return b"%d-%d" % (ms, seq)
-
-
-def _number_of(entry: bytes) -> int:
-    ms, _, seq = entry.partition(b"-")
-    return of_pair((int(ms), int(seq)))
-
-
 @final
 class CommandWriter(Visitor):
     """Writes a dataset as commands: `select`, `function`, and per key `key`, the value, `expire`.
 
-    Not everything a snapshot holds has a command: ``idle_s`` and ``freq`` do not, and neither do a
-    consumer's times or, on the server's side, pending entries whose entry is gone. ``losses`` counts what
-    could not be written: kind -> number. ``version``: the newest RDB version that the server loads which is to
-    run the commands; it knows the counters of streams from 10 on, expiries of fields from 12 on, and idempotent
-    producers from 13 on, if it is a Redis.
-    ``valkey``: a field and its expiry in one command, as Valkey writes them, and not in two, as Redis does.
+    What has no command, or none that the server knows which is to run them, is counted in ``losses``, whose ``keeps``
+    says which facts that server knows. ``valkey``: a field and its expiry in one command, as Valkey writes them, and
+    not in two, as Redis does.
     """
 
-    def __init__(self, output: Output, *, version: int = 80, valkey: bool = False) -> None:
+    def __init__(self, output: Output, losses: Losses, *, valkey: bool = False) -> None:
         self.output = output
+        self.losses = losses
         self.valkey = valkey
-        self.with_counters = version >= 10
-        self.with_field_expiries = version >= 12
-        self.with_producers = version >= 13 and not valkey
-        self.losses: dict[str, int] = {}
+        self.with_counters = facts.STREAM_COUNTERS in losses.keeps
+        self.with_field_expiries = facts.FIELD_EXPIRIES in losses.keeps
+        self.with_producers = facts.IDEMPOTENCE in losses.keeps
         self._db: i64 = -1
         self._key = b""
         self._kind: i64 = STRING
@@ -114,11 +107,13 @@ class CommandWriter(Visitor):
         self._expires = False
         self._entry = b""
         self._entries: i64 = 0
-        self._first_entry = b""
+        self._ids = EntryIds()
+        self._counters_lost = False
         self._group = b""
         self._consumer = b""
         self._idle_consumer = False
         self._pending: dict[Id, tuple[int, int]] = {}
+        self._pending_checked = True
 
     def select(self, db: i64) -> None:
         """Make sure that what follows goes to database ``db``."""
@@ -140,9 +135,8 @@ class CommandWriter(Visitor):
         """The key whose value was told expires at ``ms``."""
         write_command(self.output.buffer, [b"PEXPIREAT", self._key, b"%d" % ms])
 
-    def lose(self, kind: str) -> None:
-        """Count something that has no command."""
-        self.losses[kind] = self.losses.get(kind, 0) + 1
+    def left_out(self, fact: str) -> None:
+        self.losses.left_out(fact)
 
     def begin(self, kind: i64, expiring: bool) -> None:
         self._kind = kind
@@ -154,6 +148,9 @@ class CommandWriter(Visitor):
         self._expires = False
         self._entries = 0
         self._idle_consumer = False
+        self._counters_lost = False
+        if kind == STREAM:
+            self._ids.clear()
         if len(self._items) > 0:
             self._items.truncate(0)  # of a value that was damaged
 
@@ -161,6 +158,8 @@ class CommandWriter(Visitor):
         kind = self._kind
         if kind == STREAM:
             self._close_consumer()
+            if self._counters_lost:
+                self.left_out(facts.STREAM_COUNTERS)
         elif kind != MODULE:
             self._close()
 
@@ -173,10 +172,6 @@ class CommandWriter(Visitor):
         else:
             write_bulk(self._items, data, start, end)
             self._count_one()
-
-    def integer(self, n: i64) -> None:
-        data = b"%d" % n
-        self.text(data, 0, len(data))
 
     def _count_one(self) -> None:
         """An argument was added: close the command where it has enough."""
@@ -229,9 +224,12 @@ class CommandWriter(Visitor):
         self._count_one()
 
     def expiry(self, ms: i64) -> None:
-        if not self.with_field_expiries:
-            self.lose("field expiries")
+        if not self.with_field_expiries or (ms > MAX_FIELD_EXPIRY_SET and not self.valkey):
+            self.left_out(facts.FIELD_EXPIRIES)
             return
+        if not self._expiring:  # the beginning of the hash did not say it
+            self._close()
+            self._expiring = True
         self._expires = True
         self._expiry = ms
 
@@ -262,8 +260,7 @@ class CommandWriter(Visitor):
     def entry(self, ms: int, seq: int) -> None:
         self._close_entry()
         self._entry = stream_id(ms, seq)
-        if self._entries == 0:
-            self._first_entry = self._entry
+        self._ids.add(ms, seq)
         self._entries += 1
 
     def _close_entry(self) -> None:
@@ -283,15 +280,20 @@ class CommandWriter(Visitor):
         args = [b"XSETID", self._key, stream_id(last[0], last[1])]
         if self.with_counters:
             args += [b"ENTRIESADDED", b"%d" % added, b"MAXDELETEDID", stream_id(max_deleted[0], max_deleted[1])]
+        elif max_deleted != (0, 0) or added != self._entries:
+            self._counters_lost = True
         write_command(out, args)
 
     def group(self, name: bytes, last: Id, entries_read: int) -> None:
         self._close_consumer()
         self._group = name
         self._pending.clear()
+        self._pending_checked = False
         args = [b"XGROUP", b"CREATE", self._key, name, stream_id(last[0], last[1])]
         if self.with_counters:
             args += [b"ENTRIESREAD", b"%d" % entries_read]
+        elif entries_read >= 0:
+            self._counters_lost = True
         write_command(self.output.buffer, args)
 
     def pending(self, ms: int, seq: int, delivered_ms: int, deliveries: int) -> None:
@@ -301,6 +303,19 @@ class CommandWriter(Visitor):
         self._close_consumer()
         self._consumer = name
         self._idle_consumer = True
+        if seen_ms != -1:
+            self.left_out(facts.SEEN_TIMES)
+        if active_ms not in {-1, seen_ms}:
+            self.left_out(facts.ACTIVE_TIMES)
+        if not self._pending_checked:
+            self._pending_checked = True
+            self._check_pending()
+
+    def _check_pending(self) -> None:
+        """Look for pending entries of the group whose entry the stream does not have."""
+        if self._pending and facts.DELETED_PENDING not in self.losses.keeps:
+            for _ in self._ids.missing(self._pending):
+                self.left_out(facts.DELETED_PENDING)
 
     def _close_consumer(self) -> None:
         if self._idle_consumer:
@@ -318,8 +333,7 @@ class CommandWriter(Visitor):
 
     def idempotence(self, raw: bytes) -> None:
         if not self.with_producers:
-            if raw != NO_PRODUCERS:
-                self.lose(IDEMPOTENCE)
+            super().idempotence(raw)
             return
         self._close_consumer()
         state = Idempotence(raw)
@@ -327,19 +341,20 @@ class CommandWriter(Visitor):
         if state.is_configured:
             settings = [b"IDMP-DURATION", b"%d" % state.duration_s, b"IDMP-MAXSIZE", b"%d" % state.max_size]
             write_command(out, [b"XCFGSET", self._key, *settings])
-        first, last = (_number_of(self._first_entry), _number_of(self._entry)) if self._entries else (1, 0)
+        recorded = {pair_of(entry) for messages in state.producers.values() for entry in messages.values()}
+        gone = self._ids.missing(recorded)
         whole = True
         for producer, messages in state.producers.items():
             for message, entry in messages.items():
-                # Without a name, or of an entry that is gone, a server takes no record. One that was deleted between
-                # others does not show here: then the command fails, and the server goes on.
-                if producer and message and first <= entry <= last:
-                    write_command(out, [b"XIDMPRECORD", self._key, producer, message, stream_id(*pair_of(entry))])
+                # Without a name, or of an entry that is gone, a server takes no record.
+                id_ = pair_of(entry)
+                if producer and message and id_ not in gone:
+                    write_command(out, [b"XIDMPRECORD", self._key, producer, message, stream_id(id_[0], id_[1])])
                     self.output.room()
                 else:
                     whole = False
         if not whole:
-            self.lose(IDEMPOTENCE)
+            self.losses.add(facts.IDEMPOTENCE)
 
     def module(self, name: str, version: int, payload: bytes) -> None:
-        self.lose("module value")
+        self.losses.add(facts.MODULE_VALUES)

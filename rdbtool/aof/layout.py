@@ -12,11 +12,11 @@ from typing import Final
 from rdbtool.errors import InputError, UsageError, reason
 from rdbtool.findings import Finding, Severity
 
-from .manifest import BASE, HISTORY, INCREMENT, ROLES, Manifest, Part, is_manifest, parse
+from .detect import HEAD, MANIFEST, kind_of
+from .manifest import BASE, HISTORY, INCREMENT, ROLES, Manifest, Part, parse
 
 MANIFEST_LIMIT: Final = 16 << 20
 """A manifest of more bytes is none: a server's has a line per rewrite that did not finish."""
-HEAD: Final = 4096
 DEFAULT_DIRECTORY: Final = "appendonlydir"
 DEFAULT_NAME: Final = "appendonly.aof"
 SAVED_CUT: Final = re.compile(r"\.cut-\d+(\.\d+)?$")
@@ -78,7 +78,7 @@ def locate(path: str) -> Layout:
             return Layout(path, [LogFile(path, "aof")])
         with open(path, "rb") as stream:
             head = stream.read(HEAD)
-            if not is_manifest(head, os.path.basename(path)):
+            if kind_of(head, path) != MANIFEST:
                 return Layout(path, [LogFile(path, "aof")])
             data = head + stream.read(MANIFEST_LIMIT)
     except OSError as e:
@@ -143,6 +143,8 @@ def _set(path: str, data: bytes) -> Layout:
 def _member(layout: Layout, directory: str, part: Part) -> LogFile:
     file = LogFile(os.path.join(directory, part.name), ROLES[part.type], part)
     if os.path.exists(file.path):
+        if not os.path.isfile(file.path):
+            raise InputError("is no plain file, and a set is made of those", path=file.path)
         return file
     assert layout.manifest is not None
     beside = os.path.join(directory or ".", os.pardir, part.name)

@@ -1,12 +1,11 @@
-"""Points in time: how far a log is to be replayed, and times as people write them."""
+"""The point in time up to which a log is replayed, and times as people write them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final, Literal, final
-
-from mypy_extensions import i64
+from typing import Final, Literal
 
 from rdbtool.errors import UsageError
 
@@ -49,12 +48,13 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class PointInTime:
-    """How far to replay, and what to leave out.
+    """How far to replay, and what to leave out. Raises `UsageError` for a number ``nth`` below 1.
 
     ``time_s``: Unix time, by the log's timestamp annotations: what is annotated later is not applied;
     ``offset``: commands that begin there or behind it are not applied; ``commands``: how many are;
-    ``before``: stop before the ``nth`` command of that name (`LAST`: before the last one); ``without``:
-    places of commands that are passed over.
+    ``before``: stop before the ``nth`` command of that name, in any case of letters, with a space before a
+    subcommand (`LAST`: before the last one); ``without``: places of commands that are passed over. A
+    transaction that is open at that point is not applied at all.
     """
 
     time_s: int | None = None
@@ -64,43 +64,30 @@ class PointInTime:
     nth: int | Literal["last"] = 1
     without: tuple[Place, ...] = ()
 
+    def __post_init__(self) -> None:
+        if self.nth != LAST and self.nth < 1:
+            raise UsageError("the number of a command counts from 1")
+
     @property
     def asked(self) -> bool:
         """Whether anything but the whole is asked for."""
         return self != WHOLE
 
+    @property
+    def row_name(self) -> bytes:
+        """``before`` as the table of commands names it: upper case, with ``|`` before a subcommand."""
+        return b"|".join(self.before.upper().encode().split())
+
+    def in_log(self, nth: int, offset: int | None, without: Iterable[int]) -> PointInTime:
+        """The same point in one log: ``offset`` and ``without`` are offsets in it, and ``nth`` a number."""
+        return PointInTime(
+            self.time_s,
+            None if offset is None else Place(offset),
+            self.commands,
+            self.before,
+            nth,
+            tuple(Place(at) for at in without),
+        )
+
 
 WHOLE: Final = PointInTime()
-
-
-NEVER: Final = 0x7FFF_FFFF_FFFF_FFFF
-
-
-@final
-class Until:
-    """Where a replay stops, and what it leaves out.
-
-    ``time_s``: at the first annotation after this Unix time; ``offset``: before the first command that
-    begins at or after it; ``command``: after this many commands; ``before``: before the ``nth`` command of
-    that name (upper case, with ``|`` before a subcommand); ``without``: offsets of commands not applied. A
-    transaction that is open where the replay stops is not applied at all.
-    """
-
-    def __init__(
-        self,
-        *,
-        time_s: int = NEVER,
-        offset: int = NEVER,
-        command: int = NEVER,
-        before: bytes = b"",
-        nth: int = 1,
-        without: frozenset[int] = frozenset(),
-    ) -> None:
-        if nth < 1:
-            raise UsageError("the number of a command counts from 1")
-        self.time_s: i64 = time_s
-        self.offset: i64 = offset
-        self.command: i64 = command
-        self.before = before
-        self.nth: i64 = nth
-        self.without = without

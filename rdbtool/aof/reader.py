@@ -7,19 +7,11 @@ from typing import final
 
 from rdbtool.errors import InputError
 from rdbtool.io.source import Input, open_input
-from rdbtool.io.window import Window
 from rdbtool.rdb.reader import RdbReader
 
+from .detect import RDB, kind_at
 from .layout import Layout, LogFile
 from .resp import MAX_BULK, CommandReader
-
-MAGICS = (b"REDIS", b"VALKEY")
-
-
-def has_preamble(window: Window) -> bool:
-    """Whether an RDB begins at the window's position."""
-    window.need(6 if window.size < 0 or window.size - window.offset() >= 6 else 5)
-    return window.data[window.pos : window.pos + 6].startswith(MAGICS)
 
 
 @final
@@ -32,7 +24,7 @@ class FileReader:
     def __init__(self, file: LogFile, source: Input, *, max_bulk: int = MAX_BULK, checksum: bool = True) -> None:
         self.file = file
         self.window = source.window()
-        self.preamble = RdbReader(self.window, checksum=checksum) if has_preamble(self.window) else None
+        self.preamble = RdbReader(self.window, checksum=checksum) if kind_at(self.window) == RDB else None
         self.log = CommandReader(self.window, max_bulk)
         self._source = source
 

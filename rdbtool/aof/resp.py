@@ -133,8 +133,9 @@ class Framer:
     """Reads one item at a time from a window, with the server's eyes.
 
     After `step`: ``start`` is the item's offset; for a command ``name`` is its first argument (at most
-    `MAX_NAME` bytes) and ``argc`` their number; for an annotation ``timestamp`` is its time in Unix
-    seconds, -1 where it is none; ``oddities`` are what the server passed unread in this item.
+    `MAX_NAME` bytes), ``second`` the one behind it where arguments are not held, and ``argc`` their
+    number; for an annotation ``timestamp`` is its time in Unix seconds, -1 where it is none; ``oddities``
+    are what the server passed unread in this item.
     """
 
     def __init__(self, window: Window, max_bulk: i64 = MAX_BULK) -> None:
@@ -142,6 +143,7 @@ class Framer:
         self.max_bulk: i64 = max_bulk
         self.start: i64 = 0
         self.name = b""
+        self.second = b""
         self.argc: i64 = 0
         self.timestamp: i64 = -1
         self.oddities: list[Oddity] = []
@@ -226,10 +228,14 @@ class Framer:
                 args.append(bulk)
                 if index == 0:
                     self.name = bulk if length <= MAX_NAME else bulk[:MAX_NAME]
-            elif index == 0:
+            elif index < 2:
                 kept: i64 = min(length, MAX_NAME)
-                self.name = w.take(kept)
+                word = w.take(kept)
                 w.skip(length - kept)
+                if index == 0:
+                    self.name = word
+                else:
+                    self.second = word
             else:
                 w.skip(length)
             closing = w.offset()

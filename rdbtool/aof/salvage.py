@@ -25,8 +25,8 @@ from mypy_extensions import i64
 
 from rdbtool.findings import Findings
 from rdbtool.io.random_access import Pages
+from rdbtool.servers.commands import arity_of, is_known
 
-from .names import arity_of, is_known
 from .resp import DOLLAR, END, HASH, MAX_BULK, MAX_NAME, STAR, Fault
 from .scan import STRAY, Scanner
 

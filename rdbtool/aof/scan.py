@@ -11,9 +11,9 @@ from mypy_extensions import i64
 from rdbtool.errors import printable
 from rdbtool.findings import Finding, Findings, Severity
 from rdbtool.io.window import Window
+from rdbtool.servers.commands import COMMANDS, CONTAINER, find, is_known, row_of
 
-from .names import arity_of, is_known
-from .resp import ANNOTATION, COMMAND, CR, END, FAULT, LF, MARGIN, MAX_BULK, STAR, Fault, Framer
+from .resp import ANNOTATION, COMMAND, CR, END, FAULT, LF, MARGIN, MAX_BULK, MAX_NAME, STAR, Fault, Framer
 
 UNTIL: Final = 4
 """`Scanner.run` met an annotation later than asked for."""
@@ -37,8 +37,12 @@ SEVEN_BYTES: Final = 0xFF_FFFF_FFFF_FFFF
 
 SLOTS: Final = 256
 """Places for names met before; with the hash, nearly every write command has its own."""
+BY_SUBCOMMAND: Final[i64] = -(1 << 40)
+"""In place of an arity: the second word tells it. No number of words fits it."""
+SUBCOMMANDS_KEPT: Final = 64
+"""Spellings of subcommands that are remembered."""
 UNKNOWN_KEPT: Final = 10000
-"""BadCommand command names that are remembered; further ones are only counted."""
+"""Names of unknown commands that are remembered; further ones are passed over."""
 
 
 @final
@@ -109,6 +113,8 @@ class Scanner:
         self._odd_transactions: i64 = 0
         # Names met before that are known and plain, in slots by a hash: first and last 8 bytes, length, arity.
         self._met: vec[i64] = vec[i64]([0] * (4 * SLOTS))
+        self._subcommands: dict[bytes, int] = {}
+        """The bytes of a container's name and of the word behind it, with the header between them -> arity."""
 
     def good_up_to(self) -> i64:
         """Offset behind the last command that takes effect."""
@@ -259,7 +265,8 @@ class Scanner:
             if met[slot] == a and met[slot + 1] == b and met[slot + 2] == name_size:
                 arity = met[slot + 3]
                 if argc != arity and (arity > 0 or argc < -arity):
-                    break
+                    if arity != BY_SUBCOMMAND or not self._is_right_subcommand(argc, data, name_at, name_size):
+                        break
             elif a == MULTI_WORD and name_size == 5:
                 if self.in_multi or argc != 1:
                     break
@@ -287,11 +294,21 @@ class Scanner:
     def _meet(self, slot: i64, a: i64, b: i64, n: i64, argc: i64, data: bytes, at: i64) -> bool:
         """Whether a command is known and plain; then its name is remembered in ``slot``."""
         name = data[at : at + n].upper()
-        if name in {b"MULTI", b"EXEC", b"SELECT"} or not (is_known(name) or name in self.allowed):
+        row = row_of(name)
+        arity: i64 = -1
+        if row is None:
+            if not (is_known(name) or name in self.allowed):
+                return False
+        elif name in {b"MULTI", b"EXEC", b"SELECT"}:
             return False
-        arity: i64 = arity_of(name)
-        if argc != arity and (arity > 0 or argc < -arity):
+        elif row.flags & CONTAINER:
+            if not self._is_right_subcommand(argc, data, at, n):
+                return False
+            arity = BY_SUBCOMMAND
+        elif not row.fits(argc):
             return False
+        else:
+            arity = row.arity
         if n <= 16:
             self._met[slot] = a
             self._met[slot + 1] = b
@@ -299,14 +316,46 @@ class Scanner:
             self._met[slot + 3] = arity
         return True
 
+    def _is_right_subcommand(self, argc: i64, data: bytes, at: i64, n: i64) -> bool:
+        """Whether a container, whose name is the ``n`` bytes at ``at`` of a well-formed command, has such a subcommand
+        of ``argc`` words.
+        """
+        if argc < 2:
+            return False
+        pos = at + n + 3  # behind CR LF $
+        size: i64 = 0
+        while data[pos] != CR:
+            size = size * 10 + (data[pos] - 48)
+            pos += 1
+        if size > MAX_NAME:
+            return False
+        pos += 2
+        words = data[at : pos + size]
+        known = self._subcommands.get(words)
+        if known is None:
+            row = COMMANDS.get(data[at : at + n].upper() + b"|" + data[pos : pos + size].upper())
+            if row is None:
+                return False
+            known = int(row.arity)
+            if len(self._subcommands) < SUBCOMMANDS_KEPT:
+                self._subcommands[words] = known
+        arity: i64 = known
+        return argc == arity or (arity < 0 and argc >= -arity)
+
     def _command(self, name: bytes, start: i64, good: i64) -> i64:
         """Account for a command that the fast loop left alone: `COMMAND`, or what ends the run."""
         self.commands += 1
         self.last_start = start
         upper = name.upper()
         argc = self._framer.argc
-        arity: i64 = arity_of(upper)
-        if argc != arity and (arity > 0 or argc < -arity):
+        row = row_of(upper)
+        known = row is not None or is_known(upper)
+        if row is not None and row.flags & CONTAINER and argc > 1:
+            row = find([upper, self._framer.second])
+            known = row is not None
+            name = name + b" " + self._framer.second
+            upper = name.upper()
+        if row is not None and not row.fits(argc):
             if self.wrong is None:
                 self.wrong = BadCommand(name, start, self.window.offset(), good)
             if self.stop_at_wrong:
@@ -340,10 +389,10 @@ class Scanner:
                 )
         elif upper == b"SELECT":
             self.select = start
-        elif not (is_known(upper) or upper in self.allowed):
-            known = self.unknown.get(upper)
-            if known is not None:
-                known.count += 1
+        elif not (known or upper in self.allowed):
+            before = self.unknown.get(upper)
+            if before is not None:
+                before.count += 1
             elif len(self.unknown) < UNKNOWN_KEPT:
                 self.unknown[upper] = BadCommand(name, start, self.window.offset(), good)
             if upper in self.refused:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Final
 
 from mypy_extensions import i64
@@ -33,27 +34,32 @@ def signed(n: int) -> i64:
 
 def is_integer(text: bytes) -> bool:
     """Whether ``text`` is a 64-bit signed integer in its one canonical form: what servers keep as a number."""
-    n: i64 = len(text)
-    if n == 0 or n > 20:
+    return is_integer_at(text, 0, len(text))
+
+
+def is_integer_at(data: bytes, pos: i64, size: i64) -> bool:
+    """Whether ``data[pos:pos + size]`` is such an integer."""
+    if size == 0 or size > 20:
         return False
-    i: i64 = 0
-    if text[0] == 45:  # -
-        i = 1
-        if n == 1:
+    i = pos
+    end = pos + size
+    if data[i] == 45:  # -
+        i += 1
+        if i == end:
             return False
-    elif text[0] == 48:  # 0
-        return n == 1
-    if text[i] == 48:
+    elif data[i] == 48:  # 0
+        return size == 1
+    if data[i] == 48:
         return False
-    digits = n - i
-    while i < n:
-        byte: i64 = text[i]
+    digits = end - i
+    while i < end:
+        byte: i64 = data[i]
         if byte < 48 or byte > 57:
             return False
         i += 1
     if digits < 19:
         return True
-    return -(1 << 63) <= int(text) < 1 << 63
+    return -(1 << 63) <= int(data[pos:end]) < 1 << 63
 
 
 def parse_integer(text: bytes) -> i64:
@@ -100,16 +106,36 @@ def parse_double(text: bytes) -> float:
 
 
 def _parse_any_double(text: bytes) -> float:
-    try:
-        # strtod reads what float() reads, but for underscores and surrounding blanks
-        if b"_" in text:
-            raise ValueError
-        number = float(text)
-    except ValueError:
-        raise FormatError("a score that is not a number", doing="decoding a score") from None
+    number, end = scan_double(text)
+    if end == 0 or end != len(text):
+        raise FormatError("a score that is not a number", doing="decoding a score")
     if math.isnan(number):
         raise FormatError("a score that is NaN", doing="decoding a score")
     return number
+
+
+_DOUBLE: Final = re.compile(
+    rb"\s*([+-]?(?:0x(?:[0-9a-f]+\.?[0-9a-f]*|\.[0-9a-f]+)(?:p[+-]?\d+)?"
+    rb"|(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|inf(?:inity)?|nan))",
+    re.IGNORECASE,
+)
+
+
+def scan_double(text: bytes) -> tuple[float, int]:
+    """The number, NaN included, that ``text`` begins with as C's strtod reads it, and where it ends.
+
+    Where it begins with none, it ends at 0.
+    """
+    found = _DOUBLE.match(text)
+    if found is None:
+        return 0.0, 0
+    digits: bytes = found[1]
+    if b"x" in digits or b"X" in digits:
+        try:
+            return float.fromhex(digits.decode()), found.end()
+        except OverflowError:
+            return -math.inf if digits.startswith(b"-") else math.inf, found.end()
+    return float(digits), found.end()
 
 
 def format_double(x: float, *, digits17: bool = False) -> bytes:
@@ -123,3 +149,13 @@ def format_double(x: float, *, digits17: bool = False) -> bytes:
         if float(whole) == x:
             return b"-0" if whole == 0 and math.copysign(1.0, x) < 0 else decimal(whole)
     return seventeen(x) if digits17 else shortest(x)
+
+
+def format_score(x: float) -> bytes:
+    """The shortest text that stands for ``x``; `format_double` is the one that servers print, which is slower."""
+    if -9007199254740992.0 < x < 9007199254740992.0:
+        n = i64(x)
+        if float(n) == x and (n != 0 or str(x)[0] != "-"):
+            return b"%d" % n
+    text = repr(x)
+    return text[:-2].encode() if text.endswith(".0") else text.encode()

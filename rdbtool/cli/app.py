@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import gc
 import importlib
 import os
+import signal
 import sys
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Iterator
 from typing import Annotated, Final
 
 import typer
 
 from rdbtool import version_line
-from rdbtool.errors import RdbToolError, UsageError, reason
+from rdbtool.errors import RdbToolError, UsageError, printable_text, reason
+from rdbtool.exit_codes import ExitCode, of_error, of_signal
+from rdbtool.io.signals import ENDING
+from rdbtool.io.temporary import remove_all
 
 COMMANDS = ("check-aof", "check-rdb", "convert", "diff", "digest", "dump", "history", "rewrite")
 """The subcommands. Each is a module of this package, with ``command``: its options and help."""
@@ -42,14 +48,13 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
             command(*args, **options)
         except RdbToolError as e:
             print(f"rdbtool: {e}", file=sys.stderr)
-            raise typer.Exit(2) from None
-        except BrokenPipeError:
-            # Whoever read the output has seen enough. typer would make an error of it.
+            raise typer.Exit(of_error(e)) from None
+        except BrokenPipeError as e:  # typer would make an error of it
             _discard_output()
-            raise typer.Exit(0) from None
-        except MemoryError:
+            raise typer.Exit(of_error(e)) from None
+        except MemoryError as e:
             print("rdbtool: out of memory", file=sys.stderr)
-            raise typer.Exit(2) from None
+            raise typer.Exit(of_error(e)) from None
 
     return run_guarded
 
@@ -76,16 +81,55 @@ def _show_version(wanted: bool) -> None:
 
 @app.callback()
 def _program(
+    *,
+    debug: Annotated[bool, typer.Option("--debug", help="Show where in the program a failure of its own is.")] = False,
     _version: Annotated[
         bool,
         typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version, and if compiled."),
     ] = False,
 ) -> None:
-    pass
+    global _debug
+    _debug = debug
 
 
+_debug = False
+
+
+class _Ended(BaseException):
+    """A signal asks the program to end."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+@contextlib.contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """While this is entered, SIGHUP, SIGINT and SIGTERM raise `_Ended`, unless they were ignored before."""
+
+    def end(number: int, _: object) -> None:
+        raise _Ended(number)
+
+    before = {number: signal.getsignal(number) for number in ENDING}
+    answered = [number for number, handler in before.items() if handler not in {signal.SIG_IGN, None}]
+    for number in answered:
+        signal.signal(number, end)
+    try:
+        try:
+            yield
+        except _Ended as e:
+            for number in answered:
+                signal.signal(number, signal.SIG_IGN)
+            sys.exit(of_signal(e.number))
+    finally:
+        remove_all()
+        for number in answered:
+            signal.signal(number, before[number])
+
+
+@_ended_by_signals()
 def run(arguments: list[str]) -> None:
-    """Run the program and exit: 0 fine, 1 problems, 2 could not, 3 done with loss; 130 interrupted."""
+    """Run the program and exit, with one of `exit_codes.ExitCode`."""
     # Only what is asked for is loaded: with all subcommands, starting takes longer than checking a small file.
     for name in [name for name in COMMANDS if name in arguments[:1]] or COMMANDS:
         register(name)
@@ -94,15 +138,23 @@ def run(arguments: list[str]) -> None:
     _open_missing()
     try:
         _run_and_flush(arguments)
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except BrokenPipeError:  # while the last of the output is flushed
+    except BrokenPipeError as e:  # while the last of the output is flushed
         _discard_output()
-        sys.exit(0)
+        sys.exit(of_error(e))
     except OSError as e:  # of printing: inputs and outputs have errors of their own
         _discard_output()
         print(f"rdbtool: standard output: cannot write: {reason(e)}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(of_error(e))
+    except Exception as e:  # noqa: BLE001 - a bug: its exit code must not read as an answer
+        if _debug:
+            traceback.print_exc()
+        else:
+            what = printable_text(f"{type(e).__name__}: {e}")
+            print(
+                f"rdbtool: failed by a bug of its own ({what}): please report what 'rdbtool --debug ...' says of it",
+                file=sys.stderr,
+            )
+        sys.exit(of_error(e))
 
 
 def _run_and_flush(arguments: list[str]) -> None:
@@ -112,7 +164,7 @@ def _run_and_flush(arguments: list[str]) -> None:
         try:
             sys.stdout.flush()
         except OSError:
-            if end.code != 2:
+            if end.code != ExitCode.FAILED:
                 raise
             _discard_output()  # that it cannot be written has been told
         raise

@@ -12,11 +12,12 @@ import typer
 from rdbtool.aof.check import BROKEN, EMPTY, MISSING, OK, TRUNCATED, FileVerdict
 from rdbtool.aof.resp import MAX_BULK
 from rdbtool.errors import RdbToolError, UsageError, printable
-from rdbtool.findings import Finding, exit_code
-from rdbtool.rdb.verify.file import DATABASES
+from rdbtool.exit_codes import ExitCode, of_all, of_error, of_report
+from rdbtool.findings import Finding
+from rdbtool.rdb.check import DATABASES
 from rdbtool.tasks.check_aof import CheckAofReport, check_aof
 
-from .options import DatabasesOption, Format, FormatOption
+from .options import DatabasesOption, ForceOption, Format, FormatOption
 from .progress import Progress
 from .render import finding_line, number, paint, plural, print_json, show_path, size
 
@@ -56,6 +57,18 @@ def command(
         int | None,
         typer.Option("--max-loss", metavar="BYTES", min=0, help="Refuse to cut more than this.", show_default=False),
     ] = None,
+    save_cut: Annotated[
+        str,
+        typer.Option(
+            "--save-cut",
+            metavar="DIR",
+            help="Save what is cut in this directory, not beside the file.",
+        ),
+    ] = "",
+    no_save_cut: Annotated[
+        bool, typer.Option("--no-save-cut", help="Do not save what is cut: then there is no way back.")
+    ] = False,
+    force: ForceOption = False,
     until: Annotated[
         str | None,
         typer.Option(
@@ -92,16 +105,22 @@ def command(
     undo it. Exit code: 0 whole (or repaired), 1 damaged, 2 could not, 3 repaired with loss of commands.
     """
     time = _time(until, truncate_to_timestamp)
-    if copy_to in {"", "-"}:
+    if copy_to is not None and _is_no_file(copy_to):
         raise UsageError("-o wants the name of a file, or of a directory for a set")
     output = copy_to or ""
     if output and len(paths) > 1:
         raise UsageError("-o takes one input")
     if (salvage or yes or max_loss is not None) and not (fix or output):
         raise UsageError("--salvage, --yes and --max-loss go with --fix or -o")
+    if (save_cut or no_save_cut or force) and (output or not fix):
+        raise UsageError("--save-cut, --no-save-cut and --force go with --fix, and not with -o")
+    if save_cut and no_save_cut:
+        raise UsageError("--save-cut and --no-save-cut contradict each other")
+    if save_cut and not os.path.isdir(save_cut):
+        raise UsageError("--save-cut wants a directory that exists", path=save_cut)
     allowed = tuple(allow or ())
     results: list[dict[str, Any]] = []
-    worst = 0
+    codes: list[ExitCode] = []
     text = output_format is Format.TEXT
     for path in paths:
         facts: dict[str, Any] = {"path": path}
@@ -117,7 +136,7 @@ def command(
                     progress=progress,
                 )
             facts = report.as_json()
-            code = exit_code(report)
+            code = of_report(report)
             if text:
                 _print_report(report)
             if fix or output or time >= 0:
@@ -137,23 +156,38 @@ def command(
                 if (fix and not plan.empty) or output:
                     if not output:
                         _confirm(plan, yes)
-                    done = repair_aof(plan, output=output, max_bulk=max_bulk, allow=allowed)
+                    done = repair_aof(
+                        plan,
+                        output=output,
+                        max_bulk=max_bulk,
+                        allow=allowed,
+                        save=not no_save_cut,
+                        save_to=save_cut,
+                        force=force,
+                    )
                     facts["repair"] = done.as_json()
                     if text:
                         _print_done(done)
-                    code = exit_code(done)
+                    code = of_report(done)
             elif text:
                 _print_hint(report)
         except RdbToolError as e:
             if text:
                 print(f"rdbtool: {e}", file=sys.stderr)
             facts["error"] = {"code": e.code, "message": str(e)}
-            code = 2
+            code = of_error(e)
         results.append(facts)
-        worst = max(worst, code)
+        codes.append(code)
     if not text:
         print_json(NAME, {"files": results})
-    raise typer.Exit(worst)
+    raise typer.Exit(of_all(codes))
+
+
+def _is_no_file(path: str) -> bool:
+    """Whether a copy cannot go there: what the program says goes to standard output."""
+    from rdbtool.io.destination import is_standard_output
+
+    return not path or is_standard_output(path)
 
 
 def _time(until: str | None, seconds: int | None) -> int:
@@ -285,6 +319,8 @@ def _print_done(done: RepairAofReport) -> None:
         print("to undo it:")
     for line in done.undo:
         print(f"  {show_path(line)}")
+    for finding in done.findings.items[len(plan.findings) if plan is not None else 0 :]:
+        print(finding_line(finding))
 
 
 def _print_hint(report: CheckAofReport) -> None:

@@ -7,9 +7,10 @@ from typing import Annotated, Any
 import typer
 
 from rdbtool.errors import RdbToolError
-from rdbtool.findings import Severity, exit_code
-from rdbtool.rdb.releases import release
-from rdbtool.rdb.verify.file import DATABASES, RdbFacts
+from rdbtool.exit_codes import ExitCode, of_all, of_error, of_report
+from rdbtool.findings import Severity
+from rdbtool.rdb.check import DATABASES, RdbFacts
+from rdbtool.servers.releases import release_named
 from rdbtool.tasks.check_rdb import CheckRdbReport, Suitability, check_rdb
 
 from .options import DatabasesOption, Format, FormatOption
@@ -37,7 +38,7 @@ def command(
     Says what a current server would say that verifies all it loads, and where. Exit code: 0 sound, 1
     damaged (or not loaded by the release asked for), 2 could not be read.
     """
-    wanted = release(target) if target else None
+    wanted = release_named(target, listed=True) if target else None
     results: list[Result] = []
     for path in paths:
         try:
@@ -51,18 +52,13 @@ def command(
         print_json(NAME, {"files": [_as_json(*result) for result in results]})
     elif len(results) > 1:
         _print_table(results)
-    raise typer.Exit(max((_code(result) for _, result in results), default=0))
+    raise typer.Exit(of_all(_code(result) for _, result in results))
 
 
-def _code(result: CheckRdbReport | RdbToolError) -> int:
+def _code(result: CheckRdbReport | RdbToolError) -> ExitCode:
     if isinstance(result, RdbToolError):
-        return 2
-    if "unreadable" in result.findings.counts:
-        return 2
-    code = exit_code(result)
-    if result.suitability is not None and result.suitability.loads is not True:
-        code = max(code, 1)
-    return code
+        return of_error(result)
+    return of_report(result, problems=result.suitability is not None and result.suitability.loads is not True)
 
 
 def _as_json(path: str, result: CheckRdbReport | RdbToolError) -> dict[str, Any]:
@@ -157,7 +153,7 @@ def _print_table(results: list[Result]) -> None:
 
 
 def _severity(code: str) -> Severity:
-    from rdbtool.rdb.verify.codes import CODES
+    from rdbtool.rdb.layout.codes import CODES
 
     known = CODES.get(code)
     return Severity.ERROR if known is None else known.severity

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import sys
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Final, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
 from rdbtool.aof.point_in_time import PointInTime
 from rdbtool.errors import UsageError
-from rdbtool.findings import exit_code
+from rdbtool.exit_codes import of_report
 from rdbtool.inputs.selection import Selection
+from rdbtool.outputs.registry import CONVERTED, FORMATS, format_of_path
+from rdbtool.servers.releases import written_span
 
 from .filters import chosen_keys
-from .options import Format, FormatOption, takes
+from .options import AUTO, Format, FormatOption, choices, one_of, takes
 from .point_in_time import From, FromOption, Unknown, UnknownOption, point_in_time
 from .progress import Progress
 from .render import findings_lines, plural, print_json, show_path
 
 if TYPE_CHECKING:
-    from rdbtool.outputs.outlets import Kind
     from rdbtool.tasks.convert import ConvertReport
 
 NAME = "convert"
@@ -30,17 +31,7 @@ EXAMPLE = ("INPUT", "-", "--to", "jsonl")
 RDB_PANEL = "How an RDB is written"
 
 
-class To(StrEnum):
-    """What is written."""
-
-    AUTO = "auto"
-    RDB = "rdb"
-    AOF = "aof"
-    AOF_SET = "aof-set"
-    RESP = "resp"
-    JSONL = "jsonl"
-    JSON = "json"
-    CSV = "csv"
+_ENDINGS: Final = " ".join(row.endings[0] for row in FORMATS if row.endings)
 
 
 class Base(StrEnum):
@@ -75,20 +66,21 @@ def command(
         ),
     ],
     to: Annotated[
-        To,
+        str,
         typer.Option(
             "--to",
-            help="What to write; auto: by the name of DST (.rdb .aof .resp .jsonl .json .csv, 'DIR/' for a multi-part "
-            "set). resp is for redis-cli --pipe; jsonl can be read back without loss.",
+            parser=one_of(CONVERTED),
+            metavar=choices(CONVERTED),
+            help=f"What to write; auto: by the name of DST ({_ENDINGS}, 'DIR/' for a multi-part set). resp is for "
+            "redis-cli --pipe; jsonl can be read back without loss.",
         ),
-    ] = To.AUTO,
+    ] = AUTO,
     target: Annotated[
         str,
         typer.Option(
             "--target",
             metavar="RELEASE",
-            help="The server that is to load it: redis-4.0 to redis-8.6, valkey-7.2 to valkey-9.1, or rdb-N. By "
-            "default the one that wrote SRC.",
+            help=f"The server that is to load it: {written_span()}, or rdb-N. By default the one that wrote SRC.",
         ),
     ] = "",
     lossless: Annotated[
@@ -155,20 +147,21 @@ def command(
     """
     from rdbtool.basics.text import mode_of
     from rdbtool.inputs.filters import parse_limits
-    from rdbtool.outputs.outlets import OutputForm, kind_of
-    from rdbtool.outputs.rdb import RdbOptions
+    from rdbtool.io.destination import is_standard_output
+    from rdbtool.outputs.options import OutputOptions, RdbOptions
     from rdbtool.rdb.targets import target as target_of
     from rdbtool.tasks.convert import convert
 
     if len(paths) < 2:
         raise UsageError("SRC and DST are needed: what to read, and what to write")
     *sources, destination = paths
+    if is_standard_output(destination):
+        destination = "-"
     if sources.count("-") > 1:
         raise UsageError("only one of the inputs can be standard input")
-    kind = kind_of(destination) if to is To.AUTO else cast("Kind", to.value)
     text_mode = mode_of(mode)
-    form = OutputForm(
-        kind=kind,
+    options = OutputOptions(
+        format_of_path(destination) if to == AUTO else to,
         rdb=RdbOptions(
             target_of(target) if target else None,
             compress=compress,
@@ -185,7 +178,7 @@ def command(
         report = convert(
             sources,
             destination,
-            form,
+            options,
             selection,
             split=split,
             on_conflict=on_conflict.value,
@@ -200,7 +193,7 @@ def command(
         print_json(NAME, report.as_json())
     else:
         _print_text(report)
-    raise typer.Exit(exit_code(report))
+    raise typer.Exit(of_report(report))
 
 
 def _print_text(report: ConvertReport) -> None:

@@ -10,6 +10,7 @@ import typer
 
 from rdbtool.aof.point_in_time import PointInTime
 from rdbtool.errors import FormatError, UsageError
+from rdbtool.exit_codes import of_comparison, of_error
 from rdbtool.inputs.selection import Selection
 
 from .diff_output import DiffFormat, show
@@ -228,10 +229,10 @@ def command(
         diff = Diff(a, b, options)
         diff.progress = progress
         try:
-            code = show(diff, output, mode, limit, progress.clear, detail=detail, values=values)
+            loss = show(diff, output, mode, limit, progress.clear, detail=detail, values=values)
         except FormatError as e:
             if keep_going:
                 raise
             print(f"rdbtool: {e}\nto compare what can be read: --keep-going", file=sys.stderr)
-            code = 2
-    raise typer.Exit(code)
+            raise typer.Exit(of_error(e)) from None
+    raise typer.Exit(of_comparison(same=diff.report.same, loss=loss))

@@ -42,10 +42,11 @@ def show(
     *,
     detail: bool,
     values: bool,
-) -> int:
-    """Write all differences to standard output, and what else is to be told to stderr; the exit code is returned.
+) -> bool:
+    """Write all differences to standard output, and what else is to be told to stderr.
 
-    ``before`` is called before the latter.
+    ``before`` is called before the latter. Returns whether the answer is about less than all there is: a difference
+    that cannot be written, or damage behind which more may differ.
     """
     texts = mode_of(mode)
     sink = open_sink("-", binary=output is DiffFormat.RESP)
@@ -59,9 +60,7 @@ def show(
             print(line, file=sys.stderr)
     for kind, n in losses.items():
         print(f"rdbtool: no command can say this: {kind} ({number(n)})", file=sys.stderr)
-    if losses or (diff.report.same and diff.report.loss):
-        return 3
-    return 0 if diff.report.same else 1
+    return bool(losses) or (diff.report.same and diff.report.loss)
 
 
 def _write(

@@ -9,6 +9,7 @@ import typer
 
 from rdbtool.aof.point_in_time import PointInTime
 from rdbtool.errors import RdbToolError, printable
+from rdbtool.exit_codes import ExitCode, of_all, of_error, of_report
 from rdbtool.inputs.selection import Selection
 
 from .filters import chosen_keys
@@ -44,13 +45,13 @@ def command(
     what the server holds. It says nothing of when keys expire, and of consumer groups. Scores are printed one
     way up to Redis 7.0 and another way since, so the server matters: --as.
     """
-    from rdbtool.engine.release import Line
+    from rdbtool.servers.releases import release_named
     from rdbtool.tasks.digest import digest
 
-    line = Line(like) if like else None
+    release = release_named(like) if like else None
     files: list[dict[str, Any]] = []
-    code = 0
-    lines = set()
+    codes: list[ExitCode] = []
+    releases = set()
     for path in paths:
         listed: list[dict[str, Any]] = []
 
@@ -64,7 +65,7 @@ def command(
         try:
             report = digest(
                 path,
-                line=line,
+                release=release,
                 point=point,
                 unknown=unknown.value,
                 source=source.value,
@@ -73,19 +74,20 @@ def command(
             )
         except RdbToolError as e:
             print(f"rdbtool: {e}", file=sys.stderr)
-            code = 2
+            codes.append(of_error(e))
             continue
-        lines.add(report.line)
-        if report.loss:
-            code = code or 3
+        releases.add(report.release)
+        codes.append(of_report(report))
         if output is Format.TEXT:
             print(f"{report.digest}  {show_path(path)}")
             for text in findings_lines(report.findings):
                 print(text, file=sys.stderr)
         else:
             files.append({**report.as_json(), **({"values": listed} if keys else {})})
-    if len(lines) > 1:
-        print(f"the files are of {', '.join(sorted(lines))}: to compare digests, choose one with --as", file=sys.stderr)
+    if len(releases) > 1:
+        print(
+            f"the files are of {', '.join(sorted(releases))}: to compare digests, choose one with --as", file=sys.stderr
+        )
     if output is Format.JSON:
         print_json(NAME, {"files": files})
-    raise typer.Exit(code)
+    raise typer.Exit(of_all(codes))

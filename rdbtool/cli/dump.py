@@ -4,34 +4,23 @@ from __future__ import annotations
 
 import shutil
 import sys
-from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from rdbtool.aof.point_in_time import PointInTime
 from rdbtool.errors import UsageError
-from rdbtool.findings import exit_code
+from rdbtool.exit_codes import of_report
 from rdbtool.inputs.selection import Selection
+from rdbtool.outputs.registry import DUMPED, dumped_by_default, row_of
 
 from .filters import chosen_keys
-from .options import takes
+from .options import AUTO, choices, one_of, takes
 from .point_in_time import From, FromOption, Unknown, UnknownOption, point_in_time
 from .progress import Progress
-from .render import findings_lines, number
+from .render import findings_lines
 
 NAME = "dump"
-
-
-class DumpFormat(StrEnum):
-    """How keys are written."""
-
-    AUTO = "auto"
-    JSONL = "jsonl"
-    JSON = "json"
-    CSV = "csv"
-    RESP = "resp"
-    TABLE = "table"
 
 
 @takes(selection=chosen_keys, point=point_in_time)
@@ -50,9 +39,15 @@ def command(
         typer.Argument(metavar="[KEY]...", help="Show only these keys, whole; 'base64:...' for a binary one."),
     ] = None,
     output: Annotated[
-        DumpFormat,
-        typer.Option("--format", "-f", help="auto: table on a terminal, else jsonl. resp is for redis-cli --pipe."),
-    ] = DumpFormat.AUTO,
+        str,
+        typer.Option(
+            "--format",
+            "-f",
+            parser=one_of(DUMPED),
+            metavar=choices(DUMPED),
+            help="auto: table on a terminal, else jsonl. resp is for redis-cli --pipe.",
+        ),
+    ] = AUTO,
     keys_only: Annotated[bool, typer.Option("--keys-only", "-k", help="One key per line, no values.")] = False,
     nul: Annotated[bool, typer.Option("--null", "-0", help="With --keys-only: raw keys, a NUL behind each.")] = False,
     values: Annotated[
@@ -82,32 +77,29 @@ def command(
     from rdbtool.inputs.filters import exactly
     from rdbtool.io.output import Output
     from rdbtool.io.sink import open_sink
-    from rdbtool.outputs.registry import exporter
+    from rdbtool.outputs.options import OutputOptions
+    from rdbtool.outputs.registry import make_exporter
     from rdbtool.tasks.dump import dump
 
     if nul and not keys_only:
         raise UsageError("-0 belongs to --keys-only")
-    if keys_only and output is not DumpFormat.AUTO:
+    if keys_only and output != AUTO:
         raise UsageError("--keys-only has a format of its own")
     terminal = sys.stdout.isatty()
-    if keys_only:
-        form = "keys"
-    elif output is not DumpFormat.AUTO:
-        form = output.value
-    elif named:
-        form = "plain"
-    else:
-        form = "table" if terminal else "jsonl"
+    name = output
+    if output == AUTO:
+        name = dumped_by_default(terminal=terminal, keys_only=keys_only, named=bool(named))
     if named:
         selection.exact = exactly(named)
-    sink = open_sink("-", binary=form == "resp" or nul)
+    sink = open_sink("-", binary=row_of(name).binary or nul)
     width = shutil.get_terminal_size().columns if terminal else 160
-    out = exporter(form, Output(sink), mode_of(mode), values=values, nul=nul, width=width)
+    options = OutputOptions(name, mode=mode_of(mode), header=False, values=values, nul=nul, width=width)
+    exporter = make_exporter(Output(sink), options)
     with Progress() as progress:
         try:
             report = dump(
                 path,
-                out,
+                exporter,
                 selection,
                 keep_going=keep_going,
                 point=point,
@@ -119,6 +111,4 @@ def command(
             sink.flush()
     for line in findings_lines(report.findings):
         print(line, file=sys.stderr)
-    for kind, n in report.losses.items():
-        print(f"rdbtool: {form} cannot say: {kind} ({number(n)})", file=sys.stderr)
-    raise typer.Exit(3 if report.losses else exit_code(report))
+    raise typer.Exit(of_report(report))

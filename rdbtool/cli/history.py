@@ -12,14 +12,14 @@ import typer
 
 from rdbtool.aof.point_in_time import PointInTime
 from rdbtool.errors import UsageError, printable, printable_text
-from rdbtool.findings import exit_code
+from rdbtool.exit_codes import of_report
 
 from .options import Format, FormatOption, takes
 from .point_in_time import From, FromOption, Unknown, UnknownOption, point_in_time
 from .render import findings_lines, number, plural, print_json, show_path, size, table
 
 if TYPE_CHECKING:
-    from rdbtool.engine.key_history import Touch
+    from rdbtool.engine.replay.key_history import Touch
     from rdbtool.tasks.stats import StatsReport
 
 NAME = "history"
@@ -65,7 +65,7 @@ def command(
             print_json(NAME, result.as_json())
         else:
             _print_stats(result)
-        raise typer.Exit(exit_code(result))
+        raise typer.Exit(of_report(result))
     from rdbtool.tasks.history import history
 
     show = _print_line if output is Format.JSON else _print_touch
@@ -87,7 +87,7 @@ def command(
             + (f"; ended early: {report.stopped}" if report.stopped else ""),
             file=sys.stderr,
         )
-    raise typer.Exit(exit_code(report))
+    raise typer.Exit(of_report(report))
 
 
 def unescape(text: str) -> bytes:

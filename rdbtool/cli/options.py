@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -18,11 +18,31 @@ class Format(StrEnum):
     JSON = "json"
 
 
+AUTO: Final = "auto"
+"""The choice of an option that lets the program choose."""
+
 FormatOption = Annotated[Format, typer.Option("--format", "-f", help="Text for people, or JSON for programs.")]
 DatabasesOption = Annotated[
     int,
     typer.Option("--databases", min=1, help="How many databases the server has; it refuses files with more."),
 ]
+ForceOption = Annotated[bool, typer.Option("--force", help="Go on although a process has the log open for writing.")]
+
+
+def choices(names: Sequence[str]) -> str:
+    """How help shows these choices, and `AUTO`."""
+    return f"[{'|'.join((AUTO, *names))}]"
+
+
+def one_of(names: Sequence[str]) -> Callable[[str], str]:
+    """A parser of an option that is `AUTO` or one of ``names``."""
+
+    def parse(text: str) -> str:
+        if text != AUTO and text not in names:
+            raise typer.BadParameter(f"{text!r} is not one of {', '.join((AUTO, *names))}.")
+        return text
+
+    return parse
 
 
 def takes(**groups: Callable[..., object]) -> Callable[[Callable[..., None]], Callable[..., None]]:

@@ -1,4 +1,6 @@
-"""Options of every subcommand that replays: how far, and what about commands that no server has."""
+"""Options of every subcommand that replays a log: up to which point in time, and what to do about commands that no
+server has.
+"""
 
 from __future__ import annotations
 

@@ -9,11 +9,11 @@ import typer
 
 from rdbtool.aof.point_in_time import PointInTime
 from rdbtool.errors import UsageError
-from rdbtool.findings import exit_code
+from rdbtool.exit_codes import of_report
 from rdbtool.inputs.selection import Selection
 
 from .filters import chosen_keys
-from .options import Format, FormatOption, takes
+from .options import ForceOption, Format, FormatOption, takes
 from .point_in_time import From, FromOption, Unknown, UnknownOption, point_in_time
 from .render import findings_lines, number, plural, print_json, show_path, size
 
@@ -56,6 +56,7 @@ def command(
     purge_history: Annotated[
         bool, typer.Option("--purge-history", help="With --in-place: remove the old files at the end.")
     ] = False,
+    force: ForceOption = False,
     unknown: UnknownOption = Unknown.STOP,
     source: FromOption = From.AUTO,
     output: FormatOption = Format.TEXT,
@@ -66,19 +67,30 @@ def command(
     be a server's appendonlydir: nothing is lost. Commands that no server has, kept with --unknown carry, stand in
     that log. With the options for a point in time, the state of then.
     """
+    from rdbtool.io.destination import is_standard_output
     from rdbtool.rdb.targets import target
     from rdbtool.tasks.rewrite import RewriteForm, rewrite, rewrite_in_place
 
+    if is_standard_output(output_path):
+        output_path = "-"
     if bool(output_path) == in_place:
         raise UsageError("say where to: -o OUT, or --in-place")
     if purge_history and not in_place:
         raise UsageError("--purge-history is about --in-place: a new output has no history")
+    if force and not in_place:
+        raise UsageError("--force is about --in-place: nothing else changes a log")
     if in_place and source is not From.AUTO:
         raise UsageError("--in-place is about a multi-part set, not a text of commands")
     form = RewriteForm(resp=resp, to=target(to) if to else None)
     if in_place:
         report = rewrite_in_place(
-            path, form=form, point=point, selection=selection, unknown=unknown.value, purge_history=purge_history
+            path,
+            form=form,
+            point=point,
+            selection=selection,
+            unknown=unknown.value,
+            purge_history=purge_history,
+            force=force,
         )
     else:
         report = rewrite(
@@ -93,7 +105,7 @@ def command(
         print_json(NAME, report.as_json())
     for line in findings_lines(report.findings):
         print(line, file=sys.stderr)
-    raise typer.Exit(exit_code(report))
+    raise typer.Exit(of_report(report))
 
 
 def _lines(report: RewriteReport) -> list[str]:

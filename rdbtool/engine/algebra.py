@@ -7,12 +7,14 @@ from typing import Final, final
 
 from mypy_extensions import i64
 
-from .cells import SetCell
+from rdbtool.servers.features import NEWER_ERRORS
+
+from .cells.cell import SetCell
+from .cells.zset import SortedSetCell
 from .dataset import Dataset
 from .numbers import integer
 from .replies import CommandError, syntax_error, wrong_type
 from .scores import double_of
-from .zset import SortedSetCell
 
 SUM: Final = 0
 MIN: Final = 1
@@ -43,7 +45,7 @@ class Inputs:
     def __init__(self, dataset: Dataset, args: list[bytes], name: str, *, options: bool) -> None:
         number = integer(args[2])
         if number < 1:
-            if dataset.line.version < 700:
+            if not dataset.release.has(NEWER_ERRORS):
                 raise CommandError("ERR at least 1 input key is needed for ZUNIONSTORE/ZINTERSTORE")
             raise CommandError(f"ERR at least 1 input key is needed for '{name}' command")
         argc: i64 = len(args)
@@ -57,7 +59,7 @@ class Inputs:
         while at < argc:
             option = args[at].upper()
             if options and option == b"WEIGHTS" and argc - at >= number + 1:
-                weights = [double_of(dataset.line, text, NOT_A_WEIGHT) for text in args[at + 1 : at + 1 + number]]
+                weights = [double_of(dataset.release, text, NOT_A_WEIGHT) for text in args[at + 1 : at + 1 + number]]
                 at += 1 + number
             elif options and option == b"AGGREGATE" and argc - at >= 2:
                 how = args[at + 1].upper()

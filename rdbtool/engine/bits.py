@@ -6,7 +6,7 @@ from typing import Final
 
 from mypy_extensions import i64, u8
 
-from .cells import RAW, StringCell
+from .cells.cell import RAW, StringCell
 
 SMALL: Final = 256
 """Bytes up to which a string is copied when it changes: a buffer takes more than that."""

@@ -8,31 +8,32 @@ from typing import final
 
 from mypy_extensions import i64, u8
 
-from rdbtool.rdb.packed.listpack import ListpackBuilder
+from rdbtool.rdb.layout.listpack_builder import ListpackBuilder
+from rdbtool.servers.releases import NEWEST, Release
 
-from .cells import Cell, FrameCell, HashCell, Held, SetCell, StringCell, cell_of_held
-from .interning import InternedNames
+from .cells.cell import Cell, FrameCell, HashCell, Held, SetCell, StringCell, cell_of_held
+from .cells.interning import InternedNames
+from .cells.lists import ListCell, kind_of
+from .cells.stream import StreamCell
+from .cells.zset import SortedSetCell
 from .keyspace import Keyspace
 from .loading import cell_of_frame
-from .quicklist import ListCell, kind_of
-from .release import Line
 from .replies import CommandError, wrong_type
-from .stream import StreamCell
-from .zset import SortedSetCell
 
 
 @final
 class Dataset:
     """All databases. ``keys`` is the selected one (number ``db``).
 
-    ``line``: the server whose encodings and differences are followed. ``now_ms``: what relative expiries
-    count from. ``dirty``: changes made so far, counted roughly as the server does. Nothing ever expires:
-    a server that loads does not expire keys either.
+    ``release``: the server whose encodings and differences are followed, with its ``limits``. ``now_ms``: what
+    relative expiries count from. ``dirty``: changes made so far, counted roughly as the server does. Nothing ever
+    expires: a server that loads does not expire keys either.
     """
 
-    def __init__(self, line: Line | None = None, *, now_ms: int | None = None) -> None:
-        self.line = Line() if line is None else line
-        self.list_kind: u8 = kind_of(self.line.version)
+    def __init__(self, release: Release | None = None, *, now_ms: int | None = None) -> None:
+        self.release = NEWEST if release is None else release
+        self.limits = self.release.limits
+        self.list_kind: u8 = kind_of(self.release)
         self.dbs: dict[int, Keyspace] = {}
         self.db: i64 = 0
         self.keys = Keyspace()
@@ -176,7 +177,7 @@ class Dataset:
         """The cell with its value decoded, of a key in any database; nothing takes its place."""
         cell = cell_of_held(held)
         if isinstance(cell, FrameCell):
-            cell = cell_of_frame(self.line, cell.frame, cell.expire_at_ms)
+            cell = cell_of_frame(self.release, cell.frame, cell.expire_at_ms)
             if isinstance(cell, HashCell) and cell.expiries:
                 self.field_expiries = True
         return cell

@@ -8,21 +8,23 @@ from __future__ import annotations
 
 from hashlib import sha1
 from math import copysign
-from typing import Final, final
+from typing import ClassVar, Final, final
 
 from mypy_extensions import i64
 
 from rdbtool.basics.fpconv import seventeen, shortest
 from rdbtool.errors import RdbToolError
 from rdbtool.model import NO_EXPIRY
+from rdbtool.rdb.layout.facts import CONSUMERS, GROUPS, IDEMPOTENCE, PENDING, PENDING_OWNERS, STREAM_COUNTERS
+from rdbtool.rdb.layout.visitor import HASH, LIST, MODULE, SET, STREAM, STRING, ZSET, Visitor, visit_value
 from rdbtool.rdb.reader import Frame
-from rdbtool.rdb.visitor import HASH, LIST, MODULE, SET, STREAM, STRING, ZSET, Visitor, visit_value
 from rdbtool.rdb.walk import Walker
+from rdbtool.servers.features import INTEGER_SCORES, SHORTEST_SCORES
+from rdbtool.servers.releases import Release
 
-from .cells import SKIPLIST, Cell, FrameCell
+from .cells.cell import SKIPLIST, Cell, FrameCell
+from .cells.zset import SortedSetCell
 from .dataset import Dataset
-from .release import Line
-from .zset import SortedSetCell
 
 SCORES_KEPT: Final = 4096
 """Scores whose text is remembered: working it out costs more than all the rest."""
@@ -53,11 +55,18 @@ class ValueDigest(Visitor):
     ``modules``: module values met. What their modules mix in is their own secret, and taken for nothing.
     """
 
-    def __init__(self, line: Line) -> None:
+    # DEBUG DIGEST takes only the entries of a stream (debug.c).
+    IGNORES: ClassVar[frozenset[str]] = frozenset(
+        {STREAM_COUNTERS, GROUPS, PENDING, CONSUMERS, PENDING_OWNERS, IDEMPOTENCE}
+    )
+
+    def __init__(self, release: Release) -> None:
         self.digest = 0
         self.modules: i64 = 0
-        self._line = line
-        self._marks_fields = not line.valkey  # Valkey does not mix in that a field expires
+        self._limits = release.limits
+        self._packs_integers = release.has(INTEGER_SCORES)
+        self._shortest = release.has(SHORTEST_SCORES)
+        self._marks_fields = not release.valkey  # Valkey does not mix in that a field expires
         self._scores: dict[float, bytes] = {}
         self._kind: i64 = STRING
         self._element = 0
@@ -84,10 +93,10 @@ class ValueDigest(Visitor):
         self.digest = _mix(self.digest, _TYPES[kind])
 
     def end(self) -> None:
-        line = self._line
-        if self._zeros and line.version >= 700 and not self._unpacked:
+        if self._zeros and self._packs_integers and not self._unpacked:
+            limits = self._limits
             # A packed sorted set, which a small one is once it is loaded, holds -0 as the integer 0.
-            if self._members <= line.zset_entries and self._longest <= line.packed_value:
+            if self._members <= limits.zset_entries and self._longest <= limits.zset_value:
                 self.digest ^= self._zeros
 
     def text(self, data: bytes, start: i64, end: i64) -> None:
@@ -124,7 +133,7 @@ class ValueDigest(Visitor):
             return
         text = self._scores.get(x)
         if text is None:
-            text = seventeen(x) if self._line.score_17g else shortest(x)
+            text = shortest(x) if self._shortest else seventeen(x)
             if len(self._scores) >= SCORES_KEPT:
                 self._scores.clear()
             self._scores[x] = text
@@ -152,13 +161,13 @@ class ValueDigest(Visitor):
 class Digester:
     """DEBUG DIGEST of the keys that are added, in any order, and of each key DEBUG DIGEST-VALUE.
 
-    ``line`` is the server whose way of printing scores is followed; ``keys`` counts; ``modules`` counts keys
+    ``release`` is the server whose way of printing scores is followed; ``keys`` counts; ``modules`` counts keys
     whose digest only their module knows.
     """
 
-    def __init__(self, line: Line) -> None:
+    def __init__(self, release: Release) -> None:
         self.keys: i64 = 0
-        self._value = ValueDigest(line)
+        self._value = ValueDigest(release)
         self._walker = Walker(self._value)
         self._dbs: dict[int, int] = {}
 
@@ -219,11 +228,6 @@ def tell_cell(cell: Cell, visitor: Visitor) -> None:
         visit_value(cell.value(), visitor)
 
 
-def digest_of_cell(line: Line, cell: Cell) -> str:
-    """DEBUG DIGEST-VALUE of a cell."""
-    return Digester(line).cell_digest(cell)
-
-
 def add_dataset(digester: Digester, dataset: Dataset) -> None:
     """Add every key of a dataset, those whose time has passed included."""
     for db, key, cell in dataset.items():
@@ -231,10 +235,3 @@ def add_dataset(digester: Digester, dataset: Dataset) -> None:
             digester.add_frame(cell.frame, db, key, cell.expire_at_ms)
         else:
             digester.add_cell(db, key, cell)
-
-
-def digest_of_dataset(dataset: Dataset) -> str:
-    """DEBUG DIGEST of a dataset."""
-    digester = Digester(dataset.line)
-    add_dataset(digester, dataset)
-    return digester.result()

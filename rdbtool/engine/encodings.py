@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from mypy_extensions import i64, u8
 
-from .cells import (
+from rdbtool.basics.numbers import is_integer
+from rdbtool.servers.features import (
+    EMBEDDED_128,
+    EMBEDDED_KEYS,
+    EMBEDDED_STRINGS,
+    EMBEDDED_STRINGS_44,
+    LISTPACKS,
+    PACKED_VALUES,
+    SMALL_OBJECT_HEADERS,
+    STREAM_ENCODING,
+    ZIPLIST_HASHES,
+)
+from rdbtool.servers.releases import Release
+
+from .cells.cell import (
     HASHTABLE,
     INTSET,
     LISTPACK,
@@ -20,17 +32,12 @@ from .cells import (
     SetCell,
     StringCell,
 )
-from .numbers import is_integer
-from .quicklist import ListCell
-from .release import Line
-from .stream import StreamCell
-from .zset import SortedSetCell
-
-ENCODINGS_SINCE: Final = 202
-"""Before this release only hashes and strings had more than one encoding."""
+from .cells.lists import ListCell
+from .cells.stream import StreamCell
+from .cells.zset import SortedSetCell
 
 
-def set_encoding(line: Line, members: dict[bytes, None]) -> u8:
+def set_encoding(release: Release, members: dict[bytes, None]) -> u8:
     """The encoding of a set built from these members."""
     integers = True
     longest: i64 = 0
@@ -38,31 +45,34 @@ def set_encoding(line: Line, members: dict[bytes, None]) -> u8:
         longest = max(longest, len(member))
         integers = integers and is_integer(member)
     count: i64 = len(members)
-    if integers and count <= line.set_intset_entries:
+    limits = release.limits
+    if integers and count <= limits.set_intset_entries:
         return INTSET
-    return LISTPACK if count <= line.set_listpack_entries and longest <= line.packed_value else HASHTABLE
+    return LISTPACK if count <= limits.set_entries and longest <= limits.set_value else HASHTABLE
 
 
-def hash_encoding(line: Line, fields: dict[bytes, bytes], expiries: dict[bytes, int] | None) -> u8:
+def hash_encoding(release: Release, fields: dict[bytes, bytes], expiries: dict[bytes, int] | None) -> u8:
     """The encoding of a hash built from these fields."""
     count: i64 = len(fields)
-    if count > line.hash_entries:
+    limits = release.limits
+    if count > limits.hash_entries:
         return HASHTABLE
     for field, value in fields.items():
-        if len(field) > line.hash_value or len(value) > line.hash_value:
+        if len(field) > limits.hash_value or len(value) > limits.hash_value:
             return HASHTABLE
     if expiries is None:
         return LISTPACK
-    return HASHTABLE if line.valkey else LISTPACKEX
+    return HASHTABLE if release.valkey else LISTPACKEX
 
 
-def zset_encoding(line: Line, scores: dict[bytes, float]) -> u8:
+def zset_encoding(release: Release, scores: dict[bytes, float]) -> u8:
     """The encoding of a sorted set built from these members."""
     count: i64 = len(scores)
-    if count > line.zset_entries:
+    limits = release.limits
+    if count > limits.zset_entries:
         return SKIPLIST
     for member in scores:
-        if len(member) > line.packed_value:
+        if len(member) > limits.zset_value:
             return SKIPLIST
     return LISTPACK
 
@@ -85,51 +95,50 @@ def type_name(cell: Cell) -> str:
     return "module"
 
 
-def encoding_name(line: Line, key: bytes, cell: Cell) -> str:
+def encoding_name(release: Release, key: bytes, cell: Cell) -> str:
     """What OBJECT ENCODING answers for an opened cell at ``key``."""
     if isinstance(cell, StringCell):
-        return _string_name(line, key, cell)
+        return _string_name(release, key, cell)
     if isinstance(cell, StreamCell):
-        return "unknown" if line.version < 600 else "stream"
+        return "stream" if release.has(STREAM_ENCODING) else "unknown"
     if isinstance(cell, HashCell):
         if cell.encoding == HASHTABLE:
             return "hashtable"
-        return "listpackex" if cell.encoding == LISTPACKEX else _packed_name(line, "zipmap")
+        return "listpackex" if cell.encoding == LISTPACKEX else _packed_name(release, "zipmap")
     if isinstance(cell, ListCell):
-        return "raw" if line.version < ENCODINGS_SINCE else cell.encoding()
+        return cell.encoding() if release.has(PACKED_VALUES) else "raw"
     if isinstance(cell, SetCell):
-        if line.version < ENCODINGS_SINCE:
+        if not release.has(PACKED_VALUES):
             return "raw"
         return "intset" if cell.encoding == INTSET else "listpack" if cell.encoding == LISTPACK else "hashtable"
     if isinstance(cell, SortedSetCell):
-        if line.version < ENCODINGS_SINCE:
+        if not release.has(PACKED_VALUES):
             return "raw"
-        return _packed_name(line, "ziplist") if cell.encoding == LISTPACK else "skiplist"
+        return _packed_name(release, "ziplist") if cell.encoding == LISTPACK else "skiplist"
     assert not isinstance(cell, FrameCell)
     return "raw"
 
 
-def _packed_name(line: Line, oldest: str) -> str:
-    if line.version >= 700:
+def _packed_name(release: Release, oldest: str) -> str:
+    if release.has(LISTPACKS):
         return "listpack"
-    return "ziplist" if line.version >= 206 else oldest
+    return "ziplist" if release.has(ZIPLIST_HASHES) else oldest
 
 
-def _string_name(line: Line, key: bytes, cell: StringCell) -> str:
+def _string_name(release: Release, key: bytes, cell: StringCell) -> str:
     if cell.state == NATURAL and is_integer(cell.data) and cell.buffer is None:
         return "int"
-    if cell.state == RAW or line.version < 300:
+    if cell.state == RAW or not release.has(EMBEDDED_STRINGS):
         return "raw"
-    return "embstr" if len(cell) <= _embedded_limit(line, len(key)) else "raw"
+    return "embstr" if len(cell) <= _embedded_limit(release, len(key)) else "raw"
 
 
-def _embedded_limit(line: Line, key: i64) -> i64:
-    """The longest string that fits into its object, beside a key of ``key`` bytes where that is in there too."""
-    version = line.version
-    if version < (801 if line.valkey else 802):
-        return 39 if version < 302 else 44
-    header = 8 if line.valkey and version >= 901 else 16
-    allocation = 128 if line.valkey and version >= 900 else 64
-    # The key with its header and two bytes; the value's header of three bytes and its final zero.
+def _embedded_limit(release: Release, key: i64) -> i64:
+    """The longest string that is kept within its object, where the key, of ``key`` bytes, may be kept as well."""
+    if not release.has(EMBEDDED_KEYS):
+        return 44 if release.has(EMBEDDED_STRINGS_44) else 39
+    header = 8 if release.has(SMALL_OBJECT_HEADERS) else 16
+    allocation = 128 if release.has(EMBEDDED_128) else 64
+    # The key comes with its header and two bytes; the value has a header of three bytes and a final zero.
     around = header + key + (3 if key < 32 else 5) + 4
     return allocation - around

@@ -6,6 +6,8 @@ from typing import Final
 
 from mypy_extensions import i64
 
+from rdbtool.servers.features import NEWER_ERRORS
+
 from .dataset import Dataset
 from .numbers import I64_MAX, integer
 from .replies import CommandError
@@ -18,7 +20,7 @@ PXAT: Final = b"PXAT"
 
 def invalid_expire(dataset: Dataset, name: bytes) -> CommandError:
     """The error for a time that cannot be; ``name`` is the command's, in lower case."""
-    if dataset.line.version < 700:
+    if not dataset.release.has(NEWER_ERRORS):
         return CommandError(f"ERR invalid expire time in {name.decode()}")
     return CommandError(f"ERR invalid expire time in '{name.decode()}' command")
 

@@ -2,45 +2,27 @@
 
 from __future__ import annotations
 
-import re
-from typing import Final
+from rdbtool.errors import FormatError
+from rdbtool.rdb.libraries import library_header
 
 from .dataset import Dataset
 from .replies import CommandError
 
-_NAME: Final = re.compile(rb"[A-Za-z0-9_]+")
-BAD_NAME: Final = (
-    "ERR Library names can only contain letters, numbers, or underscores(_) and must be at least one character long"
-)
 
-
-def library_name(code: bytes) -> bytes:
+def loadable_name(code: bytes) -> bytes:
     """The name in a library's first line, ``#!lua name=...``. Raises `CommandError` with the server's text."""
-    if code[:2] != b"#!":
-        raise CommandError("ERR Missing library metadata")
-    header, newline, _ = code.partition(b"\n")
-    parts = header[2:].split()
-    if not newline or not parts:
-        raise CommandError("ERR Invalid library metadata")
-    name: bytes | None = None
-    for part in parts[1:]:
-        if part[:5].lower() != b"name=":
-            raise CommandError(f"ERR Invalid metadata value given: {part.decode('latin-1')}")
-        if name is not None:
-            raise CommandError("ERR Invalid metadata value, name argument was given multiple times")
-        name = part[5:].strip(b"\"'")
-    if name is None:
-        raise CommandError("ERR Library name was not given")
-    if not _NAME.fullmatch(name):
-        raise CommandError(BAD_NAME)
-    if parts[0].lower() != b"lua":
-        raise CommandError(f"ERR Engine '{parts[0].decode('latin-1')}' not found")
+    try:
+        engine, name = library_header(code)
+    except FormatError as e:
+        raise CommandError(f"ERR {e.message}") from None
+    if engine.lower() != b"lua":
+        raise CommandError(f"ERR Engine '{engine.decode('latin-1')}' not found")
     return name
 
 
 def load_library(dataset: Dataset, code: bytes, *, replace: bool = False) -> bytes:
     """Add a library by its code; its name. Raises `CommandError` with the server's text."""
-    name = library_name(code)
+    name = loadable_name(code)
     if name in dataset.functions and not replace:
         raise CommandError(f"ERR Library '{name.decode()}' already exists")
     dataset.functions[name] = code

@@ -7,7 +7,8 @@ from typing import Final, final
 
 from mypy_extensions import i64
 
-from .release import Line
+from rdbtool.servers.features import MERIDIAN_DISTANCE, SEARCH_COVERS_BOX
+from rdbtool.servers.releases import Release
 
 STEPS: Final = 26
 """Bits per coordinate of a whole geohash."""
@@ -21,11 +22,6 @@ HALF: Final = 0xFFFFFFFF
 """Coordinates are unsigned numbers of 32 bits."""
 EVEN: Final = 0x5555555555555555
 ODD: Final = 0xAAAAAAAAAAAAAAAA
-
-NEWER_DISTANCE: Final = 702
-"""Since this release points on one meridian are measured by their latitudes alone."""
-NEWER_COVER: Final = 602
-"""Since this release (6.2.7) the searched cells must cover the bounding box."""
 
 
 def _spread(x: i64) -> i64:
@@ -70,7 +66,7 @@ class Cell:
 
 
 def _bits_of(score: float) -> i64:
-    """The 64 bits that x86-64 makes of a double where C asks for an unsigned integer."""
+    """The 64 bits that the servers' conversion of a score to an unsigned integer gives on x86-64."""
     if -TWO_63 < score < TWO_63:
         return int(score)
     if TWO_63 <= score < 2.0 * TWO_63:
@@ -89,12 +85,12 @@ def point_of(score: float) -> tuple[float, float]:
     )
 
 
-def distance(line: Line, lon1: float, lat1: float, lon2: float, lat2: float) -> float:
+def distance(release: Release, lon1: float, lat1: float, lon2: float, lat2: float) -> float:
     """Metres between two points (haversine)."""
     v = math.sin((lon2 * DEGREE - lon1 * DEGREE) / 2.0)
     lat1r = lat1 * DEGREE
     lat2r = lat2 * DEGREE
-    if v == 0.0 and line.version >= NEWER_DISTANCE:
+    if v == 0.0 and release.has(MERIDIAN_DISTANCE):
         return EARTH_RADIUS * math.fabs(lat2r - lat1r)
     u = math.sin((lat2r - lat1r) / 2.0)
     return 2.0 * EARTH_RADIUS * math.asin(math.sqrt(u * u + math.cos(lat1r) * math.cos(lat2r) * v * v))
@@ -102,7 +98,9 @@ def distance(line: Line, lon1: float, lat1: float, lon2: float, lat2: float) -> 
 
 @final
 class Shape:
-    """What is searched: a circle, or a box, around a point. Sizes in ``unit`` metres; a circle has no ``height``."""
+    """The area that is searched: a circle or a box around a point. Sizes are in ``unit`` metres; only a box has a
+    ``width`` and a ``height``, only a circle a ``radius``.
+    """
 
     def __init__(self) -> None:
         self.longitude = 0.0
@@ -113,20 +111,20 @@ class Shape:
         self.width = 0.0
         self.height = 0.0
 
-    def distance_within(self, line: Line, score: float) -> float | None:
+    def distance_within(self, release: Release, score: float) -> float | None:
         """Metres from the centre to a member, None if it is outside."""
         longitude, latitude = point_of(score)
         if self.is_box:
-            if distance(line, longitude, latitude, longitude, self.latitude) > self.height * self.unit / 2.0:
+            if distance(release, longitude, latitude, longitude, self.latitude) > self.height * self.unit / 2.0:
                 return None
-            if distance(line, longitude, latitude, self.longitude, latitude) > self.width * self.unit / 2.0:
+            if distance(release, longitude, latitude, self.longitude, latitude) > self.width * self.unit / 2.0:
                 return None
-            return distance(line, self.longitude, self.latitude, longitude, latitude)
-        metres = distance(line, self.longitude, self.latitude, longitude, latitude)
+            return distance(release, self.longitude, self.latitude, longitude, latitude)
+        metres = distance(release, self.longitude, self.latitude, longitude, latitude)
         return None if metres > self.radius * self.unit else metres
 
-    def score_ranges(self, line: Line) -> list[tuple[float, float]]:
-        """The ranges of scores to search, the upper ends left out: a cell and those of its neighbours that matter."""
+    def score_ranges(self, release: Release) -> list[tuple[float, float]]:
+        """The ranges of scores to search, without their upper ends: a cell and those of its neighbours that matter."""
         half_height = self.unit * (self.height / 2.0 if self.is_box else self.radius)
         half_width = self.unit * (self.width / 2.0 if self.is_box else self.radius)
         reach = self.radius
@@ -146,14 +144,14 @@ class Shape:
             below = Cell(_moved(bits, 0, -1, steps), steps).south
             right = Cell(_moved(bits, 1, 0, steps), steps).east
             left = Cell(_moved(bits, -1, 0, steps), steps).west
-            if line.version >= NEWER_COVER:
+            if release.has(SEARCH_COVERS_BOX):
                 covered = above >= north and below <= south and right >= east and left <= west
             else:
                 covered = (
-                    distance(line, self.longitude, self.latitude, self.longitude, above) >= reach
-                    and distance(line, self.longitude, self.latitude, self.longitude, below) >= reach
-                    and distance(line, self.longitude, self.latitude, right, self.latitude) >= reach
-                    and distance(line, self.longitude, self.latitude, left, self.latitude) >= reach
+                    distance(release, self.longitude, self.latitude, self.longitude, above) >= reach
+                    and distance(release, self.longitude, self.latitude, self.longitude, below) >= reach
+                    and distance(release, self.longitude, self.latitude, right, self.latitude) >= reach
+                    and distance(release, self.longitude, self.latitude, left, self.latitude) >= reach
                 )
             if not covered:
                 steps -= 1
@@ -174,13 +172,13 @@ class Shape:
             if near == last:
                 continue
             ranges.append((float(near << shift), float((near + 1) << shift)))
-            if dx or dy:  # the first cell itself is not compared with
+            if dx or dy:  # the server compares neighbours with each other only
                 last = near
         return ranges
 
 
 _AROUND: Final = ((0, 0), (0, 1), (0, -1), (1, 0), (-1, 0), (1, 1), (-1, 1), (1, -1), (-1, -1))
-"""East and north of the cell, in the order of the search."""
+"""The steps, east and north, from a cell to itself and to its neighbours, in the order of the search."""
 
 
 def _steps(reach: float, latitude: float) -> i64:

@@ -16,7 +16,7 @@ from mypy_extensions import i64, u8
 
 from rdbtool.basics.murmur import hash64
 
-from .cells import RAW, StringCell
+from .cells.cell import RAW, StringCell
 from .replies import CommandError
 
 HEADER: Final = 16
@@ -34,7 +34,6 @@ LONGEST_ZERO_RUN: Final = 64
 RUNS_TO_MERGE: Final = 5
 HASH_BITS: Final = 50
 """Bits of the hash that are not the number of the register."""
-HASH_END: Final = 1 << 50
 ALPHA: Final = 0.721347520444481703680
 """0.5 / ln 2."""
 STALE: Final = 0x80

@@ -1,8 +1,9 @@
 """The keys of a database: a hash table that can be asked for many keys at once.
 
 A replay spends most of its time waiting for memory: looking up a key among millions touches three places that
-depend on each other, and none of them is in the cache. So a replay reads commands ahead, and `Keyspace.touch` brings
-near what they will look up, for many keys at a time, which the processor does side by side. A dict cannot do that.
+depend on each other, and none of them is in the cache. So a replay reads commands ahead, and `Keyspace.touch` loads
+into the cache what they will look up: for many keys at a time, so that the processor waits for all of them at once. A
+dict cannot do that.
 """
 
 from __future__ import annotations
@@ -15,21 +16,25 @@ from mypy_extensions import i64, mypyc_attr
 
 from rdbtool.basics.hashing import hash_bytes, new_seed
 
-from .cells import HashCell, Held, SetCell
+from .cells.cell import HashCell, Held, SetCell
 
 PLACE: Final[i64] = 0xFFFFFFFF
-"""Of a slot: 1 + the number of the key's entry, 0 for a free slot."""
+"""The lower half of a slot: 1 + the number of the key's entry, 0 where the slot is free."""
 TAG: Final[i64] = ~0xFFFFFFFF
-"""Of a slot: the key's hash. It tells where the slot goes in a larger table, and few other keys are looked at."""
+"""The upper half of a slot: its tag, which is a part of the key's hash. It tells where the slot goes when the table
+grows, and two keys are compared only where their tags are the same.
+"""
 HASH: Final[i64] = 0x7FFFFFFF
-"""Of a hash: what a tag holds."""
+"""The part of a hash that a tag holds."""
 SMALLEST: Final[i64] = 8
 NEAR: Final[i64] = 4096
-"""Keys up to which all of it is in the cache anyway."""
+"""Number of keys up to which the whole table is in the cache anyway."""
 CHUNK: Final[i64] = 64
-"""Entries that `Walk` brings near at a time."""
+"""Entries that `Walk` loads into the cache at a time."""
 AHEAD: Final = 32
-"""Commands that are read before the first of them is applied, so that `Keyspace.touch` can bring their keys near."""
+"""Number of commands that are read before the first of them is applied, so that `Keyspace.touch` can load their keys
+into the cache.
+"""
 
 
 def tag_of(key: bytes, seed: i64) -> i64:
@@ -40,14 +45,14 @@ def tag_of(key: bytes, seed: i64) -> i64:
 @final
 @mypyc_attr(acyclic=True)
 class Keyspace:
-    """Key -> what it holds, in the order in which keys were added, as in a dict, and used like one."""
+    """A mapping from keys to values (`Held`), in the order in which keys were added. It is used like a dict."""
 
     __slots__ = ("_entries", "_live", "_mask", "_seed", "_slots", "_tags")
 
     def __init__(self) -> None:
         self._entries: list[object] = []
-        """Each key and what it holds, in turn; None and None where a key was deleted. As mere objects, they are looked
-        at where they are used, and not wherever they are touched.
+        """Keys and values in turn; two None stand where a key was deleted. The type is `object`, because compiled code
+        would check a narrower type at every access, and the check reads memory that may not be in the cache.
         """
         self._live: i64 = 0
         self._slots = vec[i64]([0] * SMALLEST)
@@ -56,7 +61,7 @@ class Keyspace:
         self._seed: i64 = new_seed()
 
     def _find(self, key: bytes, tag: i64) -> i64:
-        """Where in the entries ``key`` is, whose tag that is, or -1."""
+        """The index of ``key`` among the entries, -1 where it is not there; ``tag`` is the key's."""
         slots = self._slots
         entries = self._entries
         mask = self._mask
@@ -73,7 +78,7 @@ class Keyspace:
             at = (at + 1) & mask
 
     def get(self, key: bytes) -> Held | None:
-        """What ``key`` holds."""
+        """The value of ``key``; None where it is not there."""
         at = self._find(key, tag_of(key, self._seed))
         return None if at < 0 else cast("Held | None", self._entries[at + 1])
 
@@ -124,7 +129,7 @@ class Keyspace:
             yield key
 
     def items(self) -> Iterator[tuple[bytes, Held]]:
-        """Every key with what it holds. Keys must not be added or deleted meanwhile."""
+        """Every key with its value. Keys must not be added or deleted meanwhile."""
         walk = Walk(self)
         while walk.next():
             yield walk.key, walk.held
@@ -137,7 +142,9 @@ class Keyspace:
         self._mask = SMALLEST - 1
 
     def touch(self, commands: list[list[bytes]], count: i64) -> None:
-        """Bring near what the first ``count`` of ``commands``, `AHEAD` at most, find at their first argument."""
+        """Load into the cache what the first ``count`` of ``commands``, at most `AHEAD`, find under the key that is
+        their first argument.
+        """
         if self._live < NEAR:
             return
         tags = self._tags
@@ -176,7 +183,7 @@ class Keyspace:
                 held = entries[2 * place - 1]
                 # compiled, asking for their common base would search the bases of each class
                 if isinstance(held, HashCell):
-                    held.run  # noqa: B018 - so that it is near
+                    held.run  # noqa: B018 - to read it is enough
                 elif isinstance(held, SetCell):
                     held.run  # noqa: B018
             i += 1
@@ -200,7 +207,7 @@ class Keyspace:
         slots[at] = slot
 
     def _rebuild(self) -> None:
-        """Drop deleted entries, and make room for at least as many keys again."""
+        """Drop deleted entries, and make room for at least twice the keys."""
         size: i64 = SMALLEST
         while size < self._live * 3:
             size *= 2
@@ -225,8 +232,8 @@ class Keyspace:
 
 @final
 class Walk:
-    """Every key of a keyspace, one by one: `next`, then ``key`` and ``held``. Keys must not be added or deleted
-    meanwhile.
+    """Goes through the keys of a keyspace: after `next` the key is ``key``, and its value is ``held``. Keys must not be
+    added or deleted meanwhile.
     """
 
     def __init__(self, space: Keyspace) -> None:

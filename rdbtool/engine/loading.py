@@ -9,56 +9,55 @@ from mypy_extensions import i64, u8
 
 from rdbtool.io.window import window_over
 from rdbtool.model import Hash, Module, SortedSet, Stream, Value
-from rdbtool.rdb.primitives import read_count, read_length, read_string
+from rdbtool.rdb.layout.primitives import read_count, read_length, read_string
 from rdbtool.rdb.reader import Frame
+from rdbtool.servers.releases import Release
 
-from .cells import HASHTABLE, LISTPACK, LISTPACKEX, SKIPLIST, Cell, HashCell, ModuleCell, SetCell, StringCell
+from .cells.cell import HASHTABLE, LISTPACK, LISTPACKEX, SKIPLIST, Cell, HashCell, ModuleCell, SetCell, StringCell
+from .cells.lists import PACKED, QUICK, ListCell, Node, Shape, kind_of, loaded_list
+from .cells.stream import stream_cell
+from .cells.zset import SortedSetCell
 from .encodings import hash_encoding, set_encoding, zset_encoding
-from .quicklist import PACKED, QUICK, ListCell, Node, Shape, kind_of, loaded_list
-from .release import Line
-from .stream import stream_cell
-from .zset import SortedSetCell
 
 PLAIN_NODE: Final = 1
 LISTPACK_HEADER: Final = 6
-UNKNOWN_COUNT: Final = 0xFFFF
 
 
-def cell_of(line: Line, value: Value) -> Cell:
+def cell_of(release: Release, value: Value) -> Cell:
     """The cell of a value that was built element by element."""
     if isinstance(value, bytes):
         return StringCell(value)
     if isinstance(value, deque):
-        return loaded_list(list(value), kind_of(line.version))
+        return loaded_list(list(value), kind_of(release))
     if isinstance(value, dict):
-        return SetCell(value, set_encoding(line, value))
+        return SetCell(value, set_encoding(release, value))
     if isinstance(value, Hash):
-        return HashCell(value.fields, value.expiries, hash_encoding(line, value.fields, value.expiries))
+        return HashCell(value.fields, value.expiries, hash_encoding(release, value.fields, value.expiries))
     if isinstance(value, SortedSet):
-        return SortedSetCell(value.scores, zset_encoding(line, value.scores))
+        return SortedSetCell(value.scores, zset_encoding(release, value.scores))
     if isinstance(value, Stream):
         return stream_cell(value)
     assert isinstance(value, Module)
     return ModuleCell(value)
 
 
-def cell_of_frame(line: Line, frame: Frame, expire_at_ms: i64) -> Cell:
+def cell_of_frame(release: Release, frame: Frame, expire_at_ms: i64) -> Cell:
     """The cell of a key as it stands in a snapshot: what is packed there stays packed unless it is too long."""
     value = frame.value()
-    cell = cell_of(line, value)
+    cell = cell_of(release, value)
     cell.expire_at_ms = expire_at_ms
     name = frame.type.name
     if isinstance(cell, HashCell):
         if name.startswith(("hash-listpack-ex", "hash-metadata")) and cell.encoding == LISTPACK:
             cell.encoding = LISTPACKEX
         elif name in {"hash-listpack", "hash-ziplist"}:
-            cell.encoding = _packed_or(len(cell), line.hash_entries, HASHTABLE)
+            cell.encoding = _packed_or(len(cell), release.limits.hash_entries, HASHTABLE)
     elif isinstance(cell, SetCell):
-        if name == "set-listpack" and line.set_listpack_entries:
-            cell.encoding = _packed_or(len(cell), line.set_listpack_entries, HASHTABLE)
+        if name == "set-listpack" and release.limits.set_entries:
+            cell.encoding = _packed_or(len(cell), release.limits.set_entries, HASHTABLE)
     elif isinstance(cell, SortedSetCell):
         if name in {"zset-listpack", "zset-ziplist"}:
-            cell.encoding = _packed_or(len(cell.scores), line.zset_entries, SKIPLIST)
+            cell.encoding = _packed_or(len(cell.scores), release.limits.zset_entries, SKIPLIST)
     elif isinstance(cell, ListCell):
         if name == "list-quicklist2" and cell.kind in {PACKED, QUICK}:
             cell.load_shape(_nodes(frame))

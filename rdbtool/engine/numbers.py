@@ -8,33 +8,13 @@ from typing import Final
 
 from mypy_extensions import i64
 
-from rdbtool.basics.numbers import decimal, parse_double
+from rdbtool.basics.numbers import is_integer, parse_double
 
 from .replies import NOT_A_FLOAT, NOT_AN_INTEGER, CommandError
 
 I64_MAX: Final = 0x7FFFFFFFFFFFFFFF
 I64_MIN: Final = -0x7FFFFFFFFFFFFFFF - 1
 OUT_OF_POSITIVE: Final = "ERR value is out of range, must be positive"
-
-
-def is_integer(text: bytes) -> bool:
-    """Whether ``text`` is a 64-bit integer in its one canonical form (util.c, string2ll)."""
-    n: i64 = len(text)
-    if n == 0 or n > 20:
-        return False
-    i: i64 = 0
-    if text[0] == 45:  # -
-        if n == 1 or text[1] == 48:
-            return False
-        i = 1
-    elif text[0] == 48:  # 0
-        return n == 1
-    digits = n - i
-    while i < n:
-        if text[i] < 48 or text[i] > 57:
-            return False
-        i += 1
-    return digits < 19 or I64_MIN <= int(text) <= I64_MAX
 
 
 def integer(text: bytes, error: str = NOT_AN_INTEGER) -> i64:
@@ -81,11 +61,6 @@ def positive(text: bytes) -> i64:
     if value < 0:
         raise CommandError(OUT_OF_POSITIVE)
     return value
-
-
-def text_of(value: i64) -> bytes:
-    """The integer in decimal."""
-    return decimal(value)
 
 
 C_FLOAT: Final = re.compile(

@@ -8,10 +8,9 @@ from rdbtool.errors import RdbToolError, UnsupportedError
 from rdbtool.io.window import window_over
 from rdbtool.model import Value
 from rdbtool.rdb import opcodes
-from rdbtool.rdb.dump_payload import open_dump
-from rdbtool.rdb.primitives import read_string
-from rdbtool.rdb.reader import Frame, frame_of
-from rdbtool.rdb.types import KNOWN_BY_NAME, TABLE
+from rdbtool.rdb.dump_payload import DumpPayload, open_dump
+from rdbtool.rdb.layout.primitives import read_string
+from rdbtool.rdb.reader import Frame
 
 from .replies import CommandError
 
@@ -19,13 +18,11 @@ BAD_FOOTER: Final = "ERR DUMP payload version or checksum are wrong"
 BAD_DATA: Final = "ERR Bad data format"
 
 
-def _opened(payload: bytes) -> tuple[int, bytes]:
-    """The dialect of a payload and what stands in front of its footer."""
+def _opened(payload: bytes) -> DumpPayload:
     try:
-        dialect, _, body = open_dump(payload)
+        return open_dump(payload)
     except RdbToolError:
         raise CommandError(BAD_FOOTER) from None
-    return dialect, body
 
 
 def frame_of_payload(db: int, key: bytes, payload: bytes) -> tuple[Frame, Value]:
@@ -33,28 +30,19 @@ def frame_of_payload(db: int, key: bytes, payload: bytes) -> tuple[Frame, Value]
 
     Raises `CommandError` with the server's text, and `UnsupportedError` for what newer servers take.
     """
-    dialect, body = _opened(payload)
-    row = TABLE[dialect][body[0]] if body else None
-    if row is None:
-        newer = KNOWN_BY_NAME.get((dialect, body[0])) if body else None
-        if newer is not None:
-            raise UnsupportedError(newer, doing="restoring a value", key=key)
-        raise CommandError(BAD_DATA)
-    frame = frame_of(db, key, row, body[1:])
+    opened = _opened(payload)
     try:
-        window = frame.window()
-        value = row.value(window)
+        frame = opened.frame(db, key)
+        return frame, frame.value()
     except UnsupportedError as e:
         raise UnsupportedError(e.message, doing="restoring a value", key=key) from None
     except RdbToolError:
         raise CommandError(BAD_DATA) from None
-    return frame, value
 
 
 def functions_of_payload(payload: bytes) -> list[bytes]:
     """The codes of the libraries in a payload of FUNCTION DUMP. Raises `CommandError`."""
-    _, body = _opened(payload)
-    window = window_over(body)
+    window = window_over(_opened(payload).body)
     codes = []
     try:
         while not window.at_end():

@@ -6,12 +6,13 @@ from typing import Final, final
 
 from mypy_extensions import i64
 
-from .cells import LISTPACK
+from rdbtool.servers.features import FAST_FLOAT
+from rdbtool.servers.releases import Release
+
+from .cells.cell import LISTPACK
+from .cells.zset import SortedSetCell
 from .numbers import C_FLOAT, float_or_none, has_x
-from .release import Line
 from .replies import CommandError
-from .scores import uses_strtod
-from .zset import SortedSetCell
 
 NOT_A_SCORE: Final = "ERR min or max is not a float"
 NOT_A_MEMBER: Final = "ERR min or max not valid string range item"
@@ -46,10 +47,10 @@ def span_of_ranks(count: i64, start: i64, end: i64) -> Span:
 class ScoreRange:
     """Scores between two bounds. Raises `CommandError` for what is no bound."""
 
-    def __init__(self, line: Line, low: bytes, high: bytes) -> None:
-        self.low = _score_bound(line, low)
+    def __init__(self, release: Release, low: bytes, high: bytes) -> None:
+        self.low = _score_bound(release, low)
         self.low_open = low[:1] == b"("
-        self.high = _score_bound(line, high)
+        self.high = _score_bound(release, high)
         self.high_open = high[:1] == b"("
 
     def span(self, cell: SortedSetCell) -> Span:
@@ -59,12 +60,12 @@ class ScoreRange:
         return Span(start, order.rank_of_score(self.high, not self.high_open))
 
 
-def _score_bound(line: Line, text: bytes) -> float:
+def _score_bound(release: Release, text: bytes) -> float:
     """What C's strtod makes of a bound: nothing is 0, a NUL ends the text."""
     if text[:1] == b"(":
         text = text[1:]
     text = text.partition(b"\0")[0]
-    if uses_strtod(line):
+    if not release.has(FAST_FLOAT):
         text = text.lstrip(b" \t\n\v\f\r")
     elif has_x(text):
         raise CommandError(NOT_A_SCORE)

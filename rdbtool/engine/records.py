@@ -7,7 +7,7 @@ from mypy_extensions import i64
 from rdbtool.model import Entry
 from rdbtool.rdb.reader import Frame
 
-from .cells import FrameCell, Held
+from .cells.cell import FrameCell, Held
 
 
 def placed(frame: Frame, db: int, key: bytes, expire_at_ms: i64) -> Frame:

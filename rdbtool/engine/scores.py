@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from mypy_extensions import i64
-
 from rdbtool.basics import fpconv
 from rdbtool.basics.numbers import parse_double
+from rdbtool.servers.features import FAST_FLOAT
+from rdbtool.servers.releases import Release
 
 from .numbers import double, has_x, is_plain
-from .release import Line
 from .replies import NOT_A_FLOAT, CommandError
 
 WHOLE: Final = 4611686018427387904.0
@@ -27,17 +26,11 @@ def score_text(score: float, digits17: bool) -> bytes:
     return fpconv.shortest(score)
 
 
-def uses_strtod(line: Line) -> bool:
-    """Whether doubles are read by C's strtod, which takes hexadecimal and spaces in front, and not by fast_float."""
-    since: i64 = 900 if line.valkey else 800
-    return line.version < since
-
-
-def double_of(line: Line, text: bytes, error: str = NOT_A_FLOAT) -> float:
+def double_of(release: Release, text: bytes, error: str = NOT_A_FLOAT) -> float:
     """A score, weight or coordinate. Raises `CommandError` with ``error``."""
     if is_plain(text):
         return parse_double(text)
     value = double(text, error)
-    if has_x(text) and line.valkey and not uses_strtod(line):
+    if has_x(text) and release.valkey and release.has(FAST_FLOAT):
         raise CommandError(error)  # Redis asks strtod what fast_float does not understand
     return value

@@ -7,31 +7,24 @@ from typing import Final, final
 from mypy_extensions import i64
 
 from rdbtool.rdb.values.stream_nodes import Node
+from rdbtool.servers.features import DELETION_POLICIES, POLICIES_TRIM_EXACTLY
+from rdbtool.servers.releases import Release
 
+from .cells.stream import ACKED, DELREF, KEEPREF, StreamCell
 from .numbers import integer
-from .release import Line
 from .replies import CommandError
-from .stream import ACKED, DELREF, KEEPREF, StreamCell
 from .stream_ids import parse
 
 BOTH: Final = "ERR syntax error, MAXLEN and MINID options at the same time are not compatible"
 NO_STRATEGY: Final = "ERR syntax error, LIMIT cannot be used without specifying a trimming strategy"
 POLICIES: Final = {b"KEEPREF": KEEPREF, b"DELREF": DELREF, b"ACKED": ACKED}
-POLICIES_SINCE: Final = 802
-ROUNDS_NO_MORE: Final = 804
-"""Seen of Redis 8.2.3: with a policy that looks at groups, ``~`` keeps all nodes. In 8.6.2 it means nothing then."""
-
-
-def has_policies(line: Line) -> bool:
-    """Whether the server knows KEEPREF, DELREF and ACKED."""
-    return not line.valkey and line.version >= POLICIES_SINCE
 
 
 @final
 class Trim:
     """The trimming options of XADD and XTRIM. Raises `CommandError`.
 
-    A log's ``LIMIT`` counts for nothing: the server replaces the threshold by what it did reach.
+    ``LIMIT`` is checked and has no effect: a server logs the threshold that it reached, in place of the given one.
     """
 
     def __init__(self) -> None:
@@ -43,7 +36,7 @@ class Trim:
         self.policy: i64 = KEEPREF
         self._limited = False
 
-    def option(self, args: list[bytes], at: i64, line: Line) -> i64:
+    def option(self, args: list[bytes], at: i64, release: Release) -> i64:
         """Read the option at ``args[at]``: the position after it, or ``at`` if it is none."""
         argc: i64 = len(args)
         if len(args[at]) > 7:
@@ -69,7 +62,7 @@ class Trim:
                 self.by_id = True
                 self.first_id = parse(args[value])
             return value + 1
-        if name in POLICIES and has_policies(line):
+        if name in POLICIES and release.has(DELETION_POLICIES):
             self.policy = POLICIES[name]
             return at + 1
         if at + 1 < argc and name == b"LIMIT":
@@ -80,7 +73,7 @@ class Trim:
             return at + 2
         return at
 
-    def check(self, line: Line, xadd: bool) -> None:
+    def check(self, release: Release, xadd: bool) -> None:
         """Raise the server's error for options that make no sense together; to be called before `apply`."""
         if not self.by_length and not self.by_id:
             if self._limited:
@@ -89,11 +82,11 @@ class Trim:
                 raise CommandError("ERR syntax error, XTRIM must be called with a trimming strategy")
         if self.approximate and self.policy != KEEPREF:
             self.approximate = False
-            if line.version < ROUNDS_NO_MORE:
+            if not release.has(POLICIES_TRIM_EXACTLY):
                 self.by_length = self.by_id = False
 
     def apply(self, cell: StreamCell) -> i64:
-        """Drop what is too much; how many entries that were."""
+        """Drop the entries beyond the threshold, and return how many they were."""
         deleted: i64 = 0
         if not self.by_length and not self.by_id:
             return deleted
@@ -131,7 +124,7 @@ class Trim:
         return deleted
 
     def _cut(self, cell: StreamCell, node: Node) -> i64:
-        """Drop entries from the front of one node."""
+        """Drop entries from the front of one node, and return how many they were."""
         count: i64 = 0
         most = node.count
         if self.by_length:
@@ -143,7 +136,9 @@ class Trim:
         return count
 
     def _cut_referenced(self, cell: StreamCell, node: Node) -> i64:
-        """Drop entries one by one, with what groups have pending, or only those that no group needs."""
+        """Drop entries one by one: with DELREF those that groups have pending too, with ACKED only those that no group
+        needs. Returns how many they were.
+        """
         count: i64 = 0
         at = node.start
         while at < len(node.run):
@@ -161,5 +156,5 @@ class Trim:
         return count
 
     def _goes_on(self, cell: StreamCell, node: Node) -> bool:
-        """Whether nodes after one that was cut may have entries to drop: it kept only what a group needs."""
+        """Whether the nodes behind one may have entries to drop, where that one kept only what groups need."""
         return cell.length > self.length if self.by_length else node.last < self.first_id

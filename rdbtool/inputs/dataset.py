@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import final
 
-from rdbtool.engine.cells import HashCell
+from rdbtool.engine.cells.cell import HashCell
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.keyspace import Walk
 from rdbtool.engine.records import entry_of, frame_of_held
 from rdbtool.rdb.events import Event, Function, ModuleAux
+from rdbtool.servers.features import FIELD_EXPIRIES
+from rdbtool.servers.releases import oldest_with
 
-from .keys import EntryEvent, Facts, KeySource
+from .keys import EntryEvent, Facts, KeySource, facts_of
+from .replaying import Replayed
 
 
 @final
@@ -45,6 +48,19 @@ class DatasetSource(KeySource):
                 return None
             self._db = self._dbs.pop()
             self._walk = Walk(self.dataset.dbs[self._db])
+
+
+def facts_of_replayed(replayed: Replayed) -> Facts:
+    """What tells which release to write a dataset for: the snapshot in front of its log, or else what it holds.
+
+    A log without a snapshot does not say who wrote it; one in which fields expire is of a server that keeps that.
+    """
+    facts = facts_of(replayed.head)
+    if replayed.head is None and has_field_expiries(replayed.dataset):
+        oldest = oldest_with(FIELD_EXPIRIES)
+        facts = Facts(oldest.dialect, oldest.rdb_version)
+    facts.aux = dict(replayed.aux)
+    return facts
 
 
 def has_field_expiries(dataset: Dataset) -> bool:

@@ -10,10 +10,11 @@ from typing import Final
 
 from rdbtool.basics.text import AUTO, from_text
 from rdbtool.errors import UsageError
-from rdbtool.rdb.values.target_encodings import Limits
-from rdbtool.rdb.visitor import KIND_NAMES
+from rdbtool.rdb.layout.visitor import KIND_NAMES
+from rdbtool.servers.limits import Limits
+from rdbtool.servers.slots import SLOTS
 
-from .selection import SLOTS, TTL_ANY, TTL_NONE, Selection
+from .selection import TTL_ANY, TTL_NONE, Selection
 
 UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 NEVER: Final = 1 << 62

@@ -13,23 +13,19 @@ from rdbtool.basics.text import AUTO, MODES, from_text
 from rdbtool.errors import FormatError, RdbToolError
 from rdbtool.io.window import Window
 from rdbtool.model import NO_EXPIRY, Consumer, Entry, Group, Hash, Id, Module, Pending, SortedSet, Stream, Value
-from rdbtool.outputs.jsonl import SCHEMA
 from rdbtool.rdb.events import Event, Function, ModuleAux
+from rdbtool.rdb.layout.facts import KEY_META, Losses
 from rdbtool.rdb.opcodes import DIALECT_NAMES
 from rdbtool.rdb.values.idempotence import Idempotence
 
 from .keys import EntryEvent, KeySource
 
+SCHEMA: Final = 1
+"""Version of the records; it changes when a reader of the old ones would misunderstand the new ones."""
 U64: Final = 0xFFFF_FFFF_FFFF_FFFF
 I64: Final = 0x7FFF_FFFF_FFFF_FFFF
 
 _LF: Final = b"\n"
-
-
-def is_jsonl(w: Window) -> bool:
-    """Whether JSON lines begin at the window's position."""
-    w.need(1)
-    return w.data[w.pos : w.pos + 1] == b"{"
 
 
 class _BadRecordError(Exception):
@@ -53,7 +49,7 @@ class JsonlSource(KeySource):
         self.window = window
         self.mode = mode
         self.line = 0
-        self.losses: dict[str, int] = {}
+        self.losses = Losses("JSON lines")
 
     def next(self) -> Event | None:
         while True:
@@ -121,7 +117,7 @@ class JsonlSource(KeySource):
         if "value" not in record:
             raise _BadRecordError("a record without a value", "key")
         if "meta" in record:
-            self.losses["module metadata of keys"] = self.losses.get("module metadata of keys", 0) + 1
+            self.losses.add(KEY_META)
         entry = Entry(
             _integer(record, "db", 0, 0x7FFF_FFFF),
             self._bytes(record, "key"),

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final, final
+from typing import final
 
 from mypy_extensions import i64, mypyc_attr
 
-from rdbtool.errors import RdbToolError
-from rdbtool.io.window import Window, window_over
+from rdbtool.io.window import Window
 from rdbtool.model import Entry
 from rdbtool.rdb.events import Aux, Event, Header
 from rdbtool.rdb.head import RdbHead
+from rdbtool.rdb.layout.facts import NOTHING
 from rdbtool.rdb.opcodes import REDIS
 from rdbtool.rdb.reader import RdbReader
 
@@ -47,12 +47,14 @@ class EntryEvent(Event):
 class KeySource:
     """A stream of `Function`, `ModuleAux`, `Frame`, `EntryEvent` and, where there is one, `End` events.
 
-    ``facts`` are complete when the first of them has come. ``path`` is for messages.
+    ``facts`` are complete when the first of them has come. ``path`` is for messages; ``made``: the `rdb.facts` that
+    the input does not hold, although the keys have them.
     """
 
     def __init__(self, path: str) -> None:
         self.path = path
         self.facts = Facts()
+        self.made = NOTHING
 
     def next(self) -> Event | None:
         """The next event, or None. Raises what reading raises; there is nothing more after that."""
@@ -77,37 +79,3 @@ class RdbSource(KeySource):
                 self.facts.version = event.version
             else:
                 return event
-
-
-HEAD: Final = 4096
-"""Bytes in which the auxiliary fields of an RDB are looked for."""
-
-
-def is_rdb(w: Window) -> bool:
-    """Whether an RDB begins at the window's position."""
-    _look_ahead(w, 9)
-    head = w.data[w.pos : min(w.pos + 6, w.end)]
-    return head[:5] == b"REDIS" or head == b"VALKEY"
-
-
-def _look_ahead(w: Window, n: i64) -> None:
-    """Make ``n`` bytes available, or as many as there are."""
-    if w.size >= 0:
-        n = min(n, w.size - w.offset())
-    w.need(n)
-
-
-def may_precede_log(w: Window) -> bool:
-    """Whether the RDB at the window's position says of itself that it belongs to an append-only file."""
-    _look_ahead(w, HEAD)
-    reader = RdbReader(window_over(w.data[w.pos : w.pos + HEAD]), checksum=False)
-    try:
-        while True:
-            event = reader.next()
-            if isinstance(event, Aux):
-                if event.name in {b"aof-preamble", b"aof-base"} and event.value == b"1":
-                    return True
-            elif not isinstance(event, Header):
-                return False
-    except RdbToolError:
-        return False  # the fields at the head are short: what is wrong shows when it is read

@@ -3,34 +3,28 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, final
+from typing import TYPE_CHECKING, final
 
 from rdbtool.aof.point_in_time import WHOLE, PointInTime
 from rdbtool.basics.text import AUTO
 from rdbtool.findings import Finding
 from rdbtool.io.source import Input, open_input
-from rdbtool.io.window import Metered, Window
+from rdbtool.io.window import Window
 from rdbtool.rdb.events import End
-from rdbtool.rdb.opcodes import REDIS
+from rdbtool.rdb.layout.facts import MADE_BY_REPLAY
 from rdbtool.rdb.reader import RdbReader
 
-from .jsonl import JsonlSource, is_jsonl
-from .keys import Facts, KeySource, RdbSource, facts_of, is_rdb, may_precede_log
+from .detect import BASE, JSON_LINES, SNAPSHOT, Progress, open_detected
+from .jsonl import JsonlSource
+from .keys import KeySource, RdbSource
 
 if TYPE_CHECKING:
-    from rdbtool.engine.replay import Carried
+    from rdbtool.engine.replay.replay import Carried
     from rdbtool.rdb.head import Aside
     from rdbtool.rdb.targets import Target
 
     from .replaying import Source
-
-FIELD_EXPIRIES_SINCE: Final = 12
-"""The RDB version of the first servers with expiries of fields, Redis 7.4."""
-
-Progress = Callable[[int, int], None]
-"""Is told how many bytes of the input have been read, and of how many; -1 where that is not known."""
 
 
 @final
@@ -80,23 +74,23 @@ def open_keys(
     lines without a header say bytes; ``aside``: as for `replaying.replay`. A log is replayed here and now. Raises what
     opening and replaying raise.
     """
-    if os.path.isdir(path) or commands:
+    if commands:
         return _replayed(path, point, unknown, commands, now_ms, to, None, aside)
-    stream = open_input(path)
+    opened = open_detected(path, progress)
     try:
-        if progress is not None:
-            stream.stream = Metered(stream.stream, stream.size, progress)
-        w = stream.window()
-        if is_jsonl(w) and not point.asked:
-            return OpenedKeys(JsonlSource(w, mode), (path,), stream)
-        if is_rdb(w) and not point.asked and (not may_precede_log(w) or _is_alone(path, stream)):
-            return OpenedKeys(RdbSource(w), (path,), stream)
+        stream = opened.stream
+        if stream is not None and not point.asked:
+            if opened.kind == JSON_LINES:
+                return OpenedKeys(JsonlSource(opened.window, mode), (path,), stream)
+            if opened.kind == SNAPSHOT or (opened.kind == BASE and _is_alone(path, stream)):
+                return OpenedKeys(RdbSource(opened.window), (path,), stream)
         try:
-            return _replayed(path, point, unknown, commands, now_ms, to, w, aside)
+            first = None if stream is None else opened.window
+            return _replayed(path, point, unknown, commands, now_ms, to, first, aside)
         finally:
-            stream.close()
+            opened.close()
     except BaseException:
-        stream.close()
+        opened.close()
         raise
 
 
@@ -123,10 +117,10 @@ def _replayed(
     first: Window | None,
     aside: Aside | None,
 ) -> OpenedKeys:
-    from .dataset import DatasetSource, has_field_expiries
-    from .replaying import layout_of, likely_line, replay
+    from .dataset import DatasetSource, facts_of_replayed
+    from .replaying import layout_of, replay
 
-    source: Source = "commands" if commands else "auto"
+    form: Source = "commands" if commands else "auto"
     if first is not None:
         layout = layout_of(path)
         if len(layout.files) != 1 or layout.is_set:
@@ -135,17 +129,16 @@ def _replayed(
         path,
         point=point,
         unknown=unknown,
-        source=source,
-        likely=likely_line(to),
+        source=form,
+        likely=None if to is None else to.release,
         now_ms=now_ms,
         first=first,
         aside=aside,
     )
-    facts = facts_of(replayed.head)
-    if replayed.head is None and has_field_expiries(replayed.dataset):
-        facts = Facts(REDIS, FIELD_EXPIRIES_SINCE)
-    facts.aux = dict(replayed.aux)
-    opened = OpenedKeys(DatasetSource(path, replayed.dataset, facts, replayed.module_aux), replayed.layout.paths, None)
+    source = DatasetSource(path, replayed.dataset, facts_of_replayed(replayed), replayed.module_aux)
+    if replayed.head is None:
+        source.made = MADE_BY_REPLAY
+    opened = OpenedKeys(source, replayed.layout.paths, None)
     opened.findings = list(replayed.findings.items)
     opened.loss = replayed.loss
     opened.carried = replayed.replay.carried

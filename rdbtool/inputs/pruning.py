@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rdbtool.engine.cells import FrameCell, cell_of_held
+from rdbtool.engine.cells.cell import FrameCell, cell_of_held
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.encodings import type_name
 from rdbtool.engine.records import placed

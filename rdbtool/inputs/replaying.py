@@ -7,18 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
-from rdbtool.aof.command_text import TextReader, first_command
+from rdbtool.aof.command_text import TextReader
 from rdbtool.aof.layout import Layout, LogFile, locate
-from rdbtool.aof.point_in_time import LAST, NEVER, WHOLE, Place, PointInTime, Until
+from rdbtool.aof.point_in_time import LAST, WHOLE, Place, PointInTime
 from rdbtool.aof.resp import CommandReader
 from rdbtool.engine.dataset import Dataset
-from rdbtool.engine.feed import count_commands, load_rdb, names_all, replay_log
 from rdbtool.engine.functions import load_library
-from rdbtool.engine.passthrough import Passthrough
-from rdbtool.engine.release import Line, line_of_version
-from rdbtool.engine.replay import STOP, Replay, collector_off
+from rdbtool.engine.replay.feed import count_commands, load_rdb, names_all, replay_log
+from rdbtool.engine.replay.passthrough import Passthrough
+from rdbtool.engine.replay.replay import STOP, Replay, collector_off
 from rdbtool.engine.replies import CommandError
-from rdbtool.engine.table import COMMANDS, CONTAINER, CONTROL, WRITE, check_arity, find
+from rdbtool.engine.table import find
 from rdbtool.errors import (
     FormatError,
     InputError,
@@ -34,10 +33,10 @@ from rdbtool.io.window import Window
 from rdbtool.rdb.events import ModuleAux
 from rdbtool.rdb.head import Aside, RdbHead
 from rdbtool.rdb.reader import RdbReader
-from rdbtool.rdb.targets import Target
+from rdbtool.servers.commands import COMMANDS, CONTAINER, UNSUPPORTED
+from rdbtool.servers.releases import NEWEST, Release, writer_of
 
-from .jsonl import is_jsonl
-from .keys import is_rdb, may_precede_log
+from .detect import JSON_LINES, LOG, TEXT, is_rdb, kind_at
 
 Source: TypeAlias = Literal["auto", "commands"]
 """What the input is: told by its bytes, or a text of commands."""
@@ -46,10 +45,10 @@ Commands: TypeAlias = CommandReader | TextReader
 
 
 class Feed:
-    """How files come into the dataset; whoever wants to look on overrides it."""
+    """Brings a log into the dataset. A subclass can look at the commands, or at the dataset in between."""
 
     def loaded(self, dataset: Dataset, path: str) -> None:
-        """The RDB ``path``, or the one in front of that log, is in the dataset."""
+        """Called when the RDB ``path``, or the snapshot at the beginning of the log ``path``, is in the dataset."""
 
     def log(self, replay: Replay, commands: Commands) -> bool:
         """Apply commands to the end; False where the replay stopped before."""
@@ -84,26 +83,14 @@ class Replayed(Report):
     passed: int = 0
 
 
-def line_of_aux(aux: dict[bytes, bytes]) -> Line:
-    """The line of the server that wrote these fields; the newest where they do not say."""
-    valkey = aux.get(b"valkey-ver")
-    version = aux.get(b"redis-ver", b"") if valkey is None else valkey
-    return line_of_version(version.decode("latin-1"), valkey=valkey is not None)
-
-
-def likely_line(to: Target | None) -> Line | None:
-    """The server whose log it probably is, where it is to be loaded by that server."""
-    return None if to is None else Line(f"{to.product}-{to.version[0]}.{to.version[1]}")
-
-
 def replay(
     path: str,
     *,
     point: PointInTime = WHOLE,
     unknown: str = STOP,
     source: Source = "auto",
-    line: Line | None = None,
-    likely: Line | None = None,
+    release: Release | None = None,
+    likely: Release | None = None,
     now_ms: int | None = None,
     feed: Feed | None = None,
     first: Window | None = None,
@@ -111,9 +98,9 @@ def replay(
 ) -> Replayed:
     """Bring what is at ``path`` into a dataset, as a server that loads it does.
 
-    ``point``: how far; ``unknown``: what to do about commands that no server has (`engine.replay`); ``line``: the
-    server to follow, else the one that wrote the file, and ``likely`` where it does not say; ``now_ms``: what
-    relative expiries count from; ``feed``: for those who look on; ``first``: the first file, where it is open;
+    ``point``: how far; ``unknown``: what to do about commands that no server has (`engine.replay`); ``release``:
+    the server to follow, else the one that wrote the file, and ``likely`` where it does not say; ``now_ms``: what
+    relative expiries count from; ``feed``: how a log is brought in; ``first``: the first file, where it is open;
     ``aside``: takes what a base holds that a short log does not reach, before the log is replayed.
 
     A log that ends within a command is taken up to there, as the server takes it, with a finding and
@@ -121,7 +108,7 @@ def replay(
     unless told otherwise, `InputError`, `UsageError`.
     """
     layout = layout_of(path, source)
-    loader = _Loader(layout, point, unknown, source, line, likely, now_ms, feed or Feed(), first)
+    loader = _Loader(layout, point, unknown, source, release, likely, now_ms, feed or Feed(), first)
     if aside is not None and not point.asked:
         names = names_in(layout)
         loader.passthrough = None if names is None else Passthrough(names, aside)
@@ -159,11 +146,6 @@ def names_in(layout: Layout) -> set[bytes] | None:
     return names
 
 
-BEGINNINGS: Final = b"*#"
-"""First bytes of logs: of a command, and of an annotation."""
-SELECT: Final = b"SELECT"
-
-
 def commands_of(w: Window, file: LogFile, source: Source) -> Commands:
     """The commands of ``file`` from the window's position on: of a log, or of a text if it begins with a command.
 
@@ -172,13 +154,14 @@ def commands_of(w: Window, file: LogFile, source: Source) -> Commands:
     if source == "commands":
         return TextReader(w)
     if file.role == "aof" and w.offset() == 0 and not w.at_end():
-        if _is_text(w):
+        kind = kind_at(w)
+        if kind == TEXT:
             return TextReader(w)
-        if is_jsonl(w):
+        if kind == JSON_LINES:
             raise UnsupportedError(
                 "JSON lines, which are taken here only after convert has made an RDB of them", path=w.path
             )
-        if w.data[w.pos] not in BEGINNINGS:
+        if kind != LOG:
             raise FormatError(
                 "neither an RDB, nor JSON lines, nor a log ('*' comes first), nor a text that begins with a command",
                 path=w.path,
@@ -196,24 +179,6 @@ def commands_behind(w: Window, file: LogFile, source: Source) -> Commands:
     return commands_of(w, file, source)
 
 
-def _is_text(w: Window) -> bool:
-    """Whether a text begins with a command that fills a dataset: prose begins with HELLO or TIME, too."""
-    args = first_command(w)
-    row = find(args) if args else None
-    if row is None or not (row.flags & (WRITE | CONTROL) or row.name == SELECT):
-        return False
-    try:
-        check_arity(row, len(args))
-    except CommandError:
-        return False
-    return True
-
-
-def is_snapshot(w: Window) -> bool:
-    """Whether the window stands at an RDB that nothing follows: no log, and no preamble of one."""
-    return is_rdb(w) and not may_precede_log(w)
-
-
 class _Loader:
     """One replay under way. The dataset is made when the first file has told which server wrote it."""
 
@@ -223,8 +188,8 @@ class _Loader:
         point: PointInTime,
         unknown: str,
         source: Source,
-        line: Line | None,
-        likely: Line | None,
+        release: Release | None,
+        likely: Release | None,
         now_ms: int | None,
         feed: Feed,
         first: Window | None,
@@ -233,7 +198,7 @@ class _Loader:
         self.point = point
         self.unknown = unknown
         self.source = source
-        self.line = line
+        self.release = release
         self.likely = likely
         self.now_ms = now_ms
         self.feed = feed
@@ -253,20 +218,14 @@ class _Loader:
         omitted = self._by_file(self.point.without)
         files = self.layout.files
         for i, file in enumerate(files):
-            until = Until(
-                time_s=NEVER if self.point.time_s is None else self.point.time_s,
-                offset=min(stops.get(file.path, [NEVER])),
-                command=NEVER if self.point.commands is None else self.point.commands,
-                before=self._name(),
-                nth=nth,
-                without=frozenset(omitted.get(file.path, ())),
-            )
+            stop = stops.get(file.path)
+            point = self.point.in_log(nth, stop[0] if stop else None, omitted.get(file.path, ()))
             last = i == len(files) - 1
             if self.first is not None and i == 0:
-                going = self._file(self.first, file, until, last=last)
+                going = self._file(self.first, file, point, last=last)
             else:
                 with open_input(file.path) as stream:
-                    going = self._file(stream.window(), file, until, last=last)
+                    going = self._file(stream.window(), file, point, last=last)
             if not going:
                 break
         result = self._result()
@@ -277,13 +236,13 @@ class _Loader:
     def _result(self, aux: dict[bytes, bytes] | None = None) -> Replayed:
         """The result under construction; ``aux`` of the first file tell which server to follow."""
         if self.result is None:
-            line = self.line or (line_of_aux(aux) if aux else self.likely) or Line()
-            dataset = Dataset(line, now_ms=self.now_ms)
+            release = self.release or writer_of(aux or {}) or self.likely or NEWEST
+            dataset = Dataset(release, now_ms=self.now_ms)
             replay = Replay(dataset, findings=self.findings, unknown=self.unknown)
             self.result = Replayed(dataset=dataset, replay=replay, layout=self.layout, findings=self.findings)
         return self.result
 
-    def _file(self, w: Window, file: LogFile, until: Until, *, last: bool) -> bool:
+    def _file(self, w: Window, file: LogFile, point: PointInTime, *, last: bool) -> bool:
         """Take one file; False where the replay stopped."""
         if self.source == "auto" and is_rdb(w):
             self._rdb(w, self.passthrough if file.role == "base" else None)
@@ -293,7 +252,7 @@ class _Loader:
         result = self._result()
         replay = result.replay
         replay.path = w.path
-        replay.until = until if self.point.asked else None
+        replay.stop_at(point)
         replay.dataset.select(0)  # each file is loaded by a client of its own
         result.has_log = True
         commands = commands_of(w, file, self.source)
@@ -386,18 +345,13 @@ class _Loader:
         if point.before and not replay.stopped:
             raise UsageError(f"the log has no {point.before.upper()} number {point.nth}", path=self.layout.path)
 
-    def _name(self) -> bytes:
-        """The command to stop before, as the table names it."""
-        name = b"|".join(self.point.before.upper().encode().split())
-        if name and (name not in COMMANDS or COMMANDS[name].flags & CONTAINER):
-            raise UsageError(f"no command that a log can hold: {self.point.before!r}")
-        return name
-
     def _nth(self) -> int:
         """Which of the commands of that name to stop before, from 1 on."""
+        name = self.point.row_name
+        if name and (name not in COMMANDS or COMMANDS[name].flags & (CONTAINER | UNSUPPORTED)):
+            raise UsageError(f"no command that a log can hold: {self.point.before!r}")
         if self.point.nth != LAST:
             return self.point.nth
-        name = self._name()
         count = 0
         for file in self.layout.files:
             if file.path == "-":

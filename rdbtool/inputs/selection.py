@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import binascii
 import re
 import zlib
 from typing import Final, final
@@ -13,23 +12,11 @@ from rdbtool.errors import RdbToolError
 from rdbtool.io.window import Window
 from rdbtool.model import NO_EXPIRY, Entry, type_name
 from rdbtool.rdb.reader import Frame
-
-SLOTS: Final = 16384
-"""Hash slots of a cluster."""
+from rdbtool.servers.slots import hash_slot
 
 TTL_NONE: Final = (-2, -2)
 TTL_ANY: Final = (-1, -1)
 """In a list of ranges of ms: no expiry, any expiry."""
-
-
-def hash_slot(key: bytes) -> int:
-    """The cluster slot of ``key``: of what stands between the first ``{`` and the next ``}``, if anything does."""
-    start = key.find(b"{")
-    if start >= 0:
-        end = key.find(b"}", start + 1)
-        if end > start + 1:
-            key = key[start + 1 : end]
-    return binascii.crc_hqx(key, 0) & 16383
 
 
 def matches_glob(pattern: bytes, text: bytes) -> bool:

@@ -1,18 +1,23 @@
-"""Random access to a file's bytes: windows over a part of it, and a page at hand for short looks."""
+"""Reading at offsets: an open plain file, windows over parts of it, and a page at hand for short looks."""
 
 from __future__ import annotations
 
 import os
+from io import FileIO
 from typing import Final, final
 
 from mypy_extensions import i64
 
 from rdbtool.errors import InputError, reason
 
-from .window import Readable, Window
+from .window import CHUNK, Readable, Window, window_over
 
 PAGE: Final = 1 << 18
 PORTION: Final = 1 << 16
+GAP: Final = 1 << 14
+"""Bytes between two payloads up to which reading on is cheaper than reading anew."""
+LOOKS: Final[i64] = 64
+"""Payloads read by themselves between two looks whether their file has changed: one takes longer than one of them."""
 
 
 @final
@@ -30,22 +35,117 @@ class Portions:
 
 
 @final
-class FileSpan:
-    """A source (`Readable`): bytes ``start`` to ``end`` of an open file."""
+class OpenFile:
+    """The descriptor of an open plain file, closed when nobody holds this any more.
 
-    def __init__(self, handle: int, start: i64, end: i64) -> None:
+    What was read once and is read again must still be the same: a file that has become shorter or was written to
+    is refused, sooner or later. One that has only grown, as the log of a running server does, is taken. ``size`` is
+    what it was at first.
+    """
+
+    def __init__(self, handle: int, path: str) -> None:
         self.handle = handle
+        self.path = path
+        status = os.fstat(handle)
+        self.size: i64 = status.st_size
+        self.changed_ns = status.st_mtime_ns
+
+    def __del__(self) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close it now."""
+        if self.handle >= 0:
+            os.close(self.handle)
+            self.handle = -1
+
+    def read(self, n: i64, offset: i64, look: bool) -> bytes:
+        """Some bytes from ``offset`` on, ``n`` at most and one at least. ``look`` whether the file has changed.
+
+        Raises `InputError`.
+        """
+        try:
+            data = os.pread(self.handle, n, offset)
+            status = os.fstat(self.handle) if look else None
+        except OSError as e:
+            raise InputError(f"cannot read: {reason(e)}", path=self.path, offset=offset) from e
+        if not data:
+            raise InputError("the file became shorter while it was in use", path=self.path, offset=offset)
+        if status is not None and status.st_mtime_ns != self.changed_ns and status.st_size <= self.size:
+            raise InputError("the file was changed while it was in use", path=self.path, offset=offset)
+        return data
+
+
+@final
+class Span:
+    """A source (`Readable`): bytes ``start`` to ``end`` of an open file, up to ``portion`` at a time."""
+
+    def __init__(self, file: OpenFile, start: i64, end: i64, portion: int = CHUNK) -> None:
+        self.file = file
         self.at: i64 = start
         self.end: i64 = end
+        self.portion = portion
 
     def read(self, n: int, /) -> bytes:
         """Up to ``n`` bytes; b"" at the end."""
-        want = min(n, PORTION, self.end - self.at)
+        want = min(n, self.portion, self.end - self.at)
         if want <= 0:
             return b""
-        data = os.pread(self.handle, want, self.at)
+        data = self.file.read(want, self.at, True)
         self.at += len(data)
         return data
+
+
+@final
+class Stored:
+    """A plain file whose payloads are read when somebody needs them, whatever becomes of its name meanwhile.
+
+    Payloads that are asked for in the order of the file are read in chunks, any other by itself. The file is open
+    as long as somebody holds this.
+    """
+
+    def __init__(self, file: FileIO, path: str) -> None:
+        self.path = path
+        try:
+            self._file = OpenFile(os.dup(file.fileno()), path)
+        except OSError as e:
+            raise InputError(f"cannot keep it open: {reason(e)}", path=path) from e
+        self._sliding: Window | None = None
+        self._next: i64 = -1
+        """Where the last payload ended that was read by itself."""
+        self._read: i64 = 0
+        """How many were."""
+
+    def window_at(self, offset: i64, n: i64) -> Window:
+        """A window over the ``n`` bytes at ``offset``, good until another is asked for. It, or reading on in it,
+        raises `InputError`.
+        """
+        w = self._sliding
+        if w is not None:
+            at = offset - w.base
+            gap = at - w.end
+            if at >= 0 and gap <= GAP:
+                w.size = offset + n
+                w.pin = -1
+                if gap <= 0:
+                    w.pos = at
+                else:
+                    w.pos = w.end
+                    w.skip(gap)
+                return w
+        gap = offset - self._next
+        if n > CHUNK or (self._next >= 0 and 0 <= gap <= GAP):
+            rest = Span(self._file, offset, self._file.size)
+            w = Window(rest, path=self.path, size=offset + n, base=offset)
+            self._sliding = w
+            return w
+        self._next = offset + n
+        look = self._read % LOOKS == 0
+        self._read += 1
+        data = self._file.read(n, offset, look) if n > 0 else b""
+        while len(data) < n:
+            data += self._file.read(n - len(data), offset + len(data), look)
+        return window_over(data, path=self.path, base=offset)
 
 
 @final
@@ -58,22 +158,22 @@ class Pages:
     def __init__(self, path: str) -> None:
         self.path = path
         try:
-            self.handle: int = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            self.file = OpenFile(os.open(path, os.O_RDONLY | os.O_CLOEXEC), path)
         except OSError as e:
             raise InputError(f"cannot open: {reason(e)}", path=path) from e
-        self.size: i64 = os.fstat(self.handle).st_size
+        self.size: i64 = self.file.size
         self.page = b""
         self.base: i64 = 0
+
+    def window(self, start: i64, end: i64) -> Window:
+        """A window over bytes ``start`` to ``end``; its offsets are the file's."""
+        return Window(Span(self.file, start, end, PORTION), path=self.path, size=end, base=start)
 
     def __enter__(self) -> Pages:
         return self
 
     def __exit__(self, *_: object) -> None:
-        os.close(self.handle)
-
-    def window(self, start: i64, end: i64) -> Window:
-        """A window over bytes ``start`` to ``end``; its offsets are the file's."""
-        return Window(FileSpan(self.handle, start, end), path=self.path, size=end, base=start)
+        self.file.close()
 
     def look(self, at: i64, n: i64) -> i64:
         """Make bytes ``at`` to ``at + n`` part of the page, as far as the file has them; where ``at`` is in it."""
@@ -81,10 +181,8 @@ class Pages:
         if at < self.base or at + n > self.base + have:
             if at >= self.base and self.base + have >= self.size:
                 return min(at - self.base, have)
-            try:
-                self.page = os.pread(self.handle, max(PAGE, n), at)
-            except OSError as e:
-                raise InputError(f"cannot read: {reason(e)}", path=self.path, offset=at) from e
+            want = min(max(PAGE, n), self.size - at)
+            self.page = self.file.read(want, at, True) if want > 0 else b""
             self.base = at
         return at - self.base
 

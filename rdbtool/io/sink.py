@@ -1,32 +1,101 @@
-"""Bytes out: written beside the final name, synced, and renamed when whole."""
+"""Bytes out: files and directories that appear under their final name when they are whole, or not at all."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import stat
 import sys
-import tempfile
-from typing import BinaryIO, Final, final
+from collections.abc import Sequence
+from typing import BinaryIO, Final, Protocol, final
 
-from rdbtool.errors import OutputError, reason
+from rdbtool.errors import NotSyncedError, OutputError, reason
+
+from . import ownership
+from .destination import Destination, find
+from .signals import held_back
+from .temporary import Temporary, make_temporary, second_name, sweep
 
 BUFFER: Final = 1 << 20
 """Bytes collected before they are written."""
+NO_SYNC: Final = (errno.EINVAL, errno.ENOTSUP)
+"""What file systems answer on which directories cannot be synced."""
+
+
+class Pending(Protocol):
+    """An output under construction: a file or a directory. Its methods raise `OutputError`."""
+
+    name: str
+    """For messages."""
+    path: str
+    """The final name, behind all links; "" for what has none, as standard output."""
+
+    def sync(self) -> None:
+        """Bring all of it to the disk, under its temporary name."""
+
+    def publish(self, *, revocable: bool) -> None:
+        """Give it its final name. ``revocable``: `withdraw` may follow."""
+
+    def withdraw(self) -> None:
+        """Take `publish` back: what was there under the name before is there again."""
+
+    def abort(self) -> None:
+        """Drop what is left of it: all, or, once it is published, only what `withdraw` would need."""
+
+
+def commit_all(outputs: Sequence[Pending]) -> None:
+    """Give all outputs their final names, or none. Raises `OutputError`.
+
+    `NotSyncedError`: all have their names, but a power cut might undo that.
+    """
+    try:
+        for output in outputs:
+            output.sync()
+        with held_back():
+            _publish(outputs)
+    finally:
+        for output in outputs:
+            output.abort()
+    for directory, name in {os.path.dirname(output.path): output.name for output in outputs if output.path}.items():
+        sync_directory(directory, name)
+
+
+def _publish(outputs: Sequence[Pending]) -> None:
+    done: list[Pending] = []
+    try:
+        for output in outputs:
+            output.publish(revocable=len(outputs) > 1)
+            done.append(output)
+    except BaseException:
+        for output in reversed(done):
+            output.withdraw()
+        raise
 
 
 @final
 class Sink:
-    """An output under construction. Nothing shows under the final name before `commit`.
+    """A file under construction. Nothing shows under the final name before `commit`.
 
-    Use it as a context manager: leaving it normally commits, leaving it by an exception removes the
-    temporary file. For ``-`` bytes go to standard output as they come.
+    Use it as a context manager: leaving it normally commits, leaving it by an exception removes the temporary file.
+    To standard output, and to what is no regular file, bytes go as they come. ``name`` is for messages; ``path``:
+    the final name behind all links, or ""; ``temporary``: where the bytes are meanwhile, or "".
     """
 
-    def __init__(self, path: str, stream: BinaryIO, temporary: str) -> None:
+    def __init__(
+        self, name: str, stream: BinaryIO, *, path: str = "", made: Temporary | None = None, exclusive: bool = False
+    ) -> None:
+        self.name = name
         self.path = path
+        self.temporary = "" if made is None else made.path
         self.written = 0
         self._stream = stream
-        self._temporary = temporary
+        self._standard = stream is sys.stdout.buffer
+        self._made = made
+        self._exclusive = exclusive
+        self._old: Temporary | None = None
+        self._inode: tuple[int, int] | None = None
+        """Of the published file, where it took no other's place."""
         self._parts: list[bytes] = []
         self._held = 0
 
@@ -40,7 +109,7 @@ class Sink:
             self.abort()
 
     def write(self, data: bytes) -> None:
-        """Append ``data``. Raises `OutputError`; a broken pipe stays `BrokenPipeError`."""
+        """Append ``data``. Raises `OutputError`; for standard output, a broken pipe stays `BrokenPipeError`."""
         self._parts.append(data)
         self._held += len(data)
         self.written += len(data)
@@ -57,99 +126,247 @@ class Sink:
             while view:
                 view = view[self._stream.write(view) or 0 :]
             self._stream.flush()
-        except BrokenPipeError:
-            raise
         except OSError as e:
-            raise OutputError(f"cannot write: {reason(e)}", path=self.path, offset=self.written - len(data)) from e
+            if isinstance(e, BrokenPipeError) and self._standard:
+                raise
+            raise OutputError(f"cannot write: {reason(e)}", path=self.name, offset=self.written - len(data)) from e
 
     def commit(self) -> None:
         """Sync and give the output its final name. Raises `OutputError`."""
-        try:
-            self.flush()
-            if self._temporary:
+        commit_all([self])
+
+    def sync(self) -> None:
+        """Bring all of it to the disk, under its temporary name."""
+        self.flush()
+        if self._made is not None:
+            try:
                 os.fsync(self._stream.fileno())
-                self._stream.close()
-                os.replace(self._temporary, self.path)
-                self._temporary = ""
-                sync_directory(os.path.dirname(self.path))
+            except OSError as e:
+                raise OutputError(f"cannot write: {reason(e)}", path=self.name) from e
+
+    def publish(self, *, revocable: bool) -> None:
+        """Give it its final name."""
+        made = self._made
+        if made is None:
+            return
+        status = os.fstat(made.handle)
+        new = True
+        try:
+            if self._exclusive:
+                _link(made.path, self.path)
+            else:
+                new = not os.path.lexists(self.path)
+                if revocable and not new:
+                    self._old = second_name(self.path)
+                os.replace(made.path, self.path)
         except OSError as e:
-            self.abort()
-            if isinstance(e, BrokenPipeError):
-                raise
-            raise OutputError(f"cannot write: {reason(e)}", path=self.path) from e
-        except OutputError:
-            self.abort()
-            raise
+            raise OutputError(f"cannot write: {reason(e)}", path=self.name) from e
+        if new:
+            self._inode = status.st_dev, status.st_ino
+        made.remove()
+        self._made = None
+
+    def withdraw(self) -> None:
+        """Take `publish` back, as far as that can be done."""
+        with contextlib.suppress(OSError):
+            if self._old is not None:
+                os.replace(self._old.path, self.path)
+            elif self._inode is not None:
+                status = os.lstat(self.path)
+                if (status.st_dev, status.st_ino) == self._inode:  # not another's
+                    os.unlink(self.path)
 
     def abort(self) -> None:
-        """Drop the output; what was there under its name before stays."""
+        """Drop the output, unless it is published; what was there under its name before stays."""
         self._parts = []
-        if self._temporary:
+        self._held = 0
+        if not self._standard:
             with contextlib.suppress(OSError):
                 self._stream.close()
-            with contextlib.suppress(OSError):
-                os.unlink(self._temporary)
-            self._temporary = ""
+        if self._old is not None:
+            self._old.remove()
+            self._old = None
+        if self._made is not None:
+            self._made.remove()
+            self._made = None
 
 
-def open_sink(path: str, *, inputs: tuple[str, ...] = (), binary: bool = True, like: str = "") -> Sink:
-    """An output at ``path``, or standard output for ``-``.
+@final
+class DirectorySink:
+    """A directory under construction, made of files that are whole: it appears under its final name, or not at all.
 
-    ``inputs`` are files that must not be replaced; ``binary`` output refuses a terminal; ``like``
-    names a file whose permission bits and owner the new one takes. Raises `OutputError`.
+    The name must be free, or that of an empty directory. Use it as a context manager, as a `Sink`. ``temporary``:
+    where the files are meanwhile. Raises `OutputError`.
+    """
+
+    def __init__(self, name: str, *, inputs: tuple[str, ...] = ()) -> None:
+        self.name = name
+        self.inputs = inputs
+        there = find(name.rstrip(os.sep) or os.sep)
+        self.path = there.path
+        self._model = there.status
+        if there.status is not None:
+            if not stat.S_ISDIR(there.status.st_mode):
+                raise OutputError("is no directory", path=name)
+            if os.listdir(there.path):
+                raise OutputError("the directory is not empty: a set goes into a new one", path=name)
+        self._made = _make(self.path, name, directory=True)
+        self.temporary = self._made.path
+
+    def __enter__(self) -> DirectorySink:
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        if kind is None:
+            self.commit()
+        else:
+            self.abort()
+
+    def file(self, name: str, *, like: str = "") -> Sink:
+        """A file in it; ``like`` as for `open_sink`."""
+        path = os.path.join(self.temporary, name)
+        return open_sink(path, inputs=self.inputs, like=like, shown=os.path.join(self.name, name))
+
+    def commit(self) -> None:
+        """Give the directory its final name. Raises `OutputError`."""
+        commit_all([self])
+
+    def sync(self) -> None:
+        """Bring the names of its files to the disk."""
+        try:
+            if self._model is not None:
+                ownership.keep(self._made.handle, self._model)
+            else:
+                ownership.derive(self._made.handle, self.inputs)
+            os.fsync(self._made.handle)
+        except OSError as e:
+            raise OutputError(f"cannot create: {reason(e)}", path=self.name) from e
+
+    def publish(self, *, revocable: bool) -> None:
+        """Give it its final name, unless another has filled that meanwhile."""
+        del revocable  # an empty directory that was there is made again
+        try:
+            os.rename(self.temporary, self.path)
+        except OSError as e:
+            raise OutputError(f"cannot create: {reason(e)}", path=self.name) from e
+
+    def withdraw(self) -> None:
+        """Take `publish` back."""
+        with contextlib.suppress(OSError):
+            os.rename(self.path, self.temporary)
+            if self._model is not None:
+                os.mkdir(self.path, stat.S_IMODE(self._model.st_mode))
+
+    def abort(self) -> None:
+        """Drop the directory, unless it is published."""
+        self._made.remove()
+
+
+def open_sink(
+    path: str,
+    *,
+    inputs: tuple[str, ...] = (),
+    binary: bool = True,
+    like: str = "",
+    exclusive: bool = False,
+    shown: str = "",
+) -> Sink:
+    """An output at ``path``, or standard output for ``-``. ``shown``: how messages name it.
+
+    A regular file is replaced when the new one is whole, and keeps its owner, group and mode; links to it stay.
+    Descriptors, FIFOs and character devices are written to. A new file is for nobody to whom one of ``inputs`` is
+    closed, or has what the file ``like`` has. ``inputs`` must not be replaced; ``binary`` output refuses a terminal;
+    ``exclusive``: the name must be free at the end. Raises `OutputError`.
     """
     if path == "-":
         if binary and sys.stdout.isatty():
-            raise OutputError(
-                "binary output does not go to a terminal: name a file, or redirect", path="standard output"
-            )
-        return Sink("standard output", sys.stdout.buffer, "")
+            _refuse_terminal("standard output")
+        return Sink("standard output", sys.stdout.buffer)
+    shown = shown or path
     refuse_input_as_output(path, inputs)
-    if os.path.isdir(path):
-        raise OutputError("is a directory", path=path)
-    directory, name = os.path.split(path)
+    there = find(path)
+    if there.is_stream:
+        return Sink(shown, _open_stream(there, shown, binary=binary))
+    if there.status is not None and stat.S_ISDIR(there.status.st_mode):
+        raise OutputError("is a directory", path=shown)
+    made = _make(there.path, shown, directory=False)
     try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{name}.", suffix=".tmp", dir=directory or ".")
+        model = os.stat(like) if like and os.path.exists(like) else there.status
+        if model is not None:
+            ownership.keep(made.handle, model)
+        else:
+            ownership.derive(made.handle, inputs)
     except OSError as e:
-        raise OutputError(f"cannot create: {reason(e)}", path=path) from e
-    try:
-        adopt_mode(handle, like or path)
-    except OSError as e:
-        os.close(handle)
-        os.unlink(temporary)
-        raise OutputError(f"cannot set the mode: {reason(e)}", path=path) from e
-    return Sink(path, open(handle, "wb", buffering=0), temporary)
+        made.remove()
+        raise OutputError(f"cannot set the mode: {reason(e)}", path=shown) from e
+    stream = open(made.handle, "wb", buffering=0, closefd=False)  # noqa: SIM115 - the Sink closes it
+    return Sink(shown, stream, path=there.path, made=made, exclusive=exclusive)
 
 
-def adopt_mode(handle: int, like: str) -> None:
-    """Give an open new file the mode and owner of ``like``, or what the umask leaves where it is absent."""
+def _make(path: str, shown: str, *, directory: bool) -> Temporary:
+    sweep(os.path.dirname(path))
     try:
-        model = os.stat(like)
-    except FileNotFoundError:
-        mask = os.umask(0)
-        os.umask(mask)
-        os.fchmod(handle, 0o666 & ~mask)
-        return
-    os.fchmod(handle, model.st_mode & 0o777)
-    with contextlib.suppress(PermissionError):  # only root can give files away
-        os.fchown(handle, model.st_uid, model.st_gid)
+        return make_temporary(path, directory=directory)
+    except OSError as e:
+        raise OutputError(f"cannot create: {reason(e)}", path=shown) from e
+
+
+def _open_stream(there: Destination, shown: str, *, binary: bool) -> BinaryIO:
+    """Open what is written to where it is."""
+    assert there.status is not None
+    mode = there.status.st_mode
+    if there.descriptor < 0 and not (stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)):
+        kind = "socket" if stat.S_ISSOCK(mode) else "disk"
+        raise OutputError(f"is a {kind}: nothing is written to it", path=shown)
+    try:
+        if there.descriptor >= 0:
+            handle = os.dup(there.descriptor)
+        else:
+            handle = os.open(there.path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOCTTY)
+        if binary and os.isatty(handle):
+            os.close(handle)
+            _refuse_terminal(shown)
+        return open(handle, "wb", buffering=0)
+    except OSError as e:
+        raise OutputError(f"cannot open: {reason(e)}", path=shown) from e
+
+
+def _refuse_terminal(shown: str) -> None:
+    raise OutputError("binary output does not go to a terminal: name a file, or redirect", path=shown)
+
+
+def _link(made: str, path: str) -> None:
+    """Give the file ``made`` the name ``path`` too, or instead. Raises `FileExistsError` where that is taken."""
+    try:
+        os.link(made, path)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without second names
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        os.replace(made, path)
 
 
 def refuse_input_as_output(path: str, inputs: tuple[str, ...]) -> None:
-    """Raise `OutputError` when ``path`` is one of the files being read."""
+    """Raise `OutputError` when ``path`` is one of the files being read, which would be overwritten."""
     for name in inputs:
         try:
-            same = os.path.samefile(name, path)
+            same = os.path.samefile(name, path) and stat.S_ISREG(os.stat(path).st_mode)
         except OSError:
             same = False
         if same:
             raise OutputError("is an input of this run, and would be overwritten", path=path)
 
 
-def sync_directory(directory: str) -> None:
-    """Make renames in ``directory`` survive a crash."""
-    handle = os.open(directory or ".", os.O_RDONLY)
+def sync_directory(directory: str, path: str = "") -> None:
+    """Make renames in ``directory`` survive a power cut. Raises `NotSyncedError`, about ``path``."""
     try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        handle = os.open(directory or ".", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+    except OSError as e:
+        if e.errno in NO_SYNC:
+            return
+        message = f"is written, whole, but a power cut may undo that: cannot sync the directory: {reason(e)}"
+        raise NotSyncedError(message, path=path or directory) from e

@@ -21,13 +21,12 @@ class Input:
     Use it as a context manager, or call ``close``.
     """
 
-    def __init__(self, name: str, stream: Readable, size: int, close: Callable[[], None], *, raw: Readable) -> None:
+    def __init__(self, name: str, stream: Readable, size: int, close: Callable[[], None]) -> None:
         self.name = name
         self.stream = stream
         self.size = size
         self.file: FileIO | None = None
         self._close = close
-        self._raw = raw
 
     def __enter__(self) -> Input:
         return self
@@ -107,9 +106,9 @@ def _detect(name: str, stream: Readable, size: int, close: Callable[[], None]) -
     if head[:2] == b"\x1f\x8b":
         from .compression import gzip_reader
 
-        return Input(name, gzip_reader(peeked), -1, close, raw=peeked)
+        return Input(name, gzip_reader(peeked), -1, close)
     if head == b"\x28\xb5\x2f\xfd":
         from .compression import zstd_reader
 
-        return Input(name, zstd_reader(peeked, name), -1, close, raw=peeked)
-    return Input(name, peeked, size, close, raw=peeked)
+        return Input(name, zstd_reader(peeked, name), -1, close)
+    return Input(name, peeked, size, close)

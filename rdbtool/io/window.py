@@ -6,25 +6,19 @@ a source is anything with ``read(n)``.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from io import FileIO
-from typing import Final, Protocol, final
+from typing import TYPE_CHECKING, Final, Protocol, final
 
 from mypy_extensions import i64
 
 from rdbtool.errors import InputError, TruncatedError, reason
 
+if TYPE_CHECKING:
+    from .random_access import Stored
+
 CHUNK: Final = 1 << 17
 """Bytes asked of a source at a time: large enough to make calls rare, small enough for the cache and the allocator."""
-
-
-GAP: Final = 1 << 14
-"""Bytes between two payloads up to which reading on is cheaper than reading anew."""
-
-
-LOOKS: Final[i64] = 64
-"""Payloads read by themselves between two looks whether their file has changed: one takes longer than one of them."""
 
 
 class Readable(Protocol):
@@ -69,6 +63,8 @@ class Window:
         Raises `InputError`.
         """
         if self._stored is None and self.file is not None and not self.file.closed:
+            from .random_access import Stored  # it makes windows itself
+
             self._stored = Stored(self.file, self.path)
         return self._stored
 
@@ -217,103 +213,3 @@ class Metered:
 def window_over(data: bytes, *, path: str = "", base: int = 0) -> Window:
     """A window over bytes at hand; offsets are told from ``base`` on."""
     return Window(None, path=path, size=base + len(data), data=data, base=base)
-
-
-@final
-class _Handle:
-    """The descriptor of an open plain file, closed when nobody holds this any more.
-
-    What was read once and is read again must still be the same: a file that has become shorter or was written to
-    is refused, sooner or later. One that has only grown, as the log of a running server does, is taken.
-    """
-
-    def __init__(self, handle: int, path: str) -> None:
-        self.handle = handle
-        self.path = path
-        status = os.fstat(handle)
-        self.size: i64 = status.st_size
-        self.changed_ns = status.st_mtime_ns
-
-    def __del__(self) -> None:
-        os.close(self.handle)
-
-    def read(self, n: i64, offset: i64, look: bool) -> bytes:
-        """Some bytes from ``offset`` on, ``n`` at most and one at least. ``look`` whether the file has changed.
-
-        Raises `InputError`.
-        """
-        try:
-            data = os.pread(self.handle, n, offset)
-            status = os.fstat(self.handle) if look else None
-        except OSError as e:
-            raise InputError(f"cannot read: {reason(e)}", path=self.path, offset=offset) from e
-        if not data:
-            raise InputError("the file became shorter while it was in use", path=self.path, offset=offset)
-        if status is not None and status.st_mtime_ns != self.changed_ns and status.st_size <= self.size:
-            raise InputError("the file was changed while it was in use", path=self.path, offset=offset)
-        return data
-
-
-@final
-class _Rest:
-    """A source: a file from an offset on."""
-
-    def __init__(self, handle: _Handle, offset: i64) -> None:
-        self.handle = handle
-        self.offset: i64 = offset
-
-    def read(self, n: int, /) -> bytes:
-        data = self.handle.read(n, self.offset, True)
-        self.offset += len(data)
-        return data
-
-
-@final
-class Stored:
-    """A plain file whose payloads are read when somebody needs them, whatever becomes of its name meanwhile.
-
-    Payloads that are asked for in the order of the file are read in chunks, any other by itself. The file is open
-    as long as somebody holds this.
-    """
-
-    def __init__(self, file: FileIO, path: str) -> None:
-        self.path = path
-        try:
-            self._handle = _Handle(os.dup(file.fileno()), path)
-        except OSError as e:
-            raise InputError(f"cannot keep it open: {reason(e)}", path=path) from e
-        self._sliding: Window | None = None
-        self._next: i64 = -1
-        """Where the last payload ended that was read by itself."""
-        self._read: i64 = 0
-        """How many were."""
-
-    def window_at(self, offset: i64, n: i64) -> Window:
-        """A window over the ``n`` bytes at ``offset``, good until another is asked for. It, or reading on in it,
-        raises `InputError`.
-        """
-        w = self._sliding
-        if w is not None:
-            at = offset - w.base
-            gap = at - w.end
-            if at >= 0 and gap <= GAP:
-                w.size = offset + n
-                w.pin = -1
-                if gap <= 0:
-                    w.pos = at
-                else:
-                    w.pos = w.end
-                    w.skip(gap)
-                return w
-        gap = offset - self._next
-        if n > CHUNK or (self._next >= 0 and 0 <= gap <= GAP):
-            w = Window(_Rest(self._handle, offset), path=self.path, size=offset + n, base=offset)
-            self._sliding = w
-            return w
-        self._next = offset + n
-        look = self._read % LOOKS == 0
-        self._read += 1
-        data = self._handle.read(n, offset, look) if n > 0 else b""
-        while len(data) < n:
-            data += self._handle.read(n - len(data), offset + len(data), look)
-        return window_over(data, path=self.path, base=offset)

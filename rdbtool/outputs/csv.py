@@ -1,8 +1,8 @@
 """CSV, one row per element: ``db,key,type,expire_at_ms,position,field,value,field_expire_at_ms``.
 
 ``position``: a list's index, a stream entry's id. ``field``: of a hash or stream entry, or a sorted set's
-member, whose score is the ``value``. Consumer groups have no rows. Lines end in LF; cells are quoted where
-RFC 4180 asks for it.
+member, whose score is the ``value``. Lines end in LF; cells are quoted where RFC 4180 asks for it. There are rows
+for elements only: what else a stream has is left out, and so is a stream without entries.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from typing import Final, final
 from librt.strings import BytesWriter, read_i64_le, write_i64_le
 from mypy_extensions import i64, u8
 
-from rdbtool.aof.command_writer import format_score, stream_id
+from rdbtool.basics.numbers import format_score
 from rdbtool.basics.text import AUTO, BASE64, is_marked, to_text
 from rdbtool.inputs.keys import Facts
 from rdbtool.io.output import Output
-from rdbtool.model import NO_EXPIRY
-from rdbtool.rdb.visitor import HASH, LIST, SET, STREAM, STRING, ZSET, Visitor
+from rdbtool.model import NO_EXPIRY, Id, stream_id
+from rdbtool.rdb.layout.facts import EMPTY_STREAMS, MODULE_VERSIONS, STREAM_COUNTERS, Losses
+from rdbtool.rdb.layout.visitor import HASH, LIST, SET, STREAM, STRING, ZSET, Visitor
 
 from .exporter import KeyFacts, ValueExporter
 from .json_text import write_integer
@@ -74,20 +75,26 @@ def _write_simple(out: BytesWriter, data: bytes, pos: i64, end: i64) -> bool:
 class CsvRows(Visitor):
     """Writes values as rows that begin with ``prefix``."""
 
-    def __init__(self, output: Output, mode: i64) -> None:
+    def __init__(self, output: Output, losses: Losses, mode: i64) -> None:
         self.output = output
+        self.losses = losses
         self.mode: i64 = mode
         self.prefix = b""
         self._kind: i64 = STRING
         self._index: i64 = 0
         self._entry = b""
+        self._entries: i64 = 0
         self._has_field = False
         self._expiry: i64 = 0
         self._expires = False
 
+    def left_out(self, fact: str) -> None:
+        self.losses.left_out(fact)
+
     def begin(self, kind: i64, expiring: bool) -> None:
         self._kind = kind
         self._index = 0
+        self._entries = 0
         self._has_field = False
         self._expires = False
 
@@ -123,10 +130,6 @@ class CsvRows(Visitor):
         out.append(_LF)
         self.output.room()
 
-    def integer(self, n: i64) -> None:
-        data = b"%d" % n
-        self.text(data, 0, len(data))
-
     def score(self, x: float) -> None:
         out = self.output.buffer
         self._has_field = False
@@ -140,6 +143,14 @@ class CsvRows(Visitor):
 
     def entry(self, ms: int, seq: int) -> None:
         self._entry = stream_id(ms, seq)
+        self._entries += 1
+
+    def counters(self, last: Id, max_deleted: Id, added: int) -> None:
+        newest = self._entry if self._entries else b"0-0"
+        if self._entries == 0:
+            self.left_out(EMPTY_STREAMS)
+        if stream_id(last[0], last[1]) != newest or max_deleted != (0, 0) or added != self._entries:
+            self.left_out(STREAM_COUNTERS)
 
     def module(self, name: str, version: int, payload: bytes) -> None:
         out = self.output.buffer
@@ -149,16 +160,16 @@ class CsvRows(Visitor):
         out.append(_COMMA)
         write_cell(out, payload, 0, len(payload), BASE64)
         self._end_row(out)
+        self.left_out(MODULE_VERSIONS)
 
 
 @final
 class Csv(ValueExporter):
     """One row per element."""
 
-    def __init__(self, output: Output, mode: i64 = AUTO) -> None:
-        self.rows = CsvRows(output, mode)
-        super().__init__(output, self.rows)
-        self.keys_only = True
+    def __init__(self, output: Output, losses: Losses, mode: i64) -> None:
+        self.rows = CsvRows(output, losses, mode)
+        super().__init__(output, losses, self.rows)
         self.mode: i64 = mode
 
     def begin(self, facts: Facts) -> None:

@@ -8,37 +8,41 @@ from rdbtool.errors import RdbToolError
 from rdbtool.inputs.keys import Facts
 from rdbtool.io.output import Output
 from rdbtool.model import Entry, type_name
-from rdbtool.rdb.events import Event, ModuleAux
+from rdbtool.rdb.events import Event, ModuleAux, SlotImport
+from rdbtool.rdb.layout.facts import ACCESS_TIMES, FUNCTIONS, KEY_META, MODULE_AUX, SLOT_IMPORTS, Losses
+from rdbtool.rdb.layout.visitor import Visitor, visit_value
 from rdbtool.rdb.reader import Frame
-from rdbtool.rdb.visitor import Visitor, visit_value
 from rdbtool.rdb.walk import Walker
 
 
 class Exporter:
     """Writes keys, and what stands before them, to ``output``.
 
-    ``losses``: what the format cannot say, counted by kind.
+    ``losses`` knows what the format keeps, by its row in `outputs.registry`, and counts what was met and is not kept.
+    A subclass overrides the calls for what it keeps; those that it leaves as they are count a loss.
     """
 
-    def __init__(self, output: Output) -> None:
+    def __init__(self, output: Output, losses: Losses) -> None:
         self.output = output
-        self.losses: dict[str, int] = {}
-        self.keys_only = False
-        """The format has no place for anything but keys."""
+        self.losses = losses
 
     def begin(self, facts: Facts) -> None:
         """The first call."""
 
     def function(self, code: bytes) -> None:
         """Write a function library."""
-        self.lose("function library")
+        self.losses.left_out(FUNCTIONS)
 
     def module_aux(self, aux: ModuleAux) -> None:
         """Write data of a module beside the keys."""
-        self.lose("data of a module beside the keys")
+        self.losses.left_out(MODULE_AUX)
 
-    def other(self, event: Event) -> None:
-        """Take note of any other event of an RDB: sizes, slots."""
+    def slot_import(self, event: SlotImport) -> None:
+        """Write a slot migration that was under way."""
+        self.losses.left_out(SLOT_IMPORTS)
+
+    def hint(self, event: Event) -> None:
+        """Take note of what only helps a server to load faster: sizes of databases and slots."""
 
     def frame(self, frame: Frame) -> RdbToolError | None:
         """Write a key from its bytes; nothing is written, and the damage returned, where they are damaged.
@@ -54,10 +58,6 @@ class Exporter:
     def end(self) -> None:
         """The last call; it empties the buffer."""
         self.output.flush()
-
-    def lose(self, kind: str) -> None:
-        """Count something that cannot be written."""
-        self.losses[kind] = self.losses.get(kind, 0) + 1
 
 
 class KeyFacts:
@@ -79,9 +79,10 @@ class KeyFacts:
 class ValueExporter(Exporter):
     """An exporter that writes values: `head`, what ``visitor`` writes, `tail`."""
 
-    def __init__(self, output: Output, visitor: Visitor) -> None:
-        super().__init__(output)
+    def __init__(self, output: Output, losses: Losses, visitor: Visitor) -> None:
+        super().__init__(output, losses)
         self.visitor = visitor
+        self._loses = not {ACCESS_TIMES, KEY_META} <= losses.keeps
         self._walker = Walker(visitor)
         self._facts = KeyFacts()
 
@@ -93,6 +94,14 @@ class ValueExporter(Exporter):
 
     def broken(self) -> None:
         """A record was cut off in the middle after parts of it had gone out."""
+
+    def count_losses(self, idle_s: i64, freq: i64, meta: bytes) -> None:
+        """Count what the format does not keep of a key's facts."""
+        keeps = self.losses.keeps
+        if (idle_s >= 0 or freq >= 0) and ACCESS_TIMES not in keeps:
+            self.losses.left_out(ACCESS_TIMES)
+        if meta and KEY_META not in keeps:
+            self.losses.left_out(KEY_META)
 
     def frame(self, frame: Frame) -> RdbToolError | None:
         k = self._facts
@@ -120,6 +129,8 @@ class ValueExporter(Exporter):
         k.size = self._walker.size
         self.tail(k)
         o.finish()
+        if self._loses and (k.idle_s >= 0 or k.freq >= 0 or k.meta):
+            self.count_losses(k.idle_s, k.freq, k.meta)
         return None
 
     def entry(self, entry: Entry) -> None:
@@ -139,3 +150,5 @@ class ValueExporter(Exporter):
         visit_value(entry.value, self.visitor)
         self.tail(k)
         o.finish()
+        if self._loses and (k.idle_s >= 0 or k.freq >= 0):
+            self.count_losses(k.idle_s, k.freq, b"")

@@ -6,10 +6,10 @@ from typing import final
 
 from mypy_extensions import i64
 
-from rdbtool.basics.text import AUTO
 from rdbtool.inputs.keys import Facts
 from rdbtool.io.output import Output
 from rdbtool.rdb.events import ModuleAux
+from rdbtool.rdb.layout.facts import Losses
 
 from .exporter import KeyFacts, ValueExporter
 from .jsonl import JsonValues, write_function, write_head, write_module_aux
@@ -19,8 +19,8 @@ from .jsonl import JsonValues, write_function, write_head, write_module_aux
 class JsonDocument(ValueExporter):
     """An array, one record per line."""
 
-    def __init__(self, output: Output, mode: i64 = AUTO) -> None:
-        super().__init__(output, JsonValues(output, mode))
+    def __init__(self, output: Output, losses: Losses, mode: i64) -> None:
+        super().__init__(output, losses, JsonValues(output, mode))
         self.mode: i64 = mode
         self._any = False
 

@@ -27,19 +27,18 @@ from typing import Final, final
 from librt.strings import BytesWriter
 from mypy_extensions import i64
 
-from rdbtool.basics.text import AUTO, BASE64, MODES, to_text
+from rdbtool.basics.text import BASE64, MODES, to_text
+from rdbtool.inputs.jsonl import SCHEMA
 from rdbtool.inputs.keys import Facts
 from rdbtool.io.output import Output
 from rdbtool.model import NO_EXPIRY, Id
 from rdbtool.rdb.events import ModuleAux
+from rdbtool.rdb.layout.facts import Losses
+from rdbtool.rdb.layout.visitor import HASH, KINDS, LIST, SET, STREAM, STRING, ZSET, Visitor
 from rdbtool.rdb.opcodes import DIALECT_NAMES
-from rdbtool.rdb.visitor import HASH, KINDS, LIST, SET, STREAM, STRING, ZSET, Visitor
 
 from .exporter import KeyFacts, ValueExporter
 from .json_text import write_decimal_text, write_integer, write_number, write_string
-
-SCHEMA: Final = 1
-"""Version of the records; it changes when a reader of the old ones would misunderstand the new ones."""
 
 _COMMA: Final = 44
 _COLON: Final = 58
@@ -279,8 +278,8 @@ _TYPES: Final[dict[str, bytes]] = {name: b',"type":"%b"' % name.encode() for nam
 class JsonLines(ValueExporter):
     """One record per line. ``header``: the first one says where the keys come from."""
 
-    def __init__(self, output: Output, mode: i64 = AUTO, *, header: bool = False) -> None:
-        super().__init__(output, JsonValues(output, mode))
+    def __init__(self, output: Output, losses: Losses, mode: i64, *, header: bool) -> None:
+        super().__init__(output, losses, JsonValues(output, mode))
         self.mode: i64 = mode
         self.header = header
 

@@ -10,6 +10,7 @@ from rdbtool.basics.text import AUTO, is_marked, is_printable, to_line
 from rdbtool.errors import RdbToolError
 from rdbtool.io.output import Output
 from rdbtool.model import Entry
+from rdbtool.rdb.layout.facts import Losses
 from rdbtool.rdb.reader import Frame
 
 from .exporter import Exporter
@@ -19,9 +20,8 @@ from .exporter import Exporter
 class Keys(Exporter):
     """Writes keys. ``nul``: as they are, with a NUL behind each; otherwise as lines by the rule of ``mode``."""
 
-    def __init__(self, output: Output, mode: i64 = AUTO, *, nul: bool = False) -> None:
-        super().__init__(output)
-        self.keys_only = True
+    def __init__(self, output: Output, losses: Losses, mode: i64, *, nul: bool) -> None:
+        super().__init__(output, losses)
         self.mode: i64 = mode
         self.nul = nul
 

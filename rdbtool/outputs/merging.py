@@ -7,7 +7,9 @@ from typing import final
 from rdbtool.errors import RdbToolError, UsageError, printable_text
 from rdbtool.inputs.keys import Facts
 from rdbtool.model import Entry
-from rdbtool.rdb.events import ModuleAux
+from rdbtool.rdb.events import Event, ModuleAux, SlotImport
+from rdbtool.rdb.layout.facts import ALL, MODULE_AUX, Losses
+from rdbtool.rdb.libraries import library_name
 from rdbtool.rdb.reader import Frame
 
 from .exporter import Exporter
@@ -22,7 +24,7 @@ class Merge(Exporter):
     """
 
     def __init__(self, exporter: Exporter, *, refuse: bool) -> None:
-        super().__init__(exporter.output)
+        super().__init__(exporter.output, Losses("several inputs", ALL - {MODULE_AUX}))
         self.exporter = exporter
         self.refuse = refuse
         self.input = ""
@@ -43,7 +45,7 @@ class Merge(Exporter):
             self.exporter.begin(facts)
 
     def function(self, code: bytes) -> None:
-        name = code.split(b"\n", 1)[0].strip()
+        name = library_name(code)
         held = self._functions.get(name)
         if held is None:
             self._functions[name] = code
@@ -57,7 +59,13 @@ class Merge(Exporter):
         if len(self._inputs) == 1:
             self.exporter.module_aux(aux)
         else:
-            self.lose("module auxiliary data")
+            super().module_aux(aux)
+
+    def slot_import(self, event: SlotImport) -> None:
+        self.exporter.slot_import(event)
+
+    def hint(self, event: Event) -> None:
+        """Sizes are those of one input: they say nothing about all."""
 
     def _is_new(self, db: int, key: bytes) -> bool:
         keys = self._keys.get(db)

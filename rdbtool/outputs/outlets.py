@@ -2,86 +2,32 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING
 
 from rdbtool.aof.layout import DEFAULT_NAME
 from rdbtool.aof.manifest import BASE, INCREMENT, Part, format_part
-from rdbtool.basics.text import AUTO
-from rdbtool.errors import OutputError, UsageError, reason
+from rdbtool.errors import UsageError
 from rdbtool.io.output import Output
-from rdbtool.io.sink import Sink, open_sink, sync_directory
-from rdbtool.rdb.opcodes import VALKEY
-from rdbtool.rdb.targets import Target
+from rdbtool.io.sink import DirectorySink, Pending, Sink, open_sink
 
-from .exporter import Exporter
-from .jsonl import JsonLines
-from .rdb import RdbOptions, RdbOut
-from .registry import exporter
-from .resp import Resp
+from .options import OutputOptions
+from .registry import make_exporter, row_of
 
 if TYPE_CHECKING:
-    from rdbtool.engine.replay import Carried
-
-Kind: TypeAlias = Literal["rdb", "aof", "aof-set", "resp", "jsonl", "json", "csv"]
-
-KINDS: Final[tuple[Kind, ...]] = ("rdb", "aof", "aof-set", "resp", "jsonl", "json", "csv")
-
-_BY_ENDING: Final[dict[str, Kind]] = {
-    ".rdb": "rdb",
-    ".aof": "aof",
-    ".resp": "resp",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".json": "json",
-    ".csv": "csv",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class OutputForm:
-    """What is written.
-
-    ``rdb``: how RDBs are written; its ``to`` also says for which server commands are; ``base``: of an AOF, ``rdb``
-    or ``resp``, "" for the usual one (a set: rdb, a single file: resp); ``mode``: how bytes become text;
-    ``lossless``: refuse what cannot be kept.
-    """
-
-    kind: Kind
-    rdb: RdbOptions = field(default_factory=RdbOptions)
-    base: Literal["", "rdb", "resp"] = ""
-    mode: int = AUTO
-    lossless: bool = False
-
-
-def kind_of(path: str) -> Kind:
-    """What to write to ``path``, by its name. Raises `UsageError`."""
-    if path.endswith(os.sep) or os.path.isdir(path):
-        return "aof-set"
-    ending = os.path.splitext(path)[1].lower()
-    if path == "-" or ending not in _BY_ENDING:
-        endings = ", ".join(_BY_ENDING)
-        raise UsageError(
-            f"what to write to '{path}' is not clear: give a name that ends in one of {endings}, a directory with a "
-            f"'/' behind it, or --to with one of {', '.join(KINDS)}"
-        )
-    return _BY_ENDING[ending]
+    from rdbtool.engine.replay.replay import Carried
 
 
 class Outlet:
     """One output under construction: keys go to ``exporter``; ``carried`` commands are written behind them.
 
-    Use it as a context manager; without `commit`, nothing shows under the final name.
+    Use it as a context manager; nothing shows under the final name before what `finish` returns is committed.
     """
 
-    def __init__(self, path: str, sink: Sink, form: OutputForm, *, verify: bool) -> None:
+    def __init__(self, path: str, sink: Sink, options: OutputOptions) -> None:
         self.path = path
-        self.exporter = _exporter(sink, form, verify=verify)
+        self.exporter = make_exporter(Output(sink), options)
         self.carried: list[Carried] = []
-        self.takes_commands = form.kind in {"aof", "aof-set", "resp"}
+        self.takes_commands = row_of(options.format).takes_commands
         self._sink = sink
 
     def __enter__(self) -> Outlet:
@@ -90,84 +36,53 @@ class Outlet:
     def __exit__(self, *_: object) -> None:
         self._sink.abort()  # does nothing after a commit
 
-    def commit(self) -> None:
-        """Give the output its final name; the exporter has ended."""
+    def finish(self) -> Pending:
+        """The output, written to its end, for `sink.commit_all`; the exporter has ended."""
         _write_carried(self.carried, self._sink)
-        self._sink.commit()
+        return self._sink
 
 
 class SetOutlet(Outlet):
-    """A directory with a base, an empty increment and a manifest, made beside its final name."""
+    """A directory with a base, an empty increment and a manifest."""
 
-    def __init__(self, path: str, form: OutputForm, *, verify: bool) -> None:
-        self._final = path.rstrip(os.sep) or os.sep
-        if os.path.isdir(self._final):
-            if os.listdir(self._final):
-                raise OutputError("the directory is not empty: a set goes into a new one", path=path)
-        elif os.path.lexists(self._final):
-            raise OutputError("is no directory", path=path)
-        parent, name = os.path.split(self._final)
-        try:
-            self._temporary = tempfile.mkdtemp(prefix=f".{name}.", suffix=".tmp", dir=parent or ".")
-        except OSError as e:
-            raise OutputError(f"cannot create: {reason(e)}", path=path) from e
-        ending = "aof" if form.base == "resp" else "rdb"
+    def __init__(self, path: str, options: OutputOptions, inputs: tuple[str, ...]) -> None:
+        self._directory = DirectorySink(path, inputs=inputs)
+        ending = "aof" if options.base == "resp" else "rdb"
         self._base = Part(f"{DEFAULT_NAME}.1.base.{ending}", 1, BASE, 0)
         self._increment = Part(f"{DEFAULT_NAME}.1.incr.aof", 1, INCREMENT, 0)
-        sink = open_sink(os.path.join(self._temporary, self._base.name))
-        super().__init__(path, sink, form, verify=verify)
+        try:
+            super().__init__(path, self._directory.file(self._base.name), options)
+        except BaseException:
+            self._directory.abort()
+            raise
 
     def __exit__(self, *_: object) -> None:
         self._sink.abort()
-        shutil.rmtree(self._temporary, ignore_errors=True)  # gone already after a commit
+        self._directory.abort()
 
-    def commit(self) -> None:
-        """Write the increment and the manifest, and rename the directory."""
+    def finish(self) -> Pending:
+        """Write the increment and the manifest."""
         self._sink.commit()
-        with open_sink(os.path.join(self._temporary, self._increment.name)) as sink:
+        with self._directory.file(self._increment.name) as sink:
             _write_carried(self.carried, sink)
-        with open_sink(os.path.join(self._temporary, f"{DEFAULT_NAME}.manifest")) as sink:
+        with self._directory.file(f"{DEFAULT_NAME}.manifest") as sink:
             sink.write(format_part(self._base) + format_part(self._increment))
-        mask = os.umask(0)
-        os.umask(mask)
-        try:
-            os.chmod(self._temporary, 0o777 & ~mask)
-            os.rename(self._temporary, self._final)
-            sync_directory(os.path.dirname(self._final))
-        except OSError as e:
-            raise OutputError(f"cannot create: {reason(e)}", path=self.path) from e
+        return self._directory
 
 
-def open_outlet(path: str, form: OutputForm, inputs: tuple[str, ...], *, verify: bool = False) -> Outlet:
-    """An output at ``path``, ``-`` for standard output. ``verify``: do not copy damaged values.
-
-    Raises `OutputError`; none of ``inputs`` may be replaced.
-    """
-    if form.kind == "aof-set":
+def open_outlet(path: str, options: OutputOptions, inputs: tuple[str, ...]) -> Outlet:
+    """An output at ``path``, ``-`` for standard output. Raises `OutputError`; none of ``inputs`` may be replaced."""
+    row = row_of(options.format)
+    if row.directory:
         if path == "-":
             raise UsageError("a set of files does not go to standard output")
-        return SetOutlet(path, form, verify=verify)
-    sink = open_sink(path, inputs=inputs, binary=form.kind in {"rdb", "aof", "resp"})
-    return Outlet(path, sink, form, verify=verify)
-
-
-def commands_for(to: Target | None, output: Output) -> Resp:
-    """An exporter of the commands that the server ``to`` writes; of all that there are where it is None."""
-    return Resp(output) if to is None else Resp(output, to.rdb_version, valkey=to.dialect == VALKEY)
-
-
-def _exporter(sink: Sink, form: OutputForm, *, verify: bool) -> Exporter:
-    kind = form.kind
-    is_log = kind in {"aof", "aof-set"}
-    base = form.base or ("rdb" if kind == "aof-set" else "resp")
-    if kind == "rdb" or (is_log and base == "rdb"):
-        return RdbOut(sink, form.rdb, aof=is_log, verify=verify)
-    output = Output(sink)
-    if is_log or kind == "resp":
-        return commands_for(form.rdb.to, output)
-    if kind == "jsonl":
-        return JsonLines(output, form.mode, header=True)
-    return exporter(kind, output, form.mode)
+        return SetOutlet(path, options, inputs)
+    sink = open_sink(path, inputs=inputs, binary=row.binary)
+    try:
+        return Outlet(path, sink, options)
+    except BaseException:
+        sink.abort()
+        raise
 
 
 def _write_carried(carried: list[Carried], sink: Sink) -> None:

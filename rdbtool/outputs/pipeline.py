@@ -11,7 +11,7 @@ from rdbtool.findings import Finding, Findings, Severity, finding_of
 from rdbtool.inputs.keys import EntryEvent, Facts, KeySource, facts_of
 from rdbtool.inputs.selection import Selection
 from rdbtool.model import Entry
-from rdbtool.rdb.events import End, Event, Function, FunctionPreGa, ModuleAux
+from rdbtool.rdb.events import End, Event, Function, FunctionPreGa, ModuleAux, SlotImport
 from rdbtool.rdb.head import Aside, RdbHead
 from rdbtool.rdb.reader import Frame
 
@@ -113,5 +113,8 @@ class Pipeline(Aside):
             if not self.keep_going:
                 raise FormatError(message, path=self._path, offset=event.offset, doing="reading the checksum")
             self.findings.add(Finding(Severity.WARNING, "checksum", message, self._path, event.offset))
+        elif isinstance(event, SlotImport):
+            if self.beside:
+                self.exporter.slot_import(event)
         elif self.selection.everything:
-            self.exporter.other(event)
+            self.exporter.hint(event)

@@ -2,65 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Final, final
+from typing import final
 
-from rdbtool.errors import FormatError, RdbToolError, UnsupportedError, UsageError
+from rdbtool.errors import FormatError, RdbToolError, UnsupportedError
 from rdbtool.findings import Findings, Severity
 from rdbtool.inputs.keys import Facts
 from rdbtool.io.output import Output, Writable
 from rdbtool.model import Entry
-from rdbtool.rdb.events import Event, ModuleAux
-from rdbtool.rdb.opcodes import VALKEY
+from rdbtool.rdb.events import Event, ModuleAux, SlotImport
+from rdbtool.rdb.layout.facts import Losses
+from rdbtool.rdb.layout.inspection import Inspection
 from rdbtool.rdb.reader import Frame
-from rdbtool.rdb.targets import NEWEST, OLDEST, Target, target
-from rdbtool.rdb.values.target_encodings import Limits
-from rdbtool.rdb.verify.inspection import Inspection
+from rdbtool.rdb.targets import Target, target_for_version
 from rdbtool.rdb.writer import RdbWriter, open_rdb_writer
+from rdbtool.servers.releases import SHARED, Release, writer_of
 
 from .exporter import Exporter
-
-ANYWHERE: Final = "redis-7.2"
-"""The target where the input does not tell its server: RDB 11, the newest that both Redis and Valkey load."""
+from .options import RdbOptions
 
 
-def target_of(facts: Facts, otherwise: str = ANYWHERE) -> Target:
+def target_of(facts: Facts, otherwise: Release = SHARED) -> Target:
     """The server that wrote the input, or the nearest that is written for; ``otherwise`` where it does not say."""
     if facts.version == 0:
-        return target(otherwise)
-    version = min(max(facts.version, OLDEST), NEWEST[facts.dialect])
-    product = "valkey" if facts.dialect == VALKEY or b"valkey-ver" in facts.aux else "redis"
-    release = facts.aux.get(f"{product}-ver".encode(), b"").decode("latin-1")
-    try:
-        named = target(f"{product}-{release}")
-    except UsageError:
-        return target(f"rdb-{version}")
-    return named if named.rdb_version == version and named.dialect == facts.dialect else target(f"rdb-{version}")
-
-
-@final
-class RdbOptions:
-    """How an RDB is written: ``to``, None for the server that wrote the input, ``otherwise`` where it does not say, and
-    what `open_rdb_writer` takes.
-    """
-
-    def __init__(
-        self,
-        to: Target | None = None,
-        *,
-        otherwise: str = ANYWHERE,
-        compress: bool = True,
-        checksum: bool = True,
-        lossless: bool = False,
-        drop_modules: bool = False,
-        limits: Limits | None = None,
-    ) -> None:
-        self.to = to
-        self.otherwise = otherwise
-        self.compress = compress
-        self.checksum = checksum
-        self.lossless = lossless
-        self.drop_modules = drop_modules
-        self.limits = limits
+        return Target(otherwise.name, otherwise)
+    nearest = target_for_version(facts.dialect, facts.version)
+    writer = writer_of(facts.aux)
+    if writer is None or not writer.is_written or writer.dialect != facts.dialect:
+        return nearest
+    return Target(writer.name, writer) if writer.rdb_version == nearest.rdb_version else nearest
 
 
 @final
@@ -72,7 +41,7 @@ class RdbOut(Exporter):
     """
 
     def __init__(self, sink: Writable, options: RdbOptions, *, aof: bool = False, verify: bool = False) -> None:
-        super().__init__(Output(sink))
+        super().__init__(Output(sink), Losses("an RDB"))
         self.sink = sink
         self.aof = aof
         self.options = options
@@ -95,7 +64,8 @@ class RdbOut(Exporter):
             aof=self.aof,
         )
         self.writer = writer
-        self.losses = writer.losses.counts
+        writer.losses.untold = self.losses.untold
+        self.losses = writer.losses
         return writer
 
     def ready(self) -> RdbWriter:
@@ -115,7 +85,10 @@ class RdbOut(Exporter):
     def module_aux(self, aux: ModuleAux) -> None:
         self.ready().event(aux)
 
-    def other(self, event: Event) -> None:
+    def slot_import(self, event: SlotImport) -> None:
+        self.ready().event(event)
+
+    def hint(self, event: Event) -> None:
         self.ready().event(event)
 
     def frame(self, frame: Frame) -> RdbToolError | None:

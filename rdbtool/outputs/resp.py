@@ -4,70 +4,79 @@ from __future__ import annotations
 
 from typing import final
 
+from librt.strings import BytesWriter
 from mypy_extensions import i64
 
 from rdbtool.aof.command_writer import CommandWriter, write_command
 from rdbtool.errors import RdbToolError
 from rdbtool.io.output import Output
-from rdbtool.model import NO_EXPIRY, Entry, Module
+from rdbtool.model import NO_EXPIRY, Entry, Module, Stream
 from rdbtool.rdb.dump_payload import build_dump
+from rdbtool.rdb.layout.facts import FUNCTIONS, STREAMS, Losses
+from rdbtool.rdb.opcodes import REDIS
 from rdbtool.rdb.reader import Frame
+from rdbtool.rdb.types import TypeRow, row_of
+from rdbtool.rdb.values import modules
 
 from .exporter import KeyFacts, ValueExporter
-
-FUNCTIONS_SINCE = 10
-"""The RDB version of the first servers with function libraries, Redis 7.0."""
 
 
 @final
 class Resp(ValueExporter):
     """The commands that BGREWRITEAOF writes; a module's value, which it has no command for, as RESTORE.
 
-    ``version``: the newest RDB version that the server knows which is to run the commands; what came later is
-    left out and counted in ``losses``. ``valkey``: it is a Valkey.
+    What the server does not know that is to run the commands is left out: ``losses.keeps`` says what it knows.
+    ``valkey``: it is a Valkey.
     """
 
-    def __init__(self, output: Output, version: i64 = 80, *, valkey: bool = False) -> None:
-        self.commands = CommandWriter(output, version=version, valkey=valkey)
-        super().__init__(output, self.commands)
-        self.losses = self.commands.losses
-        self.version: i64 = version
+    def __init__(self, output: Output, losses: Losses, *, valkey: bool) -> None:
+        self.commands = CommandWriter(output, losses, valkey=valkey)
+        super().__init__(output, losses, self.commands)
+        self.with_functions = FUNCTIONS in losses.keeps
+        self.with_streams = STREAMS in losses.keeps
 
     def function(self, code: bytes) -> None:
-        if self.version >= FUNCTIONS_SINCE:
+        if self.with_functions:
             self.commands.function(code)
         else:
-            self.lose("function library")
+            super().function(code)
 
     def frame(self, frame: Frame) -> RdbToolError | None:
+        redis_type = frame.type.redis_type
+        if redis_type == "stream" and not self.with_streams:
+            self.losses.left_out(STREAMS)
+            return None
         self.commands.select(frame.db)
-        if frame.type.redis_type != "module":
+        if redis_type != "module":
             return super().frame(frame)
-        self._restore(frame.key, frame.expire_at_ms, build_dump(frame.type, frame.raw(), frame.type.since))
+        self._restore(frame.key, frame.expire_at_ms, frame.type, frame.raw())
+        self.count_losses(frame.idle_s, frame.freq, frame.meta)
         return None
 
     def entry(self, entry: Entry) -> None:
-        self.commands.select(entry.db)
-        if isinstance(entry.value, Module):
-            self.lose("module value")
+        value = entry.value
+        if isinstance(value, Stream) and not self.with_streams:
+            self.losses.left_out(STREAMS)
             return
-        super().entry(entry)
+        self.commands.select(entry.db)
+        if isinstance(value, Module):
+            payload = BytesWriter()
+            row = row_of(REDIS, modules.encode(value, payload))
+            self._restore(entry.key, entry.expire_at_ms, row, payload.getvalue())
+            self.count_losses(entry.idle_s, entry.freq, b"")
+        else:
+            super().entry(entry)
 
     def head(self, k: KeyFacts) -> None:
-        if k.idle_s >= 0:
-            self.lose("idle time")
-        if k.freq >= 0:
-            self.lose("access frequency")
-        if k.meta:
-            self.lose("metadata of a module at a key")
         self.commands.key(k.db, k.key)
 
     def tail(self, k: KeyFacts) -> None:
         if k.expire_at_ms != NO_EXPIRY:
             self.commands.expire(k.expire_at_ms)
 
-    def _restore(self, key: bytes, expire_at_ms: i64, payload: bytes) -> None:
+    def _restore(self, key: bytes, expire_at_ms: i64, row: TypeRow, raw: bytes) -> None:
         """Write a value as DUMP gives it."""
+        payload = build_dump(row, raw, row.since)
         ttl = b"0" if expire_at_ms == NO_EXPIRY else b"%d" % expire_at_ms
         write_command(self.output.buffer, [b"RESTORE", key, ttl, payload, b"ABSTTL"])
         self.output.room()

@@ -8,12 +8,12 @@ from rdbtool.aof.command_writer import write_command
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.keyspace import Keyspace, Walk
 from rdbtool.engine.records import entry_of, frame_of_held
-from rdbtool.engine.replay import Carried
+from rdbtool.engine.replay.replay import Carried
 from rdbtool.io.output import Output
 from rdbtool.model import NO_EXPIRY
 from rdbtool.rdb.writer import RdbWriter
 
-from .resp import Resp
+from .exporter import Exporter
 
 
 def save_rdb(dataset: Dataset, writer: RdbWriter) -> int:
@@ -49,7 +49,7 @@ def _expiring(cells: Keyspace) -> i64:
     return count
 
 
-def save_commands(dataset: Dataset, exporter: Resp) -> int:
+def save_commands(dataset: Dataset, exporter: Exporter) -> int:
     """The same as the commands that BGREWRITEAOF writes."""
     for code in dataset.functions.values():
         exporter.function(code)

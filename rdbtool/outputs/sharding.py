@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from typing import final
+from typing import Final, final
 
 from rdbtool.errors import RdbToolError, UsageError
 from rdbtool.inputs.keys import Facts
-from rdbtool.inputs.selection import SLOTS, hash_slot
 from rdbtool.io.output import Output
 from rdbtool.model import Entry
-from rdbtool.rdb.events import Event, ModuleAux
+from rdbtool.rdb.events import Event, ModuleAux, SlotImport
+from rdbtool.rdb.layout.facts import ALL, Losses
 from rdbtool.rdb.reader import Frame
+from rdbtool.servers.slots import SLOTS, hash_slot
 
 from .exporter import Exporter
 
-NOWHERE = 255
+NOWHERE: Final = 255
+"""In place of the number of an output."""
+NO_OUTPUT: Final = "keys in slots of no output"
 
 
 @final
@@ -27,11 +30,11 @@ class _Nothing:
 class BySlot(Exporter):
     """Gives each key to the exporter of its slot; what is not a key, to all.
 
-    ``ranges``: per exporter, its first and last slots. Keys of no range are counted in ``losses``.
+    ``ranges``: per exporter, its first and last slots. Keys of no range are counted in ``losses`` as `NO_OUTPUT`.
     """
 
     def __init__(self, exporters: list[Exporter], ranges: list[tuple[int, int]]) -> None:
-        super().__init__(Output(_Nothing()))
+        super().__init__(Output(_Nothing()), Losses("a split", ALL))
         self.exporters = exporters
         route = [NOWHERE] * SLOTS
         if len(exporters) >= NOWHERE:
@@ -54,13 +57,17 @@ class BySlot(Exporter):
         for exporter in self.exporters:
             exporter.module_aux(aux)
 
-    def other(self, event: Event) -> None:
-        """Sizes are those of all keys together: nobody's."""
+    def slot_import(self, event: SlotImport) -> None:
+        for exporter in self.exporters:
+            exporter.slot_import(event)
+
+    def hint(self, event: Event) -> None:
+        """Sizes are those of all keys together: they say nothing about one output."""
 
     def _to(self, key: bytes) -> Exporter | None:
         i = self.route[hash_slot(key)]
         if i == NOWHERE:
-            self.lose("keys in slots of no output")
+            self.losses.add(NO_OUTPUT)
             return None
         return self.exporters[i]
 

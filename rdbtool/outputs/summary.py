@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Final, final
+from typing import ClassVar, Final, final
 
 from mypy_extensions import i64
 
-from rdbtool.aof.command_writer import format_score, stream_id
+from rdbtool.basics.numbers import format_score
 from rdbtool.basics.text import AUTO, to_people
 from rdbtool.inputs.keys import Facts
 from rdbtool.io.output import Output
-from rdbtool.model import NO_EXPIRY, Id
-from rdbtool.rdb.visitor import HASH, STREAM, STRING, ZSET, Visitor
+from rdbtool.model import NO_EXPIRY, Id, stream_id
+from rdbtool.rdb.layout import facts
+from rdbtool.rdb.layout.facts import Losses
+from rdbtool.rdb.layout.visitor import HASH, STREAM, STRING, ZSET, Visitor
 
 from .csv import write_cell
 from .exporter import KeyFacts, ValueExporter
@@ -27,6 +29,10 @@ class Counter(Visitor):
 
     ``preview``: the first parts of the value as text, up to about ``width`` bytes.
     """
+
+    IGNORES: ClassVar[frozenset[str]] = frozenset(
+        {facts.FIELD_EXPIRIES, facts.GROUPS, facts.PENDING, facts.CONSUMERS, facts.PENDING_OWNERS, facts.IDEMPOTENCE}
+    )
 
     def __init__(self, width: i64 = 0, mode: i64 = AUTO) -> None:
         self.width: i64 = width
@@ -56,10 +62,6 @@ class Counter(Visitor):
             while start < stop < end and data[stop] & 0xC0 == 0x80:
                 stop -= 1  # not within a character
             self._show(to_people(data[start:stop], self.mode), stop < end)
-
-    def integer(self, n: i64) -> None:
-        data = b"%d" % n
-        self.text(data, 0, len(data))
 
     def score(self, x: float) -> None:
         if len(self.preview) < self.width:
@@ -101,10 +103,9 @@ def encoding_of(k: KeyFacts) -> str:
 class SummaryLines(ValueExporter):
     """JSON lines without values."""
 
-    def __init__(self, output: Output, mode: i64 = AUTO) -> None:
+    def __init__(self, output: Output, losses: Losses, mode: i64) -> None:
         self.counter = Counter()
-        super().__init__(output, self.counter)
-        self.keys_only = True
+        super().__init__(output, losses, self.counter)
         self.mode: i64 = mode
 
     def head(self, k: KeyFacts) -> None:
@@ -124,10 +125,9 @@ class SummaryLines(ValueExporter):
 class SummaryRows(ValueExporter):
     """CSV without values, one row per key."""
 
-    def __init__(self, output: Output, mode: i64 = AUTO) -> None:
+    def __init__(self, output: Output, losses: Losses, mode: i64) -> None:
         self.counter = Counter()
-        super().__init__(output, self.counter)
-        self.keys_only = True
+        super().__init__(output, losses, self.counter)
         self.mode: i64 = mode
 
     def begin(self, facts: Facts) -> None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Final, final
+from typing import ClassVar, Final, final
 
 from mypy_extensions import i64
 
-from rdbtool.aof.command_writer import format_score, stream_id
-from rdbtool.basics.text import AUTO, to_people
+from rdbtool.basics.numbers import format_score
+from rdbtool.basics.text import to_people
 from rdbtool.io.output import Output
-from rdbtool.model import NO_EXPIRY, Id
-from rdbtool.rdb.visitor import HASH, LIST, STREAM, STRING, ZSET, Visitor
+from rdbtool.model import NO_EXPIRY, Id, stream_id
+from rdbtool.rdb.layout.facts import IDEMPOTENCE, Losses
+from rdbtool.rdb.layout.visitor import HASH, LIST, STREAM, STRING, ZSET, Visitor
 
 from .exporter import KeyFacts, ValueExporter
 from .summary import Counter, encoding_of
@@ -56,10 +57,9 @@ def counted(n: int, noun: str) -> str:
 class Table(ValueExporter):
     """One line per key, ``width`` characters at most: key, type, encoding, size, elements, expiry, value."""
 
-    def __init__(self, output: Output, mode: i64 = AUTO, *, width: int = 120, values: bool = True) -> None:
+    def __init__(self, output: Output, losses: Losses, mode: i64, *, width: int, values: bool) -> None:
         self.counter = Counter(width if values else 0, mode)
-        super().__init__(output, self.counter)
-        self.keys_only = True
+        super().__init__(output, losses, self.counter)
         self.mode: i64 = mode
         self.width = width
         self.values = values
@@ -115,6 +115,8 @@ class Table(ValueExporter):
 class PlainValues(Visitor):
     """Writes values line by line."""
 
+    IGNORES: ClassVar[frozenset[str]] = frozenset({IDEMPOTENCE})
+
     def __init__(self, output: Output, mode: i64) -> None:
         self.output = output
         self.mode: i64 = mode
@@ -158,10 +160,6 @@ class PlainValues(Visitor):
         self.output.buffer.write(line + b"\n")
         self.output.room()
         self._line = b""
-
-    def integer(self, n: i64) -> None:
-        data = b"%d" % n
-        self.text(data, 0, len(data))
 
     def score(self, x: float) -> None:
         self.elements += 1
@@ -210,10 +208,9 @@ class PlainValues(Visitor):
 class Plain(ValueExporter):
     """Keys with all that is in them."""
 
-    def __init__(self, output: Output, mode: i64 = AUTO) -> None:
+    def __init__(self, output: Output, losses: Losses, mode: i64) -> None:
         self.lines = PlainValues(output, mode)
-        super().__init__(output, self.lines)
-        self.keys_only = True
+        super().__init__(output, losses, self.lines)
         self.mode: i64 = mode
 
     def head(self, k: KeyFacts) -> None:

@@ -2,27 +2,56 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, final
 
 from rdbtool.basics.crc64 import crc64
 from rdbtool.errors import FormatError, RdbToolError, UnsupportedError
-from rdbtool.io.window import window_over
 from rdbtool.model import Value
-from rdbtool.rdb.values.target_encodings import Limits, Losses
+from rdbtool.servers.limits import Limits
+from rdbtool.servers.releases import FIRST_OF_VALKEY, MAX_RDB_VERSION
 
 from .encode import encode
-from .opcodes import DIALECT_NAMES, MAX_VERSION, REDIS, VALKEY
+from .layout.facts import Losses
+from .opcodes import DIALECT_NAMES, REDIS, VALKEY
 from .reader import Frame, frame_of
 from .targets import Target
 from .types import KNOWN_BY_NAME, TABLE, TypeRow
 
 FOOTER: Final = 10
 """Bytes behind the payload."""
-FIRST_OF_VALKEY: Final = 80
 
 
-def open_dump(data: bytes, *, key: bytes = b"") -> tuple[int, int, bytes]:
-    """The dialect and the RDB version of a payload, and what stands before its footer.
+@final
+class DumpPayload:
+    """A payload that was opened: whose types it has, its RDB version, and what stands before its footer."""
+
+    def __init__(self, dialect: int, rdb_version: int, body: bytes) -> None:
+        self.dialect = dialect
+        self.rdb_version = rdb_version
+        self.body = body
+
+    def frame(self, db: int, key: bytes) -> Frame:
+        """The frame of ``key``, whose payload nobody has looked at.
+
+        Raises `UnsupportedError` for a type that is known by name only, `FormatError` for another one or none.
+        """
+        body = self.body
+        if not body:
+            raise _bad("a DUMP payload without a type", key)
+        row = TABLE[self.dialect][body[0]]
+        if row is None:
+            unknown = f"unknown type {body[0]} in {DIALECT_NAMES[self.dialect]} RDB version {self.rdb_version}"
+            what = KNOWN_BY_NAME.get((self.dialect, body[0]))
+            if what is None:
+                raise _bad(unknown, key)
+            raise UnsupportedError(f"{unknown}: {what}", doing="reading a DUMP payload", key=key)
+        frame = frame_of(db, key, row, body[1:])
+        frame.value_offset = 1
+        return frame
+
+
+def open_dump(data: bytes, *, key: bytes = b"") -> DumpPayload:
+    """Open what DUMP or FUNCTION DUMP answered.
 
     The version tells whose types they are: from 80 on Valkey's, below Redis'. Raises `FormatError` for a wrong
     checksum, `UnsupportedError` for a version that is not known.
@@ -33,40 +62,27 @@ def open_dump(data: bytes, *, key: bytes = b"") -> tuple[int, int, bytes]:
         raise _bad("a DUMP payload with a wrong checksum", key)
     version = int.from_bytes(data[-FOOTER:-8], "little")
     dialect: int = VALKEY if version >= FIRST_OF_VALKEY else REDIS
-    if version > MAX_VERSION[dialect]:
+    if version > MAX_RDB_VERSION[dialect]:
         raise UnsupportedError(f"a DUMP payload of RDB version {version}", doing="reading a DUMP payload", key=key)
-    return dialect, version, data[:-FOOTER]
+    return DumpPayload(dialect, version, data[:-FOOTER])
 
 
 def parse_dump(data: bytes, *, key: bytes = b"", db: int = 0) -> Frame:
     """The frame of ``key`` that a DUMP payload holds.
 
-    Raises what `open_dump` raises, `FormatError` for a payload that does not end where it should, and
-    `UnsupportedError` for a type that is not known.
+    Raises what `open_dump` and `DumpPayload.frame` raise, and `FormatError` for a payload that does not end where it
+    should.
     """
-    dialect, version, body = open_dump(data, key=key)
-    if not body:
-        raise _bad("a DUMP payload without a type", key)
-    row = TABLE[dialect][body[0]]
-    if row is None:
-        what = KNOWN_BY_NAME.get((dialect, body[0]))
-        raise UnsupportedError(
-            f"unknown type {body[0]} in {DIALECT_NAMES[dialect]} RDB version {version}" + (f": {what}" if what else ""),
-            doing="reading a DUMP payload",
-            key=key,
-        )
-    raw = body[1:]
-    w = window_over(raw, base=1)
+    frame = open_dump(data, key=key).frame(db, key)
+    w = frame.window()
     try:
-        row.skip(w)
+        frame.type.skip(w)
     except RdbToolError as e:
         e.key = key
         e.doing = e.doing or "reading a DUMP payload"
         raise
     if w.pos != w.end:
         raise _bad(f"{w.end - w.pos} bytes behind the value", key)
-    frame = frame_of(db, key, row, raw)
-    frame.value_offset = 1
     return frame
 
 

@@ -8,8 +8,10 @@ from librt.strings import BytesWriter
 
 from rdbtool.errors import UnsupportedError
 from rdbtool.model import Hash, Module, SortedSet, Stream, Value
-from rdbtool.rdb.values.target_encodings import Limits, Losses, TargetEncodings
+from rdbtool.rdb.values.target_encodings import TargetEncodings
+from rdbtool.servers.limits import Limits
 
+from .layout.facts import Losses
 from .targets import Target
 from .types import TypeRow
 from .values import hashes, lists, modules, sets, streams, strings, zsets
@@ -48,6 +50,6 @@ def encode(
 ) -> tuple[TypeRow, bytes]:
     """The type and the payload of ``value`` for ``target``. What cannot be kept is counted in ``losses``."""
     out = BytesWriter()
-    form = target.form(limits or Limits(), losses or Losses(target.name), compress=compress)
+    form = target.form(limits, losses or Losses(target.name), compress=compress)
     name = encode_value(value, form, out)
     return target.row(name), out.getvalue()

@@ -34,12 +34,11 @@ from rdbtool.errors import FormatError, RdbToolError
 from rdbtool.model import Id
 
 from .compare import Rules
+from .layout.visitor import HASH, SET, STRING, ZSET, Visitor
 from .reader import Frame
 from .types import TypeRow
 from .values.idempotence import Idempotence
 from .values.stream_nodes import pair_of
-from .values.streams import STREAM_VERSIONS
-from .visitor import HASH, SET, STRING, ZSET, Visitor
 from .walk import Walker
 
 MEMBER: Final = "member"
@@ -68,7 +67,7 @@ _MODULUS: Final = 1 << 256
 
 def stream_version(row: TypeRow) -> int:
     """The version of the stream format (1 to 5) that a type of stream is; 0 for other types."""
-    return STREAM_VERSIONS.index(row.name) if row.name in STREAM_VERSIONS else 0
+    return row.stream_version
 
 
 def tells_counters(row: TypeRow) -> bool:

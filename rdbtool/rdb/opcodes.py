@@ -6,11 +6,13 @@ from typing import Final
 
 from mypy_extensions import i64
 
-REDIS: Final[i64] = 0
-VALKEY: Final[i64] = 1
-"""Dialects, by the magic a file begins with. The same byte can mean different things in each."""
+# An opcode means something in a dialect only: whoever needs opcodes finds the dialects here too.
+from rdbtool.servers.releases import DIALECT_NAMES as DIALECT_NAMES  # noqa: PLC0414 - named again to be exported
+from rdbtool.servers.releases import REDIS as REDIS  # noqa: PLC0414 - likewise
+from rdbtool.servers.releases import VALKEY as VALKEY  # noqa: PLC0414 - likewise
 
-DIALECT_NAMES: Final = ("redis", "valkey")
+MAGICS: Final = (b"REDIS", b"VALKEY")
+"""What a file begins with, by dialect; digits of the version follow."""
 
 KEY_META_OR_SLOT_IMPORT: Final[i64] = 243
 SLOT_INFO: Final[i64] = 244
@@ -28,10 +30,6 @@ EOF: Final[i64] = 255
 
 LOWEST: Final[i64] = 243
 """Smaller bytes are types."""
-
-MAX_VERSION: Final = (15, 81)
-"""The newest RDB version that is read, by dialect. Of what came with 14, 15 and 81, only the fifth version of streams
-is known (`types.KNOWN_BY_NAME` has the rest)."""
 
 UNREAD: Final[dict[tuple[i64, i64], str]] = {
     (REDIS, 101): "an opcode of Redis Enterprise (compare-and-set data)",

@@ -15,8 +15,10 @@ from mypy_extensions import i64, mypyc_attr
 
 from rdbtool.basics.crc64 import crc64
 from rdbtool.errors import FormatError, RdbToolError, UnsupportedError, printable
-from rdbtool.io.window import Stored, Window, window_over
+from rdbtool.io.random_access import Stored
+from rdbtool.io.window import Window, window_over
 from rdbtool.model import Value
+from rdbtool.servers.releases import CHECKSUM_SINCE, FIRST_OF_VALKEY, KEY_METADATA_SINCE, MAX_RDB_VERSION
 
 from . import opcodes
 from .events import (
@@ -32,14 +34,12 @@ from .events import (
     SlotImport,
     SlotInfo,
 )
-from .module_names import module_name
-from .primitives import read_count, read_length, read_ms, read_seconds, read_string, read_u64
-from .skip import MODULE_UINT, skip_module_values
+from .layout.modules import UINT, module_name, skip_module_values
+from .layout.primitives import read_count, read_length, read_ms, read_seconds, read_string, read_u64
 from .types import KNOWN_BY_NAME, TABLE, TypeRow
 
 SMALL: Final[i64] = 64
 """Bytes of a payload that takes no more memory than the frame itself: holding it costs less than reading it again."""
-CHECKSUM_SINCE: Final = 5
 """The first RDB version with a checksum at the end."""
 
 
@@ -275,13 +275,13 @@ class RdbReader:
         if not digits.isdigit() or int(digits) == 0:
             raise FormatError(f"wrong version: '{printable(digits)}'", offset=self.start)
         self.version = int(digits)
-        if self.version > opcodes.MAX_VERSION[self.dialect]:
+        if self.version > MAX_RDB_VERSION[self.dialect]:
             raise UnsupportedError(
                 f"RDB version {self.version} of {name.capitalize()} is newer than this program knows "
-                f"({opcodes.MAX_VERSION[self.dialect]})",
+                f"({MAX_RDB_VERSION[self.dialect]})",
                 offset=self.start,
             )
-        if self.dialect == opcodes.VALKEY and self.version < 80:
+        if self.dialect == opcodes.VALKEY and self.version < FIRST_OF_VALKEY:
             raise FormatError(f"wrong version: {self.version} cannot be of Valkey", offset=self.start)
         self._table = TABLE[self.dialect]
         return Header(self.start, self.dialect, self.version)
@@ -330,7 +330,11 @@ class RdbReader:
             elif byte == opcodes.FREQ:
                 self.doing = "reading an access frequency"
                 freq = w.u8()
-            elif byte == opcodes.KEY_META_OR_SLOT_IMPORT and self.dialect == opcodes.REDIS and self.version >= 13:
+            elif (
+                byte == opcodes.KEY_META_OR_SLOT_IMPORT
+                and self.dialect == opcodes.REDIS
+                and self.version >= KEY_METADATA_SINCE
+            ):
                 self.doing = "reading a key's metadata"
                 meta = self._key_meta()
             else:
@@ -408,7 +412,7 @@ class RdbReader:
         w = self.window
         w.pin = w.pos
         module = module_name(read_u64(w))
-        if read_length(w) != MODULE_UINT:
+        if read_length(w) != UINT:
             raise FormatError("the time of loading is not a number", offset=at)
         when = read_u64(w)
         skip_module_values(w)

@@ -7,56 +7,82 @@ from typing import Final, final
 from mypy_extensions import i64
 
 from rdbtool.errors import UsageError
-from rdbtool.rdb.values.target_encodings import HASH2, METADATA, NO_FIELD_EXPIRY, Limits, Losses, TargetEncodings
+from rdbtool.rdb.layout import facts
+from rdbtool.rdb.layout.facts import Losses
+from rdbtool.servers.features import (
+    ACCESS_TIMES,
+    ACTIVE_TIMES,
+    FIELD_EXPIRIES,
+    FUNCTIONS,
+    IDEMPOTENT_PRODUCERS,
+    KEY_METADATA,
+    LISTPACKS,
+    MODULE_AUX,
+    PLAIN_NODES,
+    SHORTEST_SCORES,
+    SLOT_IMPORTS,
+    SLOT_INFO,
+    SMALL_LISTPACKS,
+    STREAM_COUNTERS,
+    STREAMS,
+)
+from rdbtool.servers.limits import Limits
+from rdbtool.servers.releases import RELEASES, VALKEY, Release, find_release
 
-from .opcodes import REDIS, VALKEY
-from .releases import RELEASES, Release
 from .types import TABLE, TypeRow, row_of
+from .values.target_encodings import HASH2, METADATA, NO_FIELD_EXPIRY, TargetEncodings
 
-OLDEST: Final = 8
-NEWEST: Final = (13, 80)
-"""RDB versions that are written: from Redis 4.0 to Redis 8.6 and Valkey 9.1."""
-FIRST_VALKEY: Final = 80
+NEVER_PLAIN: Final[i64] = 1 << 30
+"""Bytes from which on even old servers give an element of a list a node of its own."""
+
+
+def loads_type(release: Release, row: TypeRow) -> bool:
+    """Whether ``release`` can load a value of this type. It does not ask which version the file claims."""
+    return TABLE[release.dialect][row.byte] is row and row.is_loaded(release.rdb_version)
 
 
 @final
 class Target:
     """What is written, and how its server would keep values.
 
-    ``name``: ``redis-7.0`` or ``rdb-10``; ``product`` and ``version`` of the server, for the oldest that
-    reads it where only the RDB version is given.
+    ``name``: ``redis-7.0`` or ``rdb-10``; ``release``: of the server, the oldest that reads it where only the RDB
+    version is given; the rest says what a snapshot for it can hold besides keys and values.
     """
 
-    def __init__(self, name: str, dialect: int, rdb_version: int, product: str, version: tuple[int, int]) -> None:
+    def __init__(self, name: str, release: Release) -> None:
         self.name = name
-        self.dialect: i64 = dialect
-        self.rdb_version: i64 = rdb_version
-        self.product = product
-        self.version = version
-        self.functions = rdb_version >= 10
-        self.access_times = rdb_version >= 9
-        self.module_aux = rdb_version >= 9
-        self.key_meta = dialect == REDIS and rdb_version >= 13
-        self.slot_info = dialect == REDIS and rdb_version >= 12
-        self._loaded = [row if row is not None and row.is_loaded(rdb_version) else None for row in TABLE[dialect]]
+        self.release = release
+        self.dialect: i64 = release.dialect
+        self.rdb_version: i64 = release.rdb_version
+        self.functions = release.has(FUNCTIONS)
+        self.access_times = release.has(ACCESS_TIMES)
+        self.module_aux = release.has(MODULE_AUX)
+        self.key_meta = release.has(KEY_METADATA)
+        self.slot_info = release.has(SLOT_INFO)
+        self.slot_imports = release.has(SLOT_IMPORTS)
+        self._loaded = [row if row is not None and loads_type(release, row) else None for row in TABLE[release.dialect]]
         self._rows: dict[str, TypeRow] = {}
 
-    def form(self, limits: Limits, losses: Losses, *, compress: bool = True) -> TargetEncodings:
-        """How values are written for it."""
-        version = self.rdb_version
-        valkey = self.dialect == VALKEY
-        # 7.2 and before packed every element up to 1 GiB
-        newer = self.version >= (8, 0) or (self.product == "redis" and self.version >= (7, 4))
+    def form(self, limits: Limits | None, losses: Losses, *, compress: bool = True) -> TargetEncodings:
+        """How values are written for it; ``limits``: None for those of its default configuration."""
+        release = self.release
+        limits = limits or release.limits
+        streams = 0
+        for feature in (STREAMS, STREAM_COUNTERS, ACTIVE_TIMES):
+            streams += release.has(feature)
+        field_expiry = NO_FIELD_EXPIRY
+        if release.has(FIELD_EXPIRIES):
+            field_expiry = HASH2 if self.dialect == VALKEY else METADATA
         return TargetEncodings(
             limits,
             losses,
-            listpacks=version >= 10,
-            set_listpacks=version >= 11,
-            plain_nodes_from=limits.list_node + 1 if newer else 1 << 30,
-            streams=0 if version < 9 else 1 if version < 10 else 2 if version < 11 else 3,
-            idempotence=not valkey and version >= 13,
-            field_expiry=HASH2 if valkey else METADATA if version >= 12 else NO_FIELD_EXPIRY,
-            digits17=version < 11,
+            listpacks=release.has(LISTPACKS),
+            set_listpacks=release.has(SMALL_LISTPACKS),
+            plain_nodes_from=limits.list_node + 1 if release.has(PLAIN_NODES) else NEVER_PLAIN,
+            streams=streams,
+            idempotence=release.has(IDEMPOTENT_PRODUCERS),
+            field_expiry=field_expiry,
+            digits17=not release.has(SHORTEST_SCORES),
             compress=compress,
         )
 
@@ -73,17 +99,14 @@ class Target:
         return row
 
 
-def _of_release(release: Release) -> Target:
-    return Target(release.name, release.dialect, release.rdb_version, release.product, release.version)
-
-
-def _is_written(release: Release) -> bool:
-    return OLDEST <= release.rdb_version <= NEWEST[release.dialect]
-
-
 def target_names() -> list[str]:
     """The releases that can be targets, oldest first, by product."""
-    return [release.name for release in RELEASES if _is_written(release)]
+    return [release.name for release in RELEASES if release.is_written]
+
+
+def version_names() -> list[str]:
+    """The bare RDB versions that can be targets, oldest first, by dialect."""
+    return list(dict.fromkeys(f"rdb-{release.rdb_version}" for release in RELEASES if release.is_written))
 
 
 def target(name: str) -> Target:
@@ -91,15 +114,35 @@ def target(name: str) -> Target:
 
     Raises `UsageError`, which lists those there are.
     """
-    product, _, number = name.strip().lower().partition("-")
-    numbers = number.split(".")
+    bare = name.strip().lower()
     for release in RELEASES:
-        if product == "rdb":
-            if str(release.rdb_version) == number and _is_written(release):
-                return Target(f"rdb-{number}", release.dialect, release.rdb_version, release.product, release.version)
-        elif release.name == f"{product}-{'.'.join(numbers[:2])}" and _is_written(release):
-            return _of_release(release)
-    versions = ", ".join(
-        f"rdb-{n}" for n in (*range(OLDEST, NEWEST[REDIS] + 1), *range(FIRST_VALKEY, NEWEST[VALKEY] + 1))
-    )
-    raise UsageError(f"unknown target '{name}'; known are {', '.join(target_names())}, {versions}")
+        if release.is_written and bare == f"rdb-{release.rdb_version}":
+            return Target(bare, release)
+    found = find_release(name)
+    if found is None or not found.is_written:
+        raise UsageError(f"unknown target '{name}'; known are {', '.join((*target_names(), *version_names()))}")
+    return Target(found.name, found)
+
+
+def target_for_version(dialect: int, rdb_version: int) -> Target:
+    """The target for an RDB version of that dialect, or for the nearest one that is written."""
+    written = [int(r.rdb_version) for r in RELEASES if r.is_written and r.dialect == dialect]
+    return target(f"rdb-{min(max(rdb_version, min(written)), max(written))}")
+
+
+def kept_by(to: Target) -> frozenset[str]:
+    """The `facts` that the server of a target has, and so can keep."""
+    encodings = to.form(Limits(), Losses(to.name))
+    has = {
+        facts.STREAMS: encodings.streams > 0,
+        facts.STREAM_COUNTERS: encodings.streams >= 2,
+        facts.ACTIVE_TIMES: encodings.streams >= 3,
+        facts.IDEMPOTENCE: encodings.idempotence,
+        facts.FIELD_EXPIRIES: encodings.field_expiry != NO_FIELD_EXPIRY,
+        facts.FUNCTIONS: to.functions,
+        facts.MODULE_AUX: to.module_aux,
+        facts.ACCESS_TIMES: to.access_times,
+        facts.KEY_META: to.key_meta,
+        facts.SLOT_IMPORTS: to.slot_imports,
+    }
+    return facts.all_but(*(fact for fact, had in has.items() if not had))

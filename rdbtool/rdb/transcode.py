@@ -6,23 +6,24 @@ from mypy_extensions import i64
 
 from rdbtool.io.output import Output
 from rdbtool.io.window import Window
-from rdbtool.rdb.packed.ziplist import ZiplistBuilder
-from rdbtool.rdb.values.elements import OneNode, StringsCursor
-from rdbtool.rdb.values.lists import Quicklist
-from rdbtool.rdb.values.streams import StreamReader, encode_tail
+from rdbtool.rdb.layout.elements import OneNode
+from rdbtool.rdb.layout.quicklist import Quicklist
+from rdbtool.rdb.layout.stream import StreamFraming
+from rdbtool.rdb.layout.strings import StringsCursor
+from rdbtool.rdb.layout.ziplist import ZiplistBuilder
+from rdbtool.rdb.values.streams import decode_tail, encode_tail
 from rdbtool.rdb.values.target_encodings import HASH2, METADATA, TargetEncodings
 
-from .encoders import put_length, put_ms, put_string
-from .primitives import read_count
+from .layout.encoders import put_length, put_ms, put_string
+from .layout.primitives import read_string
+from .layout.stream_node import master_id
 from .types import TypeRow
 from .values import hashes
 
 
-def transcoded_list(w: Window, form: TargetEncodings, output: Output) -> None:
+def transcoded_list(nodes: Quicklist, form: TargetEncodings, output: Output) -> None:
     """A quicklist of listpacks as one of ziplists."""
-    count = read_count(w, 2)
-    nodes = Quicklist(w, count, containers=True)
-    put_length(output.buffer, count)
+    put_length(output.buffer, nodes.left)
     node = nodes.next_node()
     while node is not None:
         builder = ZiplistBuilder()
@@ -35,16 +36,16 @@ def transcoded_list(w: Window, form: TargetEncodings, output: Output) -> None:
 
 def transcoded_stream(w: Window, version: i64, form: TargetEncodings, output: Output) -> None:
     """A stream of an older ``version`` of the format than the payload's: the nodes stay as they are."""
-    reader = StreamReader(w, version)
-    put_length(output.buffer, reader.left)
-    raw = reader.next_raw()
-    while raw is not None:
-        put_string(output.buffer, raw[0], form.compress)
-        put_string(output.buffer, raw[1], form.compress)
+    framing = StreamFraming(w, version)
+    put_length(output.buffer, framing.nodes)
+    while framing.next_node():
+        key = read_string(w)
+        master_id(key)
+        put_string(output.buffer, key, form.compress)
+        put_string(output.buffer, read_string(w), form.compress)
         output.room()
-        raw = reader.next_raw()
-    stream = reader.tail()
-    encode_tail(stream, reader.length, reader.first, form, output.buffer)
+    stream = decode_tail(framing)
+    encode_tail(stream, framing.length, framing.first_id, form, output.buffer)
 
 
 def transcoded_hash(cursor: StringsCursor, form: TargetEncodings, output: Output) -> None:

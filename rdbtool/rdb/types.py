@@ -1,6 +1,7 @@
 """THE table of types: the only place that knows what a type byte means.
 
-A new type or encoding is one row here, a shape in `skip`, a check in `verify` and a decoder in `values`.
+A new type or encoding is one row here, its layout in `layout`, and where it is a new Redis type or is written, its
+values in `values`.
 """
 
 from __future__ import annotations
@@ -12,18 +13,31 @@ from mypy_extensions import i64
 
 from rdbtool.io.window import Window
 from rdbtool.model import Value
-from rdbtool.rdb.values.elements import Elements
-from rdbtool.rdb.verify.inspection import Inspection
 
-from . import skip
+from .layout import (
+    counted,
+    expiring_hash,
+    intset,
+    listpack,
+    modules,
+    quicklist,
+    strings,
+    ziplist,
+    zipmap,
+)
+from .layout.elements import Elements
+from .layout.inspection import Inspection
+from .layout.primitives import skip_string
+from .layout.stream import STREAM_VERSIONS, StreamLayout
+from .layout.visit import Visit
+from .layout.visitor import KINDS
 from .opcodes import REDIS, VALKEY
-from .primitives import skip_string
-from .values import hashes, lists, modules, sets, streams, strings, zsets
-from .verify import stream as check_streams
-from .verify import values as checks
+from .values import hashes, lists, sets, streams, zsets
+from .values import modules as module_values
+from .values import strings as string_values
 
 _BUILD: Final[dict[str, Callable[[Elements], Value]]] = {
-    "string": strings.decode,
+    "string": string_values.decode,
     "list": lists.decode,
     "set": sets.decode,
     "hash": hashes.decode,
@@ -35,9 +49,12 @@ _BUILD: Final[dict[str, Callable[[Elements], Value]]] = {
 class TypeRow:
     """One type byte of one dialect.
 
-    ``byte``; ``name``: of the encoding in the file; ``redis_type``: what the TYPE command answers;
-    ``since``: the first RDB version that may hold it; ``elements`` opens a payload to be read element by element,
-    except for streams and modules.
+    ``byte``; ``name``: of the encoding in the file; ``redis_type``: what the TYPE command answers, ``kind`` the same as
+    a number; ``since``: the first RDB version that may hold it.
+
+    ``elements`` opens a payload, to be read element by element; values that have no such elements, which are streams
+    and modules, have ``decode`` instead. ``skip_element`` passes one element of a payload that is a count and then
+    elements in no order. ``stream_version`` is that of the format, 0 for what is no stream.
     """
 
     def __init__(
@@ -46,37 +63,59 @@ class TypeRow:
         name: str,
         redis_type: str,
         since: int,
-        skip_: Callable[[Window], None],
+        skip: Callable[[Window], None],
         verify: Callable[[Window, Inspection], None],
+        visit: Callable[[Visit], None],
         elements: Callable[[Window], Elements] | None = None,
         *,
         decode: Callable[[Window], Value] | None = None,
+        skip_element: Callable[[Window], None] | None = None,
+        expires: Callable[[Window], bool] | None = None,
+        stream_version: int = 0,
     ) -> None:
+        assert (elements is None) != (decode is None), name
         self.byte: i64 = byte
         self.name = name
         self.redis_type = redis_type
+        self.kind: i64 = KINDS[redis_type]
         self.since: i64 = since
         self.elements = elements
-        self._skip = skip_
+        self.skip_element = skip_element
+        self.stream_version: i64 = stream_version
+        self._skip = skip
         self._verify = verify
+        self._visit = visit
         self._decode = decode
+        self._expires = expires
         self._build = _BUILD.get(redis_type)
 
     def is_loaded(self, rdb_version: int) -> bool:
         """Whether servers that write this RDB version load it. None loads modules' values of pre-releases."""
         return self.since <= rdb_version and self.name != "module-pre-ga"
 
-    # Locals are called here, not attributes: those compiled code looks up by their names, for each value anew.
+    # Functions are called through locals: an attribute that is called is looked up by its name for each value anew.
 
     def skip(self, w: Window) -> None:
         """Pass a payload. Raises what reading raises."""
-        skip_ = self._skip
-        skip_(w)
+        skip = self._skip
+        skip(w)
 
     def verify(self, w: Window, inspection: Inspection) -> None:
         """Pass a payload, and report what is wrong with it. Raises what reading raises."""
         verify = self._verify
         verify(w, inspection)
+
+    def visit(self, visit: Visit) -> None:
+        """Pass a payload, and tell what is in it; the visitor's `begin` and `end` are the caller's. Raises what reading
+        raises; what is wrong inside of it is noted.
+        """
+        tell = self._visit
+        tell(visit)
+
+    def expires(self, w: Window) -> bool:
+        """Whether fields of the hash at the position of ``w``, which stays, expire, as far as its beginning says."""
+        expires = self._expires
+        return expires is not None and expires(w)
 
     def value(self, w: Window) -> Value:
         """Decode a payload, and pass it. Raises `FormatError`, `TruncatedError` or `UnsupportedError`."""
@@ -89,40 +128,208 @@ class TypeRow:
         return decode(w)
 
 
+def _stream(byte: int, version: int, since: int) -> TypeRow:
+    layout = StreamLayout(version)
+    return TypeRow(
+        byte,
+        STREAM_VERSIONS[version],
+        "stream",
+        since,
+        layout.skip,
+        layout.check,
+        layout.visit,
+        decode=streams.StreamDecoder(version).decode,
+        stream_version=version,
+    )
+
+
 _SHARED: Final = (
-    TypeRow(0, "string", "string", 1, skip_string, checks.check_string, strings.plain),
-    TypeRow(1, "list", "list", 1, skip.skip_strings, checks.check_list, lists.plain),
-    TypeRow(2, "set", "set", 1, skip.skip_strings, checks.check_set, sets.plain),
-    TypeRow(3, "zset", "zset", 1, skip.skip_zset, checks.check_zset, zsets.plain),
-    TypeRow(4, "hash", "hash", 1, skip.skip_string_pairs, checks.check_hash, hashes.plain),
-    TypeRow(5, "zset2", "zset", 8, skip.skip_zset2, checks.check_zset2, zsets.plain2),
+    TypeRow(
+        0,
+        "string",
+        "string",
+        1,
+        skip_string,
+        strings.check_string,
+        strings.visit_string,
+        strings.string_elements,
+    ),
+    TypeRow(
+        1,
+        "list",
+        "list",
+        1,
+        counted.skip_strings,
+        counted.check_list,
+        counted.visit_strings,
+        counted.strings_elements,
+    ),
+    TypeRow(
+        2,
+        "set",
+        "set",
+        1,
+        counted.skip_strings,
+        counted.check_set,
+        counted.visit_strings,
+        counted.strings_elements,
+        skip_element=skip_string,
+    ),
+    TypeRow(
+        3,
+        "zset",
+        "zset",
+        1,
+        counted.skip_zset,
+        counted.check_zset,
+        counted.visit_zset,
+        counted.zset_elements,
+    ),
+    TypeRow(
+        4,
+        "hash",
+        "hash",
+        1,
+        counted.skip_string_pairs,
+        counted.check_hash,
+        counted.visit_string_pairs,
+        counted.string_pairs_elements,
+        skip_element=counted.skip_string_pair,
+    ),
+    TypeRow(
+        5,
+        "zset2",
+        "zset",
+        8,
+        counted.skip_zset2,
+        counted.check_zset2,
+        counted.visit_zset2,
+        counted.zset2_elements,
+        skip_element=counted.skip_zset2_member,
+    ),
     TypeRow(
         6,
         "module-pre-ga",
         "module",
         8,
-        skip.skip_module_pre_ga,
-        checks.check_module_pre_ga,
-        decode=modules.decode_pre_ga,
+        modules.skip_module_pre_ga,
+        modules.check_module_pre_ga,
+        modules.visit_module_pre_ga,
+        decode=module_values.decode_pre_ga,
     ),
-    TypeRow(7, "module2", "module", 8, skip.skip_module, checks.check_module, decode=modules.decode),
-    TypeRow(9, "hash-zipmap", "hash", 2, skip_string, checks.check_hash_zipmap, hashes.zipmap),
-    TypeRow(10, "list-ziplist", "list", 2, skip_string, checks.check_list_ziplist, lists.ziplist),
-    TypeRow(11, "set-intset", "set", 2, skip_string, checks.check_set_intset, sets.intset),
-    TypeRow(12, "zset-ziplist", "zset", 2, skip_string, checks.check_zset_ziplist, zsets.ziplist),
-    TypeRow(13, "hash-ziplist", "hash", 4, skip_string, checks.check_hash_ziplist, hashes.ziplist),
-    TypeRow(14, "list-quicklist", "list", 7, skip.skip_strings, checks.check_quicklist, lists.quicklist),
-    TypeRow(15, "stream-listpacks", "stream", 9, skip.skip_stream, check_streams.check_stream, decode=streams.decode1),
-    TypeRow(16, "hash-listpack", "hash", 10, skip_string, checks.check_hash_listpack, hashes.listpack),
-    TypeRow(17, "zset-listpack", "zset", 10, skip_string, checks.check_zset_listpack, zsets.listpack),
-    TypeRow(18, "list-quicklist2", "list", 10, skip.skip_quicklist2, checks.check_quicklist2, lists.quicklist2),
     TypeRow(
-        19, "stream-listpacks2", "stream", 10, skip.skip_stream2, check_streams.check_stream2, decode=streams.decode2
+        7,
+        "module2",
+        "module",
+        8,
+        modules.skip_module,
+        modules.check_module,
+        modules.visit_module,
+        decode=module_values.decode,
     ),
-    TypeRow(20, "set-listpack", "set", 11, skip_string, checks.check_set_listpack, sets.listpack),
     TypeRow(
-        21, "stream-listpacks3", "stream", 11, skip.skip_stream3, check_streams.check_stream3, decode=streams.decode3
+        9,
+        "hash-zipmap",
+        "hash",
+        2,
+        skip_string,
+        zipmap.check_hash_zipmap,
+        zipmap.visit_zipmap,
+        zipmap.zipmap_elements,
     ),
+    TypeRow(
+        10,
+        "list-ziplist",
+        "list",
+        2,
+        skip_string,
+        ziplist.check_list_ziplist,
+        ziplist.visit_ziplist,
+        ziplist.ziplist_elements,
+    ),
+    TypeRow(
+        11,
+        "set-intset",
+        "set",
+        2,
+        skip_string,
+        intset.check_set_intset,
+        intset.visit_intset,
+        intset.intset_elements,
+    ),
+    TypeRow(
+        12,
+        "zset-ziplist",
+        "zset",
+        2,
+        skip_string,
+        ziplist.check_zset_ziplist,
+        ziplist.visit_scored_ziplist,
+        ziplist.ziplist_pairs_elements,
+    ),
+    TypeRow(
+        13,
+        "hash-ziplist",
+        "hash",
+        4,
+        skip_string,
+        ziplist.check_hash_ziplist,
+        ziplist.visit_ziplist_pairs,
+        ziplist.ziplist_pairs_elements,
+    ),
+    TypeRow(
+        14,
+        "list-quicklist",
+        "list",
+        7,
+        counted.skip_strings,
+        quicklist.check_quicklist,
+        quicklist.visit_quicklist,
+        quicklist.quicklist_elements,
+    ),
+    _stream(15, 1, since=9),
+    TypeRow(
+        16,
+        "hash-listpack",
+        "hash",
+        10,
+        skip_string,
+        listpack.check_hash_listpack,
+        listpack.visit_listpack_pairs,
+        listpack.listpack_pairs_elements,
+    ),
+    TypeRow(
+        17,
+        "zset-listpack",
+        "zset",
+        10,
+        skip_string,
+        listpack.check_zset_listpack,
+        listpack.visit_scored_listpack,
+        listpack.listpack_pairs_elements,
+    ),
+    TypeRow(
+        18,
+        "list-quicklist2",
+        "list",
+        10,
+        quicklist.skip_quicklist2,
+        quicklist.check_quicklist2,
+        quicklist.visit_quicklist2,
+        quicklist.quicklist2_elements,
+    ),
+    _stream(19, 2, since=10),
+    TypeRow(
+        20,
+        "set-listpack",
+        "set",
+        11,
+        skip_string,
+        listpack.check_set_listpack,
+        listpack.visit_listpack,
+        listpack.listpack_elements,
+    ),
+    _stream(21, 3, since=11),
 )
 
 _REDIS: Final = (
@@ -131,9 +338,11 @@ _REDIS: Final = (
         "hash-metadata-pre-ga",
         "hash",
         12,
-        skip.skip_hash_metadata_pre_ga,
-        checks.check_hash_metadata_pre_ga,
-        hashes.metadata_pre_ga,
+        expiring_hash.skip_metadata_pre_ga,
+        expiring_hash.check_metadata_pre_ga,
+        expiring_hash.visit_metadata_pre_ga,
+        expiring_hash.metadata_elements_pre_ga,
+        expires=expiring_hash.any_may_expire,
     ),
     TypeRow(
         23,
@@ -141,28 +350,51 @@ _REDIS: Final = (
         "hash",
         12,
         skip_string,
-        checks.check_hash_listpack_ex_pre_ga,
-        hashes.listpack_ex_pre_ga,
+        expiring_hash.check_listpack_ex_pre_ga,
+        expiring_hash.visit_listpack_ex_pre_ga,
+        expiring_hash.listpack_ex_elements_pre_ga,
+        expires=expiring_hash.any_may_expire,
     ),
-    TypeRow(24, "hash-metadata", "hash", 12, skip.skip_hash_metadata, checks.check_hash_metadata, hashes.metadata),
+    TypeRow(
+        24,
+        "hash-metadata",
+        "hash",
+        12,
+        expiring_hash.skip_metadata,
+        expiring_hash.check_metadata,
+        expiring_hash.visit_metadata,
+        expiring_hash.metadata_elements,
+        expires=expiring_hash.least_is_set,
+    ),
     TypeRow(
         25,
         "hash-listpack-ex",
         "hash",
         12,
-        skip.skip_hash_listpack_ex,
-        checks.check_hash_listpack_ex,
-        hashes.listpack_ex,
+        expiring_hash.skip_listpack_ex,
+        expiring_hash.check_listpack_ex,
+        expiring_hash.visit_listpack_ex,
+        expiring_hash.listpack_ex_elements,
+        expires=expiring_hash.least_is_set,
     ),
-    TypeRow(
-        26, "stream-listpacks4", "stream", 13, skip.skip_stream4, check_streams.check_stream4, decode=streams.decode4
-    ),
-    TypeRow(
-        27, "stream-listpacks5", "stream", 14, skip.skip_stream5, check_streams.check_stream5, decode=streams.decode5
-    ),
+    _stream(26, 4, since=13),
+    _stream(27, 5, since=14),
 )
 
-_VALKEY: Final = (TypeRow(22, "hash2", "hash", 80, skip.skip_hash2, checks.check_hash2, hashes.hash2),)
+_VALKEY: Final = (
+    TypeRow(
+        22,
+        "hash2",
+        "hash",
+        80,
+        expiring_hash.skip_hash2,
+        expiring_hash.check_hash2,
+        expiring_hash.visit_hash2,
+        expiring_hash.hash2_elements,
+        skip_element=expiring_hash.skip_hash2_field,
+        expires=expiring_hash.any_may_expire,
+    ),
+)
 
 KNOWN_BY_NAME: Final[dict[tuple[i64, i64], str]] = {
     (REDIS, 28): "an array (Redis 8.8)",

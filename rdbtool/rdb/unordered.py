@@ -4,25 +4,15 @@ order of their tables, which is another one after every restart.
 
 from __future__ import annotations
 
-from typing import Final
+from rdbtool.io.window import window_over
 
-from mypy_extensions import i64
-
-from rdbtool.io.window import Window, window_over
-
-from .primitives import read_count, skip_string
+from .layout.primitives import read_count
 from .types import TypeRow
-
-_STRING: Final[i64] = 1
-_PAIR: Final[i64] = 2
-_SCORED: Final[i64] = 3
-_EXPIRING: Final[i64] = 4
-_SHAPES: Final[dict[str, i64]] = {"set": _STRING, "hash": _PAIR, "zset2": _SCORED, "hash-2": _EXPIRING}
 
 
 def is_unordered(row: TypeRow) -> bool:
     """Whether `same_elements` can tell of payloads of that type."""
-    return row.name in _SHAPES
+    return row.skip_element is not None
 
 
 def same_elements(row: TypeRow, left: bytes, right: bytes) -> bool:
@@ -33,14 +23,15 @@ def same_elements(row: TypeRow, left: bytes, right: bytes) -> bool:
     """
     if len(left) != len(right):
         return False
-    shape = _SHAPES[row.name]
+    skip_element = row.skip_element
+    assert skip_element is not None
     w = window_over(left)
     count = read_count(w, 1)
     left_over = count
     elements: set[bytes] = set()
     while left_over > 0:
         start = w.pos
-        _skip(w, shape)
+        skip_element(w)
         elements.add(left[start : w.pos])
         left_over -= 1
     if len(elements) != count:
@@ -50,20 +41,10 @@ def same_elements(row: TypeRow, left: bytes, right: bytes) -> bool:
         return False
     while count > 0:
         start = w.pos
-        _skip(w, shape)
+        skip_element(w)
         element = right[start : w.pos]
         if element not in elements:
             return False
         elements.remove(element)
         count -= 1
     return True
-
-
-def _skip(w: Window, shape: i64) -> None:
-    skip_string(w)
-    if shape == _SCORED:
-        w.skip(8)
-    elif shape != _STRING:
-        skip_string(w)
-        if shape == _EXPIRING:
-            w.skip(8)

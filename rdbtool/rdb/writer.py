@@ -9,22 +9,25 @@ from librt.strings import BytesWriter
 from mypy_extensions import i64, u8
 
 from rdbtool.basics.crc64 import crc64
-from rdbtool.errors import RdbToolError, UnsupportedError
+from rdbtool.errors import RdbToolError
 from rdbtool.io.output import Output, Writable
 from rdbtool.io.window import Window
 from rdbtool.model import Entry, Module, Stream
-from rdbtool.rdb.values.streams import STREAM_VERSIONS
-from rdbtool.rdb.values.target_encodings import Limits, Losses
+from rdbtool.rdb.layout import facts
+from rdbtool.rdb.layout.facts import Losses
+from rdbtool.rdb.layout.quicklist import Quicklist
+from rdbtool.rdb.layout.stream import STREAM_VERSIONS
+from rdbtool.servers.features import MULTI_PART_LOGS
+from rdbtool.servers.limits import Limits
 
 from . import opcodes, transcode
 from .encode import encode_value
-from .encoders import put_length, put_ms, put_string, put_u64
 from .events import Event, Function, FunctionPreGa, ModuleAux, ResizeDb, SelectDb, SlotImport, SlotInfo
+from .layout.encoders import put_length, put_ms, put_string, put_u64
 from .reader import Frame
 from .targets import Target, target
 from .types import TypeRow
-from .values import hashes
-from .values import target_encodings as kinds
+from .values import hashes, lists
 
 ANY_DB: Final[i64] = -1
 
@@ -86,7 +89,7 @@ class RdbWriter:
         sink: Writable,
         target: Target,
         *,
-        limits: Limits,
+        limits: Limits | None,
         losses: Losses,
         compress: bool,
         checksum: bool,
@@ -146,7 +149,7 @@ class RdbWriter:
         """Write the source code of a function library."""
         self.losses.key = None
         if not self.target.functions:
-            self.losses.add(kinds.FUNCTIONS)
+            self.losses.add(facts.FUNCTIONS)
             return
         self._output.buffer.append(u8(opcodes.FUNCTION))
         put_string(self._output.buffer, code, self._form.compress)
@@ -215,10 +218,10 @@ class RdbWriter:
 
     def _is_wanted(self, is_stream: bool, is_module: bool) -> bool:
         if is_stream and self._form.streams == 0:
-            self.losses.add(kinds.STREAMS)
+            self.losses.add(facts.STREAMS)
             return False
         if is_module and self.drop_modules:
-            self.losses.add(kinds.MODULE_VALUES)
+            self.losses.add(facts.MODULE_VALUES)
             return False
         return True
 
@@ -233,7 +236,7 @@ class RdbWriter:
             put_ms(out, expire_at_ms)
         if idle_s >= 0 or freq >= 0:
             if not self.target.access_times:
-                self.losses.add(kinds.ACCESS_TIMES)
+                self.losses.add(facts.ACCESS_TIMES)
             elif freq >= 0:
                 out.append(u8(opcodes.FREQ))
                 out.append(u8(freq))
@@ -245,7 +248,7 @@ class RdbWriter:
                 out.append(u8(opcodes.KEY_META_OR_SLOT_IMPORT))
                 out.write(meta)
             else:
-                self.losses.add(kinds.KEY_META)
+                self.losses.add(facts.KEY_META)
         at: i64 = len(out)
         out.append(u8(byte))
         put_string(out, key, self._form.compress)
@@ -299,18 +302,22 @@ class RdbWriter:
         """Write a frame of a type that the target does not know."""
         form = self._form
         output = self._output
-        if row.name == "list-quicklist2":
-            self._frame_head(frame, self.target.row("list-quicklist"))
-            transcode.transcoded_list(frame.window(), form, output)
-            return
-        if row.redis_type == "stream":
-            version = STREAM_VERSIONS.index(row.name)
+        if row.stream_version:
+            version = row.stream_version
             # from the fourth version on there is the state of producers, be it that of none
             newest = form.stream_version(producers=version >= 4)
             self._frame_head(frame, self.target.row(STREAM_VERSIONS[newest]))
             transcode.transcoded_stream(frame.window(), version, form, output)
             return
-        if row.redis_type == "hash" and row.elements is not None:
+        if row.redis_type == "list" and row.elements is not None:
+            nodes = row.elements(frame.window())
+            if isinstance(nodes, Quicklist):
+                self._frame_head(frame, self.target.row("list-quicklist"))
+                transcode.transcoded_list(nodes, form, output)
+                return
+            self._scratch.truncate(0)
+            name = lists.encode(lists.decode(nodes), form, self._scratch)
+        elif row.redis_type == "hash" and row.elements is not None:
             cursor, elements = transcode.large_hash(frame.window(), row, form)
             if cursor is not None:
                 self._frame_head(frame, self.target.row(transcode.hash_type(form)))
@@ -318,8 +325,6 @@ class RdbWriter:
                 return
             self._scratch.truncate(0)
             name = hashes.encode(hashes.decode(elements), form, self._scratch)
-        elif row.name == "module-pre-ga":
-            raise UnsupportedError("module data of a pre-release of Redis 4.0")
         else:
             self._scratch.truncate(0)
             name = encode_value(frame.value(), form, self._scratch)
@@ -338,8 +343,8 @@ class RdbWriter:
 
     def _slot_import(self, event: SlotImport) -> None:
         self.losses.key = None
-        if self.target.dialect != opcodes.VALKEY:
-            self.losses.add(kinds.SLOT_IMPORTS)
+        if not self.target.slot_imports:
+            self.losses.add(facts.SLOT_IMPORTS)
             return
         out = self._output.buffer
         out.append(u8(opcodes.KEY_META_OR_SLOT_IMPORT))
@@ -352,7 +357,7 @@ class RdbWriter:
     def _module_aux(self, event: ModuleAux) -> None:
         self.losses.key = None
         if self.drop_modules or not self.target.module_aux:
-            self.losses.add(kinds.MODULE_AUX)
+            self.losses.add(facts.MODULE_AUX)
             return
         self._output.buffer.append(u8(opcodes.MODULE_AUX))
         self._output.buffer.write(event.raw)
@@ -382,17 +387,17 @@ def open_rdb_writer(
     writer = RdbWriter(
         sink,
         goal,
-        limits=limits or Limits(),
+        limits=limits,
         losses=Losses(goal.name, lossless=lossless),
         compress=compress,
         checksum=checksum,
         drop_modules=drop_modules,
     )
-    major, minor = goal.version
-    writer.aux(f"{goal.product}-ver".encode(), b"%d.%d.0" % (major, minor))
+    release = goal.release
+    writer.aux(f"{release.product}-ver".encode(), f"{release.number}.0".encode())
     writer.aux(b"redis-bits", b"64")
     writer.aux(b"ctime", b"%d" % (int(time.time()) if ctime is None else ctime))
     if used_mem is not None:
         writer.aux(b"used-mem", b"%d" % used_mem)
-    writer.aux(b"aof-base" if goal.rdb_version >= 10 else b"aof-preamble", b"1" if aof else b"0")
+    writer.aux(b"aof-base" if release.has(MULTI_PART_LOGS) else b"aof-preamble", b"1" if aof else b"0")
     return writer

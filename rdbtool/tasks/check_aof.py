@@ -15,7 +15,7 @@ from rdbtool.aof.layout import Layout, LogFile, locate
 from rdbtool.aof.resp import MAX_BULK
 from rdbtool.errors import FormatError, UsageError
 from rdbtool.findings import Finding, Report, Severity, finding_of
-from rdbtool.rdb.verify.file import DATABASES
+from rdbtool.rdb.check import DATABASES
 
 
 @dataclass(slots=True)

@@ -12,12 +12,14 @@ from rdbtool.errors import InputError
 from rdbtool.findings import Findings, Report, Severity, plural
 from rdbtool.io.source import open_input
 from rdbtool.io.window import Metered, Window
-from rdbtool.rdb.opcodes import DIALECT_NAMES
-from rdbtool.rdb.releases import Release
+from rdbtool.rdb.check import DATABASES, RdbFacts, verify_rdb
+from rdbtool.rdb.layout.codes import CODES
+from rdbtool.rdb.layout.inspection import Inspection
+from rdbtool.rdb.opcodes import DIALECT_NAMES, REDIS, VALKEY
+from rdbtool.rdb.targets import loads_type
 from rdbtool.rdb.types import row_of
-from rdbtool.rdb.verify.codes import ANY, CODES
-from rdbtool.rdb.verify.file import DATABASES, RdbFacts, verify_rdb
-from rdbtool.rdb.verify.inspection import Inspection
+from rdbtool.servers.features import FUNCTIONS, LOOKS_INTO_VALUES, RELAXED_VERSION_CHECK
+from rdbtool.servers.releases import LAST_SHARED, Release
 
 
 @dataclass(slots=True)
@@ -133,19 +135,19 @@ def suitability(facts: RdbFacts, findings: Findings, target: Release) -> Suitabi
     dialect = DIALECT_NAMES.index(facts.dialect)
     if not target.loads(dialect, facts.version):
         reads = f"RDB versions up to {target.rdb_version} of {DIALECT_NAMES[target.dialect].capitalize()}"
-        if target.dialect != 0:
-            reads += " and up to 11 of Redis"
+        if target.dialect == VALKEY:
+            reads += f" and up to {LAST_SHARED} of Redis"
         answer.refuse(
             f"it is RDB version {facts.version} of {facts.dialect.capitalize()}, and {target.name} reads {reads}"
         )
-        if target.at_least("valkey", (8, 1)) and dialect == 0:
+        if target.has(RELAXED_VERSION_CHECK) and dialect == REDIS:
             answer.remarks.append(
                 "with 'rdb-version-check relaxed' it tries, and fails at the first type it does not know"
             )
     for name, count in facts.encodings.items():
-        if not target.loads_type(row_of(dialect, name)):
+        if not loads_type(target, row_of(dialect, name)):
             answer.refuse(f"it holds {plural(count, 'value')} of type {name}, which {target.name} does not know")
-    if facts.functions and not target.has_functions:
+    if facts.functions and not target.has(FUNCTIONS):
         answer.refuse(f"it holds {plural(len(facts.functions), 'function library')}, which {target.name} does not know")
     for module, count in facts.modules.items():
         if not target.has_module(module):
@@ -159,26 +161,6 @@ def suitability(facts: RdbFacts, findings: Findings, target: Release) -> Suitabi
     return answer
 
 
-_SINCE_6_2 = frozenset({"listpack-header", "ziplist-header", "ziplist", "ziplist-duplicate", "zipmap", "intset"})
-_SINCE_7_0 = frozenset({"ziplist", "ziplist-duplicate", "stream-length", "duplicate-consumer"})
-"""What every server minds, but older ones only if they sanitize, or not at all."""
-
-
-def _minds(target: Release, code: str, minds: int) -> bool:
-    """Whether ``target``, as it comes, refuses a file for this."""
-    if target.always_sanitizes:
-        return True
-    if minds != ANY:
-        return False
-    if code == "function-pre-release":
-        return target.name != "redis-7.0"
-    if code == "checksum":
-        return target.rdb_version >= 5
-    if target.product == "redis" and target.version < (7, 0):
-        return code not in _SINCE_7_0 and (target.looks_into_values or code not in _SINCE_6_2)
-    return True
-
-
 def _weigh_findings(answer: Suitability, findings: Findings, target: Release) -> None:
     lurking = 0
     for code, count in findings.counts.items():
@@ -187,12 +169,12 @@ def _weigh_findings(answer: Suitability, findings: Findings, target: Release) ->
             if code != "unsupported":
                 answer.refuse(f"{code}: {_first(findings, code)}")
         elif known.severity is Severity.ERROR:
-            if _minds(target, code, known.minds):
+            if known.is_minded_by(target):
                 answer.refuse(f"{code}: {_first(findings, code)}")
             else:
                 lurking += count
     if lurking:
-        unless = " unless 'sanitize-dump-payload' is yes" if target.looks_into_values else ""
+        unless = " unless 'sanitize-dump-payload' is yes" if target.has(LOOKS_INTO_VALUES) else ""
         go = "goes" if lurking == 1 else "go"
         what = f"{plural(lurking, 'error')} inside values {go} unseen{unless}"
         answer.remarks.append(f"{what}; commands on them may crash it")

@@ -5,25 +5,30 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
 from rdbtool.aof.layout import locate
 from rdbtool.aof.point_in_time import WHOLE, PointInTime
 from rdbtool.basics.text import AUTO, UTF8
 from rdbtool.errors import FormatError, UnsupportedError, UsageError
-from rdbtool.findings import Finding, Report, Severity, finding_of
+from rdbtool.findings import Report, Severity, finding_of
+from rdbtool.inputs.detect import Progress
 from rdbtool.inputs.filters import slot_ranges
 from rdbtool.inputs.jsonl import JsonlSource
-from rdbtool.inputs.opening import OpenedKeys, Progress, open_keys
-from rdbtool.inputs.selection import SLOTS, Selection
+from rdbtool.inputs.opening import OpenedKeys, open_keys
+from rdbtool.inputs.selection import Selection
+from rdbtool.io.sink import commit_all
 from rdbtool.outputs.exporter import Exporter
+from rdbtool.outputs.losses import loss_findings
 from rdbtool.outputs.merging import Merge
-from rdbtool.outputs.outlets import Outlet, OutputForm
-from rdbtool.outputs.outlets import open_outlet as _outlet
+from rdbtool.outputs.options import OutputOptions
+from rdbtool.outputs.outlets import Outlet, open_outlet
 from rdbtool.outputs.pipeline import Pipeline
 from rdbtool.outputs.rdb import RdbOut
-from rdbtool.outputs.sharding import BySlot
+from rdbtool.outputs.registry import row_of
+from rdbtool.outputs.sharding import NO_OUTPUT, BySlot
+from rdbtool.servers.slots import SLOTS
 
 Conflict: TypeAlias = Literal["error", "first", "last"]
 
@@ -91,7 +96,7 @@ def shard_path(path: str, first: int, last: int) -> str:
 def convert(
     sources: Sequence[str],
     output: str,
-    form: OutputForm,
+    options: OutputOptions,
     selection: Selection | None = None,
     *,
     split: str = "",
@@ -103,16 +108,16 @@ def convert(
     source_mode: int = AUTO,
     progress: Progress | None = None,
 ) -> ConvertReport:
-    """Write the keys of ``sources`` that ``selection`` wants to ``output``, in the form ``form``.
+    """Write the keys of ``sources`` that ``selection`` wants to ``output``, as ``options`` say.
 
     ``split``: to several outputs by hash slot (`shard_ranges`); ``on_conflict``: what to do about a key that several
     inputs have; ``keep_going``: leave out damaged keys, and take what can be read of damaged files, with ``loss``;
-    ``source_mode``: how JSON lines without a header say bytes; the others as for `entries.open_keys`.
+    ``source_mode``: how JSON lines without a header say bytes; the others as for `inputs.opening.open_keys`.
 
     Damage is an error finding, and then nothing is written. Raises `InputError`, `OutputError`, `UsageError`,
     `UnsupportedError`.
     """
-    if form.mode == UTF8 and form.kind in {"jsonl", "json", "csv"} and form.lossless:
+    if options.mode == UTF8 and row_of(options.format).text and options.lossless:
         raise UsageError("with --bytes utf8, what is not UTF-8 is lost")
     selection = Selection() if selection is None else selection
     report = ConvertReport(sources=list(sources))
@@ -122,9 +127,10 @@ def convert(
         raise UsageError("several outputs cannot all go to standard output")
     paths = [shard_path(output, *span) for span in ranges] or [output]
     inputs = _files_of(sources, commands=commands)
+    checked = replace(options, verify=keep_going)
     try:
         with contextlib.ExitStack() as stack:
-            outlets = [stack.enter_context(_outlet(path, form, inputs, verify=keep_going)) for path in paths]
+            outlets = [stack.enter_context(open_outlet(path, checked, inputs)) for path in paths]
             stages = [outlet.exporter for outlet in outlets]
             if ranges:
                 stages.append(BySlot(list(stages), ranges))
@@ -140,18 +146,20 @@ def convert(
                     point=point,
                     unknown=unknown,
                     commands=commands,
-                    to=form.rdb.to,
+                    to=options.rdb.to,
                     mode=source_mode,
                     progress=progress,
                     aside=pipeline,
                 ) as opened:
                     report.kept = opened
+                    for outlet in outlets:
+                        outlet.exporter.losses.untold |= opened.source.made
                     _move(pipeline, opened, report)
                     _carry(opened, outlets, report)
             stages[-1].end()
-            _note_losses(stages, form, report, output)
+            _note_losses(stages, options, report, output)
+            commit_all([outlet.finish() for outlet in outlets])
             for outlet in outlets:
-                outlet.commit()
                 report.outputs.append(outlet.path)
                 if isinstance(outlet.exporter, RdbOut):
                     report.target = outlet.exporter.target_name
@@ -159,7 +167,7 @@ def convert(
                 report.dropped = merge.dropped
                 report.written -= merge.dropped
             if ranges:
-                report.written -= sum(stages[len(outlets)].losses.values())
+                report.written -= stages[len(outlets)].losses.counts.get(NO_OUTPUT, 0)
     except FormatError as e:
         report.findings.add(finding_of(e))
         report.outputs = []
@@ -194,7 +202,7 @@ def _move(pipeline: Pipeline, opened: OpenedKeys, report: ConvertReport) -> None
     report.skipped += pipeline.skipped
     report.loss = report.loss or pipeline.skipped > 0
     if isinstance(opened.source, JsonlSource):
-        _add(report.losses, opened.source.losses)
+        _add(report.losses, opened.source.losses.counts)
 
 
 def _carry(opened: OpenedKeys, outlets: list[Outlet], report: ConvertReport) -> None:
@@ -208,18 +216,17 @@ def _carry(opened: OpenedKeys, outlets: list[Outlet], report: ConvertReport) -> 
         _add(report.losses, {"commands that no server has": len(carried)})
 
 
-def _note_losses(stages: list[Exporter], form: OutputForm, report: ConvertReport, output: str) -> None:
+def _note_losses(stages: list[Exporter], options: OutputOptions, report: ConvertReport, output: str) -> None:
     for stage in stages:
-        _add(report.losses, stage.losses)
+        _add(report.losses, stage.losses.counts)
     if not report.losses:
         return
-    if form.lossless:
+    if options.lossless:
         kinds = ", ".join(f"{kind} ({count})" for kind, count in sorted(report.losses.items()))
         raise UnsupportedError(f"cannot be kept: {kinds}", path=output, doing="writing")
     report.loss = True
-    for kind, count in sorted(report.losses.items()):
-        message = f"{kind}: {count:,}; what is written cannot say it"
-        report.findings.add(Finding(Severity.WARNING, "loss", message, output))
+    for finding in loss_findings(report.losses, output):
+        report.findings.add(finding)
 
 
 def _add(counts: dict[str, int], more: dict[str, int]) -> None:

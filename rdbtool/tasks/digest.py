@@ -7,20 +7,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from rdbtool.aof.point_in_time import WHOLE, PointInTime
-from rdbtool.engine.cells import FrameCell
+from rdbtool.engine.cells.cell import FrameCell
 from rdbtool.engine.digest import Digester
-from rdbtool.engine.release import Line
-from rdbtool.engine.replay import STOP
+from rdbtool.engine.replay.replay import STOP
 from rdbtool.errors import FormatError
 from rdbtool.findings import Finding, Report, Severity
+from rdbtool.inputs.detect import SNAPSHOT, open_detected
 from rdbtool.inputs.pruning import keep_only
-from rdbtool.inputs.replaying import Replayed, Source, is_snapshot, layout_of, line_of_aux, replay
+from rdbtool.inputs.replaying import Replayed, Source, layout_of, replay
 from rdbtool.inputs.selection import Selection
-from rdbtool.io.source import open_input
 from rdbtool.io.window import Window
 from rdbtool.rdb.events import End
 from rdbtool.rdb.head import RdbHead
 from rdbtool.rdb.reader import Frame, RdbReader
+from rdbtool.servers.releases import NEWEST, Release, writer_of
 
 OnKey = Callable[[int, bytes, str], None]
 """Is told each key: database, name, DEBUG DIGEST-VALUE."""
@@ -28,20 +28,20 @@ OnKey = Callable[[int, bytes, str], None]
 
 @dataclass(slots=True, kw_only=True)
 class DigestReport(Report):
-    """``digest``: 40 hex digits; ``line``: the server whose way of printing scores it follows; ``keys``: those in
+    """``digest``: 40 hex digits; ``release``: the server whose way of printing scores it follows; ``keys``: those in
     it; ``left_out``: others; ``stopped``: why a replay ended early, or "".
     """
 
     path: str
     digest: str = ""
-    line: str = ""
+    release: str = ""
     keys: int = 0
     left_out: int = 0
     stopped: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """The report as data."""
-        facts: dict[str, Any] = {"path": self.path, "digest": self.digest, "as": self.line, "keys": self.keys}
+        facts: dict[str, Any] = {"path": self.path, "digest": self.digest, "as": self.release, "keys": self.keys}
         if self.left_out:
             facts["left_out"] = self.left_out
         if self.stopped:
@@ -52,7 +52,7 @@ class DigestReport(Report):
 def digest(
     path: str,
     *,
-    line: Line | None = None,
+    release: Release | None = None,
     point: PointInTime = WHOLE,
     unknown: str = STOP,
     source: Source = "auto",
@@ -61,7 +61,7 @@ def digest(
 ) -> DigestReport:
     """DEBUG DIGEST of what is at ``path``: an RDB, a log, a set of files, a text of commands.
 
-    ``line``: the server to agree with, else the one that wrote the file, else the newest; ``selection``: of these
+    ``release``: the server to agree with, else the one that wrote the file, else the newest; ``selection``: of these
     keys only; without those that have expired, for one, which a server drops, from an RDB at once, else soon after
     the start. Keys of an RDB are read one by one, in bounded memory. Raises as `replaying.replay` does, and
     `FormatError` for a damaged value.
@@ -70,21 +70,23 @@ def digest(
     selection.kept = 0  # it may have chosen from another file
     layout = layout_of(path, source)
     if source == "auto" and len(layout.files) == 1 and not layout.files[0].missing and not point.asked:
-        with open_input(layout.files[0].path) as stream:
-            w = stream.window()
-            if is_snapshot(w):
-                return _of_snapshot(path, w, line, selection, on_key)
-            replayed = replay(path, unknown=unknown, source=source, line=line, first=w)
+        with open_detected(layout.files[0].path) as opened:
+            w = opened.window
+            if opened.kind == SNAPSHOT:
+                return _of_snapshot(path, w, release, selection, on_key)
+            replayed = replay(path, unknown=unknown, source=source, release=release, first=w)
     else:
-        replayed = replay(path, point=point, unknown=unknown, source=source, line=line)
+        replayed = replay(path, point=point, unknown=unknown, source=source, release=release)
     return _of_dataset(path, replayed, selection, on_key)
 
 
-def _of_snapshot(path: str, w: Window, line: Line | None, selection: Selection, on_key: OnKey | None) -> DigestReport:
+def _of_snapshot(
+    path: str, w: Window, release: Release | None, selection: Selection, on_key: OnKey | None
+) -> DigestReport:
     head = RdbHead(RdbReader(w))
-    line = line or line_of_aux(head.aux)
-    report = DigestReport(path=path, line=line.name)
-    digester = Digester(line)
+    release = release or writer_of(head.aux) or NEWEST
+    report = DigestReport(path=path, release=release.name)
+    digester = Digester(release)
     reader = head.reader
     event = head.next
     while event is not None:
@@ -101,9 +103,10 @@ def _of_snapshot(path: str, w: Window, line: Line | None, selection: Selection, 
 
 
 def _of_dataset(path: str, replayed: Replayed, selection: Selection, on_key: OnKey | None) -> DigestReport:
-    report = DigestReport(path=path, line=replayed.dataset.line.name, findings=replayed.findings, loss=replayed.loss)
+    release = replayed.dataset.release
+    report = DigestReport(path=path, release=release.name, findings=replayed.findings, loss=replayed.loss)
     report.stopped = replayed.stopped
-    digester = Digester(replayed.dataset.line)
+    digester = Digester(release)
     report.left_out = keep_only(replayed.dataset, selection)
     for db, key, cell in replayed.dataset.items():
         if isinstance(cell, FrameCell):

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from rdbtool.aof.point_in_time import WHOLE, PointInTime
 from rdbtool.errors import FormatError
 from rdbtool.findings import Finding, Report, Severity, finding_of
-from rdbtool.inputs.opening import Progress, open_keys
+from rdbtool.inputs.detect import Progress
+from rdbtool.inputs.opening import open_keys
 from rdbtool.inputs.selection import Selection
 from rdbtool.outputs.exporter import Exporter
+from rdbtool.outputs.losses import loss_findings
 from rdbtool.outputs.pipeline import Pipeline
 
 
@@ -42,13 +44,12 @@ def dump(
 
     Functions and data of modules go along where nothing is left out. Damage ends it with a finding, after what
     could be read; with ``keep_going``, a key whose bytes are framed but damaged is left out and listed. For
-    the other parameters see `entries.open_keys`. Raises `InputError`, `OutputError`, `UsageError`,
+    the other parameters see `inputs.opening.open_keys`. Raises `InputError`, `OutputError`, `UsageError`,
     `UnsupportedError`.
     """
     selection = Selection() if selection is None else selection
     report = DumpReport(path=path)
-    beside = selection.everything and not exporter.keys_only
-    pipeline = Pipeline(selection, exporter, report.findings, beside=beside, keep_going=keep_going)
+    pipeline = Pipeline(selection, exporter, report.findings, beside=selection.everything, keep_going=keep_going)
     try:
         with open_keys(
             path, point=point, unknown=unknown, commands=commands, progress=progress, aside=pipeline
@@ -56,6 +57,7 @@ def dump(
             for finding in opened.findings:
                 report.findings.add(finding)
             report.loss = opened.loss
+            exporter.losses.untold |= opened.source.made
             try:
                 pipeline.run(opened.source)
             finally:
@@ -68,8 +70,10 @@ def dump(
     report.keys = pipeline.keys
     report.written = pipeline.written
     report.skipped = pipeline.skipped
-    report.losses = dict(exporter.losses)
-    report.loss = report.loss or pipeline.skipped > 0
+    report.losses = dict(exporter.losses.counts)
+    for finding in loss_findings(report.losses, "standard output"):
+        report.findings.add(finding)
+    report.loss = report.loss or bool(report.losses) or pipeline.skipped > 0
     if selection.exact is not None:
         report.missing = [key for key, found in selection.exact.items() if not found]
     for key in report.missing:

@@ -8,8 +8,8 @@ from typing import Final
 
 from rdbtool.aof.point_in_time import WHOLE, PointInTime
 from rdbtool.engine.dataset import Dataset
-from rdbtool.engine.key_history import Chosen, KeyHistory, Touch, loaded
-from rdbtool.engine.replay import STOP, Replay
+from rdbtool.engine.replay.key_history import Chosen, KeyHistory, Touch, loaded
+from rdbtool.engine.replay.replay import STOP, Replay
 from rdbtool.errors import UsageError
 from rdbtool.findings import Report
 from rdbtool.inputs.replaying import Commands, Feed, Source, replay

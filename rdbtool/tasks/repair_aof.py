@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rdbtool.aof.check import EMPTY, OK, FileVerdict, verify_log
+from rdbtool.aof.in_place import alone
 from rdbtool.aof.layout import LogFile
 from rdbtool.aof.repair.apply import apply_in_place, write_copy
-from rdbtool.aof.repair.plan import RepairPlan, plan_repair
+from rdbtool.aof.repair.plan import RepairPlan, lasting, plan_repair
 from rdbtool.aof.resp import MAX_BULK
-from rdbtool.errors import OutputError, UsageError
-from rdbtool.findings import Findings, Report
+from rdbtool.errors import NotSyncedError, OutputError, UsageError
+from rdbtool.findings import Finding, Findings, Report, Severity
+from rdbtool.io.destination import find
 
 from .check_aof import CheckAofReport, refuse_nothing_before
 
@@ -64,11 +66,10 @@ def plan_aof_repair(
         return RepairPlan(layout)
     if not layout.is_set and len(layout.files) > 1:
         raise UsageError("parts without a manifest: name the files one by one", path=report.path)
-    if not layout.is_set and report.files[0].foreign:
-        raise UsageError(
-            "no append-only file: nothing of it could be kept; move it away, and the server starts empty",
-            path=report.files[0].path,
-        )
+    foreign = next((file for file in report.files if file.foreign), None)
+    if foreign is not None:
+        move = "" if layout.is_set else "; move it away, and the server starts empty"
+        raise UsageError(f"no append-only file: nothing of it could be kept{move}", path=foreign.path)
     if until >= 0:
         refuse_nothing_before(report, until)
     allowed = frozenset(os.fsencode(name).upper() for name in allow)
@@ -79,23 +80,39 @@ def plan_aof_repair(
 
 
 def repair_aof(
-    plan: RepairPlan, *, output: str = "", max_bulk: int = MAX_BULK, allow: tuple[str, ...] = ()
+    plan: RepairPlan,
+    *,
+    output: str = "",
+    max_bulk: int = MAX_BULK,
+    allow: tuple[str, ...] = (),
+    save: bool = True,
+    save_to: str = "",
+    force: bool = False,
 ) -> RepairAofReport:
     """Carry ``plan`` out: on the files themselves, or as a copy at ``output``. What was written is checked.
 
-    Raises `OutputError`; then the files are as they were.
+    ``save``: keep what is cut from the files themselves, in the directory ``save_to``, "" for beside each file;
+    ``force``: go on where a process has the log open for writing. Raises `OutputError`, and `UsageError` for a set
+    with a part that leads out of its directory; then the files are as they were.
     """
     report = RepairAofReport(plan=plan, output=output, loss=plan.loss)
     for finding in plan.findings:
         report.findings.add(finding)
     if output:
         write_copy(plan, output)
+        if find(output).is_stream:
+            return report  # it cannot be read again
     else:
-        report.undo = apply_in_place(plan)
+        with alone(plan.layout, force=force) as remarks:
+            for finding in remarks:
+                report.findings.add(finding)
+            report.undo, unsafe = apply_in_place(plan, save=save, save_to=save_to)
+        if unsafe:
+            report.findings.add(Finding(Severity.ERROR, NotSyncedError.code, unsafe, plan.layout.path))
     allowed = frozenset(os.fsencode(name).upper() for name in allow)
     for file_plan in plan.files:
         file = file_plan.file
-        path = file.path
+        path = lasting(file.path)
         if output:
             path = output if file.part is None else os.path.join(output, file.part.name)
         found = Findings()

@@ -4,39 +4,44 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
-import tempfile
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from rdbtool.aof.in_place import alone
 from rdbtool.aof.layout import DEFAULT_NAME, Layout
 from rdbtool.aof.manifest import BASE, HISTORY, INCREMENT, Part, format_part
 from rdbtool.aof.point_in_time import WHOLE, PointInTime
 from rdbtool.aof.scan import Scanner
-from rdbtool.engine.replay import STOP
-from rdbtool.errors import FormatError, OutputError, UnsupportedError, UsageError, reason
-from rdbtool.findings import Finding, Findings, Report, Severity
-from rdbtool.inputs.keys import facts_of
+from rdbtool.engine.replay.replay import STOP
+from rdbtool.errors import FormatError, NotSyncedError, OutputError, UnsupportedError, UsageError, reason
+from rdbtool.findings import Finding, Findings, Report, Severity, finding_of
+from rdbtool.inputs.dataset import facts_of_replayed
 from rdbtool.inputs.pruning import keep_only
-from rdbtool.inputs.replaying import Replayed, Source, layout_of, likely_line, replay
+from rdbtool.inputs.replaying import Replayed, Source, layout_of, replay
 from rdbtool.inputs.selection import Selection
+from rdbtool.io.destination import find
 from rdbtool.io.output import Output
-from rdbtool.io.sink import Sink, open_sink, sync_directory
+from rdbtool.io.signals import held_back
+from rdbtool.io.sink import DirectorySink, Sink, commit_all, open_sink
 from rdbtool.io.source import open_input
-from rdbtool.outputs.outlets import commands_for
+from rdbtool.outputs.options import OutputOptions, RdbOptions
 from rdbtool.outputs.pipeline import Pipeline
-from rdbtool.outputs.rdb import RdbOptions, RdbOut
+from rdbtool.outputs.rdb import RdbOut
+from rdbtool.outputs.registry import make_exporter
 from rdbtool.outputs.saving import save_carried, save_commands, save_rdb
+from rdbtool.rdb.layout.facts import ACTIVE_TIMES, MADE_BY_REPLAY, STREAM_COUNTERS
 from rdbtool.rdb.targets import Target
-from rdbtool.rdb.values.target_encodings import ACTIVE_TIMES, STREAM_COUNTERS
+from rdbtool.servers import features
+from rdbtool.servers.features import MULTI_PART_LOGS
+from rdbtool.servers.releases import oldest_with
 
 if TYPE_CHECKING:
     from rdbtool.rdb.head import Aside
 
-ANYWHERE: Final = "redis-7.0"
+ANYWHERE: Final = oldest_with(MULTI_PART_LOGS)
 """The release that is written for where the input does not tell its server: all that have multi-part sets read it."""
-NEWER_FACTS: Final = {STREAM_COUNTERS: 10, ACTIVE_TIMES: 11}
-"""Facts about streams that servers keep since the RDB version."""
+NEWER_FACTS: Final = {STREAM_COUNTERS: features.STREAM_COUNTERS, ACTIVE_TIMES: features.ACTIVE_TIMES}
+"""Facts about streams that only newer servers keep, by kind of loss."""
 SINGLE: Final = ".aof"
 """An output of this ending is one file; any other is a directory."""
 
@@ -116,9 +121,7 @@ def rewrite(
     these keys only. The snapshot loses nothing; commands cannot say everything, and ``losses`` are findings. Raises
     as `replaying.replay` does, and `OutputError`, and `UnsupportedError` for what ``form.to`` cannot keep.
     """
-    one_file = output == "-" or output.endswith(SINGLE)
-    if not one_file:
-        _refuse_full_directory(output)
+    one_file = output == "-" or output.endswith(SINGLE) or find(output).is_stream
     job = _Job(path, layout_of(path, source), form, point, selection, unknown, source, now_ms)
     report = RewriteReport(path=path, output=output)
     if one_file:
@@ -126,9 +129,9 @@ def rewrite(
             replayed = _write_snapshot(sink, job, report)
             report.after_commands = _write_tail(sink, replayed)
             report.after_bytes = sink.written
+            if form.resp and sink.temporary:
+                report.after_commands = _count(sink)
         report.files = [output]
-        if form.resp and output != "-":
-            report.after_commands = _count(output)
     else:
         _write_set(output, job, report)
     return report
@@ -142,48 +145,67 @@ def rewrite_in_place(
     selection: Selection | None = None,
     unknown: str = STOP,
     purge_history: bool = False,
+    force: bool = False,
     now_ms: int | None = None,
 ) -> RewriteReport:
     """Compact the multi-part set at ``path`` where it stands, as a server does. No server may be writing to it.
 
     A new base and an empty increment are written beside the old files; then the manifest is replaced, which now
     names them, and the old ones as history, which no server reads and the next one removes.
-    ``purge_history``: remove it at once, unless something was lost or left out. Whatever happens in between, the
-    directory holds a set that loads, the old one or the new one. Raises as `rewrite` does.
+    ``purge_history``: remove it at once, unless something was lost or left out; ``force``: go on where a process has
+    the log open for writing. Whatever happens in between, the directory holds a set that loads, the old one or the
+    new one. Raises as `rewrite` does, and as `in_place.alone` where the directory is in use.
     """
+    with alone(_set_at(path), force=force) as remarks:
+        layout = _set_at(path)  # as it is now that nobody else changes it
+        report = RewriteReport(path=path, output=layout.manifest_path)
+        job = _Job(path, layout, form, point, selection, unknown, "auto", now_ms)
+        _rewrite_in_place(job, report, purge_history=purge_history)
+        for finding in remarks:
+            report.findings.add(finding)
+    return report
+
+
+def _set_at(path: str) -> Layout:
     layout = layout_of(path)
     if layout.manifest is None:
         raise UsageError("only a multi-part set, with its manifest, is rewritten in place: name an output", path=path)
+    return layout
+
+
+def _rewrite_in_place(job: _Job, report: RewriteReport, *, purge_history: bool) -> None:
+    layout = job.layout
+    assert layout.manifest is not None
     before = _stamps(layout)
-    job = _Job(path, layout, form, point, selection, unknown, "auto", now_ms)
-    report = RewriteReport(path=path, output=layout.manifest_path)
     directory = os.path.dirname(layout.manifest_path)
     prefix = os.path.basename(layout.manifest_path).removesuffix(".manifest")
     parts = layout.manifest.parts
-    base = _new_part(directory, prefix, BASE, [p.seq for p in parts if p.type != INCREMENT], form)
-    increment = _new_part(directory, prefix, INCREMENT, [p.seq for p in parts if p.type != BASE], form)
-    made = [os.path.join(directory, base.name), os.path.join(directory, increment.name)]
-    try:
-        replayed = _write_base(made[0], job, report)
-        _write_increment(made[1], replayed, job, report)
-        if _stamps(layout) != before:
-            raise OutputError("the log changed while it was read: a server is writing to it", path=path)
-    except BaseException:
-        for name in made:
-            with contextlib.suppress(OSError):
-                os.unlink(name)
-        raise
+    base = _new_part(directory, prefix, BASE, [p.seq for p in parts if p.type != INCREMENT], job.form)
+    increment = _new_part(directory, prefix, INCREMENT, [p.seq for p in parts if p.type != BASE], job.form)
     old = [Part(p.name, p.seq, HISTORY, 0, p.extra) for p in parts]
-    _write_manifest(layout.manifest_path, [base, *old, increment], report)
+
+    like = next((file.path for file in layout.files if not file.missing), layout.manifest_path)
+    sinks = []
+    with contextlib.ExitStack() as stack:
+        for part in (base, increment):
+            name = os.path.join(directory, part.name)
+            sinks.append(open_sink(name, inputs=layout.paths, like=like, exclusive=True))
+            stack.callback(sinks[-1].abort)  # does nothing after a commit
+        replayed = _write_base(sinks[0], job, report)
+        _write_increment(sinks[1], replayed, report)
+        if _stamps(layout) != before:
+            raise OutputError("the log changed while it was read: a server is writing to it", path=job.path)
+        _switch(layout.manifest_path, sinks, [base, *old, increment], report)
     names = [os.path.join(directory, p.name) for p in old]
     report.history = [name for name in names if os.path.exists(name)]
-    if purge_history and (report.loss or report.left_out):
+    if purge_history and (report.loss or report.left_out or report.failed):
         report.findings.add(
-            Finding(Severity.WARNING, "history-kept", "the old files are kept, because not all of them was used", path)
+            Finding(
+                Severity.WARNING, "history-kept", "the old files are kept, because not all of them was used", job.path
+            )
         )
     elif purge_history:
         _purge(layout, [base, increment], report)
-    return report
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +227,7 @@ class _Job:
             point=self.point,
             unknown=self.unknown,
             source=self.source,
-            likely=likely_line(self.form.to),
+            likely=None if self.form.to is None else self.form.to.release,
             now_ms=self.now_ms,
             aside=aside,
         )
@@ -221,7 +243,7 @@ def _write_snapshot(sink: Sink, job: _Job, report: RewriteReport) -> Replayed:
     everything = job.selection is None or job.selection.everything
     replayed = job.replay(pipeline if everything else None)
     _note(replayed, job, report)
-    pipeline.start(facts_of(replayed.head))
+    pipeline.start(facts_of_replayed(replayed))
     writer = out.ready()
     report.target = writer.target.name
     for aux in replayed.module_aux:
@@ -239,12 +261,14 @@ def _write_commands(sink: Sink, job: _Job, report: RewriteReport) -> Replayed:
     output = Output(sink)
     if replayed.replay.annotations:
         output.buffer.write(b"#TS:%d\r\n" % replayed.replay.time_s)
-    exporter = commands_for(job.form.to, output)
+    exporter = make_exporter(output, OutputOptions("resp", RdbOptions(job.form.to)))
+    if replayed.head is None:
+        exporter.losses.untold |= MADE_BY_REPLAY
     for aux in replayed.module_aux:
         exporter.module_aux(aux)
     report.keys = save_commands(replayed.dataset, exporter)
     exporter.end()
-    _note_losses(exporter.losses, "commands cannot say it, a snapshot can", report)
+    _note_losses(exporter.losses.counts, "commands cannot say it, a snapshot can", report)
     return replayed
 
 
@@ -267,10 +291,10 @@ def _judge_losses(
     What the target's server never had is no loss unless the input has it: a replay counts it for every server.
     """
     version = 0 if replayed.head is None else replayed.head.version
-    for kind, since in NEWER_FACTS.items():
-        if to.rdb_version < since:
+    for kind, feature in NEWER_FACTS.items():
+        if not to.release.has(feature):
             count = counts.pop(kind, 0)
-            if count and version >= since:
+            if count and version >= oldest_with(feature).rdb_version:
                 _note_losses({kind: count}, f"{to.name} does not have that", report)
     if counts:
         lost = ", ".join(f"{count} {kind}" for kind, count in counts.items())
@@ -293,74 +317,83 @@ def _note_losses(losses: dict[str, int], why: str, report: RewriteReport) -> Non
         report.findings.add(Finding(Severity.WARNING, "loss", message, report.path))
 
 
-def _refuse_full_directory(output: str) -> None:
-    if os.path.isdir(output):
-        if os.listdir(output):
-            raise OutputError("the directory is not empty: a set goes into a new one", path=output)
-    elif os.path.lexists(output):
-        raise OutputError("is no directory; an output file has a name that ends in .aof", path=output)
-
-
 def _write_set(output: str, job: _Job, report: RewriteReport) -> None:
-    """Make the directory beside its final name, and rename it when it is whole."""
-    output = output.rstrip(os.sep) or os.sep
-    parent, name = os.path.split(output)
+    """Write a new directory, which appears when it is whole."""
     manifest = job.layout.manifest_path
     prefix = os.path.basename(manifest).removesuffix(".manifest") if manifest else DEFAULT_NAME
     base = Part(f"{prefix}.1.base.{'aof' if job.form.resp else 'rdb'}", 1, BASE, 0)
     increment = Part(f"{prefix}.1.incr.aof", 1, INCREMENT, 0)
-    try:
-        temporary = tempfile.mkdtemp(prefix=f".{name}.", suffix=".tmp", dir=parent or ".")
-    except OSError as e:
-        raise OutputError(f"cannot create: {reason(e)}", path=output) from e
-    try:
-        replayed = _write_base(os.path.join(temporary, base.name), job, report)
-        _write_increment(os.path.join(temporary, increment.name), replayed, job, report)
-        _write_manifest(os.path.join(temporary, f"{prefix}.manifest"), [base, increment], report)
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(temporary, 0o777 & ~mask)
-        os.rename(temporary, output)
-        sync_directory(parent)
-    except OSError as e:
-        raise OutputError(f"cannot create: {reason(e)}", path=output) from e
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)  # gone already where all went well
-    report.files = [os.path.join(output, os.path.basename(path)) for path in report.files]
+    with DirectorySink(output, inputs=job.layout.paths) as directory:
+        with directory.file(base.name) as sink:
+            replayed = _write_base(sink, job, report)
+        with directory.file(increment.name) as sink:
+            _write_increment(sink, replayed, report)
+        with directory.file(f"{prefix}.manifest") as sink:
+            _write_manifest(sink, [base, increment], report)
 
 
-def _write_base(path: str, job: _Job, report: RewriteReport) -> Replayed:
-    with open_sink(path, inputs=job.layout.paths) as sink:
-        replayed = _write_snapshot(sink, job, report)
-    report.files.append(path)
+def _write_base(sink: Sink, job: _Job, report: RewriteReport) -> Replayed:
+    replayed = _write_snapshot(sink, job, report)
+    report.files.append(sink.name)
     report.after_bytes += sink.written
     if job.form.resp:
-        report.after_commands += _count(path)
+        report.after_commands += _count(sink)
     return replayed
 
 
-def _write_increment(path: str, replayed: Replayed, job: _Job, report: RewriteReport) -> None:
-    with open_sink(path, inputs=job.layout.paths) as sink:
-        report.after_commands += _write_tail(sink, replayed)
-    report.files.append(path)
+def _write_increment(sink: Sink, replayed: Replayed, report: RewriteReport) -> None:
+    report.after_commands += _write_tail(sink, replayed)
+    report.files.append(sink.name)
     report.after_bytes += sink.written
 
 
-def _write_manifest(path: str, parts: list[Part], report: RewriteReport) -> None:
-    with open_sink(path, like=path) as sink:
-        for part in parts:
-            sink.write(format_part(part))
-    if path not in report.files:
-        report.files.append(path)
+def _write_manifest(sink: Sink, parts: list[Part], report: RewriteReport) -> None:
+    for part in parts:
+        sink.write(format_part(part))
+    if sink.name not in report.files:
+        report.files.append(sink.name)
 
 
-def _count(path: str) -> int:
-    """The commands in a log that was just written; reading it back proves that it is one."""
-    with open_input(path) as stream:
+def _switch(path: str, made: list[Sink], parts: list[Part], report: RewriteReport) -> None:
+    """Give the new files their names, and then the manifest that holds them; or undo both."""
+    for sink in made:
+        sink.sync()
+    with held_back():
+        try:
+            _commit_parts(made, path)
+            with open_sink(path) as sink:
+                _write_manifest(sink, parts, report)
+        except NotSyncedError as e:
+            report.findings.add(finding_of(e))
+        except BaseException:
+            if not _holds(path, parts):
+                for sink in made:
+                    sink.withdraw()
+            raise
+
+
+def _holds(manifest: str, parts: list[Part]) -> bool:
+    """Whether these parts are what the manifest holds by now."""
+    with open(manifest, "rb") as stream:
+        return stream.read() == b"".join(format_part(part) for part in parts)
+
+
+def _commit_parts(made: list[Sink], manifest: str) -> None:
+    """The manifest must not become durable before what it holds."""
+    try:
+        commit_all(made)
+    except NotSyncedError as e:
+        raise OutputError(f"cannot sync the directory: {e.message}", path=manifest) from e
+
+
+def _count(sink: Sink) -> int:
+    """The commands in the log that was written; reading it back proves that it is one."""
+    sink.sync()
+    with open_input(sink.temporary) as stream:
         scanner = Scanner(stream.window(), Findings())
         scanner.run()
         if scanner.fault is not None:
-            raise FormatError(scanner.fault.message, path=path, offset=scanner.fault.start, doing="reading back")
+            raise FormatError(scanner.fault.message, path=sink.name, offset=scanner.fault.start, doing="reading back")
         return scanner.commands
 
 
@@ -393,6 +426,7 @@ def _purge(layout: Layout, parts: list[Part], report: RewriteReport) -> None:
             os.unlink(path)
         except OSError as e:
             raise OutputError(f"cannot remove: {reason(e)}; the set is whole", path=path) from e
-    _write_manifest(layout.manifest_path, parts, report)
+    with open_sink(layout.manifest_path) as sink:
+        _write_manifest(sink, parts, report)
     report.removed = report.history
     report.history = []

@@ -4,6 +4,7 @@ import os
 import resource
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from rdbtool.aof.layout import locate
 from rdbtool.aof.repair.plan import RepairPlan
 from rdbtool.errors import FormatError, OutputError, RdbToolError, UsageError
+from rdbtool.exit_codes import of_report
 from rdbtool.tasks.check_aof import check_aof
 from rdbtool.tasks.repair_aof import plan_aof_repair, repair_aof
 from tests.aof.craft import EXEC, FIXTURES, MULTI, command, sets
@@ -232,7 +234,7 @@ def test_a_copy_of_a_set_is_a_directory(tmp_path: Path) -> None:
     repair_aof(plan(directory, salvage=True), output=str(copy))
     assert visible(directory) == old
     assert visible(copy) == [b"#TS:100\r\n" + GOOD * 2, b"#TS:200\r\n" + GOOD + b"#TS:210\r\n" + GOOD, old[2]]
-    with pytest.raises(OutputError, match="not an empty directory"):
+    with pytest.raises(OutputError, match="not empty"):
         repair_aof(plan(directory), output=str(copy))
 
 
@@ -408,3 +410,189 @@ def test_the_way_back_works_from_anywhere(tmp_path: Path, monkeypatch: pytest.Mo
     for line in done.undo:
         subprocess.run(line, shell=True, check=True)
     assert (visible(directory), (directory / "a.manifest").read_bytes()) == old
+
+
+def second_names(path: Path) -> list[str]:
+    return sorted(p.name for p in path.iterdir() if "before-repair" in p.name)
+
+
+@pytest.mark.parametrize("scene", ["set", "set-regions", "time"])
+@pytest.mark.parametrize("lasting", [False, True], ids=["once", "from then on"])
+@pytest.mark.parametrize("error", [lambda: OSError(5, "Input/output error"), KeyboardInterrupt], ids=["error", "break"])
+def test_a_fault_at_any_call_leaves_the_old_or_the_new_state(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scene: str, lasting: bool, error: Callable[[], BaseException]
+) -> None:
+    build, options = SCENES[scene]
+    salvage, until = bool(options.get("salvage")), options.get("until", -1)
+    old = visible(build(_fresh(tmp_path)))
+    target = build(_fresh(tmp_path))
+    repair_aof(plan(target, salvage=salvage, until=until))
+    new = visible(target)
+    left = 0
+    failed: list[str] = []
+
+    def wrap(name: str, real: Callable[..., object]) -> Callable[..., object]:
+        def call(*args: object, **options: object) -> object:
+            nonlocal left
+            left -= not str(args[0]).startswith("/proc")
+            if left == 0 or (lasting and failed):
+                failed.append(name)
+                raise error()
+            return real(*args, **options)
+
+        return call
+
+    for n in range(1, 400):
+        path = build(_fresh(tmp_path))
+        todo = plan(path, salvage=salvage, until=until)
+        left = n
+        failed.clear()
+        done = None
+        with monkeypatch.context() as patch:
+            for name in (*CALLS, "fchown"):
+                patch.setattr(os, name, wrap(name, getattr(os, name)))
+            try:
+                done = repair_aof(todo)
+            except (RdbToolError, KeyboardInterrupt):
+                done = None
+        state = visible(path)
+        assert state in (old, new), (n, failed)
+        if not failed:
+            assert done is not None
+            break
+        if done is not None:
+            assert state == new, (n, failed)
+            assert done.undo
+        # The next run finishes the job, and clears away what is left of this one.
+        if state == old:
+            repair_aof(plan(path, salvage=salvage, until=until))
+            assert visible(path) == new, (n, failed)
+        assert b"before-repair" not in (path / "a.manifest").read_bytes() or state == new, (n, failed)
+        if state == old:
+            assert not second_names(path), (n, failed)
+            assert not [
+                p.name for p in path.iterdir() if p.name.endswith("rdbtool-tmp") and error is not KeyboardInterrupt
+            ]
+    else:
+        pytest.fail("the repair never came to its end")
+    assert n > 20
+
+
+def test_what_a_kill_leaves_the_next_run_finishes(tmp_path: Path) -> None:
+    target = multi(_fresh(tmp_path))
+    repair_aof(plan(target))
+    new = visible(target)
+    manifest = (target / "a.manifest").read_bytes()
+    names = 0
+    for n in range(1, 400):
+        path = multi(_fresh(tmp_path))
+        code = in_child(partial(repair_aof, plan(path)), Killer(n).install)
+        names += b"before-repair" in (path / "a.manifest").read_bytes()
+        if visible(path) != new:
+            repair_aof(plan(path))
+        assert visible(path) == new, n
+        if code == 0:
+            break
+        if b"before-repair" not in (path / "a.manifest").read_bytes():
+            continue
+        pytest.fail(f"killed at {n}: the manifest still holds a second name")
+    assert names, "no kill came between"
+    assert (target / "a.manifest").read_bytes() == manifest
+    assert not second_names(path)
+
+
+def test_a_directory_that_cannot_be_synced_is_told_with_the_way_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = single(tmp_path)
+    old = path.read_bytes()
+    todo = plan(path, salvage=True)
+    fsync = os.fsync
+    replaced = False
+    replace = os.replace
+
+    def fail_after_the_replacement(handle: int) -> None:
+        if replaced and os.path.isdir(f"/proc/self/fd/{handle}"):
+            raise OSError(5, "Input/output error")
+        fsync(handle)
+
+    def note(*names: str) -> None:
+        nonlocal replaced
+        replace(*names)
+        replaced = True
+
+    monkeypatch.setattr(os, "fsync", fail_after_the_replacement)
+    monkeypatch.setattr(os, "replace", note)
+    done = repair_aof(todo)
+    assert "not-synced" in done.findings.counts
+    assert of_report(done) == 2
+    assert path.read_bytes() == GOOD * 2
+    subprocess.run(done.undo[0], shell=True, check=True)
+    assert path.read_bytes() == old
+
+
+def test_cuts_are_saved_where_asked_or_not_at_all(tmp_path: Path) -> None:
+    (tmp_path / "place").mkdir()
+    for salvage in (False, True):
+        path = single(tmp_path)
+        old = path.read_bytes()
+        done = repair_aof(plan(path, salvage=salvage), save_to=str(tmp_path / "place"))
+        assert sorted(p.name for p in tmp_path.iterdir()) == ["appendonly.aof", "place"]
+        subprocess.run(done.undo[0], shell=True, check=True)
+        assert path.read_bytes() == old
+        assert repair_aof(plan(path, salvage=salvage), save=False).undo == []
+        assert sorted(p.name for p in tmp_path.iterdir()) == ["appendonly.aof", "place"]
+
+
+def test_without_room_for_the_cut_it_is_repaired_where_nothing_is_to_be_saved(tmp_path: Path) -> None:
+    path = single(tmp_path)
+    todo = plan(path)
+    assert in_child(partial(repair_aof, todo), partial(limit_files, 0)) == 1
+    assert in_child(partial(repair_aof, todo, save=False), partial(limit_files, 0)) == 0
+    assert path.read_bytes() == GOOD
+
+
+def test_parts_that_lead_out_of_the_directory_are_refused(tmp_path: Path) -> None:
+    directory = multi(tmp_path)
+    outside = tmp_path / "redis.conf"
+    part = directory / "a.2.incr.aof"
+    for text in (b"bind 127.0.0.1\n", GOOD + BAD):
+        outside.write_bytes(text)
+        part.unlink()
+        part.symlink_to(outside)
+        with pytest.raises(UsageError, match=r"leads out|no append-only file"):
+            repair_aof(plan(directory))
+        assert outside.read_bytes() == text
+    part.unlink()
+    part.write_bytes(b"bind 127.0.0.1\n")
+    with pytest.raises(UsageError, match="no append-only file"):
+        plan(directory)
+
+
+def test_a_log_that_a_process_has_open_is_left_alone_unless_forced(tmp_path: Path) -> None:
+    path = single(tmp_path)
+    code = "import sys; stream = open(sys.argv[1], 'ab'); print(flush=True); sys.stdin.read()"
+    command_line = [sys.executable, "-c", code, str(path)]
+    with subprocess.Popen(command_line, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        todo = plan(path)
+        with pytest.raises(OutputError, match=f"process {process.pid} .*has it open for writing"):
+            repair_aof(todo)
+        assert [p.name for p in tmp_path.iterdir()] == ["appendonly.aof"]
+        done = repair_aof(todo, force=True)
+        process.kill()
+    assert "open-for-writing" in done.findings.counts
+    assert path.read_bytes() == GOOD
+
+
+def test_a_set_that_another_run_has_changed_is_left_alone(tmp_path: Path) -> None:
+    directory = multi(tmp_path)
+    todo = plan(directory)
+    manifest = directory / "a.manifest"
+    manifest.write_bytes(manifest.read_bytes() + b"file a.3.incr.aof seq 3 type i\n")
+    (directory / "a.3.incr.aof").write_bytes(GOOD)
+    before = {p.name: p.read_bytes() for p in directory.iterdir()}
+    with pytest.raises(OutputError, match="has changed since"):
+        repair_aof(todo)
+    assert {p.name: p.read_bytes() for p in directory.iterdir()} == before

@@ -93,6 +93,16 @@ def test_names_that_share_ends_are_told_apart() -> None:
     assert sorted(scanner.unknown) == [b"SE", b"SETX", b"ZREMRANGEBYSCOR", b"ZREMRANGEXYSCORE"]
 
 
+def test_words_are_counted_as_the_command_or_its_subcommand_wants_them() -> None:
+    good = command("XGROUP", "CREATE", "k", "g", "0") + command("xgroup", "setid", "k", "g", "1")
+    scanner, outcome = scan(good * 3)
+    assert (outcome, scanner.commands, scanner.wrong, scanner.unknown) == (END, 6, None, {})
+    scanner, _ = scan(good + command("XGROUP", "CREATE", "k", "g") + command("HSETEX", "h") + command("XGROUP", "NEW"))
+    assert scanner.wrong is not None
+    assert (scanner.wrong.name, scanner.wrong.start) == (b"XGROUP CREATE", len(good))
+    assert list(scanner.unknown) == [b"XGROUP NEW"]
+
+
 def test_times_are_the_first_and_last_and_a_step_back_is_told() -> None:
     data = b"#TS:10\r\n" + sets(1) + b"#TS:20\r\n" + b"#TS:15\r\n"
     scanner, _ = scan(data)

@@ -2,6 +2,7 @@
 
 ``python -m tests.bench`` prints a table: throughput, the ratio to the peer pair by pair (median), and
 peak memory. ``--size`` is in MB of input; files are made by a real server once and kept in ``.bench``.
+``--against PROGRAM`` takes another build of rdbtool for the peer of every job.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ def measure(case: cases.Case, rounds: int) -> str:
             case.peer_name,
             f"{case.megabytes / other:,.0f} MB/s",
             f"{max(run.peak_mib for run in peers):.0f} MiB",
-            f"{ratio:.1f} x",
+            f"{ratio:.2f} x" if ratio < 2 else f"{ratio:.1f} x",
         ]
     else:
         cells += [case.peer_name, "", "", ""]
@@ -76,6 +77,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=520, metavar="MB", help="size of the input files")
     parser.add_argument("--rounds", type=int, default=3, help="runs of each command")
     parser.add_argument("--only", action="append", metavar="TEXT", help="cases whose name holds TEXT")
+    parser.add_argument("--against", metavar="PROGRAM", help="the rdbtool of another build, in place of the peers")
     options = parser.parse_args()
     if not rdbtool.is_compiled():
         print("rdbtool is not compiled here: the figures are those of the interpreter", file=sys.stderr)
@@ -83,6 +85,9 @@ def main() -> None:
     print("|---|---|---|---|---|---|---|")
     for case in cases.all_cases(options.size):
         if not options.only or any(text in case.name for text in options.only):
+            if options.against:
+                case.peer_name = options.against
+                case.peer = [options.against, *case.ours[len(cases.rdbtool()) :]]
             print(measure(case, options.rounds), flush=True)
 
 

@@ -1,43 +1,25 @@
 from __future__ import annotations
 
-import io
 import json
 import os
 import pty
 import shutil
 import subprocess
 import sys
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
 
-from rdbtool.cli import app
 from tests.aof.craft import FIXTURES, ROOT, command, sets
+from tests.cli import running
+from tests.cli.running import Done
 
 BAD = sets(2) + b"x" + sets(2)
 
 
-class Done:
-    """What a run of the program printed, and its exit code."""
-
-    def __init__(self, returncode: int, stdout: str, stderr: str) -> None:
-        self.returncode = returncode
-        self.stdout = stdout
-        self.stderr = stderr
-
-
 def run(*arguments: object, stdin: bytes = b"") -> Done:
     """``rdbtool check-aof`` in this process, without a terminal."""
-    out, errors = io.StringIO(), io.StringIO()
-    before = sys.stdin
-    sys.stdin = io.TextIOWrapper(io.BytesIO(stdin))
-    try:
-        with redirect_stdout(out), redirect_stderr(errors), pytest.raises(SystemExit) as exit_with:
-            app.run(["check-aof", *map(str, arguments)])
-    finally:
-        sys.stdin = before
-    return Done(int(exit_with.value.code or 0), out.getvalue(), errors.getvalue())
+    return running.run("check-aof", *arguments, stdin=stdin)
 
 
 @pytest.fixture
@@ -294,3 +276,49 @@ def test_what_a_repair_means_for_the_order_is_told_by_file(tmp_path: Path) -> No
     assert done.returncode == 0, done.stderr
     for name in ("appendonly.aof.3.incr.aof", "appendonly.aof.5.incr.aof"):
         assert f"order {name}: not the last file: what follows in the set, up to 'appendonly.aof.6" in done.stdout
+
+
+def test_what_is_cut_goes_where_it_is_told_to(truncated: Path, tmp_path: Path) -> None:
+    place = tmp_path / "place"
+    place.mkdir()
+    old = truncated.read_bytes()
+    done = run("--fix", "--yes", "--save-cut", place, truncated)
+    assert f"cat {place}/appendonly.aof.cut-2892 >> {truncated}" in done.stdout
+    assert (place / "appendonly.aof.cut-2892").read_bytes() == old[2892:]
+    truncated.write_bytes(old)
+    done = run("--fix", "--yes", "--no-save-cut", truncated)
+    assert done.returncode == 0
+    assert "to undo it" not in done.stdout
+    assert sorted(os.listdir(tmp_path)) == ["appendonly.aof", "place"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--save-cut", "."],
+        ["--force"],
+        ["--no-save-cut", "-o", "x"],
+        ["--fix", "--yes", "--save-cut", ".", "--no-save-cut"],
+        ["--fix", "--yes", "--save-cut", "/no/such/place"],
+        ["-o", "/dev/stdout"],
+    ],
+)
+def test_options_about_saving_that_make_no_sense_are_refused(truncated: Path, options: list[str]) -> None:
+    assert run(*options, truncated).returncode == 2
+    assert truncated.stat().st_size == 2917
+
+
+def test_a_log_that_is_being_written_is_repaired_only_if_forced(truncated: Path) -> None:
+    code = "import sys; stream = open(sys.argv[1], 'ab'); print(flush=True); sys.stdin.read()"
+    words = [sys.executable, "-c", code, str(truncated)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        done = run("--fix", "--yes", truncated)
+        assert done.returncode == 2
+        assert "--force" in done.stderr
+        assert truncated.stat().st_size == 2917
+        done = run("--fix", "--yes", "--force", truncated)
+        assert done.returncode == 0
+        assert "open-for-writing" in done.stdout
+        process.kill()

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from rdbtool.cli.progress import progress_line
+from rdbtool.outputs.registry import DUMPED
 from tests.cli import running
 from tests.outputs.collected import entries_of
 from tests.rdb import craft
@@ -47,11 +48,13 @@ def test_without_a_terminal_it_is_json_lines(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("form", ["jsonl", "json", "csv", "resp", "table"])
-def test_every_format_is_written(form: str) -> None:
-    code, out, _ = run(ALL, "-f", form)
-    assert code == 0
+@pytest.mark.parametrize("form", DUMPED)
+def test_every_format_is_written_and_its_losses_are_told(form: str) -> None:
+    code, out, err = run(ALL, "-f", form)
     assert len(out) > 1000
+    lost = {"csv": "stream groups: 5", "resp": "consumer seen times: 5"}.get(form)
+    assert code == (0 if lost is None else 3)
+    assert err == "" if lost is None else f"warning loss: {lost}; what is written cannot say it\n" in err
 
 
 def test_keys_alone(tmp_path: Path) -> None:

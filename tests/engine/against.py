@@ -7,11 +7,11 @@ from pathlib import Path
 from random import Random
 
 from rdbtool.engine.dataset import Dataset
-from rdbtool.engine.digest import digest_of_cell, digest_of_dataset
 from rdbtool.engine.encodings import encoding_name
-from rdbtool.engine.release import Line
-from rdbtool.engine.replay import Replay
+from rdbtool.engine.replay.replay import Replay
+from rdbtool.servers.releases import release_named
 from tests.engine.differential import Command, agree, answer, log_of
+from tests.engine.digests import digest_of_cell, digest_of_dataset
 from tests.servers.harness import Reply, Server, ServerKind, running
 
 Make = Callable[[Random, ServerKind], Command]
@@ -52,11 +52,11 @@ def _of_db(dataset: Dataset, db: int, server: Server, slack_ms: int) -> list[str
     now_ms = int(str(now[0], "ascii")) * 1000 if isinstance(now[0], bytes) else 0
     for key, encoding, digest, ttl in zip(names, encodings, digests, left, strict=True):
         cell = dataset.decoded(ours[key])
-        mine = encoding_name(dataset.line, key, cell)
+        mine = encoding_name(dataset.release, key, cell)
         assert isinstance(encoding, bytes)
         if mine != encoding.decode():
             found.append(f"db {db}: {key!r} is {mine}, in the server {encoding.decode()}")
-        value = digest_of_cell(dataset.line, cell)
+        value = digest_of_cell(dataset, cell)
         if [value.encode()] != digest:
             found.append(f"db {db}: {key!r} holds {str(cell.value())[:200]}, the server has {_show(server, key)}")
         expiry = -1 if cell.expire_at_ms == -1 else int(cell.expire_at_ms) - now_ms
@@ -94,7 +94,7 @@ def try_both(
     server.send(("FLUSHALL",), ("SELECT", 0))
     if kind.version >= (7, 0):
         server.send(("FUNCTION", "FLUSH"))
-    dataset = Dataset(Line(kind.name))
+    dataset = Dataset(release_named(kind.name))
     theirs = server.send(*[tuple(c) for c in commands])
     for command, reply in zip(commands, theirs, strict=True):
         ours = answer(dataset, command)
@@ -140,7 +140,7 @@ def check_against(
                 few = shrink(script, lambda some: bool(try_both(some, kind, server, replies)[1]))
                 raise AssertionError(f"{try_both(few, kind, server, replies)[1]} after {few}")
         digest = server.digest()
-        replayed = Dataset(Line(kind.name))
+        replayed = Dataset(release_named(kind.name))
         replay = Replay(replayed)
         replay.run(log_of(directory))
         assert not replay.failed, "; ".join(f.message for f in replay.findings.items[:3])

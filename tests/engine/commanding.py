@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from rdbtool.engine import commands
+from rdbtool.engine.cells.stream import StreamCell
+from rdbtool.engine.cells.zset import SortedSetCell
 from rdbtool.engine.dataset import Dataset
-from rdbtool.engine.release import Line
 from rdbtool.engine.replies import CommandError, Status
-from rdbtool.engine.stream import StreamCell
 from rdbtool.engine.stream_ids import text_of
 from rdbtool.engine.table import execute
-from rdbtool.engine.zset import SortedSetCell
+from rdbtool.servers.releases import release_named
 
 assert commands  # imported for the table that they fill
 
 
 class Engine:
-    """A dataset that follows a server line, and the time 2033-05-18."""
+    """A dataset that follows a release, and the time 2033-05-18."""
 
-    def __init__(self, line: str = "redis-8.6") -> None:
-        self.dataset = Dataset(Line(line), now_ms=2_000_000_000_000)
+    def __init__(self, release: str = "redis-8.6") -> None:
+        self.dataset = Dataset(release_named(release), now_ms=2_000_000_000_000)
 
     def run(self, text: str, *more: bytes) -> object:
         """The reply to a command whose arguments are split at spaces; an error as its text."""
@@ -53,8 +53,8 @@ class Engine:
 
     def pending(self, key: str, group: str) -> dict[str, tuple[str, int]]:
         """What is pending: id -> consumer and deliveries."""
-        claims = self.stream(key).groups[group.encode()].claims
-        return {text_of(e).decode(): (c.owner.name.decode(), c.deliveries) for e, c in sorted(claims.items())}
+        pending = self.stream(key).groups[group.encode()].pending
+        return {text_of(e).decode(): (c.consumer.name.decode(), c.deliveries) for e, c in sorted(pending.items())}
 
     def string(self, key: str) -> bytes:
         cell = self.dataset.string(key.encode())

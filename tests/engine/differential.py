@@ -7,17 +7,18 @@ from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
-from rdbtool.engine.cells import SKIPLIST, Cell, StringCell, cell_of_held
+from rdbtool.engine.cells.cell import SKIPLIST, Cell, StringCell, cell_of_held
+from rdbtool.engine.cells.stream import StreamCell
+from rdbtool.engine.cells.zset import SortedSetCell
 from rdbtool.engine.dataset import Dataset
-from rdbtool.engine.digest import digest_of_dataset
 from rdbtool.engine.encodings import encoding_name
-from rdbtool.engine.release import Line
-from rdbtool.engine.replay import Replay
+from rdbtool.engine.replay.replay import Replay
 from rdbtool.engine.replies import CommandError, Status
-from rdbtool.engine.stream import StreamCell
 from rdbtool.engine.stream_ids import text_of
 from rdbtool.engine.table import execute
-from rdbtool.engine.zset import SortedSetCell
+from rdbtool.servers.features import LISTPACKS
+from rdbtool.servers.releases import Release, release_named
+from tests.engine.digests import digest_of_dataset
 from tests.servers.harness import Reply, Server, ServerError, ServerKind, running
 
 Command = list[bytes]
@@ -94,8 +95,8 @@ def compare(
     """Run ``count`` commands of ``make`` on both sides, then replay the server's log too, and compare."""
     print(f"seed {seed} on {kind.name}")
     random = Random(seed)
-    line = Line(kind.name)
-    live = Dataset(line)
+    release = release_named(kind.name)
+    live = Dataset(release)
     with running(kind, directory, "--appendonly", "yes", "--appendfsync", "no", *options) as server:
         for command in setup:
             server.execute(*command)
@@ -109,7 +110,7 @@ def compare(
                 assert agree(ours, theirs) or ignore_reply(command), (len(done), command, ours, theirs)
             same_state(live, server, f"after {len(done)} commands, last {done[-batch:]}")
         server.execute("DEBUG", "LOADAOF")
-        replayed = Dataset(line)
+        replayed = Dataset(release)
         replay = Replay(replayed)
         replay.run(log_of(directory))
         assert not replay.failed, replay.findings.items
@@ -122,7 +123,7 @@ def same_state(dataset: Dataset, server: Server, when: str) -> None:
     assert isinstance(keys, list)
     assert {k for k in keys if isinstance(k, bytes)} == set(dataset.keys), when
     for key, held in dataset.keys.items():
-        _same_cell(key, cell_of_held(held), dataset.line, server, when)
+        _same_cell(key, cell_of_held(held), dataset.release, server, when)
     if not any(_has_negative_zero(cell_of_held(held)) for _, held in dataset.keys.items()):
         assert digest_of_dataset(dataset) == server.digest(), when
 
@@ -132,10 +133,10 @@ def _has_negative_zero(cell: Cell) -> bool:
     return isinstance(cell, SortedSetCell) and any(_same(score, -0.0) for score in cell.scores.values())
 
 
-def _same_cell(key: bytes, cell: Cell, line: Line, server: Server, when: str) -> None:
+def _same_cell(key: bytes, cell: Cell, release: Release, server: Server, when: str) -> None:
     encoding = server.execute("OBJECT", "ENCODING", key)
     if isinstance(cell, SortedSetCell):
-        packed = b"ziplist" if line.version < 700 else b"listpack"
+        packed = b"listpack" if release.has(LISTPACKS) else b"ziplist"
         assert encoding == (b"skiplist" if cell.encoding == SKIPLIST else packed), (key, encoding, len(cell), when)
         theirs = server.execute("ZRANGE", key, 0, -1, "WITHSCORES")
         assert isinstance(theirs, list)
@@ -147,7 +148,7 @@ def _same_cell(key: bytes, cell: Cell, line: Line, server: Server, when: str) ->
     elif isinstance(cell, StringCell):
         theirs = server.execute("GET", key)
         assert cell.get() == theirs, (key, cell.get(), theirs, when)
-        assert encoding == encoding_name(line, key, cell).encode(), (key, encoding, when)
+        assert encoding == encoding_name(release, key, cell).encode(), (key, encoding, when)
     elif isinstance(cell, StreamCell):
         _same_stream(key, cell, server, when)
 
@@ -175,15 +176,15 @@ def _same_stream(key: bytes, cell: StreamCell, server: Server, when: str) -> Non
             assert group[b"entries-read"] == (None if own.entries_read < 0 else own.entries_read), (key, name, when)
         pending = group.get(b"pending", group.get(b"pel"))
         assert isinstance(pending, list)
-        known = [[text_of(e), c.owner.name, c.deliveries] for e, c in sorted(own.claims.items())]
+        known = [[text_of(e), c.consumer.name, c.deliveries] for e, c in sorted(own.pending.items())]
         assert [[p[0], p[1], p[3]] for p in pending if isinstance(p, list)] == known, (key, name, when)
         if "log" in when:
-            times = [c.delivered_ms for _, c in sorted(own.claims.items())]
+            times = [c.delivered_ms for _, c in sorted(own.pending.items())]
             assert [p[2] for p in pending if isinstance(p, list)] == times, (key, name, when)
         consumers = group[b"consumers"]
         assert isinstance(consumers, list)
         counts = {c[b"name"]: c[b"pel-count"] for c in map(_pairs, consumers)}
-        assert counts == {owner.name: owner.count for owner in own.owners.values()}, (key, name, when)
+        assert counts == {consumer.name: consumer.count for consumer in own.consumers.values()}, (key, name, when)
 
 
 def _pairs(reply: Reply) -> dict[bytes, Reply]:

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from rdbtool.engine.digest import digest_of_cell, digest_of_dataset
 from rdbtool.engine.encodings import encoding_name, type_name
-from rdbtool.engine.release import Line
-from rdbtool.engine.replay import SKIP
+from rdbtool.engine.replay.replay import SKIP
 from rdbtool.errors import printable
 from rdbtool.findings import Severity
 from rdbtool.inputs.replaying import Replayed, replay
+from rdbtool.servers.releases import Release, release_named
+from tests.engine.digests import digest_of_cell, digest_of_dataset
 from tests.rdb.expected import differences, prints_17_digits
 
 ROOT = Path(__file__).parents[2]
@@ -29,12 +29,12 @@ RELATIVE = "aof:setpx"
 """Logged with a relative time before Redis 4.0: each load gives another."""
 PRE_RELEASE = "redis-7.0-rc2"
 """It keeps a packed -0, and mixes it into digests, like no release."""
-LINES = {"redis-unstable": "redis-7.9", "valkey-unstable": "valkey-8.0"}
+BUILDS = {"redis-unstable": "redis-7.9", "valkey-unstable": "valkey-8.0"}
 """Development builds, by what they do."""
 
 
-def line_of(name: str) -> Line:
-    return Line(LINES.get(name) or name.partition("-rc")[0])
+def release_of(name: str) -> Release:
+    return release_named(BUILDS.get(name) or name.partition("-rc")[0])
 
 
 def expected_of(path: Path) -> dict[str, Any]:
@@ -62,9 +62,9 @@ def wrong_keys(result: Replayed, expected: dict[str, Any]) -> list[str]:
                 found += [f"{number}: {what}" for what in told if not WHEN_SEEN.search(what)]
             ours: dict[str, object] = {
                 "type": type_name(cell),
-                "encoding": encoding_name(dataset.line, key, cell),
+                "encoding": encoding_name(dataset.release, key, cell),
                 "pexpiretime": cell.expire_at_ms,
-                "debug_digest_value": digest_of_cell(dataset.line, cell),
+                "debug_digest_value": digest_of_cell(dataset, cell),
             }
             if (
                 entry.get("pexpiretime_source", "").startswith("approx")
@@ -86,7 +86,7 @@ def wrong_keys(result: Replayed, expected: dict[str, Any]) -> list[str]:
 @pytest.mark.parametrize("path", LOGS, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_a_server_says_the_same_of_its_log(path: Path) -> None:
     expected = expected_of(path)
-    result = replay(str(path), line=line_of(path.parent.name))
+    result = replay(str(path), release=release_of(path.parent.name))
     assert not result.findings.of(Severity.ERROR)
     if path.parent.name != "redis-5.0.14":  # which writes an XADD with the ID 0-0 that it refuses
         assert not result.replay.failed, [f.message for f in result.findings.items][:5]
@@ -102,7 +102,7 @@ def test_the_newest_commands_leave_what_the_server_has() -> None:
     directory = CORPUS / "redis-8.6.3"
     keys = json.loads((directory / "new-types.expected.json").read_text())["keys"]
     del keys["vs"]  # a module's vector set
-    result = replay(str(directory / "new-types-aof"), line=Line("redis-8.6"), unknown=SKIP)
+    result = replay(str(directory / "new-types-aof"), release=release_named("redis-8.6"), unknown=SKIP)
     assert not result.replay.failed, [f.message for f in result.findings.items]
     entries = [{"key": key, **facts} for key, facts in keys.items()]
     assert wrong_keys(result, {"server": "redis-8.6.3", "dbs": {"0": entries}}) == []

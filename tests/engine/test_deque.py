@@ -3,8 +3,8 @@ from __future__ import annotations
 from collections import deque
 from random import Random
 
-from rdbtool.engine.deque import Deque
-from rdbtool.engine.interning import MOST, TRIAL, InternedNames
+from rdbtool.engine.cells.deque import Deque
+from rdbtool.engine.cells.interning import MOST, TRIAL, InternedNames
 
 
 def test_a_deck_is_a_deque() -> None:

@@ -8,7 +8,7 @@ from time import process_time
 import pytest
 
 from rdbtool.engine.dataset import Dataset
-from rdbtool.engine.replay import Replay, collector_off
+from rdbtool.engine.replay.replay import Replay, collector_off
 
 Script = list[tuple[int, list[bytes]]]
 SMALL = 800

@@ -6,10 +6,10 @@ from random import Random
 
 import pytest
 
-from rdbtool.engine.cells import SMALL, HashCell
-from rdbtool.model import Hash
-from rdbtool.rdb.packed.listpack import ListpackBuilder
-from rdbtool.rdb.packed.run import LONGEST
+from rdbtool.engine.cells.cell import SMALL, HashCell
+from rdbtool.model import MAX_FIELD_EXPIRY_SET, Hash
+from rdbtool.rdb.layout.listpack_builder import ListpackBuilder
+from rdbtool.rdb.layout.run import LONGEST
 from tests.engine.commanding import Engine
 
 
@@ -90,3 +90,17 @@ def test_a_field_that_is_too_long_for_a_run_is_in_none() -> None:
     assert cell.get(b"f" * 500, scratch) is None
     assert not cell.remove(b"f" * 500, scratch)
     assert len(cell) == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "latest"), [("redis-8.6", MAX_FIELD_EXPIRY_SET), ("valkey-9.0", (1 << 63) - 1)], ids=["redis", "valkey"]
+)
+def test_the_expiry_of_a_field_is_set_up_to_the_limit_of_the_server(line: str, latest: int) -> None:
+    e = Engine(line)
+    e.run("HSET h f v")
+    assert e.run(f"HPEXPIREAT h {latest} FIELDS 1 f") == [1]
+    assert e.run(f"HPEXPIRE h {latest - e.dataset.now_ms} FIELDS 1 f") == [1]
+    assert e.run(f"HEXPIREAT h {latest // 1000} FIELDS 1 f") == [1]
+    for wrong in (f"HPEXPIREAT h {latest + 1}", f"HPEXPIRE h {latest + 1}", f"HEXPIREAT h {latest // 1000 + 1}"):
+        assert str(e.run(f"{wrong} FIELDS 1 f")).startswith("ERR ")
+    assert str(e.run(f"HPEXPIRE h {latest - e.dataset.now_ms + 1} FIELDS 1 f")).startswith("ERR invalid expire time")

@@ -5,7 +5,7 @@ from random import Random
 import pytest
 
 from rdbtool.engine import keyspace
-from rdbtool.engine.cells import Held, SetCell
+from rdbtool.engine.cells.cell import Held, SetCell
 from rdbtool.engine.keyspace import Keyspace
 
 

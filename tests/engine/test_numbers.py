@@ -8,11 +8,12 @@ from random import Random
 import pytest
 
 from rdbtool.basics import fpconv
+from rdbtool.basics.numbers import is_integer
 from rdbtool.engine import long_double as extended
 from rdbtool.engine.dataset import Dataset
-from rdbtool.engine.numbers import integer, is_integer
-from rdbtool.engine.release import Line
+from rdbtool.engine.numbers import integer
 from rdbtool.engine.replies import CommandError
+from rdbtool.servers.releases import release_named
 from tests.engine.differential import agree, answer, args
 from tests.servers.harness import SERVERS, ServerKind, running
 
@@ -50,7 +51,7 @@ def test_floats_are_added_and_printed_as_in_the_server(kind: ServerKind, tmp_pat
         if random.random() < 0.3:
             commands.append(args("SET", "k", decimal(random)))
         commands.append(args("INCRBYFLOAT", "k", decimal(random)))
-    dataset = Dataset(Line(kind.name))
+    dataset = Dataset(release_named(kind.name))
     with running(kind, tmp_path) as server:
         for command, theirs in zip(commands, server.send(*[tuple(c) for c in commands]), strict=True):
             ours = answer(dataset, command)

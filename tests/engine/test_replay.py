@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import pytest
 
-from rdbtool.aof.point_in_time import Until
+from rdbtool.aof.point_in_time import Place, PointInTime
 from rdbtool.engine.dataset import Dataset
-from rdbtool.engine.release import Line
-from rdbtool.engine.replay import CARRY, SKIP, STOP, Replay
+from rdbtool.engine.replay.replay import CARRY, SKIP, STOP, Replay
 from rdbtool.errors import UsageError
 from rdbtool.findings import Severity
 from rdbtool.model import NO_EXPIRY
+from rdbtool.servers.releases import release_named
 
 Script = list[tuple[int, list[bytes]]]
 
@@ -18,8 +18,10 @@ def script(*lines: str) -> Script:
     return [(i * 100, line.encode().split()) for i, line in enumerate(lines)]
 
 
-def replayed(lines: Script, *, until: Until | None = None, unknown: str = STOP) -> tuple[Replay, dict[bytes, object]]:
-    replay = Replay(Dataset(Line("redis-8.6"), now_ms=1_000_000), until=until, unknown=unknown)
+def replayed(
+    lines: Script, *, point: PointInTime | None = None, unknown: str = STOP
+) -> tuple[Replay, dict[bytes, object]]:
+    replay = Replay(Dataset(release_named("redis-8.6"), now_ms=1_000_000), point=point, unknown=unknown)
     replay.run(lines)
     return replay, {key: cell.value() for _, key, cell in replay.dataset.items()}
 
@@ -99,44 +101,46 @@ def test_findings_are_bounded_and_all_are_counted() -> None:
 
 
 def test_a_replay_can_stop_at_an_offset() -> None:
-    _, keys = replayed(script("SET a 1", "SET b 1", "SET c 1"), until=Until(offset=150))
+    _, keys = replayed(script("SET a 1", "SET b 1", "SET c 1"), point=PointInTime(offset=Place(150)))
     assert set(keys) == {b"a", b"b"}
 
 
 def test_a_replay_can_stop_after_a_number_of_commands() -> None:
-    _, keys = replayed(script("SET a 1", "SET b 1", "SET c 1"), until=Until(command=1))
+    _, keys = replayed(script("SET a 1", "SET b 1", "SET c 1"), point=PointInTime(commands=1))
     assert set(keys) == {b"a"}
 
 
 def test_a_replay_can_stop_before_the_nth_command_of_a_name() -> None:
     lines = script("SET a 1", "FLUSHALL", "SET b 1", "flushall", "SET c 1")
-    assert set(replayed(lines, until=Until(before=b"FLUSHALL"))[1]) == {b"a"}
-    replay, keys = replayed(lines, until=Until(before=b"FLUSHALL", nth=2))
+    assert set(replayed(lines, point=PointInTime(before="FLUSHALL"))[1]) == {b"a"}
+    replay, keys = replayed(lines, point=PointInTime(before="FLUSHALL", nth=2))
     assert set(keys) == {b"b"}
     assert replay.stopped_at == 300
     with pytest.raises(UsageError):
-        Until(before=b"FLUSHALL", nth=0)
+        PointInTime(before="FLUSHALL", nth=0)
 
 
 def test_a_replay_can_stop_before_a_subcommand() -> None:
     lines = script("XADD s 1-1 a b", "XGROUP CREATE s g 0", "XGROUP DESTROY s g")
-    replay, _ = replayed(lines, until=Until(before=b"XGROUP|DESTROY"))
+    replay, _ = replayed(lines, point=PointInTime(before="XGROUP DESTROY"))
     assert replay.count == 2
 
 
 def test_a_replay_can_leave_out_commands() -> None:
-    _, keys = replayed(script("SET a 1", "DEL a", "SET b 1"), until=Until(without=frozenset({100})))
+    _, keys = replayed(script("SET a 1", "DEL a", "SET b 1"), point=PointInTime(without=(Place(100),)))
     assert set(keys) == {b"a", b"b"}
 
 
 def test_a_stop_inside_a_transaction_drops_all_of_it() -> None:
-    replay, keys = replayed(script("SET a 1", "MULTI", "SET b 1", "SET c 1", "EXEC"), until=Until(offset=300))
+    replay, keys = replayed(
+        script("SET a 1", "MULTI", "SET b 1", "SET c 1", "EXEC"), point=PointInTime(offset=Place(300))
+    )
     assert set(keys) == {b"a"}
     assert replay.dropped == 1
 
 
 def test_a_later_annotation_stops_the_replay() -> None:
-    replay = Replay(Dataset(), until=Until(time_s=1000))
+    replay = Replay(Dataset(), point=PointInTime(time_s=1000))
     assert replay.annotation(1000)
     assert not replay.annotation(1001)
     assert replay.stopped

@@ -6,8 +6,8 @@ from random import Random
 import pytest
 
 from rdbtool.engine.dataset import Dataset
-from rdbtool.engine.release import Line
-from rdbtool.engine.replay import Replay
+from rdbtool.engine.replay.replay import Replay
+from rdbtool.servers.releases import release_named
 from tests.engine.against import SLACK_MS, differences, same_reply
 from tests.engine.differential import Command, answer, args, log_of
 from tests.servers.harness import SERVERS, Reply, Server, ServerKind, running
@@ -56,14 +56,14 @@ def test_dumps_of_a_server_are_restored_as_it_restores_them(kind: ServerKind, tm
     with running(kind, tmp_path, "--appendonly", "yes", "--appendfsync", "no") as server:
         payloads = dumped(server, filled(server, Random(5)))
         server.execute("FLUSHALL")
-        dataset = Dataset(Line(kind.name))
+        dataset = Dataset(release_named(kind.name))
         for i, (key, payload) in enumerate(payloads.items()):
             when = [b"0"] if i % 3 else [b"9999999999999", b"ABSTTL"]
             command = [b"RESTORE", key, when[0], payload, *when[1:]]
             (theirs,) = server.send(tuple(command))
             assert same_reply(command, answer(dataset, command), theirs), key
         assert differences(dataset, server) == []
-        replayed = Dataset(Line(kind.name))
+        replayed = Dataset(release_named(kind.name))
         Replay(replayed).run(log_of(tmp_path))
         assert differences(replayed, server) == []
 
@@ -77,7 +77,7 @@ def test_restored_keys_go_on_like_those_of_the_server(kind: ServerKind, tmp_path
     with running(kind, tmp_path) as server:
         payloads = dumped(server, filled(server, random))
         server.execute("FLUSHALL")
-        dataset = Dataset(Line(kind.name))
+        dataset = Dataset(release_named(kind.name))
         commands: list[Command] = [[b"RESTORE", key, b"0", payload] for key, payload in payloads.items()]
         for key in payloads:
             name = key.decode().rstrip("0123456789")
@@ -109,7 +109,7 @@ def test_what_restore_refuses_is_refused_with_the_text_of_the_server(kind: Serve
         server.execute("SET", "k", "value")
         payload = server.execute("DUMP", "k")
         assert isinstance(payload, bytes)
-        dataset = Dataset(Line(kind.name))
+        dataset = Dataset(release_named(kind.name))
         calls: list[Command] = [
             args("SET", "k", "value"),
             args("RESTORE", "k", 0, payload),

@@ -6,10 +6,10 @@ from random import Random
 
 import pytest
 
-from rdbtool.engine.cells import SMALL, SetCell
+from rdbtool.engine.cells.cell import SMALL, SetCell
 from rdbtool.engine.encodings import encoding_name
-from rdbtool.rdb.packed.listpack import ListpackBuilder
-from rdbtool.rdb.packed.run import LONGEST
+from rdbtool.rdb.layout.listpack_builder import ListpackBuilder
+from rdbtool.rdb.layout.run import LONGEST
 from tests.engine.commanding import Engine
 
 NUMBERS = [b"%d" % n for n in (0, -1, 127, 128, 4096, -4097, 1 << 31, -(1 << 63))]
@@ -18,7 +18,7 @@ NUMBERS = [b"%d" % n for n in (0, -1, 127, 128, 4096, -4097, 1 << 31, -(1 << 63)
 def encoding(e: Engine) -> str:
     cell = e.dataset.set(b"s")
     assert cell is not None
-    return encoding_name(e.dataset.line, b"s", cell)
+    return encoding_name(e.dataset.release, b"s", cell)
 
 
 def test_a_small_set_is_the_dict_that_it_would_be() -> None:
@@ -67,10 +67,10 @@ def test_growing_beyond_a_run_loses_nothing(member: bytes, count: int) -> None:
     assert cell.value() == {name: None for name in model if name != member}
 
 
-@pytest.mark.parametrize("line", ["redis-6.2", "redis-7.0", "valkey-9.1"])
+@pytest.mark.parametrize("release", ["redis-6.2", "redis-7.0", "valkey-9.1"])
 @pytest.mark.parametrize("members", [[b"1", b"2"], [b"1", b"a"], [b"a", b"1"], [b"1", b"m" * 65], NUMBERS])
-def test_the_encoding_does_not_depend_on_the_form(line: str, members: list[bytes]) -> None:
-    small, opened = Engine(line), Engine(line)
+def test_the_encoding_does_not_depend_on_the_form(release: str, members: list[bytes]) -> None:
+    small, opened = Engine(release), Engine(release)
     for member in members:
         small.run("SADD s", member)
         opened.run("SADD s", member)

@@ -4,15 +4,15 @@ import random
 
 import pytest
 
-from rdbtool.engine.stream import StreamCell, stream_cell
+from rdbtool.engine.cells.stream import StreamCell, stream_cell
 from rdbtool.engine.stream_ids import text_of
 from rdbtool.findings import Findings
 from rdbtool.io.window import window_over
 from rdbtool.model import Stream
+from rdbtool.rdb.check import verify_rdb
 from rdbtool.rdb.encode import encode
 from rdbtool.rdb.targets import target
 from rdbtool.rdb.values.stream_nodes import pair_of
-from rdbtool.rdb.verify.file import verify_rdb
 from tests.engine.commanding import Engine
 from tests.rdb.craft import rdb, record
 from tests.rdb.values_strategies import element
@@ -23,9 +23,9 @@ NO_KEY = (
 )
 
 
-def filled(count: int, line: str = "redis-8.6") -> Engine:
+def filled(count: int, release: str = "redis-8.6") -> Engine:
     """Entries 1-0 to count-0 in the stream s, and a group g that begins before them."""
-    e = Engine(line)
+    e = Engine(release)
     e.run("XGROUP CREATE s g 0 MKSTREAM")
     for i in range(1, count + 1):
         e.run(f"XADD s {i}-0 f v")
@@ -164,16 +164,16 @@ def test_reading_makes_entries_pending_until_they_are_acknowledged() -> None:
 def test_the_xclaim_of_a_log_creates_the_entry_and_moves_the_group() -> None:
     e = filled(2)
     e.run("XCLAIM s g c 0 2-0 TIME 1600000000000 RETRYCOUNT 3 FORCE JUSTID LASTID 2-0")
-    claim = e.stream("s").groups[b"g"].claims[2 << 64]
-    assert (claim.owner.name, claim.delivered_ms, claim.deliveries) == (b"c", 1600000000000, 3)
+    pending = e.stream("s").groups[b"g"].pending[2 << 64]
+    assert (pending.consumer.name, pending.delivered_ms, pending.deliveries) == (b"c", 1600000000000, 3)
     assert e.stream("s").groups[b"g"].last_id == 2 << 64
 
 
 def test_claiming_a_deleted_entry_drops_it_since_7_0() -> None:
-    for line, left in (("redis-6.2", {"1-0": ("d", 2)}), ("redis-7.0", {})):
-        e = filled(1, line)
+    for release, left in (("redis-6.2", {"1-0": ("d", 2)}), ("redis-7.0", {})):
+        e = filled(1, release)
         e.all("XREADGROUP GROUP g c STREAMS s >", "XDEL s 1-0", "XCLAIM s g d 0 1-0")
-        assert e.pending("s", "g") == left, line
+        assert e.pending("s", "g") == left, release
 
 
 def test_xautoclaim_walks_on_from_its_cursor() -> None:
@@ -203,9 +203,9 @@ def test_xsetid_sets_the_counters() -> None:
 # The deletion policies of Redis 8.2: what its documentation says, and the log of a real 8.6.
 
 
-def shared(line: str = "redis-8.6") -> Engine:
+def shared(release: str = "redis-8.6") -> Engine:
     """Entries 1-0 to 4-0; g has read three and acknowledged 1-0, h has read two and acknowledged both."""
-    e = filled(4, line)
+    e = filled(4, release)
     e.all("XGROUP CREATE s h 0", "XREADGROUP GROUP g c COUNT 3 STREAMS s >", "XREADGROUP GROUP h c COUNT 2 STREAMS s >")
     e.all("XACK s g 1-0", "XACK s h 1-0 2-0")
     return e

@@ -5,8 +5,8 @@ import random
 
 import pytest
 
-from rdbtool.engine.cells import LISTPACK, SKIPLIST
-from rdbtool.engine.order_index import HALF, SPLIT, OrderIndex
+from rdbtool.engine.cells.cell import LISTPACK, SKIPLIST
+from rdbtool.engine.cells.order_index import HALF, SPLIT, OrderIndex
 from tests.engine.commanding import Engine
 
 
@@ -174,19 +174,19 @@ def test_a_sorted_set_stays_a_skiplist_once_it_was_large() -> None:
     assert e.zset_cell("z").encoding == SKIPLIST
 
 
-@pytest.mark.parametrize(("line", "encoding"), [("redis-7.0", LISTPACK), ("redis-7.2", SKIPLIST)])
-def test_newer_servers_choose_the_encoding_by_what_zadd_brings(line: str, encoding: int) -> None:
-    e = Engine(line)
+@pytest.mark.parametrize(("release", "encoding"), [("redis-7.0", LISTPACK), ("redis-7.2", SKIPLIST)])
+def test_newer_servers_choose_the_encoding_by_what_zadd_brings(release: str, encoding: int) -> None:
+    e = Engine(release)
     e.run("ZADD z " + " ".join("1 same" for _ in range(129)))
     assert e.zset_cell("z").encoding == encoding
 
 
 @pytest.mark.parametrize(
-    ("line", "scores", "bounds"),
+    ("release", "scores", "bounds"),
     [("redis-7.4", 1, 1), ("redis-8.0", 1, 0), ("valkey-8.1", 1, 1), ("valkey-9.1", 0, 0)],
 )
-def test_where_numbers_may_be_hexadecimal(line: str, scores: int, bounds: int) -> None:
-    e = Engine(line)
+def test_where_numbers_may_be_hexadecimal(release: str, scores: int, bounds: int) -> None:
+    e = Engine(release)
     refused = "ERR value is not a valid float"
     assert e.run("ZADD z 0x10 a") == (1 if scores else refused)
     e.run("ZADD z 16 a")

@@ -12,19 +12,20 @@ from typing import Any, final
 import pytest
 
 from rdbtool.aof.point_in_time import WHOLE, PointInTime
-from rdbtool.engine.table import SWEEPING, find
+from rdbtool.engine.table import find
 from rdbtool.errors import FormatError
 from rdbtool.findings import Severity
 from rdbtool.inputs.filters import select
 from rdbtool.inputs.replaying import Replayed, replay
 from rdbtool.inputs.selection import Selection
 from rdbtool.model import Entry
-from rdbtool.outputs.outlets import OutputForm as Output
+from rdbtool.outputs.options import OutputOptions as Output
 from rdbtool.rdb.events import Event, Function, ResizeDb
 from rdbtool.rdb.head import Aside, RdbHead
 from rdbtool.rdb.reader import Frame
 from rdbtool.rdb.targets import target
 from rdbtool.rdb.writer import open_rdb_writer
+from rdbtool.servers.commands import SWEEPING
 from rdbtool.tasks.convert import convert
 from rdbtool.tasks.digest import digest
 from rdbtool.tasks.rewrite import RewriteForm, rewrite, rewrite_in_place

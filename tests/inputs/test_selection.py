@@ -9,7 +9,7 @@ import pytest
 
 from rdbtool.errors import UsageError
 from rdbtool.inputs.filters import key_of, select, slot_map, slot_ranges
-from rdbtool.inputs.selection import TTL_ANY, TTL_NONE, Selection, hash_slot, matches_glob
+from rdbtool.inputs.selection import TTL_ANY, TTL_NONE, Selection, matches_glob
 from rdbtool.io.window import Window
 from rdbtool.model import Entry
 from rdbtool.rdb.reader import Frame, RdbReader
@@ -38,16 +38,6 @@ def test_globs_match_what_keys_matches(kind: ServerKind, tmp_path: Path) -> None
 
 def test_a_glob_full_of_stars_is_matched_in_no_time() -> None:
     assert not matches_glob(b"a*" * 50 + b"b", b"a" * 5000)
-
-
-def test_slots_are_those_of_a_cluster() -> None:
-    # the vectors of the cluster specification, and CLUSTER KEYSLOT of a server
-    assert hash_slot(b"123456789") == 12739
-    assert hash_slot(b"foo") == 12182
-    assert hash_slot(b"{user1000}.following") == hash_slot(b"{user1000}.followers") == hash_slot(b"user1000")
-    assert hash_slot(b"foo{}{bar}") == 8363
-    assert hash_slot(b"foo{{bar}}zap") == hash_slot(b"{bar")
-    assert hash_slot(b"foo{bar}{zap}") == hash_slot(b"bar")
 
 
 def wants(selection: Selection, key: bytes, db: int = 0, type_: str = "string", expire_at_ms: int = -1) -> bool:

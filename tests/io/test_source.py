@@ -17,8 +17,9 @@ import pytest
 import zstandard
 
 from rdbtool.errors import InputError, RdbToolError, TruncatedError
+from rdbtool.io.random_access import LOOKS, PORTION, Pages, Stored
 from rdbtool.io.source import open_input
-from rdbtool.io.window import CHUNK, LOOKS, Stored, Window, window_over
+from rdbtool.io.window import CHUNK, Window, window_over
 
 
 class Trickle:
@@ -333,3 +334,23 @@ def test_too_many_open_files_are_an_input_error(tmp_path: Path) -> None:
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     assert e.value.path == str(path)
+
+
+def test_pages_give_the_bytes_of_any_place_and_windows_over_any_part(tmp_path: Path) -> None:
+    data = random.Random(6).randbytes(700_000)
+    path = tmp_path / "f"
+    path.write_bytes(data)
+    before = descriptors()
+    with Pages(str(path)) as pages:
+        for at, n in ((0, 10), (699_990, 100), (300_000, 300_000), (5, 1), (800_000, 5)):
+            assert pages.take(at, n) == data[at : at + n]
+        assert pages.find(data[650_000:650_020], 0, len(data)) == 650_000
+        assert [pages.byte(at) for at in (0, 699_999, 700_000)] == [data[0], data[-1], -1]
+        window = pages.window(1000, 1000 + 2 * PORTION)
+        assert window.take(2 * PORTION) == data[1000 : 1000 + 2 * PORTION]
+        assert window.at_end()
+        os.truncate(path, 400_000)
+        with pytest.raises(InputError, match="became shorter") as e:
+            pages.take(500_000, 10)
+        assert (e.value.path, e.value.offset) == (str(path), 500_000)
+    assert descriptors() == before

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+from rdbtool.basics.text import AUTO
 from rdbtool.inputs.keys import Facts
 from rdbtool.io.output import Output
 from rdbtool.io.source import open_input
 from rdbtool.io.window import Window
 from rdbtool.model import Entry
 from rdbtool.outputs.exporter import Exporter
+from rdbtool.outputs.options import OutputOptions
+from rdbtool.outputs.registry import make_exporter
 from rdbtool.rdb.events import Function, ModuleAux
 from rdbtool.rdb.reader import Frame, RdbReader
 
@@ -41,6 +45,11 @@ class Pieces:
 
 
 Make = Callable[[Output], Exporter]
+
+
+def exporter(name: str, output: Output, mode: int = AUTO, **options: Any) -> Exporter:
+    """The exporter of a format, without a header."""
+    return make_exporter(output, OutputOptions(name, mode=mode, **{"header": False, **options}))
 
 
 def from_window(w: Window, make: Make) -> bytes:

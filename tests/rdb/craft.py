@@ -5,7 +5,17 @@ from __future__ import annotations
 import struct
 
 from rdbtool.basics.crc64 import crc64
-from rdbtool.rdb.primitives import encode_length
+
+
+def encode_length(n: int) -> bytes:
+    """A length in its shortest form. Accepts 0 to 2^64 - 1."""
+    if n < 64:
+        return bytes((n,))
+    if n < 1 << 14:
+        return bytes((64 | n >> 8, n & 255))
+    if n < 1 << 32:
+        return b"\x80" + struct.pack(">I", n)
+    return b"\x81" + struct.pack(">Q", n)
 
 
 def string(data: bytes) -> bytes:

@@ -6,10 +6,10 @@ from typing import Final
 
 from rdbtool.model import Value, type_name
 from rdbtool.rdb.compare import Rules
+from rdbtool.rdb.layout.visitor import visit_value
 from rdbtool.rdb.meaning import Facts, Fingerprint, Scope
 from rdbtool.rdb.opcodes import REDIS
 from rdbtool.rdb.types import row_of
-from rdbtool.rdb.visitor import visit_value
 
 ENCODINGS: Final = {"stream": "stream-listpacks4", "module": "module2"}
 """Encodings that can tell all of a value; of other types, those that are named like their type."""

@@ -12,15 +12,14 @@ from rdbtool.model import Hash, Module, Value
 from rdbtool.rdb import meaning
 from rdbtool.rdb.compare import Rules
 from rdbtool.rdb.dump_payload import dump
+from rdbtool.rdb.layout.visitor import Visitor, visit_value
 from rdbtool.rdb.meaning import Facts, Fingerprint, Meaning, Scope, facts, fingerprint, joined, parted
 from rdbtool.rdb.opcodes import REDIS
-from rdbtool.rdb.primitives import encode_length
 from rdbtool.rdb.reader import frame_of
 from rdbtool.rdb.targets import target
 from rdbtool.rdb.types import TABLE, TypeRow, row_of
-from rdbtool.rdb.visitor import Visitor, visit_value
 from rdbtool.tasks.diff.details import changes
-from tests.rdb.craft import counted, string, strings
+from tests.rdb.craft import counted, encode_length, string, strings
 from tests.rdb.meanings import facts_of, fingerprint_of
 from tests.rdb.one_fact import MODEL, PAIRS, Pair, attributes, differing_attributes, plain, stream_value
 from tests.rdb.values_strategies import KINDS, any_value

@@ -10,11 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rdbtool.errors import FormatError
-from rdbtool.rdb.packed.cursor import Cursor
-from rdbtool.rdb.packed.intset import IntsetCursor, pack_intset
-from rdbtool.rdb.packed.listpack import ListpackBuilder, ListpackCursor
-from rdbtool.rdb.packed.ziplist import ZiplistBuilder, ZiplistCursor
-from rdbtool.rdb.packed.zipmap import ZipmapCursor
+from rdbtool.rdb.layout.cursor import Cursor
+from rdbtool.rdb.layout.intset import IntsetCursor, pack_intset
+from rdbtool.rdb.layout.listpack import ListpackCursor
+from rdbtool.rdb.layout.listpack_builder import ListpackBuilder
+from rdbtool.rdb.layout.ziplist import ZiplistBuilder, ZiplistCursor
+from rdbtool.rdb.layout.zipmap import ZipmapCursor
 from tests.rdb.values_strategies import INTEGERS, elements
 
 ELEMENTS = st.one_of(INTEGERS.map(lambda n: b"%d" % n), st.binary(max_size=300))

@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 
 from rdbtool.errors import FormatError, RdbToolError, TruncatedError
 from rdbtool.io.window import Window, window_over
-from rdbtool.rdb.primitives import (
+from rdbtool.rdb.layout.primitives import (
     LZF,
-    encode_length,
     read_binary_double,
     read_count,
     read_double,
@@ -26,7 +25,7 @@ from rdbtool.rdb.primitives import (
     skip_double,
     skip_string,
 )
-from tests.rdb.craft import lzf, string
+from tests.rdb.craft import encode_length, lzf, string
 
 
 @given(st.integers(0, (1 << 63) - 1), st.binary(max_size=3))
@@ -116,7 +115,7 @@ def test_scores_as_text(data: bytes, value: float) -> None:
 
 def test_a_score_can_be_nan_and_no_word() -> None:
     assert math.isnan(read_double(window_over(b"\xfd")))
-    for text in (b"word", b"1_0", b""):
+    for text in (b"word", b"_1", b""):
         with pytest.raises(FormatError):
             read_double(window_over(bytes((len(text),)) + text))
 

@@ -26,11 +26,10 @@ from rdbtool.rdb.events import (
     SlotInfo,
 )
 from rdbtool.rdb.opcodes import REDIS, VALKEY
-from rdbtool.rdb.primitives import encode_length
 from rdbtool.rdb.reader import Frame, RdbReader, frame_of
 from rdbtool.rdb.types import row_of
 from tests.rdb.corpus import name_of, written_files
-from tests.rdb.craft import counted, rdb, record, string, strings
+from tests.rdb.craft import counted, encode_length, rdb, record, string, strings
 from tests.rdb.sources import Dripping, told
 
 

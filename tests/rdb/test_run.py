@@ -5,8 +5,10 @@ from itertools import accumulate
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rdbtool.rdb.packed.listpack import ListpackBuilder, ListpackCursor, listpack_of
-from rdbtool.rdb.packed.run import LONGEST, RunOfFields, element_at, elements_of, end_of, find, integer_at, length_of
+from rdbtool.rdb.layout.listpack import ListpackCursor
+from rdbtool.rdb.layout.listpack_builder import ListpackBuilder, listpack_of
+from rdbtool.rdb.layout.listpack_entry import element_at, end_of, integer_at
+from rdbtool.rdb.layout.run import LONGEST, RunOfFields, elements_of, find, length_of
 from tests.rdb.values_strategies import INTEGERS
 
 SHORT = st.one_of(INTEGERS.map(lambda n: b"%d" % n), st.binary(max_size=LONGEST))

@@ -8,7 +8,8 @@ from rdbtool.basics.numbers import is_integer
 from rdbtool.io.window import window_over
 from rdbtool.model import Stream
 from rdbtool.rdb.encode import encode
-from rdbtool.rdb.packed.listpack import ListpackBuilder
+from rdbtool.rdb.layout.listpack_builder import ListpackBuilder
+from rdbtool.rdb.layout.stream_node import node_entries
 from rdbtool.rdb.targets import target
 from rdbtool.rdb.values.stream_nodes import (
     NODE_BYTES,
@@ -16,10 +17,9 @@ from rdbtool.rdb.values.stream_nodes import (
     Node,
     PackedNodes,
     add_entry,
-    node_entries,
     pair_of,
 )
-from rdbtool.rdb.values.target_encodings import Limits
+from rdbtool.servers.limits import Limits
 from tests.rdb.craft import listpack
 from tests.rdb.values_strategies import element
 

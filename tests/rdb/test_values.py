@@ -17,9 +17,10 @@ from rdbtool.errors import FormatError, RdbToolError, UnsupportedError
 from rdbtool.io.window import Window, window_over
 from rdbtool.model import Hash, SortedSet, Stream, Value
 from rdbtool.rdb.encode import encode
+from rdbtool.rdb.layout.facts import Losses
 from rdbtool.rdb.reader import frame_of
 from rdbtool.rdb.targets import Target, target, target_names
-from rdbtool.rdb.values.target_encodings import Limits, Losses
+from rdbtool.servers.limits import Limits
 from tests.rdb.kept import as_kept
 from tests.rdb.sources import Dribble
 from tests.rdb.values_strategies import KINDS, any_value, element

@@ -15,10 +15,10 @@ from rdbtool.errors import RdbToolError
 from rdbtool.findings import Findings, Severity
 from rdbtool.io.source import open_input
 from rdbtool.io.window import window_over
+from rdbtool.rdb.check import RdbFacts, verify_rdb
+from rdbtool.rdb.layout.inspection import Inspection
 from rdbtool.rdb.opcodes import REDIS, VALKEY
 from rdbtool.rdb.types import TABLE
-from rdbtool.rdb.verify.file import RdbFacts, verify_rdb
-from rdbtool.rdb.verify.inspection import Inspection
 from tests.rdb.corpus import CORPUS, FIXTURES, expected_of, name_of, written_files
 
 NOW_MS = 1_800_000_000_000  # January 2027

@@ -15,11 +15,10 @@ from rdbtool.errors import OutputError
 from rdbtool.findings import Finding, Findings
 from rdbtool.io.source import open_input
 from rdbtool.io.window import window_over
-from rdbtool.rdb.primitives import encode_length
-from rdbtool.rdb.verify.duplicates import Duplicates, strings_at
-from rdbtool.rdb.verify.file import RdbFacts, verify_rdb
-from rdbtool.rdb.verify.seen import LIMIT, hash_integer, hash_text
-from tests.rdb.craft import listpack, rdb, record, string, strings
+from rdbtool.rdb.check import RdbFacts, verify_rdb
+from rdbtool.rdb.layout.duplicates import Duplicates, strings_at
+from rdbtool.rdb.layout.seen import LIMIT, hash_integer, hash_text
+from tests.rdb.craft import encode_length, listpack, rdb, record, string, strings
 
 SEED = 20260408
 HASHED_WITH = 0x1851F42D4C957F2D

@@ -8,62 +8,18 @@ import tracemalloc
 
 import pytest
 
-from rdbtool.errors import RdbToolError
 from rdbtool.findings import Findings
 from rdbtool.io.window import Window, window_over
-from rdbtool.rdb.reader import Frame, RdbReader
-from rdbtool.rdb.verify.file import verify_rdb
-from tests.rdb.corpus import FIXTURES
+from rdbtool.rdb.check import verify_rdb
+from rdbtool.rdb.reader import RdbReader
+from tests.rdb.mutation import damaged, records_by_type
 from tests.rdb.sources import Dripping, told
 
 SEED = 20260409
 PER_TYPE = 1500
 
 
-def records_by_type() -> dict[str, bytes]:
-    """For every type in the fixtures the largest small record, in a file of its own, without checksum."""
-    found: dict[str, bytes] = {}
-    for path in sorted(FIXTURES.glob("*/*.rdb")):
-        if path.parent.name == "broken":
-            continue
-        data = path.read_bytes()
-        reader = RdbReader(window_over(data))
-        try:
-            for event in reader:
-                if isinstance(event, Frame):
-                    name = f"{data[:6].decode()}-{event.type.name}"
-                    end = event.value_offset + len(event.raw())
-                    whole = data[:9] + data[event.offset : end] + b"\xff" + bytes(8 if reader.version >= 5 else 0)
-                    if len(whole) < 700 and len(whole) > len(found.get(name, b"")):
-                        found[name] = whole
-        except RdbToolError:
-            continue
-    return found
-
-
 RECORDS = records_by_type()
-
-
-def damaged(rng: random.Random, data: bytes) -> bytes:
-    out = bytearray(data)
-    for _ in range(rng.choice((1, 1, 1, 2, 3, 8))):
-        at = rng.randrange(9, len(out)) if rng.random() < 0.95 else rng.randrange(len(out))
-        kind = rng.random()
-        if kind < 0.35:
-            out[at] ^= 1 << rng.randrange(8)
-        elif kind < 0.6:
-            out[at] = rng.choice((0, 1, 0x3F, 0x40, 0x7F, 0x80, 0x81, 0xC0, 0xC3, 0xFE, 0xFF))
-        elif kind < 0.7:
-            out[at : at + 8] = rng.randbytes(8)
-        elif kind < 0.8:
-            out[at:at] = rng.randbytes(rng.randint(1, 9))
-        elif kind < 0.9:
-            del out[at : at + rng.randint(1, 5)]
-        else:
-            del out[at:]
-        if len(out) < 12:
-            break
-    return bytes(out)
 
 
 def test_there_is_a_record_of_every_type() -> None:

@@ -13,11 +13,11 @@ from rdbtool.basics.crc64 import crc64
 from rdbtool.errors import RdbToolError
 from rdbtool.findings import Findings, Severity
 from rdbtool.io.window import window_over
+from rdbtool.rdb.layout.codes import ALWAYS, CODES
+from rdbtool.rdb.layout.inspection import Inspection
 from rdbtool.rdb.opcodes import REDIS, VALKEY
-from rdbtool.rdb.releases import release
 from rdbtool.rdb.types import TABLE
-from rdbtool.rdb.verify.codes import CODES, VALKEY_9_1
-from rdbtool.rdb.verify.inspection import Inspection
+from rdbtool.servers.releases import release_named
 from tests.servers.harness import SERVERS, Server, ServerKind, running
 
 SEED = 20260406
@@ -111,7 +111,7 @@ def refusals(type_byte: int, payload: bytes, footer: bytes, dialect: int) -> tup
 def minded(server: Server, codes: list[str]) -> list[str]:
     """The codes that this server minds, answering RESTORE."""
     if server.kind.name != "valkey-9.1":
-        codes = [c for c in codes if c not in CODES or CODES[c].minds != VALKEY_9_1]
+        codes = [c for c in codes if c not in CODES or CODES[c].minds != ALWAYS]
     if server.kind.version < (7, 0, 0):
         codes = [c for c in codes if c != "stream-length"]
     return codes
@@ -121,7 +121,7 @@ def test_damaged_values_are_refused_exactly_where_the_server_refuses_them(server
     print("seed", SEED)
     rng = random.Random(SEED)
     kind = server.kind
-    version = release(kind.name).rdb_version
+    version = release_named(kind.name).rdb_version
     dialect = VALKEY if version >= 80 else REDIS
     wrong: list[str] = []
     refused = 0

@@ -11,17 +11,17 @@ import pytest
 from rdbtool.errors import UnsupportedError
 from rdbtool.findings import Finding, Findings, Severity
 from rdbtool.io.window import window_over
+from rdbtool.rdb.check import RdbFacts, verify_rdb
 from rdbtool.rdb.compare import Rules
+from rdbtool.rdb.layout.codes import ANY, CODES
 from rdbtool.rdb.meaning import Scope, fingerprint
 from rdbtool.rdb.opcodes import REDIS
-from rdbtool.rdb.primitives import encode_length
 from rdbtool.rdb.reader import frame_of
 from rdbtool.rdb.types import row_of
-from rdbtool.rdb.verify.codes import ANY, CODES
-from rdbtool.rdb.verify.file import RdbFacts, verify_rdb
 from tests.rdb.craft import (
     RELEASED,
     counted,
+    encode_length,
     entry,
     intset,
     listpack,
@@ -172,6 +172,16 @@ VALUES: dict[str, tuple[int, bytes, list[str]]] = {
         ["stream-entry"],
     ),
     "stream-entry-own-fields": (15, stream([(NODE[0], listpack(1, 0, 1, b"f", 0, 0, 0, 0, 1, b"g", b"v", 6))], 1), []),
+    "stream-sequence-numbers-of-64-bits": (
+        15,
+        stream([(stream_id(1, 0), stream_node((0, (1 << 63) - 1, [b"v"]), (0, -(1 << 63), [b"w"])))], 2),
+        [],
+    ),
+    "stream-disordered-and-miscounted": (
+        15,
+        stream([(NODE[0], listpack(2, 0, 1, b"f", 0, 2, 5, 0, b"v", 4, 2, 0, 0, b"v", 4, count=3))], 2),
+        ["stream-node-count"],
+    ),
     "stream-master": (15, stream([(NODE[0], listpack(0, 0, 1, b"f", 7))], 0), ["stream-entry"]),
     "group-twice": (15, stream([NODE], 1, b"\x02" + group(b"g") + group(b"g")), ["duplicate-group"]),
     "consumer-twice": (
@@ -213,6 +223,13 @@ EMPTY = {
     "zset-listpack": (17, string(listpack())),
     "quicklist2": (18, b"\x01\x02" + string(listpack())),
     "set-listpack": (20, string(listpack())),
+}
+
+
+DISORDERED = {
+    "entries": stream([(NODE[0], stream_node((5, 0, [b"v"]), (0, 0, [b"w"])))], 2),
+    "entry-twice": stream([(NODE[0], stream_node((5, 0, [b"v"]), (5, 0, [b"w"])))], 2),
+    "nodes": stream([(stream_id(5, 1), NODE[1]), NODE], 2),
 }
 
 
@@ -275,6 +292,18 @@ def test_an_empty_collection_is_a_warning(name: str) -> None:
     facts, findings = verify(data)
     assert [(f.code, f.severity) for f in findings] == [("empty-collection", Severity.WARNING)]
     assert facts.empty == 1
+
+
+@pytest.mark.parametrize("name", DISORDERED)
+def test_stream_entries_that_do_not_follow_each_other_are_a_warning(name: str) -> None:
+    _, findings = verify(rdb(record(15, b"key", DISORDERED[name]), magic=b"REDIS0011"))
+    assert [(f.code, f.severity) for f in findings] == [("stream-order", Severity.WARNING)]
+
+
+@pytest.mark.server
+def test_servers_load_stream_entries_that_do_not_follow_each_other(tmp_path: Path) -> None:
+    records = [record(15, name.encode(), payload) for name, payload in DISORDERED.items()]
+    assert loads(server("valkey-9.1"), tmp_path, rdb(*records, magic=b"REDIS0011"))
 
 
 @pytest.mark.server

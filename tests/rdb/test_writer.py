@@ -17,11 +17,11 @@ from rdbtool.findings import Findings, Severity
 from rdbtool.io.source import open_input
 from rdbtool.io.window import Window, window_over
 from rdbtool.model import Entry, Hash, Module, Stream
+from rdbtool.rdb.check import verify_rdb
 from rdbtool.rdb.events import Aux, Function, ResizeDb, SelectDb
 from rdbtool.rdb.reader import Frame, RdbReader, frame_of
 from rdbtool.rdb.targets import target, target_names
 from rdbtool.rdb.types import row_of
-from rdbtool.rdb.verify.file import verify_rdb
 from rdbtool.rdb.writer import RdbWriter, open_rdb_writer
 from tests.outputs.collected import Collected
 from tests.rdb import craft

@@ -9,9 +9,9 @@ import random
 from rdbtool.basics.crc64 import crc64
 from rdbtool.model import Hash, SortedSet, Stream, Value
 from rdbtool.rdb.dump_payload import dump
-from rdbtool.rdb.primitives import encode_length
 from rdbtool.rdb.targets import target
 from tests.engine.differential import Command, args
+from tests.rdb.craft import encode_length
 from tests.rdb.values_strategies import KINDS, any_value
 from tests.servers.harness import ServerKind
 

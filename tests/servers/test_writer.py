@@ -17,9 +17,9 @@ from rdbtool.rdb.dump_payload import dump
 from rdbtool.rdb.encode import encode
 from rdbtool.rdb.events import FunctionPreGa, Header
 from rdbtool.rdb.reader import Frame, RdbReader
-from rdbtool.rdb.releases import release
 from rdbtool.rdb.targets import target
 from rdbtool.rdb.writer import open_rdb_writer
+from rdbtool.servers.releases import release_named
 from tests.rdb.corpus import expected_of
 from tests.rdb.expected import corpus_files, label, unshown
 from tests.rdb.values_strategies import KINDS, any_value, score
@@ -95,7 +95,7 @@ def test_a_converted_file_is_loaded_as_the_original_is(server: Server, path: Pat
     header = events[0]
     assert isinstance(header, Header)
     refused = any(isinstance(event, FunctionPreGa) for event in events)
-    if refused or not release(server.kind.name).loads(header.dialect, header.version):
+    if refused or not release_named(server.kind.name).loads(header.dialect, header.version):
         converted, losses = convert(data, server.kind.name, decoded=False)
         load(server, converted)
         compare_with_json(server, path, values_in(data), losses)

@@ -13,7 +13,7 @@ import pytest
 
 from rdbtool.aof.check import BROKEN, EMPTY, OK, TRUNCATED
 from rdbtool.errors import InputError, RdbToolError
-from rdbtool.findings import exit_code
+from rdbtool.exit_codes import of_report
 from rdbtool.tasks.check_aof import CheckAofReport, check_aof
 from rdbtool.tasks.repair_aof import plan_aof_repair, repair_aof
 from tests.aof.craft import CORPUS, FIXTURES, command, damage, seeded, sets
@@ -46,7 +46,7 @@ def test_damaged_logs_are_judged_as_servers_and_the_check_tool_judged_them(name:
     tool = facts["redis-check-aof 7.4.1"]
     if not name.startswith(TOOL_ERRS):
         assert report.files[0].good_up_to == tool["ok_up_to"]
-        assert exit_code(report) == tool["rc"]
+        assert of_report(report) == tool["rc"]
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_a_set_is_checked_file_by_file() -> None:
     assert report.verdict == OK
     assert [(f.role, f.verdict) for f in report.files] == [("base", OK)] + [("incr", OK)] * 4
     assert all(f.good_up_to == f.size for f in report.files)
-    assert exit_code(report) == 0
+    assert of_report(report) == 0
 
 
 def test_history_is_checked_when_asked_for() -> None:
@@ -148,7 +148,7 @@ def test_an_empty_log_is_fine_and_an_empty_base_is_told(tmp_path: Path) -> None:
     path = tmp_path / "x.aof"
     path.touch()
     assert check_aof(str(path)).files[0].verdict == EMPTY
-    assert exit_code(check_aof(str(path))) == 0
+    assert of_report(check_aof(str(path))) == 0
     directory = Path(shutil.copytree(FIXTURES / "multi", tmp_path / "set"))
     (directory / "appendonly.aof.3.base.aof").write_bytes(b"")
     report = check_aof(str(directory))

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from rdbtool.errors import InputError, OutputError, UsageError
-from rdbtool.findings import Severity, exit_code
-from rdbtool.rdb.opcodes import REDIS, VALKEY
-from rdbtool.rdb.releases import RELEASES, release
-from rdbtool.rdb.types import row_of
+from rdbtool.errors import InputError, OutputError
+from rdbtool.exit_codes import of_report
+from rdbtool.findings import Severity
+from rdbtool.rdb.opcodes import VALKEY
+from rdbtool.servers.releases import release_named
 from rdbtool.tasks.check_rdb import CheckRdbReport, check_rdb
 from tests.rdb.corpus import CORPUS, FIXTURES, name_of, written_files
 from tests.rdb.craft import counted, listpack, rdb, record, string
@@ -48,7 +48,7 @@ def checked(tmp_path: Path, data: bytes, **options: object) -> CheckRdbReport:
 def test_a_release_is_said_to_load_exactly_what_it_loads(kind: ServerKind, tmp_path: Path) -> None:
     wrong = []
     for path in SMALL:
-        report = check_rdb(str(path), target=release(kind.name))
+        report = check_rdb(str(path), target=release_named(kind.name))
         if predicted(report) != starts(kind, tmp_path, path.read_bytes()):
             wrong.append(f"{name_of(path)}: {report.suitability}")
     assert wrong == []
@@ -64,7 +64,7 @@ def test_a_release_is_said_to_refuse_exactly_the_damage_it_refuses(kind: ServerK
     ]
     assert len(paths) > 15
     for path in paths:
-        report = check_rdb(str(path), target=release(kind.name))
+        report = check_rdb(str(path), target=release_named(kind.name))
         if predicted(report) != starts(kind, tmp_path, path.read_bytes()):
             wrong.append(f"{path.name}: {report.suitability}")
     assert wrong == []
@@ -79,7 +79,7 @@ def test_valkey_takes_newer_files_of_redis_only_if_told_and_only_without_newer_t
     newer = rdb(record(25, b"k", bytes(8) + string(listpack(b"a", 1, 0))), magic=b"REDIS0012")
     assert not starts(kind, tmp_path, newer, "--rdb-version-check", "relaxed")
     for data in (plain, newer):
-        answer = checked(tmp_path, data, target=release("valkey-9.1")).suitability
+        answer = checked(tmp_path, data, target=release_named("valkey-9.1")).suitability
         assert answer is not None
         assert answer.loads is False
         assert "rdb-version-check relaxed" in answer.remarks[0]
@@ -88,11 +88,11 @@ def test_valkey_takes_newer_files_of_redis_only_if_told_and_only_without_newer_t
 @pytest.mark.server
 def test_the_number_of_databases_decides(tmp_path: Path) -> None:
     data = rdb(b"\xfe\x10", record(0, b"k", string(b"v")), magic=b"REDIS0009")
-    report = checked(tmp_path, data, target=release("redis-6.2"))
+    report = checked(tmp_path, data, target=release_named("redis-6.2"))
     assert [f.code for f in report.findings.items] == ["database-number"]
     assert not predicted(report)
     assert not starts(server("redis-6.2"), tmp_path, data)
-    report = checked(tmp_path, data, target=release("redis-6.2"), databases=17)
+    report = checked(tmp_path, data, target=release_named("redis-6.2"), databases=17)
     assert predicted(report)
     assert starts(server("redis-6.2"), tmp_path, data, "--databases", "17")
 
@@ -101,45 +101,8 @@ def test_the_number_of_databases_decides(tmp_path: Path) -> None:
 def test_duplicate_keys_are_refused_as_servers_do(tmp_path: Path) -> None:
     data = rdb(record(0, b"k", string(b"v")) * 2, magic=b"REDIS0009")
     for kind in SERVERS:
-        assert not predicted(checked(tmp_path, data, target=release(kind.name)))
+        assert not predicted(checked(tmp_path, data, target=release_named(kind.name)))
         assert not starts(kind, tmp_path, data)
-
-
-def test_releases_are_found_by_name() -> None:
-    assert release("redis-7.0").rdb_version == 10
-    assert release(" Valkey-9.1.2 ").name == "valkey-9.1"
-    assert release("redis-8.10").name == "redis-8.10"
-    assert len({r.name for r in RELEASES}) == len(RELEASES)
-    for wrong in ("redis", "redis-7", "redis-1.0", "kvrocks-2.0", "", "redis-7.05"):
-        with pytest.raises(UsageError, match="known are redis-2"):
-            release(wrong)
-
-
-def test_releases_know_their_types() -> None:
-    assert release("redis-2.4").loads_type(row_of(REDIS, "hash-zipmap"))
-    assert not release("redis-2.4").loads_type(row_of(REDIS, "hash-ziplist"))
-    assert release("redis-7.4").loads_type(row_of(REDIS, "hash-listpack-ex"))
-    assert not release("valkey-9.1").loads_type(row_of(REDIS, "hash-listpack-ex"))
-    assert not release("redis-8.4").loads_type(row_of(VALKEY, "hash2"))
-    assert release("valkey-9.0").loads_type(row_of(VALKEY, "hash2"))
-    assert not release("valkey-8.1").loads_type(row_of(VALKEY, "hash2"))
-    assert release("valkey-9.0").loads_type(row_of(REDIS, "stream-listpacks3"))
-
-
-@pytest.mark.parametrize(
-    ("name", "version", "loads"),
-    [
-        ("valkey-9.1", (VALKEY, 80), True),
-        ("valkey-9.1", (REDIS, 11), True),
-        ("valkey-9.1", (REDIS, 12), False),
-        ("valkey-8.1", (VALKEY, 80), False),
-        ("redis-7.2", (REDIS, 11), True),
-        ("redis-7.2", (REDIS, 12), False),
-        ("redis-8.6", (VALKEY, 80), False),
-    ],
-)
-def test_releases_know_the_versions_they_load(name: str, version: tuple[int, int], loads: bool) -> None:
-    assert release(name).loads(*version) is loads
 
 
 @pytest.mark.parametrize("kind", SERVERS, ids=lambda kind: kind.name)
@@ -149,18 +112,18 @@ def test_the_table_of_releases_says_what_servers_write(kind: ServerKind, tmp_pat
     facts = check_rdb(str(tmp_path / "dump.rdb")).facts
     assert facts is not None
     assert (facts.dialect, facts.version) == (
-        "valkey" if release(kind.name).dialect == VALKEY else "redis",
-        release(kind.name).rdb_version,
+        "valkey" if release_named(kind.name).dialect == VALKEY else "redis",
+        release_named(kind.name).rdb_version,
     )
     assert facts.writer == f"{'valkey' if kind.is_valkey else 'redis'} {'.'.join(map(str, kind.version))}"
 
 
 def test_an_empty_file_is_said_to_be_empty(tmp_path: Path) -> None:
-    report = checked(tmp_path, b"", target=release("redis-7.0"))
+    report = checked(tmp_path, b"", target=release_named("redis-7.0"))
     assert [f.code for f in report.findings.items] == ["empty-file"]
     assert report.suitability is not None
     assert report.suitability.reasons == ["it is not an RDB"]
-    assert exit_code(report) == 1
+    assert of_report(report) == 1
 
 
 @pytest.mark.parametrize(
@@ -177,7 +140,7 @@ def test_bytes_behind_the_end_are_a_warning(tmp_path: Path, tail: bytes, hint: s
     assert hint in finding.message
     assert f"{len(tail):,} bytes" in finding.message
     assert report.size == len(whole)
-    assert exit_code(report) == 0
+    assert of_report(report) == 0
 
 
 def test_a_truncated_file_says_up_to_where_it_is_good(tmp_path: Path) -> None:
@@ -245,7 +208,7 @@ def test_a_report_is_data(tmp_path: Path) -> None:
 
 def test_one_of_a_kind_is_told_as_one(tmp_path: Path) -> None:
     data = rdb(record(20, b"k", string(listpack(b"a", b"b"))), magic=b"REDIS0011")
-    report = checked(tmp_path, data, target=release("redis-6.2"))
+    report = checked(tmp_path, data, target=release_named("redis-6.2"))
     assert report.suitability is not None
     assert "it holds 1 value of type set-listpack, which redis-6.2 does not know" in report.suitability.reasons
 

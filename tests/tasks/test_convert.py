@@ -12,16 +12,17 @@ import pytest
 
 from rdbtool.basics.text import HEX
 from rdbtool.errors import OutputError, RdbToolError, UnsupportedError, UsageError
-from rdbtool.findings import exit_code
+from rdbtool.exit_codes import of_report
 from rdbtool.inputs.filters import parse_limits, select
 from rdbtool.inputs.keys import Facts
-from rdbtool.inputs.selection import hash_slot
 from rdbtool.io.source import open_input
-from rdbtool.outputs.outlets import OutputForm, kind_of
-from rdbtool.outputs.rdb import RdbOptions, target_of
+from rdbtool.outputs.options import OutputOptions, RdbOptions
+from rdbtool.outputs.rdb import target_of
+from rdbtool.outputs.registry import format_of_path
 from rdbtool.rdb.events import Function, FunctionPreGa, Header
 from rdbtool.rdb.reader import Frame, RdbReader
 from rdbtool.rdb.targets import target
+from rdbtool.servers.slots import hash_slot
 from rdbtool.tasks.convert import ConvertReport, convert, shard_path, shard_ranges
 from rdbtool.tasks.digest import digest
 from tests.outputs.collected import entries_of
@@ -40,8 +41,8 @@ FILES = [
 def run(source: Path | list[Path], output: Path, **options: Any) -> ConvertReport:
     sources = source if isinstance(source, list) else [source]
     rdb = options.pop("rdb", RdbOptions())
-    form = OutputForm(
-        kind=options.pop("kind", None) or kind_of(str(output)),
+    form = OutputOptions(
+        options.pop("kind", None) or format_of_path(str(output)),
         rdb=rdb,
         base=options.pop("base", ""),
         mode=options.pop("mode", 0),
@@ -51,7 +52,7 @@ def run(source: Path | list[Path], output: Path, **options: Any) -> ConvertRepor
 
 
 def the_digest(path: Path) -> str:
-    return digest(str(path), line=None).digest
+    return digest(str(path), release=None).digest
 
 
 def told(path: Path) -> dict[tuple[int, bytes], object]:
@@ -76,9 +77,9 @@ def _sorted(value: object) -> object:
 @pytest.mark.parametrize("path", FILES, ids=name_of)
 def test_json_lines_bring_back_what_was_there(path: Path, tmp_path: Path) -> None:
     lines, back = tmp_path / "x.jsonl", tmp_path / "back.rdb"
-    assert exit_code(run(path, lines)) == 0
+    assert of_report(run(path, lines)) == 0
     report = run(lines, back)
-    assert exit_code(report) == 0
+    assert of_report(report) == 0
     assert told(back) == told(path)
     assert functions(back) == functions(path)
     assert report.target == run(path, tmp_path / "copy.rdb").target
@@ -133,7 +134,7 @@ def test_any_target_gets_its_version(tmp_path: Path) -> None:
 def test_losses_are_counted_or_refused(tmp_path: Path) -> None:
     old = RdbOptions(target("redis-6.2"))
     report = run(ALL, tmp_path / "x.rdb", rdb=old)
-    assert exit_code(report) == 3
+    assert of_report(report) == 3
     assert report.losses["functions"] == len(functions(ALL))
     assert {f.code for f in report.findings.items} == {"loss"}
     with pytest.raises(UnsupportedError):
@@ -187,14 +188,14 @@ def test_split_and_merged_again_it_is_the_same(tmp_path: Path) -> None:
         assert functions(part) == functions(ALL)
     assert report.written == report.keys
     merged = tmp_path / "merged.rdb"
-    assert exit_code(run(parts, merged)) == 0
+    assert of_report(run(parts, merged)) == 0
     assert the_digest(merged) == the_digest(ALL)
     assert functions(merged) == functions(ALL)
 
 
 def test_keys_of_no_shard_are_a_loss(tmp_path: Path) -> None:
     report = run(ALL, tmp_path / "s.rdb", split="slots=0-5460")
-    assert exit_code(report) == 3
+    assert of_report(report) == 3
     assert report.losses["keys in slots of no output"] == report.keys - report.written
     assert len(told(tmp_path / "s-0-5460.rdb")) == report.written
     with pytest.raises(UsageError, match="overlap"):
@@ -260,7 +261,7 @@ def test_unknown_commands_are_carried_into_logs_and_lost_elsewhere(tmp_path: Pat
     run(log, tmp_path / "set", kind="aof-set", unknown="carry")
     assert b"JSON.SET" in (tmp_path / "set" / "appendonly.aof.1.incr.aof").read_bytes()
     report = run(log, tmp_path / "y.rdb", unknown="carry")
-    assert exit_code(report) == 3
+    assert of_report(report) == 3
     assert report.losses == {"commands that no server has": 1}
 
 
@@ -270,7 +271,7 @@ def test_damage_leaves_no_output(tmp_path: Path) -> None:
     cut.write_bytes(data[: len(data) // 2])
     for name in ("x.rdb", "x.jsonl", "x.aof", "set"):
         report = run(cut, tmp_path / name, kind="aof-set" if name == "set" else None)
-        assert exit_code(report) == 1
+        assert of_report(report) == 1
         assert report.outputs == []
         assert report.findings.items[0].offset > 0
     assert sorted(p.name for p in tmp_path.iterdir()) == ["cut.rdb"]
@@ -281,7 +282,7 @@ def test_what_can_be_read_of_a_damaged_file_is_kept_on_request(tmp_path: Path) -
     cut = tmp_path / "cut.rdb"
     cut.write_bytes(data[: len(data) // 2])
     report = run(cut, tmp_path / "x.rdb", keep_going=True)
-    assert exit_code(report) == 3
+    assert of_report(report) == 3
     kept, whole = told(tmp_path / "x.rdb"), told(ALL)
     assert 0 < len(kept) < len(whole)
     assert all(whole[key] == value for key, value in kept.items())
@@ -294,7 +295,7 @@ def test_a_key_with_damaged_bytes_is_left_out_on_request(tmp_path: Path) -> None
     rubbish = craft.record(16, b"rubbish", craft.string(b"not a listpack"))
     bad.write_bytes(craft.rdb(rubbish, good, twice))
     report = run(bad, tmp_path / "x.rdb", keep_going=True)
-    assert exit_code(report) == 3
+    assert of_report(report) == 3
     assert report.skipped == 2
     assert {f.key for f in report.findings.items} == {b"rubbish", b"twice"}
     assert set(told(tmp_path / "x.rdb")) == {(0, b"good")}
@@ -304,7 +305,7 @@ def test_bad_json_lines_name_the_place_and_leave_no_output(tmp_path: Path) -> No
     lines = tmp_path / "x.jsonl"
     lines.write_text('{"db":0,"key":"a","type":"string","value":"1"}\n{"db":0,"key":"b","type":"string","value":1}\n')
     report = run(lines, tmp_path / "x.rdb")
-    assert exit_code(report) == 1
+    assert of_report(report) == 1
     assert report.findings.items[0].message.startswith("line 2, column ")
     assert not (tmp_path / "x.rdb").exists()
 
@@ -345,12 +346,12 @@ def test_what_cannot_be_read_is_an_error(name: str, tmp_path: Path) -> None:
 
 
 def test_the_kind_is_told_by_the_name() -> None:
-    assert kind_of("a.RDB") == "rdb"
-    assert kind_of("a.ndjson") == "jsonl"
-    assert kind_of("dir/") == "aof-set"
+    assert format_of_path("a.RDB") == "rdb"
+    assert format_of_path("a.ndjson") == "jsonl"
+    assert format_of_path("dir/") == "aof-set"
     for name in ("-", "a.txt", "rdb"):
         with pytest.raises(UsageError, match="--to"):
-            kind_of(name)
+            format_of_path(name)
 
 
 def test_bytes_are_written_as_asked_and_the_header_says_so(tmp_path: Path) -> None:

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from rdbtool.inputs.selection import hash_slot
 from rdbtool.io.output import Output
-from rdbtool.outputs.outlets import OutputForm
-from rdbtool.outputs.rdb import RdbOptions
-from rdbtool.outputs.resp import Resp
+from rdbtool.outputs.options import OutputOptions, RdbOptions
+from rdbtool.outputs.registry import make_exporter
 from rdbtool.rdb.targets import target, target_names
+from rdbtool.servers.slots import hash_slot
 from rdbtool.tasks.convert import convert
 from rdbtool.tasks.dump import dump
 from tests.outputs.collected import Collected
@@ -53,8 +52,8 @@ def digest_of(kind: ServerKind, directory: Path, rdb: Path) -> str:
 def test_json_lines_and_back_give_the_same_digest(kind: ServerKind, tmp_path: Path) -> None:
     for i, path in enumerate(files_for(kind)):
         lines, back = tmp_path / f"{i}.jsonl", tmp_path / f"{i}.rdb"
-        convert([str(path)], str(lines), OutputForm("jsonl"))
-        report = convert([str(lines)], str(back), OutputForm("rdb", RdbOptions(target(kind.name))))
+        convert([str(path)], str(lines), OutputOptions("jsonl"))
+        report = convert([str(lines)], str(back), OutputOptions("rdb", RdbOptions(target(kind.name))))
         assert not report.loss
         assert digest_of(kind, tmp_path / "a", path) == digest_of(kind, tmp_path / "b", back), path
 
@@ -77,7 +76,7 @@ def pipe(server: Server, data: bytes) -> None:
 def test_commands_give_the_same_digest(kind: ServerKind, tmp_path: Path) -> None:
     for i, path in enumerate(files_for(kind)):
         commands = tmp_path / f"{i}.resp"
-        convert([str(path)], str(commands), OutputForm("resp", RdbOptions(target(kind.name))))
+        convert([str(path)], str(commands), OutputOptions("resp", RdbOptions(target(kind.name))))
         (tmp_path / f"{i}").mkdir()
         with running(kind, tmp_path / f"{i}") as server:
             pipe(server, commands.read_bytes())
@@ -99,7 +98,7 @@ def test_commands_are_those_of_bgrewriteaof(kind: ServerKind, tmp_path: Path) ->
                 break
     (log,) = [*tmp_path.glob("appendonlydir/*.base.aof"), *tmp_path.glob("appendonly.aof")]
     sink = Collected()
-    out = Resp(Output(sink), target(kind.name).rdb_version, valkey=kind.is_valkey)
+    out = make_exporter(Output(sink), OutputOptions("resp", RdbOptions(target(kind.name))))
     dump(str(path), out)
     theirs, ours = shapes(log.read_bytes()), shapes(sink.getvalue())
     assert set(theirs) == set(ours)

@@ -17,11 +17,11 @@ from rdbtool.findings import Severity
 from rdbtool.inputs.filters import select
 from rdbtool.io.window import window_over
 from rdbtool.rdb.compare import Kept, Matching, Rules
-from rdbtool.rdb.primitives import encode_length
 from rdbtool.rdb.reader import Frame, RdbReader
 from rdbtool.tasks.diff.run import Diff, DiffOptions, DiffReport
 from rdbtool.tasks.diff.snapshot import open_snapshot
 from tests.rdb import craft
+from tests.rdb.craft import encode_length
 
 STRING, LIST, SET, ZSET, HASH = 0, 1, 2, 3, 4
 HASH_ZIPLIST, INTSET, LIST_ZIPLIST, ZSET_ZIPLIST = 13, 11, 10, 12

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from rdbtool.engine.release import Line
 from rdbtool.io.output import Output
 from rdbtool.io.sink import Sink, open_sink
 from rdbtool.io.source import open_input
 from rdbtool.rdb.reader import RdbReader
 from rdbtool.rdb.writer import open_rdb_writer
+from rdbtool.servers.releases import release_named
 from rdbtool.tasks.diff.commands import CommandsOut
 from rdbtool.tasks.diff.run import Diff, DiffOptions
 from rdbtool.tasks.diff.snapshot import open_snapshot
@@ -22,7 +22,7 @@ from tests.rdb.expected import corpus_files, label
 UNREADABLE = {"redis-4.0-rc1/module-hellotype"}
 """Module data that does not tell its length."""
 FILES = [path for path in corpus_files() if label(path) not in UNREADABLE and path.stat().st_size < 1 << 20]
-LINE = Line("redis-8.6")
+RELEASE = release_named("redis-8.6")
 
 
 def write_copy(path: Path, sink: Sink) -> None:
@@ -45,7 +45,7 @@ def partner(number: int) -> Path:
 def digests(path: str) -> dict[tuple[int, bytes], str]:
     """DEBUG DIGEST-VALUE of every key, but for those with a score of -0, which diff takes for 0."""
     found: dict[tuple[int, bytes], str] = {}
-    digest(path, line=LINE, on_key=lambda db, key, text: found.update({(db, key): text}))
+    digest(path, release=RELEASE, on_key=lambda db, key, text: found.update({(db, key): text}))
     return {place: text for place, text in found.items() if place[1] != b"L:zset400"}
 
 

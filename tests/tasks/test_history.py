@@ -9,13 +9,13 @@ import pytest
 
 from rdbtool.analysis.traffic import KEPT, Hottest, Timeline
 from rdbtool.engine.dataset import Dataset
-from rdbtool.engine.digest import digest_of_cell
-from rdbtool.engine.key_history import Touch
-from rdbtool.engine.replay import Replay
+from rdbtool.engine.replay.key_history import Touch
+from rdbtool.engine.replay.replay import Replay
 from rdbtool.errors import UsageError
 from rdbtool.tasks.history import history
 from rdbtool.tasks.stats import stats
 from tests.aof.craft import command
+from tests.engine.digests import digest_of_cell
 from tests.servers.harness import SERVERS, running
 from tests.servers.workload import OPTIONS, log_of, run, script
 
@@ -137,7 +137,7 @@ def test_keys_of_the_base_are_told_first(tmp_path: Path) -> None:
 def state_of(dataset: Dataset) -> dict[tuple[int, bytes], tuple[str, int]]:
     found = {}
     for db, key, cell in dataset.items():
-        found[db, key] = (digest_of_cell(dataset.line, dataset.decoded(cell)), int(cell.expire_at_ms))
+        found[db, key] = (digest_of_cell(dataset, dataset.decoded(cell)), int(cell.expire_at_ms))
     return found
 
 

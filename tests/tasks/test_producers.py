@@ -10,15 +10,15 @@ from rdbtool.errors import FormatError, TruncatedError, UnsupportedError
 from rdbtool.inputs.replaying import replay
 from rdbtool.io.output import Output
 from rdbtool.io.window import window_over
-from rdbtool.model import Entry, Stream
-from rdbtool.outputs.outlets import OutputForm
-from rdbtool.outputs.resp import Resp
+from rdbtool.model import NO_PRODUCERS, Entry, Stream
+from rdbtool.outputs.options import OutputOptions, RdbOptions
+from rdbtool.outputs.registry import make_exporter
 from rdbtool.rdb.dump_payload import build_dump, dump
+from rdbtool.rdb.layout.producers import skip_producers
 from rdbtool.rdb.opcodes import REDIS
-from rdbtool.rdb.skip import skip_idempotence
 from rdbtool.rdb.targets import target
 from rdbtool.rdb.types import row_of
-from rdbtool.rdb.values.idempotence import NO_PRODUCERS, Idempotence
+from rdbtool.rdb.values.idempotence import Idempotence
 from rdbtool.tasks.convert import convert
 from rdbtool.tasks.rewrite import rewrite
 from tests.aof.craft import command
@@ -75,44 +75,44 @@ def test_a_state_that_is_cut_is_damage() -> None:
     raw = streams(FILE)[b"s"].idmp
     for at in range(len(raw)):
         with pytest.raises((FormatError, TruncatedError)):
-            skip_idempotence(window_over(raw[:at]))
+            skip_producers(window_over(raw[:at]))
 
 
-def commands(stream: Stream, version: int, *, valkey: bool = False) -> tuple[list[bytes], dict[str, int]]:
+def commands(stream: Stream, to: str) -> tuple[list[bytes], dict[str, int]]:
     sink = Collected()
     output = Output(sink)
-    exporter = Resp(output, version, valkey=valkey)
+    exporter = make_exporter(output, OutputOptions("resp", RdbOptions(target(to))))
     exporter.entry(Entry(0, b"k", stream))
     exporter.end()
     output.flush()
-    return sink.getvalue().split(b"\r\n"), exporter.losses
+    return sink.getvalue().split(b"\r\n"), exporter.losses.counts
 
 
 def test_commands_say_it_to_redis_alone_and_as_bgrewriteaof_does() -> None:
     found = streams(FILE)
-    words, losses = commands(found[b"set"], 13)
+    words, losses = commands(found[b"set"], "rdb-13")
     assert not losses
     ids = [b"%d-%d" % entry for entry in found[b"set"].entries]
     at = words.index(b"XCFGSET")
     assert words[at + 2 : at + 11 : 2] == [b"k", b"IDMP-DURATION", b"1000", b"IDMP-MAXSIZE", b"2"]
     records = [words[i + 4 : i + 9 : 2] for i, word in enumerate(words) if word == b"XIDMPRECORD"]
     assert records == [[b"p", b"z", ids[0]], [b"p", b"x", ids[1]], [b"q", b"z", ids[2]]]
-    assert b"XCFGSET" not in commands(found[b"s"], 13)[0]
-    for version, valkey in ((12, False), (80, True)):
-        words, losses = commands(found[b"set"], version, valkey=valkey)
+    assert b"XCFGSET" not in commands(found[b"s"], "rdb-13")[0]
+    for to in ("rdb-12", "rdb-80"):
+        words, losses = commands(found[b"set"], to)
         assert losses == {"idempotent producers": 1}
         assert not {b"XCFGSET", b"XIDMPRECORD"} & set(words)
-        assert not commands(found[b"plain"], version, valkey=valkey)[1]
+        assert not commands(found[b"plain"], to)[1]
 
 
 def test_messages_whose_entries_are_gone_are_not_recorded() -> None:
     stream = streams(FILE)[b"set"]
     for entry in list(stream.entries)[:2]:
         del stream.entries[entry]
-    words, _ = commands(stream, 13)
+    words, _ = commands(stream, "rdb-13")
     assert words.count(b"XIDMPRECORD") == 1
     stream.entries.clear()
-    assert b"XIDMPRECORD" not in commands(stream, 13)[0]
+    assert b"XIDMPRECORD" not in commands(stream, "rdb-13")[0]
 
 
 def test_settings_that_no_server_takes_are_damage(tmp_path: Path) -> None:
@@ -141,12 +141,12 @@ def test_released_entries_are_left_out_where_damage_is(tmp_path: Path) -> None:
     records = [craft.record(27, b"s", RELEASED), craft.record(0, b"b", craft.string(b"2"))]
     path.write_bytes(craft.rdb(craft.record(0, b"a", craft.string(b"1")), *records, magic=b"REDIS0015"))
     for kind in ("rdb", "jsonl"):
-        report = convert([str(path)], str(tmp_path / "out"), OutputForm(kind), keep_going=True)
+        report = convert([str(path)], str(tmp_path / "out"), OutputOptions(kind), keep_going=True)
         assert (report.written, report.skipped) == (2, 1)
         (finding,) = [f for f in report.findings.items if "released" in f.message]
         assert (finding.path, finding.key) == (str(path), b"s")
         with pytest.raises(UnsupportedError, match="released entries") as e:
-            convert([str(path)], str(tmp_path / "out"), OutputForm(kind))
+            convert([str(path)], str(tmp_path / "out"), OutputOptions(kind))
         assert (e.value.path, e.value.key) == (str(path), b"s")
 
 

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,10 +18,13 @@ import pytest
 from rdbtool.aof.manifest import parse
 from rdbtool.aof.point_in_time import PointInTime
 from rdbtool.aof.resp import Command, CommandReader
-from rdbtool.errors import OutputError, UnsupportedError, UsageError
+from rdbtool.errors import InputError, OutputError, RdbToolError, UnsupportedError, UsageError
 from rdbtool.inputs.filters import select
 from rdbtool.inputs.replaying import replay
+from rdbtool.io.ownership import umask
+from rdbtool.io.temporary import remove_all, sweep
 from rdbtool.io.window import window_over
+from rdbtool.model import MAX_FIELD_EXPIRY_SET
 from rdbtool.rdb.targets import target
 from rdbtool.tasks.digest import digest
 from rdbtool.tasks.rewrite import RewriteForm, rewrite, rewrite_in_place
@@ -67,13 +71,7 @@ def test_a_directory_becomes_a_set_with_a_snapshot(log: str, tmp_path: Path) -> 
     ]
     assert (report.before_bytes, report.before_commands, report.keys) == (len(LOG), 4, 1)
     assert (report.after_bytes, report.after_commands) == (os.path.getsize(out / "appendonly.aof.1.base.rdb"), 0)
-    assert os.stat(out).st_mode & 0o777 == 0o777 & ~umask()
-
-
-def umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    assert os.stat(out).st_mode & 0o777 == os.stat(tmp_path).st_mode & 0o777 & ~umask()
 
 
 def test_commands_are_those_of_a_rewrite(log: str, tmp_path: Path) -> None:
@@ -113,11 +111,19 @@ def test_a_base_of_a_server_is_written_for_that_server(tmp_path: Path) -> None:
 
 def test_what_the_target_cannot_keep_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
     path = tmp_path / "old.aof"
-    path.write_bytes(command("HSET", "h", "f", "v") + command("HPEXPIREAT", "h", "99999999999999", "FIELDS", "1", "f"))
-    with pytest.raises(UnsupportedError, match="name the server"):
-        rewrite(str(path), str(tmp_path / "set"))
+    path.write_bytes(command("HSET", "h", "f", "v") + command("HPEXPIREAT", "h", "9999999999999", "FIELDS", "1", "f"))
+    with pytest.raises(UnsupportedError, match="field expiries"):
+        rewrite(str(path), str(tmp_path / "set"), form=RewriteForm(to=target("redis-7.0")))
     assert os.listdir(tmp_path) == ["old.aof"]
-    rewrite(str(path), str(tmp_path / "set"), form=RewriteForm(to=target("valkey-9.1")))
+    rewrite(str(path), str(tmp_path / "set"), form=RewriteForm(to=target("redis-7.4")))
+
+
+def test_a_field_expires_as_late_as_the_server_takes_it(tmp_path: Path) -> None:
+    path = tmp_path / "old.aof"
+    late = str(MAX_FIELD_EXPIRY_SET + 1)
+    path.write_bytes(command("HSET", "h", "f", "v") + command("HPEXPIREAT", "h", late, "FIELDS", "1", "f"))
+    assert rewrite(str(path), str(tmp_path / "redis")).findings.counts == {"command-error": 1}
+    assert rewrite(str(path), str(tmp_path / "valkey"), form=RewriteForm(to=target("valkey-9.1"))).findings.counts == {}
 
 
 def test_expired_keys_are_left_out_on_request(tmp_path: Path) -> None:
@@ -264,6 +270,156 @@ def test_a_full_disk_leaves_the_old_set(tmp_path: Path, limit: int) -> None:
     assert "Traceback" not in done.stderr
     assert files_of(path) == before
     assert digest(str(path)).digest == expected
+
+
+def in_child(path: Path) -> int:
+    """Start a rewrite in a child process, which ends with 0, or with 2 where it was refused; the process."""
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            rewrite_in_place(str(path), purge_history=True)
+            code = 0
+        except OutputError as e:
+            code = 2 if "is being changed by" in e.message else 3
+        finally:
+            os._exit(code)
+    return child
+
+
+def test_two_at_once_leave_a_set_that_loads(tmp_path: Path) -> None:
+    """Forty times, started at a growing distance from each other."""
+    made, expected = set_of_some_size(tmp_path / "made")
+    path = tmp_path / "set"
+    outcomes = []
+    for trial in range(40):
+        shutil.rmtree(path, ignore_errors=True)
+        shutil.copytree(made, path)
+        children = []
+        for _ in range(2):
+            children.append(in_child(path))
+            time.sleep(trial * 0.004)
+        outcomes.append(sorted(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children))
+        assert outcomes[-1] in ([0, 0], [0, 2])
+        assert digest(str(path)).digest == expected, trial
+        assert len(os.listdir(path)) == 3
+    assert [0, 2] in outcomes
+
+
+def test_the_log_of_a_running_server_is_left_alone_unless_forced(tmp_path: Path) -> None:
+    kind = next(k for k in SERVERS if k.version >= (7, 0))
+    with running(kind, tmp_path, "--appendonly", "yes") as server:
+        server.execute("SET", "a", "1")
+        directory = tmp_path / "appendonlydir"
+        before = files_of(directory)
+        with pytest.raises(OutputError, match=r"process \d+ .*has it open for writing"):
+            rewrite_in_place(str(directory))
+        assert files_of(directory) == before
+        report = rewrite_in_place(str(directory), force=True)
+        assert [f.code for f in report.findings.items] == ["open-for-writing"]
+
+
+def test_in_place_nothing_that_leads_out_of_the_directory_is_changed(parts: Path, tmp_path: Path) -> None:
+    last = parts / "appendonly.aof.2.incr.aof"
+    outside = tmp_path / "outside"
+    last.rename(outside)
+    last.symlink_to(outside)
+    before = files_of(parts)
+    with pytest.raises(UsageError, match="leads out of the directory"):
+        rewrite_in_place(str(parts))
+    assert files_of(parts) == before
+
+
+def test_a_part_that_is_no_file_is_refused(parts: Path) -> None:
+    last = parts / "appendonly.aof.2.incr.aof"
+    last.unlink()
+    os.mkfifo(last)
+    for job in (rewrite_in_place, replay):
+        with pytest.raises(InputError, match="no plain file"):
+            job(str(parts))
+
+
+def test_in_place_the_new_files_are_as_open_as_the_old(parts: Path) -> None:
+    for path in parts.iterdir():
+        path.chmod(0o640)
+    rewrite_in_place(str(parts), purge_history=True)
+    assert {path.stat().st_mode & 0o777 for path in parts.iterdir()} == {0o640}
+
+
+def test_a_new_directory_is_as_open_as_the_one_that_was_read(parts: Path, tmp_path: Path) -> None:
+    for mode, files in ((0o700, 0o600), (0o750, 0o640)):
+        parts.chmod(mode)
+        for path in parts.iterdir():
+            path.chmod(files)
+        out = tmp_path / f"{mode}"
+        rewrite(str(parts), str(out))
+        assert out.stat().st_mode & 0o777 == mode
+        assert {path.stat().st_mode & 0o777 for path in out.iterdir()} == {files}
+
+
+FAULTS = ("open", "fsync", "replace", "link", "unlink", "fchmod", "fchown", "listdir", "stat")
+
+
+def interrupt() -> BaseException:
+    return KeyboardInterrupt()
+
+
+def failure() -> BaseException:
+    return OSError(5, "Input/output error")
+
+
+@pytest.mark.parametrize(("error", "lasting"), [(interrupt, False), (failure, False), (failure, True)])
+def test_a_fault_at_any_call_leaves_a_set_that_loads_and_no_litter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Callable[[], BaseException], lasting: bool
+) -> None:
+    made = make_set(tmp_path / "made", base=LOG, one=command("SET", "b", "1"))
+    expected = digest(str(made)).digest
+    old = files_of(made)
+    path = tmp_path / "set"
+    left = 0
+    failed: list[str] = []
+
+    def wrap(name: str, real: Callable[..., object]) -> Callable[..., object]:
+        def call(*args: object, **options: object) -> object:
+            nonlocal left
+            if str(args[0]).startswith("/proc"):
+                return real(*args, **options)
+            left -= 1
+            if left == 0 or (lasting and failed):
+                failed.append(name)
+                raise error()
+            return real(*args, **options)
+
+        return call
+
+    for n in range(1, 2000):
+        shutil.rmtree(path, ignore_errors=True)
+        shutil.copytree(made, path)
+        left = n
+        failed.clear()
+        caught = ""
+        with monkeypatch.context() as patch:
+            for name in FAULTS:
+                patch.setattr(os, name, wrap(name, getattr(os, name)))
+            try:
+                report = rewrite_in_place(str(path))
+            except (RdbToolError, OSError, KeyboardInterrupt) as e:
+                caught = repr(e)
+        if not failed:
+            assert not caught
+            break
+        assert digest(str(path)).digest == expected, (n, failed)
+        if error is interrupt:
+            remove_all()  # as the program does at its end
+        if "unlink" in failed:
+            sweep(str(path))  # as the next run does
+        after = files_of(path)
+        assert not [name for name in after if name.endswith("rdbtool-tmp")], (n, failed)
+        if not caught:
+            assert "not-synced" in report.findings.counts or after.keys() > old.keys(), (n, failed)
+        elif error is failure and "unlink" not in failed:
+            assert after == old, (n, failed, caught)
+    assert n > 20
 
 
 def test_a_kill_at_any_moment_leaves_a_set_that_loads(tmp_path: Path) -> None:

@@ -17,6 +17,13 @@ from rdbtool.io.random_access import Pages
 
 SELECT_SEARCHED: Final = 1 << 20
 """Bytes of an unreadable region that are searched for what may have been a SELECT."""
+SECOND: Final = ".before-repair"
+"""Appended to the name of an old file while several change."""
+
+
+def lasting(path: str) -> str:
+    """``path`` without the mark of a second name: what the file is called in the end."""
+    return path.removesuffix(SECOND)
 
 
 @dataclass(slots=True)

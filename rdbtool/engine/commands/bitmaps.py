@@ -6,6 +6,7 @@ from typing import Final
 
 from mypy_extensions import i64
 
+from rdbtool.basics.numbers import is_integer
 from rdbtool.engine.bits import (
     FAIL,
     SAT,
@@ -19,12 +20,12 @@ from rdbtool.engine.bits import (
     set_byte,
     set_integer,
 )
-from rdbtool.engine.cells import RAW, StringCell
+from rdbtool.engine.cells.cell import RAW, StringCell
 from rdbtool.engine.dataset import Dataset
-from rdbtool.engine.numbers import integer, is_integer
-from rdbtool.engine.release import Line
+from rdbtool.engine.numbers import integer
 from rdbtool.engine.replies import CommandError, syntax_error
-from rdbtool.engine.table import READ, command
+from rdbtool.engine.table import handles
+from rdbtool.servers.features import MORE_BIT_OPERATIONS
 
 LONGEST_STRING: Final = 512 << 20
 """proto-max-bulk-len: no server with its usual settings makes longer strings."""
@@ -37,7 +38,6 @@ INCRBY: Final = 2
 SUBCOMMANDS: Final = {b"GET": GET, b"SET": SET, b"INCRBY": INCRBY}
 OVERFLOWS: Final = {b"WRAP": WRAP, b"SAT": SAT, b"FAIL": FAIL}
 MORE_OPERATIONS: Final = {b"DIFF", b"DIFF1", b"ANDOR", b"ONE"}
-MORE_OPERATIONS_SINCE: Final = 802
 
 
 def _offset(text: bytes, bits: i64) -> i64:
@@ -62,7 +62,7 @@ def _writable(dataset: Dataset, key: bytes, last_bit: i64) -> StringCell:
     return cell
 
 
-@command(b"SETBIT", 4, 1, 1, 1)
+@handles(b"SETBIT")
 def setbit(dataset: Dataset, args: list[bytes]) -> object:
     offset = _offset(args[2], 0)
     on = integer(args[3], BAD_BIT)
@@ -79,18 +79,18 @@ def setbit(dataset: Dataset, args: list[bytes]) -> object:
     return old
 
 
-@command(b"GETBIT", 3, 1, 1, 1, READ)
+@handles(b"GETBIT")
 def getbit(dataset: Dataset, args: list[bytes]) -> object:
     offset = _offset(args[2], 0)
     cell = dataset.string(args[1])
     return 0 if cell is None else get_byte(cell, offset >> 3) >> (7 - (offset & 7)) & 1
 
 
-@command(b"BITOP", -4, 2, -1, 1)
+@handles(b"BITOP")
 def bitop(dataset: Dataset, args: list[bytes]) -> object:
     operation = args[1].upper()
     if operation not in {b"AND", b"OR", b"XOR", b"NOT"}:
-        if operation not in MORE_OPERATIONS or not _has_more(dataset.line):
+        if operation not in MORE_OPERATIONS or not dataset.release.has(MORE_BIT_OPERATIONS):
             raise syntax_error()
         if operation != b"ONE" and len(args) < 5:
             raise CommandError(f"ERR BITOP {operation.decode()} must be called with at least two source keys.")
@@ -110,10 +110,6 @@ def bitop(dataset: Dataset, args: list[bytes]) -> object:
     elif dataset.remove(args[2]):
         dataset.dirty += 1
     return size
-
-
-def _has_more(line: Line) -> bool:
-    return not line.valkey and line.version >= MORE_OPERATIONS_SINCE
 
 
 def _combined(operation: bytes, numbers: list[int], size: int) -> int:
@@ -150,7 +146,7 @@ def _combined(operation: bytes, numbers: list[int], size: int) -> int:
     return first & others  # ANDOR
 
 
-@command(b"BITFIELD", -2, 1, 1, 1)
+@handles(b"BITFIELD")
 def bitfield(dataset: Dataset, args: list[bytes]) -> object:
     operations: list[tuple[i64, bool, i64, i64, int, i64]] = []
     overflow: i64 = WRAP

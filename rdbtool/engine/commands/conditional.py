@@ -10,7 +10,7 @@ from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.expiry import EX, EXAT, PX, PXAT, absolute_ms
 from rdbtool.engine.numbers import integer_between
 from rdbtool.engine.replies import syntax_error
-from rdbtool.engine.table import command
+from rdbtool.engine.table import handles
 from rdbtool.model import NO_EXPIRY
 
 from .strings import compares, store
@@ -18,12 +18,12 @@ from .strings import compares, store
 BAD_COUNT: Final = "ERR invalid numkeys value or out of range"
 
 
-@command(b"DELIFEQ", 3, 1, 1, 1)
+@handles(b"DELIFEQ")
 def delifeq(dataset: Dataset, args: list[bytes]) -> object:
     return _delete_if(dataset, args[1], b"IFEQ", args[2])
 
 
-@command(b"DELEX", -2, 1, 1, 1)
+@handles(b"DELEX")
 def delex(dataset: Dataset, args: list[bytes]) -> object:
     if len(args) == 2:
         gone = dataset.remove(args[1])
@@ -44,7 +44,7 @@ def _delete_if(dataset: Dataset, key: bytes, condition: bytes, operand: bytes) -
     return 1
 
 
-@command(b"MSETEX", -4, keys_of=lambda args: args[2 : 2 + 2 * int(args[1]) : 2] if args[1].isdigit() else [])
+@handles(b"MSETEX")
 def msetex(dataset: Dataset, args: list[bytes]) -> object:
     count = integer_between(args[1], 1, (1 << 31) - 1, BAD_COUNT)
     n: i64 = len(args)

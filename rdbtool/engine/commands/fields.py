@@ -11,13 +11,13 @@ from typing import Final
 
 from mypy_extensions import i64
 
-from rdbtool.engine.cells import HASHTABLE, LISTPACK, LISTPACKEX, HashCell
+from rdbtool.engine.cells.cell import HASHTABLE, LISTPACK, LISTPACKEX, HashCell
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.expiry import EX, EXAT, PX, PXAT, invalid_expire
 from rdbtool.engine.numbers import I64_MAX, integer
 from rdbtool.engine.replies import CommandError, syntax_error
-from rdbtool.engine.table import READ, command
-from rdbtool.model import NO_EXPIRY
+from rdbtool.engine.table import handles
+from rdbtool.model import MAX_FIELD_EXPIRY_SET, NO_EXPIRY
 
 from .hashes import forget_expiry, hash_to_write, remove_field, set_fields
 
@@ -34,7 +34,7 @@ def set_expiry(dataset: Dataset, cell: HashCell, field: bytes, at_ms: i64) -> No
     cell.expiries[field] = at_ms
     dataset.field_expiries = True
     if cell.encoding == LISTPACK:
-        cell.encoding = HASHTABLE if dataset.line.valkey else LISTPACKEX
+        cell.encoding = HASHTABLE if dataset.release.valkey else LISTPACKEX
 
 
 def _check_count(args: list[bytes], at: i64, step: i64) -> None:
@@ -47,14 +47,15 @@ def _check_count(args: list[bytes], at: i64, step: i64) -> None:
 
 
 def _time_ms(dataset: Dataset, text: bytes, seconds: bool, relative: bool, name: bytes) -> i64:
+    limit: i64 = I64_MAX if dataset.release.valkey else MAX_FIELD_EXPIRY_SET
     when = integer(text)
-    if when < 0 or (seconds and when > I64_MAX // 1000):
+    if when < 0 or (seconds and when > limit // 1000):
         raise invalid_expire(dataset, name)
     if seconds:
         when *= 1000
+    if when > (limit - dataset.now_ms if relative else limit):
+        raise invalid_expire(dataset, name)
     if relative:
-        if when > I64_MAX - dataset.now_ms:
-            raise invalid_expire(dataset, name)
         dataset.relative += 1
         when += dataset.now_ms
     return when
@@ -81,7 +82,7 @@ def _expire(dataset: Dataset, args: list[bytes], seconds: bool, relative: bool, 
     _check_count(args, at + 1, 1)
     when = _time_ms(dataset, args[2], seconds, relative, name)
     results: list[object] = []
-    if cell is not None and cell.encoding == LISTPACK and not dataset.line.valkey:
+    if cell is not None and cell.encoding == LISTPACK and not dataset.release.valkey:
         cell.encoding = LISTPACKEX
     for field in args[at + 2 :]:
         if cell is None or field not in cell.fields:
@@ -102,27 +103,27 @@ def _expire(dataset: Dataset, args: list[bytes], seconds: bool, relative: bool, 
     return results
 
 
-@command(b"HPEXPIREAT", -6, 1, 1, 1)
+@handles(b"HPEXPIREAT")
 def hpexpireat(dataset: Dataset, args: list[bytes]) -> object:
     return _expire(dataset, args, False, False, b"hpexpireat")
 
 
-@command(b"HEXPIREAT", -6, 1, 1, 1)
+@handles(b"HEXPIREAT")
 def hexpireat(dataset: Dataset, args: list[bytes]) -> object:
     return _expire(dataset, args, True, False, b"hexpireat")
 
 
-@command(b"HPEXPIRE", -6, 1, 1, 1)
+@handles(b"HPEXPIRE")
 def hpexpire(dataset: Dataset, args: list[bytes]) -> object:
     return _expire(dataset, args, False, True, b"hpexpire")
 
 
-@command(b"HEXPIRE", -6, 1, 1, 1)
+@handles(b"HEXPIRE")
 def hexpire(dataset: Dataset, args: list[bytes]) -> object:
     return _expire(dataset, args, True, True, b"hexpire")
 
 
-@command(b"HPERSIST", -5, 1, 1, 1)
+@handles(b"HPERSIST")
 def hpersist(dataset: Dataset, args: list[bytes]) -> object:
     cell = dataset.hash(args[1])
     if args[2].upper() != b"FIELDS":
@@ -140,7 +141,7 @@ def hpersist(dataset: Dataset, args: list[bytes]) -> object:
     return results
 
 
-@command(b"HPEXPIRETIME", -5, 1, 1, 1, READ)
+@handles(b"HPEXPIRETIME")
 def hpexpiretime(dataset: Dataset, args: list[bytes]) -> object:
     cell = dataset.hash(args[1])
     if args[2].upper() != b"FIELDS":
@@ -155,7 +156,7 @@ def hpexpiretime(dataset: Dataset, args: list[bytes]) -> object:
     return results
 
 
-@command(b"HGETDEL", -5, 1, 1, 1)
+@handles(b"HGETDEL")
 def hgetdel(dataset: Dataset, args: list[bytes]) -> object:
     cell = dataset.hash(args[1])
     if args[2].upper() != b"FIELDS":
@@ -201,7 +202,7 @@ class _Options:
             self.when = _time_ms(dataset, text, unit in {EX, EXAT}, unit in {EX, PX}, name)
 
 
-@command(b"HGETEX", -5, 1, 1, 1)
+@handles(b"HGETEX")
 def hgetex(dataset: Dataset, args: list[bytes]) -> object:
     cell = dataset.hash(args[1])
     options = _Options(dataset, args, b"hgetex", frozenset({b"PERSIST"}), 1)
@@ -219,7 +220,7 @@ def hgetex(dataset: Dataset, args: list[bytes]) -> object:
     return values
 
 
-@command(b"HSETEX", -6, 1, 1, 1)
+@handles(b"HSETEX")
 def hsetex(dataset: Dataset, args: list[bytes]) -> object:
     cell = dataset.hash(args[1])
     options = _Options(dataset, args, b"hsetex", frozenset({b"FNX", b"FXX", b"NX", b"XX", b"KEEPTTL"}), 2)

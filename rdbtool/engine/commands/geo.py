@@ -6,15 +6,16 @@ from typing import Final, final
 
 from mypy_extensions import i64
 
+from rdbtool.engine.cells.zset import SortedSetCell
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.geohash import LATITUDE_MAX, LONGITUDE_MAX, Shape, encode, point_of
 from rdbtool.engine.numbers import integer
 from rdbtool.engine.pqsort import partly_sorted
-from rdbtool.engine.release import Line
 from rdbtool.engine.replies import CommandError, syntax_error
 from rdbtool.engine.scores import double_of
-from rdbtool.engine.table import READ, command
-from rdbtool.engine.zset import SortedSetCell
+from rdbtool.engine.table import handles
+from rdbtool.servers.features import NAMES_MISSING_MEMBER, UNITS_IN_ANY_CASE
+from rdbtool.servers.releases import Release
 
 from .zsets import store_zset, zadd
 
@@ -25,7 +26,7 @@ SEARCH: Final = 2
 SEARCH_STORE: Final = 3
 
 
-@command(b"GEOADD", -5, 1, 1, 1)
+@handles(b"GEOADD")
 def geoadd(dataset: Dataset, args: list[bytes]) -> object:
     options: set[bytes] = set()
     argc: i64 = len(args)
@@ -45,15 +46,15 @@ def geoadd(dataset: Dataset, args: list[bytes]) -> object:
 
 
 def _point(dataset: Dataset, args: list[bytes], at: i64) -> tuple[float, float]:
-    longitude = double_of(dataset.line, args[at])
-    latitude = double_of(dataset.line, args[at + 1])
+    longitude = double_of(dataset.release, args[at])
+    latitude = double_of(dataset.release, args[at + 1])
     if abs(longitude) > LONGITUDE_MAX or abs(latitude) > LATITUDE_MAX:
         raise CommandError(f"ERR invalid longitude,latitude pair {longitude:f},{latitude:f}")
     return longitude, latitude
 
 
-def _unit(line: Line, text: bytes) -> float:
-    any_case = line.version >= 700
+def _unit(release: Release, text: bytes) -> float:
+    any_case = release.has(UNITS_IN_ANY_CASE)
     unit = UNITS.get(text.upper())
     if unit is None or (not any_case and not text.islower()):
         units = "M, KM, FT, MI" if any_case else "m, km, ft, mi"
@@ -61,8 +62,8 @@ def _unit(line: Line, text: bytes) -> float:
     return unit
 
 
-def _no_member(line: Line, member: bytes) -> CommandError:
-    if line.valkey and line.version >= 900:
+def _no_member(release: Release, member: bytes) -> CommandError:
+    if release.has(NAMES_MISSING_MEMBER):
         return CommandError(f"ERR member {member.decode('utf-8', 'surrogateescape')} does not exist")
     return CommandError("ERR could not decode requested zset member")
 
@@ -91,7 +92,7 @@ class Query:
             at = 6
         elif kind == BY_MEMBER:
             if self.cell is not None:
-                self._at_member(dataset.line, args[2])
+                self._at_member(dataset.release, args[2])
                 self._circle(dataset, args, 3)
             at = 5
         elif kind == SEARCH_STORE:
@@ -139,7 +140,7 @@ class Query:
             elif option == b"STOREDIST" and kind == SEARCH_STORE:
                 self.store_distance = True
             elif option == b"FROMMEMBER" and left >= 1 and search and not by_point:
-                self._at_member(dataset.line, args[at + 1])
+                self._at_member(dataset.release, args[at + 1])
                 by_member = True
                 at += 1
             elif option == b"FROMLONLAT" and left >= 2 and search and not by_member:
@@ -162,32 +163,32 @@ class Query:
         self.shape.longitude, self.shape.latitude = point
         self._placed = True
 
-    def _at_member(self, line: Line, member: bytes) -> None:
+    def _at_member(self, release: Release, member: bytes) -> None:
         self._placed = True
         if self.cell is None:
             return
         score = self.cell.scores.get(member)
         if score is None:
-            raise _no_member(line, member)
+            raise _no_member(release, member)
         self._place(point_of(score))
 
     def _circle(self, dataset: Dataset, args: list[bytes], at: i64) -> None:
-        radius = double_of(dataset.line, args[at], "ERR need numeric radius")
+        radius = double_of(dataset.release, args[at], "ERR need numeric radius")
         if radius < 0:
             raise CommandError("ERR radius cannot be negative")
         self.shape.radius = radius
-        self.shape.unit = _unit(dataset.line, args[at + 1])
+        self.shape.unit = _unit(dataset.release, args[at + 1])
         self._sized = True
 
     def _box(self, dataset: Dataset, args: list[bytes], at: i64) -> None:
-        width = double_of(dataset.line, args[at], "ERR need numeric width")
-        height = double_of(dataset.line, args[at + 1], "ERR need numeric height")
+        width = double_of(dataset.release, args[at], "ERR need numeric width")
+        height = double_of(dataset.release, args[at + 1], "ERR need numeric height")
         if width < 0 or height < 0:
             raise CommandError("ERR height or width cannot be negative")
         self.shape.is_box = True
         self.shape.width = width
         self.shape.height = height
-        self.shape.unit = _unit(dataset.line, args[at + 2])
+        self.shape.unit = _unit(dataset.release, args[at + 2])
         self._sized = True
 
     def run(self, dataset: Dataset, cell: SortedSetCell) -> list[tuple[bytes, float]]:
@@ -195,10 +196,10 @@ class Query:
         found: list[tuple[bytes, float]] = []
         limit: i64 = self.count if self.any else 0
         order = cell.order()
-        for low, high in self.shape.score_ranges(dataset.line):
+        for low, high in self.shape.score_ranges(dataset.release):
             start = order.rank_of_score(low, False)
             for member in order.slice(start, max(start, order.rank_of_score(high, False))):
-                metres = self.shape.distance_within(dataset.line, cell.scores[member])
+                metres = self.shape.distance_within(dataset.release, cell.scores[member])
                 if metres is not None:
                     found.append((member, metres))
                 if found and limit and len(found) >= limit:
@@ -239,7 +240,7 @@ def _search(dataset: Dataset, args: list[bytes], kind: i64) -> object:
     if cell is not None:
         for member, metres in found:
             result.scores[member] = metres / unit if query.store_distance else cell.scores[member]
-    result.pack(dataset.line)
+    result.pack(dataset.release)
     return store_zset(dataset, query.target, result)
 
 
@@ -254,29 +255,21 @@ def _described(member: bytes, far: float, score: float, extras: set[bytes]) -> l
     return reply
 
 
-def _radius_keys(args: list[bytes]) -> list[bytes]:
-    keys = args[1:2]
-    for i in range(5, len(args) - 1):
-        if args[i].upper() in {b"STORE", b"STOREDIST"}:
-            keys.append(args[i + 1])
-    return keys
-
-
-@command(b"GEORADIUS", -6, keys_of=_radius_keys)
+@handles(b"GEORADIUS")
 def georadius(dataset: Dataset, args: list[bytes]) -> object:
     return _search(dataset, args, RADIUS)
 
 
-@command(b"GEORADIUSBYMEMBER", -5, keys_of=_radius_keys)
+@handles(b"GEORADIUSBYMEMBER")
 def georadiusbymember(dataset: Dataset, args: list[bytes]) -> object:
     return _search(dataset, args, BY_MEMBER)
 
 
-@command(b"GEOSEARCHSTORE", -8, 1, 2, 1)
+@handles(b"GEOSEARCHSTORE")
 def geosearchstore(dataset: Dataset, args: list[bytes]) -> object:
     return _search(dataset, args, SEARCH_STORE)
 
 
-@command(b"GEOSEARCH", -7, 1, 1, 1, READ)
+@handles(b"GEOSEARCH")
 def geosearch(dataset: Dataset, args: list[bytes]) -> object:
     return _search(dataset, args, SEARCH)

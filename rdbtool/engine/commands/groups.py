@@ -7,24 +7,24 @@ from typing import Final
 from mypy_extensions import i64
 
 from rdbtool.basics.numbers import signed
+from rdbtool.engine.cells.stream import UNKNOWN, Consumer, Group, PendingEntry, StreamCell
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.numbers import integer, integer_between
 from rdbtool.engine.replies import OK, CommandError, syntax_error
-from rdbtool.engine.stream import UNKNOWN, Claim, Owner, ReaderGroup, StreamCell
 from rdbtool.engine.stream_ids import INVALID_ID, LAST, parse, parse_end, parse_start, text_of
-from rdbtool.engine.table import command
+from rdbtool.engine.table import handles
+from rdbtool.servers.features import (
+    CAPS_ENTRIES_READ,
+    CLAIMS_CREATE_CONSUMERS,
+    CLAIMS_DROP_DELETED,
+    COUNTS_FROM_LAST_READ,
+    LAST_ENTRY_ID,
+    NEWER_ERRORS,
+    STREAM_COUNTERS,
+)
 
 from .streams import delete_by, entry_reply, policy_and_ids
 
-SKIPS_DELETED: Final = 700
-"""Since this release claiming an entry that is no longer there drops it from what is pending."""
-ALWAYS_CREATES: Final = 702
-"""Since this release claiming creates the consumer though it claims nothing."""
-NEWER_COUNT: Final = 800
-NEWER_COUNT_VALKEY: Final = 801
-"""Since these releases deleted entries count from the last one that was read."""
-COUNTS_NO_MORE: Final = 802
-"""Since this release of Redis a group has read no more entries than there were."""
 NO_KEY: Final = (
     "ERR The XGROUP subcommand requires the key to exist. Note that for CREATE you may want to use the "
     "MKSTREAM option to create an empty stream automatically."
@@ -48,13 +48,13 @@ def _options(dataset: Dataset, args: list[bytes], create: bool) -> tuple[i64, bo
         if create and option == b"MKSTREAM":
             make = True
             i += 1
-        elif option == b"ENTRIESREAD" and i + 1 < argc and dataset.line.version >= SKIPS_DELETED:
+        elif option == b"ENTRIESREAD" and i + 1 < argc and dataset.release.has(STREAM_COUNTERS):
             entries_read = integer(args[i + 1])
             if entries_read < 0 and entries_read != UNKNOWN:
                 raise CommandError("ERR value for ENTRIESREAD must be positive or -1")
             i += 2
         else:
-            word = "unknown" if dataset.line.version >= SKIPS_DELETED else "Unknown"
+            word = "unknown" if dataset.release.has(NEWER_ERRORS) else "Unknown"
             raise CommandError(
                 f"ERR {word} subcommand or wrong number of arguments for '{_text(args[1])[:128]}'. Try XGROUP HELP."
             )
@@ -62,8 +62,7 @@ def _options(dataset: Dataset, args: list[bytes], create: bool) -> tuple[i64, bo
 
 
 def _possible(dataset: Dataset, cell: StreamCell, entries_read: int) -> int:
-    line = dataset.line
-    if line.version >= COUNTS_NO_MORE and not line.valkey and entries_read > cell.entries_added:
+    if entries_read > cell.entries_added and dataset.release.has(CAPS_ENTRIES_READ):
         return cell.entries_added
     return entries_read
 
@@ -75,14 +74,14 @@ def _stream(dataset: Dataset, args: list[bytes]) -> StreamCell:
     return cell
 
 
-def _group(dataset: Dataset, args: list[bytes]) -> ReaderGroup:
+def _group(dataset: Dataset, args: list[bytes]) -> Group:
     group = _stream(dataset, args).groups.get(args[3])
     if group is None:
         raise CommandError(f"NOGROUP No such consumer group '{_text(args[3])}' for key name '{_text(args[2])}'")
     return group
 
 
-@command(b"XGROUP|CREATE", -5, 2, 2, 1)
+@handles(b"XGROUP|CREATE")
 def xgroup_create(dataset: Dataset, args: list[bytes]) -> object:
     entries_read, make = _options(dataset, args, True)
     cell = dataset.stream(args[2])
@@ -97,12 +96,12 @@ def xgroup_create(dataset: Dataset, args: list[bytes]) -> object:
         dataset.put(args[2], cell)
     if args[3] in cell.groups:
         raise CommandError(BUSY_GROUP)
-    cell.groups[args[3]] = ReaderGroup(last, _possible(dataset, cell, entries_read))
+    cell.groups[args[3]] = Group(last, _possible(dataset, cell, entries_read))
     dataset.dirty += 1
     return OK
 
 
-@command(b"XGROUP|SETID", -5, 2, 2, 1)
+@handles(b"XGROUP|SETID")
 def xgroup_setid(dataset: Dataset, args: list[bytes]) -> object:
     entries_read, _ = _options(dataset, args, False)
     group = _group(dataset, args)
@@ -113,7 +112,7 @@ def xgroup_setid(dataset: Dataset, args: list[bytes]) -> object:
     return OK
 
 
-@command(b"XGROUP|DESTROY", 4, 2, 2, 1)
+@handles(b"XGROUP|DESTROY")
 def xgroup_destroy(dataset: Dataset, args: list[bytes]) -> object:
     if _stream(dataset, args).groups.pop(args[3], None) is None:
         return 0
@@ -121,25 +120,25 @@ def xgroup_destroy(dataset: Dataset, args: list[bytes]) -> object:
     return 1
 
 
-@command(b"XGROUP|CREATECONSUMER", 5, 2, 2, 1)
+@handles(b"XGROUP|CREATECONSUMER")
 def xgroup_createconsumer(dataset: Dataset, args: list[bytes]) -> object:
     group = _group(dataset, args)
-    if args[4] in group.owners:
+    if args[4] in group.consumers:
         return 0
-    group.owners[args[4]] = Owner(args[4], dataset.now_ms)
+    group.consumers[args[4]] = Consumer(args[4], dataset.now_ms)
     dataset.dirty += 1
     return 1
 
 
-@command(b"XGROUP|DELCONSUMER", 5, 2, 2, 1)
+@handles(b"XGROUP|DELCONSUMER")
 def xgroup_delconsumer(dataset: Dataset, args: list[bytes]) -> object:
     group = _group(dataset, args)
-    if args[4] in group.owners:
+    if args[4] in group.consumers:
         dataset.dirty += 1
-    return group.drop_owner(args[4])
+    return group.drop_consumer(args[4])
 
 
-@command(b"XACK", -4, 1, 1, 1)
+@handles(b"XACK")
 def xack(dataset: Dataset, args: list[bytes]) -> object:
     cell = dataset.stream(args[1])
     group = None if cell is None else cell.groups.get(args[2])
@@ -156,7 +155,7 @@ def xack(dataset: Dataset, args: list[bytes]) -> object:
     return count
 
 
-@command(b"XACKDEL", -6, 1, 1, 1)
+@handles(b"XACKDEL")
 def xackdel(dataset: Dataset, args: list[bytes]) -> object:
     policy, entries = policy_and_ids(args, 3)
     cell = dataset.stream(args[1])
@@ -173,7 +172,7 @@ def xackdel(dataset: Dataset, args: list[bytes]) -> object:
     return results
 
 
-def _claiming(dataset: Dataset, args: list[bytes]) -> tuple[StreamCell, ReaderGroup]:
+def _claiming(dataset: Dataset, args: list[bytes]) -> tuple[StreamCell, Group]:
     cell = dataset.stream(args[1])
     group = None if cell is None else cell.groups.get(args[2])
     if cell is None or group is None:
@@ -181,7 +180,7 @@ def _claiming(dataset: Dataset, args: list[bytes]) -> tuple[StreamCell, ReaderGr
     return cell, group
 
 
-@command(b"XCLAIM", -6, 1, 1, 1)
+@handles(b"XCLAIM")
 def xclaim(dataset: Dataset, args: list[bytes]) -> object:
     cell, group = _claiming(dataset, args)
     now = dataset.now_ms
@@ -230,32 +229,32 @@ def xclaim(dataset: Dataset, args: list[bytes]) -> object:
         if delivered == -1:
             dataset.relative += 1
         delivered = now
-    version = dataset.line.version
-    owner: Owner | None = None
-    if version >= ALWAYS_CREATES:
-        owner = group.owner(args[3], now)
+    drops_deleted = dataset.release.has(CLAIMS_DROP_DELETED)
+    consumer: Consumer | None = None
+    if dataset.release.has(CLAIMS_CREATE_CONSUMERS):
+        consumer = group.consumer(args[3], now)
     replies: list[object] = []
     for entry in entries:
-        claim = group.claims.get(entry)
+        pending = group.pending.get(entry)
         there = cell.has(entry)
-        if not there and (claim is None or version >= SKIPS_DELETED):
+        if not there and (pending is None or drops_deleted):
             if group.acknowledge(entry):
                 dataset.dirty += 1
             continue
-        if claim is None:
+        if pending is None:
             if not force:
                 continue
-        elif min_idle and now - claim.delivered_ms < min_idle:
+        elif min_idle and now - pending.delivered_ms < min_idle:
             continue
-        if owner is None:
-            owner = group.owner(args[3], now)
-        deliveries = 1 if claim is None else claim.deliveries
+        if consumer is None:
+            consumer = group.consumer(args[3], now)
+        deliveries = 1 if pending is None else pending.deliveries
         if retries >= 0:
             deliveries = retries
         elif not just_id:
             deliveries += 1
-        group.claim(entry, owner, delivered, deliveries)
-        owner.active_ms = now
+        group.assign(entry, consumer, delivered, deliveries)
+        consumer.active_ms = now
         dataset.dirty += 1
         if just_id:
             replies.append(text_of(entry))
@@ -264,7 +263,7 @@ def xclaim(dataset: Dataset, args: list[bytes]) -> object:
     return replies
 
 
-@command(b"XAUTOCLAIM", -6, 1, 1, 1)
+@handles(b"XAUTOCLAIM")
 def xautoclaim(dataset: Dataset, args: list[bytes]) -> object:
     min_idle = max(integer(args[4], "ERR Invalid min-idle-time argument for XAUTOCLAIM"), 0)
     start = parse_start(args[5])
@@ -285,56 +284,49 @@ def xautoclaim(dataset: Dataset, args: list[bytes]) -> object:
     cell, group = _claiming(dataset, args)
     now = dataset.now_ms
     dataset.relative += 1
-    version = dataset.line.version
-    owner: Owner | None = None
-    if version >= ALWAYS_CREATES:
-        owner = group.owner(args[3], now)
+    drops_deleted = dataset.release.has(CLAIMS_DROP_DELETED)
+    consumer: Consumer | None = None
+    if dataset.release.has(CLAIMS_CREATE_CONSUMERS):
+        consumer = group.consumer(args[3], now)
     attempts = count * 10
     replies: list[object] = []
     deleted: list[object] = []
-    pending = sorted(entry for entry in group.claims if entry >= start)
+    candidates = sorted(entry for entry in group.pending if entry >= start)
     at: i64 = 0
-    while at < len(pending) and attempts > 0 and count > 0:
-        entry = pending[at]
-        claim = group.claims[entry]
+    while at < len(candidates) and attempts > 0 and count > 0:
+        entry = candidates[at]
+        pending = group.pending[entry]
         at += 1
         attempts -= 1
         there = cell.has(entry)
-        if not there and version >= SKIPS_DELETED:
+        if not there and drops_deleted:
             group.acknowledge(entry)
             deleted.append(text_of(entry))
             dataset.dirty += 1
             count -= 1
             continue
-        if min_idle and now - claim.delivered_ms < min_idle:
+        if min_idle and now - pending.delivered_ms < min_idle:
             continue
-        if owner is None:
-            owner = group.owner(args[3], now)
-        group.claim(entry, owner, now, claim.deliveries if just_id else claim.deliveries + 1)
-        owner.active_ms = now
+        if consumer is None:
+            consumer = group.consumer(args[3], now)
+        group.assign(entry, consumer, now, pending.deliveries if just_id else pending.deliveries + 1)
+        consumer.active_ms = now
         if just_id:
             replies.append(text_of(entry))
         else:
             replies.append(entry_reply(entry, cell.find(entry)) if there else None)
         count -= 1
         dataset.dirty += 1
-    cursor = text_of(pending[at] if at < len(pending) else 0)
-    return [cursor, replies, deleted] if version >= SKIPS_DELETED else [cursor, replies]
+    cursor = text_of(candidates[at] if at < len(candidates) else 0)
+    return [cursor, replies, deleted] if drops_deleted else [cursor, replies]
 
 
-def _read_keys(args: list[bytes]) -> list[bytes]:
-    for i in range(1, len(args)):
-        if args[i].upper() == b"STREAMS":
-            return args[i + 1 : i + 1 + (len(args) - i - 1) // 2]
-    return []
-
-
-@command(b"XREADGROUP", -7, keys_of=_read_keys)
+@handles(b"XREADGROUP")
 def xreadgroup(dataset: Dataset, args: list[bytes]) -> object:
     count: i64 = 0
     no_ack = False
     name: bytes | None = None
-    consumer = b""
+    consumer_name = b""
     argc: i64 = len(args)
     i: i64 = 1
     at: i64 = 0
@@ -352,7 +344,7 @@ def xreadgroup(dataset: Dataset, args: list[bytes]) -> object:
             break
         elif option == b"GROUP" and i + 2 < argc:
             name = args[i + 1]
-            consumer = args[i + 2]
+            consumer_name = args[i + 2]
             i += 2
         elif option == b"NOACK":
             no_ack = True
@@ -374,17 +366,17 @@ def xreadgroup(dataset: Dataset, args: list[bytes]) -> object:
     dataset.relative += 1
     for n, (cell, group, start) in enumerate(sources):
         serves = start != LAST or (cell.length > 0 and cell.top_id() > group.last_id)
-        if not serves and dataset.line.version < ALWAYS_CREATES:
+        if not serves and not dataset.release.has(CLAIMS_CREATE_CONSUMERS):
             continue
-        owner = group.owner(consumer, dataset.now_ms)
+        consumer = group.consumer(consumer_name, dataset.now_ms)
         if start != LAST:
-            replies.append([args[at + n], _history(dataset, cell, group, owner, start, count)])
+            replies.append([args[at + n], _history(dataset, cell, group, consumer, start, count)])
         elif serves:
-            replies.append([args[at + n], _deliver(dataset, cell, group, owner, count, no_ack)])
+            replies.append([args[at + n], _deliver(dataset, cell, group, consumer, count, no_ack)])
     return replies or None
 
 
-def _source(dataset: Dataset, key: bytes, name: bytes, text: bytes) -> tuple[StreamCell, ReaderGroup, int]:
+def _source(dataset: Dataset, key: bytes, name: bytes, text: bytes) -> tuple[StreamCell, Group, int]:
     """The stream, its group, and the id to read after, LAST for ``>``."""
     cell = dataset.stream(key)
     group = None if cell is None else cell.groups.get(name)
@@ -394,7 +386,7 @@ def _source(dataset: Dataset, key: bytes, name: bytes, text: bytes) -> tuple[Str
         )
     if text == b">":
         return cell, group, LAST
-    if text == b"$" or (text == b"+" and dataset.line.version >= 704):
+    if text == b"$" or (text == b"+" and dataset.release.has(LAST_ENTRY_ID)):
         raise CommandError(
             f"ERR The {_text(text)} ID is meaningless in the context of XREADGROUP: you want to read the history of "
             "this consumer by specifying a proper ID, or use the > ID to get new messages. "
@@ -406,29 +398,29 @@ def _source(dataset: Dataset, key: bytes, name: bytes, text: bytes) -> tuple[Str
 
 
 def _history(
-    dataset: Dataset, cell: StreamCell, group: ReaderGroup, owner: Owner, start: int, count: i64
+    dataset: Dataset, cell: StreamCell, group: Group, consumer: Consumer, start: int, count: i64
 ) -> list[object]:
     """What is pending for a consumer after an id; reading it counts as another delivery."""
-    mine: list[tuple[int, Claim]] = [
-        (entry, claim) for entry, claim in group.claims.items() if claim.owner is owner and entry > start
+    mine: list[tuple[int, PendingEntry]] = [
+        (entry, pending) for entry, pending in group.pending.items() if pending.consumer is consumer and entry > start
     ]
     mine.sort(key=_entry_of)
     replies: list[object] = []
-    for entry, claim in mine[:count] if count else mine:
+    for entry, pending in mine[:count] if count else mine:
         items = cell.find(entry)
         replies.append(entry_reply(entry, items))
         if items is not None:
-            claim.delivered_ms = dataset.now_ms
-            claim.deliveries += 1
+            pending.delivered_ms = dataset.now_ms
+            pending.deliveries += 1
     return replies
 
 
-def _entry_of(pending: tuple[int, Claim]) -> int:
-    return pending[0]
+def _entry_of(item: tuple[int, PendingEntry]) -> int:
+    return item[0]
 
 
 def _deliver(
-    dataset: Dataset, cell: StreamCell, group: ReaderGroup, owner: Owner, count: i64, no_ack: bool
+    dataset: Dataset, cell: StreamCell, group: Group, consumer: Consumer, count: i64, no_ack: bool
 ) -> list[object]:
     """Deliver new entries to a consumer."""
     replies: list[object] = []
@@ -437,17 +429,16 @@ def _deliver(
         group.last_id = entry
         replies.append(entry_reply(entry, items))
         if not no_ack:
-            group.claim(entry, owner, dataset.now_ms, 1)
-            owner.active_ms = dataset.now_ms
+            group.assign(entry, consumer, dataset.now_ms, 1)
+            consumer.active_ms = dataset.now_ms
         dataset.dirty += 1
     return replies
 
 
-def _count_read(dataset: Dataset, cell: StreamCell, group: ReaderGroup, entry: int) -> None:
+def _count_read(dataset: Dataset, cell: StreamCell, group: Group, entry: int) -> None:
     """Keep a group's number of entries read when it reads ``entry``, or find it out, as far as the server can."""
-    line = dataset.line
     first = cell.first_id()
-    newer = line.version >= (NEWER_COUNT_VALKEY if line.valkey else NEWER_COUNT)
+    newer = dataset.release.has(COUNTS_FROM_LAST_READ)
     if newer:
         sure = group.last_id >= first and not cell.has_deleted_after(group.last_id)
     else:

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from mypy_extensions import i64
 
+from rdbtool.basics.numbers import decimal
 from rdbtool.engine import long_double as extended
-from rdbtool.engine.cells import HASHTABLE, KNOWN, NEW, TOO_LARGE, HashCell
+from rdbtool.engine.cells.cell import HASHTABLE, KNOWN, NEW, TOO_LARGE, HashCell
 from rdbtool.engine.dataset import Dataset
-from rdbtool.engine.numbers import I64_MAX, I64_MIN, integer, text_of
+from rdbtool.engine.numbers import I64_MAX, I64_MIN, integer
 from rdbtool.engine.replies import OK, OVERFLOW, CommandError, wrong_arity
-from rdbtool.engine.table import READ, command
-
-HINTS_SINCE: Final = 702
-"""Since this release the number of arguments is a hint of the size to come."""
-LENGTHS_SINCE: Final = 700
-"""Before this release lengths were looked at by HSET and HSETNX, before all else, and not by HINCRBY."""
+from rdbtool.engine.table import handles
+from rdbtool.servers.features import HASH_LENGTHS_WHEN_SET, SIZE_HINTS
 
 
 def hash_to_write(dataset: Dataset, key: bytes) -> HashCell:
@@ -24,7 +19,7 @@ def hash_to_write(dataset: Dataset, key: bytes) -> HashCell:
     cell = dataset.hash(key)
     if cell is None:
         cell = HashCell()
-        if not dataset.line.hash_entries:
+        if not dataset.limits.hash_entries:
             cell.encoding = HASHTABLE
         dataset.keys[key] = cell
     return cell
@@ -39,8 +34,8 @@ def put_field(dataset: Dataset, cell: HashCell, field: bytes, value: bytes) -> b
         fields[dataset.fields.one(field)] = value
         done = NEW if len(fields) != before else KNOWN
     if cell.encoding != HASHTABLE:
-        line = dataset.line
-        if len(field) > line.hash_value or len(value) > line.hash_value or len(cell) > line.hash_entries:
+        limits = dataset.limits
+        if len(field) > limits.hash_value or len(value) > limits.hash_value or len(cell) > limits.hash_entries:
             cell.encoding = HASHTABLE
     return done == NEW
 
@@ -66,9 +61,8 @@ def remove_field(dataset: Dataset, cell: HashCell, field: bytes) -> bool:
 
 def set_fields(dataset: Dataset, cell: HashCell, args: list[bytes], start: i64, keep_expiry: bool) -> i64:
     """Set the fields and values in turn from ``args[start]`` on; how many are new."""
-    line = dataset.line
     n: i64 = len(args)
-    if line.version >= HINTS_SINCE and (n - start) // 2 > line.hash_entries:
+    if (n - start) // 2 > dataset.limits.hash_entries and dataset.release.has(SIZE_HINTS):
         cell.encoding = HASHTABLE
     created: i64 = 0
     while start < n:
@@ -80,7 +74,7 @@ def set_fields(dataset: Dataset, cell: HashCell, args: list[bytes], start: i64, 
     return created
 
 
-@command(b"HSET", -4, 1, 1, 1)
+@handles(b"HSET")
 def hset(dataset: Dataset, args: list[bytes]) -> object:
     n: i64 = len(args)
     if n % 2:
@@ -89,25 +83,26 @@ def hset(dataset: Dataset, args: list[bytes]) -> object:
     return set_fields(dataset, hash_to_write(dataset, args[1]), args, 2, False)
 
 
-@command(b"HMSET", -4, 1, 1, 1)
+@handles(b"HMSET")
 def hmset(dataset: Dataset, args: list[bytes]) -> object:
     hset(dataset, args)
     return OK
 
 
-@command(b"HSETNX", 4, 1, 1, 1)
+@handles(b"HSETNX")
 def hsetnx(dataset: Dataset, args: list[bytes]) -> object:
     cell = dataset.hash(args[1])
     if cell is not None and cell.get(args[2], dataset.scratch) is not None:
-        if dataset.line.version < LENGTHS_SINCE and max(len(args[2]), len(args[3])) > dataset.line.hash_value:
-            cell.encoding = HASHTABLE  # lengths were looked at first
+        if not dataset.release.has(HASH_LENGTHS_WHEN_SET):
+            if max(len(args[2]), len(args[3])) > dataset.limits.hash_value:
+                cell.encoding = HASHTABLE
         return 0
     put_field(dataset, hash_to_write(dataset, args[1]), args[2], args[3])
     dataset.dirty += 1
     return 1
 
 
-@command(b"HDEL", -3, 1, 1, 1)
+@handles(b"HDEL")
 def hdel(dataset: Dataset, args: list[bytes]) -> object:
     cell = dataset.hash(args[1])
     if cell is None:
@@ -126,7 +121,7 @@ def _field(dataset: Dataset, key: bytes, field: bytes) -> bytes | None:
     return None if cell is None else cell.get(field, dataset.scratch)
 
 
-@command(b"HINCRBY", 4, 1, 1, 1)
+@handles(b"HINCRBY")
 def hincrby(dataset: Dataset, args: list[bytes]) -> object:
     change = integer(args[3])
     old = _field(dataset, args[1], args[2])
@@ -136,12 +131,12 @@ def hincrby(dataset: Dataset, args: list[bytes]) -> object:
     if (change < 0 and value < I64_MIN - change) or (change > 0 and value > I64_MAX - change):
         raise CommandError(OVERFLOW)
     value += change
-    _put_number(dataset, args, text_of(value))
+    _put_number(dataset, args, decimal(value))
     dataset.dirty += 1
     return value
 
 
-@command(b"HINCRBYFLOAT", 4, 1, 1, 1)
+@handles(b"HINCRBYFLOAT")
 def hincrbyfloat(dataset: Dataset, args: list[bytes]) -> object:
     change = extended.parse(args[3])
     if change is None:
@@ -158,49 +153,49 @@ def _put_number(dataset: Dataset, args: list[bytes], text: bytes) -> None:
     cell = hash_to_write(dataset, args[1])
     encoding = cell.encoding
     put_field(dataset, cell, args[2], text)
-    if dataset.line.version < LENGTHS_SINCE and len(cell) <= dataset.line.hash_entries:
+    if len(cell) <= dataset.limits.hash_entries and not dataset.release.has(HASH_LENGTHS_WHEN_SET):
         cell.encoding = encoding
 
 
-@command(b"HGET", 3, 1, 1, 1, READ)
+@handles(b"HGET")
 def hget(dataset: Dataset, args: list[bytes]) -> object:
     return _field(dataset, args[1], args[2])
 
 
-@command(b"HMGET", -3, 1, 1, 1, READ)
+@handles(b"HMGET")
 def hmget(dataset: Dataset, args: list[bytes]) -> object:
     return [_field(dataset, args[1], field) for field in args[2:]]
 
 
-@command(b"HEXISTS", 3, 1, 1, 1, READ)
+@handles(b"HEXISTS")
 def hexists(dataset: Dataset, args: list[bytes]) -> object:
     return int(_field(dataset, args[1], args[2]) is not None)
 
 
-@command(b"HSTRLEN", 3, 1, 1, 1, READ)
+@handles(b"HSTRLEN")
 def hstrlen(dataset: Dataset, args: list[bytes]) -> object:
     return len(_field(dataset, args[1], args[2]) or b"")
 
 
-@command(b"HLEN", 2, 1, 1, 1, READ)
+@handles(b"HLEN")
 def hlen(dataset: Dataset, args: list[bytes]) -> object:
     cell = dataset.hash(args[1])
     return 0 if cell is None else len(cell)
 
 
-@command(b"HKEYS", 2, 1, 1, 1, READ)
+@handles(b"HKEYS")
 def hkeys(dataset: Dataset, args: list[bytes]) -> object:
     cell = dataset.hash(args[1])
     return [] if cell is None else list(cell.fields)
 
 
-@command(b"HVALS", 2, 1, 1, 1, READ)
+@handles(b"HVALS")
 def hvals(dataset: Dataset, args: list[bytes]) -> object:
     cell = dataset.hash(args[1])
     return [] if cell is None else list(cell.fields.values())
 
 
-@command(b"HGETALL", 2, 1, 1, 1, READ)
+@handles(b"HGETALL")
 def hgetall(dataset: Dataset, args: list[bytes]) -> object:
     cell = dataset.hash(args[1])
     return [] if cell is None else [item for pair in cell.fields.items() for item in pair]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from mypy_extensions import i64
 
 from rdbtool.engine import hll
-from rdbtool.engine.cells import RAW, StringCell
+from rdbtool.engine.cells.cell import RAW, StringCell
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.replies import OK, CommandError, Status
-from rdbtool.engine.table import READ, command
+from rdbtool.engine.table import handles
 
 
 def _hyperloglog(dataset: Dataset, key: bytes) -> StringCell | None:
@@ -18,7 +18,7 @@ def _hyperloglog(dataset: Dataset, key: bytes) -> StringCell | None:
     return cell
 
 
-@command(b"PFADD", -2, 1, 1, 1)
+@handles(b"PFADD")
 def pfadd(dataset: Dataset, args: list[bytes]) -> object:
     cell = _hyperloglog(dataset, args[1])
     updated: i64 = 0
@@ -36,7 +36,7 @@ def pfadd(dataset: Dataset, args: list[bytes]) -> object:
     return 1
 
 
-@command(b"PFCOUNT", -2, 1, -1, 1, READ)
+@handles(b"PFCOUNT")
 def pfcount(dataset: Dataset, args: list[bytes]) -> object:
     if len(args) > 2:
         return hll.cardinality(_union(dataset, args[1:]))
@@ -60,7 +60,7 @@ def _union(dataset: Dataset, keys: list[bytes]) -> bytes:
     return highest
 
 
-@command(b"PFMERGE", -2, 1, -1, 1)
+@handles(b"PFMERGE")
 def pfmerge(dataset: Dataset, args: list[bytes]) -> object:
     highest = _union(dataset, args[1:])
     dense = False
@@ -81,7 +81,7 @@ def pfmerge(dataset: Dataset, args: list[bytes]) -> object:
     return OK
 
 
-@command(b"PFDEBUG", -3, 2, 2, 1)
+@handles(b"PFDEBUG")
 def pfdebug(dataset: Dataset, args: list[bytes]) -> object:
     name = args[1].upper()
     cell = dataset.string(args[2])

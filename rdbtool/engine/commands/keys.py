@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mypy_extensions import i64
 
-from rdbtool.engine.cells import FrameCell, copy_of_held
+from rdbtool.engine.cells.cell import FrameCell, copy_of_held
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.encodings import type_name
 from rdbtool.engine.expiry import any_absolute_ms
@@ -12,11 +12,12 @@ from rdbtool.engine.loading import cell_of
 from rdbtool.engine.numbers import i32_of, integer
 from rdbtool.engine.payload import BAD_DATA, frame_of_payload
 from rdbtool.engine.replies import BUSY_KEY, NO_SUCH_KEY, OK, SAME_OBJECT, CommandError, Status, syntax_error
-from rdbtool.engine.table import READ, command
+from rdbtool.engine.table import handles
 from rdbtool.model import NO_EXPIRY, Stream
+from rdbtool.servers.commands import COMMANDS
 
 
-@command(b"DEL", -2, 1, -1, 1)
+@handles(b"DEL", b"UNLINK")
 def del_(dataset: Dataset, args: list[bytes]) -> object:
     count = 0
     for i in range(1, len(args)):
@@ -26,18 +27,12 @@ def del_(dataset: Dataset, args: list[bytes]) -> object:
     return count
 
 
-command(b"UNLINK", -2, 1, -1, 1)(del_)
-
-
-@command(b"EXISTS", -2, 1, -1, 1, READ)
+@handles(b"EXISTS", b"TOUCH")
 def exists(dataset: Dataset, args: list[bytes]) -> object:
     return sum(1 for key in args[1:] if key in dataset.keys)
 
 
-command(b"TOUCH", -2, 1, -1, 1, READ)(exists)
-
-
-@command(b"TYPE", 2, 1, 1, 1, READ)
+@handles(b"TYPE")
 def type_(dataset: Dataset, args: list[bytes]) -> object:
     cell = dataset.any(args[1])
     return Status(b"none" if cell is None else type_name(cell).encode())
@@ -74,7 +69,7 @@ def _expire(dataset: Dataset, args: list[bytes], seconds: bool, relative: bool, 
     return 1
 
 
-@command(b"PEXPIREAT", -3, 1, 1, 1)
+@handles(b"PEXPIREAT")
 def pexpireat(dataset: Dataset, args: list[bytes]) -> object:
     if len(args) == 3:
         when = integer(args[2])
@@ -87,22 +82,22 @@ def pexpireat(dataset: Dataset, args: list[bytes]) -> object:
     return _expire(dataset, args, False, False, b"pexpireat")
 
 
-@command(b"EXPIREAT", -3, 1, 1, 1)
+@handles(b"EXPIREAT")
 def expireat(dataset: Dataset, args: list[bytes]) -> object:
     return _expire(dataset, args, True, False, b"expireat")
 
 
-@command(b"EXPIRE", -3, 1, 1, 1)
+@handles(b"EXPIRE")
 def expire(dataset: Dataset, args: list[bytes]) -> object:
     return _expire(dataset, args, True, True, b"expire")
 
 
-@command(b"PEXPIRE", -3, 1, 1, 1)
+@handles(b"PEXPIRE")
 def pexpire(dataset: Dataset, args: list[bytes]) -> object:
     return _expire(dataset, args, False, True, b"pexpire")
 
 
-@command(b"PERSIST", 2, 1, 1, 1)
+@handles(b"PERSIST")
 def persist(dataset: Dataset, args: list[bytes]) -> object:
     cell = dataset.cell(args[1])
     if cell is None or cell.expire_at_ms == NO_EXPIRY:
@@ -121,23 +116,23 @@ def _ttl(dataset: Dataset, key: bytes, absolute: bool) -> i64:
     return cell.expire_at_ms if absolute else max(0, cell.expire_at_ms - dataset.now_ms)
 
 
-@command(b"PTTL", 2, 1, 1, 1, READ)
+@handles(b"PTTL")
 def pttl(dataset: Dataset, args: list[bytes]) -> object:
     return _ttl(dataset, args[1], False)
 
 
-@command(b"TTL", 2, 1, 1, 1, READ)
+@handles(b"TTL")
 def ttl(dataset: Dataset, args: list[bytes]) -> object:
     left = _ttl(dataset, args[1], False)
     return left if left < 0 else (left + 500) // 1000
 
 
-@command(b"PEXPIRETIME", 2, 1, 1, 1, READ)
+@handles(b"PEXPIRETIME")
 def pexpiretime(dataset: Dataset, args: list[bytes]) -> object:
     return _ttl(dataset, args[1], True)
 
 
-@command(b"EXPIRETIME", 2, 1, 1, 1, READ)
+@handles(b"EXPIRETIME")
 def expiretime(dataset: Dataset, args: list[bytes]) -> object:
     at = _ttl(dataset, args[1], True)
     return at if at < 0 else (at + 500) // 1000
@@ -155,18 +150,18 @@ def _rename(dataset: Dataset, args: list[bytes], only_new: bool) -> bool:
     return True
 
 
-@command(b"RENAME", 3, 1, 2, 1)
+@handles(b"RENAME")
 def rename(dataset: Dataset, args: list[bytes]) -> object:
     _rename(dataset, args, False)
     return OK
 
 
-@command(b"RENAMENX", 3, 1, 2, 1)
+@handles(b"RENAMENX")
 def renamenx(dataset: Dataset, args: list[bytes]) -> object:
     return int(_rename(dataset, args, True))
 
 
-@command(b"MOVE", 3, 1, 1, 1)
+@handles(b"MOVE")
 def move(dataset: Dataset, args: list[bytes]) -> object:
     db = i32_of(args[2])
     dataset.check_db(db)
@@ -182,7 +177,7 @@ def move(dataset: Dataset, args: list[bytes]) -> object:
     return 1
 
 
-@command(b"COPY", -3, 1, 2, 1)
+@handles(b"COPY")
 def copy(dataset: Dataset, args: list[bytes]) -> object:
     replace = False
     db = dataset.db
@@ -212,7 +207,7 @@ def copy(dataset: Dataset, args: list[bytes]) -> object:
     return 1
 
 
-@command(b"RESTORE", -4, 1, 1, 1)
+@handles(b"RESTORE", b"RESTORE-ASKING")
 def restore(dataset: Dataset, args: list[bytes]) -> object:
     replace = absolute = False
     idle_s: i64 = -1
@@ -244,7 +239,7 @@ def restore(dataset: Dataset, args: list[bytes]) -> object:
     if when < 0:
         raise CommandError("ERR Invalid TTL value, must be >= 0")
     frame, value = frame_of_payload(dataset.db, args[1], args[3])
-    if not isinstance(value, Stream) and cell_of(dataset.line, value).is_empty():
+    if not isinstance(value, Stream) and cell_of(dataset.release, value).is_empty():
         raise CommandError(BAD_DATA)
     frame.idle_s = idle_s
     frame.freq = freq
@@ -258,19 +253,7 @@ def restore(dataset: Dataset, args: list[bytes]) -> object:
     return OK
 
 
-command(b"RESTORE-ASKING", -4, 1, 1, 1)(restore)
-
-
-def _migrated(args: list[bytes]) -> list[bytes]:
-    if len(args) > 3 and args[3]:
-        return [args[3]]
-    for i in range(6, len(args)):
-        if args[i].upper() == b"KEYS":
-            return args[i + 1 :]
-    return []
-
-
-@command(b"MIGRATE", -6, keys_of=_migrated)
+@handles(b"MIGRATE")
 def migrate(dataset: Dataset, args: list[bytes]) -> object:
     """Deletes the keys, as if the migration had gone well: what a log tells is what happened."""
     for i in range(6, len(args)):
@@ -279,7 +262,7 @@ def migrate(dataset: Dataset, args: list[bytes]) -> object:
             return OK
         if option == b"KEYS":
             break
-    for key in _migrated(args):
+    for key in COMMANDS[b"MIGRATE"].keys(args):
         if dataset.remove(key):
             dataset.dirty += 1
     return OK

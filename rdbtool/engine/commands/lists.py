@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from mypy_extensions import i64
 
+from rdbtool.basics.numbers import is_integer
+from rdbtool.engine.cells.deque import Deque
+from rdbtool.engine.cells.lists import QUICK, ListCell
 from rdbtool.engine.dataset import Dataset
-from rdbtool.engine.deque import Deque
-from rdbtool.engine.numbers import I64_MAX, double, integer, integer_between, is_integer, positive
-from rdbtool.engine.quicklist import QUICK, ListCell
+from rdbtool.engine.numbers import I64_MAX, double, integer, integer_between, positive
 from rdbtool.engine.replies import NO_SUCH_KEY, OK, OUT_OF_RANGE, CommandError, syntax_error, wrong_arity
-from rdbtool.engine.table import READ, command, keys_after_count
+from rdbtool.engine.table import handles
 
 
 def _push(dataset: Dataset, args: list[bytes], head: bool, must_exist: bool) -> object:
@@ -34,22 +35,22 @@ def _push(dataset: Dataset, args: list[bytes], head: bool, must_exist: bool) -> 
     return len(cell.items)
 
 
-@command(b"RPUSH", -3, 1, 1, 1)
+@handles(b"RPUSH")
 def rpush(dataset: Dataset, args: list[bytes]) -> object:
     return _push(dataset, args, False, False)
 
 
-@command(b"LPUSH", -3, 1, 1, 1)
+@handles(b"LPUSH")
 def lpush(dataset: Dataset, args: list[bytes]) -> object:
     return _push(dataset, args, True, False)
 
 
-@command(b"RPUSHX", -3, 1, 1, 1)
+@handles(b"RPUSHX")
 def rpushx(dataset: Dataset, args: list[bytes]) -> object:
     return _push(dataset, args, False, True)
 
 
-@command(b"LPUSHX", -3, 1, 1, 1)
+@handles(b"LPUSHX")
 def lpushx(dataset: Dataset, args: list[bytes]) -> object:
     return _push(dataset, args, True, True)
 
@@ -84,12 +85,12 @@ def _pop(dataset: Dataset, args: list[bytes], head: bool) -> object:
     return _pop_range(dataset, args[1], cell, count, head) if count else []
 
 
-@command(b"LPOP", -2, 1, 1, 1)
+@handles(b"LPOP")
 def lpop(dataset: Dataset, args: list[bytes]) -> object:
     return _pop(dataset, args, True)
 
 
-@command(b"RPOP", -2, 1, 1, 1)
+@handles(b"RPOP")
 def rpop(dataset: Dataset, args: list[bytes]) -> object:
     return _pop(dataset, args, False)
 
@@ -127,12 +128,12 @@ def _mpop(dataset: Dataset, args: list[bytes], at: i64) -> object:
     return None
 
 
-@command(b"LMPOP", -4, keys_of=lambda args: keys_after_count(args, 1))
+@handles(b"LMPOP")
 def lmpop(dataset: Dataset, args: list[bytes]) -> object:
     return _mpop(dataset, args, 1)
 
 
-@command(b"BLMPOP", -5, keys_of=lambda args: keys_after_count(args, 2))
+@handles(b"BLMPOP")
 def blmpop(dataset: Dataset, args: list[bytes]) -> object:
     return _mpop(dataset, args, 2)
 
@@ -146,12 +147,12 @@ def _blocking_pop(dataset: Dataset, args: list[bytes], head: bool) -> object:
     return None
 
 
-@command(b"BLPOP", -3, 1, -2, 1)
+@handles(b"BLPOP")
 def blpop(dataset: Dataset, args: list[bytes]) -> object:
     return _blocking_pop(dataset, args, True)
 
 
-@command(b"BRPOP", -3, 1, -2, 1)
+@handles(b"BRPOP")
 def brpop(dataset: Dataset, args: list[bytes]) -> object:
     return _blocking_pop(dataset, args, False)
 
@@ -174,12 +175,12 @@ def _move(dataset: Dataset, source: bytes, target: bytes, from_head: bool, to_he
     return element
 
 
-@command(b"LMOVE", 5, 1, 2, 1)
+@handles(b"LMOVE")
 def lmove(dataset: Dataset, args: list[bytes]) -> object:
     return _move(dataset, args[1], args[2], _is_head(args[3]), _is_head(args[4]))
 
 
-@command(b"BLMOVE", 6, 1, 2, 1)
+@handles(b"BLMOVE")
 def blmove(dataset: Dataset, args: list[bytes]) -> object:
     from_head = _is_head(args[3])
     to_head = _is_head(args[4])
@@ -187,18 +188,18 @@ def blmove(dataset: Dataset, args: list[bytes]) -> object:
     return _move(dataset, args[1], args[2], from_head, to_head)
 
 
-@command(b"RPOPLPUSH", 3, 1, 2, 1)
+@handles(b"RPOPLPUSH")
 def rpoplpush(dataset: Dataset, args: list[bytes]) -> object:
     return _move(dataset, args[1], args[2], False, True)
 
 
-@command(b"BRPOPLPUSH", 4, 1, 2, 1)
+@handles(b"BRPOPLPUSH")
 def brpoplpush(dataset: Dataset, args: list[bytes]) -> object:
     _check_timeout(args[3])
     return _move(dataset, args[1], args[2], False, True)
 
 
-@command(b"LINSERT", 5, 1, 1, 1)
+@handles(b"LINSERT")
 def linsert(dataset: Dataset, args: list[bytes]) -> object:
     where = args[2].upper()
     if where not in {b"AFTER", b"BEFORE"}:
@@ -216,7 +217,7 @@ def linsert(dataset: Dataset, args: list[bytes]) -> object:
     return len(cell.items)
 
 
-@command(b"LSET", 4, 1, 1, 1)
+@handles(b"LSET")
 def lset(dataset: Dataset, args: list[bytes]) -> object:
     cell = dataset.list(args[1])
     if cell is None:
@@ -234,7 +235,7 @@ def lset(dataset: Dataset, args: list[bytes]) -> object:
     return OK
 
 
-@command(b"LREM", 4, 1, 1, 1)
+@handles(b"LREM")
 def lrem(dataset: Dataset, args: list[bytes]) -> object:
     count = integer(args[2])
     cell = dataset.list(args[1])
@@ -259,7 +260,7 @@ def lrem(dataset: Dataset, args: list[bytes]) -> object:
     return len(found)
 
 
-@command(b"LTRIM", 4, 1, 1, 1)
+@handles(b"LTRIM")
 def ltrim(dataset: Dataset, args: list[bytes]) -> object:
     start = integer(args[2])
     end = integer(args[3])
@@ -280,13 +281,13 @@ def ltrim(dataset: Dataset, args: list[bytes]) -> object:
     return OK
 
 
-@command(b"LLEN", 2, 1, 1, 1, READ)
+@handles(b"LLEN")
 def llen(dataset: Dataset, args: list[bytes]) -> object:
     cell = dataset.list(args[1])
     return 0 if cell is None else len(cell.items)
 
 
-@command(b"LINDEX", 3, 1, 1, 1, READ)
+@handles(b"LINDEX")
 def lindex(dataset: Dataset, args: list[bytes]) -> object:
     cell = dataset.list(args[1])
     if cell is None:
@@ -298,7 +299,7 @@ def lindex(dataset: Dataset, args: list[bytes]) -> object:
     return cell.items.get(index) if 0 <= index < n else None
 
 
-@command(b"LRANGE", 4, 1, 1, 1, READ)
+@handles(b"LRANGE")
 def lrange(dataset: Dataset, args: list[bytes]) -> object:
     start = integer(args[2])
     end = integer(args[3])

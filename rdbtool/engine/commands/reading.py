@@ -10,7 +10,7 @@ from rdbtool.engine.geohash import distance, point_of
 from rdbtool.engine.numbers import integer
 from rdbtool.engine.ranges import LexRange, ScoreRange, Span, span_of_ranks
 from rdbtool.engine.replies import CommandError, syntax_error
-from rdbtool.engine.table import READ, command
+from rdbtool.engine.table import handles
 
 from .zsets import LIMIT_BY_RANK, limited
 
@@ -42,7 +42,7 @@ def _range(dataset: Dataset, args: list[bytes], by: bytes, reverse: bool, auto: 
     if with_scores and by == b"BYLEX":
         raise CommandError("ERR syntax error, WITHSCORES not supported in combination with BYLEX")
     low, high = (args[3], args[2]) if reverse and by else (args[2], args[3])
-    scores = ScoreRange(dataset.line, low, high) if by == b"BYSCORE" else None
+    scores = ScoreRange(dataset.release, low, high) if by == b"BYSCORE" else None
     members = LexRange(low, high) if by == b"BYLEX" else None
     start = end = 0
     if not by:
@@ -71,39 +71,39 @@ def _range(dataset: Dataset, args: list[bytes], by: bytes, reverse: bool, auto: 
     return pairs
 
 
-@command(b"ZRANGE", -4, 1, 1, 1, READ)
+@handles(b"ZRANGE")
 def zrange(dataset: Dataset, args: list[bytes]) -> object:
     return _range(dataset, args, b"", False, True)
 
 
-@command(b"ZREVRANGE", -4, 1, 1, 1, READ)
+@handles(b"ZREVRANGE")
 def zrevrange(dataset: Dataset, args: list[bytes]) -> object:
     return _range(dataset, args, b"", True, False)
 
 
-@command(b"ZRANGEBYSCORE", -4, 1, 1, 1, READ)
+@handles(b"ZRANGEBYSCORE")
 def zrangebyscore(dataset: Dataset, args: list[bytes]) -> object:
     return _range(dataset, args, b"BYSCORE", False, False)
 
 
-@command(b"ZREVRANGEBYSCORE", -4, 1, 1, 1, READ)
+@handles(b"ZREVRANGEBYSCORE")
 def zrevrangebyscore(dataset: Dataset, args: list[bytes]) -> object:
     return _range(dataset, args, b"BYSCORE", True, False)
 
 
-@command(b"ZRANGEBYLEX", -4, 1, 1, 1, READ)
+@handles(b"ZRANGEBYLEX")
 def zrangebylex(dataset: Dataset, args: list[bytes]) -> object:
     return _range(dataset, args, b"BYLEX", False, False)
 
 
-@command(b"ZREVRANGEBYLEX", -4, 1, 1, 1, READ)
+@handles(b"ZREVRANGEBYLEX")
 def zrevrangebylex(dataset: Dataset, args: list[bytes]) -> object:
     return _range(dataset, args, b"BYLEX", True, False)
 
 
-@command(b"ZCOUNT", 4, 1, 1, 1, READ)
+@handles(b"ZCOUNT")
 def zcount(dataset: Dataset, args: list[bytes]) -> object:
-    bounds = ScoreRange(dataset.line, args[2], args[3])
+    bounds = ScoreRange(dataset.release, args[2], args[3])
     cell = dataset.sorted_set(args[1])
     if cell is None:
         return 0
@@ -111,7 +111,7 @@ def zcount(dataset: Dataset, args: list[bytes]) -> object:
     return span.stop - span.start
 
 
-@command(b"ZLEXCOUNT", 4, 1, 1, 1, READ)
+@handles(b"ZLEXCOUNT")
 def zlexcount(dataset: Dataset, args: list[bytes]) -> object:
     bounds = LexRange(args[2], args[3])
     cell = dataset.sorted_set(args[1])
@@ -134,23 +134,23 @@ def _rank(dataset: Dataset, args: list[bytes], reverse: bool) -> object:
     return [rank, score] if len(args) == 4 else rank
 
 
-@command(b"ZRANK", -3, 1, 1, 1, READ)
+@handles(b"ZRANK")
 def zrank(dataset: Dataset, args: list[bytes]) -> object:
     return _rank(dataset, args, False)
 
 
-@command(b"ZREVRANK", -3, 1, 1, 1, READ)
+@handles(b"ZREVRANK")
 def zrevrank(dataset: Dataset, args: list[bytes]) -> object:
     return _rank(dataset, args, True)
 
 
-@command(b"ZMSCORE", -3, 1, 1, 1, READ)
+@handles(b"ZMSCORE")
 def zmscore(dataset: Dataset, args: list[bytes]) -> object:
     cell = dataset.sorted_set(args[1])
     return [None if cell is None else cell.scores.get(member) for member in args[2:]]
 
 
-@command(b"BITCOUNT", -2, 1, 1, 1, READ)
+@handles(b"BITCOUNT")
 def bitcount(dataset: Dataset, args: list[bytes]) -> object:
     argc: i64 = len(args)
     by_bits = False
@@ -178,7 +178,7 @@ def bitcount(dataset: Dataset, args: list[bytes]) -> object:
     return count
 
 
-@command(b"GEOPOS", -2, 1, 1, 1, READ)
+@handles(b"GEOPOS")
 def geopos(dataset: Dataset, args: list[bytes]) -> object:
     cell = dataset.sorted_set(args[1])
     found: list[object] = []
@@ -188,7 +188,7 @@ def geopos(dataset: Dataset, args: list[bytes]) -> object:
     return found
 
 
-@command(b"GEODIST", -4, 1, 1, 1, READ)
+@handles(b"GEODIST")
 def geodist(dataset: Dataset, args: list[bytes]) -> object:
     units = {b"M": 1.0, b"KM": 1000.0, b"FT": 0.3048, b"MI": 1609.34}
     if len(args) > 5 or (len(args) == 5 and args[4].upper() not in units):
@@ -198,5 +198,5 @@ def geodist(dataset: Dataset, args: list[bytes]) -> object:
     second = None if cell is None else cell.scores.get(args[3])
     if first is None or second is None:
         return None
-    metres = distance(dataset.line, *point_of(first), *point_of(second))
+    metres = distance(dataset.release, *point_of(first), *point_of(second))
     return b"%.4f" % (metres / (units[args[4].upper()] if len(args) == 5 else 1.0))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from rdbtool.engine.dataset import Dataset
-from rdbtool.engine.functions import library_name, load_library, pre_release_library
+from rdbtool.engine.functions import load_library, loadable_name, pre_release_library
 from rdbtool.engine.payload import functions_of_payload
 from rdbtool.engine.replies import OK, CommandError, NotRunError
 from rdbtool.engine.scripts import Scripts
-from rdbtool.engine.table import READ, SWEEPING, WRITE, command, keys_after_count
+from rdbtool.engine.table import handles
 
 
 def _scripts(dataset: Dataset) -> Scripts:
@@ -18,14 +18,14 @@ def _scripts(dataset: Dataset) -> Scripts:
     return scripts
 
 
-@command(b"EVAL", -3, flags=WRITE | SWEEPING, keys_of=lambda args: keys_after_count(args, 2))
+@handles(b"EVAL")
 def eval_(dataset: Dataset, args: list[bytes]) -> object:
     scripts = _scripts(dataset)
     scripts.add(args[1])
     return scripts.run(args[1], args[2:])
 
 
-@command(b"EVALSHA", -3, flags=WRITE | SWEEPING, keys_of=lambda args: keys_after_count(args, 2))
+@handles(b"EVALSHA")
 def evalsha(dataset: Dataset, args: list[bytes]) -> object:
     scripts = _scripts(dataset)
     code = scripts.codes.get(args[1].lower())
@@ -34,24 +34,24 @@ def evalsha(dataset: Dataset, args: list[bytes]) -> object:
     return scripts.run(code, args[2:])
 
 
-@command(b"FCALL", -3, flags=WRITE | SWEEPING, keys_of=lambda args: keys_after_count(args, 2))
+@handles(b"FCALL")
 def fcall(dataset: Dataset, args: list[bytes]) -> object:
     """Servers log what functions did, never their calls."""
     raise NotRunError("functions are not run")
 
 
-@command(b"SCRIPT|LOAD", 3, flags=READ)
+@handles(b"SCRIPT|LOAD")
 def script_load(dataset: Dataset, args: list[bytes]) -> object:
     return _scripts(dataset).add(args[2])
 
 
-@command(b"SCRIPT|FLUSH", -2, flags=READ)
+@handles(b"SCRIPT|FLUSH")
 def script_flush(dataset: Dataset, args: list[bytes]) -> object:
     _scripts(dataset).codes.clear()
     return OK
 
 
-@command(b"FUNCTION|LOAD", -3, flags=WRITE | SWEEPING)
+@handles(b"FUNCTION|LOAD")
 def function_load(dataset: Dataset, args: list[bytes]) -> object:
     replace = False
     for i in range(2, len(args) - 1):
@@ -68,7 +68,7 @@ def function_load(dataset: Dataset, args: list[bytes]) -> object:
     return name
 
 
-@command(b"FUNCTION|DELETE", 3, flags=WRITE | SWEEPING)
+@handles(b"FUNCTION|DELETE")
 def function_delete(dataset: Dataset, args: list[bytes]) -> object:
     if dataset.functions.pop(args[2], None) is None:
         raise CommandError("ERR Library not found")
@@ -76,7 +76,7 @@ def function_delete(dataset: Dataset, args: list[bytes]) -> object:
     return OK
 
 
-@command(b"FUNCTION|FLUSH", -2, flags=WRITE | SWEEPING)
+@handles(b"FUNCTION|FLUSH")
 def function_flush(dataset: Dataset, args: list[bytes]) -> object:
     if len(args) > 3:
         raise CommandError("ERR unknown subcommand or wrong number of arguments for 'flush'. Try FUNCTION HELP.")
@@ -87,7 +87,7 @@ def function_flush(dataset: Dataset, args: list[bytes]) -> object:
     return OK
 
 
-@command(b"FUNCTION|RESTORE", -3, flags=WRITE | SWEEPING)
+@handles(b"FUNCTION|RESTORE")
 def function_restore(dataset: Dataset, args: list[bytes]) -> object:
     if len(args) > 4:
         raise CommandError("ERR unknown subcommand or wrong number of arguments for 'restore'. Try FUNCTION HELP.")
@@ -96,7 +96,7 @@ def function_restore(dataset: Dataset, args: list[bytes]) -> object:
         raise CommandError("ERR Wrong restore policy given, value should be either FLUSH, APPEND or REPLACE.")
     restored: dict[bytes, bytes] = {}
     for code in functions_of_payload(args[2]):
-        name = library_name(code)
+        name = loadable_name(code)
         if name in restored or (policy == b"APPEND" and name in dataset.functions):
             raise CommandError(f"ERR Library {name.decode()} already exists")
         restored[name] = code

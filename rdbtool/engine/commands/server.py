@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from binascii import crc_hqx
 from typing import Final
 
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.numbers import i32_of, integer_between
 from rdbtool.engine.replies import OK, CommandError, syntax_error, wrong_arity
-from rdbtool.engine.table import CONTROL, IDLE, READ, SWEEPING, WRITE, command
+from rdbtool.engine.table import handles
+from rdbtool.servers.commands import COMMANDS, IDLE
+from rdbtool.servers.slots import SLOTS, hash_slot
 
-SLOTS: Final = 16384
 BAD_SLOT: Final = "ERR Invalid or out of range slot"
 
 
-@command(b"SELECT", 2, flags=READ)
+@handles(b"SELECT")
 def select(dataset: Dataset, args: list[bytes]) -> object:
     db = i32_of(args[1])
     dataset.check_db(db)
@@ -22,7 +22,7 @@ def select(dataset: Dataset, args: list[bytes]) -> object:
     return OK
 
 
-@command(b"SWAPDB", 3, flags=WRITE | SWEEPING)
+@handles(b"SWAPDB")
 def swapdb(dataset: Dataset, args: list[bytes]) -> object:
     first = i32_of(args[1], "ERR invalid first DB index")
     second = i32_of(args[2], "ERR invalid second DB index")
@@ -38,7 +38,7 @@ def _check_flush(args: list[bytes]) -> None:
         raise syntax_error()
 
 
-@command(b"FLUSHALL", -1, flags=WRITE | SWEEPING)
+@handles(b"FLUSHALL")
 def flushall(dataset: Dataset, args: list[bytes]) -> object:
     _check_flush(args)
     for keys in dataset.dbs.values():
@@ -47,7 +47,7 @@ def flushall(dataset: Dataset, args: list[bytes]) -> object:
     return OK
 
 
-@command(b"FLUSHDB", -1, flags=WRITE | SWEEPING)
+@handles(b"FLUSHDB")
 def flushdb(dataset: Dataset, args: list[bytes]) -> object:
     _check_flush(args)
     dataset.keys.clear()
@@ -55,24 +55,14 @@ def flushdb(dataset: Dataset, args: list[bytes]) -> object:
     return OK
 
 
-def slot_of(key: bytes) -> int:
-    """The cluster's hash slot of a key: of what stands in its first pair of braces, if that is not empty."""
-    start = key.find(b"{")
-    if start >= 0:
-        end = key.find(b"}", start + 1)
-        if end > start + 1:
-            key = key[start + 1 : end]
-    return crc_hqx(key, 0) % SLOTS
-
-
 def _flush_slots(dataset: Dataset, slots: set[int]) -> None:
     for keys in dataset.dbs.values():
-        for key in [key for key in keys if slot_of(key) in slots]:
+        for key in [key for key in keys if hash_slot(key) in slots]:
             del keys[key]
     dataset.dirty += 1
 
 
-@command(b"SFLUSH", -3, flags=WRITE | SWEEPING)
+@handles(b"SFLUSH")
 def sflush(dataset: Dataset, args: list[bytes]) -> object:
     ranges = args[1:]
     if ranges[-1].upper() in {b"SYNC", b"ASYNC"}:
@@ -83,7 +73,7 @@ def sflush(dataset: Dataset, args: list[bytes]) -> object:
     return OK
 
 
-@command(b"TRIMSLOTS", -5, flags=WRITE | SWEEPING)
+@handles(b"TRIMSLOTS")
 def trimslots(dataset: Dataset, args: list[bytes]) -> object:
     if args[1].upper() != b"RANGES":
         raise CommandError("ERR missing ranges argument")
@@ -110,7 +100,7 @@ def _slots(ranges: list[bytes]) -> set[int]:
     return slots
 
 
-@command(b"CLUSTER|FLUSHSLOT", -3, flags=WRITE | SWEEPING)
+@handles(b"CLUSTER|FLUSHSLOT")
 def cluster_flushslot(dataset: Dataset, args: list[bytes]) -> object:
     slot: int = integer_between(args[2], 0, SLOTS - 1, BAD_SLOT)
     if len(args) > 4 or (len(args) == 4 and args[3].upper() not in {b"SYNC", b"ASYNC"}):
@@ -119,29 +109,18 @@ def cluster_flushslot(dataset: Dataset, args: list[bytes]) -> object:
     return OK
 
 
-@command(b"DBSIZE", 1, flags=READ)
+@handles(b"DBSIZE")
 def dbsize(dataset: Dataset, args: list[bytes]) -> object:
     return len(dataset.keys)
 
 
-def _idle(dataset: Dataset, args: list[bytes]) -> object:
+@handles(*[name for name, row in COMMANDS.items() if row.flags & IDLE])
+def idle(dataset: Dataset, args: list[bytes]) -> object:
     """Nothing: a loading server carries these out, and its dataset is the same afterwards."""
     return OK
 
 
-for _name in b"""
-    ACL ASKING AUTH BGREWRITEAOF BGSAVE BITFIELD_RO CLIENT COMMAND CONFIG DEBUG DISCARD DUMP ECHO HELLO INFO KEYS
-    LASTSAVE LATENCY LOLWUT MEMORY MONITOR OBJECT PING PSUBSCRIBE PUBLISH PUBSUB PUNSUBSCRIBE RANDOMKEY READONLY
-    READWRITE RESET ROLE SAVE SCAN SLOWLOG SPUBLISH SSUBSCRIBE SUBSCRIBE SUNSUBSCRIBE TIME UNSUBSCRIBE UNWATCH WAIT
-    WAITAOF WATCH
-    """.split():
-    command(_name, -1, flags=IDLE)(_idle)
-
-
-@command(b"MULTI", 1, flags=CONTROL)
+@handles(b"MULTI", b"EXEC")
 def multi(dataset: Dataset, args: list[bytes]) -> object:
-    """The replay queues what follows it; a script may not call it."""
+    """A replay queues what stands between them; a script may not call them."""
     raise CommandError("ERR This Redis command is not allowed from script")
-
-
-command(b"EXEC", 1, flags=CONTROL)(multi)

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from mypy_extensions import i64
 
-from rdbtool.engine.cells import HASHTABLE, INTSET, LISTPACK, NEW, TOO_LARGE, SetCell
+from rdbtool.basics.numbers import is_integer
+from rdbtool.engine.cells.cell import HASHTABLE, INTSET, LISTPACK, NEW, TOO_LARGE, SetCell
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.encodings import set_encoding
-from rdbtool.engine.numbers import I64_MAX, integer_between, is_integer, positive
-from rdbtool.engine.release import Line
+from rdbtool.engine.numbers import I64_MAX, integer_between, positive
 from rdbtool.engine.replies import CommandError, syntax_error
-from rdbtool.engine.table import READ, command, keys_after_count
-
-HINTS_SINCE: Final = 702
-"""Since this release the number of arguments is a hint of the size to come."""
+from rdbtool.engine.table import handles
+from rdbtool.servers.features import SIZE_HINTS
 
 
-def new_set(line: Line, first: bytes, hint: i64) -> SetCell:
+def new_set(dataset: Dataset, first: bytes, hint: i64) -> SetCell:
     """An empty set for members of which ``first`` is the first, and ``hint`` says how many there are."""
-    if line.version < HINTS_SINCE:
-        return SetCell(None, INTSET if line.set_intset_entries and is_integer(first) else HASHTABLE)
-    if is_integer(first) and hint <= line.set_intset_entries:
+    limits = dataset.limits
+    if not dataset.release.has(SIZE_HINTS):
+        return SetCell(None, INTSET if limits.set_intset_entries and is_integer(first) else HASHTABLE)
+    if is_integer(first) and hint <= limits.set_intset_entries:
         return SetCell(None, INTSET)
-    return SetCell(None, LISTPACK if hint <= line.set_listpack_entries else HASHTABLE)
+    return SetCell(None, LISTPACK if hint <= limits.set_entries else HASHTABLE)
 
 
 def add_member(dataset: Dataset, cell: SetCell, member: bytes) -> bool:
@@ -39,33 +36,33 @@ def add_member(dataset: Dataset, cell: SetCell, member: bytes) -> bool:
     if done != NEW:
         return False
     before: i64 = len(cell) - 1
-    line = dataset.line
+    limits = dataset.limits
     if cell.encoding == INTSET:
         if is_integer(member):
-            if before >= line.set_intset_entries:
+            if before >= limits.set_intset_entries:
                 cell.encoding = HASHTABLE
-        elif before < line.set_listpack_entries and len(member) <= line.packed_value:
+        elif before < limits.set_entries and len(member) <= limits.set_value:
             cell.encoding = LISTPACK
         else:
             cell.encoding = HASHTABLE
     elif cell.encoding == LISTPACK:
-        if before >= line.set_listpack_entries or len(member) > line.packed_value:
+        if before >= limits.set_entries or len(member) > limits.set_value:
             cell.encoding = HASHTABLE
     return True
 
 
-@command(b"SADD", -3, 1, 1, 1)
+@handles(b"SADD")
 def sadd(dataset: Dataset, args: list[bytes]) -> object:
-    line = dataset.line
+    limits = dataset.limits
     cell = dataset.set(args[1])
     n: i64 = len(args)
     if cell is None:
-        cell = new_set(line, args[2], n - 2)
+        cell = new_set(dataset, args[2], n - 2)
         dataset.keys[args[1]] = cell
-    elif line.version >= HINTS_SINCE and (
-        (cell.encoding == LISTPACK and n - 2 > line.set_listpack_entries)
-        or (cell.encoding == INTSET and n - 2 > line.set_intset_entries)
-    ):
+    elif (
+        (cell.encoding == LISTPACK and n - 2 > limits.set_entries)
+        or (cell.encoding == INTSET and n - 2 > limits.set_intset_entries)
+    ) and dataset.release.has(SIZE_HINTS):
         cell.encoding = HASHTABLE
     added: i64 = 0
     for i in range(2, n):
@@ -75,7 +72,7 @@ def sadd(dataset: Dataset, args: list[bytes]) -> object:
     return added
 
 
-@command(b"SREM", -3, 1, 1, 1)
+@handles(b"SREM")
 def srem(dataset: Dataset, args: list[bytes]) -> object:
     cell = dataset.set(args[1])
     if cell is None:
@@ -89,7 +86,7 @@ def srem(dataset: Dataset, args: list[bytes]) -> object:
     return removed
 
 
-@command(b"SMOVE", 4, 1, 2, 1)
+@handles(b"SMOVE")
 def smove(dataset: Dataset, args: list[bytes]) -> object:
     if args[1] not in dataset.keys:
         return 0
@@ -103,14 +100,14 @@ def smove(dataset: Dataset, args: list[bytes]) -> object:
         return 0
     dataset.settle(args[1], source)
     if target is None:
-        target = new_set(dataset.line, member, 1)
+        target = new_set(dataset, member, 1)
         dataset.keys[args[2]] = target
     add_member(dataset, target, member)
     dataset.dirty += 1
     return 1
 
 
-@command(b"SPOP", -2, 1, 1, 1)
+@handles(b"SPOP")
 def spop(dataset: Dataset, args: list[bytes]) -> object:
     """Servers pop a random member and log which; only hand-made and very old logs hold SPOP itself."""
     if len(args) > 3:
@@ -178,19 +175,19 @@ def difference(sets: list[SetCell | None]) -> dict[bytes, None]:
     return result
 
 
-@command(b"SINTERSTORE", -3, 1, -1, 1)
+@handles(b"SINTERSTORE")
 def sinterstore(dataset: Dataset, args: list[bytes]) -> object:
     members = intersection(_operands(dataset, args[2:]))
-    return _store(dataset, args[1], members, set_encoding(dataset.line, members))
+    return _store(dataset, args[1], members, set_encoding(dataset.release, members))
 
 
-@command(b"SUNIONSTORE", -3, 1, -1, 1)
+@handles(b"SUNIONSTORE")
 def sunionstore(dataset: Dataset, args: list[bytes]) -> object:
     members = union(_operands(dataset, args[2:]))
-    return _store(dataset, args[1], members, set_encoding(dataset.line, members))
+    return _store(dataset, args[1], members, set_encoding(dataset.release, members))
 
 
-@command(b"SDIFFSTORE", -3, 1, -1, 1)
+@handles(b"SDIFFSTORE")
 def sdiffstore(dataset: Dataset, args: list[bytes]) -> object:
     sets = _operands(dataset, args[2:])
     members = difference(sets)
@@ -202,25 +199,25 @@ def sdiffstore(dataset: Dataset, args: list[bytes]) -> object:
         work = sum(len(cell.members) for cell in sets if cell is not None)
         if len(first.members) * sum(1 for cell in sets if cell is not None) // 2 > work:
             built = first.members
-    return _store(dataset, args[1], members, set_encoding(dataset.line, built))
+    return _store(dataset, args[1], members, set_encoding(dataset.release, built))
 
 
-@command(b"SINTER", -2, 1, -1, 1, READ)
+@handles(b"SINTER")
 def sinter(dataset: Dataset, args: list[bytes]) -> object:
     return list(intersection(_operands(dataset, args[1:])))
 
 
-@command(b"SUNION", -2, 1, -1, 1, READ)
+@handles(b"SUNION")
 def sunion(dataset: Dataset, args: list[bytes]) -> object:
     return list(union(_operands(dataset, args[1:])))
 
 
-@command(b"SDIFF", -2, 1, -1, 1, READ)
+@handles(b"SDIFF")
 def sdiff(dataset: Dataset, args: list[bytes]) -> object:
     return list(difference(_operands(dataset, args[1:])))
 
 
-@command(b"SINTERCARD", -3, flags=READ, keys_of=lambda args: keys_after_count(args, 1))
+@handles(b"SINTERCARD")
 def sintercard(dataset: Dataset, args: list[bytes]) -> object:
     count = integer_between(args[1], 1, I64_MAX, "ERR numkeys should be greater than 0")
     if count > len(args) - 2:
@@ -235,25 +232,25 @@ def sintercard(dataset: Dataset, args: list[bytes]) -> object:
     return min(found, limit) if limit else found
 
 
-@command(b"SCARD", 2, 1, 1, 1, READ)
+@handles(b"SCARD")
 def scard(dataset: Dataset, args: list[bytes]) -> object:
     cell = dataset.set(args[1])
     return 0 if cell is None else len(cell)
 
 
-@command(b"SISMEMBER", 3, 1, 1, 1, READ)
+@handles(b"SISMEMBER")
 def sismember(dataset: Dataset, args: list[bytes]) -> object:
     cell = dataset.set(args[1])
     return int(cell is not None and cell.has(args[2], dataset.scratch))
 
 
-@command(b"SMISMEMBER", -3, 1, 1, 1, READ)
+@handles(b"SMISMEMBER")
 def smismember(dataset: Dataset, args: list[bytes]) -> object:
     cell = dataset.set(args[1])
     return [int(cell is not None and cell.has(member, dataset.scratch)) for member in args[2:]]
 
 
-@command(b"SMEMBERS", 2, 1, 1, 1, READ)
+@handles(b"SMEMBERS")
 def smembers(dataset: Dataset, args: list[bytes]) -> object:
     cell = dataset.set(args[1])
     return [] if cell is None else list(cell.members)

@@ -6,15 +6,16 @@ from typing import Final
 
 from mypy_extensions import i64
 
-from rdbtool.engine.cells import SKIPLIST, Cell, HashCell, SetCell, StringCell
+from rdbtool.engine.cells.cell import SKIPLIST, Cell, HashCell, SetCell, StringCell
+from rdbtool.engine.cells.lists import ListCell, loaded_list
+from rdbtool.engine.cells.zset import SortedSetCell
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.numbers import has_x, integer
 from rdbtool.engine.pqsort import partly_sorted
-from rdbtool.engine.quicklist import ListCell, loaded_list
 from rdbtool.engine.replies import CommandError, syntax_error, wrong_type
-from rdbtool.engine.scores import double_of, uses_strtod
-from rdbtool.engine.table import READ, SWEEPING, WRITE, command
-from rdbtool.engine.zset import SortedSetCell
+from rdbtool.engine.scores import double_of
+from rdbtool.engine.table import handles
+from rdbtool.servers.features import FAST_FLOAT
 
 NOT_A_NUMBER: Final = "ERR One or more scores can't be converted into double"
 
@@ -80,14 +81,14 @@ def _sorted(
 
 
 def _number(dataset: Dataset, text: bytes) -> float:
-    line = dataset.line
-    if uses_strtod(line):
+    release = dataset.release
+    if not release.has(FAST_FLOAT):
         text = text.lstrip()
     elif has_x(text):
         raise CommandError(NOT_A_NUMBER)
-    if not text and (uses_strtod(line) or not line.valkey):
+    if not text and not (release.valkey and release.has(FAST_FLOAT)):
         return 0.0
-    return double_of(line, text, NOT_A_NUMBER)
+    return double_of(release, text, NOT_A_NUMBER)
 
 
 def _sort(dataset: Dataset, args: list[bytes], may_store: bool) -> object:
@@ -153,19 +154,11 @@ def _sort(dataset: Dataset, args: list[bytes], may_store: bool) -> object:
     return len(found)
 
 
-def _keys(args: list[bytes]) -> list[bytes]:
-    keys = args[1:2]
-    for i in range(2, len(args) - 1):
-        if args[i].upper() == b"STORE":
-            keys = [*args[1:2], args[i + 1]]
-    return keys
-
-
-@command(b"SORT", -2, flags=WRITE | SWEEPING, keys_of=_keys)
+@handles(b"SORT")
 def sort(dataset: Dataset, args: list[bytes]) -> object:
     return _sort(dataset, args, True)
 
 
-@command(b"SORT_RO", -2, 1, 1, 1, READ)
+@handles(b"SORT_RO")
 def sort_ro(dataset: Dataset, args: list[bytes]) -> object:
     return _sort(dataset, args, False)

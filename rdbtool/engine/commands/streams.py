@@ -6,30 +6,26 @@ from typing import Final
 
 from mypy_extensions import i64
 
+from rdbtool.engine.cells.stream import ACKED, DELREF, KEEPREF, StreamCell
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.numbers import integer, integer_between
 from rdbtool.engine.replies import NO_SUCH_KEY, OK, CommandError, syntax_error, wrong_arity
-from rdbtool.engine.stream import ACKED, DELREF, KEEPREF, StreamCell
 from rdbtool.engine.stream_ids import INVALID_ID, LAST, SEQUENCE, parse, parse_end, parse_start, text_of
-from rdbtool.engine.table import READ, command
+from rdbtool.engine.table import handles
 from rdbtool.engine.trimming import POLICIES, Trim
-from rdbtool.rdb.values.idempotence import LONGEST_S, MOST_KEPT, Idempotence
+from rdbtool.rdb.layout.producers import LONGEST_S, MOST_KEPT
+from rdbtool.rdb.values.idempotence import Idempotence
+from rdbtool.servers.features import IDEMPOTENT_PRODUCERS, PARTIAL_IDS, XSETID_CHECKS_DELETED, XSETID_READS_ID_FIRST
 
 I64_MAX: Final = 0x7FFFFFFFFFFFFFFF
-PARTIAL_IDS: Final = 700
-"""Since this release XADD takes ``ms-*``."""
-CHECKS_DELETED: Final = 702
-"""Since this release XSETID compares with the greatest deleted id."""
-IDEMPOTENT: Final = 806
-"""Since this release of Redis XADD takes IDMP and IDMPAUTO."""
 TOO_SMALL: Final = "ERR The ID specified in XADD is equal or smaller than the target stream top item"
 ZERO_ID: Final = "ERR The ID specified in XADD must be greater than 0-0"
 EXHAUSTED: Final = "ERR The stream has exhausted the last possible ID, unable to add more items"
 
 
-@command(b"XADD", -5, 1, 1, 1)
+@handles(b"XADD")
 def xadd(dataset: Dataset, args: list[bytes]) -> object:
-    line = dataset.line
+    release = dataset.release
     trim = Trim()
     create = True
     producer: bytes | None = None
@@ -39,7 +35,7 @@ def xadd(dataset: Dataset, args: list[bytes]) -> object:
     while i < argc:
         if args[i] == b"*":
             break
-        after = trim.option(args, i, line)
+        after = trim.option(args, i, release)
         if after != i:
             i = after
             continue
@@ -60,20 +56,20 @@ def xadd(dataset: Dataset, args: list[bytes]) -> object:
         else:
             break
     if i >= argc:
-        trim.check(line, True)
+        trim.check(release, True)
         raise wrong_arity(b"xadd")
     given = args[i]
     entry = 0
     sequence_given = True
     if given != b"*":
-        if given[-2:] == b"-*" and line.version >= PARTIAL_IDS:
+        if given[-2:] == b"-*" and release.has(PARTIAL_IDS):
             entry = parse(given[:-2])
             sequence_given = False
             if b"-" in given[:-2]:
                 raise CommandError(INVALID_ID)
         else:
             entry = parse(given)
-    trim.check(line, True)
+    trim.check(release, True)
     i += 1
     if argc - i < 2 or (argc - i) % 2:
         raise wrong_arity(b"xadd")
@@ -154,7 +150,7 @@ def _rotated(word: int) -> int:
 
 
 def _is_idempotent(dataset: Dataset) -> bool:
-    return not dataset.line.valkey and dataset.line.version >= IDEMPOTENT
+    return dataset.release.has(IDEMPOTENT_PRODUCERS)
 
 
 def _idempotence(cell: StreamCell) -> Idempotence:
@@ -165,17 +161,17 @@ def _idempotence(cell: StreamCell) -> Idempotence:
     return known
 
 
-@command(b"XTRIM", -4, 1, 1, 1)
+@handles(b"XTRIM")
 def xtrim(dataset: Dataset, args: list[bytes]) -> object:
     trim = Trim()
     argc: i64 = len(args)
     i: i64 = 2
     while i < argc:
-        after = trim.option(args, i, dataset.line)
+        after = trim.option(args, i, dataset.release)
         if after == i:
             raise syntax_error()
         i = after
-    trim.check(dataset.line, False)
+    trim.check(dataset.release, False)
     cell = dataset.stream(args[1])
     if cell is None:
         return 0
@@ -184,7 +180,7 @@ def xtrim(dataset: Dataset, args: list[bytes]) -> object:
     return deleted
 
 
-@command(b"XDEL", -3, 1, 1, 1)
+@handles(b"XDEL")
 def xdel(dataset: Dataset, args: list[bytes]) -> object:
     cell = dataset.stream(args[1])
     if cell is None:
@@ -240,7 +236,7 @@ def delete_by(cell: StreamCell, entry: int, policy: i64) -> int:
     return 1 if delete(cell, entry) else -1
 
 
-@command(b"XDELEX", -5, 1, 1, 1)
+@handles(b"XDELEX")
 def xdelex(dataset: Dataset, args: list[bytes]) -> object:
     policy, entries = policy_and_ids(args, 2)
     cell = dataset.stream(args[1])
@@ -251,9 +247,9 @@ def xdelex(dataset: Dataset, args: list[bytes]) -> object:
     return results
 
 
-@command(b"XSETID", -3, 1, 1, 1)
+@handles(b"XSETID")
 def xsetid(dataset: Dataset, args: list[bytes]) -> object:
-    if dataset.line.version < PARTIAL_IDS and dataset.stream(args[1]) is None:
+    if not dataset.release.has(XSETID_READS_ID_FIRST) and dataset.stream(args[1]) is None:
         raise CommandError(NO_SUCH_KEY)
     last = parse(args[2])
     added: i64 = -1
@@ -276,7 +272,7 @@ def xsetid(dataset: Dataset, args: list[bytes]) -> object:
     cell = dataset.stream(args[1])
     if cell is None:
         raise CommandError(NO_SUCH_KEY)
-    if last < cell.max_deleted_id and dataset.line.version >= CHECKS_DELETED:
+    if last < cell.max_deleted_id and dataset.release.has(XSETID_CHECKS_DELETED):
         raise CommandError("ERR The ID specified in XSETID is smaller than current max_deleted_entry_id")
     if cell.length > 0:
         if last < cell.top_id():
@@ -292,7 +288,7 @@ def xsetid(dataset: Dataset, args: list[bytes]) -> object:
     return OK
 
 
-@command(b"XCFGSET", -2, 1, 1, 1)
+@handles(b"XCFGSET")
 def xcfgset(dataset: Dataset, args: list[bytes]) -> object:
     duration_s: i64 = 0
     max_size: i64 = 0
@@ -327,7 +323,7 @@ def _setting(text: bytes, before: i64, most: i64, name: str, unit: str) -> i64:
     return value
 
 
-@command(b"XIDMPRECORD", 5, 1, 1, 1)
+@handles(b"XIDMPRECORD")
 def xidmprecord(dataset: Dataset, args: list[bytes]) -> object:
     producer, message = args[2], args[3]
     if not producer:
@@ -350,13 +346,13 @@ def xidmprecord(dataset: Dataset, args: list[bytes]) -> object:
     return OK
 
 
-@command(b"XLEN", 2, 1, 1, 1, READ)
+@handles(b"XLEN")
 def xlen(dataset: Dataset, args: list[bytes]) -> object:
     cell = dataset.stream(args[1])
     return 0 if cell is None else cell.length
 
 
-@command(b"XRANGE", -4, 1, 1, 1, READ)
+@handles(b"XRANGE")
 def xrange_(dataset: Dataset, args: list[bytes]) -> object:
     start = parse_start(args[2])
     if args[3][:1] == b"(" and len(args[3]) > 1:

@@ -6,14 +6,16 @@ from typing import Final
 
 from mypy_extensions import i64
 
+from rdbtool.basics.numbers import decimal
 from rdbtool.engine import long_double as extended
-from rdbtool.engine.cells import GROWING, NOT_INT, RAW, Cell, StringCell
+from rdbtool.engine.cells.cell import GROWING, NOT_INT, RAW, Cell, StringCell
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.expiry import EX, EXAT, PX, PXAT, absolute_ms
-from rdbtool.engine.numbers import I64_MAX, I64_MIN, integer, text_of
+from rdbtool.engine.numbers import I64_MAX, I64_MIN, integer
 from rdbtool.engine.replies import OK, OVERFLOW, STRING_TOO_LONG, CommandError, syntax_error, wrong_arity
-from rdbtool.engine.table import READ, command
+from rdbtool.engine.table import handles
 from rdbtool.model import NO_EXPIRY
+from rdbtool.servers.features import CHECKS_DECREMENT, GETEX_READS_TIME_FIRST
 
 LONGEST_STRING: Final = 512 << 20
 """proto-max-bulk-len: how far SETRANGE and the bit commands may stretch a string."""
@@ -30,7 +32,7 @@ def store(dataset: Dataset, key: bytes, data: bytes, expire_at_ms: i64 = NO_EXPI
         dataset.keys[key] = cell
 
 
-@command(b"SET", -3, 1, 1, 1)
+@handles(b"SET")
 def set_(dataset: Dataset, args: list[bytes]) -> object:
     n: i64 = len(args)
     if n == 3:
@@ -118,7 +120,7 @@ def compares(condition: bytes, value: bytes | None, operand: bytes) -> bool:
     return (operand.lower() == digest.encode()) == (condition == b"IFDEQ")
 
 
-@command(b"SETNX", 3, 1, 1, 1)
+@handles(b"SETNX")
 def setnx(dataset: Dataset, args: list[bytes]) -> object:
     if args[1] in dataset.keys:
         return 0
@@ -132,30 +134,30 @@ def _set_expiring(dataset: Dataset, args: list[bytes], unit: bytes, name: bytes)
     return OK
 
 
-@command(b"SETEX", 4, 1, 1, 1)
+@handles(b"SETEX")
 def setex(dataset: Dataset, args: list[bytes]) -> object:
     return _set_expiring(dataset, args, EX, b"setex")
 
 
-@command(b"PSETEX", 4, 1, 1, 1)
+@handles(b"PSETEX")
 def psetex(dataset: Dataset, args: list[bytes]) -> object:
     return _set_expiring(dataset, args, PX, b"psetex")
 
 
-@command(b"GET", 2, 1, 1, 1, READ)
+@handles(b"GET")
 def get(dataset: Dataset, args: list[bytes]) -> object:
     cell = dataset.string(args[1])
     return None if cell is None else cell.get()
 
 
-@command(b"GETSET", 3, 1, 1, 1)
+@handles(b"GETSET")
 def getset(dataset: Dataset, args: list[bytes]) -> object:
     old = get(dataset, args)
     store(dataset, args[1], args[2])
     return old
 
 
-@command(b"GETDEL", 2, 1, 1, 1)
+@handles(b"GETDEL")
 def getdel(dataset: Dataset, args: list[bytes]) -> object:
     old = get(dataset, args)
     if dataset.remove(args[1]):
@@ -163,7 +165,7 @@ def getdel(dataset: Dataset, args: list[bytes]) -> object:
     return old
 
 
-@command(b"GETEX", -2, 1, 1, 1)
+@handles(b"GETEX")
 def getex(dataset: Dataset, args: list[bytes]) -> object:
     persist = False
     unit = b""
@@ -182,7 +184,7 @@ def getex(dataset: Dataset, args: list[bytes]) -> object:
             raise syntax_error()
         i += 1
     expire_at_ms: i64 = NO_EXPIRY
-    if unit and dataset.line.valkey and dataset.line.version >= 900:
+    if unit and dataset.release.has(GETEX_READS_TIME_FIRST):
         expire_at_ms = absolute_ms(dataset, when, unit, b"getex")
     cell = dataset.string(args[1])
     if cell is None:
@@ -196,7 +198,7 @@ def getex(dataset: Dataset, args: list[bytes]) -> object:
     return cell.get()
 
 
-@command(b"MSET", -3, 1, -1, 2)
+@handles(b"MSET")
 def mset(dataset: Dataset, args: list[bytes]) -> object:
     n: i64 = len(args)
     if n % 2 == 0:
@@ -206,7 +208,7 @@ def mset(dataset: Dataset, args: list[bytes]) -> object:
     return OK
 
 
-@command(b"MSETNX", -3, 1, -1, 2)
+@handles(b"MSETNX")
 def msetnx(dataset: Dataset, args: list[bytes]) -> object:
     n: i64 = len(args)
     if n % 2 == 0:
@@ -219,7 +221,7 @@ def msetnx(dataset: Dataset, args: list[bytes]) -> object:
     return 1
 
 
-@command(b"APPEND", 3, 1, 1, 1)
+@handles(b"APPEND")
 def append(dataset: Dataset, args: list[bytes]) -> object:
     cell = dataset.string(args[1])
     dataset.dirty += 1
@@ -230,7 +232,7 @@ def append(dataset: Dataset, args: list[bytes]) -> object:
     return len(cell)
 
 
-@command(b"SETRANGE", 4, 1, 1, 1)
+@handles(b"SETRANGE")
 def setrange(dataset: Dataset, args: list[bytes]) -> object:
     offset = integer(args[2])
     if offset < 0:
@@ -282,39 +284,39 @@ def _add(dataset: Dataset, key: bytes, change: i64) -> object:
         raise CommandError(OVERFLOW)
     value += change
     if cell is None:
-        dataset.keys[key] = text_of(value)
+        dataset.keys[key] = decimal(value)
     else:
-        cell.put(text_of(value))
+        cell.put(decimal(value))
     dataset.dirty += 1
     return value
 
 
-@command(b"INCR", 2, 1, 1, 1)
+@handles(b"INCR")
 def incr(dataset: Dataset, args: list[bytes]) -> object:
     return _add(dataset, args[1], 1)
 
 
-@command(b"DECR", 2, 1, 1, 1)
+@handles(b"DECR")
 def decr(dataset: Dataset, args: list[bytes]) -> object:
     return _add(dataset, args[1], -1)
 
 
-@command(b"INCRBY", 3, 1, 1, 1)
+@handles(b"INCRBY")
 def incrby(dataset: Dataset, args: list[bytes]) -> object:
     return _add(dataset, args[1], integer(args[2]))
 
 
-@command(b"DECRBY", 3, 1, 1, 1)
+@handles(b"DECRBY")
 def decrby(dataset: Dataset, args: list[bytes]) -> object:
     change = integer(args[2])
     if change == I64_MIN:
-        if dataset.line.version >= 700:
+        if dataset.release.has(CHECKS_DECREMENT):
             raise CommandError("ERR decrement would overflow")
         return _add(dataset, args[1], change)  # its negation is itself, in C
     return _add(dataset, args[1], -change)
 
 
-@command(b"INCRBYFLOAT", 3, 1, 1, 1)
+@handles(b"INCRBYFLOAT")
 def incrbyfloat(dataset: Dataset, args: list[bytes]) -> object:
     cell = dataset.string(args[1])
     old = extended.parse(b"0" if cell is None else cell.get())
@@ -327,13 +329,13 @@ def incrbyfloat(dataset: Dataset, args: list[bytes]) -> object:
     return text
 
 
-@command(b"STRLEN", 2, 1, 1, 1, READ)
+@handles(b"STRLEN")
 def strlen(dataset: Dataset, args: list[bytes]) -> object:
     cell = dataset.string(args[1])
     return 0 if cell is None else len(cell)
 
 
-@command(b"MGET", -2, 1, -1, 1, READ)
+@handles(b"MGET")
 def mget(dataset: Dataset, args: list[bytes]) -> object:
     found: list[object] = []
     for key in args[1:]:
@@ -342,7 +344,7 @@ def mget(dataset: Dataset, args: list[bytes]) -> object:
     return found
 
 
-@command(b"GETRANGE", 4, 1, 1, 1, READ)
+@handles(b"GETRANGE")
 def getrange(dataset: Dataset, args: list[bytes]) -> object:
     start = integer(args[2])
     end = integer(args[3])

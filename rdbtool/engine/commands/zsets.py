@@ -8,14 +8,15 @@ from typing import Final
 from mypy_extensions import i64
 
 from rdbtool.engine.algebra import Inputs
-from rdbtool.engine.cells import SKIPLIST
+from rdbtool.engine.cells.cell import SKIPLIST
+from rdbtool.engine.cells.zset import SortedSetCell
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.numbers import double, integer, integer_between, positive
 from rdbtool.engine.ranges import LexRange, ScoreRange, Span, span_of_ranks
 from rdbtool.engine.replies import CommandError, syntax_error
 from rdbtool.engine.scores import double_of
-from rdbtool.engine.table import READ, command, keys_after_count
-from rdbtool.engine.zset import SortedSetCell
+from rdbtool.engine.table import handles
+from rdbtool.servers.features import CHECKS_COUNTS, NEGATIVE_OFFSETS, SIZE_HINTS, ZADD_LOOKS_AT_ALL_LENGTHS
 
 I64_MAX: Final = 0x7FFFFFFFFFFFFFFF
 NAN: Final = "ERR resulting score is not a number (NaN)"
@@ -24,16 +25,13 @@ GT_LT_NX: Final = "ERR GT, LT, and/or NX options at the same time are not compat
 INCR_ONE: Final = "ERR INCR option supports a single increment-element pair"
 LIMIT_BY_RANK: Final = "ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX"
 
-HINTS: Final = 702
-"""Since this release ZADD looks at the number of elements, and ZRANGESTORE at that of the result, beforehand."""
 
-
-@command(b"ZADD", -4, 1, 1, 1)
+@handles(b"ZADD")
 def zadd(dataset: Dataset, args: list[bytes]) -> object:
     return _add(dataset, args, False)
 
 
-@command(b"ZINCRBY", 4, 1, 1, 1)
+@handles(b"ZINCRBY")
 def zincrby(dataset: Dataset, args: list[bytes]) -> object:
     return _add(dataset, args, True)
 
@@ -73,9 +71,9 @@ def _add(dataset: Dataset, args: list[bytes], incr: bool) -> object:
         raise CommandError(INCR_ONE)
     scores: list[float] = []
     i = at
-    line = dataset.line
+    release = dataset.release
     while i < argc:
-        scores.append(double_of(line, args[i]))
+        scores.append(double_of(release, args[i]))
         i += 2
     cell = dataset.sorted_set(args[1])
     if cell is None:
@@ -84,7 +82,7 @@ def _add(dataset: Dataset, args: list[bytes], incr: bool) -> object:
         cell = SortedSetCell()
         _foresee(dataset, cell, args, at)
         dataset.put(args[1], cell)
-    elif line.version >= HINTS:
+    elif release.has(SIZE_HINTS):
         _foresee(dataset, cell, args, at)
     added: i64 = 0
     updated: i64 = 0
@@ -97,7 +95,7 @@ def _add(dataset: Dataset, args: list[bytes], incr: bool) -> object:
         old = known.get(member)
         if old is None:
             if not xx:
-                cell.add(line, dataset.members.one(member), score)
+                cell.add(release, dataset.members.one(member), score)
                 added += 1
                 if incr:
                     reply = score
@@ -113,7 +111,7 @@ def _add(dataset: Dataset, args: list[bytes], incr: bool) -> object:
         if incr:
             reply = score
         if score != old:
-            cell.change(line, member, old, score)
+            cell.change(release, member, old, score)
             updated += 1
     dataset.dirty += added + updated
     if incr:
@@ -123,23 +121,23 @@ def _add(dataset: Dataset, args: list[bytes], incr: bool) -> object:
 
 def _foresee(dataset: Dataset, cell: SortedSetCell, args: list[bytes], at: i64) -> None:
     """Choose the encoding by what ZADD brings, before it does: ``args[at]`` is the first score."""
-    line = dataset.line
+    release = dataset.release
     argc: i64 = len(args)
     count: i64 = 0
-    if line.version >= HINTS:  # compiled, a conditional expression would make an int object
+    if release.has(SIZE_HINTS):  # compiled, a conditional expression would make an int object
         count = (argc - at) // 2
     longest: i64 = 0
-    if line.valkey and line.version >= 801:
+    if release.has(ZADD_LOOKS_AT_ALL_LENGTHS):
         i = at + 1
         while i < argc:
             longest = max(longest, len(args[i]))
             i += 2
     elif not cell.scores:
         longest = len(args[at + 1])
-    cell.convert(line, count, longest)
+    cell.convert(release, count, longest)
 
 
-@command(b"ZREM", -3, 1, 1, 1)
+@handles(b"ZREM")
 def zrem(dataset: Dataset, args: list[bytes]) -> object:
     cell = dataset.sorted_set(args[1])
     if cell is None:
@@ -153,7 +151,7 @@ def zrem(dataset: Dataset, args: list[bytes]) -> object:
     return deleted
 
 
-@command(b"ZREMRANGEBYRANK", 4, 1, 1, 1)
+@handles(b"ZREMRANGEBYRANK")
 def zremrangebyrank(dataset: Dataset, args: list[bytes]) -> object:
     start = integer(args[2])
     end = integer(args[3])
@@ -163,14 +161,14 @@ def zremrangebyrank(dataset: Dataset, args: list[bytes]) -> object:
     return _cut(dataset, args[1], cell, span_of_ranks(len(cell.scores), start, end))
 
 
-@command(b"ZREMRANGEBYSCORE", 4, 1, 1, 1)
+@handles(b"ZREMRANGEBYSCORE")
 def zremrangebyscore(dataset: Dataset, args: list[bytes]) -> object:
-    bounds = ScoreRange(dataset.line, args[2], args[3])
+    bounds = ScoreRange(dataset.release, args[2], args[3])
     cell = dataset.sorted_set(args[1])
     return 0 if cell is None else _cut(dataset, args[1], cell, bounds.span(cell))
 
 
-@command(b"ZREMRANGEBYLEX", 4, 1, 1, 1)
+@handles(b"ZREMRANGEBYLEX")
 def zremrangebylex(dataset: Dataset, args: list[bytes]) -> object:
     bounds = LexRange(args[2], args[3])
     cell = dataset.sorted_set(args[1])
@@ -213,7 +211,7 @@ def _pop_command(dataset: Dataset, args: list[bytes], highest: bool) -> object:
     if len(args) > 3:
         raise syntax_error()
     count: i64 = 1
-    if len(args) == 3 and dataset.line.version < 700:
+    if len(args) == 3 and not dataset.release.has(CHECKS_COUNTS):
         count = integer(args[2])
         if count <= 0:
             return []
@@ -223,12 +221,12 @@ def _pop_command(dataset: Dataset, args: list[bytes], highest: bool) -> object:
     return [] if cell is None or count == 0 else _pop(dataset, args[1], cell, highest, count)
 
 
-@command(b"ZPOPMIN", -2, 1, 1, 1)
+@handles(b"ZPOPMIN")
 def zpopmin(dataset: Dataset, args: list[bytes]) -> object:
     return _pop_command(dataset, args, False)
 
 
-@command(b"ZPOPMAX", -2, 1, 1, 1)
+@handles(b"ZPOPMAX")
 def zpopmax(dataset: Dataset, args: list[bytes]) -> object:
     return _pop_command(dataset, args, True)
 
@@ -255,12 +253,12 @@ def _blocking_pop(dataset: Dataset, args: list[bytes], highest: bool) -> object:
     return None if popped is None else [popped[0], *popped[1]]
 
 
-@command(b"BZPOPMIN", -3, 1, -2, 1)
+@handles(b"BZPOPMIN")
 def bzpopmin(dataset: Dataset, args: list[bytes]) -> object:
     return _blocking_pop(dataset, args, False)
 
 
-@command(b"BZPOPMAX", -3, 1, -2, 1)
+@handles(b"BZPOPMAX")
 def bzpopmax(dataset: Dataset, args: list[bytes]) -> object:
     return _blocking_pop(dataset, args, True)
 
@@ -289,25 +287,17 @@ def _mpop(dataset: Dataset, args: list[bytes], at: i64) -> object:
     return [key, [[elements[i], elements[i + 1]] for i in range(0, len(elements), 2)]]
 
 
-def _mpop_keys(args: list[bytes]) -> list[bytes]:
-    return keys_after_count(args, 1)
-
-
-@command(b"ZMPOP", -4, keys_of=_mpop_keys)
+@handles(b"ZMPOP")
 def zmpop(dataset: Dataset, args: list[bytes]) -> object:
     return _mpop(dataset, args, 1)
 
 
-def _bzmpop_keys(args: list[bytes]) -> list[bytes]:
-    return keys_after_count(args, 2)
-
-
-@command(b"BZMPOP", -5, keys_of=_bzmpop_keys)
+@handles(b"BZMPOP")
 def bzmpop(dataset: Dataset, args: list[bytes]) -> object:
     return _mpop(dataset, args, 2)
 
 
-@command(b"ZRANGESTORE", -5, 1, 2, 1)
+@handles(b"ZRANGESTORE")
 def zrangestore(dataset: Dataset, args: list[bytes]) -> object:
     by = b""
     reverse = False
@@ -333,7 +323,7 @@ def zrangestore(dataset: Dataset, args: list[bytes]) -> object:
     span = Span(0, 0)
     low, high = (args[4], args[3]) if reverse else (args[3], args[4])
     if by == b"BYSCORE":
-        scores = ScoreRange(dataset.line, low, high)
+        scores = ScoreRange(dataset.release, low, high)
         source = dataset.sorted_set(args[2])
         if source is not None:
             span = limited(dataset, source, scores.span(source), reverse, offset, limit)
@@ -357,22 +347,19 @@ def zrangestore(dataset: Dataset, args: list[bytes]) -> object:
     if reverse:
         taken.reverse()
     result = SortedSetCell()
-    line = dataset.line
+    release = dataset.release
     if not by:
-        result.convert(line, len(taken), 0)
+        result.convert(release, len(taken), 0)
     for member in taken:
-        result.add(line, member, source.scores[member])
+        result.add(release, member, source.scores[member])
     return store_zset(dataset, args[1], result)
 
 
 def limited(dataset: Dataset, source: SortedSetCell, span: Span, reverse: bool, offset: i64, limit: i64) -> Span:
     """The part of ``span`` that LIMIT leaves; a negative ``limit`` leaves all, a negative offset mostly nothing."""
     size = span.stop - span.start
-    line = dataset.line
     if offset < 0:
-        # Valkey since 8.0, and Redis from 7.4 to 8.0, count from the far end of the range in a skiplist.
-        counts = line.version >= 800 if line.valkey else 704 <= line.version < 802
-        if source.encoding != SKIPLIST or not counts or -offset > size:
+        if source.encoding != SKIPLIST or -offset > size or not dataset.release.has(NEGATIVE_OFFSETS):
             return Span(0, 0)
         offset += size
     if offset >= size:
@@ -396,38 +383,34 @@ def store_zset(dataset: Dataset, key: bytes, result: SortedSetCell) -> i64:
     return count
 
 
-def _algebra_keys(args: list[bytes]) -> list[bytes]:
-    return [args[1], *keys_after_count(args, 2)]
-
-
 def _store_algebra(dataset: Dataset, key: bytes, scores: dict[bytes, float]) -> i64:
     result = SortedSetCell(scores)
-    result.pack(dataset.line)
+    result.pack(dataset.release)
     return store_zset(dataset, key, result)
 
 
-@command(b"ZUNIONSTORE", -4, keys_of=_algebra_keys)
+@handles(b"ZUNIONSTORE")
 def zunionstore(dataset: Dataset, args: list[bytes]) -> object:
     return _store_algebra(dataset, args[1], Inputs(dataset, args, "zunionstore", options=True).union())
 
 
-@command(b"ZINTERSTORE", -4, keys_of=_algebra_keys)
+@handles(b"ZINTERSTORE")
 def zinterstore(dataset: Dataset, args: list[bytes]) -> object:
     return _store_algebra(dataset, args[1], Inputs(dataset, args, "zinterstore", options=True).intersection())
 
 
-@command(b"ZDIFFSTORE", -4, keys_of=_algebra_keys)
+@handles(b"ZDIFFSTORE")
 def zdiffstore(dataset: Dataset, args: list[bytes]) -> object:
     return _store_algebra(dataset, args[1], Inputs(dataset, args, "zdiffstore", options=False).difference())
 
 
-@command(b"ZCARD", 2, 1, 1, 1, READ)
+@handles(b"ZCARD")
 def zcard(dataset: Dataset, args: list[bytes]) -> object:
     cell = dataset.sorted_set(args[1])
     return 0 if cell is None else len(cell.scores)
 
 
-@command(b"ZSCORE", 3, 1, 1, 1, READ)
+@handles(b"ZSCORE")
 def zscore(dataset: Dataset, args: list[bytes]) -> object:
     cell = dataset.sorted_set(args[1])
     return None if cell is None else cell.scores.get(args[2])

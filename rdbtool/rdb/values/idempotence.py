@@ -13,8 +13,9 @@ from mypy_extensions import mypyc_attr
 
 from rdbtool.errors import FormatError, RdbToolError
 from rdbtool.io.window import window_over
-from rdbtool.rdb.encoders import put_string, put_u64
-from rdbtool.rdb.primitives import read_count, read_string, read_u64
+from rdbtool.rdb.layout.encoders import put_string, put_u64
+from rdbtool.rdb.layout.primitives import read_string
+from rdbtool.rdb.layout.producers import Producers
 
 from .stream_nodes import of_pair, pair_of
 
@@ -22,13 +23,6 @@ DURATION_S: Final = 100
 """stream-idmp-duration."""
 MAX_SIZE: Final = 100
 """stream-idmp-maxsize: messages remembered per producer."""
-
-
-LONGEST_S: Final = 86400
-MOST_KEPT: Final = 10000
-"""Bounds of the settings (XCFGSET)."""
-NO_PRODUCERS: Final = b"\x40\x64\x40\x64\x00\x00\x00"
-"""The state of a stream that never had producers, encoded."""
 
 
 @final
@@ -56,20 +50,21 @@ class Idempotence:
 
     def _decode(self, encoded: bytes) -> None:
         window = window_over(encoded)
-        self.duration_s = read_u64(window)
-        self.max_size = read_u64(window)
-        for _ in range(read_count(window, 2)):
+        state = Producers(window)
+        while state.next_producer():
             messages = self.producers.setdefault(read_string(window), {})
-            for _ in range(read_count(window, 3)):
+            while state.next_message():
                 message = read_string(window)
-                ms = read_u64(window)
-                messages[message] = of_pair((ms, read_u64(window)))
-        self.added = read_u64(window)
-        self.duplicates = read_u64(window)
+                state.read_entry()
+                messages[message] = of_pair((state.ms, state.seq))
+        self.duration_s = state.duration_s
+        self.max_size = state.max_size
+        self.added = state.added
+        self.duplicates = state.duplicates
         if not window.at_end():
             raise FormatError("bytes behind it")
-        if not (1 <= self.duration_s <= LONGEST_S and 1 <= self.max_size <= MOST_KEPT):
-            raise FormatError(f"{self.max_size} messages kept for {self.duration_s} s")
+        if not state.has_valid_settings:
+            raise state.settings_error()
 
     @property
     def is_configured(self) -> bool:

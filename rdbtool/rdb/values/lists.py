@@ -3,83 +3,17 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Final, final
 
 from librt.strings import BytesWriter
 from mypy_extensions import i64
 
-from rdbtool.errors import FormatError
-from rdbtool.io.window import Window
-from rdbtool.rdb.encoders import put_length, put_string
-from rdbtool.rdb.packed.cursor import Cursor
-from rdbtool.rdb.packed.listpack import ListpackBuilder, ListpackCursor
-from rdbtool.rdb.packed.ziplist import ZiplistBuilder, ZiplistCursor
-from rdbtool.rdb.primitives import read_count, read_length, read_string
+from rdbtool.rdb.layout.elements import Elements
+from rdbtool.rdb.layout.encoders import put_length, put_string
+from rdbtool.rdb.layout.listpack_builder import ListpackBuilder
+from rdbtool.rdb.layout.quicklist import PACKED, PLAIN
+from rdbtool.rdb.layout.ziplist import ZiplistBuilder
 
-from .elements import Elements, OneNode, StringsCursor
 from .target_encodings import TargetEncodings
-
-PLAIN: Final[i64] = 1
-PACKED: Final[i64] = 2
-"""Containers of a quicklist's node: one element, or a listpack."""
-
-
-def plain(w: Window) -> Elements:
-    """A count and strings."""
-    return OneNode(StringsCursor(w, read_count(w, 1)), 1)
-
-
-def ziplist(w: Window) -> Elements:
-    """A string that is a ziplist."""
-    return OneNode(ZiplistCursor(read_string(w)), 1)
-
-
-@final
-class PlainNode(Cursor):
-    """A node that is one element."""
-
-    def next(self) -> bool:
-        if self.pos:
-            return False
-        self.pos = 1
-        self.size = len(self.data)
-        return True
-
-
-@final
-class Quicklist(Elements):
-    """Nodes: ziplists, or from Redis 7.0 on ``containers``, each a kind and a string."""
-
-    def __init__(self, w: Window, left: i64, containers: bool) -> None:
-        super().__init__(1)
-        self.window = w
-        self.left: i64 = left
-        self.containers = containers
-
-    def next_node(self) -> Cursor | None:
-        if self.left == 0:
-            return None
-        self.left -= 1
-        w = self.window
-        if not self.containers:
-            return ZiplistCursor(read_string(w))
-        at = w.offset()
-        container = read_length(w)
-        if container == PACKED:
-            return ListpackCursor(read_string(w))
-        if container == PLAIN:
-            return PlainNode(read_string(w))
-        raise FormatError(f"unknown container {container}", path=w.path, offset=at, doing="reading a quicklist's node")
-
-
-def quicklist(w: Window) -> Elements:
-    """A count and ziplists."""
-    return Quicklist(w, read_count(w, 1), containers=False)
-
-
-def quicklist2(w: Window) -> Elements:
-    """A count, and for each node its container and a string."""
-    return Quicklist(w, read_count(w, 2), containers=True)
 
 
 def decode(elements: Elements) -> deque[bytes]:

@@ -6,22 +6,14 @@ from librt.strings import BytesWriter
 
 from rdbtool.io.window import Window
 from rdbtool.model import Module
-from rdbtool.rdb.encoders import put_u64
-from rdbtool.rdb.module_names import module_id, module_name
-from rdbtool.rdb.primitives import read_u64
-from rdbtool.rdb.skip import skip_module_pre_ga, skip_module_values
+from rdbtool.rdb.layout.encoders import put_u64
+from rdbtool.rdb.layout.modules import module_id, module_name, module_version, skip_module_pre_ga, take_module
 
 
 def decode(w: Window) -> Module:
     """The module's value: everything after its id, the end mark included."""
-    number = read_u64(w)
-    w.pin = w.pos
-    try:
-        skip_module_values(w)
-    except BaseException:
-        w.pin = -1
-        raise
-    return Module(module_name(number), number & 1023, w.unpin())
+    number, raw = take_module(w)
+    return Module(module_name(number), module_version(number), raw)
 
 
 def decode_pre_ga(w: Window) -> Module:

@@ -7,29 +7,12 @@ from mypy_extensions import i64
 
 from rdbtool.basics.numbers import is_integer, parse_integer
 from rdbtool.errors import FormatError
-from rdbtool.io.window import Window
-from rdbtool.rdb.encoders import put_length, put_string
-from rdbtool.rdb.packed.intset import IntsetCursor, pack_intset
-from rdbtool.rdb.packed.listpack import ListpackBuilder, ListpackCursor
-from rdbtool.rdb.primitives import read_count, read_string
+from rdbtool.rdb.layout.elements import Elements
+from rdbtool.rdb.layout.encoders import put_length, put_string
+from rdbtool.rdb.layout.intset import pack_intset
+from rdbtool.rdb.layout.listpack_builder import ListpackBuilder
 
-from .elements import Elements, OneNode, StringsCursor
 from .target_encodings import TargetEncodings
-
-
-def plain(w: Window) -> Elements:
-    """A count and strings."""
-    return OneNode(StringsCursor(w, read_count(w, 1)), 1)
-
-
-def intset(w: Window) -> Elements:
-    """A string that is an intset."""
-    return OneNode(IntsetCursor(read_string(w)), 1)
-
-
-def listpack(w: Window) -> Elements:
-    """A string that is a listpack."""
-    return OneNode(ListpackCursor(read_string(w)), 1)
 
 
 def decode(elements: Elements) -> dict[bytes, None]:

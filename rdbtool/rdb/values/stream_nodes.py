@@ -1,10 +1,7 @@
-"""The nodes of a stream (t_stream.c).
+"""The nodes of a stream while it lives: what the engine adds entries to, and what a writer cuts new nodes with.
 
-A node is a listpack under the id of its first entry, the master entry. It begins with the number of entries, the
-number of deleted ones, the fields of the master entry and a 0; an entry is its flags, its id as difference to the
-master's, its fields unless they are the master's, its values, and the number of its elements.
-
-Ids are single integers in a `Node`, the time in ms above the 64 bits of the sequence number, and pairs in the model.
+How a node stands in a file is said in `rdb.layout.stream_node`. Ids are single integers here, the time in ms above the
+64 bits of the sequence number, and pairs in the model.
 """
 
 from __future__ import annotations
@@ -14,21 +11,17 @@ from typing import Final, final
 from mypy_extensions import i64, mypyc_attr
 
 from rdbtool.basics.numbers import U64_MASK
-from rdbtool.errors import FormatError
 from rdbtool.model import Id, PackedEntries
-from rdbtool.rdb.packed.listpack import MANY, ListpackBuilder, ListpackCursor, listpack_of
-from rdbtool.rdb.packed.run import end_of, integer_at, length_of
-
-from .elements import missing
+from rdbtool.rdb.layout.listpack import MANY, ListpackCursor
+from rdbtool.rdb.layout.listpack_builder import ListpackBuilder, listpack_of
+from rdbtool.rdb.layout.listpack_entry import end_of, integer_at
+from rdbtool.rdb.layout.run import length_of
+from rdbtool.rdb.layout.stream_node import SAME_FIELDS, entry_items, node_entries
 
 NODE_ENTRIES: Final[i64] = 100
 """stream-node-max-entries, by default."""
 NODE_BYTES: Final[i64] = 4096
 """stream-node-max-bytes, by default."""
-
-DELETED: Final[i64] = 1
-SAME_FIELDS: Final[i64] = 2
-"""Flags of an entry."""
 
 
 def of_pair(pair: Id) -> int:
@@ -179,11 +172,8 @@ class Node:
 
     def items_at(self, at: i64) -> list[bytes]:
         """The fields and values of the entry in turn."""
-        c = ListpackCursor(listpack_of(self.run[at : self.end_of(at)], MANY))
-        flags = c.integer()
-        c.integer()
-        c.integer()
-        return _items(c, flags, self.fields)
+        entry = listpack_of(self.run[at : self.end_of(at)], MANY)
+        return entry_items(ListpackCursor(entry), self.fields)
 
     def remove(self, at: i64) -> i64:
         """Delete the entry; where the next one is now. Cheap for the first."""
@@ -265,57 +255,3 @@ class PackedNodes(PackedEntries):
         for node in self.nodes:
             found.update(node_entries(pair_of(node.first), node.listpack()))
         return found
-
-
-def node_entries(master: Id, data: bytes) -> list[tuple[Id, list[bytes]]]:
-    """The entries of one listpack that are not deleted."""
-    c = ListpackCursor(data)
-    master_ms, master_seq = master
-    c.integer()  # entries
-    c.integer()  # deleted ones
-    fields = _elements(c, c.integer())
-    c.integer()
-    out: list[tuple[Id, list[bytes]]] = []
-    while c.next():
-        flags = c.number
-        # as int, for ids have 64 bits without a sign
-        ms: int = c.integer()
-        seq: int = c.integer()
-        ms = (master_ms + ms) & U64_MASK
-        seq = (master_seq + seq) & U64_MASK
-        items = _items(c, flags, fields)
-        c.integer()  # elements of this entry
-        if not flags & DELETED:
-            out.append(((ms, seq), items))
-    return out
-
-
-def _items(c: ListpackCursor, flags: i64, fields: list[bytes]) -> list[bytes]:
-    """The fields and values of an entry, of which ``c`` has passed the id; the node has these ``fields``."""
-    if not flags & SAME_FIELDS:
-        return _elements(c, 2 * checked(c.integer()))
-    items: list[bytes] = []
-    for field in fields:
-        if not c.next():
-            raise missing("value")
-        items.append(field)
-        items.append(c.item())
-    return items
-
-
-def checked(count: i64) -> i64:
-    """A number of fields. Raises `FormatError` where no listpack can hold them."""
-    if count < 0 or count > 1 << 32:
-        raise FormatError("an impossible number of fields", doing="decoding a stream")
-    return count
-
-
-def _elements(c: ListpackCursor, count: i64) -> list[bytes]:
-    checked(count)
-    out: list[bytes] = []
-    while count > 0:
-        if not c.next():
-            raise missing("field")
-        out.append(c.item())
-        count -= 1
-    return out

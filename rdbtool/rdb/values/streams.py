@@ -1,4 +1,4 @@
-"""Streams (t_stream.c): nodes of entries (`stream_nodes`), counters and consumer groups."""
+"""Streams: nodes of entries, counters and consumer groups."""
 
 from __future__ import annotations
 
@@ -7,171 +7,102 @@ from typing import Final, final
 from librt.strings import BytesWriter
 from mypy_extensions import i64
 
-from rdbtool.basics.numbers import signed
 from rdbtool.errors import FormatError
 from rdbtool.io.window import Window
-from rdbtool.model import Consumer, Group, Id, Pending, Stream
-from rdbtool.rdb.encoders import put_length, put_ms, put_string, put_u64
-from rdbtool.rdb.packed.listpack import ListpackBuilder
-from rdbtool.rdb.primitives import read_count, read_ms, read_string, read_u64
-from rdbtool.rdb.skip import read_nothing_released, take_idempotence
+from rdbtool.model import NO_PRODUCERS, Consumer, Group, Id, Pending, Stream
+from rdbtool.rdb.layout.encoders import put_length, put_ms, put_string, put_u64
+from rdbtool.rdb.layout.facts import ACTIVE_TIMES, IDEMPOTENCE, STREAM_COUNTERS
+from rdbtool.rdb.layout.listpack_builder import ListpackBuilder
+from rdbtool.rdb.layout.primitives import read_string
+from rdbtool.rdb.layout.producers import take_producers
+from rdbtool.rdb.layout.stream import STREAM_VERSIONS, StreamFraming, released_error
+from rdbtool.rdb.layout.stream_node import id_of, key_of, master_id, node_entries
+from rdbtool.servers.limits import Limits
 
-from .idempotence import NO_PRODUCERS, Idempotence
-from .stream_nodes import NODE_BYTES, NODE_ENTRIES, Node, PackedNodes, add_entry, node_entries, of_pair, pair_of
-from .target_encodings import ACTIVE_TIMES, IDEMPOTENCE, STREAM_COUNTERS, Limits, TargetEncodings
-
-STREAM_VERSIONS: Final = ("", "stream-listpacks", *(f"stream-listpacks{n}" for n in range(2, 6)))
-"""Names of types by the version of the format."""
+from .idempotence import Idempotence
+from .stream_nodes import NODE_BYTES, NODE_ENTRIES, Node, PackedNodes, add_entry, of_pair, pair_of
+from .target_encodings import TargetEncodings
 
 
 @final
-class StreamReader:
-    """A stream from a window: first its nodes, then, by `tail`, the rest."""
+class StreamDecoder:
+    """Decodes payloads of one version of the format."""
 
-    def __init__(self, w: Window, version: i64) -> None:
-        self.window = w
+    def __init__(self, version: i64) -> None:
         self.version: i64 = version
-        self.left: i64 = read_count(w, 2)
-        self.read: i64 = 0
-        self.length = 0
-        self.first: Id = (0, 0)
 
-    def next_raw(self) -> tuple[bytes, bytes] | None:
-        """The next node's key, 16 bytes, and its listpack, or None."""
-        if self.left == 0:
-            return None
-        self.left -= 1
-        at = self.window.offset()
-        key = read_string(self.window)
-        if len(key) != 16:
-            raise FormatError("a node's key that is not a stream id", offset=at, doing="decoding a stream")
-        return key, read_string(self.window)
-
-    def next_node(self) -> list[tuple[Id, list[bytes]]] | None:
-        """The entries of the next listpack that are not deleted, or None: id, then fields and values in turn."""
-        raw = self.next_raw()
-        if raw is None:
-            return None
-        entries = node_entries(id_of(raw[0]), raw[1])
-        self.read += len(entries)
-        return entries
-
-    def tail(self) -> Stream:
-        """Counters and groups, after the last node; ``entries`` is empty.
-
-        ``length`` and ``first`` of the reader are then what the file says of the entries.
-        """
-        w = self.window
-        version = self.version
-        stream = Stream()
-        self.length = read_u64(w)
-        stream.last_id = _read_id(w)
-        if version >= 2:
-            self.first = _read_id(w)
-            stream.max_deleted_id = _read_id(w)
-            stream.entries_added = read_u64(w)
-        else:
-            stream.entries_added = self.length
-        groups = read_count(w, 5)
-        while groups > 0:
-            name = read_string(w)
-            if name in stream.groups:
-                raise FormatError("a consumer group more than once", doing="decoding a stream")
-            stream.groups[name] = _read_group(w, version)
-            groups -= 1
-        if version >= 4:
-            stream.idmp = take_idempotence(w)
-            if stream.idmp != NO_PRODUCERS:
-                Idempotence(stream.idmp)
+    def decode(self, w: Window) -> Stream:
+        """The stream. Raises also `UnsupportedError`, for entries that consumers have released."""
+        framing = StreamFraming(w, self.version)
+        entries: dict[Id, list[bytes]] = {}
+        count: i64 = 0
+        while framing.next_node():
+            key = read_string(w)
+            node = node_entries(master_id(key), read_string(w))
+            entries.update(node)
+            count += len(node)
+        if len(entries) != count:
+            raise FormatError("an entry more than once", doing="decoding a stream")
+        stream = decode_tail(framing)
+        stream.entries = entries
         return stream
 
 
-def id_of(key: bytes) -> Id:
-    """The id that 16 big-endian bytes are."""
-    return (int.from_bytes(key[:8], "big"), int.from_bytes(key[8:], "big"))
-
-
-def _read_id(w: Window) -> Id:
-    ms = read_u64(w)
-    return (ms, read_u64(w))
-
-
-def _read_group(w: Window, version: i64) -> Group:
-    group = Group(_read_id(w))
-    if version >= 2:
-        group.entries_read = signed(read_u64(w))
-    owners: dict[Id, tuple[int, int]] = {}
-    left = read_count(w, 25)
-    while left > 0:
-        entry = id_of(w.take(16))
-        delivered = read_ms(w)
-        owners[entry] = (delivered, read_u64(w))
-        group.pending[entry] = _NOBODYS
-        left -= 1
-    consumers = read_count(w, 10)
-    while consumers > 0:
+def decode_tail(framing: StreamFraming) -> Stream:
+    """What follows the nodes; ``entries`` is empty."""
+    framing.read_counters()
+    stream = Stream()
+    stream.last_id = framing.last_id
+    stream.max_deleted_id = framing.max_deleted_id
+    stream.entries_added = framing.entries_added
+    w = framing.window
+    while framing.next_group():
         name = read_string(w)
-        seen = read_ms(w)
-        if name in group.consumers:
-            raise FormatError("a consumer more than once", doing="decoding a stream")
-        group.consumers[name] = Consumer(seen, read_ms(w) if version >= 3 else -1)
-        left = read_count(w, 16)
-        while left > 0:
-            entry = id_of(w.take(16))
-            owned = owners.get(entry)
-            if owned is None:
-                raise FormatError("a consumer's entry that its group does not have", doing="decoding a stream")
-            group.pending[entry] = Pending(name, owned[0], owned[1])
-            left -= 1
-        consumers -= 1
-    if version >= 5:
-        read_nothing_released(w)
-    for pending in group.pending.values():
-        if pending is _NOBODYS:
-            raise FormatError("a pending entry without a consumer", doing="decoding a stream")
-    return group
+        if name in stream.groups:
+            raise FormatError("a consumer group more than once", doing="decoding a stream")
+        stream.groups[name] = _decode_group(framing)
+    if framing.has_producers:
+        stream.idmp = take_producers(w)
+        if stream.idmp != NO_PRODUCERS:
+            Idempotence(stream.idmp)
+    return stream
 
 
 _NOBODYS: Final = Pending(b"", 0, 0)
 
 
-def _decode(w: Window, version: i64) -> Stream:
-    reader = StreamReader(w, version)
-    entries: dict[Id, list[bytes]] = {}
-    node = reader.next_node()
-    while node is not None:
-        entries.update(node)
-        node = reader.next_node()
-    if len(entries) != reader.read:
-        raise FormatError("an entry more than once", doing="decoding a stream")
-    stream = reader.tail()
-    stream.entries = entries
-    return stream
-
-
-def decode1(w: Window) -> Stream:
-    """First version (Redis 5.0)."""
-    return _decode(w, 1)
-
-
-def decode2(w: Window) -> Stream:
-    """Second version (Redis 7.0)."""
-    return _decode(w, 2)
-
-
-def decode3(w: Window) -> Stream:
-    """Third version (Redis 7.2)."""
-    return _decode(w, 3)
-
-
-def decode4(w: Window) -> Stream:
-    """Fourth version (Redis 8.6)."""
-    return _decode(w, 4)
-
-
-def decode5(w: Window) -> Stream:
-    """Fifth version (Redis 8.8), as far as consumers have released no entries. Raises also `UnsupportedError`."""
-    return _decode(w, 5)
+def _decode_group(framing: StreamFraming) -> Group:
+    w = framing.window
+    framing.read_group()
+    group = Group(framing.last_id, framing.entries_read)
+    deliveries: dict[Id, tuple[int, int]] = {}
+    while framing.next_pending():
+        entry = id_of(framing.entry)
+        deliveries[entry] = (framing.delivered_ms, framing.deliveries)
+        group.pending[entry] = _NOBODYS
+    while framing.next_consumer():
+        name = read_string(w)
+        framing.read_consumer()
+        if name in group.consumers:
+            raise FormatError("a consumer more than once", doing="decoding a stream")
+        group.consumers[name] = Consumer(framing.seen_ms, framing.active_ms)
+        while framing.next_owned():
+            entry = id_of(framing.entry)
+            delivery = deliveries.get(entry)
+            if delivery is None:
+                raise FormatError("a consumer's entry that its group does not have", doing="decoding a stream")
+            group.pending[entry] = Pending(name, delivery[0], delivery[1])
+    at = w.offset()
+    released = framing.pass_released()
+    if released:
+        error = released_error(released)
+        error.path = w.path
+        error.offset = at
+        raise error
+    for pending in group.pending.values():
+        if pending is _NOBODYS:
+            raise FormatError("a pending entry without a consumer", doing="decoding a stream")
+    return group
 
 
 def encode(value: Stream, form: TargetEncodings, out: BytesWriter) -> str:
@@ -199,11 +130,6 @@ def _nodes(value: Stream, limits: Limits) -> list[Node]:
     for pair, items in value.entries.items():
         add_entry(nodes, of_pair(pair), items, max_bytes, max_entries, scratch)
     return nodes
-
-
-def key_of(entry: Id) -> bytes:
-    """An id as 16 big-endian bytes."""
-    return entry[0].to_bytes(8, "big") + entry[1].to_bytes(8, "big")
 
 
 def encode_tail(value: Stream, length: int, first: Id, form: TargetEncodings, out: BytesWriter) -> str:

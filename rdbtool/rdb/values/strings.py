@@ -4,16 +4,10 @@ from __future__ import annotations
 
 from librt.strings import BytesWriter
 
-from rdbtool.io.window import Window
-from rdbtool.rdb.encoders import put_string
+from rdbtool.rdb.layout.elements import Elements
+from rdbtool.rdb.layout.encoders import put_string
 
-from .elements import Elements, OneNode, StringsCursor
 from .target_encodings import TargetEncodings
-
-
-def plain(w: Window) -> Elements:
-    """A string, as one element."""
-    return OneNode(StringsCursor(w, 1), 1)
 
 
 def decode(elements: Elements) -> bytes:

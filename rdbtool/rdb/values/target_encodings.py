@@ -6,72 +6,8 @@ from typing import Final, final
 
 from mypy_extensions import i64
 
-from rdbtool.errors import UnsupportedError
-
-FIELD_EXPIRIES: Final = "field expiries"
-STREAMS: Final = "streams"
-STREAM_COUNTERS: Final = "stream counters"
-ACTIVE_TIMES: Final = "consumer active times"
-IDEMPOTENCE: Final = "idempotent producers"
-MODULE_VALUES: Final = "module values"
-MODULE_AUX: Final = "module auxiliary data"
-FUNCTIONS: Final = "functions"
-ACCESS_TIMES: Final = "idle times and access frequencies"
-KEY_META: Final = "module metadata of keys"
-SLOT_IMPORTS: Final = "slot migrations"
-"""Kinds of what a target may not be able to keep."""
-
-
-@final
-class Losses:
-    """What could not be kept: how many, by kind. ``lossless``: raise `UnsupportedError` instead of counting."""
-
-    def __init__(self, target: str, *, lossless: bool = False) -> None:
-        self.target = target
-        self.lossless = lossless
-        self.counts: dict[str, int] = {}
-        self.key: bytes | None = None
-
-    def add(self, kind: str, count: i64 = 1) -> None:
-        """Count a loss, or refuse it."""
-        if self.lossless:
-            raise UnsupportedError(f"{self.target} cannot keep {kind}", doing="writing an RDB", key=self.key)
-        self.counts[kind] = self.counts.get(kind, 0) + count
-
-
-@final
-class Limits:
-    """Up to where a value is packed into one listpack, ziplist or intset: the servers' defaults.
-
-    Bytes for ``*_value``, ``list_node`` and ``stream_node_bytes``, elements for the rest; ``list_node`` is
-    that of ``list-max-listpack-size -2``.
-    """
-
-    def __init__(
-        self,
-        *,
-        hash_entries: int = 512,
-        hash_value: int = 64,
-        zset_entries: int = 128,
-        zset_value: int = 64,
-        set_intset_entries: int = 512,
-        set_entries: int = 128,
-        set_value: int = 64,
-        list_node: int = 8192,
-        stream_node_bytes: int = 4096,
-        stream_node_entries: int = 100,
-    ) -> None:
-        self.hash_entries: i64 = hash_entries
-        self.hash_value: i64 = hash_value
-        self.zset_entries: i64 = zset_entries
-        self.zset_value: i64 = zset_value
-        self.set_intset_entries: i64 = set_intset_entries
-        self.set_entries: i64 = set_entries
-        self.set_value: i64 = set_value
-        self.list_node: i64 = list_node
-        self.stream_node_bytes: i64 = stream_node_bytes
-        self.stream_node_entries: i64 = stream_node_entries
-
+from rdbtool.rdb.layout.facts import Losses
+from rdbtool.servers.limits import Limits
 
 NO_FIELD_EXPIRY: Final[i64] = 0
 METADATA: Final[i64] = 1

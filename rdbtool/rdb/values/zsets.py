@@ -2,69 +2,18 @@
 
 from __future__ import annotations
 
-import math
-from typing import final
-
 from librt.strings import BytesWriter, write_f64_le
 from mypy_extensions import i64
 
 from rdbtool.basics.numbers import format_double
 from rdbtool.errors import FormatError
-from rdbtool.io.window import Window
 from rdbtool.model import SortedSet
-from rdbtool.rdb.encoders import put_length, put_string
-from rdbtool.rdb.packed.cursor import DOUBLE
-from rdbtool.rdb.packed.listpack import ListpackBuilder, ListpackCursor
-from rdbtool.rdb.packed.ziplist import ZiplistBuilder, ZiplistCursor
-from rdbtool.rdb.primitives import read_binary_double, read_count, read_double, read_string
+from rdbtool.rdb.layout.elements import Elements, missing
+from rdbtool.rdb.layout.encoders import put_length, put_string
+from rdbtool.rdb.layout.listpack_builder import ListpackBuilder
+from rdbtool.rdb.layout.ziplist import ZiplistBuilder
 
-from .elements import Elements, OneNode, StringsCursor, missing
 from .target_encodings import TargetEncodings
-
-
-def ziplist(w: Window) -> Elements:
-    """A string that is a ziplist."""
-    return OneNode(ZiplistCursor(read_string(w)), 2)
-
-
-def listpack(w: Window) -> Elements:
-    """A string that is a listpack."""
-    return OneNode(ListpackCursor(read_string(w)), 2)
-
-
-@final
-class ScoresCursor(StringsCursor):
-    """Member and score in turn; scores as 8 bytes, or as text in the old way."""
-
-    def __init__(self, w: Window, members: i64, binary: bool) -> None:
-        super().__init__(w, members)
-        self.binary = binary
-        self.on_member = False
-
-    def next(self) -> bool:
-        if self.on_member:
-            self.on_member = False
-            self.kind = DOUBLE
-            self.real = read_binary_double(self.window) if self.binary else read_double(self.window)
-            if math.isnan(self.real):
-                raise FormatError("a score that is NaN", doing="decoding a sorted set")
-            return True
-        if self.left == 0:
-            return False
-        self.left -= 1
-        self.on_member = True
-        self.read()
-        return True
-
-
-def plain(w: Window) -> Elements:
-    """A count, then members with scores as text."""
-    return OneNode(ScoresCursor(w, read_count(w, 2), binary=False), 2)
-
-
-def plain2(w: Window) -> Elements:
-    """A count, then members with scores of 8 bytes."""
-    return OneNode(ScoresCursor(w, read_count(w, 9), binary=True), 2)
 
 
 def decode(elements: Elements) -> SortedSet:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Final, final
 
-from rdbtool.aof.command_writer import ITEMS_PER_COMMAND, CommandWriter, format_score, write_command
+from rdbtool.aof.command_writer import ITEMS_PER_COMMAND, SAYABLE, CommandWriter, write_command
 from rdbtool.basics.crc64 import crc64
+from rdbtool.basics.numbers import format_score
 from rdbtool.io.output import Output
 from rdbtool.model import NO_EXPIRY, Id
 from rdbtool.rdb.compare import Rules
+from rdbtool.rdb.layout.facts import ABOUT_THE_FILE, DELETED_PENDING, KEY_META, MADE_BY_REPLAY, MODULE_AUX, Losses
 from rdbtool.rdb.meaning import (
     CONSUMER,
     COUNTER,
@@ -57,14 +59,16 @@ class CommandsOut:
     def __init__(self, output: Output, rules: Rules) -> None:
         self.output = output
         self.rules = rules
-        self._writer = CommandWriter(output)
+        # What is left out here is no difference, or is restored.
+        untold = ABOUT_THE_FILE | MADE_BY_REPLAY | {DELETED_PENDING}
+        self._writer = CommandWriter(output, Losses("commands", SAYABLE, untold=untold))
         self._walker = Walker(self._writer)
         self._libraries: list[bytes] = []
 
     @property
     def losses(self) -> dict[str, int]:
         """What could not be written."""
-        return self._writer.losses
+        return self._writer.losses.counts
 
     def add(self, difference: Difference) -> None:
         """Write the commands for one difference. Raises what reading a value raises."""
@@ -73,7 +77,7 @@ class CommandsOut:
             return
         self._load_libraries()
         if difference.db < 0:
-            self._writer.lose("data of a module beside the keys")
+            self._writer.left_out(MODULE_AUX)
             return
         self._writer.select(difference.db)
         right = difference.right
@@ -83,7 +87,7 @@ class CommandsOut:
             return
         left = difference.left
         if right.meta != (b"" if left is None else left.meta):
-            self._writer.lose("metadata of a key")
+            self._writer.left_out(KEY_META)
         if self._needs_restore(left, right, difference):
             self._restore(key, right)
             return

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from rdbtool.basics.numbers import format_double
+from rdbtool.rdb.layout.visitor import LIST, STRING
 from rdbtool.rdb.meaning import (
     ACTIVE,
     CONSUMER,
@@ -28,7 +29,6 @@ from rdbtool.rdb.meaning import (
     parted,
     score_of,
 )
-from rdbtool.rdb.visitor import LIST, STRING
 
 from .edits import edits, shared_head
 

@@ -11,6 +11,7 @@ from rdbtool.findings import Report, Severity, finding_of
 from rdbtool.inputs.selection import Selection
 from rdbtool.rdb.compare import Match, Matching, Rules
 from rdbtool.rdb.events import End, Event, Function, FunctionPreGa, ModuleAux
+from rdbtool.rdb.libraries import library_name
 from rdbtool.rdb.meaning import Scope
 from rdbtool.rdb.reader import RdbReader
 from rdbtool.rdb.unordered import is_unordered, same_elements
@@ -284,10 +285,3 @@ def _named(events: list[Event]) -> dict[tuple[str, bytes], bytes]:
         elif isinstance(event, ModuleAux):
             found[MODULE_AUX, b"%b/%d" % (event.module.encode(), event.when)] = event.raw
     return found
-
-
-def library_name(code: bytes) -> bytes:
-    """The name in the first line of a function library, ``#!engine name=...``; the whole line if there is none."""
-    line = code.split(b"\n", 1)[0]
-    names = [part[5:] for part in line.split()[1:] if part[:5].lower() == b"name="]
-    return names[0] if names else line

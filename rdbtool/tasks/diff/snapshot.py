@@ -11,16 +11,19 @@ from rdbtool.aof.point_in_time import WHOLE, PointInTime
 from rdbtool.errors import InputError, OutputError, reason
 from rdbtool.findings import Finding
 from rdbtool.inputs.dataset import DatasetSource
+from rdbtool.inputs.detect import Progress
 from rdbtool.inputs.keys import EntryEvent, KeySource, RdbSource
-from rdbtool.inputs.opening import OpenedKeys, Progress, open_keys
+from rdbtool.inputs.opening import OpenedKeys, open_keys
 from rdbtool.io.window import CHUNK, Readable, Window
 from rdbtool.rdb.compare import Kept
 from rdbtool.rdb.reader import Frame, RdbReader, frame_of
 from rdbtool.rdb.writer import open_rdb_writer
+from rdbtool.servers.features import IDEMPOTENT_PRODUCERS
+from rdbtool.servers.releases import NEWEST, newest
 
 AT_ONCE: Final = CHUNK
 """Payloads up to this many bytes are read at once, longer ones through a window."""
-TARGETS: Final = ("redis-8.4", "redis-8.6")
+TARGETS: Final = (newest("redis", without=IDEMPOTENT_PRODUCERS).name, NEWEST.name)
 """The dataset of a replayed log is written for one of these servers, the first for which nothing is lost."""
 
 

@@ -1,0 +1,54 @@
+"""What a file is, by its first bytes and its name. `inputs.detect` tells more, for what the commands below need."""
+
+from __future__ import annotations
+
+import os
+from typing import Final
+
+from mypy_extensions import i64
+
+from rdbtool.io.window import Window
+from rdbtool.rdb.opcodes import MAGICS
+
+from .manifest import is_manifest
+
+RDB: Final = "rdb"
+"""An RDB; whether commands follow it shows only at its end."""
+LOG: Final = "log"
+"""Commands as an append-only file holds them."""
+MANIFEST: Final = "manifest"
+JSON_LINES: Final = "jsonl"
+EMPTY: Final = "empty"
+OTHER: Final = "other"
+
+HEAD: Final = 4096
+"""Bytes of a file in which its kind shows: a manifest may begin with comments."""
+_MAGIC: Final[i64] = 9
+"""Bytes of the magic of an RDB and its version: as many as have to be looked at, of what is no manifest."""
+
+
+def kind_of(head: bytes, name: str = "") -> str:
+    """What begins with ``head`` and is called ``name``: one of the kinds above.
+
+    A log may begin with an annotation, ``#TS:``; a text of commands with a comment, which looks like that, or like
+    nothing that is known here.
+    """
+    if head.startswith(MAGICS):
+        return RDB
+    if is_manifest(head, os.path.basename(name)):
+        return MANIFEST
+    if not head:
+        return EMPTY
+    if head[0] == 123:  # {
+        return JSON_LINES
+    return LOG if head[0] in b"*#" else OTHER
+
+
+def kind_at(w: Window) -> str:
+    """What begins at the window's position; a manifest is not looked for."""
+    want = _MAGIC
+    if w.size >= 0:
+        want = min(want, w.size - w.offset())
+    w.need(want)
+    kind = kind_of(w.data[w.pos : min(w.pos + _MAGIC, w.end)])
+    return OTHER if kind == MANIFEST else kind

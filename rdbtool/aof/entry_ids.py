@@ -1,0 +1,48 @@
+"""Which entries a stream has, in a few bytes per entry: enough to find out which ids are not among them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import final
+
+from librt.strings import BytesWriter
+
+from rdbtool.basics.numbers import U64_MASK
+from rdbtool.io.window import window_over
+from rdbtool.model import Id
+from rdbtool.rdb.layout.encoders import put_u64
+from rdbtool.rdb.layout.primitives import read_u64
+
+
+@final
+class EntryIds:
+    """The ids of the entries of one stream, oldest first."""
+
+    def __init__(self) -> None:
+        self._packed = BytesWriter()
+        self._ms = 0
+
+    def clear(self) -> None:
+        """Forget all ids: another stream begins."""
+        self._packed.truncate(0)
+        self._ms = 0
+
+    def add(self, ms: int, seq: int) -> None:
+        """Add the next id."""
+        put_u64(self._packed, (ms - self._ms) & U64_MASK)
+        put_u64(self._packed, seq)
+        self._ms = ms
+
+    def missing(self, wanted: Iterable[Id]) -> set[Id]:
+        """Those of the ids that are not there."""
+        missing: set[Id] = set()
+        w = window_over(self._packed.getvalue())
+        ms = 0
+        here: Id = (-1, 0)
+        for entry in sorted(wanted):
+            while here < entry and w.pos < w.end:
+                ms = (ms + read_u64(w)) & U64_MASK
+                here = (ms, read_u64(w))
+            if here != entry:
+                missing.add(entry)
+        return missing

@@ -1,0 +1,165 @@
+"""The loops that bring files into a dataset: an RDB's keys as they stand, and a log's commands."""
+
+from __future__ import annotations
+
+from typing import final
+
+from librt.vecs import vec
+from mypy_extensions import i64
+
+from rdbtool.aof.resp import ANNOTATION, COMMAND, CommandReader, argument_lists
+from rdbtool.engine.dataset import Dataset
+from rdbtool.engine.functions import with_header
+from rdbtool.engine.keyspace import AHEAD
+from rdbtool.engine.table import find
+from rdbtool.errors import FormatError, RdbToolError
+from rdbtool.rdb.events import End, Function, FunctionPreGa, ModuleAux
+from rdbtool.rdb.head import RdbHead
+from rdbtool.rdb.reader import Frame
+from rdbtool.servers.commands import SWEEPING
+
+from .passthrough import Passthrough, comes_twice
+from .replay import Replay
+
+
+@final
+class RdbRest:
+    """What an RDB holds that is not a key of the dataset: ``functions`` are library codes, in order."""
+
+    def __init__(self) -> None:
+        self.keys: i64 = 0
+        self.functions: list[bytes] = []
+        self.module_aux: list[ModuleAux] = []
+
+
+def load_rdb(dataset: Dataset, head: RdbHead, passthrough: Passthrough | None = None) -> RdbRest:
+    """Take the keys of an RDB, unread, to its end. Where the input can be read again, their values stay there, and it
+    stays open as long as something holds one of them. ``passthrough``: passes on what the dataset does not need.
+
+    Raises what reading raises, and `FormatError` where a server refuses the file: a key that comes twice, a wrong
+    checksum.
+    """
+    reader = head.reader
+    rest = RdbRest()
+    if passthrough is not None:
+        passthrough.aside.begin(head)
+    event = head.next
+    db: i64 = 0
+    keys = dataset.database(db)
+    try:
+        while event is not None:
+            if passthrough is not None and passthrough.takes(reader, event):
+                pass  # it is where it belongs
+            elif isinstance(event, Frame):
+                if event.db != db:
+                    db = event.db
+                    keys = dataset.database(db)
+                if not keys.add(event.key, event):
+                    raise comes_twice(reader, event.key, event.offset)
+                event.keep()
+                rest.keys += 1
+            elif isinstance(event, Function):
+                rest.functions.append(event.code)
+            elif isinstance(event, FunctionPreGa):
+                rest.functions.append(with_header(event.name, event.code))
+            elif isinstance(event, ModuleAux):
+                rest.module_aux.append(event)
+            elif isinstance(event, End):
+                if event.checksum == "bad":
+                    raise FormatError("wrong checksum: the server refuses the file", path=reader.window.path, offset=0)
+            event = reader.next()
+    finally:
+        reader.window.observe(None)  # that is a cycle, which would keep the file open where reading ends early
+    return rest
+
+
+@final
+class Batch:
+    """Commands read ahead: the first ``count`` of ``commands``, which begin at ``offsets``, and what ended the batch:
+    ``kind`` COMMAND where it is full, or what came instead, or an ``error`` in reading.
+    """
+
+    def __init__(self) -> None:
+        self.commands: list[list[bytes]] = [[] for _ in range(AHEAD)]
+        self.offsets = vec[i64]([0] * AHEAD)
+        self._lists = [argument_lists() for _ in range(AHEAD)]
+        self.count: i64 = 0
+        self.kind: i64 = COMMAND
+        self.error: RdbToolError | None = None
+
+    def fill(self, reader: CommandReader, most: i64) -> None:
+        """Read the next commands, ``most`` of them."""
+        commands = self.commands
+        offsets = self.offsets
+        n: i64 = 0
+        kind: i64 = COMMAND
+        try:
+            while n < most:
+                reader.lists = self._lists[n]
+                kind = reader.read()
+                if kind != COMMAND:
+                    break
+                commands[n] = reader.args
+                offsets[n] = reader.offset
+                n += 1
+        except RdbToolError as e:
+            self.error = e  # the commands before it come first
+        self.count = n
+        self.kind = kind
+
+
+def replay_log(replay: Replay, reader: CommandReader) -> bool:
+    """Apply a log's commands to its end; False where the replay stopped before, and nothing was read beyond.
+
+    Raises what reading raises, after the commands in front of it were applied.
+    """
+    most: i64 = 1 if replay.is_limited else AHEAD
+    batch = Batch()
+    while True:
+        batch.fill(reader, most)
+        commands = batch.commands
+        replay.dataset.keys.touch(commands, batch.count)
+        i: i64 = 0
+        while i < batch.count:
+            if not replay.apply(batch.offsets[i], commands[i]):
+                return False
+            i += 1
+        error = batch.error
+        if error is not None:
+            raise error
+        if batch.kind == ANNOTATION:
+            if not replay.annotation(reader.seconds):
+                return False
+        elif batch.kind != COMMAND:
+            return True
+
+
+def count_commands(reader: CommandReader, name: bytes) -> i64:
+    """How often a log has the command ``name``, as `PointInTime.row_name` gives it."""
+    count: i64 = 0
+    while (args := _next_command(reader)) is not None:
+        row = find(args)
+        if row is not None and row.name == name:
+            count += 1
+    return count
+
+
+def names_all(reader: CommandReader, names: set[bytes]) -> bool:
+    """Add the keys that a log's commands name to ``names``; False where one reaches more.
+
+    Raises what reading raises.
+    """
+    while (args := _next_command(reader)) is not None:
+        row = find(args)
+        if row is None or row.flags & SWEEPING:
+            return False
+        names.update(row.keys(args))
+    return True
+
+
+def _next_command(reader: CommandReader) -> list[bytes] | None:
+    """The arguments of the next command, good until the one after it, or None; annotations are passed."""
+    kind = reader.read()
+    while kind == ANNOTATION:
+        kind = reader.read()
+    return reader.args if kind == COMMAND else None

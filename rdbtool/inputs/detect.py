@@ -1,0 +1,124 @@
+"""What an input is: asked here once, of its first bytes, and opened accordingly."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Final, TypeAlias, final
+
+from mypy_extensions import i64
+
+from rdbtool.aof import detect
+from rdbtool.aof.command_text import first_command
+from rdbtool.errors import RdbToolError
+from rdbtool.io.source import Input, open_input
+from rdbtool.io.window import Metered, Window, window_over
+from rdbtool.rdb.events import Aux, Header
+from rdbtool.rdb.reader import RdbReader
+from rdbtool.servers.commands import CONTROL, WRITE, find
+
+SNAPSHOT: Final = "snapshot"
+"""An RDB that nothing follows."""
+BASE: Final = "base"
+"""An RDB that says of itself that it belongs to an append-only file: a base, or a preamble with a log behind it."""
+LOG: Final = detect.LOG
+TEXT: Final = "text"
+"""Commands as one types them."""
+JSON_LINES: Final = detect.JSON_LINES
+DIRECTORY: Final = "directory"
+MANIFEST: Final = detect.MANIFEST
+EMPTY: Final = detect.EMPTY
+OTHER: Final = detect.OTHER
+"""None of these."""
+
+Progress: TypeAlias = Callable[[int, int], None]
+"""Is told how many bytes of the input have been read, and of how many; -1 where that is not known."""
+
+_SELECT: Final = b"SELECT"
+
+
+def kind_at(w: Window) -> str:
+    """What begins at the window's position: one of the kinds above, but for directories and manifests."""
+    kind = detect.kind_at(w)
+    if kind == detect.RDB:
+        return BASE if _belongs_to_log(w) else SNAPSHOT
+    if kind == detect.LOG and w.data[w.pos] == 42:  # *
+        return kind
+    if kind not in {detect.JSON_LINES, detect.EMPTY} and _is_text(w):
+        return TEXT
+    return kind
+
+
+def is_rdb(w: Window) -> bool:
+    """Whether an RDB begins at the window's position."""
+    return detect.kind_at(w) == detect.RDB
+
+
+def _belongs_to_log(w: Window) -> bool:
+    """Whether the RDB at the window's position says of itself that it belongs to an append-only file."""
+    want: i64 = detect.HEAD
+    if w.size >= 0:
+        want = min(want, w.size - w.offset())
+    w.need(want)
+    reader = RdbReader(window_over(w.data[w.pos : min(w.pos + want, w.end)]), checksum=False)
+    try:
+        while True:
+            event = reader.next()
+            if isinstance(event, Aux):
+                if event.name in {b"aof-preamble", b"aof-base"} and event.value == b"1":
+                    return True
+            elif not isinstance(event, Header):
+                return False
+    except RdbToolError:
+        return False  # the fields at the head are short: what is wrong shows when it is read
+
+
+def _is_text(w: Window) -> bool:
+    """Whether a text begins with a command that fills a dataset: prose begins with HELLO or TIME, too."""
+    args = first_command(w)
+    row = find(args) if args else None
+    return row is not None and (row.flags & (WRITE | CONTROL) != 0 or row.name == _SELECT) and row.fits(len(args))
+
+
+@final
+class Opened:
+    """An input that is open at its beginning: what it is, its ``stream`` and a ``window`` on it.
+
+    A `DIRECTORY` has an empty window, and no stream. Use it as a context manager, or call ``close``.
+    """
+
+    def __init__(self, path: str, kind: str, stream: Input | None, window: Window) -> None:
+        self.path = path
+        self.kind = kind
+        self.stream = stream
+        self.window = window
+
+    def __enter__(self) -> Opened:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close what was opened; standard input stays open."""
+        if self.stream is not None:
+            self.stream.close()
+
+
+def open_detected(path: str, progress: Progress | None = None) -> Opened:
+    """Open what is at ``path``, ``-`` for standard input, and tell what it is. Raises `InputError`.
+
+    ``progress`` is told how many bytes have been read, and of how many.
+    """
+    if os.path.isdir(path):
+        return Opened(path, DIRECTORY, None, Window(None))
+    stream = open_input(path)
+    try:
+        if progress is not None:
+            stream.stream = Metered(stream.stream, stream.size, progress)
+        w = stream.window()
+        kind = MANIFEST if path.endswith(".manifest") and not is_rdb(w) else kind_at(w)
+        return Opened(path, kind, stream, w)
+    except BaseException:
+        stream.close()
+        raise

@@ -1,0 +1,149 @@
+"""Files and directories under construction: gone when the run ends, whatever ends it.
+
+Each has a hidden name beside its final one, and a lock on it as long as the process that makes it lives. Somebody
+who gets the lock knows that nobody makes it any more, and may remove it: that is how the next run into the same
+directory clears away what a SIGKILL or a power cut left.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import shutil
+import stat
+from typing import Final, final
+
+from .signals import held_back
+
+ENDING: Final = ".rdbtool-tmp"
+NAME_BYTES: Final = 150
+"""Bytes of the final name that show in the temporary one, which may have 255 in all."""
+
+
+@final
+class Temporary:
+    """A file, or a directory, that is being made. ``handle`` is its open descriptor, which carries the lock."""
+
+    def __init__(self, path: str, *, directory: bool) -> None:
+        self.path = path
+        self.directory = directory
+        self.handle = -1
+        self.owner = os.getpid()
+
+    def create(self) -> bool:
+        """Make it, for nobody else to read; False where a sweep of another process came between. Raises `OSError`."""
+        if self.directory:
+            os.mkdir(self.path, 0o700)
+            self.handle = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        else:
+            self.handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self.handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as e:
+            return e.errno not in {errno.EWOULDBLOCK, errno.EAGAIN}  # else: no locks here, and no sweeps
+        try:
+            return os.path.samestat(os.fstat(self.handle), os.stat(self.path))
+        except FileNotFoundError:
+            return False
+
+    def forget(self) -> None:
+        """It has its final name: nothing is left to remove."""
+        _live.pop(self.path, None)
+        self.close()
+
+    def close(self) -> None:
+        """Close the descriptor; the lock goes with it."""
+        if self.handle >= 0:
+            os.close(self.handle)
+            self.handle = -1
+
+    def remove(self) -> None:
+        """Remove it, if it still has its temporary name."""
+        if self.directory:
+            shutil.rmtree(self.path, ignore_errors=True)
+        else:
+            with contextlib.suppress(OSError):
+                os.unlink(self.path)
+        self.forget()
+
+
+_live: Final[dict[str, Temporary]] = {}
+"""Those of this process, by path."""
+
+
+def _name(path: str) -> str:
+    parent, name = os.path.split(path)
+    start = os.fsdecode(os.fsencode(name)[:NAME_BYTES])
+    return os.path.join(parent, f".{start}.{os.urandom(6).hex()}{ENDING}")
+
+
+def make_temporary(path: str, *, directory: bool = False) -> Temporary:
+    """Make a file or directory beside ``path``, whose name it is to have. Raises `OSError`."""
+    while True:
+        made = Temporary(_name(path), directory=directory)
+        with held_back():
+            _live[made.path] = made
+            try:
+                if made.create():
+                    return made
+            except FileExistsError:  # another's
+                _live.pop(made.path)
+            except BaseException:
+                made.remove()
+                raise
+            else:
+                made.remove()
+
+
+def second_name(path: str) -> Temporary | None:
+    """A temporary second name for the file at ``path``; None where there is no file, or no second names exist."""
+    name = Temporary(_name(path), directory=False)
+    _live[name.path] = name
+    try:
+        os.link(path, name.path)
+    except OSError:
+        name.forget()
+        return None
+    return name
+
+
+def remove_all() -> None:
+    """Remove everything that this process was making: for the end of a run that did not come to its end."""
+    for made in list(_live.values()):
+        if made.owner == os.getpid():
+            made.remove()
+
+
+def sweep(directory: str) -> None:
+    """Remove what processes of this user left in ``directory`` that are no more."""
+    try:
+        with os.scandir(directory or ".") as entries:
+            names = [entry.path for entry in entries if entry.name.endswith(ENDING) and entry.name.startswith(".")]
+    except OSError:  # nothing can be left where nothing can be seen
+        return
+    for path in names:
+        _remove_dead(path)
+
+
+def _remove_dead(path: str) -> None:
+    if path in _live:
+        return
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return
+    try:
+        status = os.fstat(handle)
+        if status.st_uid != os.geteuid():
+            return
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if stat.S_ISDIR(status.st_mode):
+            shutil.rmtree(path, ignore_errors=True)
+        elif stat.S_ISREG(status.st_mode):
+            os.unlink(path)
+    except OSError:  # it is locked: somebody is making it
+        return
+    finally:
+        os.close(handle)

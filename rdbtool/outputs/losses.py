@@ -1,0 +1,12 @@
+"""What is said of losses."""
+
+from __future__ import annotations
+
+from rdbtool.findings import Finding, Severity
+
+
+def loss_findings(losses: dict[str, int], path: str, why: str = "what is written cannot say it") -> list[Finding]:
+    """A warning per kind of what was lost on the way to ``path``."""
+    return [
+        Finding(Severity.WARNING, "loss", f"{kind}: {count:,}; {why}", path) for kind, count in sorted(losses.items())
+    ]

@@ -1,0 +1,61 @@
+"""What can be asked of an output."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, final
+
+from rdbtool.basics.text import AUTO
+from rdbtool.rdb.targets import Target
+from rdbtool.servers.limits import Limits
+from rdbtool.servers.releases import SHARED, Release
+
+
+@final
+class RdbOptions:
+    """How an RDB is written: ``to``, None for the server that wrote the input, ``otherwise`` where it does not say, and
+    what `open_rdb_writer` takes.
+    """
+
+    def __init__(
+        self,
+        to: Target | None = None,
+        *,
+        otherwise: Release = SHARED,
+        compress: bool = True,
+        checksum: bool = True,
+        lossless: bool = False,
+        drop_modules: bool = False,
+        limits: Limits | None = None,
+    ) -> None:
+        self.to = to
+        self.otherwise = otherwise
+        self.compress = compress
+        self.checksum = checksum
+        self.lossless = lossless
+        self.drop_modules = drop_modules
+        self.limits = limits
+
+
+@dataclass(frozen=True, slots=True)
+class OutputOptions:
+    """What is written, and how; each format takes what concerns it.
+
+    ``format``: the name of a row of `outputs.registry`; ``rdb``: how RDBs are written, and for which server RDBs and
+    commands are; ``base``: what an AOF begins with, "" for the usual one (a set: rdb, a single file: resp); ``mode``:
+    how bytes become text; ``lossless``: refuse what cannot be kept; ``verify``: look into each value before it is
+    copied; ``header``: JSON lines begin with a record that says where they come from; ``values``: False for keys with
+    only what kind of value they have; ``nul``: keys alone end in NUL instead of LF; ``width``: characters of a line of
+    the table.
+    """
+
+    format: str
+    rdb: RdbOptions = field(default_factory=RdbOptions)
+    base: Literal["", "rdb", "resp"] = ""
+    mode: int = AUTO
+    lossless: bool = False
+    verify: bool = False
+    header: bool = True
+    values: bool = True
+    nul: bool = False
+    width: int = 120

@@ -1,0 +1,300 @@
+"""Check a whole RDB: its records, every value in it, its checksum, and what its keys are to each other."""
+
+from __future__ import annotations
+
+from typing import Any, Final, final
+
+from librt.vecs import vec
+from mypy_extensions import i64
+
+from rdbtool.errors import OutputError, RdbToolError, TruncatedError, printable
+from rdbtool.findings import Findings, Severity, finding_of, plural
+from rdbtool.io.window import Window
+from rdbtool.rdb import opcodes
+from rdbtool.rdb.events import Aux, End, Function, FunctionPreGa, Header, ModuleAux, SelectDb, SlotImport
+from rdbtool.rdb.reader import Frame, RdbReader
+from rdbtool.rdb.types import TABLE
+from rdbtool.servers.features import BUILT_IN_MODULES
+from rdbtool.servers.releases import oldest_with
+
+from .functions import check_library
+from .layout.duplicates import Duplicates
+from .layout.inspection import Inspection
+
+DATABASES: Final = 16
+"""How many databases a server has unless it is told otherwise."""
+
+
+@final
+class RdbFacts:
+    """What an RDB holds. Nothing here is a judgement.
+
+    ``offset``: where it begins; ``end``: the offset behind it, or behind what could be read; ``complete``:
+    whether it was read to its end; ``good_to``: the offset up to which records were read in step;
+    ``encodings``: keys by name of the type in the file; ``databases``: keys by number; ``modules``: keys
+    by module; ``expired``: keys whose time had come at ``now_ms``; ``checksum``: as `End.checksum`, or
+    ``unread``.
+    """
+
+    def __init__(self, offset: i64) -> None:
+        self.offset: i64 = offset
+        self.end: i64 = offset
+        self.good_to: i64 = offset
+        self.complete = False
+        self.dialect = ""
+        self.version: i64 = 0
+        self.aux: dict[str, str] = {}
+        self.keys: i64 = 0
+        self.expires: i64 = 0
+        self.expired: i64 = 0
+        self.subexpires: i64 = 0
+        self.empty: i64 = 0
+        self.types: dict[str, int] = {}
+        self.encodings: dict[str, int] = {}
+        self.databases: dict[int, int] = {}
+        self.functions: list[str] = []
+        self.modules: dict[str, int] = {}
+        self.checksum = "unread"
+
+    @property
+    def writer(self) -> str:
+        """The server that wrote it, as far as it says: ``redis 7.0.15``, ``valkey 9.1.2``, or ""."""
+        if "valkey-ver" in self.aux:
+            return f"valkey {self.aux['valkey-ver']}"
+        if "redis-ver" in self.aux:
+            return f"redis {self.aux['redis-ver']}"
+        return ""
+
+    def as_json(self) -> dict[str, Any]:
+        """The facts as data."""
+        return {
+            "dialect": self.dialect,
+            "version": int(self.version),
+            "writer": self.writer,
+            "aux": self.aux,
+            "offset": int(self.offset),
+            "size": int(self.end - self.offset),
+            "complete": self.complete,
+            "good_to": int(self.good_to),
+            "checksum": self.checksum,
+            "keys": int(self.keys),
+            "expires": int(self.expires),
+            "expired": int(self.expired),
+            "subexpires": int(self.subexpires),
+            "empty": int(self.empty),
+            "types": self.types,
+            "encodings": self.encodings,
+            "databases": {str(db): n for db, n in self.databases.items()},
+            "functions": self.functions,
+            "modules": self.modules,
+        }
+
+
+def verify_rdb(
+    w: Window,
+    findings: Findings,
+    *,
+    databases: int = DATABASES,
+    now_ms: int = 0,
+    keep_expired: bool = False,
+    values: bool = True,
+) -> RdbFacts:
+    """Read an RDB from its first byte to behind its checksum, and report all that is wrong with it.
+
+    After damage that breaks the step of the stream, reading ends there with a finding, and ``complete``
+    is False; else the window stands at the first byte behind the RDB. ``keep_expired``: it is the base
+    or preamble of an AOF, whose expired keys a server keeps. ``values``: look into values; else their
+    frames only. Raises `InputError` where the input cannot be read, `OutputError` where temporary data
+    cannot be written.
+    """
+    check = _Check(w, findings, databases, now_ms, keep_expired, values)
+    check.run()
+    return check.facts
+
+
+@final
+class _Check:
+    def __init__(
+        self, w: Window, findings: Findings, databases: int, now_ms: int, keep_expired: bool, values: bool
+    ) -> None:
+        self.window = w
+        self.findings = findings
+        self.limit: i64 = databases
+        self.now_ms: i64 = now_ms
+        self.keep_expired = keep_expired
+        self.values = values
+        self.reader = RdbReader(w)
+        self.inspection = Inspection(findings, w.path)
+        self.facts = RdbFacts(w.offset())
+        self.seen = Duplicates()
+        self.db: i64 = 0
+        self.db_keys: i64 = 0
+        self.by_byte = vec[i64]([0] * 256)
+        self.modules: set[str] = set()
+        self.libraries: set[bytes] = set()
+
+    def run(self) -> None:
+        facts = self.facts
+        w = self.window
+        try:
+            while True:
+                event = self.reader.next()
+                facts.good_to = w.offset() if event is None else event.offset
+                if event is None:
+                    break
+                if isinstance(event, Frame):
+                    self.key(event)
+                elif isinstance(event, Header):
+                    facts.dialect = opcodes.DIALECT_NAMES[event.dialect]
+                    facts.version = event.version
+                else:
+                    self.special(event)
+            facts.complete = True
+        except OutputError:  # of temporary data: it says nothing about the file
+            raise
+        except RdbToolError as e:
+            self.broken(e)
+        facts.end = w.offset()
+        self.count()
+        self.late_duplicates()
+        if facts.expired and not self.keep_expired:
+            self.report(
+                "expired-keys",
+                f"expired: {plural(facts.expired, 'key')}; a master drops what has expired when it loads the file",
+            )
+
+    def broken(self, error: RdbToolError) -> None:
+        """Tell the error that ended the reading."""
+        facts = self.facts
+        if isinstance(error, TruncatedError) and facts.good_to == facts.offset and facts.dialect == "":
+            if self.window.size >= 0 and self.window.size <= facts.offset:
+                self.report("empty-file", "the input is empty", facts.offset)
+                return
+        self.findings.add(finding_of(error, Severity.ERROR, int(self.db) if error.key is not None else -1))
+
+    def report(self, code: str, message: str, offset: int = -1, key: bytes | None = None) -> None:
+        ins = self.inspection
+        ins.begin(self.db if key is not None else -1, key)
+        ins.report(code, message, offset)
+
+    def special(self, event: object) -> None:
+        facts = self.facts
+        if isinstance(event, Aux):
+            facts.aux.setdefault(printable(event.name), printable(event.value))
+        elif isinstance(event, SelectDb):
+            self.count_db()
+            self.db = event.db
+            if event.db >= self.limit:
+                self.report(
+                    "database-number",
+                    f"database {event.db}: a server with {self.limit} databases refuses the file",
+                    event.offset,
+                )
+        elif isinstance(event, Function):
+            facts.functions.append(check_library(event, self.libraries, self.inspection))
+        elif isinstance(event, FunctionPreGa):
+            facts.functions.append(printable(event.name))
+            message = "a function library of a pre-release of Redis 7.0: only Redis 7.0 loads the file"
+            self.report("function-pre-release", message, event.offset)
+        elif isinstance(event, ModuleAux):
+            if event.module not in self.modules:
+                self.modules.add(event.module)
+                name = printable(event.module.encode())
+                self.report(
+                    "module-data", f"data of module type '{name}': the server needs {_needs(name)}", event.offset
+                )
+        elif isinstance(event, SlotImport):
+            self.report("slot-import", "a slot migration was under way when the file was written", event.offset)
+        elif isinstance(event, End):
+            self.end(event)
+
+    def end(self, event: End) -> None:
+        facts = self.facts
+        facts.checksum = event.checksum
+        if facts.checksum == "bad":
+            message = f"wrong checksum: the file says {event.stored:016x}, its bytes give {event.computed:016x}"
+            self.report("checksum", message, self.window.offset() - 8)
+        elif facts.checksum == "off":
+            self.report("no-checksum", "saved without a checksum: damage inside values can go unseen", event.offset)
+
+    def key(self, frame: Frame) -> None:
+        facts = self.facts
+        ins = self.inspection
+        row = frame.type
+        facts.keys += 1
+        self.db_keys += 1
+        self.by_byte[row.byte] += 1
+        expired = False
+        if frame.expire_at_ms != -1:
+            facts.expires += 1
+            if frame.expire_at_ms < self.now_ms:
+                facts.expired += 1
+                expired = not self.keep_expired
+        ins.begin(self.db, frame.key)
+        if self.values:
+            try:
+                row.verify(frame.window(), ins)
+            except OutputError:
+                raise
+            except RdbToolError as e:
+                raise self.reader.located(e) from None
+            if ins.empty:
+                facts.empty += 1
+                message = f"an empty {row.redis_type}: servers since Redis 6.2 skip the key"
+                ins.report("empty-collection", message, frame.offset)
+            facts.subexpires += ins.subexpires
+            if ins.module:
+                self.module(frame, ins.module)
+        if not expired and not ins.empty:
+            at = self.reader.key_offset
+            if self.seen.add(frame.key, at, self.db):
+                self.duplicate(frame.key, self.seen.first(frame.key, self.db), at, self.db)
+
+    def module(self, frame: Frame, name: str) -> None:
+        modules = self.facts.modules
+        name = printable(name.encode())
+        if name not in modules:
+            modules[name] = 0
+            message = f"a value of module type '{name}': the server needs {_needs(name)}"
+            self.report("module-value", message, frame.offset, frame.key)
+        modules[name] += 1
+
+    def duplicate(self, key: bytes | None, earlier: int, later: int, db: int) -> None:
+        ins = self.inspection
+        ins.begin(db, key)
+        ins.report(
+            "duplicate-key", f"the key is there twice, first at offset {earlier}: servers refuse the file", later
+        )
+
+    def late_duplicates(self) -> None:
+        """Tell the duplicate keys that were found by hash."""
+        seen = self.seen
+        if seen.kept is not None:
+            return
+        seen.finish()
+        for earlier, later, key in seen.confirmed(self.window.path):
+            self.duplicate(key, earlier, later, -1)
+        if seen.more:
+            self.report("duplicate-key", f"{seen.more} further keys are there twice")
+
+    def count_db(self) -> None:
+        if self.db_keys:
+            number = int(self.db)
+            self.facts.databases[number] = self.facts.databases.get(number, 0) + self.db_keys
+        self.db_keys = 0
+
+    def count(self) -> None:
+        """Turn counts by type byte into counts by name."""
+        self.count_db()
+        facts = self.facts
+        for row in TABLE[self.reader.dialect]:
+            if row is not None:
+                found = self.by_byte[row.byte]
+                if found:
+                    facts.encodings[row.name] = found
+                    facts.types[row.redis_type] = facts.types.get(row.redis_type, 0) + found
+
+
+def _needs(module: str) -> str:
+    feature = BUILT_IN_MODULES.get(module)
+    return "that module" if feature is None else f"to be {oldest_with(feature).title} or later"

@@ -1,0 +1,113 @@
+"""Modules: the names of their types, and their data, which only they understand but anybody can pass.
+
+A value is the type's id and then values with opcodes up to an end mark (rdb.c: rdbLoadCheckModuleValue).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mypy_extensions import i64
+
+from rdbtool.errors import FormatError, RdbToolError, UnsupportedError
+from rdbtool.io.window import Window
+
+from .inspection import Inspection
+from .primitives import read_length, read_u64, skip_string
+from .visit import Visit
+
+EOF: Final[i64] = 0
+SINT: Final[i64] = 1
+UINT: Final[i64] = 2
+FLOAT: Final[i64] = 3
+DOUBLE: Final[i64] = 4
+STRING: Final[i64] = 5
+"""Opcodes of module data."""
+
+_NAME_CHARS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+
+
+def module_name(module_id: int) -> str:
+    """The name, 9 characters, of a module type by its id; the id's low 10 bits are its encoding version."""
+    return "".join(_NAME_CHARS[module_id >> shift & 63] for shift in range(58, 9, -6))
+
+
+def module_version(module_id: int) -> int:
+    """The encoding version of a module type by its id."""
+    return module_id & 1023
+
+
+def module_id(name: str, version: int) -> int:
+    """The id of a module type: the inverse of `module_name`."""
+    number = 0
+    for char in name:
+        number = number << 6 | _NAME_CHARS.index(char)
+    return number << 10 | version
+
+
+def skip_module(w: Window) -> None:
+    """A module's id, then values with opcodes up to the end mark."""
+    read_u64(w)
+    skip_module_values(w)
+
+
+def skip_module_values(w: Window) -> None:
+    """Values with opcodes, up to and with the end mark."""
+    while True:
+        at = w.offset()
+        opcode = read_length(w)
+        if opcode == EOF:
+            return
+        if opcode == STRING:
+            skip_string(w)
+        elif opcode in (SINT, UINT):
+            read_u64(w)
+        elif opcode == FLOAT:
+            w.skip(4)
+        elif opcode == DOUBLE:
+            w.skip(8)
+        else:
+            raise FormatError(
+                f"unknown opcode {opcode} in module data", path=w.path, offset=at, doing="reading module data"
+            )
+
+
+def take_module(w: Window) -> tuple[int, bytes]:
+    """A module's id, and the bytes of its values, the end mark included; both are passed."""
+    number = read_u64(w)
+    w.pin = w.pos
+    try:
+        skip_module_values(w)
+    except RdbToolError:
+        w.pin = -1
+        raise
+    return number, w.unpin()
+
+
+def check_module(w: Window, ins: Inspection) -> None:
+    """Only the module can say whether its values are right."""
+    ins.module = module_name(read_u64(w))
+    skip_module_values(w)
+
+
+def visit_module(visit: Visit) -> None:
+    """The values as they are."""
+    number, raw = take_module(visit.window)
+    visit.visitor.module(module_name(number), module_version(number), raw)
+
+
+def skip_module_pre_ga(w: Window) -> None:
+    """Module data of a pre-release of Redis 4.0: it does not tell its length. Raises `UnsupportedError`."""
+    raise UnsupportedError(
+        "module data of a pre-release of Redis 4.0, which does not tell its length", path=w.path, offset=w.offset()
+    )
+
+
+def check_module_pre_ga(w: Window, _ins: Inspection) -> None:
+    """Raises `UnsupportedError`."""
+    skip_module_pre_ga(w)
+
+
+def visit_module_pre_ga(visit: Visit) -> None:
+    """Raises `UnsupportedError`."""
+    skip_module_pre_ga(visit.window)

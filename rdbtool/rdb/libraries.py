@@ -1,0 +1,47 @@
+"""The first line of a function library, ``#!lua name=mylib``, which says its engine and its name (functions.c)."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from rdbtool.errors import FormatError
+
+_NAME: Final = re.compile(rb"[A-Za-z0-9_]+")
+BAD_NAME: Final = (
+    "Library names can only contain letters, numbers, or underscores(_) and must be at least one character long"
+)
+
+
+def library_header(code: bytes) -> tuple[bytes, bytes]:
+    """The engine and the name of a library. Raises `FormatError` with the message of the server."""
+    if code[:2] != b"#!":
+        raise _error("Missing library metadata")
+    header, newline, _ = code.partition(b"\n")
+    parts = header[2:].split()
+    if not newline or not parts:
+        raise _error("Invalid library metadata")
+    name: bytes | None = None
+    for part in parts[1:]:
+        if part[:5].lower() != b"name=":
+            raise _error(f"Invalid metadata value given: {part.decode('latin-1')}")
+        if name is not None:
+            raise _error("Invalid metadata value, name argument was given multiple times")
+        name = part[5:].strip(b"\"'")
+    if name is None:
+        raise _error("Library name was not given")
+    if not _NAME.fullmatch(name):
+        raise _error(BAD_NAME)
+    return parts[0], name
+
+
+def _error(message: str) -> FormatError:
+    return FormatError(message, doing="reading the first line of a function library")
+
+
+def library_name(code: bytes) -> bytes:
+    """The name of a library; the whole first line where that does not say it."""
+    try:
+        return library_header(code)[1]
+    except FormatError:
+        return code.split(b"\n", 1)[0]

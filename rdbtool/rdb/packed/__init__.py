@@ -1,1 +1,0 @@
-"""The packed encodings: listpack, ziplist, intset and zipmap."""

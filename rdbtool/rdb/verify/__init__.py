@@ -1,1 +1,0 @@
-"""What a server verifies when it loads with sanitization, without building values."""

@@ -1,0 +1,1 @@
+"""What is known about servers, as data: their releases and their commands."""

@@ -1,0 +1,41 @@
+"""Up to where servers pack a value into one listpack, ziplist or intset."""
+
+from __future__ import annotations
+
+from typing import final
+
+from mypy_extensions import i64
+
+
+@final
+class Limits:
+    """The limits of a configuration; without arguments, the defaults of current servers (config.c).
+
+    Bytes for ``*_value``, ``list_node`` and ``stream_node_bytes``, elements for the rest; ``list_node`` is
+    that of ``list-max-listpack-size -2``. A limit of 0 elements means that such values are never packed.
+    """
+
+    def __init__(
+        self,
+        *,
+        hash_entries: int = 512,
+        hash_value: int = 64,
+        zset_entries: int = 128,
+        zset_value: int = 64,
+        set_intset_entries: int = 512,
+        set_entries: int = 128,
+        set_value: int = 64,
+        list_node: int = 8192,
+        stream_node_bytes: int = 4096,
+        stream_node_entries: int = 100,
+    ) -> None:
+        self.hash_entries: i64 = hash_entries
+        self.hash_value: i64 = hash_value
+        self.zset_entries: i64 = zset_entries
+        self.zset_value: i64 = zset_value
+        self.set_intset_entries: i64 = set_intset_entries
+        self.set_entries: i64 = set_entries
+        self.set_value: i64 = set_value
+        self.list_node: i64 = list_node
+        self.stream_node_bytes: i64 = stream_node_bytes
+        self.stream_node_entries: i64 = stream_node_entries
