@@ -24,6 +24,23 @@ MULTI = command("MULTI")
 EXEC = command("EXEC")
 
 
+def make_set(directory: Path, **files: bytes) -> Path:
+    """A multi-part set: the base under the name ``base``, then the increments in order."""
+    directory.mkdir(exist_ok=True)
+    manifest = b""
+    seq = 0
+    for role, data in files.items():
+        if role == "base":
+            name, line = "appendonly.aof.1.base.aof", "seq 1 type b"
+        else:
+            seq += 1
+            name, line = f"appendonly.aof.{seq}.incr.aof", f"seq {seq} type i"
+        (directory / name).write_bytes(data)
+        manifest += f"file {name} {line}\n".encode()
+    (directory / "appendonly.aof.manifest").write_bytes(manifest)
+    return directory
+
+
 class Trickle:
     """One byte per read."""
 

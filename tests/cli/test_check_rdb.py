@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import gzip
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.cli.running import run
 from tests.rdb.corpus import FIXTURES
 from tests.rdb.craft import listpack, rdb, record, string
 
@@ -24,13 +23,8 @@ NASTY = b"\x1b[31mkey\n\x00"
 
 
 def check(*arguments: str | Path, stdin: bytes = b"") -> tuple[int, str, str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "rdbtool", "check-rdb", *map(str, arguments)],
-        input=stdin,
-        capture_output=True,
-        check=False,
-    )
-    return done.returncode, done.stdout.decode(), done.stderr.decode()
+    done = run("check-rdb", *arguments, stdin=stdin)
+    return done.returncode, done.stdout, done.stderr
 
 
 @pytest.fixture

@@ -10,20 +10,17 @@ import sys
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from rdbtool.cli.app import app, register
+from tests.cli import running
 from tests.rdb import craft
 from tests.rdb.corpus import FIXTURES
-
-register("convert")
 
 ALL = FIXTURES / "redis-7.4.1" / "small-nochecksum.rdb"
 
 
 def run(*arguments: object, stdin: bytes = b"") -> tuple[int, bytes, str]:
-    result = CliRunner().invoke(app, ["convert", *map(str, arguments)], input=stdin)
-    return result.exit_code, result.stdout_bytes, result.stderr
+    done = running.run("convert", *arguments, stdin=stdin)
+    return done.returncode, done.output, done.stderr
 
 
 @pytest.mark.parametrize("name", ["x.rdb", "x.aof", "x.resp", "x.jsonl", "x.json", "x.csv", "set/"])
@@ -53,12 +50,12 @@ def test_an_unknown_target_lists_the_known_ones(tmp_path: Path) -> None:
 
 
 def test_a_pipe_carries_it(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "rdbtool", "convert", "-", "-", "--to", "jsonl"]
-    done = subprocess.run(command, input=ALL.read_bytes(), capture_output=True, check=True)
-    assert json.loads(done.stdout.split(b"\n")[0])["rdbtool"] == 1
-    command[-1] = "rdb"
-    back = subprocess.run(command, input=done.stdout, capture_output=True, check=True)
-    assert back.stdout.startswith(b"REDIS0012")
+    code, lines, _ = run("-", "-", "--to", "jsonl", stdin=ALL.read_bytes())
+    assert code == 0
+    assert json.loads(lines.split(b"\n")[0])["rdbtool"] == 1
+    code, data, _ = run("-", "-", "--to", "rdb", stdin=lines)
+    assert code == 0
+    assert data.startswith(b"REDIS0012")
 
 
 def test_binary_output_refuses_a_terminal() -> None:

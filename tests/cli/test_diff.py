@@ -7,15 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
 from rdbtool.basics.text import AUTO, from_text
-from rdbtool.cli.app import app, register
 from rdbtool.cli.diff import parse_size
 from rdbtool.errors import UsageError
+from tests.cli import running
 from tests.rdb import craft
-
-register("diff")
 
 
 @dataclass
@@ -26,8 +23,8 @@ class Shown:
 
 
 def run(*arguments: object, stdin: bytes = b"") -> Shown:
-    result = CliRunner().invoke(app, ["diff", *map(str, arguments)], input=stdin)
-    return Shown(result.exit_code, result.stdout_bytes, result.stderr_bytes)
+    done = running.run("diff", *arguments, stdin=stdin)
+    return Shown(done.returncode, done.output, done.stderr.encode())
 
 
 def text(key: bytes, value: bytes) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.cli.test_app import rdbtool
+from tests.cli.running import run as rdbtool
 
 ROOT = Path(__file__).parents[2]
 FIXTURES = ROOT / "fixtures" / "aof"

@@ -11,23 +11,20 @@ from base64 import b64encode
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from rdbtool.cli.app import app, register
 from rdbtool.cli.progress import progress_line
 from rdbtool.outputs.registry import DUMPED
+from tests.cli import running
 from tests.outputs.collected import entries_of
 from tests.rdb import craft
 from tests.rdb.corpus import FIXTURES
-
-register("dump")
 
 ALL = FIXTURES / "redis-7.4.1" / "small-nochecksum.rdb"
 
 
 def run(*arguments: object, stdin: bytes = b"") -> tuple[int, bytes, str]:
-    result = CliRunner().invoke(app, ["dump", *map(str, arguments)], input=stdin)
-    return result.exit_code, result.stdout_bytes, result.stderr
+    done = running.run("dump", *arguments, stdin=stdin)
+    return done.returncode, done.output, done.stderr
 
 
 def small(path: Path) -> Path:
@@ -91,13 +88,8 @@ def test_every_key_can_be_shown_to_people() -> None:
 
 
 def test_standard_input_is_read(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "rdbtool", "dump", "-", "-k"],
-        input=small(tmp_path / "x.rdb").read_bytes(),
-        capture_output=True,
-        check=True,
-    )
-    assert done.stdout == b"user:1\nqueue\nbase64:Ymlu/w==\n"
+    shown = run("-", "-k", stdin=small(tmp_path / "x.rdb").read_bytes())
+    assert shown == (0, b"user:1\nqueue\nbase64:Ymlu/w==\n", "")
 
 
 @pytest.mark.parametrize(

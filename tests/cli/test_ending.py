@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from rdbtool.tasks import check_rdb
+from tests.aof.craft import command
 from tests.cli.running import run
-from tests.inputs.test_replaying import command
 
 ROOT = Path(__file__).resolve().parents[2]
 RDB = ROOT / "fixtures" / "rdb" / "redis-7.4.1" / "small-plain.rdb"

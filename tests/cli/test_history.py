@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.test_app import rdbtool
+from tests.cli.running import run as rdbtool
 
 SEED = 'SET user:1 "a b"\nSET user:2 x\nRENAME user:2 user:3\nLPUSH user:1 x\nFLUSHALL\n'
 

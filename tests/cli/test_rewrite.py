@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.cli.test_app import rdbtool
+from tests.cli.running import run as rdbtool
 
 ROOT = Path(__file__).parents[2]
 FIXTURES = ROOT / "fixtures" / "aof"
@@ -48,10 +46,9 @@ def test_a_log_that_does_not_tell_its_server_is_for_the_oldest_that_keeps_what_i
 def test_commands_go_to_standard_output(tmp_path: Path) -> None:
     path = tmp_path / "seed"
     path.write_text("SET a 1\nDEL a\nSET b 2\n")
-    command = [sys.executable, "-m", "rdbtool", "rewrite", "--from", "commands", str(path), "--resp", "-o", "-"]
-    done = subprocess.run(command, capture_output=True, check=True)
-    assert done.stdout == b"*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n*3\r\n$3\r\nSET\r\n$1\r\nb\r\n$1\r\n2\r\n"
-    assert b"before" in done.stderr
+    done = rdbtool("rewrite", "--from", "commands", str(path), "--resp", "-o", "-")
+    assert done.output == b"*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n*3\r\n$3\r\nSET\r\n$1\r\nb\r\n$1\r\n2\r\n"
+    assert "before" in done.stderr
 
 
 def test_in_place(tmp_path: Path) -> None:

@@ -29,18 +29,16 @@ from rdbtool.servers.commands import SWEEPING
 from rdbtool.tasks.convert import convert
 from rdbtool.tasks.digest import digest
 from rdbtool.tasks.rewrite import RewriteForm, rewrite, rewrite_in_place
-from tests.engine import test_differential_bitmaps as bitmaps
-from tests.engine import test_differential_geo as geo
-from tests.engine import test_differential_hyperloglog as hyperloglog
-from tests.engine import test_differential_zsets as zsets
+from tests.aof.craft import command, make_set
 from tests.engine.differential import Command
-from tests.engine.test_against_servers import field_expiry, hashes, keys, lists, sets, strings
-from tests.engine.test_differential_streams import streams
-from tests.inputs.test_replaying import command, make_set
+from tests.engine.random_commands import bitmaps, geo, hyperloglog, zsets
+from tests.engine.random_commands.general import field_expiry, hashes, keys, lists, sets, strings
+from tests.engine.random_commands.streams import streams
+from tests.inputs.hybrid import BASE, LOG, base, keys_in
+from tests.outputs.collected import Collected
 from tests.rdb import craft
-from tests.rdb.test_writer import Collected, events, written
+from tests.rdb.writing import events, written
 from tests.servers.harness import SERVERS
-from tests.tasks.test_hybrid import BASE, LOG, base, keys_in
 
 SHORT_LOG = b"".join(LOG[:-1])  # SWAPDB means all keys
 NAMED = {b"k%d" % n for n in range(1, 9)} | {b"list", b"hash", b"set", b"zset", b"with expiry"}

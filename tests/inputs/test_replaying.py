@@ -12,14 +12,10 @@ from rdbtool.aof.point_in_time import Place, PointInTime, parse_time
 from rdbtool.engine.dataset import Dataset
 from rdbtool.errors import FormatError, InputError, RdbToolError, UnsupportedError, UsageError
 from rdbtool.inputs.replaying import Replayed, replay
+from tests.aof.craft import command, make_set
 from tests.servers.harness import SERVERS, running
 
 SERVER = SERVERS[0]
-
-
-def command(*words: str | bytes) -> bytes:
-    parts = [w if isinstance(w, bytes) else w.encode() for w in words]
-    return b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%b\r\n" % (len(p), p) for p in parts)
 
 
 LINES = [
@@ -106,23 +102,6 @@ def test_a_time_needs_annotations(tmp_path: Path) -> None:
     path.write_bytes(command("SET", "a", "1"))
     with pytest.raises(UsageError, match="no timestamp annotations"):
         replay(str(path), point=PointInTime(time_s=5))
-
-
-def make_set(directory: Path, **files: bytes) -> Path:
-    """A multi-part set: the base under the name ``base``, then the increments in order."""
-    directory.mkdir(exist_ok=True)
-    manifest = b""
-    seq = 0
-    for role, data in files.items():
-        if role == "base":
-            name, line = "appendonly.aof.1.base.aof", "seq 1 type b"
-        else:
-            seq += 1
-            name, line = f"appendonly.aof.{seq}.incr.aof", f"seq {seq} type i"
-        (directory / name).write_bytes(data)
-        manifest += f"file {name} {line}\n".encode()
-    (directory / "appendonly.aof.manifest").write_bytes(manifest)
-    return directory
 
 
 def test_each_file_of_a_set_begins_in_database_0(tmp_path: Path) -> None:

@@ -30,44 +30,7 @@ from rdbtool.rdb.reader import Frame, RdbReader, frame_of
 from rdbtool.rdb.types import row_of
 from tests.rdb.corpus import name_of, written_files
 from tests.rdb.craft import counted, encode_length, rdb, record, string, strings
-
-
-class Dripping:
-    """A source that gives few bytes at a time."""
-
-    def __init__(self, data: bytes, at_once: int) -> None:
-        self.data = data
-        self.at_once = at_once
-        self.pos = 0
-
-    def read(self, n: int, /) -> bytes:
-        n = min(n, self.at_once)
-        data = self.data[self.pos : self.pos + n]
-        self.pos += len(data)
-        return data
-
-
-def told(reader: RdbReader, *, raw: bool = True) -> list[tuple[object, ...]]:
-    """Events as tuples, for comparison; an error is the last one."""
-    out: list[tuple[object, ...]] = []
-    try:
-        while True:
-            event = reader.next()
-            if event is None:
-                return out
-            facts = {
-                k: getattr(event, k) for k in dir(event) if not k.startswith("_") and not callable(getattr(event, k))
-            }
-            facts.pop("type", None)
-            name: object = type(event).__name__
-            if isinstance(event, Frame):
-                name = event.type.name
-                if raw:
-                    facts["raw"] = event.raw()
-            out.append((name, tuple(sorted(facts.items()))))
-    except RdbToolError as e:
-        out.append((type(e).__name__, e.message, e.offset, e.doing, e.key))
-    return out
+from tests.rdb.sources import Dripping, told
 
 
 def events_of(data: bytes) -> list[tuple[object, ...]]:

@@ -9,7 +9,7 @@ from rdbtool.rdb.layout.listpack import ListpackCursor
 from rdbtool.rdb.layout.listpack_builder import ListpackBuilder, listpack_of
 from rdbtool.rdb.layout.listpack_entry import element_at, end_of, integer_at
 from rdbtool.rdb.layout.run import LONGEST, RunOfFields, elements_of, find, length_of
-from tests.rdb.test_packed import INTEGERS
+from tests.rdb.values_strategies import INTEGERS
 
 SHORT = st.one_of(INTEGERS.map(lambda n: b"%d" % n), st.binary(max_size=LONGEST))
 LONG = st.one_of(*(st.integers(n - 9, n + 9) for n in (64, 128, 4096, 16383, 70000, 2097151))).map(bytes)

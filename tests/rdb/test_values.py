@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import math
 import random
 import struct
@@ -22,39 +21,11 @@ from rdbtool.rdb.layout.facts import Losses
 from rdbtool.rdb.reader import frame_of
 from rdbtool.rdb.targets import Target, target, target_names
 from rdbtool.servers.limits import Limits
-from tests.rdb.expected import plain
+from tests.rdb.kept import as_kept
+from tests.rdb.sources import Dribble
 from tests.rdb.values_strategies import KINDS, any_value, element
 
 TARGETS = [target(name) for name in ("redis-4.0", "redis-6.2", "redis-7.0", "redis-7.2", "redis-8.6", "valkey-9.1")]
-
-
-def as_kept(value: Value, to: Target) -> object:
-    """What ``to`` can keep of a value, in a form that compares without the order of hashes and sets."""
-    if isinstance(value, Hash):
-        keeps = to.rdb_version >= 12
-        zero = 0 if to.dialect else 1  # to Redis, 0 is never: it gets the first millisecond
-        expiries = {f: max(zero, t) for f, t in (value.expiries or {}).items()} if keeps else {}
-        return value.fields, expiries
-    if isinstance(value, SortedSet):
-        return sorted((m, repr(s)) for m, s in value.scores.items())
-    if isinstance(value, dict):
-        return set(value)
-    if isinstance(value, Stream):
-        counters = (value.max_deleted_id, value.entries_added)
-        if to.rdb_version < 10:
-            counters = ((0, 0), len(value.entries))
-        groups = [
-            (
-                name,
-                group.last_id,
-                group.entries_read if to.rdb_version >= 10 else -1,
-                sorted((c, x.seen_ms, x.active_ms if to.rdb_version >= 11 else -1) for c, x in group.consumers.items()),
-                sorted((i, p.consumer, p.delivered_ms, p.deliveries) for i, p in group.pending.items()),
-            )
-            for name, group in value.groups.items()
-        ]
-        return [*value.entries.items()], value.last_id, counters, sorted(groups)
-    return plain(value)
 
 
 @pytest.mark.parametrize("to", TARGETS, ids=lambda t: t.name)
@@ -79,17 +50,6 @@ def test_a_value_comes_back_from_its_payload(to: Target, kind: str) -> None:
         slow = Window(Dribble(payload, rng))
         assert as_kept(row.value(slow), to) == as_kept(value, to)
         assert slow.at_end()
-
-
-class Dribble(io.BytesIO):
-    """A source that gives a few bytes at a time."""
-
-    def __init__(self, data: bytes, rng: random.Random) -> None:
-        super().__init__(data)
-        self.rng = rng
-
-    def read(self, n: int | None = -1, /) -> bytes:
-        return super().read(min(n or 0, self.rng.randint(1, 5000)))
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -13,7 +13,7 @@ from rdbtool.io.window import Window, window_over
 from rdbtool.rdb.check import verify_rdb
 from rdbtool.rdb.reader import RdbReader
 from tests.rdb.mutation import damaged, records_by_type
-from tests.rdb.test_reader import Dripping, told
+from tests.rdb.sources import Dripping, told
 
 SEED = 20260409
 PER_TYPE = 1500

@@ -19,6 +19,7 @@ from rdbtool.rdb.opcodes import REDIS
 from rdbtool.rdb.reader import frame_of
 from rdbtool.rdb.types import row_of
 from tests.rdb.craft import (
+    RELEASED,
     counted,
     encode_length,
     entry,
@@ -387,17 +388,6 @@ def test_craft_makes_the_entries_that_a_server_makes(tmp_path: Path) -> None:
     assert isinstance(dump, bytes)
     assert listpack(*items) in dump
     assert entry(b"a") == b"\x81a\x02"
-
-
-RELEASED = bytes.fromhex(
-    "011000000000000000010000000000000000c32a331133000000140003010001010181660200010220"
-    "0a05000181760204200a0001e0010a401740150101ff03030001000000030101670300030300000000"
-    "00000001000000000000000000000000000000000100000000000000020000000000000000000000000000000001"
-    "00000000000000030000000000000000680a9fffa101000001010163680a9fffa1010000680a9fffa1010000"
-    "010000000000000003000000000000000002000000000000000200000000000000000000000000000001"
-    "000000000000000040644064000000"
-)
-"""A stream of Redis 8.10.2 with a group whose consumer has released 2-0 and then 1-0 (XNACK), and has kept 3-0."""
 
 
 def ids(*numbers: int) -> bytes:

@@ -16,56 +16,24 @@ from rdbtool.errors import FormatError, RdbToolError, UnsupportedError, UsageErr
 from rdbtool.findings import Findings, Severity
 from rdbtool.io.source import open_input
 from rdbtool.io.window import Window, window_over
-from rdbtool.model import Entry, Hash, Module, SortedSet, Stream, Value
+from rdbtool.model import Entry, Hash, Module, Stream
 from rdbtool.rdb.check import verify_rdb
-from rdbtool.rdb.events import Aux, End, Event, Function, ResizeDb, SelectDb
+from rdbtool.rdb.events import Aux, Function, ResizeDb, SelectDb
 from rdbtool.rdb.reader import Frame, RdbReader, frame_of
 from rdbtool.rdb.targets import target, target_names
 from rdbtool.rdb.types import row_of
 from rdbtool.rdb.writer import RdbWriter, open_rdb_writer
+from tests.outputs.collected import Collected
 from tests.rdb import craft
 from tests.rdb.expected import corpus_files, label, plain
-from tests.rdb.test_values import Dribble, as_kept
+from tests.rdb.kept import as_kept
+from tests.rdb.sources import Dribble
 from tests.rdb.values_strategies import KINDS, any_value
-
-
-class Collected:
-    """A sink that keeps what it gets."""
-
-    def __init__(self) -> None:
-        self.parts: list[bytes] = []
-
-    def write(self, data: bytes) -> None:
-        self.parts.append(data)
-
-    def getvalue(self) -> bytes:
-        return b"".join(self.parts)
-
-
-def events(data: bytes) -> list[Event]:
-    """Events of an RDB in memory; frames keep their bytes."""
-    out = []
-    for event in RdbReader(window_over(data)):
-        if isinstance(event, Frame):
-            event.raw()
-        out.append(event)
-    assert isinstance(out[-1], End)
-    return out
+from tests.rdb.writing import big_values, events, written
 
 
 def frames_in(data: bytes) -> list[Frame]:
     return [e for e in events(data) if isinstance(e, Frame)]
-
-
-def written(name: str, *entries: Entry, **options: Any) -> tuple[bytes, RdbWriter]:
-    sink = Collected()
-    writer = open_rdb_writer(sink, name, **options)
-    for entry in entries:
-        writer.entry(entry)
-    size = writer.close()
-    data = sink.getvalue()
-    assert size == len(data)
-    return data, writer
 
 
 def converted(source: Window, name: str, *, decoded: bool = False, **options: Any) -> tuple[bytes, RdbWriter]:
@@ -235,21 +203,6 @@ def test_a_conversion_to_any_target_keeps_what_the_target_can(path: Path, decode
             if isinstance(wanted, Stream) and isinstance(got, Stream):
                 got.idmp = wanted.idmp
             assert as_kept(got, to) == as_kept(wanted, to), frame.key
-
-
-def big_values() -> list[tuple[str, Value]]:
-    items = [b"element %d" % n for n in range(30000)]
-    out = Stream()
-    for n in range(20000):
-        out.entries[n + 1, 0] = [b"field", b"%d" % n]
-    return [
-        ("list", deque(items)),
-        ("hash", Hash(dict.fromkeys(items, b"v"), dict.fromkeys(items[::2], 1 << 41))),
-        ("stream", out),
-        ("zset", SortedSet(dict.fromkeys(items, 1.5))),
-        ("set", dict.fromkeys(items)),
-        ("string", b"%d" * 2000000),
-    ]
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,8 @@ import math
 import random
 from collections import deque
 
+from hypothesis import strategies as st
+
 from rdbtool.model import Consumer, Group, Hash, Id, Pending, SortedSet, Stream, Value
 
 EDGES = [
@@ -100,3 +102,5 @@ def any_value(rng: random.Random, kind: str) -> Value:
 
 
 KINDS = ("string", "list", "set", "zset", "hash", "stream")
+
+INTEGERS = st.one_of(st.sampled_from(EDGES + [-n for n in EDGES]), st.integers(-(1 << 63), (1 << 63) - 1))

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import random
 import shutil
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ from rdbtool.io.window import window_over
 from rdbtool.tasks.diff.commands import CommandsOut
 from rdbtool.tasks.diff.run import Diff, DiffOptions
 from rdbtool.tasks.diff.snapshot import open_snapshot
+from tests.cli.running import run
 from tests.servers.harness import SERVERS, Reply, Server, ServerError, ServerKind, running
 
 Sent = tuple[bytes | str | int, ...]
@@ -291,17 +290,13 @@ def test_the_commands_may_be_typed_into_redis_cli_too(
     kind: ServerKind, walked: tuple[Path, Path, dict[Any, str], str], tmp_path: Path
 ) -> None:
     left, right, _, digest = walked
-    shown = subprocess.run(
-        [sys.executable, "-m", "rdbtool", "diff", str(left), str(right), "--format", "commands"],
-        capture_output=True,
-        check=False,
-    )
+    shown = run("diff", left, right, "--format", "commands")
     assert shown.returncode == 1, shown.stderr
     work = tmp_path / "again"
     work.mkdir()
     shutil.copy(left, work / "dump.rdb")
     with running(kind, work) as server:
-        for line in shown.stdout.splitlines():
+        for line in shown.output.splitlines():
             args = split(line)
             assert args
             server.execute(*args)

@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import os
 import random
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.engine import (
-    test_differential_bitmaps,
-    test_differential_geo,
-    test_differential_hyperloglog,
-    test_differential_zsets,
-)
+from tests.cli.running import run as run_here
 from tests.engine.differential import Command, args
-from tests.engine.test_against_servers import field_expiry, hashes, keys, lists, sets, sorting, strings
-from tests.engine.test_differential_streams import streams
+from tests.engine.random_commands import bitmaps, geo, hyperloglog, zsets
+from tests.engine.random_commands.general import field_expiry, hashes, keys, lists, sets, sorting, strings
+from tests.engine.random_commands.streams import streams
 from tests.servers.effects import SHORT_LIVED, effects
 from tests.servers.harness import Server, ServerKind
 
@@ -33,16 +27,14 @@ Make = Callable[[random.Random, ServerKind], Command]
 
 def rdbtool(*arguments: object, codes: tuple[int, ...] = (0,)) -> str:
     """Run a command that must do its job; its standard output."""
-    command = [sys.executable, "-m", "rdbtool", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode in codes, (command, done.returncode, done.stderr, done.stdout)
+    done = run_here(*arguments)
+    assert done.returncode in codes, (arguments, done.returncode, done.stderr, done.stdout)
     return done.stdout
 
 
 def groups(rng: random.Random, kind: ServerKind) -> list[Make]:
     makers: list[Make] = [strings, keys, lists, sets, hashes, sorting, streams(rng)]
-    makers += [test_differential_zsets.make, test_differential_zsets.make_lex, test_differential_bitmaps.make]
-    makers += [test_differential_geo.make, test_differential_hyperloglog.make, effects]
+    makers += [zsets.make, zsets.make_lex, bitmaps.make, geo.make, hyperloglog.make, effects]
     if kind.is_valkey and kind.version >= (9, 0):
         makers.append(field_expiry)
     return makers

@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from typer.testing import CliRunner
 
-from rdbtool.cli.app import app, register
 from rdbtool.io.sink import open_sink
 from rdbtool.io.source import open_input
 from rdbtool.model import Entry, Value, type_name
@@ -21,6 +19,7 @@ from rdbtool.rdb.writer import open_rdb_writer
 from rdbtool.tasks.diff import run as diff_run
 from rdbtool.tasks.diff.run import Diff
 from rdbtool.tasks.diff.snapshot import open_snapshot
+from tests.cli.running import run
 from tests.rdb.one_fact import PAIRS, Pair, stream_value
 
 NEWEST: Final = "redis-8.6"
@@ -28,8 +27,6 @@ NEWEST: Final = "redis-8.6"
 
 VALUES: Final = {type_name(pair.left): pair.left for pair in PAIRS}
 """A value of each type."""
-
-register("diff")
 
 
 @pytest.fixture(params=[False, True], ids=["held", "digested"])
@@ -51,9 +48,9 @@ def write(path: Path, value: Value, target: str = NEWEST) -> dict[str, int]:
 
 def shown(left: Path, right: Path, form: str, *options: str) -> tuple[int, bytes]:
     """The exit code of `diff`, and what it prints."""
-    result = CliRunner().invoke(app, ["diff", str(left), str(right), "--format", form, "--detail", *options])
-    assert not result.stderr_bytes
-    return result.exit_code, result.stdout_bytes
+    done = run("diff", left, right, "--format", form, "--detail", *options)
+    assert not done.stderr
+    return done.returncode, done.output
 
 
 @pytest.fixture

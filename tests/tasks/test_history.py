@@ -14,8 +14,8 @@ from rdbtool.engine.replay.replay import Replay
 from rdbtool.errors import UsageError
 from rdbtool.tasks.history import history
 from rdbtool.tasks.stats import stats
+from tests.aof.craft import command
 from tests.engine.digests import digest_of_cell
-from tests.inputs.test_replaying import command
 from tests.servers.harness import SERVERS, running
 from tests.servers.workload import OPTIONS, log_of, run, script
 

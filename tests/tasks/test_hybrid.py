@@ -16,49 +16,13 @@ from rdbtool.engine.replay.replay import CARRY
 from rdbtool.errors import InputError, RdbToolError
 from rdbtool.inputs.replaying import replay
 from rdbtool.inputs.selection import Selection
-from rdbtool.io.source import open_input
 from rdbtool.io.window import CHUNK
-from rdbtool.model import Entry
-from rdbtool.rdb.reader import Frame, RdbReader
 from rdbtool.tasks.digest import digest
 from rdbtool.tasks.history import history
 from rdbtool.tasks.rewrite import RewriteForm, rewrite, rewrite_in_place
-from tests.inputs.test_replaying import command, make_set
+from tests.aof.craft import command, make_set
+from tests.inputs.hybrid import BASE, LOG, base, keys_in
 from tests.rdb import craft
-from tests.rdb.test_writer import big_values, written
-
-BASE = "appendonly.aof.1.base.aof"
-LOG = [
-    command("PEXPIREAT", "k2", "99999999999999"),
-    command("COPY", "k1", "copy of k1"),
-    command("PEXPIREAT", "copy of k1", "88888888888888"),
-    command("COPY", "k2", "copy of k2"),
-    command("PERSIST", "copy of k2"),
-    command("COPY", "with expiry", "timeless"),
-    command("PERSIST", "timeless"),
-    command("COPY", "timeless", "k1", "DB", "5"),
-    command("RENAME", "k3", "k4"),
-    command("RENAME", "k5", "new name"),
-    command("MOVE", "k6", "3"),
-    command("DEL", "k7"),
-    command("APPEND", "k8", "!"),
-    command("COPY", "list", "other list"),
-    command("RPUSH", "list", "more"),
-    command("HSET", "hash", "f", "v"),
-    command("SADD", "set", "another"),
-    command("SELECT", "1"),
-    command("ZADD", "zset", "7", "another"),
-    command("SWAPDB", "1", "7"),  # so that all keys are loaded
-]
-
-
-def base() -> bytes:
-    entries = [Entry(0, b"k%d" % n, b"value %d of some length" % n) for n in range(400)]
-    for n, (kind, value) in enumerate(big_values()):
-        entries.append(Entry(1 if kind == "zset" else 0, kind.encode(), value))
-        entries.append(Entry(0, b"between %d" % n, b"x" * n * 1000))
-    entries.append(Entry(0, b"with expiry", b"v", 77777777777777))
-    return written("redis-8.6", *sorted(entries, key=lambda e: e.db), aof=True)[0]
 
 
 @pytest.fixture(scope="module")
@@ -72,12 +36,6 @@ def both(tmp_path: Path, snapshot: bytes, *log: bytes) -> list[str]:
     for name, data in (("plain", snapshot), ("packed", gzip.compress(snapshot, 1))):
         made.append(str(make_set(tmp_path / name, base=data, one=b"".join(log))))
     return made
-
-
-def keys_in(path: Path) -> list[tuple[int, bytes, int, bytes]]:
-    with open_input(str(path)) as opened:
-        reader = RdbReader(opened.window())
-        return [(f.db, f.key, f.expire_at_ms, f.raw()) for f in reader if isinstance(f, Frame)]
 
 
 def test_values_from_the_file_are_those_from_memory(tmp_path: Path, snapshot: bytes) -> None:

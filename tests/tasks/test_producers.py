@@ -21,13 +21,13 @@ from rdbtool.rdb.types import row_of
 from rdbtool.rdb.values.idempotence import Idempotence
 from rdbtool.tasks.convert import convert
 from rdbtool.tasks.rewrite import rewrite
-from tests.inputs.test_replaying import command
+from tests.aof.craft import command
+from tests.outputs.collected import Collected
 from tests.rdb import craft
 from tests.rdb.corpus import FIXTURES, expected_of
+from tests.rdb.craft import RELEASED
 from tests.rdb.expected import frames
 from tests.rdb.meanings import facts_of
-from tests.rdb.test_verify_values import RELEASED
-from tests.rdb.test_writer import Collected
 
 FILE = FIXTURES / "redis-8.6.2" / "producers.rdb"
 LOG = FIXTURES.parent / "aof" / "producers.aof"

@@ -28,7 +28,7 @@ from rdbtool.model import MAX_FIELD_EXPIRY_SET
 from rdbtool.rdb.targets import target
 from rdbtool.tasks.digest import digest
 from rdbtool.tasks.rewrite import RewriteForm, rewrite, rewrite_in_place
-from tests.inputs.test_replaying import command, make_set
+from tests.aof.craft import command, make_set
 from tests.servers.harness import SERVERS, running
 
 ROOT = Path(__file__).parents[2]
