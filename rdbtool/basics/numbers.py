@@ -106,9 +106,16 @@ def parse_double(text: bytes) -> float:
 
 
 def _parse_any_double(text: bytes) -> float:
-    number, end = scan_double(text)
-    if end == 0 or end != len(text):
-        raise FormatError("a score that is not a number", doing="decoding a score")
+    n: i64 = len(text)
+    # What float() takes, strtod takes as well, but for underscores and blanks behind; it also takes more.
+    try:
+        number = float(text) if n > 0 and text[n - 1] > 32 and b"_" not in text else math.nan
+    except ValueError:
+        number = math.nan
+    if math.isnan(number):
+        number, end = scan_double(text)
+        if end == 0 or end != n:
+            raise FormatError("a score that is not a number", doing="decoding a score")
     if math.isnan(number):
         raise FormatError("a score that is NaN", doing="decoding a score")
     return number
