@@ -306,6 +306,7 @@ def test_two_at_once_leave_a_set_that_loads(tmp_path: Path) -> None:
     assert [0, 2] in outcomes
 
 
+@pytest.mark.server
 def test_the_log_of_a_running_server_is_left_alone_unless_forced(tmp_path: Path) -> None:
     kind = next(k for k in SERVERS if k.version >= (7, 0))
     with running(kind, tmp_path, "--appendonly", "yes") as server:
