@@ -31,19 +31,30 @@ ROOMS = (
 LEVEL = {room: level for level, rooms in enumerate(ROOMS) for room in rooms}
 
 
-def imported_rooms(path: Path) -> set[str]:
-    """The rooms that a module imports from."""
+def imported_names(path: Path) -> set[str]:
+    """What a module imports from this package: modules, and names in modules."""
     package = ("rdbtool", *path.relative_to(PACKAGE).parent.parts)
-    found = set()
+    names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
-        names: list[str] = []
         if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             base = ".".join(package[: len(package) - node.level + 1]) + "." if node.level else ""
-            names = [f"{base}{node.module or ''}.{alias.name}".replace("..", ".") for alias in node.names]
-        found |= {name.split(".")[1] for name in names if name.startswith("rdbtool.") and name.count(".")}
-    return found & LEVEL.keys()
+            names |= {f"{base}{node.module or ''}.{alias.name}".replace("..", ".") for alias in node.names}
+    return {name for name in names if name.startswith("rdbtool.")}
+
+
+def imported_rooms(path: Path) -> set[str]:
+    """The rooms that a module imports from."""
+    return {name.split(".")[1] for name in imported_names(path)} & LEVEL.keys()
+
+
+def folder_of(name: str) -> Path:
+    """The folder that holds the module of that name, or in which that name is a module's."""
+    path = PACKAGE.parent.joinpath(*name.split("."))
+    while not path.is_dir():
+        path = path.parent
+    return path
 
 
 MODULES = sorted(
@@ -60,10 +71,18 @@ def test_imports_go_down_only(path: Path) -> None:
     assert not upward
 
 
+def test_no_two_folders_import_from_each_other() -> None:
+    imports = {(path.parent, folder_of(name)) for path in MODULES for name in imported_names(path)}
+    folders = {(importing, imported) for importing, imported in imports if PACKAGE not in {importing, imported}}
+    assert (PACKAGE / "rdb", PACKAGE / "rdb" / "layout") in folders
+    circles = {(a, b) for a, b in folders if a != b and (b, a) in folders}
+    assert not circles
+
+
 def test_only_the_command_line_prints_or_reads_the_environment() -> None:
     for path in MODULES:
-        if path.relative_to(PACKAGE).parts[0] == "cli":
-            continue
+        if path.relative_to(PACKAGE).parts[0] == "cli" or path.name == "child.py":
+            continue  # the second is a program of its own, and clears what scripts must not see
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
                 assert node.func.id not in {"print", "input"}, f"{path}:{node.lineno}"

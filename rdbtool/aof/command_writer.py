@@ -224,8 +224,11 @@ class CommandWriter(Visitor):
         self._count_one()
 
     def expiry(self, ms: i64) -> None:
-        if not self.with_field_expiries or (ms > MAX_FIELD_EXPIRY_SET and not self.valkey):
+        if not self.with_field_expiries:
             self.left_out(facts.FIELD_EXPIRIES)
+            return
+        if ms > MAX_FIELD_EXPIRY_SET and not self.valkey:
+            self.losses.add(facts.FIELD_EXPIRIES)
             return
         if not self._expiring:  # the beginning of the hash did not say it
             self._close()

@@ -64,7 +64,7 @@ class CommandRow:
     """A command, or a subcommand as ``CONTAINER|SUBCOMMAND``.
 
     ``arity`` counts the words, the name included, and negative means at least so many; where releases differ, it is
-    what the most tolerant of them takes. Keys are at ``first``, ``first + step`` and so on up to ``last``, which
+    what the most tolerant of them carries out. Keys are at ``first``, ``first + step`` and so on up to ``last``, which
     counts from the end where it is negative; ``first`` 0: no keys, or keys that only the arguments tell (``keys_of``).
     ``flags``: a sum of those above; ``effect``: what it does to keys, one of the constants above.
     ``redis`` and ``valkey``: the first release of each that has it, such as ``"7.0"``, "" for none; ``redis_last``:
@@ -250,7 +250,7 @@ SETBIT                            4 1         write                 2.2
 # HyperLogLogs
 PFADD                            -2 1         write                 2.8
 PFCOUNT                          -2 1..-1     read                  2.8
-PFDEBUG                          -3 2         write                 2.8
+PFDEBUG                           3 2         write                 2.8
 PFMERGE                          -2 1..-1     write                 2.8        destination
 PFSELFTEST                        1 -         unsupported           2.8
 # Lists

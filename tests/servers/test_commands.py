@@ -87,8 +87,9 @@ def test_rows_agree_with_the_server(kind: ServerKind, tmp_path: Path) -> None:
             continue
         arity = row[1]
         assert isinstance(arity, int)
-        # Where releases differ, ours is the most tolerant of them.
-        if ours.arity != arity and not (ours.arity < 0 and abs(arity) >= -ours.arity):
+        # Where releases differ, ours is the most tolerant of them. Redis 6.2 takes more words for PFDEBUG, whose
+        # subcommands refuse them.
+        if ours.arity != arity and name != b"PFDEBUG" and not (ours.arity < 0 and abs(arity) >= -ours.arity):
             wrong.append((name, "arity", int(ours.arity), arity))
         writes = b"write" in flags_of(row) or name in SCRIPTS
         if bool(ours.flags & WRITE) != writes:
@@ -219,6 +220,7 @@ def test_every_row_says_who_may_run_it_and_since_when() -> None:
         ("GETT k", "unknown-command"),
     ],
 )
+@pytest.mark.server
 def test_a_log_is_judged_as_valkey_judges_it(call: str, code: str | None, tmp_path: Path) -> None:
     data = (
         command("SET", "a", "1") * 2 + command(*call.split()) + command("XGROUP", "CREATE", "s", "g", "0", "MKSTREAM")
@@ -248,6 +250,18 @@ def test_names_are_looked_up_in_any_case_and_subcommands_only_with_their_contain
         False,
     ]
     assert (arity_of(b"hsetex"), arity_of(b"nosuch")) == (-6, -1)
+
+
+def test_checking_a_log_loads_the_table_and_not_the_engine(tmp_path: Path) -> None:
+    path = tmp_path / "x.aof"
+    path.write_bytes(command("SET", "k", "v"))
+    code = (
+        "import sys; from rdbtool.cli.app import run\n"
+        f"try: run(['check-aof', {str(path)!r}])\n"
+        "except SystemExit: print([m for m in sys.modules if m.startswith(('rdbtool.engine', 'rdbtool.servers.c'))])"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert shown.splitlines()[-1] == "['rdbtool.servers.commands']"
 
 
 def test_the_table_is_known_without_the_engine_and_at_once() -> None:

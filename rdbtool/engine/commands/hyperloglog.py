@@ -90,8 +90,6 @@ def pfdebug(dataset: Dataset, args: list[bytes]) -> object:
     hll.check(cell)
     if name not in {b"TODENSE", b"GETREG", b"ENCODING", b"DECODE"}:
         raise CommandError(f"ERR Unknown PFDEBUG subcommand '{args[1].decode('latin-1')}'")
-    if len(args) != 3:
-        raise CommandError(f"ERR Wrong number of arguments for the '{args[1].decode('latin-1')}' subcommand")
     was_dense = hll.is_dense(cell)
     if name == b"ENCODING":
         return Status(b"dense" if was_dense else b"sparse")

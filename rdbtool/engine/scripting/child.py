@@ -44,10 +44,10 @@ class Child:
         self.random = 0x1234ABCD330E  # rand.c, before a seed is given
 
     def receive(self) -> Any:
-        """The next message. Ends the process where there is none."""
+        """The next message. Raises `EOFError` where there is none."""
         head = self.incoming.read(4)
         if len(head) < 4:
-            os._exit(0)
+            raise EOFError
         return json.loads(self.incoming.read(int.from_bytes(head, "little")))
 
     def send(self, message: object) -> None:
@@ -56,7 +56,7 @@ class Child:
         self.outgoing.flush()
 
     def serve(self) -> None:
-        """Run scripts until nobody asks any more."""
+        """Run scripts until nobody asks any more. Raises `EOFError` then."""
         options = self.receive()
         self.runtime = self.lua.LuaRuntime(
             encoding=None,
@@ -77,7 +77,7 @@ class Child:
                 self.send(self.run(asked))
             except (MemoryError, self.lua.LuaMemoryError):
                 self.send({"lacks": "more memory than a script gets"})
-                os._exit(0)
+                return
             except (self.lua.LuaError, RecursionError) as e:
                 self.send({"failed": f"ERR {e}"})
 
@@ -522,7 +522,8 @@ def main() -> None:
     incoming, outgoing = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     lua = import_module("lupa.lua51")
     confine()
-    Child(lua, incoming, outgoing).serve()
+    with contextlib.suppress(EOFError):
+        Child(lua, incoming, outgoing).serve()
 
 
 if __name__ == "__main__":
