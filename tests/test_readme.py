@@ -88,3 +88,10 @@ def test_the_library_examples_run(tmp_path: Path) -> None:
             [sys.executable, "-c", block], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
         )
         assert run.returncode == 0, run.stderr
+
+
+def test_every_place_that_the_contributors_page_names_is_there() -> None:
+    text = (ROOT / ".github" / "CONTRIBUTING.md").read_text()
+    named = set(re.findall(r"`((?:rdbtool|tests|fixtures|\.ci)/[^`\s]*)`", text))
+    assert len(named) > 20
+    assert [place for place in sorted(named) if not (ROOT / place).exists()] == []
