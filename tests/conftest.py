@@ -1,4 +1,4 @@
-"""What holds for the whole test run: its options, and which tests may start servers."""
+"""What holds for the whole test run: its options, which tests are fast, and which may start servers."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ LONG = "RDBTOOL_TEST_TIMES"
 """How many times as many random commands as usual."""
 
 
+FAST = "not server"
+"""The choice of the fast tests: those that start no server, and of them none that takes long for other reasons."""
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="a million random commands, and all else that takes long")
 
@@ -19,6 +23,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--long"):
         os.environ.setdefault(LONG, "40")
+    if config.option.markexpr == FAST:
+        config.option.markexpr = f"{FAST} and not slow"
 
 
 @pytest.hookimpl(tryfirst=True)  # before ``-m`` chooses among the tests

@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"^```console\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
@@ -37,6 +39,7 @@ def test_there_are_transcripts() -> None:
     assert len(transcripts()) > 5
 
 
+@pytest.mark.slow
 def test_every_transcript_is_what_the_program_prints(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "fixtures", tmp_path / "fixtures")
     environment = {
@@ -60,6 +63,7 @@ def test_every_transcript_is_what_the_program_prints(tmp_path: Path) -> None:
         assert matches(expected, run.stdout), f"$ {command}\n{run.stdout}"
 
 
+@pytest.mark.slow
 def test_the_first_set_up_command_installs_and_repairs(tmp_path: Path) -> None:
     (command,) = re.findall(r"^(python3 -m venv .*check-aof.*)$", README, re.MULTILINE)
     clone = tmp_path / "clone"

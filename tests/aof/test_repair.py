@@ -302,6 +302,7 @@ SCENES: dict[str, tuple[Callable[[Path], Path], dict[str, int]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scene", SCENES)
 def test_a_kill_at_any_step_leaves_the_old_or_the_new_state(tmp_path: Path, scene: str) -> None:
     build, options = SCENES[scene]
@@ -332,6 +333,7 @@ def test_a_kill_at_any_step_leaves_the_old_or_the_new_state(tmp_path: Path, scen
     assert not all(outcomes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scene", SCENES)
 def test_a_full_file_system_leaves_the_old_state_and_an_error(tmp_path: Path, scene: str) -> None:
     build, options = SCENES[scene]
@@ -416,6 +418,7 @@ def second_names(path: Path) -> list[str]:
     return sorted(p.name for p in path.iterdir() if "before-repair" in p.name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scene", ["set", "set-regions", "time"])
 @pytest.mark.parametrize("lasting", [False, True], ids=["once", "from then on"])
 @pytest.mark.parametrize("error", [lambda: OSError(5, "Input/output error"), KeyboardInterrupt], ids=["error", "break"])
@@ -478,6 +481,7 @@ def test_a_fault_at_any_call_leaves_the_old_or_the_new_state(
     assert n > 20
 
 
+@pytest.mark.slow
 def test_what_a_kill_leaves_the_next_run_finishes(tmp_path: Path) -> None:
     target = multi(_fresh(tmp_path))
     repair_aof(plan(target))

@@ -26,6 +26,7 @@ def start(*arguments: object, stdin: int = subprocess.DEVNULL) -> subprocess.Pop
     return subprocess.Popen(words, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), SIGNALS.items())
 @pytest.mark.parametrize("output", ["out.rdb", "set/", "out-{}.rdb"])
 def test_a_signal_leaves_nothing_that_is_half_made(tmp_path: Path, number: int, code: int, output: str) -> None:
@@ -46,6 +47,7 @@ def test_a_signal_leaves_nothing_that_is_half_made(tmp_path: Path, number: int, 
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_an_interrupt_at_any_moment_is_quiet_and_leaves_nothing(tmp_path: Path) -> None:
     """From the first import on to the end."""
     source = tmp_path / "x.aof"

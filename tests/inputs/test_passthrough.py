@@ -85,6 +85,7 @@ LOADED = PointInTime(commands=1000)
 """Of a log that is replayed up to some point, nothing is passed on before."""
 
 
+@pytest.mark.slow
 def test_outputs_are_the_same_as_without(tmp_path: Path, snapshot: bytes) -> None:
     path = make_set(tmp_path / "set", base=snapshot, one=SHORT_LOG)
     made = []
@@ -235,9 +236,10 @@ def test_a_base_with_a_key_twice_is_refused(tmp_path: Path, many: bool) -> None:
     assert e.value.key == b"key:17"
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_keys_of_the_base(tmp_path: Path) -> None:
     peaks = []
-    for count in (40_000, 80_000):
+    for count in (15_000, 30_000):
         entries = [Entry(0, b"a key of some length:%d" % n, b"1") for n in range(count)]
         data = written("redis-7.2", *entries, aof=True)[0]
         path = make_set(tmp_path / f"set of {count}", base=data, one=command("APPEND", "a key of some length:3", "x"))
@@ -249,4 +251,4 @@ def test_memory_does_not_grow_with_the_keys_of_the_base(tmp_path: Path) -> None:
         finally:
             tracemalloc.stop()
         assert report.keys == count
-    assert peaks[1] - peaks[0] < 3 << 20, peaks
+    assert peaks[1] - peaks[0] < 1 << 20, peaks

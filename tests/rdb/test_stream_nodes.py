@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 
 from rdbtool.basics.numbers import is_integer
@@ -23,6 +24,7 @@ from rdbtool.servers.limits import Limits
 from tests.rdb.craft import listpack
 from tests.rdb.values_strategies import element
 
+TIMES = int(os.environ.get("RDBTOOL_TEST_TIMES", "1"))
 U64 = (1 << 64) - 1
 MASTERS = (1, 5 << 64, (1_700_000_000_000 << 64) + 3, (1 << 127) + (1 << 63), (U64 - 5) << 64 | (U64 - 3))
 
@@ -84,7 +86,7 @@ def test_a_node_is_what_a_plain_list_of_entries_is() -> None:
     print("seed", seed)
     rng = random.Random(seed)
     scratch = ListpackBuilder()
-    for _ in range(60):
+    for _ in range(15 * TIMES):
         first = rng.choice(MASTERS)
         fields = [element(rng) for _ in range(rng.choice((1, 2, 3, 90)))]
         node = Node(first, fields, scratch)

@@ -216,6 +216,7 @@ def test_a_table_forgets_between_values() -> None:
     assert [table.put(n << 50, 0) for n in range(1000)] == list(range(1000))
 
 
+@pytest.mark.slow
 def test_memory_stays_bounded(tmp_path: Path) -> None:
     path = tmp_path / "dump.rdb"
     path.write_bytes(rdb(keys([b"a rather long key number %d" % i for i in range(150_000)])))

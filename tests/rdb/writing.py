@@ -36,9 +36,9 @@ def written(name: str, *entries: Entry, **options: Any) -> tuple[bytes, RdbWrite
 
 
 def big_values() -> list[tuple[str, Value]]:
-    items = [b"element %d" % n for n in range(30000)]
+    items = [b"element %d" % n for n in range(10000)]
     out = Stream()
-    for n in range(20000):
+    for n in range(8000):
         out.entries[n + 1, 0] = [b"field", b"%d" % n]
     return [
         ("list", deque(items)),

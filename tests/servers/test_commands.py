@@ -200,6 +200,7 @@ def test_every_row_says_who_may_run_it_and_since_when() -> None:
     assert all(any(n.startswith(c + b"|") for n in COMMANDS) for c, r in COMMANDS.items() if r.flags & CONTAINER)
 
 
+@pytest.mark.server
 @pytest.mark.parametrize(
     ("call", "code"),
     [

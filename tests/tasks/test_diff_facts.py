@@ -107,13 +107,14 @@ def test_the_commands_bring_about_every_fact(
     left, right = files
     for path, value in zip(files, (pair.left, pair.right), strict=True):
         write(path, value)
+    _, commands = shown(left, right, "resp")
     log = tmp_path / "left-and-commands.aof"
     with open_input(str(left)) as source, open_sink(str(log)) as sink:
         writer = open_rdb_writer(sink, NEWEST, aof=True)
         for event in RdbReader(source.window()):
             writer.event(event)
         writer.close()
-        sink.write(shown(left, right, "resp")[1])
+        sink.write(commands)
     assert shown(log, right, "text")[0] == 0
 
 

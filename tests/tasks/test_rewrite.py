@@ -255,6 +255,7 @@ def in_place(path: Path) -> list[str]:
     return [sys.executable, "-m", "rdbtool", "rewrite", "--in-place", "--purge-history", str(path)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", [0, 10, 100_000, 500_000])
 def test_a_full_disk_leaves_the_old_set(tmp_path: Path, limit: int) -> None:
     path, expected = set_of_some_size(tmp_path / "set")
@@ -287,6 +288,7 @@ def in_child(path: Path) -> int:
     return child
 
 
+@pytest.mark.slow
 def test_two_at_once_leave_a_set_that_loads(tmp_path: Path) -> None:
     """Forty times, started at a growing distance from each other."""
     made, expected = set_of_some_size(tmp_path / "made")
@@ -369,6 +371,7 @@ def failure() -> BaseException:
     return OSError(5, "Input/output error")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("error", "lasting"), [(interrupt, False), (failure, False), (failure, True)])
 def test_a_fault_at_any_call_leaves_a_set_that_loads_and_no_litter(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Callable[[], BaseException], lasting: bool
@@ -423,6 +426,7 @@ def test_a_fault_at_any_call_leaves_a_set_that_loads_and_no_litter(
     assert n > 20
 
 
+@pytest.mark.slow
 def test_a_kill_at_any_moment_leaves_a_set_that_loads(tmp_path: Path) -> None:
     """Killed after more and more time, until it gets to its end."""
     made, expected = set_of_some_size(tmp_path / "made")
