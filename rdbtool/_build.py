@@ -18,9 +18,13 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 GROUPS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
-    ("rdbtool_core", "3", ("model", "io", "basics", "servers", "rdb", "aof/resp", "aof/scan", "aof/reader")),
-    ("rdbtool_outputs", "3", ("inputs", "outputs", "aof/command_writer", "aof/entry_ids")),
-    ("rdbtool_engine", "2", ("engine", "aof", "analysis")),
+    (
+        "rdbtool_core",
+        "3",
+        ("model", "io", "basics", "servers", "rdb", "aof/resp", "aof/scan", "aof/reader", "aof/command_writer")
+        + ("aof/entry_ids", "inputs/keys", "inputs/selection", "outputs"),
+    ),
+    ("rdbtool_engine", "3", ("engine", "aof", "analysis", "inputs")),
 )
 """What is compiled, where bytes are looked at one by one and what those modules call: the name of a group, the level of
 optimisation of a wheel, and the rooms and modules in it; where two groups name a module, the first one has it.
