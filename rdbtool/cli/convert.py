@@ -15,7 +15,7 @@ from rdbtool.inputs.selection import Selection
 from rdbtool.outputs.registry import CONVERTED, FORMATS, format_of_path
 from rdbtool.servers.releases import written_span
 
-from .filters import chosen_keys
+from .filters import chosen_keys, hint_at_regex
 from .options import AUTO, Format, FormatOption, choices, one_of, takes
 from .point_in_time import From, FromOption, Unknown, UnknownOption, point_in_time
 from .progress import Progress
@@ -193,6 +193,7 @@ def command(
         print_json(NAME, report.as_json())
     else:
         _print_text(report)
+    hint_at_regex(selection.keys, int(selection.kept))
     raise typer.Exit(of_report(report))
 
 

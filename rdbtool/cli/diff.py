@@ -11,10 +11,11 @@ import typer
 from rdbtool.aof.point_in_time import PointInTime
 from rdbtool.errors import FormatError, UsageError
 from rdbtool.exit_codes import of_comparison, of_error
+from rdbtool.inputs.filters import BIGGEST, parse_size
 from rdbtool.inputs.selection import Selection
 
 from .diff_output import DiffFormat, show
-from .filters import PANEL, chosen_keys
+from .filters import PANEL, chosen_keys, hint_at_regex
 from .options import takes
 from .point_in_time import PANEL as POINT_PANEL
 from .point_in_time import From, Unknown, UnknownOption, point_in_time
@@ -22,8 +23,6 @@ from .progress import Progress
 
 NAME = "diff"
 EXAMPLE: Final = ("INPUT", "INPUT")
-
-UNITS: Final = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 
 
 class Ignorable(StrEnum):
@@ -122,16 +121,6 @@ def point_of_b(
     return point_in_time(until_b, until_offset_b, until_command_b, before_command_b)
 
 
-def parse_size(text: str) -> int:
-    """Bytes, from a number with or without a unit of 1024s: ``512MiB``, ``2g``. Raises `UsageError`."""
-    digits = text.rstrip("bBiIkKmMgGtT")
-    unit = text[len(digits) :].lower().removesuffix("ib")
-    unit = unit if unit == "b" else unit.removesuffix("b")
-    if not (digits.isascii() and digits.isdigit()) or unit not in UNITS:
-        raise UsageError(f"not a size: {text!r} (as in 512MiB)")
-    return min(int(digits) * UNITS[unit], 1 << 62)
-
-
 @takes(selection=chosen_keys, point_a=point_of_a, point_b=point_of_b)
 def command(
     selection: Selection,
@@ -203,7 +192,7 @@ def command(
         ttl_tolerance_ms=ttl_tolerance,
         eviction=eviction,
         encodings=encodings,
-        memory_limit=parse_size(memory_limit),
+        memory_limit=min(parse_size(memory_limit), BIGGEST),
         keep_going=keep_going,
         selection=selection,
     )
@@ -235,4 +224,5 @@ def command(
                 raise
             print(f"rdbtool: {e}\nto compare what can be read: --keep-going", file=sys.stderr)
             raise typer.Exit(of_error(e)) from None
+    hint_at_regex(selection.keys, int(selection.kept))
     raise typer.Exit(of_comparison(same=diff.report.same, loss=loss))

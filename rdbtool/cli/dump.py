@@ -14,7 +14,7 @@ from rdbtool.exit_codes import of_report
 from rdbtool.inputs.selection import Selection
 from rdbtool.outputs.registry import DUMPED, dumped_by_default, row_of
 
-from .filters import chosen_keys
+from .filters import chosen_keys, hint_at_regex
 from .options import AUTO, choices, one_of, takes
 from .point_in_time import From, FromOption, Unknown, UnknownOption, point_in_time
 from .progress import Progress
@@ -36,7 +36,10 @@ def command(
     ],
     named: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[KEY]...", help="Show only these keys, whole; 'base64:...' for a binary one."),
+        typer.Argument(
+            metavar="[KEY]...",
+            help=r"Show only these keys, whole, named as the table shows them (\\x00), or 'base64:...'.",
+        ),
     ] = None,
     output: Annotated[
         str,
@@ -48,7 +51,7 @@ def command(
             help="auto: table on a terminal, else jsonl. resp is for redis-cli --pipe.",
         ),
     ] = AUTO,
-    keys_only: Annotated[bool, typer.Option("--keys-only", "-k", help="One key per line, no values.")] = False,
+    keys_only: Annotated[bool, typer.Option("--keys-only", help="One key per line, no values.")] = False,
     nul: Annotated[bool, typer.Option("--null", "-0", help="With --keys-only: raw keys, a NUL behind each.")] = False,
     values: Annotated[
         bool, typer.Option("--values/--no-values", help="With values, or only what kind they are.")
@@ -74,7 +77,7 @@ def command(
     read it, 3 done with loss.
     """
     from rdbtool.basics.text import mode_of
-    from rdbtool.inputs.filters import exactly
+    from rdbtool.inputs.filters import name_keys
     from rdbtool.io.output import Output
     from rdbtool.io.sink import open_sink
     from rdbtool.outputs.options import OutputOptions
@@ -90,7 +93,7 @@ def command(
     if output == AUTO:
         name = dumped_by_default(terminal=terminal, keys_only=keys_only, named=bool(named))
     if named:
-        selection.exact = exactly(named)
+        name_keys(selection, named)
     sink = open_sink("-", binary=row_of(name).binary or nul)
     width = shutil.get_terminal_size().columns if terminal else 160
     options = OutputOptions(name, mode=mode_of(mode), header=False, values=values, nul=nul, width=width)
@@ -111,4 +114,5 @@ def command(
             sink.flush()
     for line in findings_lines(report.findings):
         print(line, file=sys.stderr)
+    hint_at_regex(selection.keys, report.written + report.skipped)
     raise typer.Exit(of_report(report))

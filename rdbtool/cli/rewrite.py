@@ -12,7 +12,7 @@ from rdbtool.errors import UsageError
 from rdbtool.exit_codes import of_report
 from rdbtool.inputs.selection import Selection
 
-from .filters import chosen_keys
+from .filters import chosen_keys, hint_at_regex
 from .options import ForceOption, Format, FormatOption, takes
 from .point_in_time import From, FromOption, Unknown, UnknownOption, point_in_time
 from .render import findings_lines, number, plural, print_json, show_path, size
@@ -105,6 +105,7 @@ def command(
         print_json(NAME, report.as_json())
     for line in findings_lines(report.findings):
         print(line, file=sys.stderr)
+    hint_at_regex(selection.keys, int(selection.kept))
     raise typer.Exit(of_report(report))
 
 

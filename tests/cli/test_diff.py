@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 from rdbtool.basics.text import AUTO, from_text
 from rdbtool.cli.app import app, register
-from rdbtool.cli.diff import parse_size
 from rdbtool.errors import UsageError
+from rdbtool.inputs.filters import parse_size
 from tests.rdb import craft
 
 register("diff")
