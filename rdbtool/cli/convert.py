@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Final, Literal
@@ -16,7 +17,7 @@ from rdbtool.outputs.registry import CONVERTED, FORMATS, format_of_path
 from rdbtool.servers.releases import written_span
 
 from .filters import chosen_keys, hint_at_regex
-from .options import AUTO, Format, FormatOption, choices, one_of, takes
+from .options import AUTO, Format, FormatOption, ReplaceOption, choices, one_of, takes
 from .point_in_time import From, FromOption, Unknown, UnknownOption, point_in_time
 from .progress import Progress
 from .render import findings_lines, plural, print_json, show_path
@@ -51,6 +52,7 @@ class OnConflict(StrEnum):
     ERROR = "error"
     FIRST = "first"
     LAST = "last"
+    MERGE = "merge"
 
 
 @takes(selection=chosen_keys, point=point_in_time)
@@ -87,7 +89,12 @@ def command(
         bool, typer.Option("--lossless", help="Refuse what cannot be kept, instead of listing it.")
     ] = False,
     on_conflict: Annotated[
-        OnConflict, typer.Option("--on-conflict", help="Which input counts for a key that several have.")
+        OnConflict,
+        typer.Option(
+            "--on-conflict",
+            help="Which input counts for a key that several have; merge: hashes, sets and sorted sets get the elements "
+            "of all.",
+        ),
     ] = OnConflict.ERROR,
     split: Annotated[
         str,
@@ -98,6 +105,23 @@ def command(
             "in it is replaced.",
         ),
     ] = "",
+    db_map: Annotated[
+        list[str] | None,
+        typer.Option("--db-map", metavar="OLD=NEW", help="Give a database another number: 0=3. Repeatable."),
+    ] = None,
+    drop_expiry: Annotated[bool, typer.Option("--drop-expiry", help="Keys and fields live for ever.")] = False,
+    expire_shift: Annotated[
+        str,
+        typer.Option(
+            "--expire-shift",
+            metavar="[+|-]DURATION",
+            help="Let keys and fields expire so much later: 30d, 12h, -1w. It brings back what has expired since.",
+        ),
+    ] = "",
+    replace: ReplaceOption = False,
+    force: Annotated[
+        bool, typer.Option("--force", "--yes", help="Do not ask before a file is overwritten: for scripts.")
+    ] = False,
     base: Annotated[
         Base,
         typer.Option("--base", help="What an AOF begins with; auto: a set with an RDB, a single file with commands."),
@@ -121,9 +145,7 @@ def command(
     checksum: Annotated[
         bool, typer.Option("--checksum/--no-checksum", help="A checksum at the end.", rich_help_panel=RDB_PANEL)
     ] = True,
-    drop_modules: Annotated[
-        bool, typer.Option("--drop-modules", help="Leave out what modules own.", rich_help_panel=RDB_PANEL)
-    ] = False,
+    drop_modules: Annotated[bool, typer.Option("--drop-modules", help="Leave out what modules own.")] = False,
     limits: Annotated[
         list[str] | None,
         typer.Option(
@@ -146,11 +168,12 @@ def command(
     and nothing was written, 2 could not, 3 done with loss, which is listed.
     """
     from rdbtool.basics.text import mode_of
-    from rdbtool.inputs.filters import parse_limits
+    from rdbtool.inputs.filters import database_map, parse_limits, shift_ms
     from rdbtool.io.destination import is_standard_output
+    from rdbtool.outputs.changing import Changes
     from rdbtool.outputs.options import OutputOptions, RdbOptions
     from rdbtool.rdb.targets import target as target_of
-    from rdbtool.tasks.convert import convert
+    from rdbtool.tasks.convert import convert, output_paths
 
     if len(paths) < 2:
         raise UsageError("SRC and DST are needed: what to read, and what to write")
@@ -167,13 +190,22 @@ def command(
             compress=compress,
             checksum=checksum,
             lossless=lossless,
-            drop_modules=drop_modules,
             limits=parse_limits(limits or ()),
         ),
         base=_BASES[base],
         mode=text_mode,
         lossless=lossless,
+        replace=replace,
     )
+    if replace and options.format != "resp":
+        raise UsageError("--replace is about commands for a server that has data: --to resp")
+    if drop_expiry and expire_shift:
+        raise UsageError("--drop-expiry and --expire-shift contradict each other")
+    changes = Changes(
+        database_map(db_map or ()), drop_expiry, shift_ms(expire_shift) if expire_shift else 0, drop_modules
+    )
+    if not force:
+        _ask(output_paths(destination, split), sources)
     with Progress() as progress:
         report = convert(
             sources,
@@ -182,6 +214,7 @@ def command(
             selection,
             split=split,
             on_conflict=on_conflict.value,
+            changes=changes,
             keep_going=keep_going,
             point=point,
             unknown=unknown.value,
@@ -197,6 +230,30 @@ def command(
     raise typer.Exit(of_report(report))
 
 
+def _ask(paths: list[str], sources: list[str]) -> None:
+    """Ask before files are overwritten that hold something. Raises `UsageError` for no, and where nobody can be
+    asked.
+    """
+    there = [path for path in paths if _holds_something(path) and not _is_one_of(path, sources)]
+    if not there:
+        return
+    names = ", ".join(show_path(path) for path in there)
+    if "-" in sources or not sys.stdin.isatty():
+        raise UsageError(f"exists: {names}; --force overwrites it, where nobody can be asked")
+    print(f"Overwrite {names}? [y/N] ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
+        raise UsageError(f"nothing was written: {names} stays")
+
+
+def _holds_something(path: str) -> bool:
+    return path != "-" and os.path.isfile(path) and os.path.getsize(path) > 0
+
+
+def _is_one_of(path: str, sources: list[str]) -> bool:
+    """Whether it is an input, which is refused anyway."""
+    return any(os.path.exists(source) and os.path.samefile(path, source) for source in sources)
+
+
 def _print_text(report: ConvertReport) -> None:
     """All of it goes to stderr: standard output may be the output."""
     for line in findings_lines(report.findings):
@@ -207,5 +264,6 @@ def _print_text(report: ConvertReport) -> None:
     target = f" for {report.target}" if report.target else ""
     skipped = f", {plural(report.skipped, 'damaged key')} left out" if report.skipped else ""
     dropped = f", {plural(report.dropped, 'key')} left out that another input has" if report.dropped else ""
+    merged = f", {plural(report.merged, 'key')} merged into another" if report.merged else ""
     names = ", ".join("standard output" if path == "-" else show_path(path) for path in report.outputs)
-    print(f"{plural(report.written, 'key')} written to {names}{target}{skipped}{dropped}", file=sys.stderr)
+    print(f"{plural(report.written, 'key')} written to {names}{target}{skipped}{dropped}{merged}", file=sys.stderr)

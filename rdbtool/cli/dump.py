@@ -15,7 +15,7 @@ from rdbtool.inputs.selection import Selection
 from rdbtool.outputs.registry import DUMPED, dumped_by_default, row_of
 
 from .filters import chosen_keys, hint_at_regex
-from .options import AUTO, choices, one_of, takes
+from .options import AUTO, ReplaceOption, choices, one_of, takes
 from .point_in_time import From, FromOption, Unknown, UnknownOption, point_in_time
 from .progress import Progress
 from .render import findings_lines
@@ -68,6 +68,7 @@ def command(
     keep_going: Annotated[
         bool, typer.Option("--keep-going", help="Leave out keys whose bytes are damaged, list them, and exit with 3.")
     ] = False,
+    replace: ReplaceOption = False,
     unknown: UnknownOption = Unknown.STOP,
     source: FromOption = From.AUTO,
 ) -> None:
@@ -88,6 +89,8 @@ def command(
         raise UsageError("-0 belongs to --keys-only")
     if keys_only and output != AUTO:
         raise UsageError("--keys-only has a format of its own")
+    if replace and output != "resp":
+        raise UsageError("--replace is about commands: --format resp")
     terminal = sys.stdout.isatty()
     name = output
     if output == AUTO:
@@ -96,7 +99,9 @@ def command(
         name_keys(selection, named)
     sink = open_sink("-", binary=row_of(name).binary or nul)
     width = shutil.get_terminal_size().columns if terminal else 160
-    options = OutputOptions(name, mode=mode_of(mode), header=False, values=values, nul=nul, width=width)
+    options = OutputOptions(
+        name, mode=mode_of(mode), header=False, values=values, nul=nul, width=width, replace=replace
+    )
     exporter = make_exporter(Output(sink), options)
     with Progress() as progress:
         try:

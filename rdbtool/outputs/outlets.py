@@ -8,7 +8,7 @@ from rdbtool.aof.layout import DEFAULT_NAME
 from rdbtool.aof.manifest import BASE, INCREMENT, Part, format_part
 from rdbtool.errors import UsageError
 from rdbtool.io.output import Output
-from rdbtool.io.sink import DirectorySink, Pending, Sink, open_sink
+from rdbtool.io.sink import DirectorySink, Pending, PendingFile, Sink, open_named
 
 from .options import OutputOptions
 from .registry import make_exporter, row_of
@@ -23,7 +23,7 @@ class Outlet:
     Use it as a context manager; nothing shows under the final name before what `finish` returns is committed.
     """
 
-    def __init__(self, path: str, sink: Sink, options: OutputOptions) -> None:
+    def __init__(self, path: str, sink: PendingFile, options: OutputOptions) -> None:
         self.path = path
         self.exporter = make_exporter(Output(sink), options)
         self.carried: list[Carried] = []
@@ -51,7 +51,8 @@ class SetOutlet(Outlet):
         self._base = Part(f"{DEFAULT_NAME}.1.base.{ending}", 1, BASE, 0)
         self._increment = Part(f"{DEFAULT_NAME}.1.incr.aof", 1, INCREMENT, 0)
         try:
-            super().__init__(path, self._directory.file(self._base.name), options)
+            self._base_file: Sink = self._directory.file(self._base.name)
+            super().__init__(path, self._base_file, options)
         except BaseException:
             self._directory.abort()
             raise
@@ -62,7 +63,7 @@ class SetOutlet(Outlet):
 
     def finish(self) -> Pending:
         """Write the increment and the manifest."""
-        self._sink.commit()
+        self._base_file.commit()
         with self._directory.file(self._increment.name) as sink:
             _write_carried(self.carried, sink)
         with self._directory.file(f"{DEFAULT_NAME}.manifest") as sink:
@@ -77,7 +78,7 @@ def open_outlet(path: str, options: OutputOptions, inputs: tuple[str, ...]) -> O
         if path == "-":
             raise UsageError("a set of files does not go to standard output")
         return SetOutlet(path, options, inputs)
-    sink = open_sink(path, inputs=inputs, binary=row.binary)
+    sink = open_named(path, inputs=inputs, binary=row.binary)
     try:
         return Outlet(path, sink, options)
     except BaseException:
@@ -85,7 +86,7 @@ def open_outlet(path: str, options: OutputOptions, inputs: tuple[str, ...]) -> O
         raise
 
 
-def _write_carried(carried: list[Carried], sink: Sink) -> None:
+def _write_carried(carried: list[Carried], sink: PendingFile) -> None:
     if carried:
         from .saving import save_carried
 

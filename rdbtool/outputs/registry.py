@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias, final
 
 from rdbtool.aof.command_writer import SAYABLE
 from rdbtool.errors import UsageError
+from rdbtool.io.sink import without_compression
 from rdbtool.rdb.layout import facts
 from rdbtool.rdb.layout.facts import ABOUT_THE_FILE, ALL, Losses, all_but
 from rdbtool.rdb.opcodes import VALKEY
@@ -134,7 +135,7 @@ def _resp(output: Output, losses: Losses, options: OutputOptions) -> Exporter:
     from .resp import Resp
 
     to = options.rdb.to
-    return Resp(output, losses, valkey=to is not None and to.dialect == VALKEY)
+    return Resp(output, losses, valkey=to is not None and to.dialect == VALKEY, replace=options.replace)
 
 
 _RECORDS: Final = all_but(facts.SLOT_IMPORTS)
@@ -250,7 +251,7 @@ def format_of_path(path: str) -> str:
     """The format to write to ``path``, by its name. Raises `UsageError`."""
     if path.endswith(os.sep) or os.path.isdir(path):
         return next(row.name for row in FORMATS if row.directory)
-    row = _BY_ENDING.get(os.path.splitext(path)[1].lower())
+    row = _BY_ENDING.get(os.path.splitext(without_compression(path))[1].lower())
     if path == "-" or row is None:
         raise UsageError(
             f"what to write to '{path}' is not clear: give a name that ends in one of {', '.join(_BY_ENDING)}, a "
