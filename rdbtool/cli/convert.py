@@ -17,7 +17,7 @@ from rdbtool.outputs.registry import CONVERTED, FORMATS, format_of_path
 from rdbtool.servers.releases import written_span
 
 from .filters import chosen_keys, hint_at_regex
-from .options import AUTO, Format, FormatOption, ReplaceOption, choices, one_of, takes
+from .options import AUTO, CsvSafeOption, Format, FormatOption, ReplaceOption, choices, one_of, takes
 from .point_in_time import From, FromOption, Unknown, UnknownOption, point_in_time
 from .progress import Progress
 from .render import findings_lines, plural, print_json, show_path
@@ -119,6 +119,7 @@ def command(
         ),
     ] = "",
     replace: ReplaceOption = False,
+    csv_safe: CsvSafeOption = False,
     force: Annotated[
         bool, typer.Option("--force", "--yes", help="Do not ask before a file is overwritten: for scripts.")
     ] = False,
@@ -196,9 +197,12 @@ def command(
         mode=text_mode,
         lossless=lossless,
         replace=replace,
+        csv_safe=csv_safe,
     )
     if replace and options.format != "resp":
         raise UsageError("--replace is about commands for a server that has data: --to resp")
+    if csv_safe and options.format != "csv":
+        raise UsageError("--csv-safe is about CSV: --to csv")
     if drop_expiry and expire_shift:
         raise UsageError("--drop-expiry and --expire-shift contradict each other")
     changes = Changes(

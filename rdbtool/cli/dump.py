@@ -15,7 +15,7 @@ from rdbtool.inputs.selection import Selection
 from rdbtool.outputs.registry import DUMPED, dumped_by_default, row_of
 
 from .filters import chosen_keys, hint_at_regex
-from .options import AUTO, ReplaceOption, choices, one_of, takes
+from .options import AUTO, CsvSafeOption, ReplaceOption, choices, one_of, takes
 from .point_in_time import From, FromOption, Unknown, UnknownOption, point_in_time
 from .progress import Progress
 from .render import findings_lines
@@ -69,6 +69,7 @@ def command(
         bool, typer.Option("--keep-going", help="Leave out keys whose bytes are damaged, list them, and exit with 3.")
     ] = False,
     replace: ReplaceOption = False,
+    csv_safe: CsvSafeOption = False,
     unknown: UnknownOption = Unknown.STOP,
     source: FromOption = From.AUTO,
 ) -> None:
@@ -82,6 +83,7 @@ def command(
     from rdbtool.io.output import Output
     from rdbtool.io.sink import open_sink
     from rdbtool.outputs.options import OutputOptions
+    from rdbtool.outputs.outlets import shown_safely
     from rdbtool.outputs.registry import make_exporter
     from rdbtool.tasks.dump import dump
 
@@ -91,6 +93,8 @@ def command(
         raise UsageError("--keys-only has a format of its own")
     if replace and output != "resp":
         raise UsageError("--replace is about commands: --format resp")
+    if csv_safe and output != "csv":
+        raise UsageError("--csv-safe is about CSV: --format csv")
     terminal = sys.stdout.isatty()
     name = output
     if output == AUTO:
@@ -100,9 +104,9 @@ def command(
     sink = open_sink("-", binary=row_of(name).binary or nul)
     width = shutil.get_terminal_size().columns if terminal else 160
     options = OutputOptions(
-        name, mode=mode_of(mode), header=False, values=values, nul=nul, width=width, replace=replace
+        name, mode=mode_of(mode), header=False, values=values, nul=nul, width=width, replace=replace, csv_safe=csv_safe
     )
-    exporter = make_exporter(Output(sink), options)
+    exporter = make_exporter(Output(shown_safely(sink, name)), options)
     with Progress() as progress:
         try:
             report = dump(

@@ -32,6 +32,10 @@ ReplaceOption = Annotated[
         "--replace", help="With resp: replace keys and libraries that the server has, instead of adding to them."
     ),
 ]
+CsvSafeOption = Annotated[
+    bool,
+    typer.Option("--csv-safe", help="With csv: a ' before what spreadsheets would take for a formula: =, +, -, @."),
+]
 ForceOption = Annotated[bool, typer.Option("--force", help="Go on although a process has the log open for writing.")]
 
 

@@ -87,4 +87,5 @@ def show_path(path: str) -> str:
 
 def print_json(command: str, facts: dict[str, Any]) -> None:
     """Print one JSON document."""
-    print(json.dumps({"schema": SCHEMA, "command": command, **facts}, indent=2, ensure_ascii=True))
+    text = json.dumps({"schema": SCHEMA, "command": command, **facts}, indent=2, ensure_ascii=True)
+    print(text.replace("\x7f", "\\u007f"))  # the one control character that JSON leaves as it is

@@ -133,6 +133,11 @@ class Sink:
         if self._held >= BUFFER:
             self.flush()
 
+    @property
+    def is_terminal(self) -> bool:
+        """Whether somebody looks at the bytes as they come."""
+        return self._made is None and self._stream.isatty()
+
     def flush(self) -> None:
         """Hand what is collected to the system."""
         data = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)

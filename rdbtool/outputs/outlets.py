@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from rdbtool.aof.layout import DEFAULT_NAME
 from rdbtool.aof.manifest import BASE, INCREMENT, Part, format_part
 from rdbtool.errors import UsageError
-from rdbtool.io.output import Output
+from rdbtool.io.output import Output, Writable
 from rdbtool.io.sink import DirectorySink, Pending, PendingFile, Sink, open_named
+from rdbtool.io.terminal import ForTerminal
 
 from .options import OutputOptions
 from .registry import make_exporter, row_of
@@ -25,7 +26,7 @@ class Outlet:
 
     def __init__(self, path: str, sink: PendingFile, options: OutputOptions) -> None:
         self.path = path
-        self.exporter = make_exporter(Output(sink), options)
+        self.exporter = make_exporter(Output(shown_safely(sink, options.format)), options)
         self.carried: list[Carried] = []
         self.takes_commands = row_of(options.format).takes_commands
         self._sink = sink
@@ -69,6 +70,14 @@ class SetOutlet(Outlet):
         with self._directory.file(f"{DEFAULT_NAME}.manifest") as sink:
             sink.write(format_part(self._base) + format_part(self._increment))
         return self._directory
+
+
+def shown_safely(sink: PendingFile, name: str) -> Writable:
+    """``sink``, behind what keeps a terminal from acting on text in the format of that name."""
+    row = row_of(name)
+    if not row.text or not isinstance(sink, Sink) or not sink.is_terminal:
+        return sink
+    return ForTerminal(sink, as_json=row.json)
 
 
 def open_outlet(path: str, options: OutputOptions, inputs: tuple[str, ...]) -> Outlet:
