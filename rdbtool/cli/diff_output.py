@@ -93,7 +93,7 @@ def _write_commands(diff: Diff, out: Output, limit: int | None) -> dict[str, int
 def _write_json(
     diff: Diff, out: Output, mode: int, limit: int | None, *, detail: bool, values: bool, lines: bool
 ) -> None:
-    records = RecordsOut(diff, out, mode, values=values, detail=detail)
+    records = RecordsOut(diff, out, mode, values=values, detail=detail, schema=SCHEMA if lines else 0)
     if not lines:
         out.buffer.write(b'{"schema":%d,"command":"diff","differences":[' % SCHEMA)
     written = 0

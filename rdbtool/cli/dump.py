@@ -51,6 +51,10 @@ def command(
             help="auto: table on a terminal, else jsonl. resp is for redis-cli --pipe.",
         ),
     ] = AUTO,
+    header: Annotated[
+        bool,
+        typer.Option("--header", help="With jsonl: first a line that says where the keys come from, as convert does."),
+    ] = False,
     keys_only: Annotated[bool, typer.Option("--keys-only", help="One key per line, no values.")] = False,
     nul: Annotated[bool, typer.Option("--null", "-0", help="With --keys-only: raw keys, a NUL behind each.")] = False,
     values: Annotated[
@@ -93,6 +97,8 @@ def command(
         raise UsageError("--keys-only has a format of its own")
     if replace and output != "resp":
         raise UsageError("--replace is about commands: --format resp")
+    if header and (output != "jsonl" or not values):
+        raise UsageError("--header is about JSON lines with values: --format jsonl")
     if csv_safe and output != "csv":
         raise UsageError("--csv-safe is about CSV: --format csv")
     terminal = sys.stdout.isatty()
@@ -104,7 +110,7 @@ def command(
     sink = open_sink("-", binary=row_of(name).binary or nul)
     width = shutil.get_terminal_size().columns if terminal else 160
     options = OutputOptions(
-        name, mode=mode_of(mode), header=False, values=values, nul=nul, width=width, replace=replace, csv_safe=csv_safe
+        name, mode=mode_of(mode), header=header, values=values, nul=nul, width=width, replace=replace, csv_safe=csv_safe
     )
     exporter = make_exporter(Output(shown_safely(sink, name)), options)
     with Progress() as progress:

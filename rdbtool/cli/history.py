@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from datetime import UTC, datetime
@@ -18,7 +17,7 @@ from rdbtool.inputs.filters import database_numbers
 from .filters import hint_at_regex
 from .options import Format, FormatOption, takes
 from .point_in_time import From, FromOption, Unknown, UnknownOption, point_in_time
-from .render import findings_lines, number, plural, print_json, show_path, size, table
+from .render import SCHEMA, findings_lines, json_text, number, plural, print_json, show_path, size, table
 
 if TYPE_CHECKING:
     from rdbtool.engine.replay.key_history import Touch
@@ -139,7 +138,7 @@ def _print_touch(touch: Touch) -> None:
 
 
 def _print_line(touch: Touch) -> None:
-    facts: dict[str, Any] = {"file": printable_text(touch.path), "offset": touch.offset}
+    facts: dict[str, Any] = {"schema": SCHEMA, "file": printable_text(touch.path), "offset": touch.offset}
     if touch.time_s >= 0:
         facts["time_s"] = touch.time_s
     facts["db"] = touch.db
@@ -152,7 +151,7 @@ def _print_line(touch: Touch) -> None:
     if touch.other_db >= 0:
         facts["other_db"] = touch.other_db
     facts["command"] = _shown(touch.command)
-    print(json.dumps(facts, ensure_ascii=True))
+    print(json_text(facts))
 
 
 def _print_stats(report: StatsReport) -> None:
