@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Final, Literal
@@ -18,6 +17,7 @@ from rdbtool.servers.releases import written_span
 
 from .filters import chosen_keys, hint_at_regex
 from .options import AUTO, CsvSafeOption, Format, FormatOption, ReplaceOption, choices, one_of, takes
+from .overwriting import ask_to_overwrite
 from .point_in_time import From, FromOption, Unknown, UnknownOption, point_in_time
 from .progress import Progress
 from .render import findings_lines, plural, print_json, show_path
@@ -209,7 +209,7 @@ def command(
         database_map(db_map or ()), drop_expiry, shift_ms(expire_shift) if expire_shift else 0, drop_modules
     )
     if not force:
-        _ask(output_paths(destination, split), sources)
+        ask_to_overwrite(output_paths(destination, split), sources)
     with Progress() as progress:
         report = convert(
             sources,
@@ -232,30 +232,6 @@ def command(
         _print_text(report)
     hint_at_regex(selection.keys, int(selection.kept))
     raise typer.Exit(of_report(report))
-
-
-def _ask(paths: list[str], sources: list[str]) -> None:
-    """Ask before files are overwritten that hold something. Raises `UsageError` for no, and where nobody can be
-    asked.
-    """
-    there = [path for path in paths if _holds_something(path) and not _is_one_of(path, sources)]
-    if not there:
-        return
-    names = ", ".join(show_path(path) for path in there)
-    if "-" in sources or not sys.stdin.isatty():
-        raise UsageError(f"exists: {names}; --force overwrites it, where nobody can be asked")
-    print(f"Overwrite {names}? [y/N] ", end="", file=sys.stderr, flush=True)
-    if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
-        raise UsageError(f"nothing was written: {names} stays")
-
-
-def _holds_something(path: str) -> bool:
-    return path != "-" and os.path.isfile(path) and os.path.getsize(path) > 0
-
-
-def _is_one_of(path: str, sources: list[str]) -> bool:
-    """Whether it is an input, which is refused anyway."""
-    return any(os.path.exists(source) and os.path.samefile(path, source) for source in sources)
 
 
 def _print_text(report: ConvertReport) -> None:
