@@ -21,8 +21,10 @@ GROUPS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     (
         "rdbtool_core",
         "3",
-        ("model", "io", "basics", "servers", "rdb", "aof/resp", "aof/scan", "aof/reader", "aof/command_writer")
-        + ("aof/entry_ids", "inputs/keys", "inputs/selection", "outputs"),
+        (
+            *("model", "io", "basics", "servers", "rdb", "outputs", "inputs/keys", "inputs/selection"),
+            *("aof/resp", "aof/scan", "aof/reader", "aof/command_writer", "aof/entry_ids"),
+        ),
     ),
     ("rdbtool_engine", "3", ("engine", "aof", "analysis", "inputs")),
 )

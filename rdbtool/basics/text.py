@@ -14,6 +14,7 @@ A text is a run of UTF-8 bytes here; what a format does to it (JSON's quotes, CS
 from __future__ import annotations
 
 import binascii
+import re
 from typing import Final
 
 from librt.strings import BytesWriter, read_i64_le
@@ -188,10 +189,32 @@ def to_people(data: bytes, mode: i64) -> bytes:
 
 def _escape_character(c: str) -> str:
     number = ord(c)
+    if number >= 0x10000:
+        return f"\\U{number:08x}"
     return _SHORT_ESCAPES.get(c) or (f"\\x{number:02x}" if number < 128 else f"\\u{number:04x}")
 
 
 _SHORT_ESCAPES: Final = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+
+def from_people(text: bytes) -> bytes:
+    """The reverse of `to_people` in mode auto. A backslash that begins none of its escapes is itself."""
+    return text if b"\\" not in text else _ESCAPE.sub(_meaning, text)
+
+
+_ESCAPE: Final = re.compile(rb"\\(?:([\\nrt])|x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8}))")
+_SHORT_MEANINGS: Final = {b"\\": b"\\", b"n": b"\n", b"r": b"\r", b"t": b"\t"}
+
+
+def _meaning(found: re.Match[bytes]) -> bytes:
+    if found.group(1):
+        return _SHORT_MEANINGS[found.group(1)]
+    if found.group(2):
+        return binascii.unhexlify(found.group(2))
+    number = int(found.group(3) or found.group(4), 16)
+    if number > 0x10FFFF or 0xD800 <= number < 0xE000:
+        return found.group()  # no character
+    return chr(number).encode()
 
 
 def from_text(text: str, mode: i64) -> bytes:

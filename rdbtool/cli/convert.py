@@ -15,8 +15,9 @@ from rdbtool.inputs.selection import Selection
 from rdbtool.outputs.registry import CONVERTED, FORMATS, format_of_path
 from rdbtool.servers.releases import written_span
 
-from .filters import chosen_keys
-from .options import AUTO, Format, FormatOption, choices, one_of, takes
+from .filters import chosen_keys, hint_at_regex
+from .options import AUTO, CsvSafeOption, Format, FormatOption, ReplaceOption, choices, one_of, takes
+from .overwriting import ask_to_overwrite
 from .point_in_time import From, FromOption, Unknown, UnknownOption, point_in_time
 from .progress import Progress
 from .render import findings_lines, plural, print_json, show_path
@@ -51,6 +52,7 @@ class OnConflict(StrEnum):
     ERROR = "error"
     FIRST = "first"
     LAST = "last"
+    MERGE = "merge"
 
 
 @takes(selection=chosen_keys, point=point_in_time)
@@ -87,7 +89,12 @@ def command(
         bool, typer.Option("--lossless", help="Refuse what cannot be kept, instead of listing it.")
     ] = False,
     on_conflict: Annotated[
-        OnConflict, typer.Option("--on-conflict", help="Which input counts for a key that several have.")
+        OnConflict,
+        typer.Option(
+            "--on-conflict",
+            help="Which input counts for a key that several have; merge: hashes, sets and sorted sets get the elements "
+            "of all.",
+        ),
     ] = OnConflict.ERROR,
     split: Annotated[
         str,
@@ -98,6 +105,24 @@ def command(
             "in it is replaced.",
         ),
     ] = "",
+    db_map: Annotated[
+        list[str] | None,
+        typer.Option("--db-map", metavar="OLD=NEW", help="Give a database another number: 0=3. Repeatable."),
+    ] = None,
+    drop_expiry: Annotated[bool, typer.Option("--drop-expiry", help="Keys and fields live for ever.")] = False,
+    expire_shift: Annotated[
+        str,
+        typer.Option(
+            "--expire-shift",
+            metavar="[+|-]DURATION",
+            help="Let keys and fields expire so much later: 30d, 12h, -1w. It brings back what has expired since.",
+        ),
+    ] = "",
+    replace: ReplaceOption = False,
+    csv_safe: CsvSafeOption = False,
+    force: Annotated[
+        bool, typer.Option("--force", "--yes", help="Do not ask before a file is overwritten: for scripts.")
+    ] = False,
     base: Annotated[
         Base,
         typer.Option("--base", help="What an AOF begins with; auto: a set with an RDB, a single file with commands."),
@@ -121,9 +146,7 @@ def command(
     checksum: Annotated[
         bool, typer.Option("--checksum/--no-checksum", help="A checksum at the end.", rich_help_panel=RDB_PANEL)
     ] = True,
-    drop_modules: Annotated[
-        bool, typer.Option("--drop-modules", help="Leave out what modules own.", rich_help_panel=RDB_PANEL)
-    ] = False,
+    drop_modules: Annotated[bool, typer.Option("--drop-modules", help="Leave out what modules own.")] = False,
     limits: Annotated[
         list[str] | None,
         typer.Option(
@@ -146,11 +169,12 @@ def command(
     and nothing was written, 2 could not, 3 done with loss, which is listed.
     """
     from rdbtool.basics.text import mode_of
-    from rdbtool.inputs.filters import parse_limits
+    from rdbtool.inputs.filters import database_map, parse_limits, shift_ms
     from rdbtool.io.destination import is_standard_output
+    from rdbtool.outputs.changing import Changes
     from rdbtool.outputs.options import OutputOptions, RdbOptions
     from rdbtool.rdb.targets import target as target_of
-    from rdbtool.tasks.convert import convert
+    from rdbtool.tasks.convert import convert, output_paths
 
     if len(paths) < 2:
         raise UsageError("SRC and DST are needed: what to read, and what to write")
@@ -167,13 +191,25 @@ def command(
             compress=compress,
             checksum=checksum,
             lossless=lossless,
-            drop_modules=drop_modules,
             limits=parse_limits(limits or ()),
         ),
         base=_BASES[base],
         mode=text_mode,
         lossless=lossless,
+        replace=replace,
+        csv_safe=csv_safe,
     )
+    if replace and options.format != "resp":
+        raise UsageError("--replace is about commands for a server that has data: --to resp")
+    if csv_safe and options.format != "csv":
+        raise UsageError("--csv-safe is about CSV: --to csv")
+    if drop_expiry and expire_shift:
+        raise UsageError("--drop-expiry and --expire-shift contradict each other")
+    changes = Changes(
+        database_map(db_map or ()), drop_expiry, shift_ms(expire_shift) if expire_shift else 0, drop_modules
+    )
+    if not force:
+        ask_to_overwrite(output_paths(destination, split), sources)
     with Progress() as progress:
         report = convert(
             sources,
@@ -182,6 +218,7 @@ def command(
             selection,
             split=split,
             on_conflict=on_conflict.value,
+            changes=changes,
             keep_going=keep_going,
             point=point,
             unknown=unknown.value,
@@ -193,6 +230,7 @@ def command(
         print_json(NAME, report.as_json())
     else:
         _print_text(report)
+    hint_at_regex(selection.keys, int(selection.kept))
     raise typer.Exit(of_report(report))
 
 
@@ -206,5 +244,6 @@ def _print_text(report: ConvertReport) -> None:
     target = f" for {report.target}" if report.target else ""
     skipped = f", {plural(report.skipped, 'damaged key')} left out" if report.skipped else ""
     dropped = f", {plural(report.dropped, 'key')} left out that another input has" if report.dropped else ""
+    merged = f", {plural(report.merged, 'key')} merged into another" if report.merged else ""
     names = ", ".join("standard output" if path == "-" else show_path(path) for path in report.outputs)
-    print(f"{plural(report.written, 'key')} written to {names}{target}{skipped}{dropped}", file=sys.stderr)
+    print(f"{plural(report.written, 'key')} written to {names}{target}{skipped}{dropped}{merged}", file=sys.stderr)

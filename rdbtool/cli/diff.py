@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
+import copy
+import inspect
+import operator
 import sys
+from collections.abc import Callable
 from enum import StrEnum
-from typing import Annotated, Final
+from typing import Annotated, Any, Final, get_args
 
 import typer
 
-from rdbtool.aof.point_in_time import PointInTime
+from rdbtool.aof.point_in_time import WHOLE, PointInTime
 from rdbtool.errors import FormatError, UsageError
 from rdbtool.exit_codes import of_comparison, of_error
+from rdbtool.inputs.filters import BIGGEST, parse_size
 from rdbtool.inputs.selection import Selection
 
 from .diff_output import DiffFormat, show
-from .filters import PANEL, chosen_keys
+from .filters import PANEL, chosen_keys, hint_at_regex
 from .options import takes
-from .point_in_time import PANEL as POINT_PANEL
 from .point_in_time import From, Unknown, UnknownOption, point_in_time
 from .progress import Progress
 
 NAME = "diff"
 EXAMPLE: Final = ("INPUT", "INPUT")
-
-UNITS: Final = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 
 
 class Ignorable(StrEnum):
@@ -36,105 +38,29 @@ FromAOption = Annotated[From, typer.Option("--from-a", help="'commands': A is a 
 FromBOption = Annotated[From, typer.Option("--from-b", help="'commands': B is a text of commands, as for redis-cli.")]
 
 
-def point_of_a(
-    until_a: Annotated[
-        str,
-        typer.Option(
-            "--until-a",
-            metavar="TIME",
-            help="Leave out what A's log says is later: Unix time or ISO 8601.",
-            rich_help_panel=POINT_PANEL,
-        ),
-    ] = "",
-    until_offset_a: Annotated[
-        str,
-        typer.Option(
-            "--until-offset-a",
-            metavar="[FILE:]OFFSET",
-            help="Leave out A's commands that begin there or later.",
-            rich_help_panel=POINT_PANEL,
-        ),
-    ] = "",
-    until_command_a: Annotated[
-        int | None,
-        typer.Option(
-            "--until-command-a",
-            metavar="N",
-            min=0,
-            help="Apply N commands of A.",
-            rich_help_panel=POINT_PANEL,
-        ),
-    ] = None,
-    before_command_a: Annotated[
-        str,
-        typer.Option(
-            "--before-command-a",
-            metavar="NAME",
-            help="Stop before the first command of that name in A.",
-            rich_help_panel=POINT_PANEL,
-        ),
-    ] = "",
-) -> PointInTime:
-    """How far to replay A. Raises `UsageError`."""
-    return point_in_time(until_a, until_offset_a, until_command_a, before_command_a)
+def point_of(side: str) -> Callable[..., PointInTime]:
+    """What makes the point in time of one side: `point_in_time` with options of that side, ``--until-a`` for A."""
+
+    def make(**options: Any) -> PointInTime:  # noqa: ANN401 - what typer made of the options
+        return point_in_time(**{name.removesuffix(f"_{side}"): value for name, value in options.items()})
+
+    parameters = []
+    for parameter in inspect.signature(point_in_time, eval_str=True).parameters.values():
+        kind, option = get_args(parameter.annotation)
+        own = copy.copy(option)
+        own.default = f"{option.default}-{side}"  # with a type beside it, typer has the option's name there
+        own.help = f"The same of {side.upper()} alone."
+        own.rich_help_panel = f"Point in time of {side.upper()}"
+        annotation = operator.getitem(Annotated, (kind, own))
+        parameters.append(parameter.replace(name=f"{parameter.name}_{side}", annotation=annotation))
+    make.__dict__["__signature__"] = inspect.Signature(parameters)
+    return make
 
 
-def point_of_b(
-    until_b: Annotated[
-        str,
-        typer.Option(
-            "--until-b",
-            metavar="TIME",
-            help="Leave out what B's log says is later: Unix time or ISO 8601.",
-            rich_help_panel=POINT_PANEL,
-        ),
-    ] = "",
-    until_offset_b: Annotated[
-        str,
-        typer.Option(
-            "--until-offset-b",
-            metavar="[FILE:]OFFSET",
-            help="Leave out B's commands that begin there or later.",
-            rich_help_panel=POINT_PANEL,
-        ),
-    ] = "",
-    until_command_b: Annotated[
-        int | None,
-        typer.Option(
-            "--until-command-b",
-            metavar="N",
-            min=0,
-            help="Apply N commands of B.",
-            rich_help_panel=POINT_PANEL,
-        ),
-    ] = None,
-    before_command_b: Annotated[
-        str,
-        typer.Option(
-            "--before-command-b",
-            metavar="NAME",
-            help="Stop before the first command of that name in B.",
-            rich_help_panel=POINT_PANEL,
-        ),
-    ] = "",
-) -> PointInTime:
-    """How far to replay B. Raises `UsageError`."""
-    return point_in_time(until_b, until_offset_b, until_command_b, before_command_b)
-
-
-def parse_size(text: str) -> int:
-    """Bytes, from a number with or without a unit of 1024s: ``512MiB``, ``2g``. Raises `UsageError`."""
-    digits = text.rstrip("bBiIkKmMgGtT")
-    unit = text[len(digits) :].lower().removesuffix("ib")
-    unit = unit if unit == "b" else unit.removesuffix("b")
-    if not (digits.isascii() and digits.isdigit()) or unit not in UNITS:
-        raise UsageError(f"not a size: {text!r} (as in 512MiB)")
-    return min(int(digits) * UNITS[unit], 1 << 62)
-
-
-@takes(selection=chosen_keys, point_a=point_of_a, point_b=point_of_b)
+@takes(selection=chosen_keys, point=point_in_time, point_a=point_of("a"), point_b=point_of("b"))
 def command(
     selection: Selection,
+    point: PointInTime,
     point_a: PointInTime,
     point_b: PointInTime,
     left: Annotated[
@@ -189,21 +115,23 @@ def command(
     """Compare two snapshots, or logs, by meaning, key by key.
 
     How values are encoded does not matter, nor the order of keys, sets and hashes. Keys are chosen on each side by
-    itself. Exit code: 0 the same, 1 different, 2 could not compare (damaged files too, unless told to keep going),
-    3 no difference in what could be read.
+    itself. A point in time is that of both, if both are logs, or else of the one that is. Exit code: 0 the same, 1
+    different, 2 could not compare (damaged files too, unless told to keep going), 3 no difference in what could be
+    read.
     """
     from rdbtool.tasks.diff.run import Diff, DiffOptions
     from rdbtool.tasks.diff.snapshot import open_snapshot
 
     if left == right == "-":
         raise UsageError("only one of the two can be standard input")
+    points = _points(point, (left, point_a, from_a), (right, point_b, from_b))
     now_ms = int(selection.now_ms)
     options = DiffOptions(
         ignore_expiry=Ignorable.EXPIRY in (ignore or ()),
         ttl_tolerance_ms=ttl_tolerance,
         eviction=eviction,
         encodings=encodings,
-        memory_limit=parse_size(memory_limit),
+        memory_limit=min(parse_size(memory_limit), BIGGEST),
         keep_going=keep_going,
         selection=selection,
     )
@@ -211,7 +139,7 @@ def command(
         Progress() as progress,
         open_snapshot(
             left,
-            point=point_a,
+            point=points[0],
             unknown=unknown.value,
             now_ms=now_ms,
             progress=progress,
@@ -219,7 +147,7 @@ def command(
         ) as a,
         open_snapshot(
             right,
-            point=point_b,
+            point=points[1],
             unknown=unknown.value,
             now_ms=now_ms,
             progress=progress,
@@ -235,4 +163,24 @@ def command(
                 raise
             print(f"rdbtool: {e}\nto compare what can be read: --keep-going", file=sys.stderr)
             raise typer.Exit(of_error(e)) from None
+    hint_at_regex(selection.keys, int(selection.kept))
     raise typer.Exit(of_comparison(same=diff.report.same, loss=loss))
+
+
+def _points(common: PointInTime, *sides: tuple[str, PointInTime, From]) -> list[PointInTime]:
+    """The point in time of each side: its own, or the common one where it is a log. Raises `UsageError`."""
+    from rdbtool.inputs.detect import JSON_LINES, SNAPSHOT, open_detected
+
+    points = [own if own.asked else common for _, own, _ in sides]
+    if not common.asked:
+        return points
+    logs = []
+    for path, own, source in sides:
+        if path == "-" or source is From.COMMANDS or own.asked:
+            logs.append(True)
+        else:
+            with open_detected(path) as opened:
+                logs.append(opened.kind not in {SNAPSHOT, JSON_LINES})
+    if not any(logs):
+        raise UsageError("neither of the two is a log: a snapshot holds one point in time only")
+    return [point if is_log else WHOLE for point, is_log in zip(points, logs, strict=True)]

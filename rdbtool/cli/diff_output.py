@@ -11,6 +11,7 @@ from typing import Final
 from rdbtool.basics.text import mode_of
 from rdbtool.io.output import Output
 from rdbtool.io.sink import Sink, open_sink
+from rdbtool.io.terminal import ForTerminal, escaped_text
 from rdbtool.tasks.diff.commands import CommandsOut
 from rdbtool.tasks.diff.difference import KINDS, SAME
 from rdbtool.tasks.diff.lines import LinesOut, TypedLines
@@ -73,7 +74,8 @@ def _write(
     if output is DiffFormat.TEXT:
         _write_text(diff, sink, LinesOut(diff, mode, detail=detail), limit)
     else:
-        _write_json(diff, Output(sink), mode, limit, detail=detail, values=values, lines=output is DiffFormat.JSONL)
+        out = Output(ForTerminal(sink, as_json=True) if sink.is_terminal else sink)
+        _write_json(diff, out, mode, limit, detail=detail, values=values, lines=output is DiffFormat.JSONL)
     return {}
 
 
@@ -91,7 +93,7 @@ def _write_commands(diff: Diff, out: Output, limit: int | None) -> dict[str, int
 def _write_json(
     diff: Diff, out: Output, mode: int, limit: int | None, *, detail: bool, values: bool, lines: bool
 ) -> None:
-    records = RecordsOut(diff, out, mode, values=values, detail=detail)
+    records = RecordsOut(diff, out, mode, values=values, detail=detail, schema=SCHEMA if lines else 0)
     if not lines:
         out.buffer.write(b'{"schema":%d,"command":"diff","differences":[' % SCHEMA)
     written = 0
@@ -114,6 +116,8 @@ def _write_text(diff: Diff, sink: Sink, out: LinesOut, limit: int | None) -> Non
     for difference in diff:
         if limit is None or written < limit:
             head, *rest = out.lines(difference)
+            if sink.is_terminal:
+                head, *rest = [escaped_text(line) for line in (head, *rest)]
             head = paint(head, COLOURS.get(difference.kind, "yellow"))
             sink.write("".join(f"{line}\n" for line in (head, *rest)).encode())
         written += 1

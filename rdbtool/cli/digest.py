@@ -12,7 +12,7 @@ from rdbtool.errors import RdbToolError, printable
 from rdbtool.exit_codes import ExitCode, of_all, of_error, of_report
 from rdbtool.inputs.selection import Selection
 
-from .filters import chosen_keys
+from .filters import chosen_keys, hint_at_regex
 from .options import Format, FormatOption, takes
 from .point_in_time import From, FromOption, Unknown, UnknownOption, point_in_time
 from .render import findings_lines, print_json, show_path
@@ -90,4 +90,5 @@ def command(
         )
     if output is Format.JSON:
         print_json(NAME, {"files": files})
+    hint_at_regex(selection.keys, int(selection.kept))
     raise typer.Exit(of_all(codes))

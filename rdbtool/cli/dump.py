@@ -14,8 +14,8 @@ from rdbtool.exit_codes import of_report
 from rdbtool.inputs.selection import Selection
 from rdbtool.outputs.registry import DUMPED, dumped_by_default, row_of
 
-from .filters import chosen_keys
-from .options import AUTO, choices, one_of, takes
+from .filters import chosen_keys, hint_at_regex
+from .options import AUTO, CsvSafeOption, ReplaceOption, choices, one_of, takes
 from .point_in_time import From, FromOption, Unknown, UnknownOption, point_in_time
 from .progress import Progress
 from .render import findings_lines
@@ -36,7 +36,10 @@ def command(
     ],
     named: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[KEY]...", help="Show only these keys, whole; 'base64:...' for a binary one."),
+        typer.Argument(
+            metavar="[KEY]...",
+            help=r"Show only these keys, whole, named as the table shows them (\\x00), or 'base64:...'.",
+        ),
     ] = None,
     output: Annotated[
         str,
@@ -48,7 +51,11 @@ def command(
             help="auto: table on a terminal, else jsonl. resp is for redis-cli --pipe.",
         ),
     ] = AUTO,
-    keys_only: Annotated[bool, typer.Option("--keys-only", "-k", help="One key per line, no values.")] = False,
+    header: Annotated[
+        bool,
+        typer.Option("--header", help="With jsonl: first a line that says where the keys come from, as convert does."),
+    ] = False,
+    keys_only: Annotated[bool, typer.Option("--keys-only", help="One key per line, no values.")] = False,
     nul: Annotated[bool, typer.Option("--null", "-0", help="With --keys-only: raw keys, a NUL behind each.")] = False,
     values: Annotated[
         bool, typer.Option("--values/--no-values", help="With values, or only what kind they are.")
@@ -65,6 +72,8 @@ def command(
     keep_going: Annotated[
         bool, typer.Option("--keep-going", help="Leave out keys whose bytes are damaged, list them, and exit with 3.")
     ] = False,
+    replace: ReplaceOption = False,
+    csv_safe: CsvSafeOption = False,
     unknown: UnknownOption = Unknown.STOP,
     source: FromOption = From.AUTO,
 ) -> None:
@@ -74,10 +83,11 @@ def command(
     read it, 3 done with loss.
     """
     from rdbtool.basics.text import mode_of
-    from rdbtool.inputs.filters import exactly
+    from rdbtool.inputs.filters import name_keys
     from rdbtool.io.output import Output
     from rdbtool.io.sink import open_sink
     from rdbtool.outputs.options import OutputOptions
+    from rdbtool.outputs.outlets import shown_safely
     from rdbtool.outputs.registry import make_exporter
     from rdbtool.tasks.dump import dump
 
@@ -85,16 +95,24 @@ def command(
         raise UsageError("-0 belongs to --keys-only")
     if keys_only and output != AUTO:
         raise UsageError("--keys-only has a format of its own")
+    if replace and output != "resp":
+        raise UsageError("--replace is about commands: --format resp")
+    if header and (output != "jsonl" or not values):
+        raise UsageError("--header is about JSON lines with values: --format jsonl")
+    if csv_safe and output != "csv":
+        raise UsageError("--csv-safe is about CSV: --format csv")
     terminal = sys.stdout.isatty()
     name = output
     if output == AUTO:
         name = dumped_by_default(terminal=terminal, keys_only=keys_only, named=bool(named))
     if named:
-        selection.exact = exactly(named)
+        name_keys(selection, named)
     sink = open_sink("-", binary=row_of(name).binary or nul)
     width = shutil.get_terminal_size().columns if terminal else 160
-    options = OutputOptions(name, mode=mode_of(mode), header=False, values=values, nul=nul, width=width)
-    exporter = make_exporter(Output(sink), options)
+    options = OutputOptions(
+        name, mode=mode_of(mode), header=header, values=values, nul=nul, width=width, replace=replace, csv_safe=csv_safe
+    )
+    exporter = make_exporter(Output(shown_safely(sink, name)), options)
     with Progress() as progress:
         try:
             report = dump(
@@ -111,4 +129,5 @@ def command(
             sink.flush()
     for line in findings_lines(report.findings):
         print(line, file=sys.stderr)
+    hint_at_regex(selection.keys, report.written + report.skipped)
     raise typer.Exit(of_report(report))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
-from rdbtool.inputs.filters import select
+from rdbtool.errors import printable
+from rdbtool.inputs.filters import database_numbers, looks_like_regex, parse_size, select
 from rdbtool.inputs.selection import Selection
 
 PANEL = "Which keys"
@@ -14,13 +17,21 @@ PANEL = "Which keys"
 
 def chosen_keys(
     db: Annotated[
-        list[int] | None,
-        typer.Option("--db", metavar="N", min=0, help="Of this database. Repeatable.", rich_help_panel=PANEL),
+        list[str] | None,
+        typer.Option("--db", metavar="N,...", help="Of these databases. Repeatable.", rich_help_panel=PANEL),
+    ] = None,
+    not_db: Annotated[
+        list[str] | None,
+        typer.Option("--not-db", metavar="N,...", help="Not of these databases. Repeatable.", rich_help_panel=PANEL),
     ] = None,
     key: Annotated[
         list[str] | None,
         typer.Option(
-            "--key", metavar="GLOB", help="That match, as for KEYS: 'user:*'. Repeatable: any.", rich_help_panel=PANEL
+            "--key",
+            "-k",
+            metavar="GLOB",
+            help="That match, as for KEYS: 'user:*'. Repeatable: any.",
+            rich_help_panel=PANEL,
         ),
     ] = None,
     key_regex: Annotated[
@@ -41,6 +52,10 @@ def chosen_keys(
             help="Of this type: string, list, set, zset, hash, stream, module. Repeatable.",
             rich_help_panel=PANEL,
         ),
+    ] = None,
+    not_type: Annotated[
+        list[str] | None,
+        typer.Option("--not-type", metavar="TYPE", help="Not of this type. Repeatable.", rich_help_panel=PANEL),
     ] = None,
     ttl: Annotated[
         list[str] | None,
@@ -64,15 +79,14 @@ def chosen_keys(
         typer.Option("--slot", metavar="A-B", help="In these hash slots: 0-5460. Repeatable.", rich_help_panel=PANEL),
     ] = None,
     min_size: Annotated[
-        int,
+        str,
         typer.Option(
             "--min-size",
-            metavar="BYTES",
-            min=0,
-            help="Whose value takes this much in the file.",
+            metavar="SIZE",
+            help="Whose value takes this much in the file: 4096, 64MB.",
             rich_help_panel=PANEL,
         ),
-    ] = 0,
+    ] = "0",
     limit: Annotated[
         int | None, typer.Option("--limit", metavar="N", min=0, help="N at most.", rich_help_panel=PANEL)
     ] = None,
@@ -85,16 +99,28 @@ def chosen_keys(
 ) -> Selection:
     """The keys that these options want. Raises `UsageError`."""
     return select(
-        dbs=db or (),
+        dbs=database_numbers(db or ()),
+        not_dbs=database_numbers(not_db or ()),
         keys=key or (),
         regexes=key_regex or (),
         not_keys=not_key or (),
         types=type_ or (),
+        not_types=not_type or (),
         ttl=ttl or (),
         expired=expired,
         now=now,
         slots=slot or (),
-        min_size=min_size,
+        min_size=parse_size(min_size),
         limit=limit,
         sample=sample,
     )
+
+
+def hint_at_regex(patterns: Sequence[bytes], found: int) -> None:
+    """Where globs found nothing, tell those who meant regular expressions, which other tools take."""
+    for pattern in patterns:
+        if found == 0 and looks_like_regex(pattern):
+            print(
+                f"rdbtool: no key matches the glob '{printable(pattern)}': a regular expression goes to --key-regex",
+                file=sys.stderr,
+            )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from datetime import UTC, datetime
@@ -13,10 +12,12 @@ import typer
 from rdbtool.aof.point_in_time import PointInTime
 from rdbtool.errors import UsageError, printable, printable_text
 from rdbtool.exit_codes import of_report
+from rdbtool.inputs.filters import database_numbers
 
+from .filters import hint_at_regex
 from .options import Format, FormatOption, takes
 from .point_in_time import From, FromOption, Unknown, UnknownOption, point_in_time
-from .render import findings_lines, number, plural, print_json, show_path, size, table
+from .render import SCHEMA, findings_lines, json_text, number, plural, print_json, show_path, size, table
 
 if TYPE_CHECKING:
     from rdbtool.engine.replay.key_history import Touch
@@ -38,7 +39,9 @@ def command(
         list[str] | None,
         typer.Option("--key", "-k", metavar="KEY", help="A key, or a glob as KEYS takes it. May be repeated."),
     ] = None,
-    db: Annotated[int, typer.Option("--db", min=-1, help="In this database only; -1 for any.")] = -1,
+    db: Annotated[
+        list[str] | None, typer.Option("--db", metavar="N,...", help="In these databases only. Repeatable.")
+    ] = None,
     stats: Annotated[
         bool, typer.Option("--stats", help="Instead: commands by name, bytes, errors, hottest keys, over time.")
     ] = False,
@@ -73,7 +76,7 @@ def command(
         path,
         [unescape(key) for key in keys or ()],
         show,
-        db=db,
+        db=database_numbers([text for text in db or () if text != "-1"]),
         point=point,
         unknown=unknown.value,
         source=source.value,
@@ -81,6 +84,7 @@ def command(
     sys.stdout.flush()  # the summary comes last, also where both go to one place
     for text in findings_lines(report.findings):
         print(text, file=sys.stderr)
+    hint_at_regex([os.fsencode(key) for key in keys or ()], report.touches)
     if output is Format.TEXT:
         print(
             f"{plural(report.touches, 'command')} on {plural(report.keys, 'key')}, of {number(report.commands)}"
@@ -134,7 +138,7 @@ def _print_touch(touch: Touch) -> None:
 
 
 def _print_line(touch: Touch) -> None:
-    facts: dict[str, Any] = {"file": printable_text(touch.path), "offset": touch.offset}
+    facts: dict[str, Any] = {"schema": SCHEMA, "file": printable_text(touch.path), "offset": touch.offset}
     if touch.time_s >= 0:
         facts["time_s"] = touch.time_s
     facts["db"] = touch.db
@@ -147,7 +151,7 @@ def _print_line(touch: Touch) -> None:
     if touch.other_db >= 0:
         facts["other_db"] = touch.other_db
     facts["command"] = _shown(touch.command)
-    print(json.dumps(facts, ensure_ascii=True))
+    print(json_text(facts))
 
 
 def _print_stats(report: StatsReport) -> None:

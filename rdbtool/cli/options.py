@@ -26,6 +26,16 @@ DatabasesOption = Annotated[
     int,
     typer.Option("--databases", min=1, help="How many databases the server has; it refuses files with more."),
 ]
+ReplaceOption = Annotated[
+    bool,
+    typer.Option(
+        "--replace", help="With resp: replace keys and libraries that the server has, instead of adding to them."
+    ),
+]
+CsvSafeOption = Annotated[
+    bool,
+    typer.Option("--csv-safe", help="With csv: a ' before what spreadsheets would take for a formula: =, +, -, @."),
+]
 ForceOption = Annotated[bool, typer.Option("--force", help="Go on although a process has the log open for writing.")]
 
 

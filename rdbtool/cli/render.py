@@ -87,4 +87,10 @@ def show_path(path: str) -> str:
 
 def print_json(command: str, facts: dict[str, Any]) -> None:
     """Print one JSON document."""
-    print(json.dumps({"schema": SCHEMA, "command": command, **facts}, indent=2, ensure_ascii=True))
+    print(json_text({"schema": SCHEMA, "command": command, **facts}, indent=2))
+
+
+def json_text(facts: dict[str, Any], *, indent: int | None = None) -> str:
+    """JSON that no terminal acts on."""
+    text = json.dumps(facts, indent=indent, ensure_ascii=True)
+    return text.replace("\x7f", "\\u007f")  # the one control character that JSON leaves as it is

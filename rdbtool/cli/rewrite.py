@@ -12,8 +12,9 @@ from rdbtool.errors import UsageError
 from rdbtool.exit_codes import of_report
 from rdbtool.inputs.selection import Selection
 
-from .filters import chosen_keys
-from .options import ForceOption, Format, FormatOption, takes
+from .filters import chosen_keys, hint_at_regex
+from .options import Format, FormatOption, takes
+from .overwriting import ask_to_overwrite
 from .point_in_time import From, FromOption, Unknown, UnknownOption, point_in_time
 from .render import findings_lines, number, plural, print_json, show_path, size
 
@@ -56,7 +57,14 @@ def command(
     purge_history: Annotated[
         bool, typer.Option("--purge-history", help="With --in-place: remove the old files at the end.")
     ] = False,
-    force: ForceOption = False,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force",
+            help="Do not ask before a file is overwritten; with --in-place, go on although a process has the log open "
+            "for writing.",
+        ),
+    ] = False,
     unknown: UnknownOption = Unknown.STOP,
     source: FromOption = From.AUTO,
     output: FormatOption = Format.TEXT,
@@ -77,10 +85,10 @@ def command(
         raise UsageError("say where to: -o OUT, or --in-place")
     if purge_history and not in_place:
         raise UsageError("--purge-history is about --in-place: a new output has no history")
-    if force and not in_place:
-        raise UsageError("--force is about --in-place: nothing else changes a log")
     if in_place and source is not From.AUTO:
         raise UsageError("--in-place is about a multi-part set, not a text of commands")
+    if not in_place and not force:
+        ask_to_overwrite([output_path], [path])
     form = RewriteForm(resp=resp, to=target(to) if to else None)
     if in_place:
         report = rewrite_in_place(
@@ -105,6 +113,7 @@ def command(
         print_json(NAME, report.as_json())
     for line in findings_lines(report.findings):
         print(line, file=sys.stderr)
+    hint_at_regex(selection.keys, int(selection.kept))
     raise typer.Exit(of_report(report))
 
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-from rdbtool.basics.text import AUTO, from_text
+from rdbtool.basics.text import AUTO, from_people, from_text
 from rdbtool.errors import UsageError
 from rdbtool.rdb.layout.visitor import KIND_NAMES
 from rdbtool.servers.limits import Limits
@@ -33,15 +33,22 @@ LIMITS: Final = (
 )
 
 _DURATION: Final = re.compile(r"([0-9]{1,30})([smhdw]?)")
+_SIZE: Final = re.compile(r"([0-9]{1,30})(?:([kmgt])(?:i?b)?|b)?", re.IGNORECASE)
+_SIZES: Final = {"": 0, "k": 10, "m": 20, "g": 30, "t": 40}
+_REGEX: Final = re.compile(rb"\.[*+?]|^\^|\$$|\\[bdswBDSW.]|\||\(|[\])][+*]|\+$|\{\d+,?\d*\}")
+"""What a pattern hardly holds that is meant as a glob."""
+BIGGEST: Final[int] = (1 << 63) - 1
 
 
 def select(
     *,
     dbs: Sequence[int] = (),
+    not_dbs: Sequence[int] = (),
     keys: Sequence[str] = (),
     regexes: Sequence[str] = (),
     not_keys: Sequence[str] = (),
     types: Sequence[str] = (),
+    not_types: Sequence[str] = (),
     ttl: Sequence[str] = (),
     expired: bool | None = None,
     now: str = "",
@@ -60,38 +67,103 @@ def select(
     """
     selection = Selection()
     selection.dbs = list(dbs)
+    selection.not_dbs = list(not_dbs)
     selection.keys = [os.fsencode(pattern) for pattern in keys]
     selection.not_keys = [os.fsencode(pattern) for pattern in not_keys]
     selection.regexes = [_regex(text) for text in regexes]
     selection.types = [_type(name) for names in types for name in names.split(",")]
+    selection.not_types = [_type(name) for names in not_types for name in names.split(",")]
     selection.ttl = [_span(text) for text in ttl]
     selection.expired = expired
     selection.now_ms = _now_ms(now)
     if slots:
         selection.slots = slot_map(slots)
+    if min_size > BIGGEST:
+        raise UsageError(f"not the size of a value: {min_size}")
     selection.min_size = min_size
     if limit is not None:
         selection.limit = limit
     if sample:
         selection.sample = _part(sample)
     if exact:
-        selection.exact = exactly(exact)
+        name_keys(selection, exact)
     return selection
 
 
-def exactly(names: Sequence[str]) -> dict[bytes, bool]:
-    """For `Selection.exact`: these keys, by the rule of `basics.text` in mode auto, none of them found yet."""
-    return {key_of(text): False for text in names}
+def name_keys(selection: Selection, names: Sequence[str]) -> None:
+    """Let ``selection`` want only the keys of these names. Raises `UsageError`.
+
+    A name is what the table prints, escapes and all, the bytes of the key, or what stands for them behind ``base64:``.
+    """
+    exact: dict[bytes, bool] = {}
+    for text in names:
+        key = key_of(text)
+        exact[key] = False
+        if not text.startswith("base64:") and os.fsencode(text) != key:
+            selection.spelled[key] = os.fsencode(text)
+    for spelled in selection.spelled.values():
+        exact.setdefault(spelled, False)
+    selection.exact = exact
 
 
 def key_of(text: str) -> bytes:
-    """The key that an argument names: its bytes, or after ``base64:`` what that stands for."""
+    """The key that an argument names: what `basics.text.to_people` shows so, or ``base64:`` so."""
     if not text.startswith("base64:"):
-        return os.fsencode(text)
+        return from_people(os.fsencode(text))
     try:
         return from_text(text, AUTO)
     except ValueError as e:
         raise UsageError(f"not base64: {text!r} ({e})") from None
+
+
+def looks_like_regex(pattern: bytes) -> bool:
+    """Whether a glob reads as if a regular expression was meant."""
+    return _REGEX.search(pattern) is not None
+
+
+def database_numbers(texts: Sequence[str]) -> list[int]:
+    """``0,3`` and the like as numbers. Raises `UsageError`."""
+    numbers = []
+    for part in (part.strip() for text in texts for part in text.split(",")):
+        if not (part.isascii() and part.isdigit() and len(part) < 19):
+            raise UsageError(f"not a database: {part!r} (as in 0, or 0,3)")
+        numbers.append(int(part))
+    return numbers
+
+
+def database_map(texts: Sequence[str]) -> dict[int, int]:
+    """``0=3,1=4`` and the like as old number -> new one. Raises `UsageError`."""
+    numbers: dict[int, int] = {}
+    for part in (part for text in texts for part in text.split(",")):
+        old, equals, new = part.partition("=")
+        if not equals:
+            raise UsageError(f"not a pair of databases: {part!r} (as in 0=3)")
+        (source,) = database_numbers([old])
+        if source in numbers:
+            raise UsageError(f"database {source} cannot become two")
+        (numbers[source],) = database_numbers([new])
+    return numbers
+
+
+def parse_size(text: str) -> int:
+    """Bytes, from a number with or without a unit of 1024s: ``512MiB``, ``64MB``, ``2g``. Raises `UsageError`."""
+    found = _SIZE.fullmatch(text.strip())
+    if found is None:
+        raise UsageError(f"not a size: {text!r} (as in 4096, 64MB or 512MiB)")
+    return int(found.group(1)) << _SIZES[(found.group(2) or "").lower()]
+
+
+def duration_ms(text: str) -> int:
+    """Milliseconds from ``90``, ``90s``, ``5m``, ``2h``, ``1d``, ``1w``. Raises `UsageError`."""
+    found = _DURATION.fullmatch(text)
+    if not found:
+        raise UsageError(f"not a duration: {text!r} (as in 90, 90s, 5m, 2h, 1d, 1w)")
+    return min(int(found.group(1)) * UNITS[found.group(2)] * 1000, NEVER)
+
+
+def shift_ms(text: str) -> int:
+    """Milliseconds from a duration with a sign: ``+30d``, ``-1h``; without one it is later. Raises `UsageError`."""
+    return -duration_ms(text[1:]) if text.startswith("-") else duration_ms(text.removeprefix("+"))
 
 
 def slot_ranges(text: str) -> list[tuple[int, int]]:
@@ -154,14 +226,7 @@ def _span(text: str) -> tuple[int, int]:
     low, dash, high = text.partition("-")
     if not dash or not (low or high):
         raise UsageError(f"not an expiry: {text!r} (none, any, or as in 0-1h, 1d-)")
-    return (_duration_ms(low) if low else 0, _duration_ms(high) if high else NEVER)
-
-
-def _duration_ms(text: str) -> int:
-    found = _DURATION.fullmatch(text)
-    if not found:
-        raise UsageError(f"not a duration: {text!r} (as in 90, 90s, 5m, 2h, 1d, 1w)")
-    return min(int(found.group(1)) * UNITS[found.group(2)] * 1000, NEVER)
+    return (duration_ms(low) if low else 0, duration_ms(high) if high else NEVER)
 
 
 def _now_ms(text: str) -> int:

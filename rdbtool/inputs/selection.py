@@ -89,21 +89,24 @@ def _match_class(pattern: bytes, p: i64, m: i64, c: i64) -> i64:
 class Selection:
     """The keys that are wanted; without any condition, all.
 
-    ``dbs``, ``types``: empty for any. ``keys``: globs, ``regexes``: searched for; one of them all must match,
-    and no glob of ``not_keys``. ``exact``: only these keys, where it is not None; those that were found turn
-    True. ``ttl``: ranges of what is left at ``now_ms``, in ms, `TTL_NONE`, `TTL_ANY`; one must match.
-    ``expired``: True for expired keys only, False for the others only. ``slots``: one byte per hash slot, 1 for
-    wanted. ``min_size``: bytes of the payload in a file. ``sample``: this part of the keys, the same ones every
-    time. ``limit``: so many at most.
+    ``dbs``, ``types``: empty for any; ``not_dbs``, ``not_types``: none of these. ``keys``: globs, ``regexes``: searched
+    for; one of them all must match, and no glob of ``not_keys``. ``exact``: only these keys, where it is not None;
+    those that were found turn True; ``spelled``: a key of them -> another one that its name may mean as well. ``ttl``:
+    ranges of what is left at ``now_ms``, in ms, `TTL_NONE`, `TTL_ANY`; one must match. ``expired``: True for expired
+    keys only, False for the others only. ``slots``: one byte per hash slot, 1 for wanted. ``min_size``: bytes of the
+    payload in a file. ``sample``: this part of the keys, the same ones every time. ``limit``: so many at most.
     """
 
     def __init__(self) -> None:
         self.dbs: list[int] = []
+        self.not_dbs: list[int] = []
         self.types: list[str] = []
+        self.not_types: list[str] = []
         self.keys: list[bytes] = []
         self.regexes: list[re.Pattern[bytes]] = []
         self.not_keys: list[bytes] = []
         self.exact: dict[bytes, bool] | None = None
+        self.spelled: dict[bytes, bytes] = {}
         self.ttl: list[tuple[int, int]] = []
         self.expired: bool | None = None
         self.now_ms: i64 = 0
@@ -126,7 +129,9 @@ class Selection:
         self._checked = True
         self._facts = bool(
             self.dbs
+            or self.not_dbs
             or self.types
+            or self.not_types
             or self.keys
             or self.regexes
             or self.not_keys
@@ -136,6 +141,14 @@ class Selection:
             or self.slots
             or self.sample < 1.0
         )
+
+    @property
+    def missing(self) -> list[bytes]:
+        """The keys of ``exact`` that were not found, neither under their name's one meaning nor the other."""
+        exact = self.exact or {}
+        others = set(self.spelled.values())
+        gone = [key for key, found in exact.items() if not found and key not in others]
+        return [key for key in gone if key not in self.spelled or not exact[self.spelled[key]]]
 
     @property
     def full(self) -> bool:
@@ -176,7 +189,11 @@ class Selection:
         """Whether these facts meet all conditions but those on size and number."""
         if self.dbs and db not in self.dbs:
             return False
+        if self.not_dbs and db in self.not_dbs:
+            return False
         if self.types and redis_type not in self.types:
+            return False
+        if self.not_types and redis_type in self.not_types:
             return False
         exact = self.exact
         if exact is not None and key not in exact:

@@ -1,9 +1,9 @@
-"""Compressed inputs. Not compiled, and imported only when one turns up."""
+"""Compressed inputs and outputs. Not compiled, and imported only when one turns up."""
 
 from __future__ import annotations
 
 import zlib
-from typing import IO, Final, cast
+from typing import IO, Any, Final, Protocol, cast
 
 from rdbtool.errors import UnsupportedError
 
@@ -12,6 +12,35 @@ from .window import Readable
 ZSTD_SKIPPABLE: Final = 0x184D2A50
 """The last four bits of a skippable frame's magic are free."""
 ZSTD_LONGEST_HEADER: Final = 18
+NO_ZSTD: Final = "zstd needs Python 3.14, or the extra: pip install 'rdbtool[zstd]'"
+
+
+class Compressor(Protocol):
+    """Makes a compressed stream of what it is given bit by bit."""
+
+    def compress(self, data: bytes, /) -> bytes:
+        """Take ``data``; what is ready."""
+
+    def flush(self) -> bytes:
+        """The end of the stream."""
+
+
+def compressor(ending: str, name: str) -> Compressor:
+    """What compresses a file whose name ends so: ``.gz`` or ``.zst``. Raises `UnsupportedError`."""
+    if ending == ".gz":
+        return zlib.compressobj(wbits=31)
+    made: Any
+    try:
+        from compression import zstd  # Python 3.14 and later
+
+        made = zstd.ZstdCompressor()
+    except ImportError:
+        try:
+            import zstandard
+        except ImportError as e:
+            raise UnsupportedError(NO_ZSTD, path=name) from e
+        made = zstandard.ZstdCompressor(write_checksum=True).compressobj()
+    return cast("Compressor", made)
 
 
 class _Gzip:
@@ -149,6 +178,6 @@ def zstd_reader(source: Readable, name: str) -> Readable:
     try:
         import zstandard
     except ImportError as e:
-        raise UnsupportedError("zstd input needs Python 3.14 or the package 'zstandard'", path=name) from e
+        raise UnsupportedError(NO_ZSTD, path=name) from e
     reader = zstandard.ZstdDecompressor().stream_reader(cast("IO[bytes]", frames), read_across_frames=True)
     return _Zstd(frames, cast("Readable", reader), zstandard.ZstdError)

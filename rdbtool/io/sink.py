@@ -23,6 +23,16 @@ NO_SYNC: Final = (errno.EINVAL, errno.ENOTSUP)
 """What file systems answer on which directories cannot be synced."""
 
 
+COMPRESSED: Final = (".gz", ".zst")
+"""How names of files end that are written compressed."""
+
+
+def without_compression(path: str) -> str:
+    """A name without what says that the file is compressed."""
+    stem, ending = os.path.splitext(path)
+    return stem if ending.lower() in COMPRESSED else path
+
+
 class Pending(Protocol):
     """An output under construction: a file or a directory. Its methods raise `OutputError`."""
 
@@ -42,6 +52,13 @@ class Pending(Protocol):
 
     def abort(self) -> None:
         """Drop what is left of it: all, or, once it is published, only what `withdraw` would need."""
+
+
+class PendingFile(Pending, Protocol):
+    """A file under construction."""
+
+    def write(self, data: bytes, /) -> object:
+        """Append ``data``."""
 
 
 def commit_all(outputs: Sequence[Pending]) -> None:
@@ -116,6 +133,11 @@ class Sink:
         if self._held >= BUFFER:
             self.flush()
 
+    @property
+    def is_terminal(self) -> bool:
+        """Whether somebody looks at the bytes as they come."""
+        return self._made is None and self._stream.isatty()
+
     def flush(self) -> None:
         """Hand what is collected to the system."""
         data = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
@@ -189,6 +211,42 @@ class Sink:
         if self._made is not None:
             self._made.remove()
             self._made = None
+
+
+@final
+class CompressedSink:
+    """A `Sink` whose file is compressed, as its name says. Raises `UnsupportedError` where nothing does that here."""
+
+    def __init__(self, sink: Sink, ending: str) -> None:
+        from .compression import compressor
+
+        self.name = sink.name
+        self.path = sink.path
+        self._sink = sink
+        self._compressor = compressor(ending, sink.name)
+
+    def write(self, data: bytes) -> None:
+        """Append ``data``. Raises `OutputError`."""
+        compressed = self._compressor.compress(data)
+        if compressed:
+            self._sink.write(compressed)
+
+    def sync(self) -> None:
+        """Bring all of it to the disk, under its temporary name."""
+        self._sink.write(self._compressor.flush())
+        self._sink.sync()
+
+    def publish(self, *, revocable: bool) -> None:
+        """Give it its final name."""
+        self._sink.publish(revocable=revocable)
+
+    def withdraw(self) -> None:
+        """Take `publish` back."""
+        self._sink.withdraw()
+
+    def abort(self) -> None:
+        """Drop the output, unless it is published."""
+        self._sink.abort()
 
 
 @final
@@ -301,6 +359,19 @@ def open_sink(
         raise OutputError(f"cannot set the mode: {reason(e)}", path=shown) from e
     stream = open(made.handle, "wb", buffering=0, closefd=False)  # noqa: SIM115 - the Sink closes it
     return Sink(shown, stream, path=there.path, made=made, exclusive=exclusive)
+
+
+def open_named(path: str, *, inputs: tuple[str, ...] = (), binary: bool = True) -> PendingFile:
+    """`open_sink`, compressed where the name ends in one of `COMPRESSED`."""
+    ending = os.path.splitext(path)[1].lower()
+    if ending not in COMPRESSED:
+        return open_sink(path, inputs=inputs, binary=binary)
+    sink = open_sink(path, inputs=inputs)
+    try:
+        return CompressedSink(sink, ending)
+    except BaseException:
+        sink.abort()
+        raise
 
 
 def _make(path: str, shown: str, *, directory: bool) -> Temporary:

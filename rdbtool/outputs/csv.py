@@ -14,7 +14,7 @@ from librt.strings import BytesWriter, read_i64_le, write_i64_le
 from mypy_extensions import i64, u8
 
 from rdbtool.basics.numbers import format_score
-from rdbtool.basics.text import AUTO, BASE64, is_marked, to_text
+from rdbtool.basics.text import AUTO, BASE64, UTF8, is_marked, to_text
 from rdbtool.inputs.keys import Facts
 from rdbtool.io.output import Output
 from rdbtool.model import NO_EXPIRY, Id, stream_id
@@ -29,6 +29,8 @@ HEADER: Final = b"db,key,type,expire_at_ms,position,field,value,field_expire_at_
 _COMMA: Final = 44
 _QUOTE: Final = 34
 _LF: Final = 10
+_FORMULA: Final = (b"=", b"+", b"-", b"@", b"\t", b"\r")
+_NUMBER: Final = re.compile(rb"[+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?")
 _TO_QUOTE: Final = re.compile(rb'[,"\r\n]')
 
 _ONES: Final[i64] = 0x0101010101010101
@@ -48,6 +50,14 @@ def write_cell(out: BytesWriter, data: bytes, start: i64, end: i64, mode: i64) -
         out.append(_QUOTE)
     else:
         out.write(text)
+
+
+def write_safe_cell(out: BytesWriter, data: bytes, start: i64, end: i64, mode: i64) -> None:
+    """`write_cell` of what no spreadsheet takes for a formula: a quote stands before what would be one."""
+    text = to_text(data[start:end], mode)
+    if text[:1] in _FORMULA and not _NUMBER.fullmatch(text):
+        text = b"'" + text
+    write_cell(out, text, 0, len(text), UTF8)
 
 
 def _write_simple(out: BytesWriter, data: bytes, pos: i64, end: i64) -> bool:
@@ -75,8 +85,9 @@ def _write_simple(out: BytesWriter, data: bytes, pos: i64, end: i64) -> bool:
 class CsvRows(Visitor):
     """Writes values as rows that begin with ``prefix``."""
 
-    def __init__(self, output: Output, losses: Losses, mode: i64) -> None:
+    def __init__(self, output: Output, losses: Losses, mode: i64, *, safe: bool = False) -> None:
         self.output = output
+        self.safe = safe
         self.losses = losses
         self.mode: i64 = mode
         self.prefix = b""
@@ -104,7 +115,10 @@ class CsvRows(Visitor):
         if self._has_field:
             self._has_field = False
             out.append(_COMMA)
-            write_cell(out, data, start, end, self.mode)
+            if self.safe:
+                write_safe_cell(out, data, start, end, self.mode)
+            else:
+                write_cell(out, data, start, end, self.mode)
             self._end_row(out)
             return
         out.write(self.prefix)
@@ -116,7 +130,10 @@ class CsvRows(Visitor):
         out.append(_COMMA)
         if kind in (STRING, LIST, SET):
             out.append(_COMMA)
-        write_cell(out, data, start, end, self.mode)
+        if self.safe:
+            write_safe_cell(out, data, start, end, self.mode)
+        else:
+            write_cell(out, data, start, end, self.mode)
         if kind in (HASH, ZSET, STREAM):
             self._has_field = True
         else:
@@ -158,7 +175,10 @@ class CsvRows(Visitor):
         out.append(_COMMA)
         write_cell(out, name.encode(), 0, len(name), AUTO)
         out.append(_COMMA)
-        write_cell(out, payload, 0, len(payload), BASE64)
+        if self.safe:
+            write_safe_cell(out, payload, 0, len(payload), BASE64)
+        else:
+            write_cell(out, payload, 0, len(payload), BASE64)
         self._end_row(out)
         self.left_out(MODULE_VERSIONS)
 
@@ -167,8 +187,9 @@ class CsvRows(Visitor):
 class Csv(ValueExporter):
     """One row per element."""
 
-    def __init__(self, output: Output, losses: Losses, mode: i64) -> None:
-        self.rows = CsvRows(output, losses, mode)
+    def __init__(self, output: Output, losses: Losses, mode: i64, *, safe: bool = False) -> None:
+        self.rows = CsvRows(output, losses, mode, safe=safe)
+        self.safe = safe
         super().__init__(output, losses, self.rows)
         self.mode: i64 = mode
 
@@ -179,7 +200,10 @@ class Csv(ValueExporter):
         prefix = BytesWriter()
         write_integer(prefix, k.db)
         prefix.append(_COMMA)
-        write_cell(prefix, k.key, 0, len(k.key), self.mode)
+        if self.safe:
+            write_safe_cell(prefix, k.key, 0, len(k.key), self.mode)
+        else:
+            write_cell(prefix, k.key, 0, len(k.key), self.mode)
         prefix.append(_COMMA)
         prefix.write(k.type.encode())
         prefix.append(_COMMA)

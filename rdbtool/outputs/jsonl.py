@@ -15,7 +15,7 @@ and ``value``:
 known) and the ids that are ``pending``; ``idempotence``, base64, in files of Redis 8.6 |
 | module | ``name``, ``version``, ``payload`` (base64, as in an RDB) |
 
-Texts follow `basics.text`. Before the keys may stand a header, ``{"rdbtool": 1, "bytes": mode, ...}``,
+Texts follow `basics.text`. Before the keys may stand a header, ``{"schema": 1, "rdbtool": 1, "bytes": mode, ...}``,
 functions, ``{"function": code}``, and data of modules beside the keys, ``{"module_aux": name, ...}``.
 """
 
@@ -348,6 +348,7 @@ def write_module_aux(o: Output, aux: ModuleAux) -> None:
 def header_record(facts: Facts, mode: i64) -> bytes:
     """The record that says where the keys come from, without a line end."""
     record = {
+        "schema": SCHEMA,
         "rdbtool": SCHEMA,
         "bytes": MODES[mode],
         "dialect": DIALECT_NAMES[facts.dialect],

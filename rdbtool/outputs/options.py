@@ -46,7 +46,8 @@ class OutputOptions:
     how bytes become text; ``lossless``: refuse what cannot be kept; ``verify``: look into each value before it is
     copied; ``header``: JSON lines begin with a record that says where they come from; ``values``: False for keys with
     only what kind of value they have; ``nul``: keys alone end in NUL instead of LF; ``width``: characters of a line of
-    the table.
+    the table; ``replace``: commands first delete what the server has under the names of the keys;
+    ``csv_safe``: no cell of CSV is a formula.
     """
 
     format: str
@@ -59,3 +60,5 @@ class OutputOptions:
     values: bool = True
     nul: bool = False
     width: int = 120
+    replace: bool = False
+    csv_safe: bool = False

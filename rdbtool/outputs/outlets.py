@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from rdbtool.aof.layout import DEFAULT_NAME
 from rdbtool.aof.manifest import BASE, INCREMENT, Part, format_part
 from rdbtool.errors import UsageError
-from rdbtool.io.output import Output
-from rdbtool.io.sink import DirectorySink, Pending, Sink, open_sink
+from rdbtool.io.output import Output, Writable
+from rdbtool.io.sink import DirectorySink, Pending, PendingFile, Sink, open_named
+from rdbtool.io.terminal import ForTerminal
 
 from .options import OutputOptions
 from .registry import make_exporter, row_of
@@ -23,9 +24,9 @@ class Outlet:
     Use it as a context manager; nothing shows under the final name before what `finish` returns is committed.
     """
 
-    def __init__(self, path: str, sink: Sink, options: OutputOptions) -> None:
+    def __init__(self, path: str, sink: PendingFile, options: OutputOptions) -> None:
         self.path = path
-        self.exporter = make_exporter(Output(sink), options)
+        self.exporter = make_exporter(Output(shown_safely(sink, options.format)), options)
         self.carried: list[Carried] = []
         self.takes_commands = row_of(options.format).takes_commands
         self._sink = sink
@@ -51,7 +52,8 @@ class SetOutlet(Outlet):
         self._base = Part(f"{DEFAULT_NAME}.1.base.{ending}", 1, BASE, 0)
         self._increment = Part(f"{DEFAULT_NAME}.1.incr.aof", 1, INCREMENT, 0)
         try:
-            super().__init__(path, self._directory.file(self._base.name), options)
+            self._base_file: Sink = self._directory.file(self._base.name)
+            super().__init__(path, self._base_file, options)
         except BaseException:
             self._directory.abort()
             raise
@@ -62,12 +64,20 @@ class SetOutlet(Outlet):
 
     def finish(self) -> Pending:
         """Write the increment and the manifest."""
-        self._sink.commit()
+        self._base_file.commit()
         with self._directory.file(self._increment.name) as sink:
             _write_carried(self.carried, sink)
         with self._directory.file(f"{DEFAULT_NAME}.manifest") as sink:
             sink.write(format_part(self._base) + format_part(self._increment))
         return self._directory
+
+
+def shown_safely(sink: PendingFile, name: str) -> Writable:
+    """``sink``, behind what keeps a terminal from acting on text in the format of that name."""
+    row = row_of(name)
+    if not row.text or not isinstance(sink, Sink) or not sink.is_terminal:
+        return sink
+    return ForTerminal(sink, as_json=row.json)
 
 
 def open_outlet(path: str, options: OutputOptions, inputs: tuple[str, ...]) -> Outlet:
@@ -77,7 +87,7 @@ def open_outlet(path: str, options: OutputOptions, inputs: tuple[str, ...]) -> O
         if path == "-":
             raise UsageError("a set of files does not go to standard output")
         return SetOutlet(path, options, inputs)
-    sink = open_sink(path, inputs=inputs, binary=row.binary)
+    sink = open_named(path, inputs=inputs, binary=row.binary)
     try:
         return Outlet(path, sink, options)
     except BaseException:
@@ -85,7 +95,7 @@ def open_outlet(path: str, options: OutputOptions, inputs: tuple[str, ...]) -> O
         raise
 
 
-def _write_carried(carried: list[Carried], sink: Sink) -> None:
+def _write_carried(carried: list[Carried], sink: PendingFile) -> None:
     if carried:
         from .saving import save_carried
 

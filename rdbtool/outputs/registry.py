@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias, final
 
 from rdbtool.aof.command_writer import SAYABLE
 from rdbtool.errors import UsageError
+from rdbtool.io.sink import without_compression
 from rdbtool.rdb.layout import facts
 from rdbtool.rdb.layout.facts import ABOUT_THE_FILE, ALL, Losses, all_but
 from rdbtool.rdb.opcodes import VALKEY
@@ -31,13 +32,14 @@ Maker: TypeAlias = "Callable[[Output, Losses, OutputOptions], Exporter]"
 class OutputFormat:
     """A row of the table.
 
-    ``keeps``: the `rdb.facts` that it keeps; ``make``: makes its exporter, ``make_summary`` the one for keys without
-    values, None where there is none; ``dump``, ``convert``: whether these commands offer it; ``endings``: of the names
-    of such files; ``binary``: it does not go to a terminal; ``text``: bytes become text, by a mode; ``view``: it is for
-    people to look at, and what it leaves out is no loss; ``for_server``: it is written for a release, and keeps what
-    that release has; ``drops_modules``: what modules own can be left out of it; ``takes_commands``: commands can follow
-    behind the keys; ``base``: it is an append-only file, and begins, if nothing else is asked for, with what the format
-    of this name writes; ``directory``: it is a directory.
+    ``keeps``: the `rdb.facts` that it keeps; ``make``: makes its exporter, ``make_summary`` the one for keys
+    without values, None where there is none; ``dump``, ``convert``: whether these commands offer it; ``endings``:
+    of the names of such files; ``binary``: it does not go to a terminal; ``text``: bytes become text, by a mode,
+    and ``json``: in JSON's strings; ``view``: it is for people to look at, and what it leaves out is no loss;
+    ``for_server``: it is written for a release, and keeps what that release has; ``drops_modules``: what modules
+    own can be left out of it; ``takes_commands``: commands can follow behind the keys; ``base``: it is an
+    append-only file, and begins, if nothing else is asked for, with what the format of this name writes;
+    ``directory``: it is a directory.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class OutputFormat:
         endings: tuple[str, ...] = (),
         binary: bool = False,
         text: bool = False,
+        json: bool = False,
         view: bool = False,
         for_server: bool = False,
         drops_modules: bool = False,
@@ -68,6 +71,7 @@ class OutputFormat:
         self.endings = endings
         self.binary = binary
         self.text = text
+        self.json = json
         self.view = view
         self.for_server = for_server
         self.drops_modules = drops_modules
@@ -97,13 +101,13 @@ def _json(output: Output, losses: Losses, options: OutputOptions) -> Exporter:
 def _csv(output: Output, losses: Losses, options: OutputOptions) -> Exporter:
     from .csv import Csv
 
-    return Csv(output, losses, options.mode)
+    return Csv(output, losses, options.mode, safe=options.csv_safe)
 
 
 def _csv_summary(output: Output, losses: Losses, options: OutputOptions) -> Exporter:
     from .summary import SummaryRows
 
-    return SummaryRows(output, losses, options.mode)
+    return SummaryRows(output, losses, options.mode, safe=options.csv_safe)
 
 
 def _table(output: Output, losses: Losses, options: OutputOptions) -> Exporter:
@@ -134,7 +138,7 @@ def _resp(output: Output, losses: Losses, options: OutputOptions) -> Exporter:
     from .resp import Resp
 
     to = options.rdb.to
-    return Resp(output, losses, valkey=to is not None and to.dialect == VALKEY)
+    return Resp(output, losses, valkey=to is not None and to.dialect == VALKEY, replace=options.replace)
 
 
 _RECORDS: Final = all_but(facts.SLOT_IMPORTS)
@@ -207,6 +211,7 @@ FORMATS: Final = (
         convert=True,
         endings=(".jsonl", ".ndjson"),
         text=True,
+        json=True,
     ),
     OutputFormat(
         "json",
@@ -216,6 +221,7 @@ FORMATS: Final = (
         convert=True,
         endings=(".json",),
         text=True,
+        json=True,
     ),
     OutputFormat(
         "csv",
@@ -250,7 +256,7 @@ def format_of_path(path: str) -> str:
     """The format to write to ``path``, by its name. Raises `UsageError`."""
     if path.endswith(os.sep) or os.path.isdir(path):
         return next(row.name for row in FORMATS if row.directory)
-    row = _BY_ENDING.get(os.path.splitext(path)[1].lower())
+    row = _BY_ENDING.get(os.path.splitext(without_compression(path))[1].lower())
     if path == "-" or row is None:
         raise UsageError(
             f"what to write to '{path}' is not clear: give a name that ends in one of {', '.join(_BY_ENDING)}, a "

@@ -26,17 +26,22 @@ class Resp(ValueExporter):
     """The commands that BGREWRITEAOF writes; a module's value, which it has no command for, as RESTORE.
 
     What the server does not know that is to run the commands is left out: ``losses.keeps`` says what it knows.
-    ``valkey``: it is a Valkey.
+    ``valkey``: it is a Valkey. ``replace``: the server may have the keys and libraries, and they are replaced; its
+    other data stays.
     """
 
-    def __init__(self, output: Output, losses: Losses, *, valkey: bool) -> None:
+    def __init__(self, output: Output, losses: Losses, *, valkey: bool, replace: bool = False) -> None:
         self.commands = CommandWriter(output, losses, valkey=valkey)
         super().__init__(output, losses, self.commands)
+        self.replace = replace
         self.with_functions = FUNCTIONS in losses.keeps
         self.with_streams = STREAMS in losses.keeps
 
     def function(self, code: bytes) -> None:
-        if self.with_functions:
+        if self.with_functions and self.replace:
+            write_command(self.output.buffer, [b"FUNCTION", b"LOAD", b"REPLACE", code])
+            self.output.room()
+        elif self.with_functions:
             self.commands.function(code)
         else:
             super().function(code)
@@ -69,6 +74,8 @@ class Resp(ValueExporter):
 
     def head(self, k: KeyFacts) -> None:
         self.commands.key(k.db, k.key)
+        if self.replace:
+            write_command(self.output.buffer, [b"DEL", k.key])
 
     def tail(self, k: KeyFacts) -> None:
         if k.expire_at_ms != NO_EXPIRY:
@@ -78,5 +85,6 @@ class Resp(ValueExporter):
         """Write a value as DUMP gives it."""
         payload = build_dump(row, raw, row.since)
         ttl = b"0" if expire_at_ms == NO_EXPIRY else b"%d" % expire_at_ms
-        write_command(self.output.buffer, [b"RESTORE", key, ttl, payload, b"ABSTTL"])
+        replaced = [b"REPLACE"] if self.replace else []
+        write_command(self.output.buffer, [b"RESTORE", key, ttl, payload, *replaced, b"ABSTTL"])
         self.output.room()

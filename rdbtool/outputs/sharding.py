@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final, final
 
+from mypy_extensions import i64
+
 from rdbtool.errors import RdbToolError, UsageError
 from rdbtool.inputs.keys import Facts
 from rdbtool.io.output import Output
@@ -36,6 +38,8 @@ class BySlot(Exporter):
     def __init__(self, exporters: list[Exporter], ranges: list[tuple[int, int]]) -> None:
         super().__init__(Output(_Nothing()), Losses("a split", ALL))
         self.exporters = exporters
+        self.elsewhere = 0
+        """Keys that are not in database 0."""
         route = [NOWHERE] * SLOTS
         if len(exporters) >= NOWHERE:
             raise UsageError(f"at most {NOWHERE - 1} outputs")
@@ -64,7 +68,9 @@ class BySlot(Exporter):
     def hint(self, event: Event) -> None:
         """Sizes are those of all keys together: they say nothing about one output."""
 
-    def _to(self, key: bytes) -> Exporter | None:
+    def _to(self, db: i64, key: bytes) -> Exporter | None:
+        if db != 0:
+            self.elsewhere += 1
         i = self.route[hash_slot(key)]
         if i == NOWHERE:
             self.losses.add(NO_OUTPUT)
@@ -72,11 +78,11 @@ class BySlot(Exporter):
         return self.exporters[i]
 
     def frame(self, frame: Frame) -> RdbToolError | None:
-        exporter = self._to(frame.key)
+        exporter = self._to(frame.db, frame.key)
         return None if exporter is None else exporter.frame(frame)
 
     def entry(self, entry: Entry) -> None:
-        exporter = self._to(entry.key)
+        exporter = self._to(entry.db, entry.key)
         if exporter is not None:
             exporter.entry(entry)
 

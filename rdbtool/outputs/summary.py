@@ -15,7 +15,7 @@ from rdbtool.rdb.layout import facts
 from rdbtool.rdb.layout.facts import Losses
 from rdbtool.rdb.layout.visitor import HASH, STREAM, STRING, ZSET, Visitor
 
-from .csv import write_cell
+from .csv import write_cell, write_safe_cell
 from .exporter import KeyFacts, ValueExporter
 from .json_text import write_integer
 from .jsonl import write_head
@@ -123,9 +123,10 @@ class SummaryLines(ValueExporter):
 
 @final
 class SummaryRows(ValueExporter):
-    """CSV without values, one row per key."""
+    """CSV without values, one row per key. ``safe``: no cell is a formula."""
 
-    def __init__(self, output: Output, losses: Losses, mode: i64) -> None:
+    def __init__(self, output: Output, losses: Losses, mode: i64, *, safe: bool = False) -> None:
+        self.safe = safe
         self.counter = Counter()
         super().__init__(output, losses, self.counter)
         self.mode: i64 = mode
@@ -137,7 +138,10 @@ class SummaryRows(ValueExporter):
         out = self.output.buffer
         write_integer(out, k.db)
         out.append(44)
-        write_cell(out, k.key, 0, len(k.key), self.mode)
+        if self.safe:
+            write_safe_cell(out, k.key, 0, len(k.key), self.mode)
+        else:
+            write_cell(out, k.key, 0, len(k.key), self.mode)
         out.write(b",%b,%b," % (k.type.encode(), k.encoding.encode()))
         if k.size >= 0:
             write_integer(out, k.size)

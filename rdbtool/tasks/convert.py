@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Sequence
+import stat
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
@@ -12,14 +13,16 @@ from rdbtool.aof.layout import locate
 from rdbtool.aof.point_in_time import WHOLE, PointInTime
 from rdbtool.basics.text import AUTO, UTF8
 from rdbtool.errors import FormatError, UnsupportedError, UsageError
-from rdbtool.findings import Report, Severity, finding_of
+from rdbtool.findings import Finding, Findings, Report, Severity, finding_of, plural
 from rdbtool.inputs.detect import Progress
 from rdbtool.inputs.filters import slot_ranges
 from rdbtool.inputs.jsonl import JsonlSource
 from rdbtool.inputs.opening import OpenedKeys, open_keys
 from rdbtool.inputs.selection import Selection
-from rdbtool.io.sink import commit_all
+from rdbtool.io.sink import commit_all, without_compression
+from rdbtool.outputs.changing import Changes, Changing
 from rdbtool.outputs.exporter import Exporter
+from rdbtool.outputs.joining import Join, Repeated
 from rdbtool.outputs.losses import loss_findings
 from rdbtool.outputs.merging import Merge
 from rdbtool.outputs.options import OutputOptions
@@ -28,15 +31,17 @@ from rdbtool.outputs.pipeline import Pipeline
 from rdbtool.outputs.rdb import RdbOut
 from rdbtool.outputs.registry import row_of
 from rdbtool.outputs.sharding import NO_OUTPUT, BySlot
+from rdbtool.rdb.layout.facts import MODULE_VALUES, STREAMS
 from rdbtool.servers.slots import SLOTS
 
-Conflict: TypeAlias = Literal["error", "first", "last"]
+Conflict: TypeAlias = Literal["error", "first", "last", "merge"]
 
 
 @dataclass(slots=True, kw_only=True)
 class ConvertReport(Report):
     """``outputs``: the paths written; ``keys``: seen; ``written``; ``skipped``: left out because their bytes are
-    damaged; ``dropped``: left out because another input has them; ``losses``: what could not be kept, by kind;
+    damaged; ``dropped``: left out because another input has them; ``merged``: that went into the same key of another
+    input; ``losses``: what could not be kept, by kind;
     ``target``: the release an RDB was written for.
     """
 
@@ -46,6 +51,7 @@ class ConvertReport(Report):
     written: int = 0
     skipped: int = 0
     dropped: int = 0
+    merged: int = 0
     losses: dict[str, int] = field(default_factory=dict)
     target: str = ""
     kept: object = None
@@ -60,6 +66,7 @@ class ConvertReport(Report):
             "written": self.written,
             "skipped": self.skipped,
             "dropped": self.dropped,
+            "merged": self.merged,
             "losses": self.losses,
             "target": self.target,
             "loss": self.loss,
@@ -89,8 +96,19 @@ def shard_path(path: str, first: int, last: int) -> str:
     if "{}" in path:
         return path.replace("{}", part)
     bare = path.rstrip(os.sep)
-    stem, ending = os.path.splitext(bare)
+    plain = without_compression(bare)
+    stem, ending = os.path.splitext(plain)
+    ending += bare[len(plain) :]
     return f"{stem}-{part}{ending}" + path[len(bare) :]
+
+
+def output_paths(output: str, split: str = "") -> list[str]:
+    """The paths that `convert` writes to. Raises `UsageError`."""
+    if not split:
+        return [output]
+    if output == "-":
+        raise UsageError("several outputs cannot all go to standard output")
+    return [shard_path(output, *span) for span in shard_ranges(split)]
 
 
 def convert(
@@ -101,6 +119,7 @@ def convert(
     *,
     split: str = "",
     on_conflict: Conflict = "error",
+    changes: Changes | None = None,
     keep_going: bool = False,
     point: PointInTime = WHOLE,
     unknown: str = "stop",
@@ -111,8 +130,9 @@ def convert(
     """Write the keys of ``sources`` that ``selection`` wants to ``output``, as ``options`` say.
 
     ``split``: to several outputs by hash slot (`shard_ranges`); ``on_conflict``: what to do about a key that several
-    inputs have; ``keep_going``: leave out damaged keys, and take what can be read of damaged files, with ``loss``;
-    ``source_mode``: how JSON lines without a header say bytes; the others as for `inputs.opening.open_keys`.
+    inputs have, to ``merge`` which the inputs are read twice; ``changes``: of keys on their way; ``keep_going``: leave
+    out damaged keys, and take what can be read of damaged files, with ``loss``; ``source_mode``: how JSON lines without
+    a header say bytes; the others as for `inputs.opening.open_keys`.
 
     Damage is an error finding, and then nothing is written. Raises `InputError`, `OutputError`, `UsageError`,
     `UnsupportedError`.
@@ -123,41 +143,48 @@ def convert(
     report = ConvertReport(sources=list(sources))
     ordered = list(reversed(sources)) if on_conflict == "last" else list(sources)
     ranges = shard_ranges(split) if split else []
-    if ranges and output == "-":
-        raise UsageError("several outputs cannot all go to standard output")
-    paths = [shard_path(output, *span) for span in ranges] or [output]
+    paths = output_paths(output, split)
     inputs = _files_of(sources, commands=commands)
     checked = replace(options, verify=keep_going)
     try:
         with contextlib.ExitStack() as stack:
+            job = _Job(options, selection, changes or Changes(), report, keep_going=keep_going)
+            job.opening = {
+                "point": point,
+                "unknown": unknown,
+                "commands": commands,
+                "to": options.rdb.to,
+                "mode": source_mode,
+            }
+            repeated = _repeated(job, sources) if on_conflict == "merge" else {}
             outlets = [stack.enter_context(open_outlet(path, checked, inputs)) for path in paths]
             stages = [outlet.exporter for outlet in outlets]
-            if ranges:
-                stages.append(BySlot(list(stages), ranges))
-            merge = Merge(stages[-1], refuse=on_conflict == "error") if len(sources) > 1 else None
+            by_slot = BySlot(list(stages), ranges) if ranges else None
+            if by_slot is not None:
+                stages.append(by_slot)
+            merge = Merge(stages[-1], refuse=on_conflict in {"error", "merge"}) if len(sources) > 1 else None
             if merge is not None:
                 stages.append(merge)
+            join = Join(stages[-1], repeated) if repeated else None
+            if join is not None:
+                stages.append(join)
+            changing = Changing(stages[-1], job.changes) if job.changes.any else None
+            if changing is not None:
+                stages.append(changing)
             for source in ordered:
-                if merge is not None:
-                    merge.next_input(source)
-                pipeline = Pipeline(selection, stages[-1], report.findings, keep_going=keep_going)
-                with open_keys(
-                    source,
-                    point=point,
-                    unknown=unknown,
-                    commands=commands,
-                    to=options.rdb.to,
-                    mode=source_mode,
-                    progress=progress,
-                    aside=pipeline,
-                ) as opened:
+                for stage in (merge, join, changing):
+                    if stage is not None:
+                        stage.next_input(source)
+                with job.open(source, stages[-1], progress) as (pipeline, opened):
                     report.kept = opened
                     for outlet in outlets:
                         outlet.exporter.losses.untold |= opened.source.made
                     _move(pipeline, opened, report)
-                    _carry(opened, outlets, report)
+                    _carry(opened, outlets, job.changes, report)
             stages[-1].end()
             _note_losses(stages, options, report, output)
+            if by_slot is not None and by_slot.elsewhere:
+                report.findings.add(_not_in_database_0(by_slot.elsewhere, output))
             commit_all([outlet.finish() for outlet in outlets])
             for outlet in outlets:
                 report.outputs.append(outlet.path)
@@ -165,13 +192,64 @@ def convert(
                     report.target = outlet.exporter.target_name
             if merge is not None:
                 report.dropped = merge.dropped
-                report.written -= merge.dropped
-            if ranges:
-                report.written -= stages[len(outlets)].losses.counts.get(NO_OUTPUT, 0)
+            if join is not None:
+                report.merged = join.joined
+            gone = [report.losses.get(fact, 0) for fact in (STREAMS, MODULE_VALUES, NO_OUTPUT)]
+            report.written -= report.dropped + report.merged + sum(gone)
     except FormatError as e:
         report.findings.add(finding_of(e))
         report.outputs = []
     return report
+
+
+@dataclass
+class _Job:
+    """What holds for every input of a run; ``opening``: how inputs are opened."""
+
+    options: OutputOptions
+    selection: Selection
+    changes: Changes
+    report: ConvertReport
+    keep_going: bool = field(kw_only=True)
+    opening: dict[str, Any] = field(default_factory=dict)
+
+    @contextlib.contextmanager
+    def open(
+        self, source: str, exporter: Exporter, progress: Progress | None = None
+    ) -> Iterator[tuple[Pipeline, OpenedKeys]]:
+        """An input, and the pipeline to ``exporter``."""
+        pipeline = Pipeline(self.selection, exporter, self.report.findings, keep_going=self.keep_going)
+        with open_keys(source, progress=progress, aside=pipeline, **self.opening) as opened:
+            yield pipeline, opened
+
+
+def _repeated(job: _Job, sources: Sequence[str]) -> dict[int, set[bytes]]:
+    """The keys that come more than once, by database: all inputs are read for their names. Raises `UsageError` for an
+    input that cannot be read twice.
+    """
+    for source in sources:
+        if source == "-" or (os.path.exists(source) and stat.S_ISFIFO(os.stat(source).st_mode)):
+            raise UsageError("cannot be read twice, which merging needs", path=source)
+    told = job.report.findings
+    job.report.findings = Findings()  # the second time tells the same
+    found = Repeated()
+    stage = Changing(found, job.changes) if job.changes.any else found
+    for source in sources:
+        if isinstance(stage, Changing):
+            stage.next_input(source)
+        with job.open(source, stage) as (pipeline, opened), contextlib.suppress(FormatError):
+            pipeline.run(opened.source)
+    job.report.findings = told
+    job.selection.kept = 0
+    return found.keys
+
+
+def _not_in_database_0(keys: int, output: str) -> Finding:
+    message = (
+        f"{plural(keys, 'key')} of other databases than 0, where nodes of a cluster end that load them: choose by "
+        "--db 0, or renumber by --db-map"
+    )
+    return Finding(Severity.WARNING, "databases", message, output)
 
 
 def _files_of(sources: Sequence[str], *, commands: bool) -> tuple[str, ...]:
@@ -205,11 +283,13 @@ def _move(pipeline: Pipeline, opened: OpenedKeys, report: ConvertReport) -> None
         _add(report.losses, opened.source.losses.counts)
 
 
-def _carry(opened: OpenedKeys, outlets: list[Outlet], report: ConvertReport) -> None:
+def _carry(opened: OpenedKeys, outlets: list[Outlet], changes: Changes, report: ConvertReport) -> None:
     """Hand on the commands of a log that no server knows."""
     carried = opened.carried
     if not carried:
         return
+    for command in carried:
+        command.db = changes.new_db(command.db)
     if len(outlets) == 1 and outlets[0].takes_commands:
         outlets[0].carried += carried
     else:

@@ -74,8 +74,7 @@ def dump(
     for finding in loss_findings(report.losses, "standard output"):
         report.findings.add(finding)
     report.loss = report.loss or bool(report.losses) or pipeline.skipped > 0
-    if selection.exact is not None:
-        report.missing = [key for key, found in selection.exact.items() if not found]
+    report.missing = selection.missing
     for key in report.missing:
         report.findings.add(Finding(Severity.ERROR, "no-such-key", "there is no such key", path, key=key))
     return report

@@ -45,7 +45,7 @@ def history(
     keys: Sequence[bytes],
     on_touch: Callable[[Touch], None],
     *,
-    db: int = -1,
+    db: int | Sequence[int] = -1,
     point: PointInTime = WHOLE,
     unknown: str = STOP,
     source: Source = "auto",
@@ -53,10 +53,11 @@ def history(
 ) -> HistoryReport:
     """Tell ``on_touch`` of every command that touched one of ``keys``, in order.
 
-    ``db``: in this database only, -1 for any. The whole log is replayed, because only the state before and after
-    tells what a command did. Raises as `replaying.replay` does.
+    ``db``: in this database only, or in these; -1 or none for any. The whole log is replayed, because only the
+    state before and after tells what a command did. Raises as `replaying.replay` does.
     """
-    teller = _Teller(choose(keys, db), on_touch)
+    dbs = [db] if isinstance(db, int) else list(db)
+    teller = _Teller(choose(keys, dbs[0] if len(dbs) == 1 else -1), on_touch, dbs if len(dbs) > 1 else [])
     replayed = replay(path, point=point, unknown=unknown, source=source, now_ms=now_ms, feed=teller)
     return HistoryReport(
         findings=replayed.findings,
@@ -69,11 +70,12 @@ def history(
 
 
 class _Teller(Feed):
-    """Looks on, and counts."""
+    """Looks on, and counts. ``dbs``: the databases that are meant, none for all."""
 
-    def __init__(self, chosen: Chosen, on_touch: Callable[[Touch], None]) -> None:
+    def __init__(self, chosen: Chosen, on_touch: Callable[[Touch], None], dbs: Sequence[int]) -> None:
         self.chosen = chosen
         self.on_touch = on_touch
+        self.dbs = dbs
         self.touches = 0
         self.keys: set[tuple[int, bytes]] = set()
 
@@ -86,6 +88,8 @@ class _Teller(Feed):
         return super().log(replay, commands)
 
     def tell(self, touch: Touch) -> None:
+        if self.dbs and touch.db not in self.dbs:
+            return
         self.touches += 1
         self.keys.add((touch.db, touch.key))
         self.on_touch(touch)

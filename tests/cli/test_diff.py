@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from rdbtool.basics.text import AUTO, from_text
-from rdbtool.cli.diff import parse_size
 from rdbtool.errors import UsageError
+from rdbtool.inputs.filters import parse_size
 from tests.cli import running
 from tests.rdb import craft
 

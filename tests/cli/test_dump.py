@@ -60,11 +60,11 @@ def test_every_format_is_written_and_its_losses_are_told(form: str) -> None:
 def test_keys_alone(tmp_path: Path) -> None:
     path = small(tmp_path / "x.rdb")
     assert run(path, "--keys-only")[1] == b"user:1\nqueue\nbase64:Ymlu/w==\n"
-    assert run(path, "-k", "-0")[1] == b"user:1\0queue\0bin\xff\0"
-    assert run(path, "-k", "--bytes", "hex")[1].split()[0] == b"757365723a31"
-    assert run(path, "-k", "--key", "user:*", "--db", "0", "--type", "string")[1] == b"user:1\n"
-    assert run(path, "-k", "--limit", "1")[1] == b"user:1\n"
-    assert run(path, "-k", "--key-regex", "^q|\xff")[1] == b"queue\n"
+    assert run(path, "--keys-only", "-0")[1] == b"user:1\0queue\0bin\xff\0"
+    assert run(path, "--keys-only", "--bytes", "hex")[1].split()[0] == b"757365723a31"
+    assert run(path, "--keys-only", "--key", "user:*", "--db", "0", "--type", "string")[1] == b"user:1\n"
+    assert run(path, "--keys-only", "--limit", "1")[1] == b"user:1\n"
+    assert run(path, "--keys-only", "--key-regex", "^q|\xff")[1] == b"queue\n"
 
 
 def test_a_named_key_is_shown_whole_and_a_missing_one_is_an_error(tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ def test_every_key_can_be_shown_to_people() -> None:
 
 
 def test_standard_input_is_read(tmp_path: Path) -> None:
-    shown = run("-", "-k", stdin=small(tmp_path / "x.rdb").read_bytes())
+    shown = run("-", "--keys-only", stdin=small(tmp_path / "x.rdb").read_bytes())
     assert shown == (0, b"user:1\nqueue\nbase64:Ymlu/w==\n", "")
 
 
@@ -96,7 +96,7 @@ def test_standard_input_is_read(tmp_path: Path) -> None:
     "arguments",
     [
         ["-0"],
-        ["-k", "-f", "csv"],
+        ["--keys-only", "-f", "csv"],
         ["--bytes", "rot13"],
         ["--ttl", "soon"],
         ["--slot", "99999"],
@@ -129,7 +129,7 @@ def test_an_unreadable_file_exits_with_2(tmp_path: Path) -> None:
 def test_damage_exits_with_1_after_what_can_be_read(tmp_path: Path) -> None:
     path = small(tmp_path / "x.rdb")
     path.write_bytes(path.read_bytes()[:-12])
-    code, out, err = run(path, "-k")
+    code, out, err = run(path, "--keys-only")
     assert code == 1
     assert out in {b"user:1\nqueue\nbase64:Ymlu/w==\n", b"user:1\nqueue\n"}
     assert "offset" in err
@@ -186,7 +186,7 @@ def test_on_a_terminal_it_is_a_table_and_nothing_drives_it(tmp_path: Path) -> No
     assert b"k\\x1b[2J" in shown
 
 
-@pytest.mark.parametrize("arguments", [["-f", "resp"], ["-k", "-0"]])
+@pytest.mark.parametrize("arguments", [["-f", "resp"], ["--keys-only", "-0"]])
 def test_binary_output_refuses_a_terminal(arguments: list[str], tmp_path: Path) -> None:
     code, shown = on_a_terminal(small(tmp_path / "x.rdb"), *arguments)
     assert code == 2

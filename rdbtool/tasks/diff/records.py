@@ -30,23 +30,33 @@ from .run import Diff
 class RecordsOut:
     """Writes differences of ``diff`` to ``output``; the caller puts what stands between them.
 
-    ``mode``: of texts; ``values``: write both values; ``detail``: write what differs inside.
+    ``mode``: of texts; ``values``: write both values; ``detail``: write what differs inside;
+    ``schema``: the number that each begins with, 0 for none.
     """
 
     def __init__(
-        self, diff: Diff, output: Output, mode: int = AUTO, *, values: bool = False, detail: bool = False
+        self,
+        diff: Diff,
+        output: Output,
+        mode: int = AUTO,
+        *,
+        values: bool = False,
+        detail: bool = False,
+        schema: int = 0,
     ) -> None:
         self.diff = diff
         self.output = output
         self.mode = mode
         self.values = values
         self.detail = detail
+        self.schema = schema
         self._walker = Walker(JsonValues(output, mode))
 
     def add(self, difference: Difference) -> None:
         """Write one difference."""
         o = self.output
-        o.buffer.write(b'{"kind":"%b"' % difference.kind.encode())
+        schema = b'"schema":%d,' % self.schema if self.schema else b""
+        o.buffer.write(b'{%b"kind":"%b"' % (schema, difference.kind.encode()))
         if difference.other:
             o.buffer.write(b',"%b":' % (b"function" if difference.other == FUNCTION else b"module_aux"))
             self._text(difference.key)
