@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from rdbtool.errors import UsageError
-from rdbtool.exit_codes import ExitCode
 
 NAME = "schema"
 EXAMPLE = ("no-such-schema", "INPUT")
@@ -34,4 +33,3 @@ def command(
         width = max(map(len, SCHEMAS))
         for known, (title, _) in SCHEMAS.items():
             print(f"{known:{width}}  {title}")
-    raise typer.Exit(ExitCode.FINE)

