@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Final, final
 
 from rdbtool.errors import UsageError, printable_text
-from rdbtool.servers.commands import is_known
+from rdbtool.servers.commands import is_known, row_of
 
 
 @final
@@ -47,9 +47,9 @@ class CommandNames:
         return self.real.get(upper, upper)
 
     def knows(self, name: bytes) -> bool:
-        """Whether the server has a command of that name, in any case of letters."""
+        """Whether the server has a command of that name, in any case of letters; one of a module, if it is allowed."""
         upper = name.upper()
-        return upper in self.real or upper in self.allowed or is_known(upper)
+        return upper in self.real or upper in self.allowed or row_of(upper) is not None
 
 
 STOCK: Final = CommandNames()

@@ -149,8 +149,9 @@ LAST_ENTRY_ID: Final[i64] = 1 << 55
 class Feature:
     """A feature, and the releases that have it.
 
-    ``bit``: one of the constants above, 0 for a feature that `Release.has` is not asked for; ``redis``, ``valkey``: the first release of the product with it, as major
-    and minor version, None if there is none; ``redis_until``: the first release of Redis that has it no longer.
+    ``bit``: one of the constants above, 0 for a feature that `Release.has` is not asked for; ``redis``, ``valkey``: the
+    first release of the product with it, as major and minor version, None if there is none; ``redis_until``: the first
+    release of Redis that has it no longer.
     """
 
     def __init__(

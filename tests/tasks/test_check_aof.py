@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from rdbtool.aof.check import BROKEN, EMPTY, OK, TRUNCATED
+from rdbtool.aof.names import CommandNames
 from rdbtool.errors import InputError, RdbToolError
 from rdbtool.exit_codes import of_report
 from rdbtool.tasks.check_aof import CheckAofReport, check_aof
@@ -124,7 +125,7 @@ def test_commands_that_nobody_knows_but_that_occur_often_are_no_damage(tmp_path:
     assert codes(report) == ["foreign-command"]
     path.write_bytes(sets(1) + command("MYSET", "k", "v"))
     assert check_aof(str(path)).verdict == BROKEN
-    assert check_aof(str(path), allow=("myset",)).findings.items == []
+    assert check_aof(str(path), names=CommandNames.parse(["myset"])).findings.items == []
 
 
 def test_an_argument_over_the_limit_is_told(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 
-from rdbtool.aof.check import EMPTY, OK, verify_log
+from rdbtool.aof.check import verify_log
 from rdbtool.aof.layout import LogFile
 from rdbtool.errors import InputError, NotSyncedError, OutputError, UsageError, reason
 from rdbtool.findings import Findings
@@ -134,8 +134,7 @@ def _write_new(plan: RepairPlan, file: FilePlan) -> Sink:
 def _verify(plan: RepairPlan, file: FilePlan, sink: Sink) -> None:
     """Raise `OutputError` where what was written is no whole log."""
     part = LogFile(sink.temporary, file.file.role)
-    checked = verify_log(part, Findings(), max_bulk=plan.max_bulk, allowed=plan.allowed)
-    if checked.verdict not in {OK, EMPTY}:
+    if not verify_log(part, Findings(), config=plan.config).whole:
         raise OutputError("what is left would not be whole: the file stays as it is", path=file.file.path)
 
 
