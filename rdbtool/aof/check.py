@@ -31,7 +31,6 @@ TRUNCATED: Final = "truncated"
 BROKEN: Final = "broken"
 """The server refuses it."""
 MISSING: Final = "missing"
-SECOND_SNAPSHOT: Final = "second-snapshot"
 RREPLAY: Final = b"RREPLAY"
 """KeyDB's command that carries those of another master, in their own form, as its second argument."""
 NESTED_KEPT: Final = 100
@@ -262,9 +261,6 @@ def _results(verdict: FileVerdict, scanner: Scanner, outcome: int) -> None:
         verdict.until = int(scanner.multi_start if scanner.in_multi else scanner.until_at)
     fault = scanner.fault
     if outcome == FAULT and fault is not None:
-        if w.data[w.pos : w.end].startswith(MAGICS) and fault.start == w.offset() and fault.start > 0:
-            fault.code = SECOND_SNAPSHOT
-            fault.message = "a second snapshot begins here, as where two logs were put into one file"
         verdict.fault = fault
 
 
@@ -325,7 +321,7 @@ def _tell_outside(verdict: FileVerdict, outside: BadCommand, findings: Findings,
 def _tell_archive(verdict: FileVerdict, archive: str, findings: Findings) -> None:
     verdict.foreign = True
     verdict.verdict = BROKEN
-    findings.add(Finding(Severity.ERROR, "not-a-log", f"{archive}, and no append-only file", verdict.path, 0))
+    findings.add(Finding(Severity.ERROR, "not-a-log", f"no append-only file, but {archive}", verdict.path, 0))
 
 
 def _look_behind(verdict: FileVerdict, fault: Fault, config: LogConfig) -> None:
@@ -381,15 +377,15 @@ def _cutting(verdict: FileVerdict) -> str:
     since = CUTS_TO_WHOLE_STATE.valkey
     assert since is not None
     first = f"Valkey {since[0]}.{since[1]}"
-    others = f"every Redis, and Valkey before {first.partition(' ')[2]},"
+    before = f"Valkey before {first.partition(' ')[2]}"
     if old == 0:
         return (
-            f"do not start {others} on it, repair it first: they load the snapshot and cut the file to 0 bytes, so "
-            f"that the next start has lost it; {first} cuts the file at {new}"
+            f"repair it before Redis, or {before}, is started on it: they load the snapshot and cut the file to 0 "
+            f"bytes, so that the next start has lost it; {first} cuts the file at {new}"
         )
     return (
-        f"{others} cuts the file at {old}, within the MULTI, which stays open: what is written behind it is lost at "
-        f"the next start, so repair it first; {first} cuts the file at {new}"
+        f"Redis, and {before}, cut the file at {old}, within the MULTI, which stays open, and what they then write "
+        f"behind it is lost at the next start: repair it first; {first} cuts the file at {new}"
     )
 
 

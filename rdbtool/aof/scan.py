@@ -11,6 +11,7 @@ from mypy_extensions import i64
 from rdbtool.errors import printable
 from rdbtool.findings import Finding, Findings, Severity
 from rdbtool.io.window import Window
+from rdbtool.rdb.opcodes import MAGICS
 from rdbtool.servers.commands import COMMANDS, CONTAINER, CommandRow, find, row_of
 
 from .config import DEFAULT, LogConfig
@@ -159,6 +160,7 @@ class Scanner:
             elif outcome == FAULT:
                 self.fault = framer.fault
                 assert self.fault is not None
+                self._tell_snapshot(self.fault)
                 if framer.start == self._odd_end and not self.fault.truncated:
                     self._blame_odd(self.fault)
                 return FAULT
@@ -173,6 +175,14 @@ class Scanner:
                     )
                     return FAULT
                 return END
+
+    def _tell_snapshot(self, fault: Fault) -> None:
+        """Say so where the fault is that a snapshot begins there."""
+        w = self.window
+        at = fault.start - w.base
+        if fault.start > 0 and at >= 0 and fault.code == "bad-prefix" and w.data[at : at + 6].startswith(MAGICS):
+            fault.code = "second-snapshot"
+            fault.message = "a second snapshot begins here, as where two logs were put into one file"
 
     def _blame_odd(self, fault: Fault) -> None:
         """Let the fault begin at the command before it, whose end the server did not look at: where one is

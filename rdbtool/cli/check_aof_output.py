@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from rdbtool.aof.check import BROKEN, EMPTY, MISSING, OK, TRUNCATED, FileVerdict
 from rdbtool.errors import printable
 from rdbtool.findings import Alike, Finding
+from rdbtool.servers.releases import RELEASES
 from rdbtool.tasks.check_aof import CheckAofReport
 
 from .render import finding_line, number, paint, plural, show_path, size, table, unkept_lines
@@ -77,6 +78,8 @@ def _meaning(report: CheckAofReport) -> str:
         if any(s.loads is None for s in report.suitability):
             return f"whether {who} load{'s' if one else ''} it cannot be told for sure"
         return f"{who} load{'s' if one else ''} it"
+    if verdict == TRUNCATED and any(s.cuts_at == 0 for s in report.suitability) and report.files[-1].log_start:
+        return f"{who} start{'s' if one else ''} with it once, and then its snapshot may be lost"
     if verdict == TRUNCATED:
         return f"{who} cut{'s' if one else ''} its end and start{'s' if one else ''}"
     loading = [s.title for s in report.suitability if s.loads]
@@ -102,9 +105,24 @@ def _suitability_lines(answers: list[LogSuitability]) -> list[str]:
         return []
     lines = table(rows) if answers else []
     for reason, names in told.items():
-        who = "all of them" if len(names) == len(answers) > 1 else ", ".join(names)
+        who = "all of them" if len(names) == len(answers) > 1 else _spans(names)
         lines.append(f"- {who}: {reason}")
     return lines
+
+
+def _spans(names: list[str]) -> str:
+    """Names of releases, where three or more follow each other only the first and the last."""
+    table_order = [release.name for release in RELEASES]
+    runs: list[list[str]] = []
+    for name in names:
+        at = table_order.index(name)
+        before = runs[-1][-1] if runs else ""
+        same = before.partition("-")[0] == name.partition("-")[0]
+        if same and table_order[at - 1] == before:
+            runs[-1].append(name)
+        else:
+            runs.append([name])
+    return ", ".join(f"{run[0]} to {run[-1]}" if len(run) > 2 else ", ".join(run) for run in runs)
 
 
 def _with_file(finding: Finding, alike: Alike | None = None) -> str:
@@ -191,10 +209,14 @@ def print_hint(report: CheckAofReport) -> None:
     layout = report.layout
     if layout is None or (not layout.is_set and (len(layout.files) > 1 or any(f.foreign for f in report.files))):
         return
-    damaged = [f for f in report.files if f.verdict in {TRUNCATED, BROKEN}]
-    if not damaged or not all(f.cuttable and f.plain for f in report.files):
+    if any(f.foreign for f in report.files) or not all(f.cuttable and f.plain for f in report.files):
         return
     path = show_path(shlex.quote(report.path))
+    damaged = [f for f in report.files if f.fault is not None]
+    if not damaged:
+        if "unknown-command" in report.findings.counts:
+            print("nothing in it is damaged: --allow or --rename NAME=REAL say what its server has")
+        return
     print(f"to repair: rdbtool check-aof --fix {path}")
     # The commands of an open transaction cannot be kept.
     closed = [f for f in damaged if f.fault is not None and f.fault.code != "multi-without-exec"]

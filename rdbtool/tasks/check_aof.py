@@ -13,7 +13,7 @@ from typing import Any
 
 from rdbtool.aof.check import BROKEN, EMPTY, MISSING, TRUNCATED, FileVerdict, verify_log
 from rdbtool.aof.config import DEFAULT, LogConfig
-from rdbtool.aof.layout import Layout, LogFile, locate
+from rdbtool.aof.layout import Layout, LogFile, locate, parts_beside
 from rdbtool.aof.names import STOCK, CommandNames
 from rdbtool.aof.resp import MAX_BULK
 from rdbtool.aof.scan import BadCommand
@@ -104,7 +104,9 @@ def check_aof(
         report.layout = layout = locate(path)
     except FormatError as e:
         report.findings.add(_bad_manifest(e))
-        report.suitability = [log_suitability(report, release) for release in releases or newest_of_each()]
+        for file in parts_beside(path):
+            report.files.append(verify_log(file, report.findings, config=config, progress=progress))
+        _judge(report, releases)
         return report
     for finding in layout.findings:
         report.findings.add(finding)
@@ -221,7 +223,7 @@ def _bad_manifest(error: FormatError) -> Finding:
     return Finding(
         finding.severity,
         "bad-manifest",
-        f"{finding.message}: the server ends",
+        f"{finding.message}: the server ends; the files beside it are checked by themselves",
         finding.path,
         finding.offset,
         doing=finding.doing,

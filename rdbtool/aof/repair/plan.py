@@ -274,7 +274,7 @@ def _remark(plan: RepairPlan, file_plan: FilePlan) -> None:
                 path,
             )
         )
-    if any(int(c.end) < file_plan.size for c in file_plan.cuts):
+    if any(int(c.end) < file_plan.size and c.code != "cut-annotation" for c in file_plan.cuts):
         plan.findings.append(
             Finding(
                 Severity.WARNING,
