@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from rdbtool.tasks.repair_aof import RepairAofReport
 
 DETAILED_CUTS = 20
-SHOWN_FILES = 100
-"""Files of a set that are shown, of those that are missing."""
+SHOWN_FILES = 20
+"""Files of a set that are shown, of those that are missing, and findings of one code about the set."""
 COLOURS = {OK: "green", EMPTY: "green", TRUNCATED: "yellow", BROKEN: "red", MISSING: "red"}
 
 
@@ -56,9 +56,14 @@ def print_report(report: CheckAofReport, *, all_findings: bool = False) -> None:
             print(f"    {finding_line(finding, alike)}")
     if missing > SHOWN_FILES:
         print(f"  ... and {plural(missing - SHOWN_FILES, 'file')} more that are missing")
-    for rest in by_path.values():
-        for finding, alike in rest:
+    printed: dict[str, int] = {}
+    for finding, alike in [one for rest in by_path.values() for one in rest]:
+        printed[finding.code] = printed.get(finding.code, 0) + 1
+        if printed[finding.code] <= SHOWN_FILES or all_findings:
             print(f"  {_with_file(finding, alike)}")
+    for code, count in printed.items():
+        if count > SHOWN_FILES and not all_findings:
+            print(f"  ... and {number(found.counts[code] - SHOWN_FILES)} more of {code}")
     if all_findings:
         for line in unkept_lines(found):
             print(f"  {line}")
