@@ -17,7 +17,6 @@ from .render import finding_line, number, paint, plural, show_path, size, table,
 
 if TYPE_CHECKING:
     from rdbtool.aof.repair.plan import RepairPlan
-    from rdbtool.tasks.log_suitability import LogSuitability
     from rdbtool.tasks.repair_aof import RepairAofReport
 
 DETAILED_CUTS = 20
@@ -67,7 +66,7 @@ def print_report(report: CheckAofReport, *, all_findings: bool = False) -> None:
     if all_findings:
         for line in unkept_lines(found):
             print(f"  {line}")
-    for line in _suitability_lines(report.suitability):
+    for line in _suitability_lines(report):
         print(f"  {line}")
 
 
@@ -96,8 +95,9 @@ def _meaning(report: CheckAofReport) -> str:
     return f"{who} do{'es' if one else ''} not start with it"
 
 
-def _suitability_lines(answers: list[LogSuitability]) -> list[str]:
-    """A row for each release, and below what is to be said of it."""
+def _suitability_lines(report: CheckAofReport) -> list[str]:
+    """A row for each release, and below what is to be said of it; nothing where nobody asked and all is said."""
+    answers = report.suitability
     rows = [["release", "loads", "cuts at", "says"]]
     told: dict[str, list[str]] = {}
     for answer in answers:
@@ -106,7 +106,7 @@ def _suitability_lines(answers: list[LogSuitability]) -> list[str]:
         rows.append([answer.release, loads, cuts, answer.words])
         for reason in (*answer.reasons, *answer.remarks):
             told.setdefault(reason, []).append(answer.release)
-    if all(a.loads and not a.remarks and a.cuts_at < 0 for a in answers) and len(answers) < 3:
+    if not report.asked and all(a.loads and not a.remarks and a.cuts_at == answers[0].cuts_at for a in answers):
         return []
     lines = table(rows) if answers else []
     for reason, names in told.items():

@@ -22,7 +22,7 @@ from rdbtool.findings import Finding, Report, Severity, finding_of, plural
 from rdbtool.rdb.check import DATABASES
 from rdbtool.servers.commands import COMMANDS
 from rdbtool.servers.features import CHECKS_ARITY_IN_LOG, LOOKS_UP_SUBCOMMANDS, SCRIPT_ERRORS_CRASH
-from rdbtool.servers.releases import Release, newest_of_each, writer_of
+from rdbtool.servers.releases import RELEASES, Release, newest_of_each, writer_of
 
 from .log_suitability import SCRIPTS, LogSuitability, is_in, log_suitability
 
@@ -31,8 +31,8 @@ from .log_suitability import SCRIPTS, LogSuitability, is_in, log_suitability
 class CheckAofReport(Report):
     """What the check found. ``files`` in the order a server loads them, then history files if asked for.
 
-    ``config``: of the server that was asked about; ``suitability``: what releases do with it; ``asked``: whether they
-    were named, and are not those that come to mind: the one that wrote it, or the newest.
+    ``config``: of the server that was asked about; ``suitability``: what ``releases`` do with it; ``asked``: whether
+    they were named, and are not those that come to mind: the one that wrote it, or the newest.
     """
 
     path: str = ""
@@ -40,6 +40,7 @@ class CheckAofReport(Report):
     files: list[FileVerdict] = field(default_factory=list)
     history: list[FileVerdict] = field(default_factory=list)
     config: LogConfig = DEFAULT
+    releases: Sequence[Release] = ()
     suitability: list[LogSuitability] = field(default_factory=list)
     asked: bool = False
 
@@ -135,10 +136,11 @@ def _judge(report: CheckAofReport, releases: Sequence[Release]) -> None:
     """Tell what releases do with it, and find what some of them refuse."""
     writer = _writer(report)
     asked = releases or ((writer,) if writer is not None else newest_of_each())
+    report.releases = asked
     report.suitability = [log_suitability(report, release) for release in asked]
     for file in report.files:
         if file.wrong is not None:
-            report.findings.add(_wrong_arity(file, file.wrong, any(r.does(CHECKS_ARITY_IN_LOG) for r in asked)))
+            report.findings.add(wrong_arity(file, file.wrong, asked))
         newer = min(_newer(file, asked), default=None)
         if newer is not None:
             start, name, without = newer
@@ -162,7 +164,9 @@ def _writer(report: CheckAofReport) -> Release | None:
             aux = {name.encode(): value.encode() for name, value in file.preamble.aux.items()}
             writer = writer_of(aux)
             if writer is not None:
-                return writer
+                # A version between two releases of the table, such as 3.9, is a pre-release of the later one.
+                later = [r for r in RELEASES if r.product == writer.product and r.version >= writer.version]
+                return later[0] if later else newest_of_each()[writer.valkey]
     return None
 
 
@@ -176,7 +180,9 @@ def _newer(file: FileVerdict, asked: Iterable[Release]) -> Iterator[tuple[int, b
                 break
 
 
-def _wrong_arity(file: FileVerdict, wrong: BadCommand, minded: bool) -> Finding:
+def wrong_arity(file: FileVerdict, wrong: BadCommand, releases: Iterable[Release]) -> Finding:
+    """The finding for too few or too many words, an error where one of the releases minds it, as it marks the file."""
+    minded = any(release.does(CHECKS_ARITY_IN_LOG) for release in releases)
     since = CHECKS_ARITY_IN_LOG.valkey
     assert since is not None
     times = "" if wrong.count == 1 else f" ({int(wrong.count)} commands like this)"

@@ -175,8 +175,14 @@ def _refusals(file: FileVerdict, release: Release) -> list[Refusal]:
 
 def _unknown(name: bytes, start: int, release: Release) -> Refusal:
     shown = printable(name, 64)
-    word = "unknown" if release.does(CHECKS_ARITY_IN_LOG) else "Unknown"
-    return Refusal(start, f"{release.title} has no command '{shown}'", f"{word} command '{shown.partition(' ')[0]}'")
+    container, _, subcommand = shown.partition(" ")
+    if not release.does(CHECKS_ARITY_IN_LOG):
+        words = f"Unknown command '{container}'"
+    elif subcommand:
+        words = f"unknown subcommand '{subcommand}'"
+    else:
+        words = f"unknown command '{container}'"
+    return Refusal(start, f"{release.title} has no command '{shown}'", words)
 
 
 def is_in(row: CommandRow, release: Release) -> bool:

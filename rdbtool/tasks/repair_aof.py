@@ -15,7 +15,7 @@ from rdbtool.errors import NotSyncedError, OutputError, UsageError
 from rdbtool.findings import Finding, Findings, Report, Severity
 from rdbtool.io.destination import find
 
-from .check_aof import CheckAofReport, refuse_nothing_before
+from .check_aof import CheckAofReport, refuse_nothing_before, wrong_arity
 
 
 @dataclass(slots=True)
@@ -80,6 +80,7 @@ def plan_aof_repair(
         drop_refused=drop_refused,
         config=report.config,
     )
+    plan.releases = report.releases
     if 0 <= max_loss < plan.lost:
         raise UsageError(f"the repair would cut {plan.lost} bytes, more than the {max_loss} allowed", path=report.path)
     return plan
@@ -123,6 +124,8 @@ def repair_aof(
         report.files.append(verdict)
         if not verdict.whole:
             raise OutputError("repaired, and still not whole: is something else writing it?", path=path)
+        if verdict.wrong is not None:
+            found.add(wrong_arity(verdict, verdict.wrong, plan.releases))
         for finding in found.items:
             if finding.severity is Severity.ERROR:
                 report.findings.add(finding)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from rdbtool.aof.salvage import OPEN_TRANSACTION, Cut, Salvager, database_at, su
 from rdbtool.errors import UsageError, printable
 from rdbtool.findings import Finding, Severity
 from rdbtool.io.random_access import Pages
+from rdbtool.servers.releases import Release
 
 SELECT_SEARCHED: Final = 1 << 20
 """Bytes of an unreadable region that are searched for what may have been a SELECT."""
@@ -79,6 +81,8 @@ class RepairPlan:
     findings: list[Finding] = field(default_factory=list)
     loss: bool = False
     config: LogConfig = DEFAULT
+    releases: Sequence[Release] = ()
+    """What it is for."""
 
     @property
     def empty(self) -> bool:
