@@ -20,6 +20,7 @@ from rdbtool.servers.releases import newest_of_each
 from .config import DEFAULT, LogConfig
 from .detect import ARCHIVE_HEAD, LOG, RDB, archive_of, kind_at, kind_of
 from .layout import LogFile
+from .line_ends import can_turn_back
 from .resp import COMMAND, END, FAULT, CommandReader, Fault
 from .salvage import Salvager
 from .scan import UNTIL, BadCommand, Scanner
@@ -89,6 +90,8 @@ class FileVerdict:
     """It is something else, such as an archive, or nothing of it can be read, nor does it begin like a log."""
     line_ends: bool = False
     """Its line ends were changed: it was copied as text."""
+    restorable: bool = False
+    """And they can be turned back: the lengths in it prove that."""
 
     @property
     def whole(self) -> bool:
@@ -174,7 +177,7 @@ def verify_log(
             _tell_archive(verdict, archive, findings)
             return verdict
         if verdict.plain:
-            _tell_line_ends(verdict, findings)
+            _tell_line_ends(verdict, findings, config)
         if salvageable and verdict.plain:
             _look_behind(verdict, verdict.fault, config)
             _tell_foreign(verdict, verdict.fault, findings)
@@ -335,11 +338,13 @@ def _look_behind(verdict: FileVerdict, fault: Fault, config: LogConfig) -> None:
         return
 
 
-def _tell_line_ends(verdict: FileVerdict, findings: Findings) -> None:
+def _tell_line_ends(verdict: FileVerdict, findings: Findings, config: LogConfig) -> None:
     """Tell a log that something took for text: then no cut helps, and another copy may."""
     try:
         with Pages(verdict.path) as pages:
             head = pages.take(verdict.log_start, 64)
+            if head.startswith(b"\xef\xbb\xbf") or TEXT_COPY.match(head):
+                verdict.restorable = can_turn_back(pages, verdict.log_start, config)
     except RdbToolError:
         return
     if head.startswith(b"\xef\xbb\xbf"):
@@ -349,7 +354,11 @@ def _tell_line_ends(verdict: FileVerdict, findings: Findings) -> None:
     else:
         return
     verdict.line_ends = True
-    message = f"{what}; a cut loses nearly everything, another copy of it may be whole"
+    if verdict.restorable:
+        way_out = "the lengths in it prove that they can be turned back: -o COPY does"
+    else:
+        way_out = "the lengths in it do not fit, so they cannot be turned back; another copy of it may be whole"
+    message = f"{what}; a cut loses nearly everything; {way_out}"
     findings.add(Finding(Severity.WARNING, "text-copy", message, verdict.path, verdict.log_start))
 
 

@@ -169,6 +169,9 @@ def print_plan(plan: RepairPlan, time: int) -> None:
         return
     print("the repair" if time < 0 else f"the cut after {_moment(time)}")
     for file in plan.files:
+        if file.turn_back >= 0:
+            print(f"  {show_path(file.file.path)}: turns the ends of its lines back, drops nothing")
+            continue
         kept = file.size - file.lost
         drops = f"drops {plural(file.lost, 'byte')} of {number(file.size)}, keeps {number(kept)}"
         print(f"  {show_path(file.file.path)}: {drops}")
@@ -221,6 +224,11 @@ def print_hint(report: CheckAofReport) -> None:
     if not damaged:
         if "unknown-command" in report.findings.counts:
             print("nothing in it is damaged: --allow or --rename NAME=REAL say what its server has")
+        return
+    if any(f.restorable for f in damaged):
+        print(f"to turn its line ends back: rdbtool check-aof {path} -o COPY")
+        return
+    if any(f.line_ends for f in damaged):
         return
     print(f"to repair: rdbtool check-aof --fix {path}")
     # The commands of an open transaction cannot be kept.

@@ -103,6 +103,9 @@ def repair_aof(
     report = RepairAofReport(plan=plan, output=output, loss=plan.loss)
     for finding in plan.findings:
         report.findings.add(finding)
+    turned = next((file for file in plan.files if file.turn_back >= 0), None)
+    if turned is not None and not output:
+        raise UsageError("its line ends can be turned back in a copy only: -o COPY writes one", path=turned.file.path)
     if output:
         write_copy(plan, output)
         if find(output).is_stream:

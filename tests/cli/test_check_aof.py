@@ -435,3 +435,15 @@ def test_a_log_that_is_being_written_is_repaired_only_if_forced(truncated: Path)
         assert done.returncode == 0
         assert "open-for-writing" in done.stdout
         process.kill()
+
+
+def test_a_copy_as_text_is_never_cut_where_its_line_ends_can_be_turned_back(tmp_path: Path) -> None:
+    path, copy = tmp_path / "x.aof", tmp_path / "copy.aof"
+    path.write_bytes(sets(5).replace(b"\r\n", b"\n"))
+    done = run(path)
+    assert f"rdbtool check-aof {path} -o COPY" in done.stdout
+    assert "--fix" not in done.stdout
+    assert run("--fix", "--yes", path).returncode == 2
+    assert path.read_bytes() == sets(5).replace(b"\r\n", b"\n")
+    assert run(path, "-o", copy).returncode == 0
+    assert copy.read_bytes() == sets(5)

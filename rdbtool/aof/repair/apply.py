@@ -14,8 +14,10 @@ import os
 
 from rdbtool.aof.check import verify_log
 from rdbtool.aof.layout import LogFile
+from rdbtool.aof.line_ends import TurnedBack
 from rdbtool.errors import InputError, NotSyncedError, OutputError, UsageError, reason
 from rdbtool.findings import Findings
+from rdbtool.io.random_access import PORTION, Pages
 from rdbtool.io.sink import DirectorySink, Sink, open_sink
 
 from .plan import FilePlan, RepairPlan, lasting
@@ -139,6 +141,13 @@ def _verify(plan: RepairPlan, file: FilePlan, sink: Sink) -> None:
 
 
 def _write_kept(file: FilePlan, source: int, sink: Sink) -> None:
+    if file.turn_back >= 0:
+        copy(source, 0, file.turn_back, sink.write)
+        with Pages(file.file.path) as pages:
+            lines = TurnedBack(pages, file.turn_back)
+            while piece := lines.read(PORTION):
+                sink.write(piece)
+        return
     at = 0
     for cut in file.cuts:
         copy(source, at, int(cut.start), sink.write)

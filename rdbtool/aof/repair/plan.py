@@ -35,6 +35,8 @@ class FilePlan:
     file: LogFile
     size: int
     cuts: list[Cut]
+    turn_back: int = -1
+    """Where lines begin whose ends are turned back; -1 for none. Then nothing is cut."""
 
     @property
     def is_tail(self) -> bool:
@@ -52,6 +54,7 @@ class FilePlan:
             "path": self.file.path,
             "size": self.size,
             "bytes": self.lost,
+            "line_ends_turned_back": self.turn_back >= 0,
             "cuts": [
                 {
                     "start": int(c.start),
@@ -131,6 +134,9 @@ def plan_repair(
     plan = RepairPlan(layout, config=config)
     for i, (file, verdict) in enumerate(zip(layout.files, verdicts, strict=True)):
         _refuse_hopeless(verdict)
+        if verdict.restorable:
+            plan.files.append(FilePlan(file, verdict.size, [], verdict.log_start))
+            continue
         end = verdict.until if verdict.until >= 0 else verdict.size
         if end > verdict.log_start or verdict.until < 0:
             cuts = _cuts(verdict, end, salvage, keep_open, drop_refused, config)
