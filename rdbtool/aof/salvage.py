@@ -153,7 +153,7 @@ class Salvager:
             glued = self._glued(scanner.command_end, fault)
             if glued >= 0:
                 damage = glued
-            elif scanner.last_start >= pos and self._is_stray_argument(fault):
+            elif pos <= scanner.last_start < scanner.command_end == fault.start and self._is_stray_argument(fault):
                 # The command before it has too small a count of arguments, or one of them swallows a header.
                 swallows = self._first_bad(scanner.last_start)[1] > 0
                 if swallows:

@@ -452,7 +452,9 @@ class Scanner:
 
     def _selected(self, database: bytes, start: i64, good: i64) -> None:
         """Account for a SELECT: one of a database that is not there changes nothing."""
-        if database.isdigit() and len(database) < 10 and int(database) < self.databases:
+        # The server takes a number in its shortest form only.
+        number = int(database) if database.isdigit() and len(database) < 10 else -1
+        if 0 <= number < self.databases and database == b"%d" % number:
             self.select = start
         elif self.outside is None:
             self.outside = BadCommand(database, start, good, 2)

@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from rdbtool.aof.check import BROKEN, EMPTY, MISSING, TRUNCATED, FileVerdict, verify_log
 from rdbtool.aof.config import DEFAULT, LogConfig
@@ -165,8 +165,9 @@ def _writer(report: CheckAofReport) -> Release | None:
             writer = writer_of(aux)
             if writer is not None:
                 # A version between two releases of the table, such as 3.9, is a pre-release of the later one.
+                newest = newest_of_each()[writer.valkey]
                 later = [r for r in RELEASES if r.product == writer.product and r.version >= writer.version]
-                return later[0] if later else newest_of_each()[writer.valkey]
+                return newest if DEVELOPMENT_BUILD in file.preamble.aux.values() or not later else later[0]
     return None
 
 
@@ -196,6 +197,10 @@ def wrong_arity(file: FileVerdict, wrong: BadCommand, releases: Iterable[Release
         file.good_up_to = min(file.good_up_to, int(wrong.before))
     severity = Severity.ERROR if minded else Severity.WARNING
     return Finding(severity, "wrong-arity", message, file.path, int(wrong.start))
+
+
+DEVELOPMENT_BUILD: Final = "255.255.255"
+"""The version that a build from the development branch gives itself."""
 
 
 class _Meter:
