@@ -244,6 +244,8 @@ FEATURES: Final = (
 
 # What loading a log does. These are looked up once a file, so they need no bit.
 
+LOG_SNAPSHOTS: Final = Feature(0, redis=(4, 0), valkey=FIRST_VALKEY)
+"""A log may begin with a snapshot."""
 LOG_ANNOTATIONS: Final = Feature(0, redis=(7, 0), valkey=FIRST_VALKEY)
 """Lines that begin with # are passed; before, they made the file a bad one."""
 LOOKS_UP_SUBCOMMANDS: Final = Feature(0, redis=(7, 0), valkey=FIRST_VALKEY)

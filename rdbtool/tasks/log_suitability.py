@@ -15,6 +15,7 @@ from rdbtool.servers.features import (
     CUTS_CORRUPT_TAIL,
     CUTS_TO_WHOLE_STATE,
     LOG_ANNOTATIONS,
+    LOG_SNAPSHOTS,
     LOOKS_UP_SUBCOMMANDS,
     MULTI_PART_LOGS,
     SCRIPT_ERRORS_CRASH,
@@ -101,6 +102,9 @@ def _weigh(answer: LogSuitability, report: CheckAofReport, file: FileVerdict, re
     where = f"{name}: " if name else ""
     if file.verdict == MISSING:
         answer.refuse(f"{where}the file is missing", f"The AOF file {name} doesn't exist")
+        return False
+    if file.preamble is not None and not release.does(LOG_SNAPSHOTS):
+        answer.refuse(f"{where}it reads no snapshot in front of a log", BAD_FORMAT)
         return False
     if file.preamble is not None:
         snapshot = suitability(file.preamble, file.preamble_findings, release)
