@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any
+from typing import Any, Final, TypeAlias
 
 from .errors import RdbToolError, printable
 
 KEPT_PER_CODE = 1000
 """Findings of one code that a report keeps; further ones are counted, so memory stays bounded."""
+FEW: Final = 3
+"""Findings of one kind that are shown one by one; more of them are one line."""
+KINDS: Final = 10000
+"""Kinds of findings that are told apart."""
+_OWN: Final = re.compile(r"\d+|'[^']*'")
+"""What a message says about one finding only: numbers, and names in quotes."""
 
 
 def plural(n: int, noun: str) -> str:
@@ -63,26 +70,72 @@ class Finding:
         return facts
 
 
+def kind_of(finding: Finding) -> Kind:
+    """What it has in common with findings that are like it."""
+    return finding.severity, finding.code, finding.path, _OWN.sub("", finding.message)
+
+
 def finding_of(error: RdbToolError, severity: Severity = Severity.ERROR, db: int = -1) -> Finding:
     """The finding that tells what ``error`` tells."""
     return Finding(severity, error.code, error.message, error.path, error.offset, error.key, db, error.doing)
 
 
+Kind: TypeAlias = tuple[Severity, str, str, str]
+"""What findings have in common that are alike: severity, code, file, and the message without numbers and names."""
+
+
+@dataclass(slots=True)
+class Alike:
+    """Findings of one kind: the first, the last, and how many they are."""
+
+    first: Finding
+    last: Finding
+    count: int
+
+
 @dataclass(slots=True)
 class Findings:
-    """Findings in the order they were made, bounded per code."""
+    """Findings in the order they were made. ``kept``: of one code; further ones are counted only."""
 
     items: list[Finding] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
     worst: Severity = Severity.NOTE
+    kept: int = KEPT_PER_CODE
+    alike: dict[Kind, Alike] = field(default_factory=dict)
 
     def add(self, finding: Finding) -> None:
-        """Count ``finding`` and keep it, unless its code has ``KEPT_PER_CODE`` already."""
-        count = self.counts.get(finding.code, 0) + 1
-        self.counts[finding.code] = count
-        self.worst = max(self.worst, finding.severity)
-        if count <= KEPT_PER_CODE:
+        """Count ``finding`` and keep it, unless its code has ``kept`` already."""
+        self._count(finding, finding, 1)
+        if self.counts[finding.code] <= self.kept:
             self.items.append(finding)
+
+    def add_all(self, others: Findings) -> None:
+        """Add those of ``others``, and count what they only counted."""
+        for other in others.alike.values():
+            self._count(other.first, other.last, other.count)
+        self.items += others.items
+
+    def _count(self, first: Finding, last: Finding, count: int) -> None:
+        self.counts[first.code] = self.counts.get(first.code, 0) + count
+        self.worst = max(self.worst, first.severity)
+        kind = kind_of(first)
+        alike = self.alike.get(kind)
+        if alike is not None:
+            alike.last = last
+            alike.count += count
+        elif len(self.alike) < KINDS:
+            self.alike[kind] = Alike(first, last, count)
+
+    def condensed(self) -> list[tuple[Finding, Alike | None]]:
+        """What to show: findings one by one, and of a kind of which there are more than `FEW` the first, with all."""
+        shown: list[tuple[Finding, Alike | None]] = []
+        for finding in self.items:
+            alike = self.alike.get(kind_of(finding))
+            if alike is None or alike.count <= FEW:
+                shown.append((finding, None))
+            elif alike.first is finding:
+                shown.append((finding, alike))
+        return shown
 
     def of(self, severity: Severity) -> list[Finding]:
         """The kept findings of exactly this severity."""

@@ -32,3 +32,27 @@ def test_findings_of_one_code_are_bounded_but_counted() -> None:
         findings.add(Finding(Severity.WARNING, "x", "m", offset=i))
     assert len(findings.items) == KEPT_PER_CODE
     assert findings.counts == {"x": KEPT_PER_CODE + 5}
+
+
+def test_many_findings_that_are_alike_are_one_with_a_count() -> None:
+    findings = Findings()
+    for i in range(KEPT_PER_CODE + 5):
+        findings.add(Finding(Severity.ERROR, "empty", f"key 'k{i}' has 0 elements", "f", offset=i))
+    findings.add(Finding(Severity.WARNING, "loss", "access times: 3; the target has none", "f"))
+    findings.add(Finding(Severity.WARNING, "loss", "functions: 3; the target has none", "f"))
+    (first, alike), *rest = findings.condensed()
+    assert alike is not None
+    assert (first.offset, alike.count, alike.last.offset) == (0, KEPT_PER_CODE + 5, KEPT_PER_CODE + 4)
+    assert [(f.message.partition(":")[0], more) for f, more in rest] == [("access times", None), ("functions", None)]
+
+
+def test_findings_of_two_checks_are_counted_together() -> None:
+    both, one = Findings(), Findings()
+    both.add(Finding(Severity.NOTE, "x", "m", offset=1))
+    for i in range(KEPT_PER_CODE + 5):
+        one.add(Finding(Severity.NOTE, "x", "m", offset=2 + i))
+    both.add_all(one)
+    assert both.counts == {"x": KEPT_PER_CODE + 6}
+    ((_, alike),) = both.condensed()
+    assert alike is not None
+    assert (alike.count, alike.last.offset) == (KEPT_PER_CODE + 6, KEPT_PER_CODE + 6)

@@ -7,18 +7,21 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from rdbtool.errors import InputError, RdbToolError, printable
-from rdbtool.findings import Finding, Findings, Severity
+from rdbtool.errors import FormatError, InputError, RdbToolError, printable
+from rdbtool.findings import Finding, Findings, Severity, plural
 from rdbtool.io.random_access import Pages, Portions
 from rdbtool.io.source import open_input
-from rdbtool.io.window import Metered, Window
-from rdbtool.rdb.check import DATABASES, RdbFacts, verify_rdb
+from rdbtool.io.window import Metered, Window, window_over
+from rdbtool.rdb.check import RdbFacts, verify_rdb
 from rdbtool.rdb.opcodes import MAGICS
-from rdbtool.servers.releases import NEWEST, newest
+from rdbtool.servers.features import CUTS_TO_WHOLE_STATE
+from rdbtool.servers.releases import newest_of_each
 
-from .detect import LOG, RDB, kind_at, kind_of
+from .config import DEFAULT, LogConfig
+from .detect import ARCHIVE_HEAD, LOG, RDB, archive_of, kind_at, kind_of
 from .layout import LogFile
-from .resp import FAULT, MAX_BULK, Fault
+from .line_ends import can_turn_back
+from .resp import COMMAND, END, FAULT, CommandReader, Fault
 from .salvage import Salvager
 from .scan import UNTIL, BadCommand, Scanner
 
@@ -29,6 +32,10 @@ TRUNCATED: Final = "truncated"
 BROKEN: Final = "broken"
 """The server refuses it."""
 MISSING: Final = "missing"
+RREPLAY: Final = b"RREPLAY"
+"""KeyDB's command that carries those of another master, in their own form, as its second argument."""
+NESTED_KEPT: Final = 100
+"""Names of commands within RREPLAY that are told."""
 TEXT_COPY: Final = re.compile(rb"(#[^\r\n]*(\n|\r\r\n))?\*\d+(\n|\r\r\n)")
 """How a log begins whose line ends were changed."""
 
@@ -37,9 +44,11 @@ TEXT_COPY: Final = re.compile(rb"(#[^\r\n]*(\n|\r\r\n))?\*\d+(\n|\r\r\n)")
 class FileVerdict:
     """What the check found out about one file. Sizes and offsets are in bytes of the uncompressed file.
 
-    ``good_up_to``: what a server loads ends there; ``log_start``: where the commands begin, behind the
-    preamble; ``cuttable``: whether a cut can repair it; ``unknown``: commands that no release has;
-    ``wrong``: the first with too few or too many words.
+    ``good_up_to``: what a server loads ends there; ``sound_up_to``: what can be read does, whether or not a server
+    has the commands; ``log_start``: where the commands begin, behind the preamble; ``cuttable``: whether a cut can
+    repair it; ``unknown``: commands that no release has; ``wrong``: the first with too few or too many words;
+    ``used``: the rows of the commands in it, by name -> where each is first; ``outside``: the first SELECT of a
+    database that is not there.
     """
 
     path: str
@@ -47,6 +56,7 @@ class FileVerdict:
     verdict: str = OK
     size: int = 0
     good_up_to: int = 0
+    sound_up_to: int = 0
     log_start: int = 0
     commands: int = 0
     transactions: int = 0
@@ -54,9 +64,20 @@ class FileVerdict:
     first_timestamp: int = -1
     last_timestamp: int = -1
     preamble: RdbFacts | None = None
+    preamble_findings: Findings = field(default_factory=Findings)
+    in_multi: bool = False
+    """Whether a MULTI is open where reading ends."""
+    command_end: int = 0
+    """Where the last command ends; annotations behind it are not counted."""
+    before_multi: int = 0
+    """Where the command before the last MULTI ends."""
     fault: Fault | None = None
     unknown: list[BadCommand] = field(default_factory=list)
     wrong: BadCommand | None = None
+    used: dict[bytes, int] = field(default_factory=dict)
+    outside: BadCommand | None = None
+    nested: dict[bytes, int] = field(default_factory=dict)
+    """Commands within RREPLAY of KeyDB, and how many of each."""
     cut_annotation: int = -1
     readable_behind: int = -1
     """Commands behind the fault that can be read; -1 where it was not looked."""
@@ -66,7 +87,26 @@ class FileVerdict:
     until: int = -1
     """Offset at which to cut for the time asked for; -1 if all is older."""
     foreign: bool = False
-    """Nothing of it can be read, nor does it begin like a log."""
+    """It is something else, such as an archive, or nothing of it can be read, nor does it begin like a log."""
+    line_ends: bool = False
+    """Its line ends were changed: it was copied as text."""
+    restorable: bool = False
+    """And they can be turned back: the lengths in it prove that."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether all of it can be read."""
+        return self.cuttable and self.fault is None and self.verdict != MISSING
+
+    def cut_by(self, whole_state: bool) -> int:
+        """Where a server cuts the file that it takes for one that ends early; ``whole_state``: one that has
+        `features.CUTS_TO_WHOLE_STATE`.
+        """
+        fault = self.fault
+        at = self.command_end
+        if fault is not None and self.in_multi and (whole_state or fault.code == "multi-without-exec"):
+            at = self.before_multi
+        return 0 if at == self.log_start and not whole_state else at
 
     def as_json(self) -> dict[str, Any]:
         """The verdict as data."""
@@ -76,6 +116,7 @@ class FileVerdict:
             "verdict": self.verdict,
             "size": self.size,
             "good_up_to": self.good_up_to,
+            "sound_up_to": self.sound_up_to,
             "commands": self.commands,
             "transactions": self.transactions,
             "annotations": self.annotations,
@@ -94,9 +135,7 @@ def verify_log(
     findings: Findings,
     *,
     last: bool = True,
-    max_bulk: int = MAX_BULK,
-    databases: int = DATABASES,
-    allowed: frozenset[bytes] = frozenset(),
+    config: LogConfig = DEFAULT,
     until: int = -1,
     salvageable: bool = True,
     progress: Callable[[int, int], object] | None = None,
@@ -120,33 +159,37 @@ def verify_log(
             verdict.verdict = EMPTY
             _empty(file, findings)
             return verdict
-        if kind_at(w) == RDB and not _preamble(w, verdict, findings, databases):
+        head = _head(w)
+        if kind_at(w) == RDB and not _preamble(w, verdict, findings, config):
             return verdict
         verdict.log_start = int(w.offset())
-        scanner = Scanner(w, findings, max_bulk=max_bulk, allowed=allowed, until=until)
+        scanner = Scanner(w, findings, config, until=until)
         outcome = scanner.run()
         _results(verdict, scanner, outcome)
         if not verdict.cuttable:
             verdict.good_up_to = 0
-    for unknown in verdict.unknown:
-        _unknown(verdict, unknown, findings)
-    if verdict.wrong is not None:
-        _refused(
-            verdict,
-            verdict.wrong,
-            findings,
-            "wrong-arity",
-            "too few or too many words: Valkey 9.1 refuses the file, older servers log an error or crash; "
-            "redis-check-aof does not look at it",
-        )
+    _tell_names(verdict, findings, config)
+    if verdict.outside is not None:
+        _tell_outside(verdict, verdict.outside, findings, config)
     if verdict.fault is not None:
+        archive = archive_of(head)
+        if archive:
+            _tell_archive(verdict, archive, findings)
+            return verdict
         if verdict.plain:
-            _tell_line_ends(verdict, findings)
+            _tell_line_ends(verdict, findings, config)
         if salvageable and verdict.plain:
-            _look_behind(verdict, verdict.fault, max_bulk, allowed)
+            _look_behind(verdict, verdict.fault, config)
             _tell_foreign(verdict, verdict.fault, findings)
         _tell_fault(verdict, verdict.fault, findings, last)
     return verdict
+
+
+def _head(w: Window) -> bytes:
+    """The first bytes, as far as they tell what a file is."""
+    want = ARCHIVE_HEAD if w.size < 0 else min(ARCHIVE_HEAD, w.size - w.offset())
+    w.need(want)
+    return w.data[w.pos : min(w.pos + ARCHIVE_HEAD, w.end)]
 
 
 def _empty(file: LogFile, findings: Findings) -> None:
@@ -163,14 +206,15 @@ def _empty(file: LogFile, findings: Findings) -> None:
         findings.add(Finding(Severity.NOTE, "empty-file", "the file is empty", file.path))
 
 
-def _preamble(w: Window, verdict: FileVerdict, findings: Findings, databases: int) -> bool:
+def _preamble(w: Window, verdict: FileVerdict, findings: Findings, config: LogConfig) -> bool:
     """Check the snapshot a file begins with; whether it can be read to its end."""
-    mine = Findings()
-    verdict.preamble = facts = verify_rdb(w, mine, databases=databases, keep_expired=True)
+    mine = verdict.preamble_findings
+    mine.kept = findings.kept
+    verdict.preamble = facts = verify_rdb(w, mine, databases=int(config.databases), keep_expired=True)
     for finding in mine.items:
         if finding.code == "unreadable":
             raise InputError(finding.message, path=finding.path, offset=finding.offset, doing=finding.doing)
-        findings.add(finding)
+    findings.add_all(mine)
     if facts.dialect == "valkey":
         findings.add(
             Finding(
@@ -187,11 +231,10 @@ def _preamble(w: Window, verdict: FileVerdict, findings: Findings, databases: in
     verdict.verdict = BROKEN
     verdict.cuttable = False
     snapshot, rest = ("snapshot", "commands behind it") if verdict.role != "base" else ("base", "increments")
-    refused = f"the server refuses the {snapshot}"
+    newest_servers = " and ".join(release.title for release in newest_of_each())
+    refused = f"{newest_servers} refuse the {snapshot}"
     if "unsupported" in mine.counts:
-        refused = (
-            f"servers up to {NEWEST.title} and {newest('valkey').title} refuse the {snapshot}, newer ones may load it"
-        )
+        refused = f"servers up to {newest_servers} refuse the {snapshot}, newer ones may load it"
     message = f"{refused}; no cut repairs it, and the {rest} cannot be loaded without it"
     findings.add(Finding(Severity.ERROR, "bad-preamble", message, verdict.path, 0))
     if facts.complete:
@@ -207,15 +250,21 @@ def _results(verdict: FileVerdict, scanner: Scanner, outcome: int) -> None:
     verdict.annotations = int(scanner.annotations)
     verdict.first_timestamp = int(scanner.first_timestamp)
     verdict.last_timestamp = int(scanner.last_timestamp)
-    verdict.good_up_to = int(scanner.good_up_to())
+    verdict.good_up_to = verdict.sound_up_to = int(scanner.good_up_to())
+    verdict.in_multi = scanner.in_multi
+    verdict.command_end = int(scanner.command_end)
+    verdict.before_multi = int(scanner.before_multi)
+    verdict.used = scanner.used
+    verdict.outside = scanner.outside
     verdict.cut_annotation = int(scanner.cut_annotation)
     verdict.wrong = scanner.wrong
     verdict.unknown = sorted(scanner.unknown.values(), key=start_of)
     verdict.size = int(w.size) if w.size >= 0 else int(w.offset())
     if outcome == UNTIL:
         verdict.until = int(scanner.multi_start if scanner.in_multi else scanner.until_at)
-    if outcome == FAULT:
-        verdict.fault = scanner.fault
+    fault = scanner.fault
+    if outcome == FAULT and fault is not None:
+        verdict.fault = fault
 
 
 def start_of(command: BadCommand) -> int:
@@ -223,60 +272,79 @@ def start_of(command: BadCommand) -> int:
     return int(command.start)
 
 
-def _unknown(verdict: FileVerdict, unknown: BadCommand, findings: Findings) -> None:
-    name = printable(unknown.name, 64)
-    if unknown.count > 1:
-        findings.add(
-            Finding(
-                Severity.WARNING,
-                "foreign-command",
-                f"{unknown.count} commands '{name}', which no release of Redis or Valkey has: only a server that has "
-                "it, from a module or renamed, loads the file",
-                verdict.path,
-                int(unknown.start),
-            )
-        )
-        return
-    _refused(
-        verdict,
-        unknown,
-        findings,
-        "unknown-command",
-        "no release has it: the server refuses the file; redis-check-aof does not look at names",
-    )
-
-
-def _refused(verdict: FileVerdict, command: BadCommand, findings: Findings, code: str, why: str) -> None:
-    verdict.good_up_to = min(verdict.good_up_to, int(command.before))
-    if verdict.verdict == OK:
+def _tell_names(verdict: FileVerdict, findings: Findings, config: LogConfig) -> None:
+    """Tell commands that only another server has."""
+    for unknown in verdict.unknown:
+        verdict.good_up_to = min(verdict.good_up_to, int(unknown.before))
         verdict.verdict = BROKEN
-    message = f"command '{printable(command.name, 64)}': {why}"
-    findings.add(Finding(Severity.ERROR, code, message, verdict.path, int(command.start)))
+        name = printable(unknown.name, 64)
+        module = b"." in unknown.name.strip(b".")
+        times = "" if unknown.count == 1 else f", {unknown.count} times"
+        needs = "a module (--allow)" if module else "a module or a renamed command (--allow, --rename)"
+        message = f"command '{name}'{times}: it needs {needs}; stock servers refuse the file here"
+        findings.add(Finding(Severity.ERROR, "unknown-command", message, verdict.path, int(unknown.start)))
+    if any(unknown.name.upper() == RREPLAY for unknown in verdict.unknown) or RREPLAY in config.names.allowed:
+        _tell_nested(verdict, findings, config)
 
 
-def damaged_names(verdict: FileVerdict) -> frozenset[bytes]:
-    """Names of unknown commands that are taken for damage: those that occur once."""
-    return frozenset(u.name.upper() for u in verdict.unknown if u.count == 1)
+def _tell_nested(verdict: FileVerdict, findings: Findings, config: LogConfig) -> None:
+    """Tell what RREPLAY of KeyDB holds: commands of another master, as a log has them."""
+    if not verdict.plain:
+        return
+    first = -1
+    try:
+        with Pages(verdict.path) as pages:
+            reader = CommandReader(pages.window(verdict.log_start, verdict.size), config.max_bulk)
+            while (kind := reader.read()) != END:
+                if kind != COMMAND or len(reader.args) < 3 or reader.args[0].upper() != RREPLAY:
+                    continue
+                first = int(reader.offset) if first < 0 else first
+                nested = CommandReader(window_over(reader.args[2]), config.max_bulk)
+                while nested.read() == COMMAND:
+                    name = nested.args[0].upper()
+                    if name in verdict.nested or len(verdict.nested) < NESTED_KEPT:
+                        verdict.nested[name] = verdict.nested.get(name, 0) + 1
+    except FormatError:  # the scan has told it, or what is nested is cut short: what was counted so far is there
+        pass
+    if verdict.nested:
+        names = ", ".join(f"{printable(name, 64)} {count}" for name, count in sorted(verdict.nested.items()))
+        message = f"RREPLAY of KeyDB, from here on, carries commands of another master: {names}"
+        findings.add(Finding(Severity.NOTE, "nested-commands", message, verdict.path, first))
 
 
-def _look_behind(verdict: FileVerdict, fault: Fault, max_bulk: int, allowed: frozenset[bytes]) -> None:
+def _tell_outside(verdict: FileVerdict, outside: BadCommand, findings: Findings, config: LogConfig) -> None:
+    times = "" if outside.count == 1 else f", and {plural(int(outside.count) - 1, 'other SELECT')}"
+    message = (
+        f"SELECT {printable(outside.name, 64)}{times}: a server with {plural(int(config.databases), 'database')} logs "
+        "an error and runs what follows in the database that was selected before (--databases)"
+    )
+    findings.add(Finding(Severity.ERROR, "select-outside", message, verdict.path, int(outside.start)))
+
+
+def _tell_archive(verdict: FileVerdict, archive: str, findings: Findings) -> None:
+    verdict.foreign = True
+    verdict.verdict = BROKEN
+    findings.add(Finding(Severity.ERROR, "not-a-log", f"no append-only file, but {archive}", verdict.path, 0))
+
+
+def _look_behind(verdict: FileVerdict, fault: Fault, config: LogConfig) -> None:
     """Find out how many commands can be read behind the fault."""
     try:
         with Pages(verdict.path) as pages:
-            salvager = Salvager(
-                pages, fault.start, verdict.size, max_bulk=max_bulk, allowed=allowed, whole_transactions=False
-            )
+            salvager = Salvager(pages, fault.start, verdict.size, config, whole_transactions=False)
             salvager.run()
             verdict.readable_behind = int(salvager.commands)
     except RdbToolError:  # it was readable a moment ago: then this stays unknown
         return
 
 
-def _tell_line_ends(verdict: FileVerdict, findings: Findings) -> None:
+def _tell_line_ends(verdict: FileVerdict, findings: Findings, config: LogConfig) -> None:
     """Tell a log that something took for text: then no cut helps, and another copy may."""
     try:
         with Pages(verdict.path) as pages:
             head = pages.take(verdict.log_start, 64)
+            if head.startswith(b"\xef\xbb\xbf") or TEXT_COPY.match(head):
+                verdict.restorable = can_turn_back(pages, verdict.log_start, config)
     except RdbToolError:
         return
     if head.startswith(b"\xef\xbb\xbf"):
@@ -285,7 +353,12 @@ def _tell_line_ends(verdict: FileVerdict, findings: Findings) -> None:
         what = "its line ends are not CRLF: it was copied as text"
     else:
         return
-    message = f"{what}; a cut loses nearly everything, another copy of it may be whole"
+    verdict.line_ends = True
+    if verdict.restorable:
+        way_out = "the lengths in it prove that they can be turned back: -o COPY does"
+    else:
+        way_out = "the lengths in it do not fit, so they cannot be turned back; another copy of it may be whole"
+    message = f"{what}; a cut loses nearly everything; {way_out}"
     findings.add(Finding(Severity.WARNING, "text-copy", message, verdict.path, verdict.log_start))
 
 
@@ -305,6 +378,26 @@ def _tell_foreign(verdict: FileVerdict, fault: Fault, findings: Findings) -> Non
     findings.add(Finding(Severity.WARNING, "not-a-log", message, verdict.path, 0))
 
 
+def _cutting(verdict: FileVerdict) -> str:
+    """What servers do about a log that ends early."""
+    new, old = verdict.cut_by(True), verdict.cut_by(False)
+    if new == old:
+        return f"the server cuts the file at {new} and starts"
+    since = CUTS_TO_WHOLE_STATE.valkey
+    assert since is not None
+    first = f"Valkey {since[0]}.{since[1]}"
+    before = f"Valkey before {first.partition(' ')[2]}"
+    if old == 0:
+        return (
+            f"repair it before Redis, or {before}, is started on it: they load the snapshot and cut the file to 0 "
+            f"bytes, so that the next start has lost it; {first} cuts the file at {new}"
+        )
+    return (
+        f"Redis, and {before}, cut the file at {old}, within the MULTI, which stays open, and what they then write "
+        f"behind it is lost at the next start: repair it first; {first} cuts the file at {new}"
+    )
+
+
 def _tell_fault(verdict: FileVerdict, fault: Fault, findings: Findings, last: bool) -> None:
     behind = verdict.readable_behind
     code = fault.code
@@ -315,23 +408,28 @@ def _tell_fault(verdict: FileVerdict, fault: Fault, findings: Findings, last: bo
         consequence = "the server crashes" if fault.code == "bad-length" else "the server refuses the file"
         if last and behind == 0:
             tail = verdict.size - verdict.good_up_to
-            consequence += f" (Redis 8.4 cuts it by itself if aof-load-corrupt-tail-max-size is {tail} or more)"
+            consequence += f" (Redis from 8.4 on cuts it by itself if aof-load-corrupt-tail-max-size is {tail} or more)"
     elif last:
         if verdict.verdict == OK:
             verdict.verdict = TRUNCATED
-        consequence = f"the server cuts the file at {verdict.good_up_to} and starts"
+        consequence = _cutting(verdict)
     else:
         verdict.verdict = BROKEN
         consequence = (
-            f"as this is not the last file, the server cuts it at {verdict.good_up_to} on disk, refuses to start, and "
-            "starts without a word the next time"
+            f"as this is not the last file, the server cuts it at {verdict.cut_by(True)} on disk, refuses to start, "
+            "and starts without a word the next time"
         )
     if fault.code == "bad-argc":
         consequence += "; redis-check-aof does not mind a count below 1"
     message = f"{fault.message}: {consequence}"
     if code == "multi-without-exec":
         held = max(behind - 1, 0)  # MULTI itself can be read
-        message += f"; it holds {held} whole command{'' if held == 1 else 's'}" if verdict.plain else ""
+        message += f"; it holds {plural(held, 'whole command')}" if verdict.plain else ""
+        if held:
+            message += (
+                ". If a server has cut this log within a transaction and gone on writing, the commands from the next "
+                "SELECT on are acknowledged writes: --salvage --keep-open-transaction keeps them"
+            )
     elif behind > 0:
         message += f"; {behind} command{'' if behind == 1 else 's'} behind the damage can be read"
     doing = "reading a command" if fault.offset == fault.start else f"reading the command at {fault.start}"

@@ -26,6 +26,25 @@ HEAD: Final = 4096
 _MAGIC: Final[i64] = 9
 """Bytes of the magic of an RDB and its version: as many as have to be looked at, of what is no manifest."""
 
+ARCHIVE_HEAD: Final[i64] = 265
+"""Bytes in which an archive shows."""
+_ARCHIVES: Final = (
+    (257, b"ustar", "a tar archive: unpack it"),
+    (0, b"PK\x03\x04", "a zip archive: unpack it"),
+    (0, b"BZh", "compressed by bzip2: unpack it"),
+    (0, b"\xfd7zXZ\0", "compressed by xz: unpack it"),
+    (0, b"<!DOCTYPE", "an HTML page"),
+    (0, b"<html", "an HTML page"),
+)
+
+
+def archive_of(head: bytes) -> str:
+    """What else a file is that begins with ``head``, and what to do about it; "" for nothing that is known."""
+    for at, magic, what in _ARCHIVES:
+        if head[at : at + len(magic)] == magic:
+            return what
+    return ""
+
 
 def kind_of(head: bytes, name: str = "") -> str:
     """What begins with ``head`` and is called ``name``: one of the kinds above.

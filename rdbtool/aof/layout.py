@@ -115,14 +115,29 @@ def _without_manifest(path: str, names: list[str]) -> Layout:
         "files of a multi-part AOF without a manifest: a server starts empty here, and ignores them",
         path,
     )
+    layout.files += _by_name(path, names)
+    return layout
+
+
+def _by_name(directory: str, names: list[str]) -> list[LogFile]:
+    """The parts among ``names``, bases first and then by their numbers."""
     ranked = []
     for name in names:
         found = _PART_NAME.search(name)
-        assert found
-        ranked.append((found.group(2) != "base", int(found.group(1)), name))
-    for late, _, name in sorted(ranked):
-        layout.files.append(LogFile(os.path.join(path, name), "incr" if late else "base"))
-    return layout
+        if found:
+            ranked.append((found.group(2) != "base", int(found.group(1)), name))
+    return [LogFile(os.path.join(directory, name), "incr" if late else "base") for late, _, name in sorted(ranked)]
+
+
+def parts_beside(path: str) -> list[LogFile]:
+    """What the names say to be parts of a log in the directory ``path``, or in the one of the manifest ``path``."""
+    inner = os.path.join(path, DEFAULT_DIRECTORY)
+    directory = (inner if os.path.isdir(inner) else path) if os.path.isdir(path) else os.path.dirname(path)
+    try:
+        names = os.listdir(directory or ".")
+    except OSError as e:
+        raise InputError(f"cannot open: {reason(e)}", path=directory) from e
+    return [file for file in _by_name(directory, names) if os.path.isfile(file.path)]
 
 
 def _set(path: str, data: bytes) -> Layout:

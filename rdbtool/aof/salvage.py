@@ -23,11 +23,13 @@ from typing import Final, final
 
 from mypy_extensions import i64
 
+from rdbtool.errors import FormatError
 from rdbtool.findings import Findings
 from rdbtool.io.random_access import Pages
 from rdbtool.servers.commands import arity_of, is_known
 
-from .resp import DOLLAR, END, HASH, MAX_BULK, MAX_NAME, STAR, Fault
+from .config import DEFAULT, LogConfig
+from .resp import COMMAND, DOLLAR, END, HASH, LINE, MAX_NAME, STAR, CommandReader, Fault
 from .scan import STRAY, Scanner
 
 ARGUMENT: Final = b"\r\n$"
@@ -35,6 +37,8 @@ HEADER: Final = 24
 """Bytes that hold a canonical header line."""
 MAX_EDITS: Final = 1000
 """Damaged lengths for which other lengths are tried: a file with more is not worth the time."""
+OPEN_TRANSACTION: Final = "open-transaction"
+"""Code of a cut behind which the rest of an open transaction is kept."""
 KEYS: Final = 5
 """Keys of a cut that are shown."""
 
@@ -67,7 +71,8 @@ class Salvager:
     """Goes through bytes ``begin`` to ``end`` of a log, which begin with an item.
 
     After `run`: ``cuts`` are the regions that cannot be kept, in order; ``commands`` and ``transactions``
-    count what can. ``refused`` are names of commands to drop.
+    count what can. ``drop_refused``: drop commands that can be read and no server runs, for their name or number of
+    words; ``keep_open``: of a transaction without end drop only what a server cuts, see `_open_transaction`.
     """
 
     def __init__(
@@ -75,18 +80,18 @@ class Salvager:
         pages: Pages,
         begin: i64,
         end: i64,
+        config: LogConfig = DEFAULT,
         *,
-        max_bulk: int = MAX_BULK,
-        allowed: frozenset[bytes] = frozenset(),
-        refused: frozenset[bytes] = frozenset(),
+        drop_refused: bool = False,
+        keep_open: bool = False,
         whole_transactions: bool = True,
     ) -> None:
         self.pages = pages
         self.begin: i64 = begin
         self.end: i64 = end
-        self.max_bulk = max_bulk
-        self.allowed = allowed
-        self.refused = refused
+        self.config = config
+        self.drop_refused = drop_refused
+        self.keep_open = keep_open
         self.whole_transactions = whole_transactions
         self.cuts: list[Cut] = []
         self.commands: i64 = 0
@@ -95,8 +100,6 @@ class Salvager:
         """Per cut, the offset of the last SELECT kept before it; -1 for none."""
         self.last_select: i64 = -1
         """Offset of the last SELECT kept."""
-        self.unknown: dict[bytes, int] = {}
-        """How often commands occur in what is kept that no release has; names in upper case."""
         self.edits: i64 = 0
         self.doubts: i64 = 4 * (end - begin)
         self.failed_at: i64 = 0
@@ -112,15 +115,11 @@ class Salvager:
             scanner = Scanner(
                 window,
                 ignored,
-                max_bulk=self.max_bulk,
-                allowed=self.allowed,
-                refused=self.refused,
+                self.config,
                 stop_at_stray=after_gap,
-                stop_at_wrong=self.whole_transactions,
+                stop_at_refused=self.drop_refused,
             )
             outcome = scanner.run()
-            for name, unknown in scanner.unknown.items():
-                self.unknown[name] = self.unknown.get(name, 0) + int(unknown.count)
             if outcome == STRAY:
                 # The MULTI of this EXEC went with the cut: so does the rest of the transaction.
                 self.cuts[-1].end = window.offset()
@@ -145,11 +144,16 @@ class Salvager:
                 self.commands += kept
                 break
             start = fault.start
+            code = fault.code
+            message = fault.message
             if scanner.in_multi and self.whole_transactions:
                 start = scanner.multi_start
                 kept = self._count(pos, start)
             damage = fault.start
-            if scanner.last_start >= pos and self._is_stray_argument(fault):
+            glued = self._glued(scanner.command_end, fault)
+            if glued >= 0:
+                damage = glued
+            elif pos <= scanner.last_start < scanner.command_end == fault.start and self._is_stray_argument(fault):
                 # The command before it has too small a count of arguments, or one of them swallows a header.
                 swallows = self._first_bad(scanner.last_start)[1] > 0
                 if swallows:
@@ -163,17 +167,66 @@ class Salvager:
                     kept -= 1
             elif fault.code == "multi-without-exec":
                 resume = self.end
+            elif glued >= 0:
+                resume = glued
+                if start == fault.start:
+                    start = self._line_before(fault.start)
+                    code, message = "cut-annotation", "an annotation without its end"
             else:
                 resume = self.resume(damage)
+            if self.keep_open and scanner.in_multi and resume >= self.end:
+                resume = self._behind_transaction(scanner.multi_start, fault.start)
+                code, message = OPEN_TRANSACTION, "MULTI without EXEC, and what seems to belong to it"
             self.commands += kept
             if 0 <= scanner.select < start:
                 select = scanner.select
             elif scanner.select >= start and scanner.select > 0:
                 select = self._last_select(pos, start, select)
-            self._cut(start, resume, fault.code, fault.message, select)
+            self._cut(start, resume, code, message, select)
             pos = resume
-            after_gap = self.whole_transactions
+            after_gap = self.whole_transactions and code not in {"cut-annotation", OPEN_TRANSACTION}
         self.last_select = select
+
+    def _line_before(self, at: i64) -> i64:
+        """Offset of the line that ends at ``at``, if it is one of at most `LINE` bytes."""
+        first = max(self.begin, at - LINE)
+        return first + self.pages.take(first, at - first - 1).rfind(b"\n") + 1
+
+    def _glued(self, behind: i64, fault: Fault) -> i64:
+        """Offset of a command whose header ends an annotation that was cut, where the fault is its first argument;
+        -1 for none. A server leaves that which goes on writing to a log that ends within an annotation. ``behind``:
+        where the last command ends.
+        """
+        at = fault.start
+        if behind >= at or not self._is_stray_argument(fault):
+            return -1
+        line = self._line_before(at)
+        star = self._star_before(at - 2, line + 1)
+        if star < 0 or self.pages.byte(line) != HASH:
+            return -1
+        return star if self._first_bad(star)[1] == 0 and self._plausible(star) else -1
+
+    def _behind_transaction(self, multi: i64, end: i64) -> i64:
+        """Offset behind what seems to belong to the transaction that begins at ``multi`` and has no end.
+
+        A server that has cut the log within a transaction, and goes on, writes a SELECT first; one right behind MULTI
+        is the transaction's own. Without one, nothing but MULTI is taken for it.
+        """
+        reader = CommandReader(self.pages.window(multi, end if end > multi else self.end), self.config.max_bulk)
+        second: i64 = -1
+        commands: i64 = 0
+        try:
+            while (kind := reader.read()) != END:
+                if kind != COMMAND:
+                    continue
+                commands += 1
+                if commands == 2:
+                    second = reader.offset
+                elif commands > 2 and reader.args[0].upper() == b"SELECT":
+                    return reader.offset
+        except FormatError:
+            pass
+        return second if second >= 0 else self.end
 
     def _is_stray_argument(self, fault: Fault) -> bool:
         return fault.code == "bad-prefix" and fault.start == fault.offset and self.pages.byte(fault.start) == DOLLAR
@@ -187,12 +240,12 @@ class Salvager:
 
     def _count(self, begin: i64, end: i64) -> i64:
         """Commands in a run that is known to be good."""
-        scanner = Scanner(self.pages.window(begin, end), Findings(), max_bulk=self.max_bulk, allowed=self.allowed)
+        scanner = Scanner(self.pages.window(begin, end), Findings(), self.config)
         scanner.run()
         return scanner.commands
 
     def _last_select(self, begin: i64, end: i64, before: i64) -> i64:
-        scanner = Scanner(self.pages.window(begin, end), Findings(), max_bulk=self.max_bulk, allowed=self.allowed)
+        scanner = Scanner(self.pages.window(begin, end), Findings(), self.config)
         scanner.run()
         return scanner.select if scanner.select >= 0 else before
 
@@ -350,7 +403,7 @@ class Salvager:
     def _plausible(self, star: i64) -> bool:
         """Whether a command that begins at ``star`` has a name that may be one."""
         name = self._name(star)
-        return is_known(name) or name.upper() in self.allowed or name.replace(b"_", b"").replace(b"-", b"").isalnum()
+        return is_known(name) or self.config.names.knows(name) or name.replace(b"_", b"").replace(b"-", b"").isalnum()
 
     def _with_other_length(self, at: i64, left: i64) -> i64:
         """The offset behind a command whose argument at ``at`` has a length damaged in one character, with
@@ -396,9 +449,9 @@ def _numbers(texts: set[bytes]) -> list[int]:
     return sorted(int(t) for t in texts if t.isdigit() and len(t) < 12 and (t == b"0" or t[0] != 48))
 
 
-def survey(pages: Pages, cut: Cut, *, max_bulk: int = MAX_BULK, allowed: frozenset[bytes] = frozenset()) -> Salvager:
+def survey(pages: Pages, cut: Cut, config: LogConfig = DEFAULT) -> Salvager:
     """Count what could be read of a cut, and note its first keys and what it does to the database."""
-    salvager = Salvager(pages, cut.start, cut.end, max_bulk=max_bulk, allowed=allowed, whole_transactions=False)
+    salvager = Salvager(pages, cut.start, cut.end, config, whole_transactions=False)
     salvager.run()
     cut.commands = salvager.commands
     cut.transactions = salvager.transactions

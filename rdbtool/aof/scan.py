@@ -11,9 +11,11 @@ from mypy_extensions import i64
 from rdbtool.errors import printable
 from rdbtool.findings import Finding, Findings, Severity
 from rdbtool.io.window import Window
-from rdbtool.servers.commands import COMMANDS, CONTAINER, find, is_known, row_of
+from rdbtool.rdb.opcodes import MAGICS
+from rdbtool.servers.commands import COMMANDS, CONTAINER, CommandRow, find, row_of
 
-from .resp import ANNOTATION, COMMAND, CR, END, FAULT, LF, MARGIN, MAX_BULK, MAX_NAME, STAR, Fault, Framer
+from .config import DEFAULT, LogConfig
+from .resp import ANNOTATION, COMMAND, CR, END, FAULT, LF, MARGIN, MAX_NAME, STAR, Fault, Framer
 
 UNTIL: Final = 4
 """`Scanner.run` met an annotation later than asked for."""
@@ -47,13 +49,15 @@ UNKNOWN_KEPT: Final = 10000
 
 @final
 class BadCommand:
-    """A command that a server does not run: where it first stands, the good offset before it, how often."""
+    """A command that a server does not run: where it first stands, the good offset before it, how often, and how
+    many words it has.
+    """
 
-    def __init__(self, name: bytes, start: i64, end: i64, before: i64) -> None:
+    def __init__(self, name: bytes, start: i64, before: i64, words: i64) -> None:
         self.name = name
         self.start: i64 = start
-        self.end: i64 = end
         self.before: i64 = before
+        self.words: i64 = words
         self.count: i64 = 1
 
 
@@ -62,34 +66,36 @@ class Scanner:
     """Frames a log from a window at an item's first byte, and counts.
 
     ``good_up_to()`` is the offset behind the last command that a server loads: while a MULTI is open, the
-    MULTI's. ``allowed`` are command names (upper case) that are known in addition; ``refused`` those that
-    are a fault. ``stop_at_stray``: an EXEC without MULTI ends a run where no transaction came before it;
-    ``stop_at_wrong``: too few or too many words for a command are a fault.
+    MULTI's. ``stop_at_stray``: an EXEC without MULTI ends a run where no transaction came
+    before it; ``stop_at_refused``: a name that no server has, and too few or too many words for a command, are a
+    fault.
     """
 
     def __init__(
         self,
         window: Window,
         findings: Findings,
+        config: LogConfig = DEFAULT,
         *,
-        max_bulk: int = MAX_BULK,
         until: int = -1,
-        allowed: frozenset[bytes] = frozenset(),
-        refused: frozenset[bytes] = frozenset(),
         stop_at_stray: bool = False,
-        stop_at_wrong: bool = False,
+        stop_at_refused: bool = False,
     ) -> None:
         self.window = window
         self.findings = findings
         self.until: i64 = until
-        self.allowed = allowed
-        self.refused = refused
+        self.names = config.names
+        self.databases: i64 = config.databases
         self.stop_at_stray = stop_at_stray
-        self.stop_at_wrong = stop_at_wrong
+        self.stop_at_refused = stop_at_refused
         self.commands: i64 = 0
         self.transactions: i64 = 0
         self.in_multi = False
         self.multi_start: i64 = 0
+        self.command_end: i64 = window.offset()
+        """Offset behind the last command: annotations behind it are not counted."""
+        self.before_multi: i64 = self.command_end
+        """What `command_end` was at the last MULTI."""
         self.first_timestamp: i64 = -1
         self.last_timestamp: i64 = -1
         self.annotations: i64 = 0
@@ -101,11 +107,16 @@ class Scanner:
         self.wrong: BadCommand | None = None
         """The first command with too few or too many words."""
         self.unknown: dict[bytes, BadCommand] = {}
+        """Commands that no release has and nobody has allowed, by their names in upper case."""
+        self.used: dict[bytes, int] = {}
+        """The row of each command and subcommand that is met, by its name -> where it first is."""
+        self.outside: BadCommand | None = None
+        """The first SELECT of a database that is not there; its name is the database."""
         self.until_at: i64 = -1
         """Offset of the annotation later than ``until``; -1 for none."""
         self.cut_annotation: i64 = -1
         """Offset of an annotation that the end of the log cuts; -1 for none."""
-        self._framer = Framer(window, max_bulk)
+        self._framer = Framer(window, config.max_bulk)
         # The last command whose bytes the server did not look at in part: where it is, and what was before.
         self._odd_start: i64 = -1
         self._odd_end: i64 = -1
@@ -149,6 +160,7 @@ class Scanner:
             elif outcome == FAULT:
                 self.fault = framer.fault
                 assert self.fault is not None
+                self._tell_snapshot(self.fault)
                 if framer.start == self._odd_end and not self.fault.truncated:
                     self._blame_odd(self.fault)
                 return FAULT
@@ -163,6 +175,14 @@ class Scanner:
                     )
                     return FAULT
                 return END
+
+    def _tell_snapshot(self, fault: Fault) -> None:
+        """Say so where the fault is that a snapshot begins there."""
+        w = self.window
+        at = fault.start - w.base
+        if fault.start > 0 and at >= 0 and fault.code == "bad-prefix" and w.data[at : at + 6].startswith(MAGICS):
+            fault.code = "second-snapshot"
+            fault.message = "a second snapshot begins here, as where two logs were put into one file"
 
     def _blame_odd(self, fault: Fault) -> None:
         """Let the fault begin at the command before it, whose end the server did not look at: where one is
@@ -265,23 +285,26 @@ class Scanner:
             if met[slot] == a and met[slot + 1] == b and met[slot + 2] == name_size:
                 arity = met[slot + 3]
                 if argc != arity and (arity > 0 or argc < -arity):
-                    if arity != BY_SUBCOMMAND or not self._is_right_subcommand(argc, data, name_at, name_size):
+                    if arity != BY_SUBCOMMAND or not self._is_right_subcommand(
+                        argc, data, name_at, name_size, None, base + pos
+                    ):
                         break
             elif a == MULTI_WORD and name_size == 5:
                 if self.in_multi or argc != 1:
                     break
                 self.in_multi = True
                 self.multi_start = base + pos
+                self.before_multi = base + pos if commands > 0 else self.command_end
             elif a == EXEC_WORD and name_size == 4:
                 if not self.in_multi or argc != 1:
                     break
                 self.in_multi = False
                 self.transactions += 1
             elif a == SELECT_WORD and name_size == 6:
-                if argc != 2:
+                if argc != 2 or not self._is_database(data, name_at + 8, p):
                     break
                 self.select = base + pos
-            elif not self._meet(slot, a, b, name_size, argc, data, name_at):
+            elif not self._meet(slot, a, b, name_size, argc, data, name_at, base + pos):
                 break
             commands += 1
             start = pos
@@ -289,26 +312,43 @@ class Scanner:
         if commands > 0:
             self.commands += commands
             self.last_start = base + start
+            self.command_end = base + pos
         w.pos = pos
 
-    def _meet(self, slot: i64, a: i64, b: i64, n: i64, argc: i64, data: bytes, at: i64) -> bool:
-        """Whether a command is known and plain; then its name is remembered in ``slot``."""
-        name = data[at : at + n].upper()
+    def _is_database(self, data: bytes, at: i64, end: i64) -> bool:
+        """Whether the argument whose header is at ``at``, of a command that ends at ``end``, is a database of the
+        server's with one or two digits.
+        """
+        size = end - at - 6  # $, a digit, and two times CR LF
+        if size < 1 or size > 2:
+            return False
+        digit: i64 = data[at + 4] - 48
+        if digit < 0 or digit > 9:
+            return False
+        if size == 1:
+            return digit < self.databases
+        second: i64 = data[at + 5] - 48
+        return 0 <= second <= 9 and digit > 0 and digit * 10 + second < self.databases
+
+    def _meet(self, slot: i64, a: i64, b: i64, n: i64, argc: i64, data: bytes, at: i64, start: i64) -> bool:
+        """Whether a command, which begins at ``start``, is known and plain; then its name is remembered in ``slot``."""
+        name = self.names.resolve(data[at : at + n])
         row = row_of(name)
         arity: i64 = -1
         if row is None:
-            if not (is_known(name) or name in self.allowed):
+            if name not in self.names.allowed:
                 return False
         elif name in {b"MULTI", b"EXEC", b"SELECT"}:
             return False
         elif row.flags & CONTAINER:
-            if not self._is_right_subcommand(argc, data, at, n):
+            if not self._is_right_subcommand(argc, data, at, n, row, start):
                 return False
             arity = BY_SUBCOMMAND
         elif not row.fits(argc):
             return False
         else:
             arity = row.arity
+            self._use(row, start)
         if n <= 16:
             self._met[slot] = a
             self._met[slot + 1] = b
@@ -316,9 +356,16 @@ class Scanner:
             self._met[slot + 3] = arity
         return True
 
-    def _is_right_subcommand(self, argc: i64, data: bytes, at: i64, n: i64) -> bool:
+    def _use(self, row: CommandRow, start: i64) -> None:
+        """Note that a command is there."""
+        if row.name not in self.used:
+            self.used[row.name] = int(start)
+
+    def _is_right_subcommand(
+        self, argc: i64, data: bytes, at: i64, n: i64, container: CommandRow | None, start: i64
+    ) -> bool:
         """Whether a container, whose name is the ``n`` bytes at ``at`` of a well-formed command, has such a subcommand
-        of ``argc`` words.
+        of ``argc`` words. ``container``: None where it is looked up; ``start``: of the command.
         """
         if argc < 2:
             return False
@@ -333,10 +380,14 @@ class Scanner:
         words = data[at : pos + size]
         known = self._subcommands.get(words)
         if known is None:
-            row = COMMANDS.get(data[at : at + n].upper() + b"|" + data[pos : pos + size].upper())
+            if container is None:
+                container = row_of(self.names.resolve(data[at : at + n]))
+                assert container is not None
+            row = COMMANDS.get(container.name + b"|" + data[pos : pos + size].upper())
             if row is None:
                 return False
             known = int(row.arity)
+            self._use(row, start)
             if len(self._subcommands) < SUBCOMMANDS_KEPT:
                 self._subcommands[words] = known
         arity: i64 = known
@@ -346,22 +397,29 @@ class Scanner:
         """Account for a command that the fast loop left alone: `COMMAND`, or what ends the run."""
         self.commands += 1
         self.last_start = start
-        upper = name.upper()
+        before = self.command_end
+        self.command_end = self.window.offset()
+        upper = self.names.resolve(name)
         argc = self._framer.argc
         row = row_of(upper)
-        known = row is not None or is_known(upper)
         if row is not None and row.flags & CONTAINER and argc > 1:
             row = find([upper, self._framer.second])
-            known = row is not None
             name = name + b" " + self._framer.second
-            upper = name.upper()
-        if row is not None and not row.fits(argc):
+            upper = upper + b" " + self._framer.second.upper()
+        if row is None:
+            if upper not in self.names.allowed:
+                return self._refused(name, upper, start, good)
+            return COMMAND
+        self._use(row, start)
+        if not row.fits(argc):
             if self.wrong is None:
-                self.wrong = BadCommand(name, start, self.window.offset(), good)
-            if self.stop_at_wrong:
+                self.wrong = BadCommand(name, start, good, argc)
+            else:
+                self.wrong.count += 1
+            if self.stop_at_refused:
                 self.fault = Fault("wrong-arity", f"{argc} words in a command '{printable(name, 64)}'", start, start)
                 return FAULT
-        if upper == b"MULTI":
+        elif upper == b"MULTI":
             if self.in_multi:
                 self._note(
                     Severity.WARNING,
@@ -373,6 +431,7 @@ class Scanner:
             else:
                 self.in_multi = True
                 self.multi_start = start
+                self.before_multi = before
         elif upper == b"EXEC":
             if self.in_multi:
                 self.in_multi = False
@@ -388,17 +447,31 @@ class Scanner:
                     start,
                 )
         elif upper == b"SELECT":
-            self.select = start
-        elif not (known or upper in self.allowed):
-            before = self.unknown.get(upper)
-            if before is not None:
-                before.count += 1
-            elif len(self.unknown) < UNKNOWN_KEPT:
-                self.unknown[upper] = BadCommand(name, start, self.window.offset(), good)
-            if upper in self.refused:
-                self.fault = Fault("unknown-command", f"unknown command '{printable(name, 64)}'", start, start)
-                return FAULT
+            self._selected(self._framer.second, start, good)
         return COMMAND
+
+    def _selected(self, database: bytes, start: i64, good: i64) -> None:
+        """Account for a SELECT: one of a database that is not there changes nothing."""
+        # The server takes a number in its shortest form only.
+        number = int(database) if database.isdigit() and len(database) < 10 else -1
+        if 0 <= number < self.databases and database == b"%d" % number:
+            self.select = start
+        elif self.outside is None:
+            self.outside = BadCommand(database, start, good, 2)
+        else:
+            self.outside.count += 1
+
+    def _refused(self, name: bytes, upper: bytes, start: i64, good: i64) -> i64:
+        """Account for a command that no server has."""
+        met = self.unknown.get(upper)
+        if met is not None:
+            met.count += 1
+        elif len(self.unknown) < UNKNOWN_KEPT:
+            self.unknown[upper] = BadCommand(name, start, good, self._framer.argc)
+        if not self.stop_at_refused:
+            return COMMAND
+        self.fault = Fault("unknown-command", f"unknown command '{printable(name, 64)}'", start, start)
+        return FAULT
 
     def _timestamp(self, seconds: i64, start: i64) -> bool:
         """Account for an annotation; whether it is later than asked for."""

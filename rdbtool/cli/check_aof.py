@@ -3,33 +3,31 @@
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rdbtool.aof.check import BROKEN, EMPTY, MISSING, OK, TRUNCATED, FileVerdict
+from rdbtool.aof.names import CommandNames
 from rdbtool.aof.resp import MAX_BULK
-from rdbtool.errors import RdbToolError, UsageError, printable
+from rdbtool.errors import RdbToolError, UsageError
 from rdbtool.exit_codes import ExitCode, of_all, of_error, of_report
-from rdbtool.findings import Finding
 from rdbtool.rdb.check import DATABASES
-from rdbtool.tasks.check_aof import CheckAofReport, check_aof
+from rdbtool.servers.releases import releases_asked
+from rdbtool.tasks.check_aof import check_aof
 
-from .options import DatabasesOption, ForceOption, Format, FormatOption
+from .check_aof_output import print_done, print_hint, print_plan, print_report
+from .options import AllFindingsOption, DatabasesOption, ForceOption, Format, FormatOption, command_names, takes
 from .progress import Progress
-from .render import finding_line, number, paint, plural, print_json, show_path, size
+from .render import plural, print_json
 
 if TYPE_CHECKING:
     from rdbtool.aof.repair.plan import RepairPlan
-    from rdbtool.tasks.repair_aof import RepairAofReport
 
 NAME = "check-aof"
-DETAILED_CUTS = 20
-COLOURS = {OK: "green", EMPTY: "green", TRUNCATED: "yellow", BROKEN: "red", MISSING: "red"}
 
 
+@takes(names=command_names)
 def command(
     paths: Annotated[
         list[str],
@@ -42,6 +40,30 @@ def command(
     salvage: Annotated[
         bool, typer.Option("--salvage", help="Drop only what cannot be read, and keep what stands behind it.")
     ] = False,
+    keep_open: Annotated[
+        bool,
+        typer.Option(
+            "--keep-open-transaction",
+            help="With --salvage: keep what was written behind a MULTI that a server left open.",
+        ),
+    ] = False,
+    fix_unknown: Annotated[
+        bool,
+        typer.Option(
+            "--fix-unknown",
+            help="With --fix or -o: take commands for damage that can be read and no server runs, for their name or "
+            "number of words.",
+        ),
+    ] = False,
+    releases: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--for",
+            metavar="RELEASE",
+            help="Say what this server does with it: redis-7.0, valkey-9.1, 7.2 ..., or 'all'. May be repeated. "
+            "Without it: the one that wrote it, or the newest.",
+        ),
+    ] = None,
     copy_to: Annotated[
         str | None,
         typer.Option(
@@ -89,15 +111,14 @@ def command(
         ),
     ] = None,
     history: Annotated[bool, typer.Option("--history", help="Check history files too, which no server reads.")] = False,
-    allow: Annotated[
-        list[str] | None,
-        typer.Option("--allow", metavar="NAME", help="A command the server has, from a module or renamed."),
-    ] = None,
     max_bulk: Annotated[
         int, typer.Option("--max-bulk", metavar="BYTES", min=1, help="The server's proto-max-bulk-len.")
     ] = MAX_BULK,
     databases: DatabasesOption = DATABASES,
+    all_findings: AllFindingsOption = False,
     output_format: FormatOption = Format.TEXT,
+    *,
+    names: CommandNames,
 ) -> None:
     """Check append-only files, single or multi-part, as a server would load them; repair them.
 
@@ -118,7 +139,11 @@ def command(
         raise UsageError("--save-cut and --no-save-cut contradict each other")
     if save_cut and not os.path.isdir(save_cut):
         raise UsageError("--save-cut wants a directory that exists", path=save_cut)
-    allowed = tuple(allow or ())
+    if keep_open and not salvage:
+        raise UsageError("--keep-open-transaction goes with --salvage")
+    if fix_unknown and not (fix or output):
+        raise UsageError("--fix-unknown goes with --fix or -o")
+    asked = releases_asked(releases or ())
     results: list[dict[str, Any]] = []
     codes: list[ExitCode] = []
     text = output_format is Format.TEXT
@@ -131,46 +156,46 @@ def command(
                     history=history,
                     max_bulk=max_bulk,
                     databases=databases,
-                    allow=allowed,
+                    names=names,
+                    releases=asked,
+                    all_findings=all_findings,
                     until=time,
                     progress=progress,
                 )
             facts = report.as_json()
-            code = of_report(report)
+            code = of_report(report, problems=report.refused)
             if text:
-                _print_report(report)
+                print_report(report, all_findings=all_findings)
             if fix or output or time >= 0:
                 from rdbtool.tasks.repair_aof import plan_aof_repair, repair_aof
 
                 plan = plan_aof_repair(
                     report,
                     salvage=salvage,
+                    keep_open=keep_open,
+                    drop_refused=fix_unknown,
                     until=time,
                     max_loss=-1 if max_loss is None else max_loss,
-                    max_bulk=max_bulk,
-                    allow=allowed,
                 )
                 facts["plan"] = plan.as_json()
                 if text:
-                    _print_plan(plan, time)
+                    print_plan(plan, time)
                 if (fix and not plan.empty) or output:
                     if not output:
                         _confirm(plan, yes)
                     done = repair_aof(
                         plan,
                         output=output,
-                        max_bulk=max_bulk,
-                        allow=allowed,
                         save=not no_save_cut,
                         save_to=save_cut,
                         force=force,
                     )
                     facts["repair"] = done.as_json()
                     if text:
-                        _print_done(done)
+                        print_done(done)
                     code = of_report(done)
             elif text:
-                _print_hint(report)
+                print_hint(report)
         except RdbToolError as e:
             if text:
                 print(f"rdbtool: {e}", file=sys.stderr)
@@ -201,101 +226,6 @@ def _time(until: str | None, seconds: int | None) -> int:
     return parse_time(until)
 
 
-def _moment(seconds: int) -> str:
-    from datetime import UTC, datetime
-
-    try:
-        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    except (ValueError, OverflowError, OSError):
-        return str(seconds)
-
-
-def _print_report(report: CheckAofReport) -> None:
-    verdict = report.verdict
-    meaning = {
-        OK: "a server loads it",
-        TRUNCATED: "a server cuts its end and starts",
-        BROKEN: "a server does not start with it",
-    }
-    print(f"{paint(show_path(report.path), 'bold')}: {paint(verdict, COLOURS[verdict])} ({meaning[verdict]})")
-    told: set[int] = set()
-    for file in [*report.files, *report.history]:
-        for line in _file_lines(file, len(report.files) > 1 or (report.layout is not None and report.layout.is_set)):
-            print(f"  {line}")
-        for finding in _findings_of(report, file.path):
-            told.add(id(finding))
-            print(f"    {finding_line(finding)}")
-    for finding in report.findings.items:
-        if id(finding) not in told:
-            print(f"  {_with_file(finding)}")
-
-
-def _with_file(finding: Finding) -> str:
-    """The line of a finding, with the name of its file."""
-    base = os.path.basename(finding.path.rstrip("/"))
-    name = f" {show_path(base)}" if base else ""
-    return finding_line(finding).replace(":", name + ":", 1)
-
-
-def _findings_of(report: CheckAofReport, path: str) -> list[Finding]:
-    shown = "standard input" if path == "-" else path
-    return [f for f in report.findings.items if f.path in {path, shown}]
-
-
-def _file_lines(file: FileVerdict, in_set: bool) -> list[str]:
-    lines = []
-    if in_set:
-        name = show_path(os.path.basename(file.path))
-        lines.append(f"{file.role:<7} {name}: {paint(file.verdict, COLOURS[file.verdict])}")
-    if file.verdict == MISSING:
-        return lines
-    indent = "  " if in_set else ""
-    rounded = f" ({size(file.size)})" if file.size >= 1024 else ""
-    whole = "" if file.good_up_to == file.size else f", good up to {number(file.good_up_to)}"
-    lines.append(f"{indent}size     {number(file.size)} bytes{rounded}{whole}")
-    facts = file.preamble
-    if facts is not None and facts.dialect:
-        by = f", written by {facts.writer}" if facts.writer else ""
-        kind = f"RDB {facts.version} of {facts.dialect.capitalize()}"
-        lines.append(f"{indent}snapshot {kind}{by}, {plural(int(facts.keys), 'key')}, checksum {facts.checksum}")
-    if file.commands or facts is None:
-        times = ""
-        if file.first_timestamp >= 0:
-            times = f", {_moment(file.first_timestamp)} to {_moment(file.last_timestamp)}"
-        counts = f"{plural(file.commands, 'command')}, {plural(file.transactions, 'transaction')}"
-        lines.append(f"{indent}log      {counts}{times}")
-    return lines
-
-
-def _print_plan(plan: RepairPlan, time: int) -> None:
-    if plan.empty:
-        print("nothing to cut" if time < 0 else f"nothing in it is later than {_moment(time)}: nothing to cut")
-        return
-    print("the repair" if time < 0 else f"the cut after {_moment(time)}")
-    for file in plan.files:
-        kept = file.size - file.lost
-        drops = f"drops {plural(file.lost, 'byte')} of {number(file.size)}, keeps {number(kept)}"
-        print(f"  {show_path(file.file.path)}: {drops}")
-        for i, cut in enumerate(file.cuts):
-            commands = plural(int(cut.commands), "readable command")
-            transactions = plural(int(cut.transactions), "transaction")
-            reaches = "the end" if int(cut.end) == file.size else number(int(cut.end))
-            print(
-                f"    from {number(int(cut.start))} to {reaches}: {plural(int(cut.end - cut.start), 'byte')}, "
-                f"{commands}, {transactions} ({cut.message})"
-            )
-            if i < DETAILED_CUTS:
-                for key in cut.keys:
-                    print(f"      {printable(key)}")
-                if int(cut.commands) > len(cut.keys) and cut.keys:
-                    print("      ...")
-    for gone in plan.dropped:
-        print(f"  {show_path(gone.path)}: leaves the manifest, the file stays")
-    for finding in plan.findings:
-        print(f"  {_with_file(finding) if plan.layout.is_set else finding_line(finding)}")
-    sys.stdout.flush()
-
-
 def _confirm(plan: RepairPlan, yes: bool) -> None:
     """Ask, unless told not to; raises `UsageError` for no, and where nobody can be asked."""
     if yes:
@@ -305,36 +235,3 @@ def _confirm(plan: RepairPlan, yes: bool) -> None:
     print(f"Cut {plural(plan.lost, 'byte')}? [y/N] ", end="", file=sys.stderr, flush=True)
     if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
         raise UsageError("nothing was changed", path=plan.layout.path)
-
-
-def _print_done(done: RepairAofReport) -> None:
-    loss = paint("repaired with loss", "yellow") if done.loss else paint("repaired", "green")
-    where = f": the copy is {show_path(done.output)}" if done.output else ""
-    plan = done.plan
-    if plan is not None and plan.empty:
-        print(f"nothing to repair{where}")
-        return
-    print(f"{loss}{where}")
-    if done.undo:
-        print("to undo it:")
-    for line in done.undo:
-        print(f"  {show_path(line)}")
-    for finding in done.findings.items[len(plan.findings) if plan is not None else 0 :]:
-        print(finding_line(finding))
-
-
-def _print_hint(report: CheckAofReport) -> None:
-    """Say what can be done about damage."""
-    layout = report.layout
-    if layout is None or (not layout.is_set and (len(layout.files) > 1 or any(f.foreign for f in report.files))):
-        return
-    damaged = [f for f in report.files if f.verdict in {TRUNCATED, BROKEN}]
-    if not damaged or not all(f.cuttable and f.plain for f in report.files):
-        return
-    path = show_path(shlex.quote(report.path))
-    print(f"to repair: rdbtool check-aof --fix {path}")
-    # The commands of an open transaction cannot be kept.
-    closed = [f for f in damaged if f.fault is not None and f.fault.code != "multi-without-exec"]
-    behind = sum(max(f.readable_behind, 0) for f in closed)
-    if behind:
-        print(f"to keep what can be read of {plural(behind, 'command')} behind the damage: add --salvage")

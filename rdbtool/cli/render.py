@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from rdbtool import findings
 from rdbtool.errors import printable, printable_text
-from rdbtool.findings import KEPT_PER_CODE, Finding, Findings, Severity
+from rdbtool.findings import Alike, Finding, Findings, Severity
 
 SCHEMA: Final = 1
 """The version of the JSON that reports are written as. Fields may be added to it; none changes its meaning."""
@@ -44,8 +44,8 @@ plural: Final = findings.plural
 """``1 key``, ``2,000 keys``, ``2 entries``."""
 
 
-def finding_line(finding: Finding) -> str:
-    """One line: severity, code, place, key, message."""
+def finding_line(finding: Finding, alike: Alike | None = None) -> str:
+    """One line: severity, code, place, key, message; ``alike``: how many more are like it."""
     parts = [paint(f"{finding.severity.name.lower():7}", SEVERITY_COLOURS[finding.severity]), finding.code]
     if finding.offset >= 0:
         parts.append(f"at offset {finding.offset}")
@@ -53,18 +53,30 @@ def finding_line(finding: Finding) -> str:
         where = f" in db {finding.db}" if finding.db > 0 else ""
         parts.append(f"key '{printable(finding.key)}'{where}")
     tail = f" (while {finding.doing})" if finding.doing else ""
+    if alike is not None:
+        until = f", the last at offset {alike.last.offset}" if alike.last.offset >= 0 else ""
+        tail += f" ({number(alike.count)} like this{until})"
     return f"{' '.join(parts)}: {finding.message}{tail}"
 
 
-def findings_lines(found: Findings) -> list[str]:
-    """All findings, the worst first, each kind in the order they were made."""
+def findings_lines(found: Findings, *, all_of_them: bool = False) -> list[str]:
+    """The findings, the worst first, each kind in the order they were made, many of one kind as one line unless
+    ``all_of_them``.
+    """
+    shown = [(finding, None) for finding in found.items] if all_of_them else found.condensed()
     lines = []
     for severity in (Severity.ERROR, Severity.WARNING, Severity.NOTE):
-        lines += [finding_line(finding) for finding in found.of(severity)]
-    for code, count in found.counts.items():
-        if count > KEPT_PER_CODE:
-            lines.append(f"... and {number(count - KEPT_PER_CODE)} more of {code}")
-    return lines
+        lines += [finding_line(finding, alike) for finding, alike in shown if finding.severity is severity]
+    return lines + (unkept_lines(found) if all_of_them else [])
+
+
+def unkept_lines(found: Findings) -> list[str]:
+    """How many findings there are that are not kept, a line for each code."""
+    return [
+        f"... and {number(count - found.kept)} more of {code}"
+        for code, count in found.counts.items()
+        if count > found.kept
+    ]
 
 
 def table(rows: list[list[str]]) -> list[str]:

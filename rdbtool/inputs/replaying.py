@@ -130,9 +130,9 @@ def names_in(layout: Layout) -> set[bytes] | None:
     reaches keys that it does not name, or cannot be read, of which its replay will tell.
     """
     logs = layout.files[1:]
-    base = layout.files[0]
-    if base.role != "base" or not logs:
+    if not logs or layout.files[0].role != "base":
         return None
+    base = layout.files[0]
     names: set[bytes] = set()
     try:
         if SHORT * sum(os.path.getsize(log.path) for log in logs) > os.path.getsize(base.path):

@@ -164,6 +164,9 @@ class Pages:
         self.size: i64 = self.file.size
         self.page = b""
         self.base: i64 = 0
+        # The page before: a length is looked at here, and then what it leads to far ahead.
+        self._other = b""
+        self._other_base: i64 = 0
 
     def window(self, start: i64, end: i64) -> Window:
         """A window over bytes ``start`` to ``end``; its offsets are the file's."""
@@ -180,6 +183,11 @@ class Pages:
         have = len(self.page)
         if at < self.base or at + n > self.base + have:
             if at >= self.base and self.base + have >= self.size:
+                return min(at - self.base, have)
+            self.page, self._other = self._other, self.page
+            self.base, self._other_base = self._other_base, self.base
+            have = len(self.page)
+            if at >= self.base and (at + n <= self.base + have or (have > 0 and self.base + have >= self.size)):
                 return min(at - self.base, have)
             want = min(max(PAGE, n), self.size - at)
             self.page = self.file.read(want, at, True) if want > 0 else b""

@@ -6,40 +6,59 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from rdbtool.aof.check import BROKEN, EMPTY, MISSING, TRUNCATED, FileVerdict, verify_log
-from rdbtool.aof.layout import Layout, LogFile, locate
+from rdbtool.aof.config import DEFAULT, LogConfig
+from rdbtool.aof.layout import Layout, LogFile, locate, parts_beside
+from rdbtool.aof.names import STOCK, CommandNames
 from rdbtool.aof.resp import MAX_BULK
-from rdbtool.errors import FormatError, UsageError
-from rdbtool.findings import Finding, Report, Severity, finding_of
+from rdbtool.aof.scan import BadCommand
+from rdbtool.errors import FormatError, UsageError, printable
+from rdbtool.findings import Finding, Report, Severity, finding_of, plural
 from rdbtool.rdb.check import DATABASES
+from rdbtool.servers.commands import COMMANDS
+from rdbtool.servers.features import CHECKS_ARITY_IN_LOG, LOOKS_UP_SUBCOMMANDS, SCRIPT_ERRORS_CRASH
+from rdbtool.servers.releases import RELEASES, Release, newest_of_each, writer_of
+
+from .log_suitability import SCRIPTS, LogSuitability, is_in, log_suitability
 
 
 @dataclass(slots=True)
 class CheckAofReport(Report):
     """What the check found. ``files`` in the order a server loads them, then history files if asked for.
 
-    ``loads``: whether a server starts with it as it is, without or with cutting a tail by itself.
+    ``config``: of the server that was asked about; ``suitability``: what ``releases`` do with it; ``asked``: whether
+    they were named, and are not those that come to mind: the one that wrote it, or the newest.
     """
 
     path: str = ""
     layout: Layout | None = None
     files: list[FileVerdict] = field(default_factory=list)
     history: list[FileVerdict] = field(default_factory=list)
+    config: LogConfig = DEFAULT
+    releases: Sequence[Release] = ()
+    suitability: list[LogSuitability] = field(default_factory=list)
+    asked: bool = False
 
     @property
     def verdict(self) -> str:
-        """``ok``, ``truncated`` (a server cuts the end by itself, and starts) or ``broken``."""
+        """``ok``, ``truncated`` (a server cuts the end by itself, and starts) or ``broken``, for a release at least."""
         codes = self.findings.counts
         if any(code in codes for code in ("bad-manifest", "missing-file", "no-manifest")):
             return BROKEN
         verdicts = {f.verdict for f in self.files}
-        if BROKEN in verdicts or MISSING in verdicts:
+        if BROKEN in verdicts or MISSING in verdicts or any(s.loads is False for s in self.suitability):
             return BROKEN
         return TRUNCATED if TRUNCATED in verdicts else "ok"
+
+    @property
+    def refused(self) -> bool:
+        """Whether a release does not load it; one that was asked for has to be known to."""
+        return any(s.loads is False or (self.asked and s.loads is None) for s in self.suitability)
 
     def as_json(self) -> dict[str, Any]:
         """The report as data."""
@@ -50,6 +69,7 @@ class CheckAofReport(Report):
             "manifest": manifest or None,
             "files": [f.as_json() for f in self.files],
             "history": [f.as_json() for f in self.history],
+            "for": [s.as_json() for s in self.suitability],
             "findings": [f.as_json() for f in self.findings.items],
             "counts": self.findings.counts,
         }
@@ -61,36 +81,43 @@ def check_aof(
     history: bool = False,
     max_bulk: int = MAX_BULK,
     databases: int = DATABASES,
-    allow: tuple[str, ...] = (),
+    names: CommandNames = STOCK,
+    releases: Sequence[Release] = (),
     until: int = -1,
+    all_findings: bool = False,
     progress: Callable[[int, int], object] | None = None,
 ) -> CheckAofReport:
     """Check what is at ``path``: a log with or without a snapshot in front, a manifest, or a directory.
 
     ``history``: check also the files that a rewrite has replaced; ``max_bulk``: the server's
-    ``proto-max-bulk-len``; ``databases``: how many it has; ``allow``: names of commands it has in addition,
-    from a module or renamed; ``until``: a Unix time: reading a file ends at the first later annotation;
+    ``proto-max-bulk-len``; ``databases``: how many it has; ``names``: commands it has in addition,
+    from a module or renamed; ``releases``: the servers to tell what they do with it, if none the one that wrote it, or
+    where that is not known the newest; ``all_findings``: keep each finding, however many they are;
+    ``until``: a Unix time: reading a file ends at the first later annotation;
     ``progress`` is told the bytes read of all files, and their size or -1.
     Raises `InputError` where something cannot be read, `UsageError` where ``path`` is ambiguous.
     """
-    report = CheckAofReport(path=path)
+    report = CheckAofReport(path=path, asked=bool(releases))
+    if all_findings:
+        report.findings.kept = sys.maxsize
+    report.config = config = LogConfig(names, databases=databases, max_bulk=max_bulk)
     try:
         report.layout = layout = locate(path)
     except FormatError as e:
         report.findings.add(_bad_manifest(e))
+        for file in parts_beside(path):
+            report.files.append(verify_log(file, report.findings, config=config, progress=progress))
+        _judge(report, releases)
         return report
     for finding in layout.findings:
         report.findings.add(finding)
-    allowed = frozenset(os.fsencode(name).upper() for name in allow)
     meter = _Meter(layout.files, progress)
     for i, file in enumerate(layout.files):
         verdict = verify_log(
             file,
             report.findings,
             last=i == len(layout.files) - 1,
-            max_bulk=max_bulk,
-            databases=databases,
-            allowed=allowed,
+            config=config,
             until=until,
             progress=meter.of(file),
         )
@@ -100,11 +127,80 @@ def check_aof(
             Finding(Severity.WARNING, "all-empty", "every file is empty: the server starts empty", layout.manifest_path)
         )
     if history:
-        report.history = [
-            verify_log(file, report.findings, max_bulk=max_bulk, databases=databases, allowed=allowed)
-            for file in layout.history
-        ]
+        report.history = [verify_log(file, report.findings, config=config) for file in layout.history]
+    _judge(report, releases)
     return report
+
+
+def _judge(report: CheckAofReport, releases: Sequence[Release]) -> None:
+    """Tell what releases do with it, and find what some of them refuse."""
+    writer = _writer(report)
+    asked = releases or ((writer,) if writer is not None else newest_of_each())
+    report.releases = asked
+    report.suitability = [log_suitability(report, release) for release in asked]
+    for file in report.files:
+        if file.wrong is not None:
+            report.findings.add(wrong_arity(file, file.wrong, asked))
+        newer = min(_newer(file, asked), default=None)
+        if newer is not None:
+            start, name, without = newer
+            file.verdict = BROKEN
+            file.good_up_to = min(file.good_up_to, start)
+            message = f"command '{printable(name, 64)}': {without} refuses the file here, and has no such command"
+            report.findings.add(Finding(Severity.ERROR, "newer-command", message, file.path, start))
+        script = min((file.used[name] for name in SCRIPTS if name in file.used), default=-1)
+        if script >= 0 and any(r.does(SCRIPT_ERRORS_CRASH) for r in asked):
+            message = (
+                "a script: where a command in one fails, Redis from 7.0 on and Valkey crash while they load the log "
+                "(Redis 6.2 logs an error and goes on)"
+            )
+            report.findings.add(Finding(Severity.WARNING, "script", message, file.path, script))
+
+
+def _writer(report: CheckAofReport) -> Release | None:
+    """The release that wrote the newest snapshot of it; None where none says."""
+    for file in reversed(report.files):
+        if file.preamble is not None:
+            aux = {name.encode(): value.encode() for name, value in file.preamble.aux.items()}
+            writer = writer_of(aux)
+            if writer is not None:
+                # A version between two releases of the table, such as 3.9, is a pre-release of the later one.
+                newest = newest_of_each()[writer.valkey]
+                later = [r for r in RELEASES if r.product == writer.product and r.version >= writer.version]
+                return newest if DEVELOPMENT_BUILD in file.preamble.aux.values() or not later else later[0]
+    return None
+
+
+def _newer(file: FileVerdict, asked: Iterable[Release]) -> Iterator[tuple[int, bytes, str]]:
+    """Commands that some release has and one that was asked for has not: where, which, and that release."""
+    for name, start in file.used.items():
+        row = COMMANDS[name]
+        for release in asked:
+            if not is_in(row, release) and (release.does(LOOKS_UP_SUBCOMMANDS) or not row.is_subcommand):
+                yield start, name.replace(b"|", b" "), release.title
+                break
+
+
+def wrong_arity(file: FileVerdict, wrong: BadCommand, releases: Iterable[Release]) -> Finding:
+    """The finding for too few or too many words, an error where one of the releases minds it, as it marks the file."""
+    minded = any(release.does(CHECKS_ARITY_IN_LOG) for release in releases)
+    since = CHECKS_ARITY_IN_LOG.valkey
+    assert since is not None
+    times = "" if wrong.count == 1 else f" ({int(wrong.count)} commands like this)"
+    message = (
+        f"{plural(int(wrong.words), 'word')} in a command '{printable(wrong.name, 64)}'{times}: Valkey from "
+        f"{since[0]}.{since[1]} on refuses the file; Redis and older Valkey log an error and go on, or crash; "
+        "redis-check-aof does not look at it"
+    )
+    if minded:
+        file.verdict = BROKEN
+        file.good_up_to = min(file.good_up_to, int(wrong.before))
+    severity = Severity.ERROR if minded else Severity.WARNING
+    return Finding(severity, "wrong-arity", message, file.path, int(wrong.start))
+
+
+DEVELOPMENT_BUILD: Final = "255.255.255"
+"""The version that a build from the development branch gives itself."""
 
 
 class _Meter:
@@ -138,7 +234,7 @@ def _bad_manifest(error: FormatError) -> Finding:
     return Finding(
         finding.severity,
         "bad-manifest",
-        f"{finding.message}: the server ends",
+        f"{finding.message}: the server ends; the files beside it are checked by themselves",
         finding.path,
         finding.offset,
         doing=finding.doing,

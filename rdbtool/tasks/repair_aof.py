@@ -6,17 +6,16 @@ import os
 from dataclasses import dataclass, field
 from typing import Any
 
-from rdbtool.aof.check import EMPTY, OK, FileVerdict, verify_log
+from rdbtool.aof.check import FileVerdict, verify_log
 from rdbtool.aof.in_place import alone
 from rdbtool.aof.layout import LogFile
 from rdbtool.aof.repair.apply import apply_in_place, write_copy
 from rdbtool.aof.repair.plan import RepairPlan, lasting, plan_repair
-from rdbtool.aof.resp import MAX_BULK
 from rdbtool.errors import NotSyncedError, OutputError, UsageError
 from rdbtool.findings import Finding, Findings, Report, Severity
 from rdbtool.io.destination import find
 
-from .check_aof import CheckAofReport, refuse_nothing_before
+from .check_aof import CheckAofReport, refuse_nothing_before, wrong_arity
 
 
 @dataclass(slots=True)
@@ -46,15 +45,16 @@ def plan_aof_repair(
     report: CheckAofReport,
     *,
     salvage: bool = False,
+    keep_open: bool = False,
+    drop_refused: bool = False,
     until: int = -1,
     max_loss: int = -1,
-    max_bulk: int = MAX_BULK,
-    allow: tuple[str, ...] = (),
 ) -> RepairPlan:
-    """Plan the repair of what ``report`` is about; nothing is changed. ``until``, ``max_bulk`` and ``allow`` are
-    those of the check.
+    """Plan the repair of what ``report`` is about; nothing is changed. ``until`` is that of the check.
 
-    ``salvage``: drop only what cannot be read; ``max_loss``: bytes that may be cut at most, -1 for any.
+    ``salvage``: drop only what cannot be read; ``keep_open``: and of a transaction without end only what a server
+    cuts; ``drop_refused``: drop also commands that can be read and no server runs; ``max_loss``: bytes that may be cut
+    at most, -1 for any.
     Raises `UsageError` where no cut can repair it, or options contradict each other.
     """
     if salvage and until >= 0:
@@ -72,8 +72,15 @@ def plan_aof_repair(
         raise UsageError(f"no append-only file: nothing of it could be kept{move}", path=foreign.path)
     if until >= 0:
         refuse_nothing_before(report, until)
-    allowed = frozenset(os.fsencode(name).upper() for name in allow)
-    plan = plan_repair(layout, report.files, salvage=salvage, max_bulk=max_bulk, allowed=allowed)
+    plan = plan_repair(
+        layout,
+        report.files,
+        salvage=salvage,
+        keep_open=keep_open,
+        drop_refused=drop_refused,
+        config=report.config,
+    )
+    plan.releases = report.releases
     if 0 <= max_loss < plan.lost:
         raise UsageError(f"the repair would cut {plan.lost} bytes, more than the {max_loss} allowed", path=report.path)
     return plan
@@ -83,8 +90,6 @@ def repair_aof(
     plan: RepairPlan,
     *,
     output: str = "",
-    max_bulk: int = MAX_BULK,
-    allow: tuple[str, ...] = (),
     save: bool = True,
     save_to: str = "",
     force: bool = False,
@@ -98,6 +103,9 @@ def repair_aof(
     report = RepairAofReport(plan=plan, output=output, loss=plan.loss)
     for finding in plan.findings:
         report.findings.add(finding)
+    turned = next((file for file in plan.files if file.turn_back >= 0), None)
+    if turned is not None and not output:
+        raise UsageError("its line ends can be turned back in a copy only: -o COPY writes one", path=turned.file.path)
     if output:
         write_copy(plan, output)
         if find(output).is_stream:
@@ -109,15 +117,19 @@ def repair_aof(
             report.undo, unsafe = apply_in_place(plan, save=save, save_to=save_to)
         if unsafe:
             report.findings.add(Finding(Severity.ERROR, NotSyncedError.code, unsafe, plan.layout.path))
-    allowed = frozenset(os.fsencode(name).upper() for name in allow)
     for file_plan in plan.files:
         file = file_plan.file
         path = lasting(file.path)
         if output:
             path = output if file.part is None else os.path.join(output, file.part.name)
         found = Findings()
-        verdict = verify_log(LogFile(path, file.role, file.part), found, max_bulk=max_bulk, allowed=allowed)
+        verdict = verify_log(LogFile(path, file.role, file.part), found, config=plan.config)
         report.files.append(verdict)
-        if verdict.verdict not in {OK, EMPTY}:
+        if not verdict.whole:
             raise OutputError("repaired, and still not whole: is something else writing it?", path=path)
+        if verdict.wrong is not None:
+            found.add(wrong_arity(verdict, verdict.wrong, plan.releases))
+        for finding in found.items:
+            if finding.severity is Severity.ERROR:
+                report.findings.add(finding)
     return report

@@ -6,6 +6,8 @@ import os
 import random
 from pathlib import Path
 
+from rdbtool.basics.crc64 import crc64
+
 ROOT = Path(__file__).resolve().parents[2]
 FIXTURES = ROOT / "fixtures" / "aof"
 CORPUS = ROOT.parent / "shared" / "corpus"
@@ -108,3 +110,12 @@ def seeded() -> random.Random:
     seed = int(os.environ.get("RDBTOOL_SEED", "0")) or random.randrange(1, 1 << 32)
     print(f"RDBTOOL_SEED={seed}")
     return random.Random(seed)
+
+
+def old_snapshot(keys: int) -> bytes:
+    """A snapshot of that many strings as Redis 6.2 writes it in front of a log, of RDB version 9: every server since
+    Redis 5 loads it.
+    """
+    records = b"".join(b"\0\x02k%d\x01v" % i for i in range(keys))
+    data = b"REDIS0009\xfa\x0caof-preamble\xc0\x01\xfe\0\xfb" + bytes((keys, 0)) + records + b"\xff"
+    return data + crc64(data).to_bytes(8, "little")

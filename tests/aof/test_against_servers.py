@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from rdbtool.aof.check import BROKEN, TRUNCATED
+from rdbtool.servers.releases import release_named
 from rdbtool.tasks.check_aof import check_aof
 from rdbtool.tasks.repair_aof import plan_aof_repair, repair_aof
-from tests.aof.craft import EXEC, FIXTURES, MULTI, command, damage, seeded, sets
+from tests.aof.craft import EXEC, FIXTURES, MULTI, command, damage, old_snapshot, seeded, sets
 from tests.servers.harness import SERVERS, DidNotStartError, ServerKind, running
 
 BASE = (FIXTURES / "damaged/whole.aof").read_bytes()
@@ -27,7 +28,7 @@ def load(kind: ServerKind, directory: Path, data: bytes) -> tuple[str, int] | No
     old = directory / "appendonly.aof"
     old.write_bytes(data)
     try:
-        with running(kind, directory, "--appendonly", "yes") as server:
+        with running(kind, directory, "--appendonly", "yes", "--logfile", str(directory / "log")) as server:
             digest = server.digest()
     except DidNotStartError:
         return None
@@ -51,6 +52,50 @@ def test_random_damage_is_judged_as_the_server_judges_it(kind: ServerKind, tmp_p
         else:
             assert file.verdict != BROKEN, path
             assert (found[1] < len(data)) == (file.verdict == TRUNCATED), path
+
+
+PREAMBLE = old_snapshot(keys=5)
+SET = command("SET", "a", "1")
+TORN = b"*2\r\n$3\r\nDE"
+TIME = b"#TS:1795786741\r\n"
+ENDS = {
+    "torn behind the snapshot": PREAMBLE + TORN,
+    "torn behind the snapshot, with a time": PREAMBLE + TIME + TORN,
+    "open transaction behind the snapshot": PREAMBLE + MULTI + SET,
+    "torn in a transaction behind the snapshot": PREAMBLE + MULTI + SET + TORN,
+    "torn behind a command": PREAMBLE + SET + TORN,
+    "torn behind a time": SET + TIME + TORN,
+    "torn behind nothing": TIME + TORN,
+    "torn in a transaction": SET + MULTI + SET + TORN,
+    "torn in a transaction behind a time": SET + TIME + MULTI + SET + TIME + TORN,
+    "torn behind MULTI": SET + MULTI + TORN,
+    "open transaction": SET + MULTI + SET,
+    "open transaction behind a time": SET + TIME + MULTI + SET,
+    "too many words": SET + command("GET", "a", "b"),
+    "unknown name": SET + command("NOSUCH", "a"),
+    "unknown subcommand": SET + command("XGROUP", "NOSUCH", "a"),
+    "newer command": SET + command("HSETEX", "h", "FIELDS", "1", "f", "v"),
+    "newer subcommand": SET + command("CLUSTER", "SHARDS"),
+    "no such database": SET + command("SELECT", "20") + SET,
+    "no format": SET + b"x",
+    "whole": SET + MULTI + SET + EXEC,
+    "whole with a time": TIME + SET,
+}
+
+
+@pytest.mark.parametrize("kind", SERVERS, ids=lambda kind: kind.name)
+@pytest.mark.parametrize("name", ENDS)
+def test_what_a_release_does_with_a_log_is_what_it_does(kind: ServerKind, name: str, tmp_path: Path) -> None:
+    data = ENDS[name]
+    path = tmp_path / "x.aof"
+    path.write_bytes(data)
+    (row,) = check_aof(str(path), releases=[release_named(kind.name)]).suitability
+    found = load(kind, tmp_path / "server", data)
+    assert row.loads == (found is not None), row
+    if found is not None:
+        assert found[1] == (row.cuts_at if row.cuts_at >= 0 else len(data)), row
+    elif row.words:
+        assert row.words in (tmp_path / "server" / "log").read_text(errors="replace")
 
 
 @pytest.mark.parametrize("kind", NEW, ids=lambda kind: kind.name)

@@ -13,12 +13,12 @@ from rdbtool.io.window import window_over
 from tests.aof.craft import EXEC, MULTI, command, sets
 
 
-def salvage(path: Path, data: bytes, **options: frozenset[bytes]) -> tuple[list[tuple[int, int]], int]:
+def salvage(path: Path, data: bytes, drop_refused: bool = False) -> tuple[list[tuple[int, int]], int]:
     """The cuts in ``data``, and how many commands are kept."""
     path = path / "x.aof"
     path.write_bytes(data)
     with Pages(str(path)) as pages:
-        salvager = Salvager(pages, 0, len(data), refused=options.get("refused", frozenset()))
+        salvager = Salvager(pages, 0, len(data), drop_refused=drop_refused)
         salvager.run()
     return [(int(c.start), int(c.end)) for c in salvager.cuts], int(salvager.commands)
 
@@ -135,7 +135,7 @@ def test_an_annotation_in_front_of_the_next_command_is_kept(tmp_path: Path) -> N
 
 def test_refused_commands_go_one_by_one(tmp_path: Path) -> None:
     bad = command("ISET", "k", "v")
-    assert salvage(tmp_path, GOOD + bad + GOOD, refused=frozenset({b"ISET"})) == ([(len(GOOD), len(GOOD + bad))], 6)
+    assert salvage(tmp_path, GOOD + bad + GOOD, drop_refused=True) == ([(len(GOOD), len(GOOD + bad))], 6)
 
 
 def test_what_is_kept_is_a_log_without_damage(tmp_path: Path) -> None:
@@ -174,6 +174,10 @@ def test_a_survey_counts_what_could_be_read_and_names_keys(tmp_path: Path) -> No
         b"\r\n$9",
         b"*1\r\n",
         b"*2\r\n$1\r\n",
+        b"*2\r\n$20000\r\n",
+        b"*2\r\n$20000\r\n" + SET,
+        command("NOSUCH", "a"),
+        b"#TS:1" + SET,
     ],
 )
 def test_time_stays_linear_whatever_the_bytes(tmp_path: Path, piece: bytes) -> None:
@@ -202,3 +206,18 @@ def test_nested_lengths_stay_linear(tmp_path: Path) -> None:
 
     small, large = seconds(500), seconds(4000)
     assert large < 25 * max(small, 0.02)
+
+
+def test_only_an_annotation_goes_that_was_cut_before_the_server_wrote_on(tmp_path: Path) -> None:
+    cut = b"#TS:17957"
+    assert salvage(tmp_path, GOOD + cut + GOOD) == ([(len(GOOD), len(GOOD + cut))], 6)
+    assert salvage(tmp_path, cut + GOOD) == ([(0, len(cut))], 3)
+    # A whole annotation in front of an argument that lost its header stays, and so does the command before.
+    whole = b"#TS:1795786741\r\n"
+    assert salvage(tmp_path, GOOD + whole + SET[4:] + GOOD)[0][0][0] >= len(GOOD)
+
+
+def test_commands_that_can_be_read_are_kept_unless_told_otherwise(tmp_path: Path) -> None:
+    odd = command("NOSUCH", "a") + command("GET", "a", "b") + command("XGROUP", "NOSUCH", "a")
+    assert salvage(tmp_path, GOOD + odd + GOOD) == ([], 9)
+    assert salvage(tmp_path, GOOD + odd + GOOD, drop_refused=True) == ([(len(GOOD), len(GOOD + odd))], 6)

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from rdbtool.aof.config import LogConfig
+from rdbtool.aof.names import CommandNames
 from rdbtool.aof.resp import END, FAULT, Command, CommandReader
 from rdbtool.aof.scan import STRAY, UNTIL, Scanner
 from rdbtool.errors import RdbToolError
@@ -80,7 +82,7 @@ def test_unknown_commands_are_remembered_with_the_good_offset_before_them() -> N
     data = head + command("ISET", "k", "v") + command("JSON.SET", "k") + EXEC + command("ISET", "k", "v")
     scanner, outcome = scan(data)
     assert outcome == END
-    assert list(scanner.unknown) == [b"ISET"]
+    assert list(scanner.unknown) == [b"ISET", b"JSON.SET"]
     unknown = scanner.unknown[b"ISET"]
     assert (unknown.count, unknown.start, unknown.before) == (2, len(head), len(sets(1)))
 
@@ -154,3 +156,32 @@ def test_trailing_data_changes_nothing_before_it() -> None:
         before.transactions,
         len(data),
     )
+
+
+@pytest.mark.parametrize("number", [b"16", b"20", b"-1", b"x", b"", b"99999999999999999999", b"015", b"1x", b"\xb2"])
+def test_a_select_of_a_database_that_is_not_there_changes_nothing(number: bytes) -> None:
+    first = command("SELECT", "15")
+    scanner, outcome = scan(sets(1) + first + sets(1) + command("SELECT", number) * 2 + sets(1))
+    assert outcome == END
+    outside = scanner.outside
+    assert outside is not None
+    assert (outside.name, outside.count, outside.start) == (number, 2, len(sets(2) + first))
+    assert scanner.select == len(sets(1))
+
+
+def test_a_server_can_have_more_databases_or_fewer() -> None:
+    for databases, there in ((10, False), (21, True), (1000, True)):
+        window = window_over(command("SELECT", "20") + command("SELECT", "9") + sets(3))
+        scanner = Scanner(window, Findings(), LogConfig(databases=databases))
+        scanner.run()
+        assert (scanner.outside is None) == there
+
+
+def test_the_place_of_each_command_is_noted() -> None:
+    data = sets(1) + command("xgroup", "create", "k", "g", "$") + MULTI + command("xflush") + EXEC
+    config = LogConfig(CommandNames.parse([], ["XFLUSH=FLUSHALL"]))
+    scanner = Scanner(window_over(data), Findings(), config)
+    scanner.run()
+    flush = data.index(b"xflush") - len(b"*1\r\n$6\r\n")
+    assert scanner.used.items() >= {b"SET": 0, b"XGROUP|CREATE": len(sets(1)), b"FLUSHALL": flush}.items()
+    assert not scanner.unknown

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import pty
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from rdbtool.servers.releases import RELEASES
 from tests.aof.craft import FIXTURES, ROOT, command, sets
 from tests.cli import running
 from tests.cli.running import Done
@@ -38,7 +40,7 @@ def test_a_check_tells_the_verdict_the_place_and_what_to_do(truncated: Path) -> 
     old = truncated.read_bytes()
     done = run(truncated)
     assert done.returncode == 1
-    assert "truncated (a server cuts its end and starts)" in done.stdout
+    assert "truncated (Redis 8.10 and Valkey 9.1 cut its end and start)" in done.stdout
     assert "good up to 2,892" in done.stdout
     assert "45 commands, 3 transactions" in done.stdout
     assert f"rdbtool check-aof --fix {truncated}" in done.stdout
@@ -48,7 +50,7 @@ def test_a_check_tells_the_verdict_the_place_and_what_to_do(truncated: Path) -> 
 def test_a_whole_set_is_fine() -> None:
     done = run(FIXTURES / "multi")
     assert done.returncode == 0
-    assert "ok (a server loads it)" in done.stdout
+    assert "ok (Redis 8.10 and Valkey 9.1 load it)" in done.stdout
     assert "error" not in done.stdout
 
 
@@ -179,7 +181,7 @@ def test_the_worst_of_several_decides(truncated: Path, tmp_path: Path) -> None:
     done = run(truncated, tmp_path / "gone.aof", FIXTURES / "multi")
     assert done.returncode == 2
     assert "gone.aof" in done.stderr
-    assert "ok (a server loads it)" in done.stdout
+    assert "ok (Redis 8.10 and Valkey 9.1 load it)" in done.stdout
 
 
 def test_no_file_can_drive_the_terminal(tmp_path: Path) -> None:
@@ -238,22 +240,133 @@ def test_a_damaged_manifest_is_told_as_such_and_never_cut(tmp_path: Path) -> Non
             assert manifest.read_bytes() == text
 
 
-def test_a_command_that_no_server_has_can_be_repaired_and_the_check_says_so(tmp_path: Path) -> None:
+@pytest.mark.parametrize("odd", [command("bla", "foo"), command("GET", "a", "b"), command("JSON.SET", "a", "$", "1")])
+@pytest.mark.parametrize("options", [["--fix"], ["--fix", "--salvage"]])
+def test_a_command_that_can_be_read_is_cut_only_if_that_is_asked_for(
+    tmp_path: Path, odd: bytes, options: list[str]
+) -> None:
     path = tmp_path / "x y.aof"
-    path.write_bytes(sets(2) + command("bla", "foo") + sets(1))
+    data = sets(2) + odd + sets(1)
+    path.write_bytes(data)
     done = run(path)
     assert done.returncode == 1
-    assert f"rdbtool check-aof --fix '{path}'" in done.stdout
-    assert run("--fix", "--salvage", "--yes", path).returncode == 3
-    assert path.read_bytes() == sets(2) + sets(1)
+    assert "--fix" not in done.stdout
+    assert run(*options, "--yes", path).returncode == 1
+    assert path.read_bytes() == data
+    # Behind damage it stays as well, and what is left is still refused by stock servers.
+    path.write_bytes(data + b"x")
+    assert run(*options, "--yes", path).returncode in {1, 3}
+    assert path.read_bytes() == data
+    assert run(*options, "--yes", "--fix-unknown", path).returncode == 3
+    assert path.read_bytes() == sets(2) + (sets(1) if "--salvage" in options else b"")
 
 
-def test_nothing_is_promised_of_an_open_transaction(tmp_path: Path) -> None:
+def test_a_server_that_has_a_command_loads_it(tmp_path: Path) -> None:
     path = tmp_path / "x.aof"
-    path.write_bytes(sets(2) + command("MULTI") + sets(3))
+    path.write_bytes(sets(2) + command("xflush") + command("KEYDB", "k", "v"))
+    assert run(path).returncode == 1
+    assert run("--allow", "KeyDB", "--allow", "XFLUSH", path).returncode == 0
+    assert run("--allow", "KeyDB", "--rename", "xflush=FLUSHALL", path).returncode == 0
+    path.write_bytes(command("xset", "k"))
+    done = run("--rename", "XSET=SET", path)
+    assert "wrong-arity" in done.stdout
+
+
+def test_what_was_written_behind_an_open_transaction_is_kept_if_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "x.aof"
+    select = command("SELECT", "0")
+    torn = command("MULTI") + command("SET", "in", "transaction")
+    path.write_bytes(sets(2) + torn + select + sets(3))
     done = run(path)
-    assert "it holds 3 whole commands" in done.stdout
-    assert "--salvage" not in done.stdout
+    assert "it holds 5 whole commands" in done.stdout
+    assert "--salvage --keep-open-transaction" in done.stdout
+    assert run("--fix", "--salvage", "--keep-open-transaction", "--yes", path).returncode == 3
+    assert path.read_bytes() == sets(2) + select + sets(3)
+    # Without a SELECT that tells the two apart, only MULTI goes; one right behind it is the transaction's own.
+    path.write_bytes(sets(2) + command("MULTI") + select + sets(3))
+    done = run("--fix", "--salvage", "--keep-open-transaction", "--yes", path)
+    assert "a part of the transaction may be among it" in done.stdout
+    assert path.read_bytes() == sets(2) + select + sets(3)
+    assert run("--keep-open-transaction", path).returncode == 2
+
+
+def test_a_transaction_that_damage_ends_goes_whole_though_open_ones_are_kept(tmp_path: Path) -> None:
+    path = tmp_path / "x.aof"
+    path.write_bytes(sets(1) + command("MULTI") + sets(2) + b"x" + command("EXEC") + sets(1))
+    assert run("--fix", "--salvage", "--keep-open-transaction", "--yes", path).returncode == 3
+    assert path.read_bytes() == sets(1) + sets(1)
+
+
+def test_releases_are_told_apart(tmp_path: Path) -> None:
+    path = tmp_path / "x.aof"
+    path.write_bytes(sets(1) + command("HSETEX", "h", "FIELDS", "1", "f", "v"))
+    assert run(path).returncode == 0
+    done = run("--for", "7.0", "--for", "valkey-9.1.2", path)
+    assert done.returncode == 1
+    assert "redis-7.0   no              Unknown command 'HSETEX'" in done.stdout
+    assert "valkey-9.1  yes" in done.stdout
+    (file,) = json.loads(run("--for", "all", "--format", "json", path).stdout)["files"]
+    loads = {row["release"]: row["loads"] for row in file["for"]}
+    assert list(loads) == [release.name for release in RELEASES]
+    assert (loads["redis-7.4"], loads["redis-8.0"], loads["valkey-8.1"], loads["valkey-9.0"]) == (
+        False,
+        True,
+        False,
+        True,
+    )
+    assert run("--for", "redis-99", path).returncode == 2
+
+
+def test_many_findings_of_a_kind_are_one_line_unless_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "x.aof"
+    path.write_bytes(b"".join(command(f"X{i}", "a") for i in range(1500)))
+    lines = [line for line in run(path).stdout.splitlines() if "unknown-command" in line]
+    assert len(lines) == 1
+    assert "(1,500 like this, the last at offset" in lines[0]
+    lines = [line for line in run("--all-findings", path).stdout.splitlines() if "unknown-command" in line]
+    assert len(lines) == 1500
+
+
+@pytest.mark.parametrize(
+    ("data", "word"),
+    [
+        (bytes(257) + b"ustar" + bytes(500) + sets(5), "tar"),
+        (b"PK\x03\x04" + sets(5), "zip"),
+        (b"BZh9" + sets(5), "bzip2"),
+        (b"\xfd7zXZ\0" + sets(5), "xz"),
+        (b"<!DOCTYPE html>" + sets(5), "HTML"),
+    ],
+)
+def test_what_is_something_else_is_named_and_left_alone(tmp_path: Path, data: bytes, word: str) -> None:
+    path = tmp_path / "x"
+    for content, name in ((data, "x"), (gzip.compress(data), "x.gz")):
+        path = tmp_path / name
+        path.write_bytes(content)
+        done = run(path)
+        assert done.returncode == 1
+        assert word in done.stdout
+        assert "--fix" not in done.stdout
+        assert run("--fix", "--yes", path).returncode == 2
+        assert path.read_bytes() == content
+
+
+def test_a_second_snapshot_is_named(tmp_path: Path) -> None:
+    one = (FIXTURES / "preamble+tail.aof").read_bytes()
+    path = tmp_path / "x.aof"
+    path.write_bytes(one + one)
+    done = run(path)
+    assert f"second-snapshot at offset {len(one)}" in done.stdout
+
+
+def test_the_files_beside_a_damaged_manifest_are_checked(tmp_path: Path) -> None:
+    directory = Path(shutil.copytree(FIXTURES / "multi", tmp_path / "appendonlydir"))
+    (directory / "appendonly.aof.manifest").chmod(0o644)
+    (directory / "appendonly.aof.manifest").write_bytes(b"")
+    done = run(directory)
+    assert done.returncode == 1
+    assert "bad-manifest" in done.stdout
+    assert done.stdout.count(": ok") == 5
+    assert run("--fix", "--yes", directory).returncode == 2
 
 
 def test_parts_without_a_manifest_are_told_by_name(tmp_path: Path) -> None:
@@ -322,3 +435,15 @@ def test_a_log_that_is_being_written_is_repaired_only_if_forced(truncated: Path)
         assert done.returncode == 0
         assert "open-for-writing" in done.stdout
         process.kill()
+
+
+def test_a_copy_as_text_is_never_cut_where_its_line_ends_can_be_turned_back(tmp_path: Path) -> None:
+    path, copy = tmp_path / "x.aof", tmp_path / "copy.aof"
+    path.write_bytes(sets(5).replace(b"\r\n", b"\n"))
+    done = run(path)
+    assert f"rdbtool check-aof {path} -o COPY" in done.stdout
+    assert "--fix" not in done.stdout
+    assert run("--fix", "--yes", path).returncode == 2
+    assert path.read_bytes() == sets(5).replace(b"\r\n", b"\n")
+    assert run(path, "-o", copy).returncode == 0
+    assert copy.read_bytes() == sets(5)

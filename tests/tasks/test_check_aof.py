@@ -6,14 +6,18 @@ import json
 import os
 import shutil
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rdbtool.aof.check import BROKEN, EMPTY, OK, TRUNCATED
+from rdbtool.aof.names import CommandNames
+from rdbtool.basics.crc64 import crc64
 from rdbtool.errors import InputError, RdbToolError
 from rdbtool.exit_codes import of_report
+from rdbtool.servers.releases import RELEASES, find_release, releases_asked
 from rdbtool.tasks.check_aof import CheckAofReport, check_aof
 from rdbtool.tasks.repair_aof import plan_aof_repair, repair_aof
 from tests.aof.craft import CORPUS, FIXTURES, command, damage, seeded, sets
@@ -116,15 +120,16 @@ def test_a_truncated_file_that_is_not_the_last_does_not_load(tmp_path: Path) -> 
     assert finding.path == str(path)
 
 
-def test_commands_that_nobody_knows_but_that_occur_often_are_no_damage(tmp_path: Path) -> None:
+def test_a_command_that_nobody_knows_is_told_and_is_no_damage(tmp_path: Path) -> None:
     path = tmp_path / "x.aof"
-    path.write_bytes(sets(1) + command("MYSET", "k", "v") * 2 + command("JSON.SET", "k", "$", "1"))
-    report = check_aof(str(path))
-    assert report.verdict == OK
-    assert codes(report) == ["foreign-command"]
+    for data in (command("MYSET", "k", "v"), command("JSON.SET", "k", "$", "1") * 2):
+        path.write_bytes(sets(1) + data)
+        report = check_aof(str(path))
+        assert report.verdict == BROKEN
+        assert codes(report) == ["unknown-command"]
+        assert report.files[0].whole
     path.write_bytes(sets(1) + command("MYSET", "k", "v"))
-    assert check_aof(str(path)).verdict == BROKEN
-    assert check_aof(str(path), allow=("myset",)).findings.items == []
+    assert check_aof(str(path), names=CommandNames.parse(["myset"])).findings.items == []
 
 
 def test_an_argument_over_the_limit_is_told(tmp_path: Path) -> None:
@@ -210,7 +215,11 @@ def test_any_bytes_give_a_report_or_one_error_and_can_be_repaired(
             except RdbToolError:
                 assert report.verdict == BROKEN
                 continue
-            assert plan.empty == (report.verdict == OK and "cut-annotation" not in codes(report)), path
+            assert plan.empty == (report.files[0].whole and "cut-annotation" not in codes(report)), path
+            repair_aof(plan, output=str(copy))
+            assert check_aof(str(copy)).files[0].whole, path
+            copy.unlink()
+            plan = plan_aof_repair(report, salvage=salvage, drop_refused=True)
             repair_aof(plan, output=str(copy))
             assert check_aof(str(copy)).verdict == OK, path
             copy.unlink()
@@ -234,7 +243,7 @@ def test_every_log_of_every_server_is_whole() -> None:
             assert "function-pre-release" in codes(report)  # which no release loads
             continue
         assert report.verdict == OK, path
-        assert set(codes(report)) <= {"valkey-preamble"}, path
+        assert set(codes(report)) <= {"valkey-preamble", "script"}, path
         assert all(f.good_up_to == f.size for f in report.files), path
 
 
@@ -322,3 +331,65 @@ def test_a_compressed_log_with_a_snapshot_that_is_cut_short_cannot_be_read(tmp_p
     path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(InputError, match="cut short"):
         check_aof(str(path))
+
+
+def test_what_a_replica_of_keydb_was_sent_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "x.aof"
+    nested = command("SET", "a", "1") + command("INCR", "a")
+    path.write_bytes(sets(1) + command("RREPLAY", "0" * 36, nested, "0", "1") * 2)
+    report = check_aof(str(path))
+    assert codes(report) == ["unknown-command", "nested-commands"]
+    assert report.files[0].nested == {b"SET": 2, b"INCR": 2}
+    report = check_aof(str(path), names=CommandNames.parse(["RREPLAY"]))
+    assert codes(report) == ["nested-commands"]
+    assert report.verdict == OK
+
+
+def test_scripts_that_may_crash_a_server_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "x.aof"
+    path.write_bytes(sets(1) + command("EVAL", "return redis.call('lpush', 'key:0', 'x')", "0"))
+    report = check_aof(str(path))
+    assert codes(report) == ["script"]
+    assert not report.refused
+    assert [row.loads for row in report.suitability] == [None, None]
+    old, new = releases_asked(["redis-6.2", "redis-7.0"])
+    assert not check_aof(str(path), releases=[old]).refused
+    assert check_aof(str(path), releases=[new]).refused
+
+
+def test_a_wrong_number_of_words_is_an_error_for_a_server_that_minds(tmp_path: Path) -> None:
+    path = tmp_path / "x.aof"
+    path.write_bytes(sets(1) + command("GET", "a", "b"))
+    old, new = releases_asked(["redis-7.0", "valkey-9.1"])
+    assert not check_aof(str(path), releases=[old]).failed
+    assert check_aof(str(path), releases=[new]).verdict == BROKEN
+    path.write_bytes(sets(1) + command("SET", "a"))
+    (row,) = check_aof(str(path), releases=[old]).suitability
+    assert row.loads is None  # it reads an argument that is not there
+
+
+def test_the_server_is_the_one_that_wrote_it(tmp_path: Path) -> None:
+    for version, release in ((b"6.2.14", "redis-6.2"), (b"3.9.101", "redis-4.0"), (b"255.255.255", "redis-8.10")):
+        head = b"REDIS0008\xfa\x09redis-ver" + bytes([len(version)]) + version + b"\xff"
+        path = tmp_path / "x.aof"
+        path.write_bytes(head + crc64(head).to_bytes(8, "little") + sets(1))
+        assert [row.release for row in check_aof(str(path)).suitability] == [release]
+    path.write_bytes(sets(1))
+    assert [row.release for row in check_aof(str(path)).suitability] == ["redis-8.10", "valkey-9.1"]
+
+
+@needs_corpus
+def test_a_log_is_loaded_by_the_release_that_wrote_it() -> None:
+    for path in corpus("made").glob("*/*.aof"):
+        name = path.parent.name
+        if path.is_file() and "rc" not in name and find_release(name.rpartition(".")[0]) in RELEASES:
+            (row,) = check_aof(str(path), releases=releases_asked([name])).suitability
+            assert row.loads is not False, (path, row)
+
+
+def test_many_files_that_are_missing_take_little_time(tmp_path: Path) -> None:
+    lines = (f"file a.aof.{i}.incr.aof seq {i} type i\n" for i in range(1, 20001))
+    (tmp_path / "a.aof.manifest").write_text("".join(lines))
+    started = time.process_time()
+    assert check_aof(str(tmp_path)).verdict == BROKEN
+    assert time.process_time() - started < 10

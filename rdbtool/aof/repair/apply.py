@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import os
 
-from rdbtool.aof.check import EMPTY, OK, verify_log
+from rdbtool.aof.check import verify_log
 from rdbtool.aof.layout import LogFile
+from rdbtool.aof.line_ends import TurnedBack
 from rdbtool.errors import InputError, NotSyncedError, OutputError, UsageError, reason
 from rdbtool.findings import Findings
+from rdbtool.io.random_access import PORTION, Pages
 from rdbtool.io.sink import DirectorySink, Sink, open_sink
 
 from .plan import FilePlan, RepairPlan, lasting
@@ -134,12 +136,18 @@ def _write_new(plan: RepairPlan, file: FilePlan) -> Sink:
 def _verify(plan: RepairPlan, file: FilePlan, sink: Sink) -> None:
     """Raise `OutputError` where what was written is no whole log."""
     part = LogFile(sink.temporary, file.file.role)
-    checked = verify_log(part, Findings(), max_bulk=plan.max_bulk, allowed=plan.allowed)
-    if checked.verdict not in {OK, EMPTY}:
+    if not verify_log(part, Findings(), config=plan.config).whole:
         raise OutputError("what is left would not be whole: the file stays as it is", path=file.file.path)
 
 
 def _write_kept(file: FilePlan, source: int, sink: Sink) -> None:
+    if file.turn_back >= 0:
+        copy(source, 0, file.turn_back, sink.write)
+        with Pages(file.file.path) as pages:
+            lines = TurnedBack(pages, file.turn_back)
+            while piece := lines.read(PORTION):
+                sink.write(piece)
+        return
     at = 0
     for cut in file.cuts:
         copy(source, at, int(cut.start), sink.write)

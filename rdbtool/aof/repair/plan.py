@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from rdbtool.aof.check import MISSING, FileVerdict, damaged_names, start_of
+from rdbtool.aof.check import MISSING, FileVerdict, start_of
+from rdbtool.aof.config import DEFAULT, LogConfig
 from rdbtool.aof.layout import Layout, LogFile
 from rdbtool.aof.manifest import Part
-from rdbtool.aof.resp import MAX_BULK
-from rdbtool.aof.salvage import Cut, Salvager, database_at, survey
+from rdbtool.aof.salvage import OPEN_TRANSACTION, Cut, Salvager, database_at, survey
 from rdbtool.errors import UsageError, printable
 from rdbtool.findings import Finding, Severity
 from rdbtool.io.random_access import Pages
+from rdbtool.servers.releases import Release
 
 SELECT_SEARCHED: Final = 1 << 20
 """Bytes of an unreadable region that are searched for what may have been a SELECT."""
@@ -33,6 +35,8 @@ class FilePlan:
     file: LogFile
     size: int
     cuts: list[Cut]
+    turn_back: int = -1
+    """Where lines begin whose ends are turned back; -1 for none. Then nothing is cut."""
 
     @property
     def is_tail(self) -> bool:
@@ -50,6 +54,7 @@ class FilePlan:
             "path": self.file.path,
             "size": self.size,
             "bytes": self.lost,
+            "line_ends_turned_back": self.turn_back >= 0,
             "cuts": [
                 {
                     "start": int(c.start),
@@ -78,8 +83,9 @@ class RepairPlan:
     dropped: list[LogFile] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     loss: bool = False
-    max_bulk: int = MAX_BULK
-    allowed: frozenset[bytes] = frozenset()
+    config: LogConfig = DEFAULT
+    releases: Sequence[Release] = ()
+    """What it is for."""
 
     @property
     def empty(self) -> bool:
@@ -114,27 +120,33 @@ def plan_repair(
     verdicts: list[FileVerdict],
     *,
     salvage: bool = False,
-    max_bulk: int = MAX_BULK,
-    allowed: frozenset[bytes] = frozenset(),
+    keep_open: bool = False,
+    drop_refused: bool = False,
+    config: LogConfig = DEFAULT,
 ) -> RepairPlan:
     """Plan the repair of files that were checked, and their cut where the check ended at a time.
 
     Without ``salvage`` a damaged file loses everything from the damage on; with it, only what cannot be
-    read. Raises `UsageError` where no cut can repair the set.
+    read; ``keep_open``: and of a transaction without end only what a server cuts. What can be read is damage only with
+    ``drop_refused``: then commands go that no server runs, for their name or number of words. Raises `UsageError`
+    where no cut can repair the set.
     """
-    plan = RepairPlan(layout, max_bulk=max_bulk, allowed=allowed)
+    plan = RepairPlan(layout, config=config)
     for i, (file, verdict) in enumerate(zip(layout.files, verdicts, strict=True)):
         _refuse_hopeless(verdict)
+        if verdict.restorable:
+            plan.files.append(FilePlan(file, verdict.size, [], verdict.log_start))
+            continue
         end = verdict.until if verdict.until >= 0 else verdict.size
         if end > verdict.log_start or verdict.until < 0:
-            cuts = _cuts(verdict, end, salvage, max_bulk, allowed)
+            cuts = _cuts(verdict, end, salvage, keep_open, drop_refused, config)
             if end < verdict.size:
-                _cut_at_time(verdict, cuts, end, max_bulk, allowed)
+                _cut_at_time(verdict, cuts, end, config)
             if cuts:
                 plan.files.append(FilePlan(file, verdict.size, cuts))
         elif verdict.log_start > 0:
             cut = Cut(end, verdict.size, "until", "later than the time asked for")
-            _survey(verdict, cut, max_bulk, allowed)
+            _survey(verdict, cut, config)
             plan.files.append(FilePlan(file, verdict.size, [cut]))
         else:
             plan.dropped.append(file)
@@ -155,12 +167,13 @@ def _refuse_hopeless(verdict: FileVerdict) -> None:
         raise UsageError("only a plain file can be repaired, neither a compressed one nor a pipe", path=verdict.path)
 
 
-def _cuts(verdict: FileVerdict, end: int, salvage: bool, max_bulk: int, allowed: frozenset[bytes]) -> list[Cut]:
-    """The cuts that make bytes up to ``end`` loadable."""
-    refused = damaged_names(verdict)
+def _cuts(
+    verdict: FileVerdict, end: int, salvage: bool, keep_open: bool, drop_refused: bool, config: LogConfig
+) -> list[Cut]:
+    """The cuts that make bytes up to ``end`` readable."""
     fault = verdict.fault
-    bad = [u for u in verdict.unknown if u.name.upper() in refused]
-    if verdict.wrong is not None:
+    bad = [*verdict.unknown] if drop_refused else []
+    if drop_refused and verdict.wrong is not None:
         bad.append(verdict.wrong)
     first = min(bad, key=start_of, default=None)
     if fault is None and first is None:
@@ -170,17 +183,19 @@ def _cuts(verdict: FileVerdict, end: int, salvage: bool, max_bulk: int, allowed:
     if not salvage:
         if first is not None and (fault is None or first.start < fault.start):
             code = "wrong-arity" if first is verdict.wrong else "unknown-command"
-            cut = Cut(verdict.good_up_to, end, code, f"command '{printable(first.name, 64)}'")
+            cut = Cut(int(first.before), end, code, f"command '{printable(first.name, 64)}'")
         else:
             assert fault is not None
-            cut = Cut(verdict.good_up_to, end, fault.code, fault.message)
+            cut = Cut(verdict.sound_up_to, end, fault.code, fault.message)
             cut.by_server = fault.truncated and verdict.readable_behind == 0
-        _survey(verdict, cut, max_bulk, allowed)
+        _survey(verdict, cut, config)
         return [cut]
     with Pages(verdict.path) as pages:
-        salvager = _salvage(pages, verdict.log_start, end, max_bulk, allowed, refused)
+        begin = verdict.log_start
+        salvager = Salvager(pages, begin, end, config, drop_refused=drop_refused, keep_open=keep_open)
+        salvager.run()
         for cut, select in zip(salvager.cuts, salvager.selects, strict=True):
-            inner = survey(pages, cut, max_bulk=max_bulk, allowed=allowed)
+            inner = survey(pages, cut, config)
             if int(cut.end) < end:
                 _keep_database(pages, cut, inner, select)
             elif fault is not None:
@@ -188,27 +203,14 @@ def _cuts(verdict: FileVerdict, end: int, salvage: bool, max_bulk: int, allowed:
         return salvager.cuts
 
 
-def _salvage(
-    pages: Pages, begin: int, end: int, max_bulk: int, allowed: frozenset[bytes], refused: frozenset[bytes]
-) -> Salvager:
-    """Find the cuts. The check met unknown commands up to the first damage only: those behind are found here."""
-    while True:
-        salvager = Salvager(pages, begin, end, max_bulk=max_bulk, allowed=allowed, refused=refused)
-        salvager.run()
-        damaged = frozenset(name for name, count in salvager.unknown.items() if count == 1)
-        if damaged <= refused:
-            return salvager
-        refused |= damaged
-
-
-def _survey(verdict: FileVerdict, cut: Cut, max_bulk: int, allowed: frozenset[bytes]) -> None:
+def _survey(verdict: FileVerdict, cut: Cut, config: LogConfig) -> None:
     with Pages(verdict.path) as pages:
-        survey(pages, cut, max_bulk=max_bulk, allowed=allowed)
+        survey(pages, cut, config)
 
 
-def _cut_at_time(verdict: FileVerdict, cuts: list[Cut], end: int, max_bulk: int, allowed: frozenset[bytes]) -> None:
+def _cut_at_time(verdict: FileVerdict, cuts: list[Cut], end: int, config: LogConfig) -> None:
     cut = Cut(end, verdict.size, "until", "later than the time asked for")
-    _survey(verdict, cut, max_bulk, allowed)
+    _survey(verdict, cut, config)
     if cuts and int(cuts[-1].end) == end:
         before = cuts[-1]
         before.end = cut.end
@@ -238,6 +240,17 @@ def _remark(plan: RepairPlan, file_plan: FilePlan) -> None:
     for cut in file_plan.cuts:
         if cut.code not in {"until", "cut-annotation"} and not cut.by_server:
             plan.loss = plan.loss or cut.commands > 0 or not file_plan.is_tail
+        if cut.code == OPEN_TRANSACTION and int(cut.end) < file_plan.size:
+            plan.findings.append(
+                Finding(
+                    Severity.WARNING,
+                    "open-transaction-kept",
+                    "what stands behind an open MULTI is kept from the first SELECT in it on, as a server writes one "
+                    "when it goes on; without one, all behind MULTI is, and a part of the transaction may be among it",
+                    path,
+                    int(cut.end),
+                )
+            )
         if cut.blind_select:
             plan.findings.append(
                 Finding(
@@ -271,7 +284,7 @@ def _remark(plan: RepairPlan, file_plan: FilePlan) -> None:
                 path,
             )
         )
-    if any(int(c.end) < file_plan.size for c in file_plan.cuts):
+    if any(int(c.end) < file_plan.size and c.code != "cut-annotation" for c in file_plan.cuts):
         plan.findings.append(
             Finding(
                 Severity.WARNING,
