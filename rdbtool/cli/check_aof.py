@@ -17,7 +17,7 @@ from rdbtool.findings import Finding
 from rdbtool.rdb.check import DATABASES
 from rdbtool.tasks.check_aof import CheckAofReport, check_aof
 
-from .options import DatabasesOption, ForceOption, Format, FormatOption
+from .options import DatabasesOption, ForceOption, Format, FormatOption, size_option, some_size_option
 from .progress import Progress
 from .render import finding_line, number, paint, plural, print_json, show_path, size
 
@@ -55,7 +55,9 @@ def command(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     max_loss: Annotated[
         int | None,
-        typer.Option("--max-loss", metavar="BYTES", min=0, help="Refuse to cut more than this.", show_default=False),
+        typer.Option(
+            "--max-loss", metavar="SIZE", parser=size_option, help="Refuse to cut more than this.", show_default=False
+        ),
     ] = None,
     save_cut: Annotated[
         str,
@@ -94,7 +96,8 @@ def command(
         typer.Option("--allow", metavar="NAME", help="A command the server has, from a module or renamed."),
     ] = None,
     max_bulk: Annotated[
-        int, typer.Option("--max-bulk", metavar="BYTES", min=1, help="The server's proto-max-bulk-len.")
+        int,
+        typer.Option("--max-bulk", metavar="SIZE", parser=some_size_option, help="The server's proto-max-bulk-len."),
     ] = MAX_BULK,
     databases: DatabasesOption = DATABASES,
     output_format: FormatOption = Format.TEXT,

@@ -10,6 +10,8 @@ from typing import Annotated, Final
 
 import typer
 
+from rdbtool.errors import UsageError
+
 
 class Format(StrEnum):
     """How a report is written."""
@@ -37,6 +39,24 @@ CsvSafeOption = Annotated[
     typer.Option("--csv-safe", help="With csv: a ' before what spreadsheets would take for a formula: =, +, -, @."),
 ]
 ForceOption = Annotated[bool, typer.Option("--force", help="Go on although a process has the log open for writing.")]
+
+
+def size_option(text: str) -> int:
+    """A parser of an option that is a size."""
+    from rdbtool.inputs.filters import parse_size
+
+    try:
+        return parse_size(str(text))  # a default comes as a number
+    except UsageError as e:
+        raise typer.BadParameter(str(e)) from None
+
+
+def some_size_option(text: str) -> int:
+    """The same of a size that is not 0."""
+    size = size_option(text)
+    if size == 0:
+        raise typer.BadParameter("0 is too small.")
+    return size
 
 
 def choices(names: Sequence[str]) -> str:
