@@ -131,6 +131,7 @@ def test_jsonl_is_one_object_per_difference(pair: tuple[Path, Path]) -> None:
     assert shown.returncode == 1
     records = {from_text(r["key"], AUTO): r for r in map(json.loads, shown.stdout.splitlines())}
     assert records[b"new"] == {
+        "schema": 1,
         "kind": "added",
         "db": 0,
         "key": "new",

@@ -117,12 +117,14 @@ ROWS: dict[str, tuple[str, list[str], list[str], dict[str, ExitCode]]] = {
     # command: kind of input, words before and behind it, codes
     "check-aof": ("aof", [], [], {"good": FINE, "bad": PROBLEMS, "missing": FAILED}),
     "check-rdb": ("rdb", [], [], {"good": FINE, "bad": PROBLEMS, "missing": FAILED}),
-    "convert": ("rdb", [], ["OUT.jsonl"], {"good": FINE, "bad": PROBLEMS, "missing": FAILED}),
+    "convert": ("rdb", [], ["OUT.jsonl", "--force"], {"good": FINE, "bad": PROBLEMS, "missing": FAILED}),
     "diff": ("rdb", [str(RDB)], [], {"good": FINE, "bad": FAILED, "missing": FAILED}),
     "digest": ("rdb", [], [], {"good": FINE, "bad": FAILED, "missing": FAILED}),
     "dump": ("rdb", [], [], {"good": FINE, "bad": PROBLEMS, "missing": FAILED}),
     "history": ("aof", ["--key", "*"], [], {"good": FINE, "bad": FAILED, "missing": FAILED}),
-    "rewrite": ("aof", [], ["-o", "OUT.aof"], {"good": FINE, "bad": FAILED, "missing": FAILED}),
+    "rewrite": ("aof", [], ["-o", "OUT.aof", "--force"], {"good": FINE, "bad": FAILED, "missing": FAILED}),
+    # What it is given is no file, but a name.
+    "schema": ("rdb", [], [], {"good": FAILED, "bad": FAILED, "missing": FAILED}),
 }
 
 
