@@ -17,7 +17,17 @@ from rdbtool.servers.releases import releases_asked
 from rdbtool.tasks.check_aof import check_aof
 
 from .check_aof_output import print_done, print_hint, print_plan, print_report
-from .options import AllFindingsOption, DatabasesOption, ForceOption, Format, FormatOption, command_names, takes
+from .options import (
+    AllFindingsOption,
+    DatabasesOption,
+    ForceOption,
+    Format,
+    FormatOption,
+    command_names,
+    size_option,
+    some_size_option,
+    takes,
+)
 from .progress import Progress
 from .render import plural, print_json
 
@@ -77,7 +87,9 @@ def command(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     max_loss: Annotated[
         int | None,
-        typer.Option("--max-loss", metavar="BYTES", min=0, help="Refuse to cut more than this.", show_default=False),
+        typer.Option(
+            "--max-loss", metavar="SIZE", parser=size_option, help="Refuse to cut more than this.", show_default=False
+        ),
     ] = None,
     save_cut: Annotated[
         str,
@@ -112,7 +124,8 @@ def command(
     ] = None,
     history: Annotated[bool, typer.Option("--history", help="Check history files too, which no server reads.")] = False,
     max_bulk: Annotated[
-        int, typer.Option("--max-bulk", metavar="BYTES", min=1, help="The server's proto-max-bulk-len.")
+        int,
+        typer.Option("--max-bulk", metavar="SIZE", parser=some_size_option, help="The server's proto-max-bulk-len."),
     ] = MAX_BULK,
     databases: DatabasesOption = DATABASES,
     all_findings: AllFindingsOption = False,

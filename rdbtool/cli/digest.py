@@ -52,6 +52,7 @@ def command(
     files: list[dict[str, Any]] = []
     codes: list[ExitCode] = []
     releases = set()
+    found = 0
     for path in paths:
         listed: list[dict[str, Any]] = []
 
@@ -77,6 +78,7 @@ def command(
             codes.append(of_error(e))
             continue
         releases.add(report.release)
+        found += report.keys
         codes.append(of_report(report))
         if output is Format.TEXT:
             print(f"{report.digest}  {show_path(path)}")
@@ -90,5 +92,5 @@ def command(
         )
     if output is Format.JSON:
         print_json(NAME, {"files": files})
-    hint_at_regex(selection.keys, int(selection.kept))
+    hint_at_regex(selection.keys, found)
     raise typer.Exit(of_all(codes))

@@ -11,6 +11,7 @@ from typing import Annotated, Final
 import typer
 
 from rdbtool.aof.names import CommandNames
+from rdbtool.errors import UsageError
 
 
 class Format(StrEnum):
@@ -64,6 +65,24 @@ def command_names(
 ) -> CommandNames:
     """The names of commands that only this server has; for `takes`. Raises `UsageError`."""
     return CommandNames.parse(allow or (), rename or ())
+
+
+def size_option(text: str) -> int:
+    """A parser of an option that is a size."""
+    from rdbtool.inputs.filters import parse_size
+
+    try:
+        return parse_size(str(text))  # a default comes as a number
+    except UsageError as e:
+        raise typer.BadParameter(str(e)) from None
+
+
+def some_size_option(text: str) -> int:
+    """The same of a size that is not 0."""
+    size = size_option(text)
+    if size == 0:
+        raise typer.BadParameter("0 is too small.")
+    return size
 
 
 def choices(names: Sequence[str]) -> str:

@@ -1,5 +1,7 @@
 """The JSON Schemas (draft 2020-12) of all that the program writes as JSON: a contract, which tests hold it to.
 
+An object has the fields that stand here and no other ones, so that a new one is added here as well.
+
 Fields may be added, and then stand here; what is there keeps its meaning as long as its ``schema`` number does.
 """
 

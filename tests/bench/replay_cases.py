@@ -24,12 +24,16 @@ def replay_cases(size: int) -> Iterator[Case]:
     server = data.bench_server().name
     mb = megabytes(log)
     yield Case(
-        "AOF to RDB", mb, rdbtool("convert", log, data.CACHE / "out.rdb"), f"{server} load + SAVE", job("save", log)
+        "AOF to RDB",
+        mb,
+        rdbtool("convert", log, data.CACHE / "out.rdb", "--force"),
+        f"{server} load + SAVE",
+        job("save", log),
     )
     yield Case(
         "rewrite AOF",
         mb,
-        rdbtool("rewrite", log, "-o", data.CACHE / "out.aof"),
+        rdbtool("rewrite", log, "-o", data.CACHE / "out.aof", "--force"),
         f"{server} load + BGREWRITEAOF",
         job("rewrite", log),
     )
@@ -40,7 +44,9 @@ def replay_cases(size: int) -> Iterator[Case]:
     for name, commands in GROWING.items():
         for times in (1, 10):
             path = made_log(name, commands, times)
-            yield Case(f"{name}, {times} x", megabytes(path), rdbtool("convert", path, data.CACHE / "out.rdb"))
+            yield Case(
+                f"{name}, {times} x", megabytes(path), rdbtool("convert", path, data.CACHE / "out.rdb", "--force")
+            )
 
 
 def job(what: str, log: Path) -> list[str]:

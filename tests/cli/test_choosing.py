@@ -190,3 +190,13 @@ def test_diff_has_all_points_in_time(tmp_path: Path) -> None:
     assert run("diff", log, log, "--until-command", "2").returncode == 0
     assert run("diff", snapshot, snapshot, "--without", "16").returncode == 2
     assert run("diff", snapshot, log, "--without-a", "16").returncode == 2
+
+
+def test_sizes_of_check_aof_have_units(tmp_path: Path) -> None:
+    log = tmp_path / "x.aof"
+    log.write_bytes(b"*3\r\n$3\r\nSET\r\n$1\r\na\r\n$2000\r\n" + b"x" * 2000 + b"\r\n*1\r\n$3\r\n")
+    assert run("check-aof", log, "--max-bulk", "1KB").returncode == 1
+    assert run("check-aof", log, "--fix", "--yes", "--max-loss", "1b").returncode == 2
+    assert run("check-aof", log, "--fix", "--yes", "--max-loss", "1KB", "--max-bulk", "2k").returncode == 0
+    for wrong in (["--max-bulk", "0"], ["--max-bulk", "x"], ["--fix", "--max-loss", "-1"]):
+        assert run("check-aof", log, *wrong).returncode == 2
