@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
+from rdbtool.aof.names import CommandNames
 from rdbtool.aof.point_in_time import PointInTime
 from rdbtool.errors import UsageError
 from rdbtool.exit_codes import of_report
 from rdbtool.inputs.selection import Selection
+from rdbtool.inputs.server import Server
 from rdbtool.outputs.registry import CONVERTED, FORMATS, format_of_path
 from rdbtool.servers.releases import written_span
 
 from .filters import chosen_keys
-from .options import AUTO, Format, FormatOption, choices, one_of, takes
-from .point_in_time import From, FromOption, Unknown, UnknownOption, point_in_time
+from .options import AUTO, Format, FormatOption, choices, command_names, one_of, takes
+from .point_in_time import From, FromOption, ServerDatabasesOption, Unknown, UnknownOption, point_in_time
 from .progress import Progress
 from .render import findings_lines, plural, print_json, show_path
 
@@ -53,10 +55,11 @@ class OnConflict(StrEnum):
     LAST = "last"
 
 
-@takes(selection=chosen_keys, point=point_in_time)
+@takes(selection=chosen_keys, point=point_in_time, names=command_names)
 def command(
     selection: Selection,
     point: PointInTime,
+    names: CommandNames,
     paths: Annotated[
         list[str],
         typer.Argument(
@@ -136,6 +139,7 @@ def command(
         ),
     ] = None,
     unknown: UnknownOption = Unknown.STOP,
+    databases: ServerDatabasesOption = None,
     source: FromOption = From.AUTO,
     output: FormatOption = Format.TEXT,
 ) -> None:
@@ -185,6 +189,7 @@ def command(
             keep_going=keep_going,
             point=point,
             unknown=unknown.value,
+            server=Server(names, databases),
             commands=source is From.COMMANDS,
             source_mode=text_mode,
             progress=progress,

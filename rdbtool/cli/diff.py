@@ -8,16 +8,18 @@ from typing import Annotated, Final
 
 import typer
 
+from rdbtool.aof.names import CommandNames
 from rdbtool.aof.point_in_time import PointInTime
 from rdbtool.errors import FormatError, UsageError
 from rdbtool.exit_codes import of_comparison, of_error
 from rdbtool.inputs.selection import Selection
+from rdbtool.inputs.server import Server
 
 from .diff_output import DiffFormat, show
 from .filters import PANEL, chosen_keys
-from .options import takes
+from .options import command_names, takes
 from .point_in_time import PANEL as POINT_PANEL
-from .point_in_time import From, Unknown, UnknownOption, point_in_time
+from .point_in_time import From, ServerDatabasesOption, Unknown, UnknownOption, point_in_time
 from .progress import Progress
 
 NAME = "diff"
@@ -132,11 +134,12 @@ def parse_size(text: str) -> int:
     return min(int(digits) * UNITS[unit], 1 << 62)
 
 
-@takes(selection=chosen_keys, point_a=point_of_a, point_b=point_of_b)
+@takes(selection=chosen_keys, point_a=point_of_a, point_b=point_of_b, names=command_names)
 def command(
     selection: Selection,
     point_a: PointInTime,
     point_b: PointInTime,
+    names: CommandNames,
     left: Annotated[
         str,
         typer.Argument(
@@ -185,6 +188,7 @@ def command(
     from_a: FromAOption = From.AUTO,
     from_b: FromBOption = From.AUTO,
     unknown: UnknownOption = Unknown.STOP,
+    databases: ServerDatabasesOption = None,
 ) -> None:
     """Compare two snapshots, or logs, by meaning, key by key.
 
@@ -198,6 +202,7 @@ def command(
     if left == right == "-":
         raise UsageError("only one of the two can be standard input")
     now_ms = int(selection.now_ms)
+    server = Server(names, databases)
     options = DiffOptions(
         ignore_expiry=Ignorable.EXPIRY in (ignore or ()),
         ttl_tolerance_ms=ttl_tolerance,
@@ -213,6 +218,7 @@ def command(
             left,
             point=point_a,
             unknown=unknown.value,
+            server=server,
             now_ms=now_ms,
             progress=progress,
             commands=from_a is From.COMMANDS,
@@ -221,6 +227,7 @@ def command(
             right,
             point=point_b,
             unknown=unknown.value,
+            server=server,
             now_ms=now_ms,
             progress=progress,
             commands=from_b is From.COMMANDS,

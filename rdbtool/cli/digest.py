@@ -7,23 +7,26 @@ from typing import Annotated, Any
 
 import typer
 
+from rdbtool.aof.names import CommandNames
 from rdbtool.aof.point_in_time import PointInTime
 from rdbtool.errors import RdbToolError, printable
 from rdbtool.exit_codes import ExitCode, of_all, of_error, of_report
 from rdbtool.inputs.selection import Selection
+from rdbtool.inputs.server import Server
 
 from .filters import chosen_keys
-from .options import Format, FormatOption, takes
-from .point_in_time import From, FromOption, Unknown, UnknownOption, point_in_time
+from .options import Format, FormatOption, command_names, takes
+from .point_in_time import From, FromOption, ServerDatabasesOption, Unknown, UnknownOption, point_in_time
 from .render import findings_lines, print_json, show_path
 
 NAME = "digest"
 
 
-@takes(selection=chosen_keys, point=point_in_time)
+@takes(selection=chosen_keys, point=point_in_time, names=command_names)
 def command(
     selection: Selection,
     point: PointInTime,
+    names: CommandNames,
     paths: Annotated[
         list[str],
         typer.Argument(metavar="PATH...", help="RDB or AOF files, manifests, directories of a set, or '-'."),
@@ -36,6 +39,7 @@ def command(
         ),
     ] = "",
     unknown: UnknownOption = Unknown.STOP,
+    databases: ServerDatabasesOption = None,
     source: FromOption = From.AUTO,
     output: FormatOption = Format.TEXT,
 ) -> None:
@@ -68,6 +72,7 @@ def command(
                 release=release,
                 point=point,
                 unknown=unknown.value,
+                server=Server(names, databases),
                 source=source.value,
                 selection=selection,
                 on_key=on_key,

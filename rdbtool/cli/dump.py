@@ -8,25 +8,28 @@ from typing import Annotated
 
 import typer
 
+from rdbtool.aof.names import CommandNames
 from rdbtool.aof.point_in_time import PointInTime
 from rdbtool.errors import UsageError
 from rdbtool.exit_codes import of_report
 from rdbtool.inputs.selection import Selection
+from rdbtool.inputs.server import Server
 from rdbtool.outputs.registry import DUMPED, dumped_by_default, row_of
 
 from .filters import chosen_keys
-from .options import AUTO, choices, one_of, takes
-from .point_in_time import From, FromOption, Unknown, UnknownOption, point_in_time
+from .options import AUTO, choices, command_names, one_of, takes
+from .point_in_time import From, FromOption, ServerDatabasesOption, Unknown, UnknownOption, point_in_time
 from .progress import Progress
 from .render import findings_lines
 
 NAME = "dump"
 
 
-@takes(selection=chosen_keys, point=point_in_time)
+@takes(selection=chosen_keys, point=point_in_time, names=command_names)
 def command(
     selection: Selection,
     point: PointInTime,
+    names: CommandNames,
     path: Annotated[
         str,
         typer.Argument(
@@ -66,6 +69,7 @@ def command(
         bool, typer.Option("--keep-going", help="Leave out keys whose bytes are damaged, list them, and exit with 3.")
     ] = False,
     unknown: UnknownOption = Unknown.STOP,
+    databases: ServerDatabasesOption = None,
     source: FromOption = From.AUTO,
 ) -> None:
     """Show the keys of a snapshot or a log, with or without their values.
@@ -104,6 +108,7 @@ def command(
                 keep_going=keep_going,
                 point=point,
                 unknown=unknown.value,
+                server=Server(names, databases),
                 commands=source is From.COMMANDS,
                 progress=progress,
             )

@@ -10,6 +10,8 @@ from typing import Annotated, Final
 
 import typer
 
+from rdbtool.aof.names import CommandNames
+
 
 class Format(StrEnum):
     """How a report is written."""
@@ -27,6 +29,28 @@ DatabasesOption = Annotated[
     typer.Option("--databases", min=1, help="How many databases the server has; it refuses files with more."),
 ]
 ForceOption = Annotated[bool, typer.Option("--force", help="Go on although a process has the log open for writing.")]
+
+
+def command_names(
+    allow: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--allow",
+            metavar="NAME",
+            help="A command that the server has, from a module or under another name. May be repeated.",
+        ),
+    ] = None,
+    rename: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--rename",
+            metavar="NAME=REAL",
+            help="What the log calls NAME is REAL: the server's 'rename-command REAL NAME'. May be repeated.",
+        ),
+    ] = None,
+) -> CommandNames:
+    """The names of commands that only this server has; for `takes`. Raises `UsageError`."""
+    return CommandNames.parse(allow or (), rename or ())
 
 
 def choices(names: Sequence[str]) -> str:

@@ -34,6 +34,14 @@ UnknownOption = Annotated[
     Unknown,
     typer.Option("--unknown", help="Commands that no server has, as of modules: stop there, keep or leave them out."),
 ]
+ServerDatabasesOption = Annotated[
+    int | None,
+    typer.Option(
+        "--databases",
+        min=1,
+        help="How many databases the log's server had; else 16, or as many as the snapshot in front of it has.",
+    ),
+]
 FromOption = Annotated[
     From,
     typer.Option(

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rdbtool.aof.names import CommandNames
 from rdbtool.aof.point_in_time import PointInTime
 from rdbtool.errors import UsageError
 from rdbtool.exit_codes import of_report
 from rdbtool.inputs.selection import Selection
+from rdbtool.inputs.server import Server
 
 from .filters import chosen_keys
-from .options import ForceOption, Format, FormatOption, takes
-from .point_in_time import From, FromOption, Unknown, UnknownOption, point_in_time
+from .options import ForceOption, Format, FormatOption, command_names, takes
+from .point_in_time import From, FromOption, ServerDatabasesOption, Unknown, UnknownOption, point_in_time
 from .render import findings_lines, number, plural, print_json, show_path, size
 
 if TYPE_CHECKING:
@@ -24,10 +26,11 @@ NAME = "rewrite"
 EXAMPLE = ("INPUT", "-o", "-", "--resp")
 
 
-@takes(selection=chosen_keys, point=point_in_time)
+@takes(selection=chosen_keys, point=point_in_time, names=command_names)
 def command(
     selection: Selection,
     point: PointInTime,
+    names: CommandNames,
     path: Annotated[str, typer.Argument(metavar="AOF", help="An AOF, a manifest, a directory of a set, or '-'.")],
     output_path: Annotated[
         str,
@@ -58,6 +61,7 @@ def command(
     ] = False,
     force: ForceOption = False,
     unknown: UnknownOption = Unknown.STOP,
+    databases: ServerDatabasesOption = None,
     source: FromOption = From.AUTO,
     output: FormatOption = Format.TEXT,
 ) -> None:
@@ -91,10 +95,18 @@ def command(
             unknown=unknown.value,
             purge_history=purge_history,
             force=force,
+            server=Server(names, databases),
         )
     else:
         report = rewrite(
-            path, output_path, form=form, point=point, selection=selection, unknown=unknown.value, source=source.value
+            path,
+            output_path,
+            form=form,
+            point=point,
+            selection=selection,
+            unknown=unknown.value,
+            source=source.value,
+            server=Server(names, databases),
         )
     # Where the result itself goes to standard output, the report must not.
     stream = sys.stderr if output_path == "-" else sys.stdout

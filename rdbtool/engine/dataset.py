@@ -9,6 +9,7 @@ from typing import final
 from mypy_extensions import i64, u8
 
 from rdbtool.rdb.layout.listpack_builder import ListpackBuilder
+from rdbtool.servers.limits import DATABASES
 from rdbtool.servers.releases import NEWEST, Release
 
 from .cells.cell import Cell, FrameCell, HashCell, Held, SetCell, StringCell, cell_of_held
@@ -18,7 +19,7 @@ from .cells.stream import StreamCell
 from .cells.zset import SortedSetCell
 from .keyspace import Keyspace
 from .loading import cell_of_frame
-from .replies import CommandError, wrong_type
+from .replies import DB_RANGE, CommandError, wrong_type
 
 
 @final
@@ -26,14 +27,19 @@ class Dataset:
     """All databases. ``keys`` is the selected one (number ``db``).
 
     ``release``: the server whose encodings and differences are followed, with its ``limits``. ``now_ms``: what
-    relative expiries count from. ``dirty``: changes made so far, counted roughly as the server does. Nothing ever
-    expires: a server that loads does not expire keys either.
+    relative expiries count from. ``databases``: how many the server has; where that is not told, as many as a server
+    has by default, and more where a snapshot has them. ``dirty``: changes made so far, counted roughly as the server
+    does. Nothing ever expires: a server that loads does not expire keys either.
     """
 
-    def __init__(self, release: Release | None = None, *, now_ms: int | None = None) -> None:
+    def __init__(
+        self, release: Release | None = None, *, now_ms: int | None = None, databases: int | None = None
+    ) -> None:
         self.release = NEWEST if release is None else release
         self.limits = self.release.limits
         self.list_kind: u8 = kind_of(self.release)
+        self.databases: i64 = DATABASES if databases is None else databases
+        self.is_databases_told = databases is not None
         self.dbs: dict[int, Keyspace] = {}
         self.db: i64 = 0
         self.keys = Keyspace()
@@ -70,12 +76,9 @@ class Dataset:
         return keys
 
     def check_db(self, db: i64) -> None:
-        """Raise the server's error for a number that cannot be a database's.
-
-        How many there are is the server's configuration, so any number from 0 on is taken.
-        """
-        if db < 0:
-            raise CommandError("ERR DB index is out of range")
+        """Raise the server's error for a number that is no database's."""
+        if db < 0 or db >= self.databases:
+            raise CommandError(DB_RANGE)
 
     def swap(self, first: i64, second: i64) -> None:
         """Exchange the keys of two databases."""

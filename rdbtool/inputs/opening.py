@@ -18,9 +18,10 @@ from rdbtool.rdb.reader import RdbReader
 from .detect import BASE, JSON_LINES, SNAPSHOT, Progress, open_detected
 from .jsonl import JsonlSource
 from .keys import KeySource, RdbSource
+from .server import STOCK_SERVER, Server
 
 if TYPE_CHECKING:
-    from rdbtool.engine.replay.replay import Carried
+    from rdbtool.engine.replay.carrying import Carried
     from rdbtool.rdb.head import Aside
     from rdbtool.rdb.targets import Target
 
@@ -32,7 +33,8 @@ class OpenedKeys:
     """An input that is open: ``source`` gives its keys.
 
     ``findings``: what is to be said of the input beforehand; ``loss``: not all of it could be taken;
-    ``files``: all paths it is made of; ``carried``: commands of a log that no server has. Use it as a context manager.
+    ``files``: all paths it is made of; ``carried``: commands of a log that are kept, ``followers``: those of
+    them that are kept because of others. Use it as a context manager.
     """
 
     def __init__(self, source: KeySource, files: tuple[str, ...], stream: Input | None) -> None:
@@ -41,6 +43,7 @@ class OpenedKeys:
         self.findings: list[Finding] = []
         self.loss = False
         self.carried: list[Carried] = []
+        self.followers = 0
         self._stream = stream
 
     def __enter__(self) -> OpenedKeys:
@@ -64,6 +67,7 @@ def open_keys(
     mode: int = AUTO,
     progress: Progress | None = None,
     aside: Aside | None = None,
+    server: Server = STOCK_SERVER,
 ) -> OpenedKeys:
     """Open whatever is at ``path``: an RDB, a log, a manifest, a directory, JSON lines, ``-``; what it is, its bytes
     tell.
@@ -71,11 +75,12 @@ def open_keys(
     ``point``: how far a log is replayed; ``unknown``: what to do about commands that no server has (`engine.replay`);
     ``commands``: the input is a text of commands; ``now_ms``: what relative expiries in a log count from, else the
     present; ``to``: who is to load the keys, and probably wrote a log that does not say who did; ``mode``: how JSON
-    lines without a header say bytes; ``aside``: as for `replaying.replay`. A log is replayed here and now. Raises what
+    lines without a header say bytes; ``aside``, ``server``: as for
+    `replaying.replay`. A log is replayed here and now. Raises what
     opening and replaying raise.
     """
     if commands:
-        return _replayed(path, point, unknown, commands, now_ms, to, None, aside)
+        return _replayed(path, point, unknown, commands, now_ms, to, None, aside, server)
     opened = open_detected(path, progress)
     try:
         stream = opened.stream
@@ -86,7 +91,7 @@ def open_keys(
                 return OpenedKeys(RdbSource(opened.window), (path,), stream)
         try:
             first = None if stream is None else opened.window
-            return _replayed(path, point, unknown, commands, now_ms, to, first, aside)
+            return _replayed(path, point, unknown, commands, now_ms, to, first, aside, server)
         finally:
             opened.close()
     except BaseException:
@@ -116,6 +121,7 @@ def _replayed(
     to: Target | None,
     first: Window | None,
     aside: Aside | None,
+    server: Server,
 ) -> OpenedKeys:
     from .dataset import DatasetSource, facts_of_replayed
     from .replaying import layout_of, replay
@@ -134,6 +140,7 @@ def _replayed(
         now_ms=now_ms,
         first=first,
         aside=aside,
+        server=server,
     )
     source = DatasetSource(path, replayed.dataset, facts_of_replayed(replayed), replayed.module_aux)
     if replayed.head is None:
@@ -142,4 +149,5 @@ def _replayed(
     opened.findings = list(replayed.findings.items)
     opened.loss = replayed.loss
     opened.carried = replayed.replay.carried
+    opened.followers = replayed.replay.followers
     return opened

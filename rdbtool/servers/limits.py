@@ -1,10 +1,13 @@
-"""Up to where servers pack a value into one listpack, ziplist or intset."""
+"""What servers limit: the number of databases, and values packed into one listpack, ziplist or intset."""
 
 from __future__ import annotations
 
-from typing import final
+from typing import Final, final
 
 from mypy_extensions import i64
+
+DATABASES: Final = 16
+"""How many databases a server has unless it is told otherwise."""
 
 
 @final

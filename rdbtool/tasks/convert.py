@@ -18,6 +18,7 @@ from rdbtool.inputs.filters import slot_ranges
 from rdbtool.inputs.jsonl import JsonlSource
 from rdbtool.inputs.opening import OpenedKeys, open_keys
 from rdbtool.inputs.selection import Selection
+from rdbtool.inputs.server import STOCK_SERVER, Server
 from rdbtool.io.sink import commit_all
 from rdbtool.outputs.exporter import Exporter
 from rdbtool.outputs.losses import loss_findings
@@ -107,6 +108,7 @@ def convert(
     commands: bool = False,
     source_mode: int = AUTO,
     progress: Progress | None = None,
+    server: Server = STOCK_SERVER,
 ) -> ConvertReport:
     """Write the keys of ``sources`` that ``selection`` wants to ``output``, as ``options`` say.
 
@@ -150,12 +152,13 @@ def convert(
                     mode=source_mode,
                     progress=progress,
                     aside=pipeline,
+                    server=server,
                 ) as opened:
                     report.kept = opened
                     for outlet in outlets:
                         outlet.exporter.losses.untold |= opened.source.made
                     _move(pipeline, opened, report)
-                    _carry(opened, outlets, report)
+                    _carry(opened, outlets, report, alone=len(sources) == 1 and selection.everything)
             stages[-1].end()
             _note_losses(stages, options, report, output)
             commit_all([outlet.finish() for outlet in outlets])
@@ -205,13 +208,28 @@ def _move(pipeline: Pipeline, opened: OpenedKeys, report: ConvertReport) -> None
         _add(report.losses, opened.source.losses.counts)
 
 
-def _carry(opened: OpenedKeys, outlets: list[Outlet], report: ConvertReport) -> None:
-    """Hand on the commands of a log that no server knows."""
+def _carry(opened: OpenedKeys, outlets: list[Outlet], report: ConvertReport, *, alone: bool) -> None:
+    """Hand on the commands of a log that are kept. ``alone``: all keys of this input are in the output, and no others.
+
+    Raises `UnsupportedError` where the keys without the commands would be what no server ever had.
+    """
     carried = opened.carried
     if not carried:
         return
     if len(outlets) == 1 and outlets[0].takes_commands:
+        if not alone:
+            raise UnsupportedError(
+                "which keys the commands touch that are kept (--unknown carry) is not known: they stay with all keys "
+                "of their log, and with those only",
+                path=opened.source.path,
+            )
         outlets[0].carried += carried
+    elif opened.followers:
+        raise UnsupportedError(
+            f"the output cannot hold commands, and those that are kept (--unknown carry) bring {opened.followers} "
+            "later ones along: write an append-only file, or leave them out (--unknown skip)",
+            path=opened.source.path,
+        )
     else:
         _add(report.losses, {"commands that no server has": len(carried)})
 

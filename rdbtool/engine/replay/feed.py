@@ -54,6 +54,8 @@ def load_rdb(dataset: Dataset, head: RdbHead, passthrough: Passthrough | None = 
                 if event.db != db:
                     db = event.db
                     keys = dataset.database(db)
+                    if db >= dataset.databases and not dataset.is_databases_told:
+                        dataset.databases = db + 1
                 if not keys.add(event.key, event):
                     raise comes_twice(reader, event.key, event.offset)
                 event.keep()
