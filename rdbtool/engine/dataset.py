@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from typing import final
 
 from mypy_extensions import i64, u8
@@ -11,6 +12,7 @@ from mypy_extensions import i64, u8
 from rdbtool.rdb.layout.listpack_builder import ListpackBuilder
 from rdbtool.servers.limits import DATABASES
 from rdbtool.servers.releases import NEWEST, Release
+from rdbtool.servers.slots import hash_slot
 
 from .cells.cell import Cell, FrameCell, HashCell, Held, SetCell, StringCell, cell_of_held
 from .cells.interning import InternedNames
@@ -56,6 +58,8 @@ class Dataset:
         """Where elements are encoded."""
         self.field_expiries = False
         """Whether a field of a hash has been given an expiry: if not, nobody need look for one."""
+        self.imports: dict[bytes, frozenset[int]] = {}
+        """Migrations of slots to this server that are under way: the name of each, and its slots."""
         self.dirty: i64 = 0
         self.relative: i64 = 0
         """Expiries that were counted from ``now_ms``: each replay gives other ones."""
@@ -86,6 +90,16 @@ class Dataset:
         self.dbs[first] = self.database(second)
         self.dbs[second] = keys
         self.select(self.db)
+
+    def remove_slots(self, slots: AbstractSet[int]) -> int:
+        """Delete the keys of these slots, in every database: how many that were."""
+        count = 0
+        for keys in self.dbs.values():
+            for key in [key for key in keys if hash_slot(key) in slots]:
+                del keys[key]
+                count += 1
+        self.dirty += 1
+        return count
 
     def items(self) -> Iterator[tuple[int, bytes, Cell]]:
         """Every key: database, name, cell; databases in order."""

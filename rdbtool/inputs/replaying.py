@@ -98,6 +98,7 @@ def replay(
     first: Window | None = None,
     aside: Aside | None = None,
     server: Server = STOCK_SERVER,
+    layout: Layout | None = None,
 ) -> Replayed:
     """Bring what is at ``path`` into a dataset, as a server that loads it does.
 
@@ -105,14 +106,14 @@ def replay(
     the server to follow, else the one that wrote the file, and ``likely`` where it does not say; ``now_ms``: what
     relative expiries count from; ``feed``: how a log is brought in; ``first``: the first file, where it is open;
     ``aside``: takes what a base holds that a short log does not reach, before the log is replayed; ``server``: how the
-    server was set up.
+    server was set up; ``layout``: the files, where they are not those that `layout_of` finds.
 
     A log that ends within a command is taken up to there, as the server takes it, with a finding and
     ``loss``; so it is where commands failed that a server has logged, and therefore carried out. Raises `FormatError`
     where the server refuses the file, `UnsupportedError` at an unknown command and `IncompleteError` where one could
     not be carried out here, unless ``unknown`` says what to do about them, `InputError`, `UsageError`.
     """
-    layout = layout_of(path, source)
+    layout = layout or layout_of(path, source)
     loader = _Loader(layout, point, unknown, source, release, likely, now_ms, feed or Feed(), first, server)
     if aside is not None and not point.asked and server.names.empty:
         names = names_in(layout)
@@ -227,6 +228,8 @@ class _Loader:
         self.findings = Findings()
         self.result: Replayed | None = None
         self.passthrough: Passthrough | None = None
+        self.is_logged = True
+        """Whether a server wrote the commands, and not a person."""
 
     def run(self) -> Replayed:
         for finding in self.layout.findings:
@@ -276,6 +279,7 @@ class _Loader:
         replay.stop_at(point)
         result.has_log = True
         commands = commands_of(w, file, self.source)
+        self.is_logged = self.is_logged and isinstance(commands, CommandReader)
         try:
             going = self.feed.log(replay, commands)
         except TruncatedError as e:
@@ -356,9 +360,11 @@ class _Loader:
             if self.unknown == STOP:
                 raise _not_run(result)
             result.loss = True
+        if replay.dropped and not replay.stopped:
+            result.loss = True
         if replay.skipped and self.unknown != CARRY:
             result.loss = True
-        if replay.lost and self.source != "commands" and not point.without:
+        if replay.lost and self.is_logged and not point.without:
             result.loss = True
         if point.asked and not result.has_log:
             raise UsageError("a snapshot holds one point in time only", path=self.layout.path)

@@ -17,6 +17,7 @@ from rdbtool.inputs.detect import Progress
 from rdbtool.inputs.filters import slot_ranges
 from rdbtool.inputs.jsonl import JsonlSource
 from rdbtool.inputs.opening import OpenedKeys, open_keys
+from rdbtool.inputs.parts import set_of
 from rdbtool.inputs.selection import Selection
 from rdbtool.inputs.server import STOCK_SERVER, Server
 from rdbtool.io.sink import commit_all
@@ -116,6 +117,7 @@ def convert(
     inputs have; ``keep_going``: leave out damaged keys, and take what can be read of damaged files, with ``loss``;
     ``source_mode``: how JSON lines without a header say bytes; the others as for `inputs.opening.open_keys`.
 
+    Parts of one set are replayed one behind the other, in their order, as a server loads them, and not merged.
     Damage is an error finding, and then nothing is written. Raises `InputError`, `OutputError`, `UsageError`,
     `UnsupportedError`.
     """
@@ -123,12 +125,15 @@ def convert(
         raise UsageError("with --bytes utf8, what is not UTF-8 is lost")
     selection = Selection() if selection is None else selection
     report = ConvertReport(sources=list(sources))
+    layout = None if commands else set_of(sources)
+    if layout is not None:
+        sources = [layout.path]
     ordered = list(reversed(sources)) if on_conflict == "last" else list(sources)
     ranges = shard_ranges(split) if split else []
     if ranges and output == "-":
         raise UsageError("several outputs cannot all go to standard output")
     paths = [shard_path(output, *span) for span in ranges] or [output]
-    inputs = _files_of(sources, commands=commands)
+    inputs = _files_of(sources, commands=commands) if layout is None else layout.paths
     checked = replace(options, verify=keep_going)
     try:
         with contextlib.ExitStack() as stack:
@@ -153,6 +158,7 @@ def convert(
                     progress=progress,
                     aside=pipeline,
                     server=server,
+                    layout=layout,
                 ) as opened:
                     report.kept = opened
                     for outlet in outlets:

@@ -21,6 +21,7 @@ from rdbtool.io.window import Window
 from rdbtool.rdb.events import End
 from rdbtool.rdb.head import RdbHead
 from rdbtool.rdb.reader import Frame, RdbReader
+from rdbtool.servers.limits import check_database
 from rdbtool.servers.releases import NEWEST, Release, writer_of
 
 OnKey = Callable[[int, bytes, str], None]
@@ -93,6 +94,7 @@ def _of_snapshot(
     event = head.next
     while event is not None:
         if isinstance(event, Frame):
+            check_database(event.db, w.path, event.offset)
             if not selection.full and selection.keeps(event):
                 _add(digester, event, event.db, event.key, event.expire_at_ms, on_key)
             else:

@@ -16,7 +16,7 @@ from rdbtool.engine.cells.cell import FrameCell, ModuleCell
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.scripts import Scripts
 from rdbtool.rdb.reader import Frame
-from rdbtool.servers.commands import SWEEPING, UNSUPPORTED, CommandRow
+from rdbtool.servers.commands import SWEEPING, CommandRow
 from rdbtool.servers.commands import find as find_any
 
 
@@ -50,8 +50,9 @@ class Carrier:
         """Keep a command that cannot be carried out."""
         if not self._everything:
             row = find_any(args)
-            if row is not None and row.flags & UNSUPPORTED and (row.keys(args) or row.name.startswith(b"HIMPORT")):
-                self._touched.update(row.keys(args))
+            keys = [] if row is None or row.flags & SWEEPING else row.keys(args)
+            if keys or (row is not None and row.name.startswith(b"HIMPORT")):  # it only concerns its own client
+                self._touched.update(keys)
             elif row is None and b"." in args[0].strip(b".") and len(args) > 1:
                 self._touched.update(args[1:])
             else:

@@ -88,7 +88,7 @@ class Replay:
         self.lost: i64 = 0
         self.skipped: i64 = 0
         self.dropped: i64 = 0
-        """Commands of a transaction that was still open at the end."""
+        """Commands of a transaction, and keys of a slot migration, that were still open at the end."""
         self.omitted: i64 = 0
         """Commands passed over because `PointInTime.without` names them."""
         self.annotations: i64 = 0
@@ -209,6 +209,17 @@ class Replay:
                     f"MULTI without EXEC at the end: its {self.dropped} commands are not applied",
                     self.opened_at,
                 )
+        for slots in self.dataset.imports.values():
+            count = self.dataset.remove_slots(slots)
+            self.dropped += count
+            self._note(
+                Severity.WARNING,
+                "open-import",
+                f"a migration of {plural(len(slots), 'slot')} did not finish: its {plural(count, 'key')} are removed, "
+                "as a server does when it starts",
+                -1,
+            )
+        self.dataset.imports.clear()
         if self.followers:
             self._note(
                 Severity.WARNING,
