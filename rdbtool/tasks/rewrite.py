@@ -269,6 +269,7 @@ def _write_commands(sink: Sink, job: _Job, report: RewriteReport) -> Replayed:
     exporter = make_exporter(output, OutputOptions("resp", RdbOptions(job.form.to)))
     if replayed.head is None:
         exporter.losses.untold |= MADE_BY_REPLAY
+    exporter.begin(facts_of_replayed(replayed))
     for aux in replayed.module_aux:
         exporter.module_aux(aux)
     report.keys = save_commands(replayed.dataset, exporter)

@@ -49,6 +49,7 @@ def _options(dataset: Dataset, args: list[bytes], create: bool) -> tuple[i64, bo
             make = True
             i += 1
         elif option == b"ENTRIESREAD" and i + 1 < argc and dataset.release.has(STREAM_COUNTERS):
+            dataset.counts_streams = True
             entries_read = integer(args[i + 1])
             if entries_read < 0 and entries_read != UNKNOWN:
                 raise CommandError("ERR value for ENTRIESREAD must be positive or -1")
