@@ -13,13 +13,21 @@ from rdbtool.aof.point_in_time import PointInTime
 from rdbtool.errors import UsageError
 from rdbtool.exit_codes import of_report
 from rdbtool.inputs.selection import Selection
-from rdbtool.inputs.server import Server
 from rdbtool.outputs.registry import CONVERTED, FORMATS, format_of_path
 from rdbtool.servers.releases import written_span
 
 from .filters import chosen_keys
 from .options import AUTO, Format, FormatOption, choices, command_names, one_of, takes
-from .point_in_time import From, FromOption, ServerDatabasesOption, Unknown, UnknownOption, point_in_time
+from .point_in_time import (
+    From,
+    FromOption,
+    MemoryLimitOption,
+    ServerDatabasesOption,
+    Unknown,
+    UnknownOption,
+    point_in_time,
+    server_of,
+)
 from .progress import Progress
 from .render import findings_lines, plural, print_json, show_path
 
@@ -140,6 +148,7 @@ def command(
     ] = None,
     unknown: UnknownOption = Unknown.STOP,
     databases: ServerDatabasesOption = None,
+    memory_limit: MemoryLimitOption = "",
     source: FromOption = From.AUTO,
     output: FormatOption = Format.TEXT,
 ) -> None:
@@ -189,7 +198,7 @@ def command(
             keep_going=keep_going,
             point=point,
             unknown=unknown.value,
-            server=Server(names, databases),
+            server=server_of(names, databases, memory_limit),
             commands=source is From.COMMANDS,
             source_mode=text_mode,
             progress=progress,

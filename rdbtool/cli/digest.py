@@ -12,11 +12,19 @@ from rdbtool.aof.point_in_time import PointInTime
 from rdbtool.errors import RdbToolError, printable
 from rdbtool.exit_codes import ExitCode, of_all, of_error, of_report
 from rdbtool.inputs.selection import Selection
-from rdbtool.inputs.server import Server
 
 from .filters import chosen_keys
 from .options import Format, FormatOption, command_names, takes
-from .point_in_time import From, FromOption, ServerDatabasesOption, Unknown, UnknownOption, point_in_time
+from .point_in_time import (
+    From,
+    FromOption,
+    MemoryLimitOption,
+    ServerDatabasesOption,
+    Unknown,
+    UnknownOption,
+    point_in_time,
+    server_of,
+)
 from .render import findings_lines, print_json, show_path
 
 NAME = "digest"
@@ -40,6 +48,7 @@ def command(
     ] = "",
     unknown: UnknownOption = Unknown.STOP,
     databases: ServerDatabasesOption = None,
+    memory_limit: MemoryLimitOption = "",
     source: FromOption = From.AUTO,
     output: FormatOption = Format.TEXT,
 ) -> None:
@@ -72,7 +81,7 @@ def command(
                 release=release,
                 point=point,
                 unknown=unknown.value,
-                server=Server(names, databases),
+                server=server_of(names, databases, memory_limit),
                 source=source.value,
                 selection=selection,
                 on_key=on_key,

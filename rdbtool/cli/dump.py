@@ -13,12 +13,20 @@ from rdbtool.aof.point_in_time import PointInTime
 from rdbtool.errors import UsageError
 from rdbtool.exit_codes import of_report
 from rdbtool.inputs.selection import Selection
-from rdbtool.inputs.server import Server
 from rdbtool.outputs.registry import DUMPED, dumped_by_default, row_of
 
 from .filters import chosen_keys
 from .options import AUTO, choices, command_names, one_of, takes
-from .point_in_time import From, FromOption, ServerDatabasesOption, Unknown, UnknownOption, point_in_time
+from .point_in_time import (
+    From,
+    FromOption,
+    MemoryLimitOption,
+    ServerDatabasesOption,
+    Unknown,
+    UnknownOption,
+    point_in_time,
+    server_of,
+)
 from .progress import Progress
 from .render import findings_lines
 
@@ -70,6 +78,7 @@ def command(
     ] = False,
     unknown: UnknownOption = Unknown.STOP,
     databases: ServerDatabasesOption = None,
+    memory_limit: MemoryLimitOption = "",
     source: FromOption = From.AUTO,
 ) -> None:
     """Show the keys of a snapshot or a log, with or without their values.
@@ -108,7 +117,7 @@ def command(
                 keep_going=keep_going,
                 point=point,
                 unknown=unknown.value,
-                server=Server(names, databases),
+                server=server_of(names, databases, memory_limit),
                 commands=source is From.COMMANDS,
                 progress=progress,
             )

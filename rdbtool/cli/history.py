@@ -14,10 +14,18 @@ from rdbtool.aof.names import CommandNames
 from rdbtool.aof.point_in_time import PointInTime
 from rdbtool.errors import UsageError, printable, printable_text
 from rdbtool.exit_codes import of_report
-from rdbtool.inputs.server import Server
 
 from .options import Format, FormatOption, command_names, takes
-from .point_in_time import From, FromOption, ServerDatabasesOption, Unknown, UnknownOption, point_in_time
+from .point_in_time import (
+    From,
+    FromOption,
+    MemoryLimitOption,
+    ServerDatabasesOption,
+    Unknown,
+    UnknownOption,
+    point_in_time,
+    server_of,
+)
 from .render import findings_lines, number, plural, print_json, show_path, size, table
 
 if TYPE_CHECKING:
@@ -51,6 +59,7 @@ def command(
     ] = True,
     unknown: UnknownOption = Unknown.STOP,
     databases: ServerDatabasesOption = None,
+    memory_limit: MemoryLimitOption = "",
     source: FromOption = From.AUTO,
     output: FormatOption = Format.TEXT,
 ) -> None:
@@ -59,7 +68,7 @@ def command(
     The whole log is replayed, so a command that failed, or found nothing to do, is told as such, and FLUSHALL,
     SWAPDB and scripts count as well. --format json writes one JSON object per line. Keys may hold escapes: \xff.
     """
-    server = Server(names, databases)
+    server = server_of(names, databases, memory_limit)
     if stats:
         from rdbtool.tasks.stats import stats as count
 

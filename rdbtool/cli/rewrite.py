@@ -12,11 +12,19 @@ from rdbtool.aof.point_in_time import PointInTime
 from rdbtool.errors import UsageError
 from rdbtool.exit_codes import of_report
 from rdbtool.inputs.selection import Selection
-from rdbtool.inputs.server import Server
 
 from .filters import chosen_keys
 from .options import ForceOption, Format, FormatOption, command_names, takes
-from .point_in_time import From, FromOption, ServerDatabasesOption, Unknown, UnknownOption, point_in_time
+from .point_in_time import (
+    From,
+    FromOption,
+    MemoryLimitOption,
+    ServerDatabasesOption,
+    Unknown,
+    UnknownOption,
+    point_in_time,
+    server_of,
+)
 from .render import findings_lines, number, plural, print_json, show_path, size
 
 if TYPE_CHECKING:
@@ -62,6 +70,7 @@ def command(
     force: ForceOption = False,
     unknown: UnknownOption = Unknown.STOP,
     databases: ServerDatabasesOption = None,
+    memory_limit: MemoryLimitOption = "",
     source: FromOption = From.AUTO,
     output: FormatOption = Format.TEXT,
 ) -> None:
@@ -95,7 +104,7 @@ def command(
             unknown=unknown.value,
             purge_history=purge_history,
             force=force,
-            server=Server(names, databases),
+            server=server_of(names, databases, memory_limit),
         )
     else:
         report = rewrite(
@@ -106,7 +115,7 @@ def command(
             selection=selection,
             unknown=unknown.value,
             source=source.value,
-            server=Server(names, databases),
+            server=server_of(names, databases, memory_limit),
         )
     # Where the result itself goes to standard output, the report must not.
     stream = sys.stderr if output_path == "-" else sys.stdout

@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
-from typing import final
+from typing import Final, final
 
 from mypy_extensions import i64, u8
 
+from rdbtool.errors import UnsupportedError
 from rdbtool.rdb.layout.listpack_builder import ListpackBuilder
 from rdbtool.servers.limits import DATABASES
 from rdbtool.servers.releases import NEWEST, Release
@@ -22,6 +23,21 @@ from .cells.zset import SortedSetCell
 from .keyspace import Keyspace
 from .loading import cell_of_frame
 from .replies import DB_RANGE, CommandError, wrong_type
+
+ASKED: Final[i64] = 64 << 20
+"""A value of more bytes is made only if there is room for it."""
+
+
+def free_memory() -> int:
+    """Bytes of memory that the system can give, -1 where it does not tell."""
+    try:
+        with open("/proc/meminfo", "rb") as stream:
+            for line in stream:
+                if line.startswith(b"MemAvailable:"):
+                    return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return -1
 
 
 @final
@@ -65,6 +81,10 @@ class Dataset:
         self.dirty: i64 = 0
         self.relative: i64 = 0
         """Expiries that were counted from ``now_ms``: each replay gives other ones."""
+        self.metadata_lost: i64 = 0
+        """Keys with metadata of modules whose value a command has opened: a cell does not keep it."""
+        self.memory_limit: int | None = None
+        """Bytes that a value may take here; None for what is free when it comes to it."""
         self.random: i64 = 0
         """Random choices made, as by SPOP: the server that wrote the log may have chosen otherwise."""
 
@@ -102,6 +122,17 @@ class Dataset:
                 count += 1
         self.dirty += 1
         return count
+
+    def make_room(self, size: i64) -> None:
+        """Raise `UnsupportedError` where a value of ``size`` bytes does not fit into memory."""
+        if size < ASKED:
+            return
+        limit = free_memory() if self.memory_limit is None else self.memory_limit
+        if 0 <= limit < 2 * size:  # it is copied when it is written
+            raise UnsupportedError(
+                f"a value of {size} bytes takes more memory than the {limit} bytes there are (--memory-limit)",
+                doing="replaying",
+            )
 
     def items(self) -> Iterator[tuple[int, bytes, Cell]]:
         """Every key: database, name, cell; databases in order."""
@@ -196,6 +227,8 @@ class Dataset:
         """The cell with its value decoded, of a key in any database; nothing takes its place."""
         cell = cell_of_held(held)
         if isinstance(cell, FrameCell):
+            if cell.frame.meta:
+                self.metadata_lost += 1
             cell = cell_of_frame(self.release, cell.frame, cell.expire_at_ms)
             if isinstance(cell, HashCell) and cell.expiries:
                 self.field_expiries = True

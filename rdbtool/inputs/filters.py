@@ -33,6 +33,8 @@ LIMITS: Final = (
 )
 
 _DURATION: Final = re.compile(r"([0-9]{1,30})([smhdw]?)")
+_SIZE: Final = re.compile(r"([0-9]{1,30})(?:([kmgt])(?:i?b)?|b)?", re.IGNORECASE)
+_SIZES: Final = {"": 0, "k": 10, "m": 20, "g": 30, "t": 40}
 
 
 def select(
@@ -92,6 +94,14 @@ def key_of(text: str) -> bytes:
         return from_text(text, AUTO)
     except ValueError as e:
         raise UsageError(f"not base64: {text!r} ({e})") from None
+
+
+def parse_size(text: str) -> int:
+    """Bytes, from a number with or without a unit of 1024s: ``512MiB``, ``64MB``, ``2g``. Raises `UsageError`."""
+    found = _SIZE.fullmatch(text.strip())
+    if found is None:
+        raise UsageError(f"not a size: {text!r} (as in 4096, 64MB or 512MiB)")
+    return int(found.group(1)) << _SIZES[(found.group(2) or "").lower()]
 
 
 def slot_ranges(text: str) -> list[tuple[int, int]]:

@@ -262,6 +262,7 @@ class _Loader:
         if self.result is None:
             release = self.release or writer_of(aux or {}) or self.likely or NEWEST
             dataset = Dataset(release, now_ms=self.now_ms, databases=self.server.databases)
+            dataset.memory_limit = self.server.memory_limit
             replay = Replay(dataset, findings=self.findings, unknown=self.unknown, names=self.server.names)
             self.result = Replayed(dataset=dataset, replay=replay, layout=self.layout, findings=self.findings)
         return self.result
@@ -362,6 +363,11 @@ class _Loader:
             result.loss = True
         if replay.dropped and not replay.stopped:
             result.loss = True
+        lost = result.dataset.metadata_lost
+        if lost:
+            result.loss = True
+            message = f"{plural(lost, 'key')} with metadata of modules were changed, and lose it"
+            self.findings.add(Finding(Severity.WARNING, "loss", message, self.layout.path))
         if replay.skipped and self.unknown != CARRY:
             result.loss = True
         if replay.lost and self.is_logged and not point.without:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rdbtool.aof.names import CommandNames
-from rdbtool.errors import FormatError, IncompleteError
+from rdbtool.errors import FormatError, IncompleteError, UnsupportedError
 from rdbtool.exit_codes import of_error
 from rdbtool.inputs.replaying import Replayed, replay
 from rdbtool.inputs.server import Server
@@ -131,3 +131,35 @@ def test_a_database_that_no_server_has_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b"REDIS0010\xfe\x81\0\0\0\x01\0\0\0\0\0\x01k\x01v\xff" + bytes(8))
     with pytest.raises(FormatError, match="no server has so many"):
         digest(str(path))
+
+
+def test_nested_commands_of_keydb_are_carried_out_where_they_are_allowed(tmp_path: Path) -> None:
+    inner = command("RREPLAY", "u" * 36, command("INCR", "a") + command("INCR", "a"), "2", "1")
+    path = log(
+        tmp_path, command("SET", "b", "1"), command("RREPLAY", "u" * 36, inner, "1", "1"), command("SET", "c", "1")
+    )
+    with pytest.raises(UnsupportedError, match=r"--allow RREPLAY"):
+        replay(path)
+    result = replay(path, server=Server(CommandNames.parse(("RREPLAY",))))
+    assert sorted(found(result)) == [(0, b"b"), (0, b"c"), (2, b"a")]
+    assert not result.loss
+    broken = log(tmp_path, command("RREPLAY", "u", "*1"), command("SET", "c", "1"))
+    assert replay(broken, server=Server(CommandNames.parse(("rreplay",)))).loss
+
+
+def test_a_value_that_does_not_fit_is_refused_first(tmp_path: Path) -> None:
+    for big in (command("SETBIT", "a", "4294967295", "1"), command("SETRANGE", "a", "536870000", "x")):
+        with pytest.raises(UnsupportedError, match=r"--memory-limit"):
+            replay(log(tmp_path, big), server=Server(memory_limit=1 << 20))
+    shown = rdbtool("digest", log(tmp_path, command("SETBIT", "a", "4294967295", "1")), "--memory-limit", "64MB")
+    assert (shown.returncode, "--memory-limit" in shown.stderr) == (2, True)
+
+
+def test_metadata_of_a_key_that_a_command_opens_is_lost_and_told(tmp_path: Path) -> None:
+    key = b"\xf3\x01spec\x02\x07\x00\x00\x01%b\x01v"
+    base = b"REDIS0013\xfa\x0caof-preamble\x011" + key % b"a" + key % b"b" + b"\xff" + bytes(8)
+    untouched = replay(log(tmp_path, base, command("SET", "c", "1")))
+    assert not untouched.loss
+    result = replay(log(tmp_path, base, command("APPEND", "a", "1")))
+    assert result.loss
+    assert "1 key with metadata" in result.findings.items[0].message

@@ -11,13 +11,14 @@ from mypy_extensions import i64
 
 from rdbtool.aof.names import STOCK, CommandNames
 from rdbtool.aof.point_in_time import LAST, PointInTime
-from rdbtool.aof.resp import NAME_SLOTS, name_slot
+from rdbtool.aof.resp import COMMAND, NAME_SLOTS, CommandReader, name_slot
 from rdbtool.engine import commands as _commands
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.replies import DB_RANGE, CommandError, NotRunError
 from rdbtool.engine.table import check_arity, find
-from rdbtool.errors import UnsupportedError, UsageError, printable
+from rdbtool.errors import FormatError, UnsupportedError, UsageError, printable
 from rdbtool.findings import Finding, Findings, Severity, plural
+from rdbtool.io.window import window_over
 from rdbtool.servers.commands import CONTAINER, CONTROL, SCRIPT, CommandRow
 from rdbtool.servers.commands import find as find_any
 
@@ -29,6 +30,9 @@ STOP: Final = "stop"
 SKIP: Final = "skip"
 CARRY: Final = "carry"
 
+RREPLAY: Final = b"RREPLAY"
+DEEPEST: Final = 8
+"""How deep commands of KeyDB are nested at most."""
 NEVER: Final = 0x7FFF_FFFF_FFFF_FFFF
 """In place of a time, an offset or a count at which to stop."""
 
@@ -115,6 +119,7 @@ class Replay:
         self._names = [b""] * NAME_SLOTS
         self._rows: list[CommandRow | None] = [None] * NAME_SLOTS
         """Names as they were met, and their rows: a reader gives the same object for the same name."""
+        self._depth: i64 = 0
         self.in_transaction = False
         self._queue: list[tuple[int, list[bytes]]] = []
         self.opened_at: i64 = -1
@@ -176,7 +181,11 @@ class Replay:
             return not self.stopped
         self.count += 1
         if row is None:
-            if self.unknown == STOP and name.upper() not in self.names.allowed:
+            upper = name.upper()
+            if upper in self.names.allowed:
+                if upper == RREPLAY:
+                    return self._nested(offset, args)
+            elif self.unknown == STOP:
                 return self._stop_unknown(offset, args)
         elif row.flags & CONTROL:
             self._control(offset, row)
@@ -275,6 +284,24 @@ class Replay:
         self.stopped_why = _why_unknown(args)
         self._note(Severity.ERROR, "unknown-command", f"{what}: {self.stopped_why}", offset)
         return self._stop(offset, what)
+
+    def _nested(self, offset: i64, args: list[bytes]) -> bool:
+        """Carry out the commands that KeyDB got from another master: ``RREPLAY uuid commands [db [mvcc]]``."""
+        db = self.dataset.db
+        self._depth += 1
+        try:
+            commands = [] if self._depth > DEEPEST else _commands_in(args)
+            if not commands:
+                self.lost += 1
+                self.failed += 1
+                self._note(Severity.WARNING, "command-error", "RREPLAY fails: it holds no commands", offset)
+                return True
+            if len(args) > 3:
+                self.apply(offset, [b"SELECT", args[3]])
+            return all(self.apply(offset, command) for command in commands)
+        finally:
+            self._depth -= 1
+            self.dataset.select(db)
 
     def _control(self, offset: i64, row: CommandRow) -> None:
         if self.in_transaction:
@@ -383,12 +410,27 @@ def _why_unknown(args: list[bytes]) -> str:
     """What is to be said of a command that the engine does not have."""
     if find_any(args) is not None:
         return "servers carry it out, and a replay here cannot"
+    if args[0].upper() == RREPLAY:
+        return "only KeyDB carries it out; --allow RREPLAY does so here"
     if b"." in args[0].strip(b"."):
         return "it is a module's, and only a server with that module carries it out"
     return (
         "it is a module's or a fork's, or another name of a command (rename-command), which --rename tells; a server "
         "that does not know it stops loading here"
     )
+
+
+def _commands_in(args: list[bytes]) -> list[list[bytes]]:
+    """The commands in one of RREPLAY; none where it is not one, or where they are damaged."""
+    commands: list[list[bytes]] = []
+    if len(args) > 2:
+        reader = CommandReader(window_over(args[2]))
+        try:
+            while reader.read() == COMMAND:
+                commands.append(reader.args.copy())
+        except FormatError:
+            return []
+    return commands
 
 
 def _shown(row: CommandRow) -> str:
