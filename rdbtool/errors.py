@@ -68,6 +68,12 @@ class UnsupportedError(RdbToolError):
     code = "unsupported"
 
 
+class IncompleteError(RdbToolError):
+    """A log with commands that cannot be carried out here: what it amounts to is not known."""
+
+    code = "not-run"
+
+
 class InputError(RdbToolError):
     """An input that cannot be opened or read."""
 

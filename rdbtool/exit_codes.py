@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from enum import IntEnum
 from typing import TYPE_CHECKING, Final
 
-from .errors import InputError, NotSyncedError, RdbToolError
+from .errors import IncompleteError, InputError, NotSyncedError, RdbToolError
 
 if TYPE_CHECKING:
     from .findings import Report
@@ -58,6 +58,8 @@ def of_error(error: BaseException) -> ExitCode:
     """The code for a job that ``error`` ended."""
     if isinstance(error, BrokenPipeError):
         return ExitCode.FINE  # whoever read the output has seen enough
+    if isinstance(error, IncompleteError):
+        return ExitCode.PROBLEMS  # what was read is not all there is to say, and nothing was written
     return ExitCode.FAILED if isinstance(error, (RdbToolError, OSError, MemoryError)) else ExitCode.BUG
 
 

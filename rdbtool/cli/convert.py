@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
+from rdbtool.aof.names import CommandNames
 from rdbtool.aof.point_in_time import PointInTime
 from rdbtool.errors import UsageError
 from rdbtool.exit_codes import of_report
@@ -16,9 +17,18 @@ from rdbtool.outputs.registry import CONVERTED, FORMATS, format_of_path
 from rdbtool.servers.releases import written_span
 
 from .filters import chosen_keys, hint_at_regex
-from .options import AUTO, CsvSafeOption, Format, FormatOption, ReplaceOption, choices, one_of, takes
+from .options import AUTO, CsvSafeOption, Format, FormatOption, ReplaceOption, choices, command_names, one_of, takes
 from .overwriting import ask_to_overwrite
-from .point_in_time import From, FromOption, Unknown, UnknownOption, point_in_time
+from .point_in_time import (
+    From,
+    FromOption,
+    MemoryLimitOption,
+    ServerDatabasesOption,
+    Unknown,
+    UnknownOption,
+    point_in_time,
+    server_of,
+)
 from .progress import Progress
 from .render import findings_lines, plural, print_json, show_path
 
@@ -55,10 +65,11 @@ class OnConflict(StrEnum):
     MERGE = "merge"
 
 
-@takes(selection=chosen_keys, point=point_in_time)
+@takes(selection=chosen_keys, point=point_in_time, names=command_names)
 def command(
     selection: Selection,
     point: PointInTime,
+    names: CommandNames,
     paths: Annotated[
         list[str],
         typer.Argument(
@@ -159,6 +170,8 @@ def command(
         ),
     ] = None,
     unknown: UnknownOption = Unknown.STOP,
+    databases: ServerDatabasesOption = None,
+    memory_limit: MemoryLimitOption = "",
     source: FromOption = From.AUTO,
     output: FormatOption = Format.TEXT,
 ) -> None:
@@ -222,6 +235,7 @@ def command(
             keep_going=keep_going,
             point=point,
             unknown=unknown.value,
+            server=server_of(names, databases, memory_limit),
             commands=source is From.COMMANDS,
             source_mode=text_mode,
             progress=progress,

@@ -12,16 +12,18 @@ from typing import Annotated, Any, Final, get_args
 
 import typer
 
+from rdbtool.aof.names import CommandNames
 from rdbtool.aof.point_in_time import WHOLE, PointInTime
 from rdbtool.errors import FormatError, UsageError
 from rdbtool.exit_codes import of_comparison, of_error
 from rdbtool.inputs.filters import BIGGEST, parse_size
 from rdbtool.inputs.selection import Selection
+from rdbtool.inputs.server import Server
 
 from .diff_output import DiffFormat, show
 from .filters import PANEL, chosen_keys, hint_at_regex
-from .options import takes
-from .point_in_time import From, Unknown, UnknownOption, point_in_time
+from .options import command_names, takes
+from .point_in_time import From, ServerDatabasesOption, Unknown, UnknownOption, point_in_time
 from .progress import Progress
 
 NAME = "diff"
@@ -57,12 +59,19 @@ def point_of(side: str) -> Callable[..., PointInTime]:
     return make
 
 
-@takes(selection=chosen_keys, point=point_in_time, point_a=point_of("a"), point_b=point_of("b"))
+@takes(
+    selection=chosen_keys,
+    point=point_in_time,
+    point_a=point_of("a"),
+    point_b=point_of("b"),
+    names=command_names,
+)
 def command(
     selection: Selection,
     point: PointInTime,
     point_a: PointInTime,
     point_b: PointInTime,
+    names: CommandNames,
     left: Annotated[
         str,
         typer.Argument(
@@ -111,6 +120,7 @@ def command(
     from_a: FromAOption = From.AUTO,
     from_b: FromBOption = From.AUTO,
     unknown: UnknownOption = Unknown.STOP,
+    databases: ServerDatabasesOption = None,
 ) -> None:
     """Compare two snapshots, or logs, by meaning, key by key.
 
@@ -126,6 +136,7 @@ def command(
         raise UsageError("only one of the two can be standard input")
     points = _points(point, (left, point_a, from_a), (right, point_b, from_b))
     now_ms = int(selection.now_ms)
+    server = Server(names, databases)
     options = DiffOptions(
         ignore_expiry=Ignorable.EXPIRY in (ignore or ()),
         ttl_tolerance_ms=ttl_tolerance,
@@ -141,6 +152,7 @@ def command(
             left,
             point=points[0],
             unknown=unknown.value,
+            server=server,
             now_ms=now_ms,
             progress=progress,
             commands=from_a is From.COMMANDS,
@@ -149,6 +161,7 @@ def command(
             right,
             point=points[1],
             unknown=unknown.value,
+            server=server,
             now_ms=now_ms,
             progress=progress,
             commands=from_b is From.COMMANDS,

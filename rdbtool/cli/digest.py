@@ -7,23 +7,34 @@ from typing import Annotated, Any
 
 import typer
 
+from rdbtool.aof.names import CommandNames
 from rdbtool.aof.point_in_time import PointInTime
 from rdbtool.errors import RdbToolError, printable
 from rdbtool.exit_codes import ExitCode, of_all, of_error, of_report
 from rdbtool.inputs.selection import Selection
 
 from .filters import chosen_keys, hint_at_regex
-from .options import Format, FormatOption, takes
-from .point_in_time import From, FromOption, Unknown, UnknownOption, point_in_time
+from .options import Format, FormatOption, command_names, takes
+from .point_in_time import (
+    From,
+    FromOption,
+    MemoryLimitOption,
+    ServerDatabasesOption,
+    Unknown,
+    UnknownOption,
+    point_in_time,
+    server_of,
+)
 from .render import findings_lines, print_json, show_path
 
 NAME = "digest"
 
 
-@takes(selection=chosen_keys, point=point_in_time)
+@takes(selection=chosen_keys, point=point_in_time, names=command_names)
 def command(
     selection: Selection,
     point: PointInTime,
+    names: CommandNames,
     paths: Annotated[
         list[str],
         typer.Argument(metavar="PATH...", help="RDB or AOF files, manifests, directories of a set, or '-'."),
@@ -36,6 +47,8 @@ def command(
         ),
     ] = "",
     unknown: UnknownOption = Unknown.STOP,
+    databases: ServerDatabasesOption = None,
+    memory_limit: MemoryLimitOption = "",
     source: FromOption = From.AUTO,
     output: FormatOption = Format.TEXT,
 ) -> None:
@@ -69,6 +82,7 @@ def command(
                 release=release,
                 point=point,
                 unknown=unknown.value,
+                server=server_of(names, databases, memory_limit),
                 source=source.value,
                 selection=selection,
                 on_key=on_key,

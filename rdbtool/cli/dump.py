@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from rdbtool.aof.names import CommandNames
 from rdbtool.aof.point_in_time import PointInTime
 from rdbtool.errors import UsageError
 from rdbtool.exit_codes import of_report
@@ -15,18 +16,28 @@ from rdbtool.inputs.selection import Selection
 from rdbtool.outputs.registry import DUMPED, dumped_by_default, row_of
 
 from .filters import chosen_keys, hint_at_regex
-from .options import AUTO, CsvSafeOption, ReplaceOption, choices, one_of, takes
-from .point_in_time import From, FromOption, Unknown, UnknownOption, point_in_time
+from .options import AUTO, CsvSafeOption, ReplaceOption, choices, command_names, one_of, takes
+from .point_in_time import (
+    From,
+    FromOption,
+    MemoryLimitOption,
+    ServerDatabasesOption,
+    Unknown,
+    UnknownOption,
+    point_in_time,
+    server_of,
+)
 from .progress import Progress
 from .render import findings_lines
 
 NAME = "dump"
 
 
-@takes(selection=chosen_keys, point=point_in_time)
+@takes(selection=chosen_keys, point=point_in_time, names=command_names)
 def command(
     selection: Selection,
     point: PointInTime,
+    names: CommandNames,
     path: Annotated[
         str,
         typer.Argument(
@@ -75,6 +86,8 @@ def command(
     replace: ReplaceOption = False,
     csv_safe: CsvSafeOption = False,
     unknown: UnknownOption = Unknown.STOP,
+    databases: ServerDatabasesOption = None,
+    memory_limit: MemoryLimitOption = "",
     source: FromOption = From.AUTO,
 ) -> None:
     """Show the keys of a snapshot or a log, with or without their values.
@@ -122,6 +135,7 @@ def command(
                 keep_going=keep_going,
                 point=point,
                 unknown=unknown.value,
+                server=server_of(names, databases, memory_limit),
                 commands=source is From.COMMANDS,
                 progress=progress,
             )

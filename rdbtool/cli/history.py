@@ -9,14 +9,24 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rdbtool.aof.names import CommandNames
 from rdbtool.aof.point_in_time import PointInTime
 from rdbtool.errors import UsageError, printable, printable_text
 from rdbtool.exit_codes import of_report
 from rdbtool.inputs.filters import database_numbers
 
 from .filters import hint_at_regex
-from .options import Format, FormatOption, takes
-from .point_in_time import From, FromOption, Unknown, UnknownOption, point_in_time
+from .options import Format, FormatOption, command_names, takes
+from .point_in_time import (
+    From,
+    FromOption,
+    MemoryLimitOption,
+    ServerDatabasesOption,
+    Unknown,
+    UnknownOption,
+    point_in_time,
+    server_of,
+)
 from .render import SCHEMA, findings_lines, json_text, number, plural, print_json, show_path, size, table
 
 if TYPE_CHECKING:
@@ -31,9 +41,10 @@ ARGUMENT = 40
 ARGUMENTS = 12
 
 
-@takes(point=point_in_time)
+@takes(point=point_in_time, names=command_names)
 def command(
     point: PointInTime,
+    names: CommandNames,
     path: Annotated[str, typer.Argument(metavar="AOF", help="An AOF, a manifest, a directory of a set, or '-'.")],
     keys: Annotated[
         list[str] | None,
@@ -50,6 +61,8 @@ def command(
         typer.Option("--replay/--no-replay", help="With --stats: carry the commands out too, which tells errors."),
     ] = True,
     unknown: UnknownOption = Unknown.STOP,
+    databases: ServerDatabasesOption = None,
+    memory_limit: MemoryLimitOption = "",
     source: FromOption = From.AUTO,
     output: FormatOption = Format.TEXT,
 ) -> None:
@@ -58,12 +71,15 @@ def command(
     The whole log is replayed, so a command that failed, or found nothing to do, is told as such, and FLUSHALL,
     SWAPDB and scripts count as well. --format json writes one JSON object per line. Keys may hold escapes: \xff.
     """
+    server = server_of(names, databases, memory_limit)
     if stats:
         from rdbtool.tasks.stats import stats as count
 
         if keys:
             raise UsageError("--stats is about all keys: leave out --key")
-        result = count(path, point=point, unknown=unknown.value, source=source.value, replaying=replaying)
+        result = count(
+            path, point=point, unknown=unknown.value, source=source.value, replaying=replaying, server=server
+        )
         if output is Format.JSON:
             print_json(NAME, result.as_json())
         else:
@@ -80,6 +96,7 @@ def command(
         point=point,
         unknown=unknown.value,
         source=source.value,
+        server=server,
     )
     sys.stdout.flush()  # the summary comes last, also where both go to one place
     for text in findings_lines(report.findings):

@@ -9,8 +9,11 @@ from typing import Annotated
 
 import typer
 
+from rdbtool.aof.names import CommandNames
 from rdbtool.aof.point_in_time import LAST, Place, PointInTime, parse_time
 from rdbtool.errors import UsageError
+from rdbtool.inputs.filters import parse_size
+from rdbtool.inputs.server import Server
 
 PANEL = "Point in time"
 
@@ -34,6 +37,22 @@ UnknownOption = Annotated[
     Unknown,
     typer.Option("--unknown", help="Commands that no server has, as of modules: stop there, keep or leave them out."),
 ]
+ServerDatabasesOption = Annotated[
+    int | None,
+    typer.Option(
+        "--databases",
+        min=1,
+        help="How many databases the log's server had; else 16, or as many as the snapshot in front of it has.",
+    ),
+]
+MemoryLimitOption = Annotated[
+    str,
+    typer.Option(
+        "--memory-limit",
+        metavar="SIZE",
+        help="Refuse commands that make a value which takes more; else what the system has free.",
+    ),
+]
 FromOption = Annotated[
     From,
     typer.Option(
@@ -42,6 +61,11 @@ FromOption = Annotated[
         "that servers log.",
     ),
 ]
+
+
+def server_of(names: CommandNames, databases: int | None, memory_limit: str = "") -> Server:
+    """How a log's server was set up, from the options of a subcommand. Raises `UsageError`."""
+    return Server(names, databases, parse_size(memory_limit) if memory_limit else None)
 
 
 def point_in_time(

@@ -7,15 +7,25 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rdbtool.aof.names import CommandNames
 from rdbtool.aof.point_in_time import PointInTime
 from rdbtool.errors import UsageError
 from rdbtool.exit_codes import of_report
 from rdbtool.inputs.selection import Selection
 
 from .filters import chosen_keys, hint_at_regex
-from .options import Format, FormatOption, takes
+from .options import Format, FormatOption, command_names, takes
 from .overwriting import ask_to_overwrite
-from .point_in_time import From, FromOption, Unknown, UnknownOption, point_in_time
+from .point_in_time import (
+    From,
+    FromOption,
+    MemoryLimitOption,
+    ServerDatabasesOption,
+    Unknown,
+    UnknownOption,
+    point_in_time,
+    server_of,
+)
 from .render import findings_lines, number, plural, print_json, show_path, size
 
 if TYPE_CHECKING:
@@ -25,10 +35,11 @@ NAME = "rewrite"
 EXAMPLE = ("INPUT", "-o", "-", "--resp")
 
 
-@takes(selection=chosen_keys, point=point_in_time)
+@takes(selection=chosen_keys, point=point_in_time, names=command_names)
 def command(
     selection: Selection,
     point: PointInTime,
+    names: CommandNames,
     path: Annotated[str, typer.Argument(metavar="AOF", help="An AOF, a manifest, a directory of a set, or '-'.")],
     output_path: Annotated[
         str,
@@ -66,6 +77,8 @@ def command(
         ),
     ] = False,
     unknown: UnknownOption = Unknown.STOP,
+    databases: ServerDatabasesOption = None,
+    memory_limit: MemoryLimitOption = "",
     source: FromOption = From.AUTO,
     output: FormatOption = Format.TEXT,
 ) -> None:
@@ -99,10 +112,18 @@ def command(
             unknown=unknown.value,
             purge_history=purge_history,
             force=force,
+            server=server_of(names, databases, memory_limit),
         )
     else:
         report = rewrite(
-            path, output_path, form=form, point=point, selection=selection, unknown=unknown.value, source=source.value
+            path,
+            output_path,
+            form=form,
+            point=point,
+            selection=selection,
+            unknown=unknown.value,
+            source=source.value,
+            server=server_of(names, databases, memory_limit),
         )
     # Where the result itself goes to standard output, the report must not.
     stream = sys.stderr if output_path == "-" else sys.stdout

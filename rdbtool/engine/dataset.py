@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import final
+from collections.abc import Set as AbstractSet
+from typing import Final, final
 
 from mypy_extensions import i64, u8
 
+from rdbtool.errors import UnsupportedError
 from rdbtool.rdb.layout.listpack_builder import ListpackBuilder
+from rdbtool.servers.limits import DATABASES
 from rdbtool.servers.releases import NEWEST, Release
+from rdbtool.servers.slots import hash_slot
 
 from .cells.cell import Cell, FrameCell, HashCell, Held, SetCell, StringCell, cell_of_held
 from .cells.interning import InternedNames
@@ -18,7 +22,22 @@ from .cells.stream import StreamCell
 from .cells.zset import SortedSetCell
 from .keyspace import Keyspace
 from .loading import cell_of_frame
-from .replies import CommandError, wrong_type
+from .replies import DB_RANGE, CommandError, wrong_type
+
+ASKED: Final[i64] = 64 << 20
+"""A value of more bytes is made only if there is room for it."""
+
+
+def free_memory() -> int:
+    """Bytes of memory that the system can give, -1 where it does not tell."""
+    try:
+        with open("/proc/meminfo", "rb") as stream:
+            for line in stream:
+                if line.startswith(b"MemAvailable:"):
+                    return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return -1
 
 
 @final
@@ -26,14 +45,19 @@ class Dataset:
     """All databases. ``keys`` is the selected one (number ``db``).
 
     ``release``: the server whose encodings and differences are followed, with its ``limits``. ``now_ms``: what
-    relative expiries count from. ``dirty``: changes made so far, counted roughly as the server does. Nothing ever
-    expires: a server that loads does not expire keys either.
+    relative expiries count from. ``databases``: how many the server has; where that is not told, as many as a server
+    has by default, and more where a snapshot has them. ``dirty``: changes made so far, counted roughly as the server
+    does. Nothing ever expires: a server that loads does not expire keys either.
     """
 
-    def __init__(self, release: Release | None = None, *, now_ms: int | None = None) -> None:
+    def __init__(
+        self, release: Release | None = None, *, now_ms: int | None = None, databases: int | None = None
+    ) -> None:
         self.release = NEWEST if release is None else release
         self.limits = self.release.limits
         self.list_kind: u8 = kind_of(self.release)
+        self.databases: i64 = DATABASES if databases is None else databases
+        self.is_databases_told = databases is not None
         self.dbs: dict[int, Keyspace] = {}
         self.db: i64 = 0
         self.keys = Keyspace()
@@ -50,9 +74,17 @@ class Dataset:
         """Where elements are encoded."""
         self.field_expiries = False
         """Whether a field of a hash has been given an expiry: if not, nobody need look for one."""
+        self.imports: dict[bytes, frozenset[int]] = {}
+        """Migrations of slots to this server that are under way: the name of each, and its slots."""
+        self.counts_streams = False
+        """Whether a command told counters of streams, which servers do since Redis 7.0."""
         self.dirty: i64 = 0
         self.relative: i64 = 0
         """Expiries that were counted from ``now_ms``: each replay gives other ones."""
+        self.metadata_lost: i64 = 0
+        """Keys with metadata of modules whose value a command has opened: a cell does not keep it."""
+        self.memory_limit: int | None = None
+        """Bytes that a value may take here; None for what is free when it comes to it."""
         self.random: i64 = 0
         """Random choices made, as by SPOP: the server that wrote the log may have chosen otherwise."""
 
@@ -70,12 +102,9 @@ class Dataset:
         return keys
 
     def check_db(self, db: i64) -> None:
-        """Raise the server's error for a number that cannot be a database's.
-
-        How many there are is the server's configuration, so any number from 0 on is taken.
-        """
-        if db < 0:
-            raise CommandError("ERR DB index is out of range")
+        """Raise the server's error for a number that is no database's."""
+        if db < 0 or db >= self.databases:
+            raise CommandError(DB_RANGE)
 
     def swap(self, first: i64, second: i64) -> None:
         """Exchange the keys of two databases."""
@@ -83,6 +112,27 @@ class Dataset:
         self.dbs[first] = self.database(second)
         self.dbs[second] = keys
         self.select(self.db)
+
+    def remove_slots(self, slots: AbstractSet[int]) -> int:
+        """Delete the keys of these slots, in every database: how many that were."""
+        count = 0
+        for keys in self.dbs.values():
+            for key in [key for key in keys if hash_slot(key) in slots]:
+                del keys[key]
+                count += 1
+        self.dirty += 1
+        return count
+
+    def make_room(self, size: i64) -> None:
+        """Raise `UnsupportedError` where a value of ``size`` bytes does not fit into memory."""
+        if size < ASKED:
+            return
+        limit = free_memory() if self.memory_limit is None else self.memory_limit
+        if 0 <= limit < 2 * size:  # it is copied when it is written
+            raise UnsupportedError(
+                f"a value of {size} bytes takes more memory than the {limit} bytes there are (--memory-limit)",
+                doing="replaying",
+            )
 
     def items(self) -> Iterator[tuple[int, bytes, Cell]]:
         """Every key: database, name, cell; databases in order."""
@@ -177,6 +227,8 @@ class Dataset:
         """The cell with its value decoded, of a key in any database; nothing takes its place."""
         cell = cell_of_held(held)
         if isinstance(cell, FrameCell):
+            if cell.frame.meta:
+                self.metadata_lost += 1
             cell = cell_of_frame(self.release, cell.frame, cell.expire_at_ms)
             if isinstance(cell, HashCell) and cell.expiries:
                 self.field_expiries = True

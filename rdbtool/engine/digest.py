@@ -18,6 +18,7 @@ from rdbtool.model import NO_EXPIRY
 from rdbtool.rdb.layout.facts import CONSUMERS, GROUPS, IDEMPOTENCE, PENDING, PENDING_OWNERS, STREAM_COUNTERS
 from rdbtool.rdb.layout.visitor import HASH, LIST, MODULE, SET, STREAM, STRING, ZSET, Visitor, visit_value
 from rdbtool.rdb.reader import Frame
+from rdbtool.rdb.types import TypeRow
 from rdbtool.rdb.walk import Walker
 from rdbtool.servers.features import INTEGER_SCORES, SHORTEST_SCORES
 from rdbtool.servers.releases import Release
@@ -76,9 +77,12 @@ class ValueDigest(Visitor):
         self._longest: i64 = 0
         self._zeros = 0
         self._unpacked = False
+        self.type: TypeRow | None = None
+        """How the value that is told next stands in a file."""
 
     def tell(self, cell: Cell) -> None:
         """Be told the value of a cell: a sorted set that commands have unpacked stays so."""
+        self.type = None
         self._unpacked = isinstance(cell, SortedSetCell) and cell.encoding == SKIPLIST
         visit_value(cell.value(), self)
         self._unpacked = False
@@ -93,7 +97,13 @@ class ValueDigest(Visitor):
         self.digest = _mix(self.digest, _TYPES[kind])
 
     def end(self) -> None:
-        if self._zeros and self._packs_integers and not self._unpacked:
+        # one that is packed in the file keeps the text -0, as Redis 6.2 writes it, whatever server loads it
+        if (
+            self._zeros
+            and self._packs_integers
+            and not self._unpacked
+            and (self.type is None or self.type.name not in {"zset-ziplist", "zset-listpack"})
+        ):
             limits = self._limits
             # A packed sorted set, which a small one is once it is loaded, holds -0 as the integer 0.
             if self._members <= limits.zset_entries and self._longest <= limits.zset_value:
@@ -187,6 +197,7 @@ class Digester:
         is returned. Raises what reading raises.
         """
         self._value.digest = _mix(0, key)
+        self._value.type = frame.type
         damage = self._walker.walk(frame)
         self._join(db, expire_at_ms)
         return damage
@@ -207,6 +218,7 @@ class Digester:
     def frame_digest(self, frame: Frame, expire_at_ms: int) -> str:
         """The same from a key's bytes, which are then passed."""
         self._value.digest = 0
+        self._value.type = frame.type
         self._walker.walk(frame)
         return f"{self._value.digest ^ (0 if expire_at_ms == NO_EXPIRY else _EXPIRES):040x}"
 

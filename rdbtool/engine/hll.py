@@ -42,6 +42,7 @@ NOT_ONE: Final = "WRONGTYPE Key is not a valid HyperLogLog string value."
 CORRUPT: Final = "INVALIDOBJ Corrupted HLL object detected"
 
 EMPTY: Final = b"HYLL\x01" + bytes(11) + b"\x7f\xff"
+_TOP_BITS: Final = int.from_bytes(b"\x80" * REGISTERS, "little")
 
 
 def check(cell: StringCell) -> None:
@@ -169,6 +170,15 @@ def registers_of(data: bytes) -> bytes:
 
 
 # Sparse.
+
+
+def highest_of(left: bytes, right: bytes) -> bytes:
+    """The greater of two registers each, which are all below 128, as one calculation with long integers."""
+    a = int.from_bytes(left, "little")
+    b = int.from_bytes(right, "little")
+    borrows = ((a | _TOP_BITS) - b) & _TOP_BITS  # the top bit of a byte stays where a is not less
+    mask = borrows - (borrows >> 7)
+    return (b ^ ((a ^ b) & mask)).to_bytes(len(left), "little")
 
 
 def _raise_sparse(cell: StringCell, index: i64, count: i64) -> bool:

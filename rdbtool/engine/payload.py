@@ -12,7 +12,7 @@ from rdbtool.rdb.dump_payload import DumpPayload, open_dump
 from rdbtool.rdb.layout.primitives import read_string
 from rdbtool.rdb.reader import Frame
 
-from .replies import CommandError
+from .replies import CommandError, NotRunError
 
 BAD_FOOTER: Final = "ERR DUMP payload version or checksum are wrong"
 BAD_DATA: Final = "ERR Bad data format"
@@ -21,6 +21,8 @@ BAD_DATA: Final = "ERR Bad data format"
 def _opened(payload: bytes) -> DumpPayload:
     try:
         return open_dump(payload)
+    except UnsupportedError as e:
+        raise NotRunError(e.message) from None
     except RdbToolError:
         raise CommandError(BAD_FOOTER) from None
 
@@ -28,14 +30,14 @@ def _opened(payload: bytes) -> DumpPayload:
 def frame_of_payload(db: int, key: bytes, payload: bytes) -> tuple[Frame, Value]:
     """The key that RESTORE makes of ``payload``, and its value.
 
-    Raises `CommandError` with the server's text, and `UnsupportedError` for what newer servers take.
+    Raises `CommandError` with the server's text, and `NotRunError` for what newer servers take.
     """
     opened = _opened(payload)
     try:
         frame = opened.frame(db, key)
         return frame, frame.value()
     except UnsupportedError as e:
-        raise UnsupportedError(e.message, doing="restoring a value", key=key) from None
+        raise NotRunError(e.message) from None
     except RdbToolError:
         raise CommandError(BAD_DATA) from None
 

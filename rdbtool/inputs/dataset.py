@@ -60,6 +60,7 @@ def facts_of_replayed(replayed: Replayed) -> Facts:
         oldest = oldest_with(FIELD_EXPIRIES)
         facts = Facts(oldest.dialect, oldest.rdb_version)
     facts.aux = dict(replayed.aux)
+    facts.is_old = facts.version == 0 and not replayed.dataset.counts_streams and not replayed.layout.is_set
     return facts
 
 

@@ -17,12 +17,16 @@ from rdbtool.rdb.reader import RdbReader
 
 @final
 class Facts:
-    """What a file says of itself: ``dialect`` and ``version`` of the RDB (0: it is none), auxiliary fields."""
+    """What a file says of itself: ``dialect`` and ``version`` of the RDB (0: it is none), auxiliary fields.
+
+    ``is_old``: nothing in a log that does not say who wrote it asks for a server that counts entries of streams.
+    """
 
     def __init__(self, dialect: int = REDIS, version: int = 0) -> None:
         self.dialect: i64 = dialect
         self.version: i64 = version
         self.aux: dict[bytes, bytes] = {}
+        self.is_old = False
 
 
 def facts_of(head: RdbHead | None) -> Facts:

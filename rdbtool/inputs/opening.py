@@ -18,9 +18,11 @@ from rdbtool.rdb.reader import RdbReader
 from .detect import BASE, JSON_LINES, SNAPSHOT, Progress, open_detected
 from .jsonl import JsonlSource
 from .keys import KeySource, RdbSource
+from .server import STOCK_SERVER, Server
 
 if TYPE_CHECKING:
-    from rdbtool.engine.replay.replay import Carried
+    from rdbtool.aof.layout import Layout
+    from rdbtool.engine.replay.carrying import Carried
     from rdbtool.rdb.head import Aside
     from rdbtool.rdb.targets import Target
 
@@ -32,7 +34,8 @@ class OpenedKeys:
     """An input that is open: ``source`` gives its keys.
 
     ``findings``: what is to be said of the input beforehand; ``loss``: not all of it could be taken;
-    ``files``: all paths it is made of; ``carried``: commands of a log that no server has. Use it as a context manager.
+    ``files``: all paths it is made of; ``carried``: commands of a log that are kept, ``followers``: those of
+    them that are kept because of others. Use it as a context manager.
     """
 
     def __init__(self, source: KeySource, files: tuple[str, ...], stream: Input | None) -> None:
@@ -41,6 +44,7 @@ class OpenedKeys:
         self.findings: list[Finding] = []
         self.loss = False
         self.carried: list[Carried] = []
+        self.followers = 0
         self._stream = stream
 
     def __enter__(self) -> OpenedKeys:
@@ -64,6 +68,8 @@ def open_keys(
     mode: int = AUTO,
     progress: Progress | None = None,
     aside: Aside | None = None,
+    server: Server = STOCK_SERVER,
+    layout: Layout | None = None,
 ) -> OpenedKeys:
     """Open whatever is at ``path``: an RDB, a log, a manifest, a directory, JSON lines, ``-``; what it is, its bytes
     tell.
@@ -71,22 +77,23 @@ def open_keys(
     ``point``: how far a log is replayed; ``unknown``: what to do about commands that no server has (`engine.replay`);
     ``commands``: the input is a text of commands; ``now_ms``: what relative expiries in a log count from, else the
     present; ``to``: who is to load the keys, and probably wrote a log that does not say who did; ``mode``: how JSON
-    lines without a header say bytes; ``aside``: as for `replaying.replay`. A log is replayed here and now. Raises what
+    lines without a header say bytes; ``aside``, ``server``, ``layout``:
+    as for `replaying.replay`. A log is replayed here and now. Raises what
     opening and replaying raise.
     """
-    if commands:
-        return _replayed(path, point, unknown, commands, now_ms, to, None, aside)
+    if commands or layout is not None:
+        return _replayed(path, point, unknown, commands, now_ms, to, None, aside, server, layout)
     opened = open_detected(path, progress)
     try:
         stream = opened.stream
         if stream is not None and not point.asked:
             if opened.kind == JSON_LINES:
                 return OpenedKeys(JsonlSource(opened.window, mode), (path,), stream)
-            if opened.kind == SNAPSHOT or (opened.kind == BASE and _is_alone(path, stream)):
+            if opened.kind == SNAPSHOT or (opened.kind == BASE and is_alone(path, stream)):
                 return OpenedKeys(RdbSource(opened.window), (path,), stream)
         try:
             first = None if stream is None else opened.window
-            return _replayed(path, point, unknown, commands, now_ms, to, first, aside)
+            return _replayed(path, point, unknown, commands, now_ms, to, first, aside, server, None)
         finally:
             opened.close()
     except BaseException:
@@ -94,7 +101,7 @@ def open_keys(
         raise
 
 
-def _is_alone(path: str, stream: Input) -> bool:
+def is_alone(path: str, stream: Input) -> bool:
     """Whether nothing follows the RDB at ``path``, a file that can be read twice."""
     if stream.size < 0 or not os.path.isfile(path):
         return False
@@ -116,6 +123,8 @@ def _replayed(
     to: Target | None,
     first: Window | None,
     aside: Aside | None,
+    server: Server,
+    layout: Layout | None,
 ) -> OpenedKeys:
     from .dataset import DatasetSource, facts_of_replayed
     from .replaying import layout_of, replay
@@ -134,6 +143,8 @@ def _replayed(
         now_ms=now_ms,
         first=first,
         aside=aside,
+        server=server,
+        layout=layout,
     )
     source = DatasetSource(path, replayed.dataset, facts_of_replayed(replayed), replayed.module_aux)
     if replayed.head is None:
@@ -142,4 +153,5 @@ def _replayed(
     opened.findings = list(replayed.findings.items)
     opened.loss = replayed.loss
     opened.carried = replayed.replay.carried
+    opened.followers = replayed.replay.followers
     return opened

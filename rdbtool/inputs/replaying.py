@@ -15,11 +15,12 @@ from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.functions import load_library
 from rdbtool.engine.replay.feed import count_commands, load_rdb, names_all, replay_log
 from rdbtool.engine.replay.passthrough import Passthrough
-from rdbtool.engine.replay.replay import STOP, Replay, collector_off
+from rdbtool.engine.replay.replay import CARRY, STOP, Replay, collector_off
 from rdbtool.engine.replies import CommandError
 from rdbtool.engine.table import find
 from rdbtool.errors import (
     FormatError,
+    IncompleteError,
     InputError,
     RdbToolError,
     TruncatedError,
@@ -37,6 +38,7 @@ from rdbtool.servers.commands import COMMANDS, CONTAINER, UNSUPPORTED
 from rdbtool.servers.releases import NEWEST, Release, writer_of
 
 from .detect import JSON_LINES, LOG, TEXT, is_rdb, kind_at
+from .server import STOCK_SERVER, Server
 
 Source: TypeAlias = Literal["auto", "commands"]
 """What the input is: told by its bytes, or a text of commands."""
@@ -95,21 +97,25 @@ def replay(
     feed: Feed | None = None,
     first: Window | None = None,
     aside: Aside | None = None,
+    server: Server = STOCK_SERVER,
+    layout: Layout | None = None,
 ) -> Replayed:
     """Bring what is at ``path`` into a dataset, as a server that loads it does.
 
     ``point``: how far; ``unknown``: what to do about commands that no server has (`engine.replay`); ``release``:
     the server to follow, else the one that wrote the file, and ``likely`` where it does not say; ``now_ms``: what
     relative expiries count from; ``feed``: how a log is brought in; ``first``: the first file, where it is open;
-    ``aside``: takes what a base holds that a short log does not reach, before the log is replayed.
+    ``aside``: takes what a base holds that a short log does not reach, before the log is replayed; ``server``: how the
+    server was set up; ``layout``: the files, where they are not those that `layout_of` finds.
 
     A log that ends within a command is taken up to there, as the server takes it, with a finding and
-    ``loss``. Raises `FormatError` where the server refuses the file, `UnsupportedError` at an unknown command
-    unless told otherwise, `InputError`, `UsageError`.
+    ``loss``; so it is where commands failed that a server has logged, and therefore carried out. Raises `FormatError`
+    where the server refuses the file, `UnsupportedError` at an unknown command and `IncompleteError` where one could
+    not be carried out here, unless ``unknown`` says what to do about them, `InputError`, `UsageError`.
     """
-    layout = layout_of(path, source)
-    loader = _Loader(layout, point, unknown, source, release, likely, now_ms, feed or Feed(), first)
-    if aside is not None and not point.asked:
+    layout = layout or layout_of(path, source)
+    loader = _Loader(layout, point, unknown, source, release, likely, now_ms, feed or Feed(), first, server)
+    if aside is not None and not point.asked and server.names.empty:
         names = names_in(layout)
         loader.passthrough = None if names is None else Passthrough(names, aside)
     with collector_off():
@@ -179,6 +185,20 @@ def commands_behind(w: Window, file: LogFile, source: Source) -> Commands:
     return commands_of(w, file, source)
 
 
+def _not_run(result: Replayed) -> IncompleteError:
+    """The error for a replay that lacks what some commands did."""
+    first = next(finding for finding in result.findings.items if finding.code == IncompleteError.code)
+    count = result.replay.not_run
+    more = "" if count == 1 else f", and {plural(count - 1, 'command')} more"
+    return IncompleteError(
+        f"{first.message}{more}: a replay without it is not what the server has; --unknown skip goes on all the same",
+        path=first.path,
+        offset=first.offset,
+        doing="replaying",
+        key=first.key,
+    )
+
+
 class _Loader:
     """One replay under way. The dataset is made when the first file has told which server wrote it."""
 
@@ -193,7 +213,9 @@ class _Loader:
         now_ms: int | None,
         feed: Feed,
         first: Window | None,
+        server: Server,
     ) -> None:
+        self.server = server
         self.layout = layout
         self.point = point
         self.unknown = unknown
@@ -206,6 +228,8 @@ class _Loader:
         self.findings = Findings()
         self.result: Replayed | None = None
         self.passthrough: Passthrough | None = None
+        self.is_logged = True
+        """Whether a server wrote the commands, and not a person."""
 
     def run(self) -> Replayed:
         for finding in self.layout.findings:
@@ -237,8 +261,9 @@ class _Loader:
         """The result under construction; ``aux`` of the first file tell which server to follow."""
         if self.result is None:
             release = self.release or writer_of(aux or {}) or self.likely or NEWEST
-            dataset = Dataset(release, now_ms=self.now_ms)
-            replay = Replay(dataset, findings=self.findings, unknown=self.unknown)
+            dataset = Dataset(release, now_ms=self.now_ms, databases=self.server.databases)
+            dataset.memory_limit = self.server.memory_limit
+            replay = Replay(dataset, findings=self.findings, unknown=self.unknown, names=self.server.names)
             self.result = Replayed(dataset=dataset, replay=replay, layout=self.layout, findings=self.findings)
         return self.result
 
@@ -251,11 +276,11 @@ class _Loader:
                 return True
         result = self._result()
         replay = result.replay
-        replay.path = w.path
+        replay.begin_file(w.path)
         replay.stop_at(point)
-        replay.dataset.select(0)  # each file is loaded by a client of its own
         result.has_log = True
         commands = commands_of(w, file, self.source)
+        self.is_logged = self.is_logged and isinstance(commands, CommandReader)
         try:
             going = self.feed.log(replay, commands)
         except TruncatedError as e:
@@ -273,9 +298,10 @@ class _Loader:
         if replay.stopped:
             result.stopped = replay.stopped
             if self.unknown == STOP and "unknown-command" in self.findings.counts:
-                raise UnsupportedError(
-                    f"{replay.stopped} after {plural(replay.count - 1, 'command')}: the server stops here too; "
-                    "unknown commands can be skipped or carried",
+                kind = UnsupportedError if replay.stopped.startswith("unknown") else IncompleteError
+                raise kind(
+                    f"{replay.stopped} after {plural(replay.count - 1, 'command')}: {replay.stopped_why}; --unknown "
+                    "skip leaves such commands out, and carry keeps them in an append-only file",
                     path=w.path,
                     offset=replay.stopped_at,
                     doing="replaying",
@@ -289,6 +315,10 @@ class _Loader:
         return going
 
     def _rdb(self, w: Window, passthrough: Passthrough | None) -> None:
+        if self.result is not None and self.result.replay.carried:
+            raise UnsupportedError(
+                "a snapshot follows commands that are kept, and it cannot stand behind them", path=w.path
+            )
         head = RdbHead(RdbReader(w))
         result = self._result(head.aux)
         made = head.aux.get(b"ctime", b"")
@@ -326,9 +356,22 @@ class _Loader:
     def _judge(self, result: Replayed) -> None:
         """Look at what the replay did as a whole."""
         replay = result.replay
-        if replay.skipped and self.unknown != "carry":
-            result.loss = True
         point = self.point
+        if replay.not_run:
+            if self.unknown == STOP:
+                raise _not_run(result)
+            result.loss = True
+        if replay.dropped and not replay.stopped:
+            result.loss = True
+        lost = result.dataset.metadata_lost
+        if lost:
+            result.loss = True
+            message = f"{plural(lost, 'key')} with metadata of modules were changed, and lose it"
+            self.findings.add(Finding(Severity.WARNING, "loss", message, self.layout.path))
+        if replay.skipped and self.unknown != CARRY:
+            result.loss = True
+        if replay.lost and self.is_logged and not point.without:
+            result.loss = True
         if point.asked and not result.has_log:
             raise UsageError("a snapshot holds one point in time only", path=self.layout.path)
         if point.time_s is not None and not replay.annotations and not replay.stopped:

@@ -15,7 +15,7 @@ from .options import OutputOptions
 from .registry import make_exporter, row_of
 
 if TYPE_CHECKING:
-    from rdbtool.engine.replay.replay import Carried
+    from rdbtool.engine.replay.carrying import Carried
 
 
 class Outlet:

@@ -14,13 +14,13 @@ from rdbtool.errors import UsageError
 from rdbtool.io.sink import without_compression
 from rdbtool.rdb.layout import facts
 from rdbtool.rdb.layout.facts import ABOUT_THE_FILE, ALL, Losses, all_but
-from rdbtool.rdb.opcodes import VALKEY
 from rdbtool.rdb.targets import kept_by
 
 from .options import OutputOptions
 
 if TYPE_CHECKING:
     from rdbtool.io.output import Output
+    from rdbtool.rdb.targets import Target
 
     from .exporter import Exporter
 
@@ -137,8 +137,10 @@ def _rdb(output: Output, _losses: Losses, options: OutputOptions) -> Exporter:
 def _resp(output: Output, losses: Losses, options: OutputOptions) -> Exporter:
     from .resp import Resp
 
-    to = options.rdb.to
-    return Resp(output, losses, valkey=to is not None and to.dialect == VALKEY, replace=options.replace)
+    def keeps_for(to: Target | None) -> frozenset[str]:
+        return keeps(options, to)
+
+    return Resp(output, losses, options.rdb.to, keeps_for, replace=options.replace)
 
 
 _RECORDS: Final = all_but(facts.SLOT_IMPORTS)
@@ -273,12 +275,15 @@ def row_of(name: str) -> OutputFormat:
     return row
 
 
-def keeps(options: OutputOptions) -> frozenset[str]:
-    """The facts that an output keeps: those of its format that the release has for which it is written."""
+def keeps(options: OutputOptions, written_for: Target | None = None) -> frozenset[str]:
+    """The facts that an output keeps: those of its format that the release has for which it is written.
+
+    ``written_for``: that release, where ``options`` leave it to the input.
+    """
     row = row_of(options.format)
     written = row_of(options.base) if row.base and options.base else row
     kept = written.keeps
-    to = options.rdb.to
+    to = options.rdb.to or written_for
     if row.for_server and to is not None:
         had = kept_by(to)
         kept &= had

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import final
 
 from librt.strings import BytesWriter
@@ -9,31 +10,58 @@ from mypy_extensions import i64
 
 from rdbtool.aof.command_writer import CommandWriter, write_command
 from rdbtool.errors import RdbToolError
+from rdbtool.inputs.keys import Facts
 from rdbtool.io.output import Output
 from rdbtool.model import NO_EXPIRY, Entry, Module, Stream
 from rdbtool.rdb.dump_payload import build_dump
-from rdbtool.rdb.layout.facts import FUNCTIONS, STREAMS, Losses
-from rdbtool.rdb.opcodes import REDIS
+from rdbtool.rdb.layout.facts import FUNCTIONS, STREAM_COUNTERS, STREAMS, Losses
+from rdbtool.rdb.opcodes import REDIS, VALKEY
 from rdbtool.rdb.reader import Frame
+from rdbtool.rdb.targets import Target
 from rdbtool.rdb.types import TypeRow, row_of
 from rdbtool.rdb.values import modules
 
 from .exporter import KeyFacts, ValueExporter
+from .rdb import target_of
 
 
 @final
 class Resp(ValueExporter):
     """The commands that BGREWRITEAOF writes; a module's value, which it has no command for, as RESTORE.
 
-    What the server does not know that is to run the commands is left out: ``losses.keeps`` says what it knows.
-    ``valkey``: it is a Valkey. ``replace``: the server may have the keys and libraries, and they are replaced; its
-    other data stays.
+    What the server does not know that is to run the commands is left out. ``to``: that server, None for the one that
+    wrote the input, as far as it says; ``keeps``: what commands for a server keep, None for any.
+    ``replace``: the server may have the keys and libraries, and they are replaced; its other data stays.
     """
 
-    def __init__(self, output: Output, losses: Losses, *, valkey: bool, replace: bool = False) -> None:
-        self.commands = CommandWriter(output, losses, valkey=valkey)
-        super().__init__(output, losses, self.commands)
+    def __init__(
+        self,
+        output: Output,
+        losses: Losses,
+        to: Target | None,
+        keeps: Callable[[Target | None], frozenset[str]],
+        *,
+        replace: bool = False,
+    ) -> None:
+        self.to = to
+        self.keeps = keeps
         self.replace = replace
+        self._write_for(output, losses, to)
+
+    def begin(self, facts: Facts) -> None:
+        if self.to is not None:
+            return
+        if facts.version:
+            to = target_of(facts)
+            self.losses.keeps = self.keeps(to)
+            self._write_for(self.output, self.losses, to)
+        elif facts.is_old:  # what older servers refuse is not in it, and newer ones do without
+            self.losses.keeps -= {STREAM_COUNTERS}
+            self._write_for(self.output, self.losses, None)
+
+    def _write_for(self, output: Output, losses: Losses, to: Target | None) -> None:
+        self.commands = CommandWriter(output, losses, valkey=to is not None and to.dialect == VALKEY)
+        super().__init__(output, losses, self.commands)
         self.with_functions = FUNCTIONS in losses.keeps
         self.with_streams = STREAMS in losses.keeps
 

@@ -8,7 +8,7 @@ from rdbtool.aof.command_writer import write_command
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.keyspace import Keyspace, Walk
 from rdbtool.engine.records import entry_of, frame_of_held
-from rdbtool.engine.replay.replay import Carried
+from rdbtool.engine.replay.carrying import Carried
 from rdbtool.io.output import Output
 from rdbtool.model import NO_EXPIRY
 from rdbtool.rdb.writer import RdbWriter
@@ -78,6 +78,8 @@ def save_carried(carried: list[Carried], output: Output) -> int:
             write_command(output.buffer, [b"SELECT", b"%d" % db])
             count += 1
         write_command(output.buffer, command.args)
+        if command.args[0].upper() == b"SELECT":
+            db = -1 if len(command.args) != 2 or not command.args[1].isdigit() else int(command.args[1])
         output.room()
         count += 1
     return count

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, final
+from typing import Any, final
 
 from librt.vecs import vec
 from mypy_extensions import i64
@@ -15,14 +15,12 @@ from rdbtool.rdb.events import Aux, End, Function, FunctionPreGa, Header, Module
 from rdbtool.rdb.reader import Frame, RdbReader
 from rdbtool.rdb.types import TABLE
 from rdbtool.servers.features import BUILT_IN_MODULES
+from rdbtool.servers.limits import DATABASES as DATABASES  # noqa: PLC0414 - others import it from here
 from rdbtool.servers.releases import oldest_with
 
 from .functions import check_library
 from .layout.duplicates import Duplicates
 from .layout.inspection import Inspection
-
-DATABASES: Final = 16
-"""How many databases a server has unless it is told otherwise."""
 
 
 @final

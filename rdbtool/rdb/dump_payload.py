@@ -19,6 +19,8 @@ from .types import KNOWN_BY_NAME, TABLE, TypeRow
 
 FOOTER: Final = 10
 """Bytes behind the payload."""
+UNCHECKED: Final = 13
+"""The RDB version of Redis 8.6, which takes 0 for no checksum, and writes that into its own logs."""
 
 
 @final
@@ -58,10 +60,12 @@ def open_dump(data: bytes, *, key: bytes = b"") -> DumpPayload:
     """
     if len(data) < FOOTER:
         raise _bad(f"{len(data)} bytes are too few for a DUMP payload", key)
-    if int.from_bytes(data[-8:], "little") != crc64(data[:-8]):
-        raise _bad("a DUMP payload with a wrong checksum", key)
+    checksum = int.from_bytes(data[-8:], "little")
     version = int.from_bytes(data[-FOOTER:-8], "little")
     dialect: int = VALKEY if version >= FIRST_OF_VALKEY else REDIS
+    is_unchecked = checksum == 0 and dialect == REDIS and version >= UNCHECKED
+    if not is_unchecked and checksum != crc64(data[:-8]):
+        raise _bad("a DUMP payload with a wrong checksum", key)
     if version > MAX_RDB_VERSION[dialect]:
         raise UnsupportedError(f"a DUMP payload of RDB version {version}", doing="reading a DUMP payload", key=key)
     return DumpPayload(dialect, version, data[:-FOOTER])

@@ -590,7 +590,7 @@ CLUSTER|SHARDS                    2 -         unsupported           7.0
 CLUSTER|SLAVES                    3 -         unsupported           3.0
 CLUSTER|SLOT-STATS               -4 -         unsupported           8.2/8.0
 CLUSTER|SLOTS                     2 -         unsupported           3.0
-CLUSTER|SYNCSLOTS                -3 -         unsupported           8.4/9.0
+CLUSTER|SYNCSLOTS                -3 -         read+sweeping         8.4/9.0    flushes-slots
 READONLY                          1 -         idle                  3.0
 READWRITE                         1 -         idle                  3.0
 SFLUSH                           -3 -         write+sweeping        8.0/-      flushes-slots

@@ -1,10 +1,24 @@
-"""Up to where servers pack a value into one listpack, ziplist or intset."""
+"""What servers limit: the number of databases, and values packed into one listpack, ziplist or intset."""
 
 from __future__ import annotations
 
-from typing import final
+from typing import Final, final
 
 from mypy_extensions import i64
+
+from rdbtool.errors import FormatError
+
+DATABASES: Final = 16
+"""How many databases a server has unless it is told otherwise."""
+
+MOST_DATABASES: Final = 0x7FFF_FFFF
+"""How many a server can be told to have."""
+
+
+def check_database(db: int, path: str, offset: int) -> None:
+    """Raise `FormatError` for a number that no server has a database of."""
+    if db >= MOST_DATABASES:
+        raise FormatError(f"database {db}: no server has so many", path=path, offset=offset, doing="selecting it")
 
 
 @final

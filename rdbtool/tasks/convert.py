@@ -18,7 +18,9 @@ from rdbtool.inputs.detect import Progress
 from rdbtool.inputs.filters import slot_ranges
 from rdbtool.inputs.jsonl import JsonlSource
 from rdbtool.inputs.opening import OpenedKeys, open_keys
+from rdbtool.inputs.parts import set_of
 from rdbtool.inputs.selection import Selection
+from rdbtool.inputs.server import STOCK_SERVER, Server
 from rdbtool.io.sink import commit_all, without_compression
 from rdbtool.outputs.changing import Changes, Changing
 from rdbtool.outputs.exporter import Exporter
@@ -126,6 +128,7 @@ def convert(
     commands: bool = False,
     source_mode: int = AUTO,
     progress: Progress | None = None,
+    server: Server = STOCK_SERVER,
 ) -> ConvertReport:
     """Write the keys of ``sources`` that ``selection`` wants to ``output``, as ``options`` say.
 
@@ -134,6 +137,7 @@ def convert(
     out damaged keys, and take what can be read of damaged files, with ``loss``; ``source_mode``: how JSON lines without
     a header say bytes; the others as for `inputs.opening.open_keys`.
 
+    Parts of one set are replayed one behind the other, in their order, as a server loads them, and not merged.
     Damage is an error finding, and then nothing is written. Raises `InputError`, `OutputError`, `UsageError`,
     `UnsupportedError`.
     """
@@ -141,10 +145,13 @@ def convert(
         raise UsageError("with --bytes utf8, what is not UTF-8 is lost")
     selection = Selection() if selection is None else selection
     report = ConvertReport(sources=list(sources))
+    layout = None if commands else set_of(sources)
+    if layout is not None:
+        sources = [layout.path]
     ordered = list(reversed(sources)) if on_conflict == "last" else list(sources)
     ranges = shard_ranges(split) if split else []
     paths = output_paths(output, split)
-    inputs = _files_of(sources, commands=commands)
+    inputs = _files_of(sources, commands=commands) if layout is None else layout.paths
     checked = replace(options, verify=keep_going)
     try:
         with contextlib.ExitStack() as stack:
@@ -155,6 +162,8 @@ def convert(
                 "commands": commands,
                 "to": options.rdb.to,
                 "mode": source_mode,
+                "server": server,
+                "layout": layout,
             }
             repeated = _repeated(job, sources) if on_conflict == "merge" else {}
             outlets = [stack.enter_context(open_outlet(path, checked, inputs)) for path in paths]
@@ -180,7 +189,8 @@ def convert(
                     for outlet in outlets:
                         outlet.exporter.losses.untold |= opened.source.made
                     _move(pipeline, opened, report)
-                    _carry(opened, outlets, job.changes, report)
+                    alone = len(sources) == 1 and selection.everything
+                    _carry(opened, outlets, job.changes, report, alone=alone)
             stages[-1].end()
             _note_losses(stages, options, report, output)
             if by_slot is not None and by_slot.elsewhere:
@@ -283,15 +293,30 @@ def _move(pipeline: Pipeline, opened: OpenedKeys, report: ConvertReport) -> None
         _add(report.losses, opened.source.losses.counts)
 
 
-def _carry(opened: OpenedKeys, outlets: list[Outlet], changes: Changes, report: ConvertReport) -> None:
-    """Hand on the commands of a log that no server knows."""
+def _carry(opened: OpenedKeys, outlets: list[Outlet], changes: Changes, report: ConvertReport, *, alone: bool) -> None:
+    """Hand on the commands of a log that are kept. ``alone``: all keys of this input are in the output, and no others.
+
+    Raises `UnsupportedError` where the keys without the commands would be what no server ever had.
+    """
     carried = opened.carried
     if not carried:
         return
     for command in carried:
         command.db = changes.new_db(command.db)
     if len(outlets) == 1 and outlets[0].takes_commands:
+        if not alone:
+            raise UnsupportedError(
+                "which keys the commands touch that are kept (--unknown carry) is not known: they stay with all keys "
+                "of their log, and with those only",
+                path=opened.source.path,
+            )
         outlets[0].carried += carried
+    elif opened.followers:
+        raise UnsupportedError(
+            f"the output cannot hold commands, and those that are kept (--unknown carry) bring {opened.followers} "
+            "later ones along: write an append-only file, or leave them out (--unknown skip)",
+            path=opened.source.path,
+        )
     else:
         _add(report.losses, {"commands that no server has": len(carried)})
 

@@ -9,17 +9,19 @@ from typing import Any
 from rdbtool.aof.point_in_time import WHOLE, PointInTime
 from rdbtool.engine.cells.cell import FrameCell
 from rdbtool.engine.digest import Digester
-from rdbtool.engine.replay.replay import STOP
+from rdbtool.engine.replay.replay import STOP, uncarried
 from rdbtool.errors import FormatError
 from rdbtool.findings import Finding, Report, Severity
 from rdbtool.inputs.detect import SNAPSHOT, open_detected
 from rdbtool.inputs.pruning import keep_only
 from rdbtool.inputs.replaying import Replayed, Source, layout_of, replay
 from rdbtool.inputs.selection import Selection
+from rdbtool.inputs.server import STOCK_SERVER, Server
 from rdbtool.io.window import Window
 from rdbtool.rdb.events import End
 from rdbtool.rdb.head import RdbHead
 from rdbtool.rdb.reader import Frame, RdbReader
+from rdbtool.servers.limits import check_database
 from rdbtool.servers.releases import NEWEST, Release, writer_of
 
 OnKey = Callable[[int, bytes, str], None]
@@ -58,6 +60,7 @@ def digest(
     source: Source = "auto",
     selection: Selection | None = None,
     on_key: OnKey | None = None,
+    server: Server = STOCK_SERVER,
 ) -> DigestReport:
     """DEBUG DIGEST of what is at ``path``: an RDB, a log, a set of files, a text of commands.
 
@@ -74,9 +77,9 @@ def digest(
             w = opened.window
             if opened.kind == SNAPSHOT:
                 return _of_snapshot(path, w, release, selection, on_key)
-            replayed = replay(path, unknown=unknown, source=source, release=release, first=w)
+            replayed = replay(path, unknown=uncarried(unknown), source=source, release=release, first=w, server=server)
     else:
-        replayed = replay(path, point=point, unknown=unknown, source=source, release=release)
+        replayed = replay(path, point=point, unknown=uncarried(unknown), source=source, release=release, server=server)
     return _of_dataset(path, replayed, selection, on_key)
 
 
@@ -91,6 +94,7 @@ def _of_snapshot(
     event = head.next
     while event is not None:
         if isinstance(event, Frame):
+            check_database(event.db, w.path, event.offset)
             if not selection.full and selection.keeps(event):
                 _add(digester, event, event.db, event.key, event.expire_at_ms, on_key)
             else:

@@ -10,6 +10,7 @@ from rdbtool.findings import Finding, Report, Severity, finding_of
 from rdbtool.inputs.detect import Progress
 from rdbtool.inputs.opening import open_keys
 from rdbtool.inputs.selection import Selection
+from rdbtool.inputs.server import STOCK_SERVER, Server
 from rdbtool.outputs.exporter import Exporter
 from rdbtool.outputs.losses import loss_findings
 from rdbtool.outputs.pipeline import Pipeline
@@ -39,6 +40,7 @@ def dump(
     unknown: str = "stop",
     commands: bool = False,
     progress: Progress | None = None,
+    server: Server = STOCK_SERVER,
 ) -> DumpReport:
     """Write the keys at ``path`` that ``selection`` wants to ``exporter``.
 
@@ -52,7 +54,13 @@ def dump(
     pipeline = Pipeline(selection, exporter, report.findings, beside=selection.everything, keep_going=keep_going)
     try:
         with open_keys(
-            path, point=point, unknown=unknown, commands=commands, progress=progress, aside=pipeline
+            path,
+            point=point,
+            unknown="skip" if unknown == "carry" else unknown,  # the output is not replayed
+            commands=commands,
+            progress=progress,
+            aside=pipeline,
+            server=server,
         ) as opened:
             for finding in opened.findings:
                 report.findings.add(finding)

@@ -9,11 +9,12 @@ from typing import Final
 from rdbtool.aof.point_in_time import WHOLE, PointInTime
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.replay.key_history import Chosen, KeyHistory, Touch, loaded
-from rdbtool.engine.replay.replay import STOP, Replay
+from rdbtool.engine.replay.replay import STOP, Replay, uncarried
 from rdbtool.errors import UsageError
 from rdbtool.findings import Report
 from rdbtool.inputs.replaying import Commands, Feed, Source, replay
 from rdbtool.inputs.selection import matches_glob
+from rdbtool.inputs.server import STOCK_SERVER, Server
 
 GLOB: Final = b"*?[\\"
 
@@ -50,6 +51,7 @@ def history(
     unknown: str = STOP,
     source: Source = "auto",
     now_ms: int | None = None,
+    server: Server = STOCK_SERVER,
 ) -> HistoryReport:
     """Tell ``on_touch`` of every command that touched one of ``keys``, in order.
 
@@ -58,7 +60,9 @@ def history(
     """
     dbs = [db] if isinstance(db, int) else list(db)
     teller = _Teller(choose(keys, dbs[0] if len(dbs) == 1 else -1), on_touch, dbs if len(dbs) > 1 else [])
-    replayed = replay(path, point=point, unknown=unknown, source=source, now_ms=now_ms, feed=teller)
+    replayed = replay(
+        path, point=point, unknown=uncarried(unknown), source=source, now_ms=now_ms, feed=teller, server=server
+    )
     return HistoryReport(
         findings=replayed.findings,
         loss=replayed.loss,

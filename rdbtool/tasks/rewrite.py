@@ -19,6 +19,7 @@ from rdbtool.inputs.dataset import facts_of_replayed
 from rdbtool.inputs.pruning import keep_only
 from rdbtool.inputs.replaying import Replayed, Source, layout_of, replay
 from rdbtool.inputs.selection import Selection
+from rdbtool.inputs.server import STOCK_SERVER, Server
 from rdbtool.io.destination import find
 from rdbtool.io.output import Output
 from rdbtool.io.signals import held_back
@@ -113,6 +114,7 @@ def rewrite(
     unknown: str = STOP,
     source: Source = "auto",
     now_ms: int | None = None,
+    server: Server = STOCK_SERVER,
 ) -> RewriteReport:
     """Write what the log at ``path`` amounts to, to ``output``.
 
@@ -122,7 +124,7 @@ def rewrite(
     as `replaying.replay` does, and `OutputError`, and `UnsupportedError` for what ``form.to`` cannot keep.
     """
     one_file = output == "-" or output.endswith(SINGLE) or find(output).is_stream
-    job = _Job(path, layout_of(path, source), form, point, selection, unknown, source, now_ms)
+    job = _Job(path, layout_of(path, source), form, point, selection, unknown, source, now_ms, server)
     report = RewriteReport(path=path, output=output)
     if one_file:
         with open_sink(output, inputs=job.layout.paths) as sink:
@@ -147,6 +149,7 @@ def rewrite_in_place(
     purge_history: bool = False,
     force: bool = False,
     now_ms: int | None = None,
+    server: Server = STOCK_SERVER,
 ) -> RewriteReport:
     """Compact the multi-part set at ``path`` where it stands, as a server does. No server may be writing to it.
 
@@ -159,7 +162,7 @@ def rewrite_in_place(
     with alone(_set_at(path), force=force) as remarks:
         layout = _set_at(path)  # as it is now that nobody else changes it
         report = RewriteReport(path=path, output=layout.manifest_path)
-        job = _Job(path, layout, form, point, selection, unknown, "auto", now_ms)
+        job = _Job(path, layout, form, point, selection, unknown, "auto", now_ms, server)
         _rewrite_in_place(job, report, purge_history=purge_history)
         for finding in remarks:
             report.findings.add(finding)
@@ -220,6 +223,7 @@ class _Job:
     unknown: str
     source: Source
     now_ms: int | None
+    server: Server
 
     def replay(self, aside: Aside | None) -> Replayed:
         return replay(
@@ -230,6 +234,7 @@ class _Job:
             likely=None if self.form.to is None else self.form.to.release,
             now_ms=self.now_ms,
             aside=aside,
+            server=self.server,
         )
 
 
@@ -264,6 +269,7 @@ def _write_commands(sink: Sink, job: _Job, report: RewriteReport) -> Replayed:
     exporter = make_exporter(output, OutputOptions("resp", RdbOptions(job.form.to)))
     if replayed.head is None:
         exporter.losses.untold |= MADE_BY_REPLAY
+    exporter.begin(facts_of_replayed(replayed))
     for aux in replayed.module_aux:
         exporter.module_aux(aux)
     report.keys = save_commands(replayed.dataset, exporter)
@@ -280,6 +286,11 @@ def _note(replayed: Replayed, job: _Job, report: RewriteReport) -> None:
     report.before_commands = replayed.replay.count
     report.stopped = replayed.stopped
     report.kept = replayed.dataset
+    if replayed.replay.carried and job.selection is not None and not job.selection.everything:
+        raise UnsupportedError(
+            "which keys the commands touch that are kept (--unknown carry) is not known, so none can be chosen",
+            path=job.path,
+        )
     report.left_out = 0 if job.selection is None else keep_only(replayed.dataset, job.selection)
 
 

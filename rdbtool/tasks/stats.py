@@ -8,10 +8,11 @@ from typing import Any
 from rdbtool.analysis.traffic import Traffic, count_log, replay_counted
 from rdbtool.aof.point_in_time import WHOLE, PointInTime
 from rdbtool.aof.resp import CommandReader
-from rdbtool.engine.replay.replay import STOP, Replay
+from rdbtool.engine.replay.replay import STOP, Replay, uncarried
 from rdbtool.errors import InputError, TruncatedError, UsageError, printable
 from rdbtool.findings import Report, Severity, finding_of
 from rdbtool.inputs.replaying import Commands, Feed, Source, commands_behind, layout_of, replay
+from rdbtool.inputs.server import STOCK_SERVER, Server
 from rdbtool.io.source import open_input
 
 SHOWN = 20
@@ -72,6 +73,7 @@ def stats(
     unknown: str = STOP,
     source: Source = "auto",
     replaying: bool = True,
+    server: Server = STOCK_SERVER,
 ) -> StatsReport:
     """Count what is in the log at ``path``.
 
@@ -80,7 +82,7 @@ def stats(
     """
     if replaying:
         feed = _Counting()
-        replayed = replay(path, point=point, unknown=unknown, source=source, feed=feed)
+        replayed = replay(path, point=point, unknown=uncarried(unknown), source=source, feed=feed, server=server)
         report = StatsReport(path=path, findings=replayed.findings, loss=replayed.loss, traffic=feed.traffic)
         report.keys = sum(len(keys) for keys in replayed.dataset.dbs.values())
         report.stopped = replayed.stopped

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rdbtool.engine import commands
-from rdbtool.engine.cells.stream import StreamCell
+from rdbtool.engine.cells.stream import StreamCell, id_of
 from rdbtool.engine.cells.zset import SortedSetCell
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.replies import CommandError, Status
@@ -54,7 +54,9 @@ class Engine:
     def pending(self, key: str, group: str) -> dict[str, tuple[str, int]]:
         """What is pending: id -> consumer and deliveries."""
         pending = self.stream(key).groups[group.encode()].pending
-        return {text_of(e).decode(): (c.consumer.name.decode(), c.deliveries) for e, c in sorted(pending.items())}
+        return {
+            text_of(id_of(e)).decode(): (c.consumer.name.decode(), c.deliveries) for e, c in sorted(pending.items())
+        }
 
     def string(self, key: str) -> bytes:
         cell = self.dataset.string(key.encode())

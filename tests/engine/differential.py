@@ -8,7 +8,7 @@ from pathlib import Path
 from random import Random
 
 from rdbtool.engine.cells.cell import SKIPLIST, Cell, StringCell, cell_of_held
-from rdbtool.engine.cells.stream import StreamCell
+from rdbtool.engine.cells.stream import StreamCell, id_of
 from rdbtool.engine.cells.zset import SortedSetCell
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.encodings import encoding_name
@@ -176,7 +176,7 @@ def _same_stream(key: bytes, cell: StreamCell, server: Server, when: str) -> Non
             assert group[b"entries-read"] == (None if own.entries_read < 0 else own.entries_read), (key, name, when)
         pending = group.get(b"pending", group.get(b"pel"))
         assert isinstance(pending, list)
-        known = [[text_of(e), c.consumer.name, c.deliveries] for e, c in sorted(own.pending.items())]
+        known = [[text_of(id_of(e)), c.consumer.name, c.deliveries] for e, c in sorted(own.pending.items())]
         assert [[p[0], p[1], p[3]] for p in pending if isinstance(p, list)] == known, (key, name, when)
         if "log" in when:
             times = [c.delivered_ms for _, c in sorted(own.pending.items())]

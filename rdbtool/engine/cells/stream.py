@@ -29,6 +29,18 @@ ACKED: Final = 2
 """Only entries that every group has read and acknowledged are deleted."""
 
 
+def key_of(entry: int) -> bytes:
+    """An id as the key of a dict, in the same order. The hash of integers can be foreseen, and a log could be made of
+    ids that collide; that of bytes has a seed.
+    """
+    return entry.to_bytes(16, "big")
+
+
+def id_of(key: bytes) -> int:
+    """The id of such a key."""
+    return int.from_bytes(key, "big")
+
+
 @final
 @mypyc_attr(acyclic=True)
 class Consumer:
@@ -59,7 +71,7 @@ class PendingEntry:
 @final
 @mypyc_attr(acyclic=True)
 class Group:
-    """A consumer group: consumers by name, and pending entries by the id of the entry."""
+    """A consumer group: consumers by name, and pending entries by the id of the entry (`key_of`)."""
 
     __slots__ = ("consumers", "entries_read", "last_id", "pending")
 
@@ -67,7 +79,7 @@ class Group:
         self.last_id = last_id
         self.entries_read: i64 = entries_read
         self.consumers: dict[bytes, Consumer] = {}
-        self.pending: dict[int, PendingEntry] = {}
+        self.pending: dict[bytes, PendingEntry] = {}
 
     def consumer(self, name: bytes, now_ms: int) -> Consumer:
         """The consumer of that name, created if it is new; it is seen now."""
@@ -81,9 +93,10 @@ class Group:
 
     def assign(self, entry: int, consumer: Consumer, delivered_ms: int, deliveries: int) -> None:
         """Make the entry pending for ``consumer``, whoever it was pending for."""
-        pending = self.pending.get(entry)
+        key = key_of(entry)
+        pending = self.pending.get(key)
         if pending is None:
-            self.pending[entry] = PendingEntry(consumer, delivered_ms, deliveries)
+            self.pending[key] = PendingEntry(consumer, delivered_ms, deliveries)
         else:
             pending.consumer.count -= 1
             pending.consumer = consumer
@@ -93,7 +106,7 @@ class Group:
 
     def acknowledge(self, entry: int) -> bool:
         """Forget that the entry is pending; whether it was."""
-        pending = self.pending.pop(entry, None)
+        pending = self.pending.pop(key_of(entry), None)
         if pending is None:
             return False
         pending.consumer.count -= 1
@@ -138,7 +151,7 @@ class StreamCell(Cell):
                 group.consumers[consumer.name] = model.Consumer(consumer.seen_ms, consumer.active_ms)
             for entry in sorted(own.pending):
                 pending = own.pending[entry]
-                group.pending[pair_of(entry)] = model.Pending(
+                group.pending[pair_of(id_of(entry))] = model.Pending(
                     pending.consumer.name, pending.delivered_ms, pending.deliveries
                 )
             stream.groups[name] = group
@@ -248,7 +261,7 @@ class StreamCell(Cell):
 
     def is_referenced(self, entry: int) -> bool:
         """Whether a group has still to read the entry or to acknowledge it."""
-        return any(group.last_id < entry or entry in group.pending for group in self.groups.values())
+        return any(group.last_id < entry or key_of(entry) in group.pending for group in self.groups.values())
 
     def distance(self, entry: int) -> int:
         """How many entries were ever added up to this id, or `UNKNOWN`, where entries may be missing after it."""

@@ -55,10 +55,13 @@ def _offset(text: bytes, bits: i64) -> i64:
 def _writable(dataset: Dataset, key: bytes, last_bit: i64) -> StringCell:
     """The string at ``key``, created and grown so that it has ``last_bit``."""
     cell = dataset.string(key)
+    size = (last_bit >> 3) + 1
+    if cell is None or size > len(cell):
+        dataset.make_room(size)
     if cell is None:
         cell = StringCell(b"", RAW)
         dataset.put(key, cell)
-    grow(cell, (last_bit >> 3) + 1)
+    grow(cell, size)
     return cell
 
 

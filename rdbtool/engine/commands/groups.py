@@ -7,7 +7,7 @@ from typing import Final
 from mypy_extensions import i64
 
 from rdbtool.basics.numbers import signed
-from rdbtool.engine.cells.stream import UNKNOWN, Consumer, Group, PendingEntry, StreamCell
+from rdbtool.engine.cells.stream import UNKNOWN, Consumer, Group, PendingEntry, StreamCell, id_of, key_of
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.numbers import integer, integer_between
 from rdbtool.engine.replies import OK, CommandError, syntax_error
@@ -49,6 +49,7 @@ def _options(dataset: Dataset, args: list[bytes], create: bool) -> tuple[i64, bo
             make = True
             i += 1
         elif option == b"ENTRIESREAD" and i + 1 < argc and dataset.release.has(STREAM_COUNTERS):
+            dataset.counts_streams = True
             entries_read = integer(args[i + 1])
             if entries_read < 0 and entries_read != UNKNOWN:
                 raise CommandError("ERR value for ENTRIESREAD must be positive or -1")
@@ -235,7 +236,7 @@ def xclaim(dataset: Dataset, args: list[bytes]) -> object:
         consumer = group.consumer(args[3], now)
     replies: list[object] = []
     for entry in entries:
-        pending = group.pending.get(entry)
+        pending = group.pending.get(key_of(entry))
         there = cell.has(entry)
         if not there and (pending is None or drops_deleted):
             if group.acknowledge(entry):
@@ -291,11 +292,12 @@ def xautoclaim(dataset: Dataset, args: list[bytes]) -> object:
     attempts = count * 10
     replies: list[object] = []
     deleted: list[object] = []
-    candidates = sorted(entry for entry in group.pending if entry >= start)
+    first = key_of(start)
+    candidates = sorted(key for key in group.pending if key >= first)
     at: i64 = 0
     while at < len(candidates) and attempts > 0 and count > 0:
-        entry = candidates[at]
-        pending = group.pending[entry]
+        pending = group.pending[candidates[at]]
+        entry = id_of(candidates[at])
         at += 1
         attempts -= 1
         there = cell.has(entry)
@@ -317,7 +319,7 @@ def xautoclaim(dataset: Dataset, args: list[bytes]) -> object:
             replies.append(entry_reply(entry, cell.find(entry)) if there else None)
         count -= 1
         dataset.dirty += 1
-    cursor = text_of(candidates[at] if at < len(candidates) else 0)
+    cursor = text_of(id_of(candidates[at])) if at < len(candidates) else text_of(0)
     return [cursor, replies, deleted] if drops_deleted else [cursor, replies]
 
 
@@ -401,12 +403,14 @@ def _history(
     dataset: Dataset, cell: StreamCell, group: Group, consumer: Consumer, start: int, count: i64
 ) -> list[object]:
     """What is pending for a consumer after an id; reading it counts as another delivery."""
-    mine: list[tuple[int, PendingEntry]] = [
-        (entry, pending) for entry, pending in group.pending.items() if pending.consumer is consumer and entry > start
+    first = key_of(start)
+    mine: list[tuple[bytes, PendingEntry]] = [
+        (key, pending) for key, pending in group.pending.items() if pending.consumer is consumer and key > first
     ]
     mine.sort(key=_entry_of)
     replies: list[object] = []
-    for entry, pending in mine[:count] if count else mine:
+    for key, pending in mine[:count] if count else mine:
+        entry = id_of(key)
         items = cell.find(entry)
         replies.append(entry_reply(entry, items))
         if items is not None:
@@ -415,7 +419,7 @@ def _history(
     return replies
 
 
-def _entry_of(item: tuple[int, PendingEntry]) -> int:
+def _entry_of(item: tuple[bytes, PendingEntry]) -> bytes:
     return item[0]
 
 

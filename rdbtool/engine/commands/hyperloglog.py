@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from mypy_extensions import i64
 
 from rdbtool.engine import hll
@@ -16,6 +18,10 @@ def _hyperloglog(dataset: Dataset, key: bytes) -> StringCell | None:
     if cell is not None:
         hll.check(cell)
     return cell
+
+
+AT_ONCE: Final = 64
+"""Registers that are compared at once."""
 
 
 @handles(b"PFADD")
@@ -56,7 +62,7 @@ def _union(dataset: Dataset, keys: list[bytes]) -> bytes:
     for key in keys:
         cell = _hyperloglog(dataset, key)
         if cell is not None:
-            highest = bytes(map(max, highest, hll.registers_of(cell.get())))
+            highest = hll.highest_of(highest, hll.registers_of(cell.get()))
     return highest
 
 
@@ -73,9 +79,13 @@ def pfmerge(dataset: Dataset, args: list[bytes]) -> object:
         dataset.put(args[1], cell)
     if dense:
         hll.to_dense(cell)
-    for index, value in enumerate(highest):
-        if value:
-            hll.raise_register(cell, index, value)
+    present = hll.registers_of(cell.get())
+    for start in range(0, hll.REGISTERS, AT_ONCE):
+        if highest[start : start + AT_ONCE] == present[start : start + AT_ONCE]:
+            continue  # most are, where one is merged after the other
+        for index in range(start, start + AT_ONCE):
+            if highest[index] > present[index]:
+                hll.raise_register(cell, index, highest[index])
     hll.invalidate(cell)
     dataset.dirty += 1
     return OK

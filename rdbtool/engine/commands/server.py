@@ -9,7 +9,7 @@ from rdbtool.engine.numbers import i32_of, integer_between
 from rdbtool.engine.replies import OK, CommandError, syntax_error, wrong_arity
 from rdbtool.engine.table import handles
 from rdbtool.servers.commands import COMMANDS, IDLE
-from rdbtool.servers.slots import SLOTS, hash_slot
+from rdbtool.servers.slots import SLOTS
 
 BAD_SLOT: Final = "ERR Invalid or out of range slot"
 
@@ -43,6 +43,7 @@ def flushall(dataset: Dataset, args: list[bytes]) -> object:
     _check_flush(args)
     for keys in dataset.dbs.values():
         keys.clear()
+    _end_imports(dataset)
     dataset.dirty += 1
     return OK
 
@@ -51,15 +52,9 @@ def flushall(dataset: Dataset, args: list[bytes]) -> object:
 def flushdb(dataset: Dataset, args: list[bytes]) -> object:
     _check_flush(args)
     dataset.keys.clear()
+    _end_imports(dataset)
     dataset.dirty += 1
     return OK
-
-
-def _flush_slots(dataset: Dataset, slots: set[int]) -> None:
-    for keys in dataset.dbs.values():
-        for key in [key for key in keys if hash_slot(key) in slots]:
-            del keys[key]
-    dataset.dirty += 1
 
 
 @handles(b"SFLUSH")
@@ -69,7 +64,7 @@ def sflush(dataset: Dataset, args: list[bytes]) -> object:
         ranges.pop()
     if len(ranges) % 2 or not ranges:
         raise wrong_arity(b"SFLUSH")
-    _flush_slots(dataset, _slots(ranges))
+    dataset.remove_slots(_slots(ranges))
     return OK
 
 
@@ -81,7 +76,7 @@ def trimslots(dataset: Dataset, args: list[bytes]) -> object:
     ranges = args[3:]
     if 2 * count != len(ranges):
         raise CommandError("ERR invalid number of ranges")
-    _flush_slots(dataset, _slots(ranges))
+    dataset.remove_slots(_slots(ranges))
     return OK
 
 
@@ -105,8 +100,62 @@ def cluster_flushslot(dataset: Dataset, args: list[bytes]) -> object:
     slot: int = integer_between(args[2], 0, SLOTS - 1, BAD_SLOT)
     if len(args) > 4 or (len(args) == 4 and args[3].upper() not in {b"SYNC", b"ASYNC"}):
         raise syntax_error()
-    _flush_slots(dataset, {slot})
+    dataset.remove_slots({slot})
     return OK
+
+
+@handles(b"CLUSTER|SYNCSLOTS")
+def cluster_syncslots(dataset: Dataset, args: list[bytes]) -> object:
+    """What the target of an atomic slot migration logs of it (cluster_migrateslots.c of Valkey)."""
+    step = args[2].upper()
+    if step == b"ESTABLISH":
+        facts, ranges = _migration(args)
+        slots = frozenset(_slots(ranges))
+        if b"NAME" not in facts or not slots:
+            raise syntax_error()
+        if any(slots & others for others in dataset.imports.values()):
+            raise CommandError("ERR Slot is already being imported on the target by a different migration")
+        dataset.imports[facts[b"NAME"]] = slots
+    elif step == b"FINISH":
+        facts, _ = _migration(args)
+        state = facts.get(b"STATE", b"").upper()
+        if b"NAME" not in facts or state not in {b"SUCCESS", b"FAILED"}:
+            raise syntax_error()
+        slots = dataset.imports.pop(facts[b"NAME"], frozenset())
+        if state == b"FAILED" and slots:
+            dataset.remove_slots(slots)
+    else:
+        raise CommandError("ERR Unknown CLUSTER SYNCSLOTS subcommand")
+    return OK
+
+
+def _migration(args: list[bytes]) -> tuple[dict[bytes, bytes], list[bytes]]:
+    """What is told of a migration by name, and its ranges of slots."""
+    facts: dict[bytes, bytes] = {}
+    ranges: list[bytes] = []
+    i = 3
+    while i < len(args):
+        name = args[i].upper()
+        i += 1
+        if name == b"SLOTSRANGE":
+            while i < len(args) and args[i].isdigit():
+                ranges.append(args[i])
+                i += 1
+        elif name in {b"SOURCE", b"NAME", b"STATE", b"MESSAGE"} and i < len(args):
+            facts[name] = args[i]
+            i += 1
+        else:
+            raise syntax_error()
+    if len(ranges) % 2:
+        raise CommandError("ERR No end slot for final slot range")
+    return facts, ranges
+
+
+def _end_imports(dataset: Dataset) -> None:
+    """A flush ends the migrations of slots that are under way: they have failed."""
+    for slots in dataset.imports.values():
+        dataset.remove_slots(slots)
+    dataset.imports.clear()
 
 
 @handles(b"DBSIZE")

@@ -259,6 +259,7 @@ def xsetid(dataset: Dataset, args: list[bytes]) -> object:
     while i < argc:
         option = args[i].upper()
         if option == b"ENTRIESADDED" and i + 1 < argc:
+            dataset.counts_streams = True
             added = integer(args[i + 1])
             if added < 0:
                 raise CommandError("ERR entries_added must be positive")

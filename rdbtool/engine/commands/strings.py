@@ -242,6 +242,8 @@ def setrange(dataset: Dataset, args: list[bytes]) -> object:
     if not data:
         return 0 if cell is None else len(cell)
     end = check_stretch(offset, len(data))
+    if cell is None or end > len(cell):
+        dataset.make_room(end)
     if cell is None:
         cell = StringCell(b"", RAW)
         dataset.keys[args[1]] = cell

@@ -13,10 +13,12 @@ from rdbtool.engine.functions import with_header
 from rdbtool.engine.keyspace import AHEAD
 from rdbtool.engine.table import find
 from rdbtool.errors import FormatError, RdbToolError
-from rdbtool.rdb.events import End, Function, FunctionPreGa, ModuleAux
+from rdbtool.rdb.events import End, Function, FunctionPreGa, ModuleAux, SlotImport
 from rdbtool.rdb.head import RdbHead
 from rdbtool.rdb.reader import Frame
 from rdbtool.servers.commands import SWEEPING
+from rdbtool.servers.limits import check_database
+from rdbtool.servers.slots import SLOTS
 
 from .passthrough import Passthrough, comes_twice
 from .replay import Replay
@@ -53,7 +55,10 @@ def load_rdb(dataset: Dataset, head: RdbHead, passthrough: Passthrough | None = 
             elif isinstance(event, Frame):
                 if event.db != db:
                     db = event.db
+                    check_database(db, reader.window.path, event.offset)
                     keys = dataset.database(db)
+                    if db >= dataset.databases and not dataset.is_databases_told:
+                        dataset.databases = db + 1
                 if not keys.add(event.key, event):
                     raise comes_twice(reader, event.key, event.offset)
                 event.keep()
@@ -64,6 +69,10 @@ def load_rdb(dataset: Dataset, head: RdbHead, passthrough: Passthrough | None = 
                 rest.functions.append(with_header(event.name, event.code))
             elif isinstance(event, ModuleAux):
                 rest.module_aux.append(event)
+            elif isinstance(event, SlotImport):
+                dataset.imports[event.job] = frozenset(
+                    slot for first, last in event.ranges for slot in range(first, min(last, SLOTS - 1) + 1)
+                )
             elif isinstance(event, End):
                 if event.checksum == "bad":
                     raise FormatError("wrong checksum: the server refuses the file", path=reader.window.path, offset=0)

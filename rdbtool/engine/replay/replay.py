@@ -9,15 +9,20 @@ from typing import Final, final
 
 from mypy_extensions import i64
 
+from rdbtool.aof.names import STOCK, CommandNames
 from rdbtool.aof.point_in_time import LAST, PointInTime
-from rdbtool.aof.resp import NAME_SLOTS, name_slot
+from rdbtool.aof.resp import COMMAND, NAME_SLOTS, CommandReader, name_slot
 from rdbtool.engine import commands as _commands
 from rdbtool.engine.dataset import Dataset
-from rdbtool.engine.replies import CommandError, NotRunError
+from rdbtool.engine.replies import DB_RANGE, CommandError, NotRunError
 from rdbtool.engine.table import check_arity, find
-from rdbtool.errors import UnsupportedError, UsageError, printable
-from rdbtool.findings import Finding, Findings, Severity
-from rdbtool.servers.commands import CONTAINER, CONTROL, CommandRow
+from rdbtool.errors import FormatError, UnsupportedError, UsageError, printable
+from rdbtool.findings import Finding, Findings, Severity, plural
+from rdbtool.io.window import window_over
+from rdbtool.servers.commands import CONTAINER, CONTROL, SCRIPT, CommandRow
+from rdbtool.servers.commands import find as find_any
+
+from .carrying import Carried, Carrier
 
 assert _commands  # imported for the table it fills
 
@@ -25,18 +30,16 @@ STOP: Final = "stop"
 SKIP: Final = "skip"
 CARRY: Final = "carry"
 
+RREPLAY: Final = b"RREPLAY"
+DEEPEST: Final = 8
+"""How deep commands of KeyDB are nested at most."""
 NEVER: Final = 0x7FFF_FFFF_FFFF_FFFF
 """In place of a time, an offset or a count at which to stop."""
 
 
-@final
-class Carried:
-    """An unknown command that is kept as it is: with its database and offset."""
-
-    def __init__(self, db: int, offset: int, args: list[bytes]) -> None:
-        self.db = db
-        self.offset = offset
-        self.args = args
+def uncarried(unknown: str) -> str:
+    """What to do about unknown commands where nothing is written that could hold them: `CARRY` becomes `SKIP`."""
+    return SKIP if unknown == CARRY else unknown
 
 
 class Observer:
@@ -54,11 +57,15 @@ class Replay:
     """Applies commands one by one. Give it commands through `apply` and annotations through `annotation`,
     as long as they answer True, and call `finish`; or hand everything to `run`.
 
-    ``unknown``: what to do about commands that are not in the table: `STOP` as the server does, `SKIP`, or
-    `CARRY` (they go to ``carried``). What goes wrong is added to ``findings``, with ``path``.
+    ``unknown``: what to do about commands that the engine does not have: `STOP` at them, `SKIP`, or `CARRY` (they go to
+    ``carried``, and so do later ones that may touch the same keys, see `carrying`). ``names``: of commands that only
+    this server has; one that is allowed does not stop the replay. What goes wrong is added to ``findings``, with
+    ``path``.
 
     ``count``: commands seen, those within transactions included; ``applied``: those carried out;
-    ``failed``: those the server answers with an error; ``stopped``: why the replay ended early, or "".
+    ``failed``: those the server answers with an error; ``not_run``: those that the writing server ran and the engine
+    cannot; ``lost``: those that failed, although the server that logged them ran them; ``stopped``: why the replay
+    ended early, or "".
     """
 
     def __init__(
@@ -68,6 +75,7 @@ class Replay:
         findings: Findings | None = None,
         point: PointInTime | None = None,
         unknown: str = STOP,
+        names: CommandNames = STOCK,
         path: str = "",
     ) -> None:
         if unknown not in {STOP, SKIP, CARRY}:
@@ -75,13 +83,16 @@ class Replay:
         self.dataset = dataset
         self.findings = Findings() if findings is None else findings
         self.unknown = unknown
+        self.names = names
         self.path = path
         self.count: i64 = 0
         self.applied: i64 = 0
         self.failed: i64 = 0
+        self.not_run: i64 = 0
+        self.lost: i64 = 0
         self.skipped: i64 = 0
         self.dropped: i64 = 0
-        """Commands of a transaction that was still open at the end."""
+        """Commands of a transaction, and keys of a slot migration, that were still open at the end."""
         self.omitted: i64 = 0
         """Commands passed over because `PointInTime.without` names them."""
         self.annotations: i64 = 0
@@ -89,7 +100,10 @@ class Replay:
         """The last annotation."""
         self.stopped = ""
         self.stopped_at: i64 = -1
-        self.carried: list[Carried] = []
+        self.stopped_why = ""
+        """What is to be said of the command that stopped it."""
+        self._carrier = Carrier(dataset)
+        self._is_carrying = False
         self.observer: Observer | None = None
         self.is_limited = False
         """Whether the replay stops at a point in time, or leaves something out."""
@@ -105,6 +119,7 @@ class Replay:
         self._names = [b""] * NAME_SLOTS
         self._rows: list[CommandRow | None] = [None] * NAME_SLOTS
         """Names as they were met, and their rows: a reader gives the same object for the same name."""
+        self._depth: i64 = 0
         self.in_transaction = False
         self._queue: list[tuple[int, list[bytes]]] = []
         self.opened_at: i64 = -1
@@ -121,6 +136,22 @@ class Replay:
         self._before = point.row_name
         self._nth = point.nth
         self._without = frozenset(place.offset for place in point.without)
+
+    @property
+    def carried(self) -> list[Carried]:
+        """Commands that were kept, in the order of the log."""
+        return self._carrier.commands
+
+    @property
+    def followers(self) -> int:
+        """How many of ``carried`` the engine knows, and would have carried out if others had not been kept."""
+        return self._carrier.followers
+
+    def begin_file(self, path: str) -> None:
+        """What comes from now on is of the log ``path``: a server loads each with a client of its own."""
+        self.path = path
+        self.dataset.select(0)
+        self._carrier.begin_file(0)
 
     def run(self, commands: Iterable[tuple[int, list[bytes]]]) -> None:
         """Apply ``commands``, pairs of offset and arguments, to the end or to where the replay stops."""
@@ -141,15 +172,20 @@ class Replay:
             slot = name_slot(n, name[0], name[n - 1])
         row = self._rows[slot] if self._names[slot] is name else None
         if row is None:
+            args = self._real(args)
             row = find(args)
-            if row is not None and not row.is_subcommand and not row.flags & CONTAINER:
+            if row is not None and args[0] is name and not row.is_subcommand and not row.flags & CONTAINER:
                 self._names[slot] = name
                 self._rows[slot] = row
         if self.is_limited and not self._wanted(offset, row):
             return not self.stopped
         self.count += 1
         if row is None:
-            if self.unknown == STOP:
+            upper = name.upper()
+            if upper in self.names.allowed:
+                if upper == RREPLAY:
+                    return self._nested(offset, args)
+            elif self.unknown == STOP:
                 return self._stop_unknown(offset, args)
         elif row.flags & CONTROL:
             self._control(offset, row)
@@ -182,6 +218,24 @@ class Replay:
                     f"MULTI without EXEC at the end: its {self.dropped} commands are not applied",
                     self.opened_at,
                 )
+        for slots in self.dataset.imports.values():
+            count = self.dataset.remove_slots(slots)
+            self.dropped += count
+            self._note(
+                Severity.WARNING,
+                "open-import",
+                f"a migration of {plural(len(slots), 'slot')} did not finish: its {plural(count, 'key')} are removed, "
+                "as a server does when it starts",
+                -1,
+            )
+        self.dataset.imports.clear()
+        if self.followers:
+            self._note(
+                Severity.WARNING,
+                "carried",
+                f"{plural(self.followers, 'command')} behind them are kept too, because they may touch the same keys",
+                -1,
+            )
         if self.dataset.relative:
             self._note(
                 Severity.NOTE,
@@ -218,10 +272,36 @@ class Replay:
         self.stopped_at = offset
         return False
 
+    def _real(self, args: list[bytes]) -> list[bytes]:
+        """The command under the name that the table has for it."""
+        real = self.names.real.get(args[0].upper()) if self.names.real else None
+        return args if real is None else [real, *args[1:]]
+
     def _stop_unknown(self, offset: i64, args: list[bytes]) -> bool:
-        name = printable(args[0])
-        self._note(Severity.ERROR, "unknown-command", f"unknown command '{name}': the server stops loading", offset)
-        return self._stop(offset, f"unknown command '{name}'")
+        row = find_any(args)
+        name = printable(args[0]) if row is None else _shown(row)
+        what = f"{'unknown command' if row is None else 'command'} '{name}'"
+        self.stopped_why = _why_unknown(args)
+        self._note(Severity.ERROR, "unknown-command", f"{what}: {self.stopped_why}", offset)
+        return self._stop(offset, what)
+
+    def _nested(self, offset: i64, args: list[bytes]) -> bool:
+        """Carry out the commands that KeyDB got from another master: ``RREPLAY uuid commands [db [mvcc]]``."""
+        db = self.dataset.db
+        self._depth += 1
+        try:
+            commands = [] if self._depth > DEEPEST else _commands_in(args)
+            if not commands:
+                self.lost += 1
+                self.failed += 1
+                self._note(Severity.WARNING, "command-error", "RREPLAY fails: it holds no commands", offset)
+                return True
+            if len(args) > 3:
+                self.apply(offset, [b"SELECT", args[3]])
+            return all(self.apply(offset, command) for command in commands)
+        finally:
+            self._depth -= 1
+            self.dataset.select(db)
 
     def _control(self, offset: i64, row: CommandRow) -> None:
         if self.in_transaction:
@@ -240,19 +320,21 @@ class Replay:
             self._error(offset, row, [row.name], f"ERR {row.name.decode()} without MULTI")
 
     def _execute(self, offset: i64, row: CommandRow | None, args: list[bytes]) -> None:
+        if self._is_carrying and row is not None and self._carrier.follows(offset, row, args):
+            if row.name == b"SELECT":
+                with contextlib.suppress(CommandError):  # for the commands to come, and it is kept all the same
+                    check_arity(row, len(args))
+                    row.handler(self.dataset, args)
+            return
         observer = self.observer
         if observer is not None:
             observer.before(offset, row, args)
         if row is None:
             if observer is not None:
                 observer.after("unknown command")
-            self.skipped += 1
-            if self.unknown == CARRY:
-                self.carried.append(Carried(self.dataset.db, offset, args.copy()))
-            name = printable(args[0])
-            what = "left out" if self.unknown == SKIP else "kept as it is"
-            self._note(Severity.WARNING, "unknown-command", f"unknown command '{name}' is {what}", offset)
+            self._unknown(offset, args)
             return
+        dirty = self.dataset.dirty
         try:
             check_arity(row, len(args))
             row.handler(self.dataset, args)
@@ -260,10 +342,19 @@ class Replay:
             if observer is not None:
                 observer.after("")
         except NotRunError as not_run:  # a name of its own: compiled, a name has one type
-            self._error(offset, row, args, not_run.text, Severity.ERROR, "not-run")
+            if self.unknown == CARRY and self.dataset.dirty == dirty:
+                self._keep(offset, args)
+                self._note(
+                    Severity.WARNING, "unknown-command", f"{_shown(row)} is kept as it is: {not_run.text}", offset
+                )
+            else:
+                self.not_run += 1
+                self._error(offset, row, args, not_run.text, Severity.ERROR, "not-run")
             if observer is not None:
                 observer.after(not_run.text)
         except CommandError as e:
+            if row.effect != SCRIPT:  # a log holds scripts that failed after they had changed something
+                self.lost += 1
             self._error(offset, row, args, e.text)
             if observer is not None:
                 observer.after(e.text)
@@ -272,6 +363,19 @@ class Replay:
                 unsupported.offset = offset
                 unsupported.path = self.path
             raise
+
+    def _unknown(self, offset: i64, args: list[bytes]) -> None:
+        self.skipped += 1
+        if self.unknown == CARRY:
+            self._keep(offset, args)
+            what = "is kept as it is"
+        else:
+            what = "is left out"
+        self._note(Severity.WARNING, "unknown-command", f"unknown command '{printable(args[0])}' {what}", offset)
+
+    def _keep(self, offset: i64, args: list[bytes]) -> None:
+        self._is_carrying = True
+        self._carrier.keep(offset, args)
 
     def _error(
         self,
@@ -284,11 +388,13 @@ class Replay:
     ) -> None:
         self.failed += 1
         keys = row.keys(args)
+        if text == DB_RANGE:
+            text = f"{text}; with {self.dataset.databases} databases, as here, what follows goes on in the one before"
         self.findings.add(
             Finding(
                 severity,
                 code,
-                f"{row.name.decode('latin-1').replace('|', ' ')} fails: {text}",
+                f"{_shown(row)} fails: {text}",
                 self.path,
                 offset,
                 keys[0] if keys else None,
@@ -298,6 +404,38 @@ class Replay:
 
     def _note(self, severity: Severity, code: str, message: str, offset: i64) -> None:
         self.findings.add(Finding(severity, code, message, self.path, offset))
+
+
+def _why_unknown(args: list[bytes]) -> str:
+    """What is to be said of a command that the engine does not have."""
+    if find_any(args) is not None:
+        return "servers carry it out, and a replay here cannot"
+    if args[0].upper() == RREPLAY:
+        return "only KeyDB carries it out; --allow RREPLAY does so here"
+    if b"." in args[0].strip(b"."):
+        return "it is a module's, and only a server with that module carries it out"
+    return (
+        "it is a module's or a fork's, or another name of a command (rename-command), which --rename tells; a server "
+        "that does not know it stops loading here"
+    )
+
+
+def _commands_in(args: list[bytes]) -> list[list[bytes]]:
+    """The commands in one of RREPLAY; none where it is not one, or where they are damaged."""
+    commands: list[list[bytes]] = []
+    if len(args) > 2:
+        reader = CommandReader(window_over(args[2]))
+        try:
+            while reader.read() == COMMAND:
+                commands.append(reader.args.copy())
+        except FormatError:
+            return []
+    return commands
+
+
+def _shown(row: CommandRow) -> str:
+    """The name of a command as it is written."""
+    return row.name.decode("latin-1").replace("|", " ")
 
 
 @contextlib.contextmanager

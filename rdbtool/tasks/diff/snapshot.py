@@ -8,12 +8,13 @@ from collections.abc import Callable
 from typing import Final, final
 
 from rdbtool.aof.point_in_time import WHOLE, PointInTime
-from rdbtool.errors import InputError, OutputError, reason
+from rdbtool.errors import IncompleteError, InputError, OutputError, UnsupportedError, reason
 from rdbtool.findings import Finding
 from rdbtool.inputs.dataset import DatasetSource
 from rdbtool.inputs.detect import Progress
 from rdbtool.inputs.keys import EntryEvent, KeySource, RdbSource
 from rdbtool.inputs.opening import OpenedKeys, open_keys
+from rdbtool.inputs.server import STOCK_SERVER, Server
 from rdbtool.io.window import CHUNK, Readable, Window
 from rdbtool.rdb.compare import Kept
 from rdbtool.rdb.reader import Frame, RdbReader, frame_of
@@ -158,6 +159,7 @@ def open_snapshot(
     *,
     point: PointInTime = WHOLE,
     unknown: str = "stop",
+    server: Server = STOCK_SERVER,
     commands: bool = False,
     now_ms: int | None = None,
     progress: Progress | None = None,
@@ -169,7 +171,18 @@ def open_snapshot(
     of a log, the dataset that its replay gives is written to one, and so are the keys of JSON lines. Raises what
     opening and replaying raise, and `OutputError`.
     """
-    opened = open_keys(path, point=point, unknown=unknown, commands=commands, now_ms=now_ms, progress=progress)
+    try:
+        opened = open_keys(
+            path,
+            point=point,
+            unknown="skip" if unknown == "carry" else unknown,  # nothing is written that could hold them
+            commands=commands,
+            now_ms=now_ms,
+            progress=progress,
+            server=server,
+        )
+    except IncompleteError as e:  # of a comparison, that must not read as "different"
+        raise UnsupportedError(e.message, path=e.path, offset=e.offset, doing=e.doing, key=e.key) from None
     try:
         source = opened.source
         if isinstance(source, DatasetSource):
