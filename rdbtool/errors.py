@@ -68,7 +68,7 @@ class UnsupportedError(RdbToolError):
     code = "unsupported"
 
 
-class IncompleteError(RdbToolError):
+class IncompleteError(UnsupportedError):
     """A log with commands that cannot be carried out here: what it amounts to is not known."""
 
     code = "not-run"

@@ -151,7 +151,7 @@ def _replayed(
         source.made = MADE_BY_REPLAY
     opened = OpenedKeys(source, replayed.layout.paths, None)
     opened.findings = list(replayed.findings.items)
-    opened.loss = replayed.loss
+    opened.loss = replayed.loss or replayed.lost > 0
     opened.carried = replayed.replay.carried
     opened.followers = replayed.replay.followers
     return opened

@@ -69,7 +69,8 @@ class Replayed(Report):
     ``replay`` counts the commands; ``head``: of the RDB in front of the log, where there is one, with its ``aux``
     fields; ``module_aux``: what modules keep there beside keys; ``base_keys``: keys that came with it; ``size``:
     bytes of all files read; ``stopped``: why the replay ended early, or ""; ``has_log``: it is not only an RDB;
-    ``passed``: keys of the base that are not in the dataset, because they were passed on.
+    ``passed``: keys of the base that are not in the dataset, because they were passed on; ``lost``: commands that
+    failed, as on every server that loads the log, though the one that logged them carried them out.
     """
 
     dataset: Dataset
@@ -83,6 +84,7 @@ class Replayed(Report):
     stopped: str = ""
     has_log: bool = False
     passed: int = 0
+    lost: int = 0
 
 
 def replay(
@@ -109,7 +111,7 @@ def replay(
     server was set up; ``layout``: the files, where they are not those that `layout_of` finds.
 
     A log that ends within a command is taken up to there, as the server takes it, with a finding and
-    ``loss``; so it is where commands failed that a server has logged, and therefore carried out. Raises `FormatError`
+    ``loss``. Raises `FormatError`
     where the server refuses the file, `UnsupportedError` at an unknown command and `IncompleteError` where one could
     not be carried out here, unless ``unknown`` says what to do about them, `InputError`, `UsageError`.
     """
@@ -370,8 +372,8 @@ class _Loader:
             self.findings.add(Finding(Severity.WARNING, "loss", message, self.layout.path))
         if replay.skipped and self.unknown != CARRY:
             result.loss = True
-        if replay.lost and self.is_logged and not point.without:
-            result.loss = True
+        if self.is_logged and not point.without:
+            result.lost = replay.lost
         if point.asked and not result.has_log:
             raise UsageError("a snapshot holds one point in time only", path=self.layout.path)
         if point.time_s is not None and not replay.annotations and not replay.stopped:

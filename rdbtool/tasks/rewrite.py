@@ -281,7 +281,7 @@ def _write_commands(sink: Sink, job: _Job, report: RewriteReport) -> Replayed:
 def _note(replayed: Replayed, job: _Job, report: RewriteReport) -> None:
     """Report on a replay; keys that are not wanted are taken out of the dataset."""
     report.findings = replayed.findings
-    report.loss = replayed.loss
+    report.loss = replayed.loss or replayed.lost > 0
     report.before_bytes = replayed.size
     report.before_commands = replayed.replay.count
     report.stopped = replayed.stopped

@@ -42,11 +42,11 @@ def test_what_follows_a_select_that_is_refused_runs_in_the_database_before(tmp_p
     )
     result = replay(path)
     assert found(result) == [(1, b"a"), (1, b"b")]
-    assert result.loss
+    assert result.lost == 1
     assert result.findings.counts == {"command-error": 1}
     more = replay(path, server=Server(databases=21))
     assert found(more) == [(1, b"a"), (20, b"b")]
-    assert not more.loss
+    assert not more.lost
 
 
 def test_a_command_by_another_name_is_the_command(tmp_path: Path) -> None:
@@ -122,8 +122,8 @@ def test_rewrite_tells_of_commands_that_fail(tmp_path: Path) -> None:
 def test_a_text_of_commands_is_no_log_that_lost_something(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_text("SET a x\nINCR a\n")
-    assert not replay(str(path), source="commands").loss
-    assert not replay(str(path)).loss
+    assert not replay(str(path), source="commands").lost
+    assert not replay(str(path)).lost
 
 
 def test_a_database_that_no_server_has_is_refused(tmp_path: Path) -> None:
@@ -142,9 +142,9 @@ def test_nested_commands_of_keydb_are_carried_out_where_they_are_allowed(tmp_pat
         replay(path)
     result = replay(path, server=Server(CommandNames.parse(("RREPLAY",))))
     assert sorted(found(result)) == [(0, b"b"), (0, b"c"), (2, b"a")]
-    assert not result.loss
+    assert not result.lost
     broken = log(tmp_path, command("RREPLAY", "u", "*1"), command("SET", "c", "1"))
-    assert replay(broken, server=Server(CommandNames.parse(("rreplay",)))).loss
+    assert replay(broken, server=Server(CommandNames.parse(("rreplay",)))).lost
 
 
 def test_a_value_that_does_not_fit_is_refused_first(tmp_path: Path) -> None:
