@@ -58,6 +58,10 @@ CHECKS_ZIPLISTS_AND_STREAMS: Final[i64] = 1 << 19
 """Ziplists that are converted, and the counts and consumers of streams, are checked whatever the configuration."""
 RELAXED_VERSION_CHECK: Final[i64] = 1 << 20
 """``rdb-version-check relaxed`` makes the server try snapshots of versions that it does not know."""
+CHECKS_STREAM_COUNTERS: Final[i64] = 1 << 60
+"""The counters of a stream and its groups must agree with its entries (redis#15124 and redis#15308)."""
+LIMITS_LEAST_EXPIRY: Final[i64] = 1 << 61
+"""The least expiry in front of a hash's fields must be a time, even where no field expires."""
 ALWAYS_SANITIZES: Final[i64] = 1 << 21
 """All of a packed value is checked whatever ``sanitize-dump-payload`` says."""
 
@@ -149,8 +153,9 @@ LAST_ENTRY_ID: Final[i64] = 1 << 55
 class Feature:
     """A feature, and the releases that have it.
 
-    ``bit``: one of the constants above; ``redis``, ``valkey``: the first release of the product with it, as major
-    and minor version, None if there is none; ``redis_until``: the first release of Redis that has it no longer.
+    ``bit``: one of the constants above, 0 for a feature that `Release.has` is not asked for; ``redis``, ``valkey``: the
+    first release of the product with it, as major and minor version, None if there is none; ``redis_until``: the first
+    release of Redis that has it no longer.
     """
 
     def __init__(
@@ -230,6 +235,8 @@ FEATURES: Final = (
     Feature(POLICIES_TRIM_EXACTLY, redis=(8, 4)),
     Feature(IDEMPOTENT_PRODUCERS, redis=(8, 6)),
     Feature(KEY_METADATA, redis=(8, 6)),
+    Feature(CHECKS_STREAM_COUNTERS, redis=(8, 10)),
+    Feature(LIMITS_LEAST_EXPIRY, redis=(7, 4), redis_until=(8, 10)),
     Feature(ZADD_LOOKS_AT_ALL_LENGTHS, valkey=(8, 1)),
     Feature(RELAXED_VERSION_CHECK, valkey=(8, 1)),
     Feature(SLOT_IMPORTS, valkey=(9, 0)),
@@ -240,6 +247,24 @@ FEATURES: Final = (
     Feature(ALWAYS_SANITIZES, valkey=(9, 1)),
 )
 """THE table of what releases differ in, in the order in which Redis got it, and then what only Valkey has."""
+
+# What loading a log does. These are looked up once a file, so they need no bit.
+
+LOG_ANNOTATIONS: Final = Feature(0, redis=(7, 0), valkey=FIRST_VALKEY)
+"""Lines that begin with # are passed; before, they made the file a bad one."""
+LOOKS_UP_SUBCOMMANDS: Final = Feature(0, redis=(7, 0), valkey=FIRST_VALKEY)
+"""A subcommand that is not there is an unknown command; before, an error that is logged."""
+SCRIPT_ERRORS_CRASH: Final = Feature(0, redis=(7, 0), valkey=FIRST_VALKEY)
+"""A command that fails in a script crashes a server that loads its log (seen of Redis 7.0 and Valkey 9.1)."""
+CHECKS_ARITY_IN_LOG: Final = Feature(0, valkey=(8, 1))
+"""A command with too few or too many words makes the log a bad one; before, it was run, to an error or a crash."""
+CUTS_TO_WHOLE_STATE: Final = Feature(0, valkey=(9, 1))
+"""A log that ends within a command is cut so that what is left is whole: behind the snapshot it begins with, before an
+open MULTI. Without it (seen of Redis 6.2 to 8.10 and Valkey 8.1), where no command follows the snapshot it is cut to
+nothing, snapshot and all, and within a transaction behind its last whole command, so that MULTI stays open.
+"""
+CUTS_CORRUPT_TAIL: Final = Feature(0, redis=(8, 4))
+"""``aof-load-corrupt-tail-max-size`` makes the server cut damage at the end of a log by itself."""
 
 BUILT_IN_MODULES: Final[dict[str, i64]] = {"vectorset": VECTOR_SETS}
 """Module types that need no module, and the feature that a release with them has."""

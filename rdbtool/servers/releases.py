@@ -5,13 +5,14 @@ A new release is one row of `RELEASES`; what is new in it is a row of `features.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final, final
 
 from mypy_extensions import i64
 
-from rdbtool.errors import UsageError
+from rdbtool.errors import UsageError, printable_text
 
-from .features import BUILT_IN_MODULES, features_of
+from .features import BUILT_IN_MODULES, Feature, features_of
 from .limits import Limits
 
 REDIS: Final[i64] = 0
@@ -76,6 +77,10 @@ class Release:
     def has(self, feature: i64) -> bool:
         """Whether it has that feature, a constant of `features`."""
         return self.features & feature != 0
+
+    def does(self, feature: Feature) -> bool:
+        """Whether it has a feature without a bit."""
+        return feature.is_in(self.valkey, self.version)
 
     def has_module(self, name: str) -> bool:
         """Whether that module type is part of it. Others it can load as well, where the module is installed."""
@@ -175,6 +180,46 @@ def release_named(name: str, *, listed: bool = False) -> Release:
     if release is None or (listed and release not in RELEASES):
         raise UsageError(f"unknown release '{name}'; known are {', '.join(r.name for r in RELEASES)}")
     return release
+
+
+ALL: Final = "all"
+"""In place of a name: every release of the table."""
+
+
+def releases_asked(names: Iterable[str]) -> tuple[Release, ...]:
+    """The releases that names stand for, in the order of the table, each once.
+
+    A name is one of a release, as ``redis-7.0``; with a patch number, as ``redis-7.0.15``; a major version alone, as
+    ``redis-7``, is its newest release; a number alone, as ``7.0``, is that of either product; `ALL` are all. Raises
+    `UsageError`.
+    """
+    asked: set[str] = set()
+    for name in names:
+        found = _asked(name.strip().lower())
+        if not found:
+            known = ", ".join(r.name for r in RELEASES)
+            raise UsageError(f"unknown release '{printable_text(name)}'; known are {known}, and {ALL}")
+        asked.update(found)
+    return tuple(r for r in RELEASES if r.name in asked)
+
+
+def _asked(name: str) -> list[str]:
+    if name == ALL:
+        return [r.name for r in RELEASES]
+    product, dash, number = name.rpartition("-")
+    version = _version_of(number)
+    if version is None or (dash and product not in DIALECT_NAMES):
+        return []
+    of_product = [r for r in RELEASES if product in {"", r.product}]
+    if "." in number:
+        return [r.name for r in of_product if r.version == version]
+    majors = {r.product: r.name for r in of_product if r.version[0] == version[0]}
+    return list(majors.values())
+
+
+def newest_of_each() -> tuple[Release, ...]:
+    """The newest release of each product, whether or not snapshots are written for it."""
+    return tuple({r.product: r for r in RELEASES}.values())
 
 
 def writer_of(aux: dict[bytes, bytes]) -> Release | None:

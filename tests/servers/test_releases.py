@@ -29,6 +29,7 @@ from rdbtool.servers.releases import (
     newest,
     oldest_with,
     release_named,
+    releases_asked,
     writer_of,
     written_span,
 )
@@ -95,7 +96,10 @@ def test_a_release_between_two_of_the_table_is_like_the_first_but_for_what_came_
     assert (between.rdb_version, between.limits, between.features) == (11, before.limits, before.features)
     assert before.features != after.features
     beyond = release_named("redis-99.0")
-    assert (beyond.rdb_version, beyond.features) == (RELEASES_OF["redis"][-1].rdb_version, NEWEST.features)
+    assert (beyond.rdb_version, beyond.features) == (
+        RELEASES_OF["redis"][-1].rdb_version,
+        RELEASES_OF["redis"][-1].features,
+    )
     assert not beyond.is_written
     assert release_named("redis-1.2").limits is RELEASES[0].limits
 
@@ -330,3 +334,26 @@ def test_version_numbers_stand_nowhere_else() -> None:
         for line in version_numbers(path)
     }
     assert found == set()
+
+
+@pytest.mark.parametrize(
+    ("names", "releases"),
+    [
+        (["redis-7.0"], ["redis-7.0"]),
+        (["Redis-7.0.15"], ["redis-7.0"]),
+        (["redis-7"], ["redis-7.4"]),
+        (["7.0"], ["redis-7.0"]),
+        (["8.0"], ["redis-8.0", "valkey-8.0"]),
+        (["9"], ["valkey-9.1"]),
+        (["valkey-9.1", "redis-6.2", "6.2"], ["redis-6.2", "valkey-9.1"]),
+        (["all"], [r.name for r in RELEASES]),
+    ],
+)
+def test_releases_are_named_as_people_name_them(names: list[str], releases: list[str]) -> None:
+    assert [r.name for r in releases_asked(names)] == releases
+
+
+@pytest.mark.parametrize("name", ["", "redis", "redis-7.9", "7.9", "dragonfly-1.0", "redis-x"])
+def test_what_is_no_release_is_refused(name: str) -> None:
+    with pytest.raises(UsageError):
+        releases_asked([name])
