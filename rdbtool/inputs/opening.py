@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from types import TracebackType
 from typing import TYPE_CHECKING, final
 
 from rdbtool.aof.point_in_time import WHOLE, PointInTime
 from rdbtool.basics.text import AUTO
+from rdbtool.errors import FormatError
 from rdbtool.findings import Finding
 from rdbtool.io.source import Input, open_input
 from rdbtool.io.window import Window
 from rdbtool.rdb.events import End
 from rdbtool.rdb.layout.facts import MADE_BY_REPLAY
-from rdbtool.rdb.reader import RdbReader
+from rdbtool.rdb.reader import Frame, RdbReader
 
-from .detect import BASE, JSON_LINES, SNAPSHOT, Progress, open_detected
+from .detect import BASE, JSON_LINES, SNAPSHOT, Progress, open_detected, refuse_empty_snapshot
 from .jsonl import JsonlSource
-from .keys import KeySource, RdbSource
+from .keys import EntryEvent, KeySource, RdbSource
 
 if TYPE_CHECKING:
     from rdbtool.engine.replay.replay import Carried
@@ -64,6 +66,7 @@ def open_keys(
     mode: int = AUTO,
     progress: Progress | None = None,
     aside: Aside | None = None,
+    keep_going: bool = False,
 ) -> OpenedKeys:
     """Open whatever is at ``path``: an RDB, a log, a manifest, a directory, JSON lines, ``-``; what it is, its bytes
     tell.
@@ -71,13 +74,14 @@ def open_keys(
     ``point``: how far a log is replayed; ``unknown``: what to do about commands that no server has (`engine.replay`);
     ``commands``: the input is a text of commands; ``now_ms``: what relative expiries in a log count from, else the
     present; ``to``: who is to load the keys, and probably wrote a log that does not say who did; ``mode``: how JSON
-    lines without a header say bytes; ``aside``: as for `replaying.replay`. A log is replayed here and now. Raises what
-    opening and replaying raise.
+    lines without a header say bytes; ``aside`` and ``keep_going``: as for `replaying.replay`. A log is replayed here
+    and now. Raises what opening and replaying raise.
     """
     if commands:
-        return _replayed(path, point, unknown, commands, now_ms, to, None, aside)
+        return _replayed(path, point, unknown, commands, now_ms, to, None, aside, keep_going)
     opened = open_detected(path, progress)
     try:
+        refuse_empty_snapshot(opened)
         stream = opened.stream
         if stream is not None and not point.asked:
             if opened.kind == JSON_LINES:
@@ -86,7 +90,7 @@ def open_keys(
                 return OpenedKeys(RdbSource(opened.window), (path,), stream)
         try:
             first = None if stream is None else opened.window
-            return _replayed(path, point, unknown, commands, now_ms, to, first, aside)
+            return _replayed(path, point, unknown, commands, now_ms, to, first, aside, keep_going)
         finally:
             opened.close()
     except BaseException:
@@ -94,16 +98,45 @@ def open_keys(
         raise
 
 
+def repeated_keys(path: str, mode: int = AUTO) -> dict[int, dict[bytes, int]]:
+    """The keys that a snapshot or JSON lines at ``path`` hold more than once, and how often, by database.
+
+    What cannot be read twice, or is replayed, has none. Reads up to where the input is damaged.
+    """
+    counts: dict[int, dict[bytes, int]] = {}
+    if not os.path.isfile(path):
+        return counts
+    with open_detected(path) as opened:
+        if opened.kind == JSON_LINES:
+            source: KeySource = JsonlSource(opened.window, mode)
+        elif opened.kind in {SNAPSHOT, BASE}:
+            source = RdbSource(opened.window, checksum=False)
+        else:
+            return counts
+        with contextlib.suppress(FormatError):
+            while (event := source.next()) is not None:
+                if isinstance(event, Frame):
+                    keys = counts.setdefault(event.db, {})
+                    keys[event.key] = keys.get(event.key, 0) + 1
+                elif isinstance(event, EntryEvent):
+                    keys = counts.setdefault(event.entry.db, {})
+                    keys[event.entry.key] = keys.get(event.entry.key, 0) + 1
+    return {db: {key: n for key, n in keys.items() if n > 1} for db, keys in counts.items()}
+
+
 def _is_alone(path: str, stream: Input) -> bool:
-    """Whether nothing follows the RDB at ``path``, a file that can be read twice."""
+    """Whether nothing follows the RDB at ``path``, a file that can be read twice; behind damage nothing is found."""
     if stream.size < 0 or not os.path.isfile(path):
         return False
     with open_input(path) as again:
         w = again.window()
         reader = RdbReader(w, checksum=False)
-        while (event := reader.next()) is not None:
-            if isinstance(event, End):
-                return w.at_end()
+        try:
+            while (event := reader.next()) is not None:
+                if isinstance(event, End):
+                    return w.at_end()
+        except FormatError:
+            return True
     return False
 
 
@@ -116,6 +149,7 @@ def _replayed(
     to: Target | None,
     first: Window | None,
     aside: Aside | None,
+    keep_going: bool,
 ) -> OpenedKeys:
     from .dataset import DatasetSource, facts_of_replayed
     from .replaying import layout_of, replay
@@ -134,6 +168,7 @@ def _replayed(
         now_ms=now_ms,
         first=first,
         aside=aside,
+        keep_going=keep_going,
     )
     source = DatasetSource(path, replayed.dataset, facts_of_replayed(replayed), replayed.module_aux)
     if replayed.head is None:

@@ -12,11 +12,11 @@ from rdbtool.aof.layout import locate
 from rdbtool.aof.point_in_time import WHOLE, PointInTime
 from rdbtool.basics.text import AUTO, UTF8
 from rdbtool.errors import FormatError, UnsupportedError, UsageError
-from rdbtool.findings import Report, Severity, finding_of
+from rdbtool.findings import Finding, Report, Severity, finding_of, plural
 from rdbtool.inputs.detect import Progress
 from rdbtool.inputs.filters import slot_ranges
 from rdbtool.inputs.jsonl import JsonlSource
-from rdbtool.inputs.opening import OpenedKeys, open_keys
+from rdbtool.inputs.opening import OpenedKeys, open_keys, repeated_keys
 from rdbtool.inputs.selection import Selection
 from rdbtool.io.sink import commit_all
 from rdbtool.outputs.exporter import Exporter
@@ -134,13 +134,16 @@ def convert(
             stages = [outlet.exporter for outlet in outlets]
             if ranges:
                 stages.append(BySlot(list(stages), ranges))
-            merge = Merge(stages[-1], refuse=on_conflict == "error") if len(sources) > 1 else None
+            merges = len(sources) > 1 or keep_going or on_conflict != "error"
+            merge = Merge(stages[-1], refuse=on_conflict == "error") if merges else None
             if merge is not None:
                 stages.append(merge)
             for source in ordered:
                 if merge is not None:
-                    merge.next_input(source)
-                pipeline = Pipeline(selection, stages[-1], report.findings, keep_going=keep_going)
+                    last = on_conflict == "last" and not commands and not point.asked
+                    merge.next_input(source, repeated_keys(source, source_mode) if last else None)
+                distinct = on_conflict == "error" and not keep_going
+                pipeline = Pipeline(selection, stages[-1], report.findings, keep_going=keep_going, distinct=distinct)
                 with open_keys(
                     source,
                     point=point,
@@ -150,6 +153,7 @@ def convert(
                     mode=source_mode,
                     progress=progress,
                     aside=pipeline,
+                    keep_going=keep_going,
                 ) as opened:
                     report.kept = opened
                     for outlet in outlets:
@@ -166,12 +170,23 @@ def convert(
             if merge is not None:
                 report.dropped = merge.dropped
                 report.written -= merge.dropped
+                _note_repeated(merge.repeated, report, on_conflict)
             if ranges:
                 report.written -= stages[len(outlets)].losses.counts.get(NO_OUTPUT, 0)
     except FormatError as e:
         report.findings.add(finding_of(e))
         report.outputs = []
     return report
+
+
+def _note_repeated(repeated: int, report: ConvertReport, on_conflict: Conflict) -> None:
+    """Tell of keys that one input has twice; who did not say which counts has lost the others."""
+    if not repeated:
+        return
+    which = "last" if on_conflict == "last" else "first"
+    message = f"{plural(repeated, 'copy')} of keys that an input has more than once left out: the {which} one counts"
+    report.findings.add(Finding(Severity.WARNING, "duplicate-key", message))
+    report.loss = report.loss or on_conflict == "error"
 
 
 def _files_of(sources: Sequence[str], *, commands: bool) -> tuple[str, ...]:
@@ -200,7 +215,11 @@ def _move(pipeline: Pipeline, opened: OpenedKeys, report: ConvertReport) -> None
     report.keys += pipeline.keys
     report.written += pipeline.written
     report.skipped += pipeline.skipped
-    report.loss = report.loss or pipeline.skipped > 0
+    report.loss = report.loss or pipeline.loss
+    if opened.source.empty:
+        what = f"{plural(opened.source.empty, 'empty collection')} left out, as servers do when they load the file"
+        report.findings.add(Finding(Severity.NOTE, "empty-collection", what, opened.source.path))
+    _add(report.losses, opened.source.lost)
     if isinstance(opened.source, JsonlSource):
         _add(report.losses, opened.source.losses.counts)
 

@@ -50,9 +50,16 @@ def dump(
     selection = Selection() if selection is None else selection
     report = DumpReport(path=path)
     pipeline = Pipeline(selection, exporter, report.findings, beside=selection.everything, keep_going=keep_going)
+    lost: dict[str, int] = {}
     try:
         with open_keys(
-            path, point=point, unknown=unknown, commands=commands, progress=progress, aside=pipeline
+            path,
+            point=point,
+            unknown=unknown,
+            commands=commands,
+            progress=progress,
+            aside=pipeline,
+            keep_going=keep_going,
         ) as opened:
             for finding in opened.findings:
                 report.findings.add(finding)
@@ -62,18 +69,20 @@ def dump(
                 pipeline.run(opened.source)
             finally:
                 pipeline.start(opened.source.facts)
+                lost = opened.source.lost
     except FormatError as e:
-        report.findings.add(finding_of(e))
+        report.findings.add(finding_of(e, Severity.WARNING if keep_going and pipeline.begun else Severity.ERROR))
+        report.loss = report.loss or (keep_going and pipeline.begun)
     finally:
         if pipeline.begun:
             exporter.end()
     report.keys = pipeline.keys
     report.written = pipeline.written
     report.skipped = pipeline.skipped
-    report.losses = dict(exporter.losses.counts)
+    report.losses = {**exporter.losses.counts, **lost}
     for finding in loss_findings(report.losses, "standard output"):
         report.findings.add(finding)
-    report.loss = report.loss or bool(report.losses) or pipeline.skipped > 0
+    report.loss = report.loss or bool(report.losses) or pipeline.loss
     if selection.exact is not None:
         report.missing = [key for key, found in selection.exact.items() if not found]
     for key in report.missing:
