@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from rdbtool.aof.point_in_time import WHOLE, PointInTime
 from rdbtool.engine.cells.cell import FrameCell
@@ -20,12 +20,15 @@ from rdbtool.inputs.replaying import Replayed, Source, layout_of, replay
 from rdbtool.inputs.selection import Selection
 from rdbtool.io.window import Window
 from rdbtool.rdb.empty import is_empty
-from rdbtool.rdb.events import End
+from rdbtool.rdb.events import End, SelectDb
 from rdbtool.rdb.head import RdbHead
 from rdbtool.rdb.layout.duplicates import Duplicates
 from rdbtool.rdb.reader import Frame, RdbReader
 from rdbtool.rdb.targets import target_for_version
 from rdbtool.servers.releases import Release, writer_of
+
+DATABASES: Final = 1 << 31
+"""More than a server can be told to have."""
 
 OnKey = Callable[[int, bytes, str], None]
 """Is told each key: database, name, DEBUG DIGEST-VALUE."""
@@ -108,6 +111,8 @@ def _of_snapshot(
                 _add(digester, event, event.db, event.key, event.expire_at_ms, on_key)
             else:
                 report.left_out += 1
+        elif isinstance(event, SelectDb) and event.db >= DATABASES:
+            raise FormatError(f"database {event.db}: no server has so many", path=w.path, offset=event.offset)
         elif isinstance(event, End) and event.checksum == "bad":
             raise FormatError("wrong checksum: the server refuses the file", path=w.path, offset=event.offset)
         event = reader.next()

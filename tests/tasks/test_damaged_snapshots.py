@@ -289,6 +289,12 @@ def test_a_digest_is_without_the_fields_that_valkey_drops_as_it_loads(tmp_path: 
         assert theirs.decode() == ours.digest
 
 
+def test_a_database_that_no_server_has_is_an_error_of_the_digest(tmp_path: Path) -> None:
+    (tmp_path / "x.rdb").write_bytes(rdb(b"\xfe\x81" + struct.pack(">Q", 1 << 32), a(b"k")))
+    with pytest.raises(FormatError, match="database 4294967296: no server has so many"):
+        digest(str(tmp_path / "x.rdb"))
+
+
 def test_an_empty_file_is_no_snapshot_and_may_be_a_log(tmp_path: Path) -> None:
     (tmp_path / "x.aof").write_bytes(b"")
     assert digest(str(tmp_path / "x.aof")).keys == 0
