@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+_ESCAPED: Final = {92: "\\\\", **{b: f"\\x{b:02x}" for b in range(256) if not 32 <= b < 127}}
+
 
 def printable(data: bytes, limit: int = 120) -> str:
     r"""Text of ``data`` that no terminal acts on: printable ASCII as is, all else as ``\xHH``.
 
     Longer than ``limit`` bytes is cut and marked with the full length.
     """
-    head = data[:limit]
-    text = "".join(chr(b) if 32 <= b < 127 and b != 92 else "\\\\" if b == 92 else f"\\x{b:02x}" for b in head)
+    text = data[:limit].decode("latin-1").translate(_ESCAPED)
     return text if len(data) <= limit else f"{text}... ({len(data)} bytes)"
 
 

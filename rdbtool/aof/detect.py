@@ -8,6 +8,7 @@ from typing import Final
 from mypy_extensions import i64
 
 from rdbtool.io.window import Window
+from rdbtool.rdb.magic import CAPTURE_HEAD, capture_in
 from rdbtool.rdb.opcodes import MAGICS
 
 from .manifest import is_manifest
@@ -23,8 +24,8 @@ OTHER: Final = "other"
 
 HEAD: Final = 4096
 """Bytes of a file in which its kind shows: a manifest may begin with comments."""
-_MAGIC: Final[i64] = 9
-"""Bytes of the magic of an RDB and its version: as many as have to be looked at, of what is no manifest."""
+_MAGIC: Final[i64] = CAPTURE_HEAD
+"""As many bytes as have to be looked at, of what is no manifest."""
 
 ARCHIVE_HEAD: Final[i64] = 265
 """Bytes in which an archive shows."""
@@ -52,7 +53,7 @@ def kind_of(head: bytes, name: str = "") -> str:
     A log may begin with an annotation, ``#TS:``; a text of commands with a comment, which looks like that, or like
     nothing that is known here.
     """
-    if head.startswith(MAGICS):
+    if head.startswith(MAGICS) or capture_in(head) is not None:
         return RDB
     if is_manifest(head, os.path.basename(name)):
         return MANIFEST

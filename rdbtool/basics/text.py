@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import binascii
 import re
+from codecs import getincrementaldecoder
 from typing import Final
 
 from librt.strings import BytesWriter, read_i64_le
@@ -177,14 +178,23 @@ def to_line(data: bytes, mode: i64) -> bytes:
     return "".join(c if is_one_line(c.encode(), 0, len(c.encode())) else "\ufffd" for c in text.decode()).encode()
 
 
+AT_ONCE: Final = 1 << 16
+"""Bytes that are made readable at a time."""
+
+
 def to_people(data: bytes, mode: i64) -> bytes:
     r"""Text for reading only, in one line: in mode auto, UTF-8 with ``\xHH`` for what is not, and for controls."""
     if mode != AUTO:
         return to_line(data, mode)
     if is_printable(data, 0, len(data)) and b"\\" not in data:
         return data
-    text = data.replace(b"\\", b"\\\\").decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() else _escape_character(c) for c in text).encode()
+    decoder = getincrementaldecoder("utf-8")("backslashreplace")
+    parts = []
+    for start in range(0, len(data), AT_ONCE):  # characters as objects take very much memory
+        piece = data[start : start + AT_ONCE].replace(b"\\", b"\\\\")
+        text = decoder.decode(piece, start + AT_ONCE >= len(data))
+        parts.append("".join(c if c.isprintable() else _escape_character(c) for c in text).encode())
+    return b"".join(parts)
 
 
 def _escape_character(c: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
@@ -10,7 +12,7 @@ from rdbtool.errors import RdbToolError
 from rdbtool.exit_codes import ExitCode, of_all, of_error, of_report
 from rdbtool.findings import Severity
 from rdbtool.rdb.check import DATABASES, RdbFacts
-from rdbtool.servers.releases import release_named
+from rdbtool.servers.releases import releases_asked
 from rdbtool.tasks.check_rdb import CheckRdbReport, Suitability, check_rdb
 
 from .options import DatabasesOption, Format, FormatOption
@@ -26,24 +28,34 @@ def command(
     paths: Annotated[
         list[str], typer.Argument(metavar="PATH...", help="RDB files, gzip or zstd too, or '-' for standard input.")
     ],
-    target: Annotated[
-        str,
-        typer.Option("--for", metavar="RELEASE", help="Say whether this server loads them: redis-7.0, valkey-9.1 ..."),
-    ] = "",
+    releases: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--for",
+            metavar="RELEASE",
+            help="Say whether this server loads them: redis-7.0, valkey-9.1, 7.2 ..., or 'all'. May be repeated. "
+            "Without it: the one that wrote the file, else the newest of each product.",
+        ),
+    ] = None,
+    modules: Annotated[
+        list[str] | None,
+        typer.Option("--modules", metavar="NAME", help="A module type that the server has. May be repeated."),
+    ] = None,
     databases: DatabasesOption = DATABASES,
     output: FormatOption = Format.TEXT,
 ) -> None:
     """Check RDB files: every record, every value, the checksum, duplicate keys.
 
     Says what a current server would say that verifies all it loads, and where. Exit code: 0 sound, 1
-    damaged (or not loaded by the release asked for), 2 could not be read.
+    damaged (or not loaded by a release asked for), 2 could not be read.
     """
-    wanted = release_named(target, listed=True) if target else None
+    wanted = releases_asked(releases or ())
     results: list[Result] = []
     for path in paths:
         try:
             with Progress() as progress:
-                results.append((path, check_rdb(path, databases=databases, target=wanted, progress=progress)))
+                report = check_rdb(path, databases=databases, releases=wanted, modules=modules or (), progress=progress)
+                results.append((path, report))
         except RdbToolError as e:
             results.append((path, e))
         if output is Format.TEXT:
@@ -58,7 +70,7 @@ def command(
 def _code(result: CheckRdbReport | RdbToolError) -> ExitCode:
     if isinstance(result, RdbToolError):
         return of_error(result)
-    return of_report(result, problems=result.suitability is not None and result.suitability.loads is not True)
+    return of_report(result, problems=result.refused)
 
 
 def _as_json(path: str, result: CheckRdbReport | RdbToolError) -> dict[str, Any]:
@@ -90,8 +102,9 @@ def _print_file(path: str, result: CheckRdbReport | RdbToolError) -> None:
             print(f"  {line}")
     for line in findings_lines(result.findings):
         print(f"  {line}")
-    if result.suitability is not None:
-        for line in _suitability_lines(result.suitability):
+    for answer in result.releases:
+        told = () if result.asked else result.findings.counts
+        for line in _suitability_lines(answer, told):
             print(f"  {line}")
 
 
@@ -99,6 +112,12 @@ def _facts_lines(facts: RdbFacts, total: int) -> list[str]:
     by = f", written by {facts.writer}" if facts.writer else ""
     lines = [f"format     RDB {facts.version} of {facts.dialect.capitalize()}{by}"]
     rounded = f" ({size(total)})" if total >= 1024 else ""
+    made = facts.aux.get("ctime", "")
+    if made.isdigit() and len(made) < 12:
+        lines.append(f"made       {datetime.fromtimestamp(int(made), UTC):%Y-%m-%d %H:%M:%S} UTC")
+    used = facts.aux.get("used-mem", "")
+    if used.isdigit() and len(used) < 19:
+        lines.append(f"memory     {size(int(used))} used by the server that wrote it")
     lines.append(f"size       {number(total)} bytes{rounded}, checksum {facts.checksum}")
     if not facts.complete:
         lines.append(f"read       {number(facts.good_to)} bytes in step, then no further")
@@ -118,21 +137,24 @@ def _facts_lines(facts: RdbFacts, total: int) -> list[str]:
     return lines
 
 
-def _suitability_lines(answer: Suitability) -> list[str]:
+def _suitability_lines(answer: Suitability, told: Collection[str]) -> list[str]:
+    """What is said of a release; reasons that are findings whose codes were ``told`` are not said again."""
     if answer.loads is None:
         head = f"{answer.release}: cannot tell whether it loads the file"
     elif answer.loads:
         head = paint(f"{answer.release} loads the file", "green")
     else:
         head = paint(f"{answer.release} refuses the file", "red")
-    return [head, *(f"- {reason}" for reason in answer.reasons), *(f"- {remark}" for remark in answer.remarks)]
+    reasons = [reason for reason in answer.reasons if reason.partition(":")[0] not in told]
+    return [head, *(f"- {reason}" for reason in reasons), *(f"- {remark}" for remark in answer.remarks)]
 
 
 def _print_table(results: list[Result]) -> None:
-    rows = [["file", "verdict", "format", "keys", "errors", "warnings", "bytes"]]
+    asked = any(not isinstance(result, RdbToolError) and result.asked for _, result in results)
+    rows = [["file", "verdict", "format", "keys", "errors", "warnings", "bytes", *(["loads on"] if asked else [])]]
     for path, result in results:
         if isinstance(result, RdbToolError):
-            rows.append([show_path(path), _verdict(result), "", "", "", "", ""])
+            rows.append([show_path(path), _verdict(result), "", "", "", "", "", *([""] if asked else [])])
             continue
         facts = result.facts
         known = facts is not None and facts.dialect
@@ -145,11 +167,18 @@ def _print_table(results: list[Result]) -> None:
                 number(sum(n for code, n in result.findings.counts.items() if _severity(code) is Severity.ERROR)),
                 number(sum(n for code, n in result.findings.counts.items() if _severity(code) is Severity.WARNING)),
                 number(result.size),
+                *([_loads_on(result)] if asked else []),
             ]
         )
     print()
     for line in table(rows):
         print(line)
+
+
+def _loads_on(result: CheckRdbReport) -> str:
+    """The releases asked for that load the file; those that may have a question mark."""
+    names = [a.release if a.loads else f"{a.release}?" for a in result.releases if a.loads is not False]
+    return " ".join(names) or "none"
 
 
 def _severity(code: str) -> Severity:

@@ -20,13 +20,15 @@ from rdbtool.rdb.layout.visitor import HASH, LIST, MODULE, SET, STREAM, STRING, 
 from rdbtool.rdb.reader import Frame
 from rdbtool.rdb.types import TypeRow
 from rdbtool.rdb.walk import Walker
-from rdbtool.servers.features import INTEGER_SCORES, SHORTEST_SCORES
+from rdbtool.servers.features import FIELD_EXPIRIES, INTEGER_SCORES, SHORTEST_SCORES
 from rdbtool.servers.releases import Release
 
 from .cells.cell import SKIPLIST, Cell, FrameCell
 from .cells.zset import SortedSetCell
 from .dataset import Dataset
 
+FOREVER: Final[i64] = -(1 << 62)
+"""Before the expiry of any field."""
 SCORES_KEPT: Final = 4096
 """Scores whose text is remembered: working it out costs more than all the rest."""
 
@@ -54,6 +56,8 @@ class ValueDigest(Visitor):
     """The digest of the value that is told: set ``digest`` to what it is mixed into, before.
 
     ``modules``: module values met. What their modules mix in is their own secret, and taken for nothing.
+    ``fields_from``: fields of hashes that expire before (ms) are passed over; ``fields``: those of the last hash that
+    were not.
     """
 
     # DEBUG DIGEST takes only the entries of a stream (debug.c).
@@ -73,6 +77,9 @@ class ValueDigest(Visitor):
         self._element = 0
         self._in_field = False
         self._expires = False
+        self.fields_from: i64 = FOREVER
+        self.fields: i64 = 0
+        self._has_expired = False
         self._members: i64 = 0
         self._longest: i64 = 0
         self._zeros = 0
@@ -91,6 +98,8 @@ class ValueDigest(Visitor):
         self._kind = kind
         self._in_field = False
         self._expires = False
+        self._has_expired = False
+        self.fields = 0
         self._members = 0
         self._longest = 0
         self._zeros = 0
@@ -122,8 +131,13 @@ class ValueDigest(Visitor):
                 self._element = _mix(0, piece)
                 self._in_field = True
                 return
-            element = _mix(self._element, piece)
             self._in_field = False
+            if self._has_expired:
+                self._has_expired = False
+                self._expires = False
+                return
+            self.fields += 1
+            element = _mix(self._element, piece)
             if self._expires:
                 element ^= _FIELD_EXPIRES
             self._expires = False
@@ -159,6 +173,7 @@ class ValueDigest(Visitor):
 
     def expiry(self, ms: i64) -> None:
         self._expires = self._marks_fields
+        self._has_expired = ms < self.fields_from
 
     def entry(self, ms: int, seq: int) -> None:
         self.digest = _mix(self.digest, b"%d.%d" % (ms, seq))
@@ -171,13 +186,17 @@ class ValueDigest(Visitor):
 class Digester:
     """DEBUG DIGEST of the keys that are added, in any order, and of each key DEBUG DIGEST-VALUE.
 
-    ``release`` is the server whose way of printing scores is followed; ``keys`` counts; ``modules`` counts keys
-    whose digest only their module knows.
+    ``release`` is the server whose way of printing scores is followed; ``loaded_ms``: when it loads a snapshot, where
+    it drops the fields that have expired by then (Valkey); ``keys`` counts; ``modules`` counts keys whose digest only
+    their module knows; ``emptied``: hashes without a field that has not expired, which are left out.
     """
 
-    def __init__(self, release: Release) -> None:
+    def __init__(self, release: Release, *, loaded_ms: int | None = None) -> None:
         self.keys: i64 = 0
+        self.emptied: i64 = 0
         self._value = ValueDigest(release)
+        if loaded_ms is not None and release.valkey and release.has(FIELD_EXPIRIES):
+            self._value.fields_from = loaded_ms
         self._walker = Walker(self._value)
         self._dbs: dict[int, int] = {}
 
@@ -199,7 +218,11 @@ class Digester:
         self._value.digest = _mix(0, key)
         self._value.type = frame.type
         damage = self._walker.walk(frame)
-        self._join(db, expire_at_ms)
+        value = self._value
+        if damage is None and value.fields == 0 and value.fields_from != FOREVER and frame.type.kind == HASH:
+            self.emptied += 1
+        else:
+            self._join(db, expire_at_ms)
         return damage
 
     def _join(self, db: int, expire_at_ms: int) -> None:

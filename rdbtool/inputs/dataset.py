@@ -24,7 +24,7 @@ class DatasetSource(KeySource):
     """
 
     def __init__(self, path: str, dataset: Dataset, facts: Facts, module_aux: list[ModuleAux]) -> None:
-        super().__init__(path)
+        super().__init__(path, distinct=True)
         self.dataset = dataset
         self.facts = facts
         self.module_aux = module_aux

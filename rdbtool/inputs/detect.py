@@ -10,7 +10,7 @@ from mypy_extensions import i64
 
 from rdbtool.aof import detect
 from rdbtool.aof.command_text import first_command
-from rdbtool.errors import RdbToolError
+from rdbtool.errors import FormatError, RdbToolError
 from rdbtool.io.source import Input, open_input
 from rdbtool.io.window import Metered, Window, window_over
 from rdbtool.rdb.events import Aux, Header
@@ -103,6 +103,13 @@ class Opened:
         """Close what was opened; standard input stays open."""
         if self.stream is not None:
             self.stream.close()
+
+
+def refuse_empty_snapshot(opened: Opened) -> None:
+    """Raise `FormatError` for an empty file that is an RDB by its name: servers refuse it, but not an empty log."""
+    name = os.path.basename(opened.path).lower()
+    if opened.kind == EMPTY and name.removesuffix(".gz").removesuffix(".zst").endswith(".rdb"):
+        raise FormatError("the file is empty: servers refuse an RDB without its header", path=opened.path, offset=0)
 
 
 def open_detected(path: str, progress: Progress | None = None) -> Opened:

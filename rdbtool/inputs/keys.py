@@ -8,11 +8,12 @@ from mypy_extensions import i64, mypyc_attr
 
 from rdbtool.io.window import Window
 from rdbtool.model import Entry
+from rdbtool.rdb.empty import is_empty
 from rdbtool.rdb.events import Aux, Event, Header
 from rdbtool.rdb.head import RdbHead
 from rdbtool.rdb.layout.facts import NOTHING
 from rdbtool.rdb.opcodes import REDIS
-from rdbtool.rdb.reader import RdbReader
+from rdbtool.rdb.reader import Frame, RdbReader
 
 
 @final
@@ -52,13 +53,17 @@ class KeySource:
     """A stream of `Function`, `ModuleAux`, `Frame`, `EntryEvent` and, where there is one, `End` events.
 
     ``facts`` are complete when the first of them has come. ``path`` is for messages; ``made``: the `rdb.facts` that
-    the input does not hold, although the keys have them.
+    the input does not hold, although the keys have them; ``lost``: what it holds and none of the events tells, by kind;
+    ``distinct``: no key comes twice; ``empty``: collections without elements, which are left out, as servers do.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, distinct: bool = False) -> None:
         self.path = path
+        self.distinct = distinct
         self.facts = Facts()
         self.made = NOTHING
+        self.lost: dict[str, int] = {}
+        self.empty: i64 = 0
 
     def next(self) -> Event | None:
         """The next event, or None. Raises what reading raises; there is nothing more after that."""
@@ -72,11 +77,16 @@ class RdbSource(KeySource):
     def __init__(self, window: Window, *, checksum: bool = True) -> None:
         super().__init__(window.path)
         self.reader = RdbReader(window, checksum=checksum)
+        self.lost = self.reader.lost
 
     def next(self) -> Event | None:
         while True:
             event = self.reader.next()
-            if isinstance(event, Aux):
+            if isinstance(event, Frame):
+                if not is_empty(event):
+                    return event
+                self.empty += 1
+            elif isinstance(event, Aux):
                 self.facts.aux[event.name] = event.value
             elif isinstance(event, Header):
                 self.facts.dialect = event.dialect

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from types import TracebackType
 from typing import TYPE_CHECKING, final
 
 from rdbtool.aof.point_in_time import WHOLE, PointInTime
 from rdbtool.basics.text import AUTO
+from rdbtool.errors import FormatError
 from rdbtool.findings import Finding
 from rdbtool.io.source import Input, open_input
 from rdbtool.io.window import Window
 from rdbtool.rdb.events import End
 from rdbtool.rdb.layout.facts import MADE_BY_REPLAY
-from rdbtool.rdb.reader import RdbReader
+from rdbtool.rdb.reader import Frame, RdbReader
 
-from .detect import BASE, JSON_LINES, SNAPSHOT, Progress, open_detected
+from .detect import BASE, JSON_LINES, SNAPSHOT, Progress, open_detected, refuse_empty_snapshot
 from .jsonl import JsonlSource
-from .keys import KeySource, RdbSource
+from .keys import EntryEvent, KeySource, RdbSource
 from .server import STOCK_SERVER, Server
 
 if TYPE_CHECKING:
@@ -70,6 +72,7 @@ def open_keys(
     aside: Aside | None = None,
     server: Server = STOCK_SERVER,
     layout: Layout | None = None,
+    keep_going: bool = False,
 ) -> OpenedKeys:
     """Open whatever is at ``path``: an RDB, a log, a manifest, a directory, JSON lines, ``-``; what it is, its bytes
     tell.
@@ -77,14 +80,14 @@ def open_keys(
     ``point``: how far a log is replayed; ``unknown``: what to do about commands that no server has (`engine.replay`);
     ``commands``: the input is a text of commands; ``now_ms``: what relative expiries in a log count from, else the
     present; ``to``: who is to load the keys, and probably wrote a log that does not say who did; ``mode``: how JSON
-    lines without a header say bytes; ``aside``, ``server``, ``layout``:
-    as for `replaying.replay`. A log is replayed here and now. Raises what
-    opening and replaying raise.
+    lines without a header say bytes; ``aside``, ``server``, ``layout`` and ``keep_going``: as for `replaying.replay`. A
+    log is replayed here and now. Raises what opening and replaying raise.
     """
     if commands or layout is not None:
-        return _replayed(path, point, unknown, commands, now_ms, to, None, aside, server, layout)
+        return _replayed(path, point, unknown, commands, now_ms, to, None, aside, server, layout, keep_going)
     opened = open_detected(path, progress)
     try:
+        refuse_empty_snapshot(opened)
         stream = opened.stream
         if stream is not None and not point.asked:
             if opened.kind == JSON_LINES:
@@ -93,7 +96,7 @@ def open_keys(
                 return OpenedKeys(RdbSource(opened.window), (path,), stream)
         try:
             first = None if stream is None else opened.window
-            return _replayed(path, point, unknown, commands, now_ms, to, first, aside, server, None)
+            return _replayed(path, point, unknown, commands, now_ms, to, first, aside, server, None, keep_going)
         finally:
             opened.close()
     except BaseException:
@@ -101,16 +104,45 @@ def open_keys(
         raise
 
 
+def repeated_keys(path: str, mode: int = AUTO) -> dict[int, dict[bytes, int]]:
+    """The keys that a snapshot or JSON lines at ``path`` hold more than once, and how often, by database.
+
+    What cannot be read twice, or is replayed, has none. Reads up to where the input is damaged.
+    """
+    counts: dict[int, dict[bytes, int]] = {}
+    if not os.path.isfile(path):
+        return counts
+    with open_detected(path) as opened:
+        if opened.kind == JSON_LINES:
+            source: KeySource = JsonlSource(opened.window, mode)
+        elif opened.kind in {SNAPSHOT, BASE}:
+            source = RdbSource(opened.window, checksum=False)
+        else:
+            return counts
+        with contextlib.suppress(FormatError):
+            while (event := source.next()) is not None:
+                if isinstance(event, Frame):
+                    keys = counts.setdefault(event.db, {})
+                    keys[event.key] = keys.get(event.key, 0) + 1
+                elif isinstance(event, EntryEvent):
+                    keys = counts.setdefault(event.entry.db, {})
+                    keys[event.entry.key] = keys.get(event.entry.key, 0) + 1
+    return {db: {key: n for key, n in keys.items() if n > 1} for db, keys in counts.items()}
+
+
 def is_alone(path: str, stream: Input) -> bool:
-    """Whether nothing follows the RDB at ``path``, a file that can be read twice."""
+    """Whether nothing follows the RDB at ``path``, a file that can be read twice; behind damage nothing is found."""
     if stream.size < 0 or not os.path.isfile(path):
         return False
     with open_input(path) as again:
         w = again.window()
         reader = RdbReader(w, checksum=False)
-        while (event := reader.next()) is not None:
-            if isinstance(event, End):
-                return w.at_end()
+        try:
+            while (event := reader.next()) is not None:
+                if isinstance(event, End):
+                    return w.at_end()
+        except FormatError:
+            return True
     return False
 
 
@@ -125,6 +157,7 @@ def _replayed(
     aside: Aside | None,
     server: Server,
     layout: Layout | None,
+    keep_going: bool,
 ) -> OpenedKeys:
     from .dataset import DatasetSource, facts_of_replayed
     from .replaying import layout_of, replay
@@ -145,6 +178,7 @@ def _replayed(
         aside=aside,
         server=server,
         layout=layout,
+        keep_going=keep_going,
     )
     source = DatasetSource(path, replayed.dataset, facts_of_replayed(replayed), replayed.module_aux)
     if replayed.head is None:

@@ -28,11 +28,12 @@ from rdbtool.errors import (
     UsageError,
     printable_text,
 )
-from rdbtool.findings import Finding, Findings, Report, Severity, plural
+from rdbtool.findings import Finding, Findings, Report, Severity, finding_of, plural
 from rdbtool.io.source import open_input
 from rdbtool.io.window import Window
 from rdbtool.rdb.events import ModuleAux
 from rdbtool.rdb.head import Aside, RdbHead
+from rdbtool.rdb.magic import what_else
 from rdbtool.rdb.reader import RdbReader
 from rdbtool.servers.commands import COMMANDS, CONTAINER, UNSUPPORTED
 from rdbtool.servers.releases import NEWEST, Release, writer_of
@@ -101,6 +102,7 @@ def replay(
     aside: Aside | None = None,
     server: Server = STOCK_SERVER,
     layout: Layout | None = None,
+    keep_going: bool = False,
 ) -> Replayed:
     """Bring what is at ``path`` into a dataset, as a server that loads it does.
 
@@ -108,7 +110,9 @@ def replay(
     the server to follow, else the one that wrote the file, and ``likely`` where it does not say; ``now_ms``: what
     relative expiries count from; ``feed``: how a log is brought in; ``first``: the first file, where it is open;
     ``aside``: takes what a base holds that a short log does not reach, before the log is replayed; ``server``: how the
-    server was set up; ``layout``: the files, where they are not those that `layout_of` finds.
+    server was set up; ``layout``: the files, where they are not those that `layout_of` finds; ``keep_going``: of what
+    is damaged, take what can be read before the damage, with a finding and ``loss``. A log is not applied to a base that
+    was not read to its end: its commands build on what is lost.
 
     A log that ends within a command is taken up to there, as the server takes it, with a finding and
     ``loss``. Raises `FormatError`
@@ -117,7 +121,8 @@ def replay(
     """
     layout = layout or layout_of(path, source)
     loader = _Loader(layout, point, unknown, source, release, likely, now_ms, feed or Feed(), first, server)
-    if aside is not None and not point.asked and server.names.empty:
+    loader.keep_going = keep_going
+    if aside is not None and not point.asked and server.names.empty and not keep_going:
         names = names_in(layout)
         loader.passthrough = None if names is None else Passthrough(names, aside)
     with collector_off():
@@ -170,8 +175,12 @@ def commands_of(w: Window, file: LogFile, source: Source) -> Commands:
                 "JSON lines, which are taken here only after convert has made an RDB of them", path=w.path
             )
         if kind != LOG:
+            other = what_else(w)
+            message = (
+                "neither an RDB, nor JSON lines, nor a log ('*' comes first), nor a text that begins with a command"
+            )
             raise FormatError(
-                "neither an RDB, nor JSON lines, nor a log ('*' comes first), nor a text that begins with a command",
+                f"{message}; {other}" if other else message,
                 path=w.path,
                 offset=0,
                 doing="telling what the file is",
@@ -232,6 +241,7 @@ class _Loader:
         self.passthrough: Passthrough | None = None
         self.is_logged = True
         """Whether a server wrote the commands, and not a person."""
+        self.keep_going = False
 
     def run(self) -> Replayed:
         for finding in self.layout.findings:
@@ -272,7 +282,8 @@ class _Loader:
     def _file(self, w: Window, file: LogFile, point: PointInTime, *, last: bool) -> bool:
         """Take one file; False where the replay stopped."""
         if self.source == "auto" and is_rdb(w):
-            self._rdb(w, self.passthrough if file.role == "base" else None)
+            if not self._rdb(w, self.passthrough if file.role == "base" else None):
+                return False
             if w.at_end():
                 self._result().size += w.offset()
                 return True
@@ -292,6 +303,13 @@ class _Loader:
             result.loss = True
             message = f"{e.message}: it is not applied, as a server with aof-load-truncated would have it"
             self.findings.add(Finding(Severity.WARNING, e.code, message, w.path, e.offset, doing=e.doing))
+        except FormatError as e:
+            if not self.keep_going:
+                raise
+            e.path = e.path or w.path
+            e.message = f"{e.message}; what comes before it was taken, and check-aof says what can be saved behind it"
+            self._damaged([e])
+            going = False
         result.size += w.offset()
         if going and replay.in_transaction:
             if not last:
@@ -316,7 +334,14 @@ class _Loader:
                 )
         return going
 
-    def _rdb(self, w: Window, passthrough: Passthrough | None) -> None:
+    def _damaged(self, errors: Sequence[RdbToolError]) -> None:
+        """Tell damage that did not end the job."""
+        for error in errors:
+            self.findings.add(finding_of(error, Severity.WARNING))
+            self._result().loss = True
+
+    def _rdb(self, w: Window, passthrough: Passthrough | None) -> bool:
+        """Take a snapshot; False where it was not read to its end."""
         if self.result is not None and self.result.replay.carried:
             raise UnsupportedError(
                 "a snapshot follows commands that are kept, and it cannot stand behind them", path=w.path
@@ -330,12 +355,19 @@ class _Loader:
                 "is not in it",
                 path=w.path,
             )
-        rest = load_rdb(result.dataset, head, passthrough)
+        rest = load_rdb(result.dataset, head, passthrough, keep_going=self.keep_going)
+        self._damaged(rest.damage)
+        for kind, count in rest.lost.items():
+            message = f"{kind}: {count}; neither Redis nor Valkey have such"
+            self.findings.add(Finding(Severity.WARNING, "loss", message, w.path))
+            result.loss = True
         for code in rest.functions:
             try:
                 load_library(result.dataset, code)
             except CommandError as e:
-                raise FormatError(e.text, path=w.path, doing="loading a function library") from None
+                if not self.keep_going:
+                    raise FormatError(e.text, path=w.path, doing="loading a function library") from None
+                self._damaged([FormatError(e.text, path=w.path, doing="loading a function library")])
         if passthrough is not None:
             result.passed = passthrough.passed
             result.base_keys += passthrough.passed
@@ -345,6 +377,13 @@ class _Loader:
         result.module_aux += rest.module_aux
         result.base_keys += rest.keys
         self.feed.loaded(result.dataset, w.path)
+        if rest.broken:
+            files = self.layout.files
+            more = files[-1].path != w.path or not w.at_end()
+            if more:
+                message = "the log behind the damaged snapshot is not applied: its commands build on what is lost"
+                self.findings.add(Finding(Severity.WARNING, "not-applied", message, files[-1].path))
+        return not rest.broken
 
     def _not_last(self, message: str, path: str, offset: int) -> FormatError:
         return FormatError(

@@ -20,7 +20,8 @@ class Merge(Exporter):
     """Takes a key from the first input that has it.
 
     ``refuse``: raise `UsageError` for a key that a second input has. ``input`` is the path of the present one;
-    ``dropped``: keys that were left out. Function libraries count by name.
+    ``dropped``: keys that were left out, ``repeated`` those of them that came before in the same input. Function
+    libraries count by name.
     """
 
     def __init__(self, exporter: Exporter, *, refuse: bool) -> None:
@@ -29,14 +30,19 @@ class Merge(Exporter):
         self.refuse = refuse
         self.input = ""
         self.dropped = 0
+        self.repeated = 0
+        self._again: dict[int, dict[bytes, int]] = {}
         self._begun = False
         self._inputs: list[str] = []
         self._keys: dict[int, dict[bytes, int]] = {}
         self._functions: dict[bytes, bytes] = {}
 
-    def next_input(self, path: str) -> None:
-        """Another input begins."""
+    def next_input(self, path: str, again: dict[int, dict[bytes, int]] | None = None) -> None:
+        """Another input begins. ``again``: by database, keys that it has more than once, and how often: their last one
+        is taken, and without it the first.
+        """
         self.input = path
+        self._again = again or {}
         self._inputs.append(path)
 
     def begin(self, facts: Facts) -> None:
@@ -72,10 +78,19 @@ class Merge(Exporter):
         if keys is None:
             keys = {}
             self._keys[db] = keys
+        if self._again and self._comes_again(db, key):
+            self.dropped += 1
+            self.repeated += 1
+            return False
         number = len(self._inputs) - 1
+        before = len(keys)
         first = keys.setdefault(key, number)
-        if first == number:
+        if len(keys) > before:
             return True
+        if first == number:
+            self.dropped += 1
+            self.repeated += 1
+            return False
         if self.refuse:
             other = printable_text(self._inputs[first])
             raise UsageError(
@@ -85,6 +100,14 @@ class Merge(Exporter):
             )
         self.dropped += 1
         return False
+
+    def _comes_again(self, db: int, key: bytes) -> bool:
+        """Whether the input will have the key once more."""
+        left = self._again.get(db)
+        if left is None or key not in left:
+            return False
+        left[key] -= 1
+        return left[key] > 0
 
     def frame(self, frame: Frame) -> RdbToolError | None:
         return self.exporter.frame(frame) if self._is_new(frame.db, frame.key) else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import final
+from typing import Final, final
 
 from rdbtool.errors import FormatError, RdbToolError, UnsupportedError
 from rdbtool.findings import Findings, Severity
@@ -19,6 +19,9 @@ from rdbtool.servers.releases import SHARED, Release, writer_of
 
 from .exporter import Exporter
 from .options import RdbOptions
+
+MISCOUNTED: Final = "stream-count"
+"""The code of a stream whose count of entries is wrong: entries can be had all the same."""
 
 
 def target_of(facts: Facts, otherwise: Release = SHARED) -> Target:
@@ -96,7 +99,9 @@ class RdbOut(Exporter):
             frame.raw()
             damage = _inspect(frame)
             if damage is not None:
-                return damage
+                if damage.code != MISCOUNTED:
+                    return damage
+                return self._rebuilt(frame)
         writer = self.ready()
         try:
             writer.frame(frame)
@@ -104,6 +109,15 @@ class RdbOut(Exporter):
             if not self.verify or writer.broken:
                 raise
             return e
+        return None
+
+    def _rebuilt(self, frame: Frame) -> RdbToolError | None:
+        """Write the value anew, which is right but for the number of entries that it says."""
+        try:
+            value = frame.value()
+        except FormatError as e:
+            return e
+        self.ready().entry(Entry(frame.db, frame.key, value, frame.expire_at_ms, frame.idle_s, frame.freq))
         return None
 
     def entry(self, entry: Entry) -> None:
@@ -121,7 +135,8 @@ def _inspect(frame: Frame) -> RdbToolError | None:
     frame.type.verify(frame.window(), inspection)
     if findings.worst is not Severity.ERROR:
         return None
-    worst = findings.of(Severity.ERROR)[0]
+    errors = findings.of(Severity.ERROR)
+    worst = next((error for error in errors if error.code != MISCOUNTED), errors[0])
     error = FormatError(
         worst.message, path=worst.path, offset=frame.value_offset, doing="checking a value", key=frame.key
     )

@@ -11,27 +11,29 @@ from rdbtool.errors import OutputError, RdbToolError, TruncatedError, printable
 from rdbtool.findings import Findings, Severity, finding_of, plural
 from rdbtool.io.window import Window
 from rdbtool.rdb import opcodes
-from rdbtool.rdb.events import Aux, End, Function, FunctionPreGa, Header, ModuleAux, SelectDb, SlotImport
+from rdbtool.rdb.events import Aux, End, Foreign, Function, FunctionPreGa, Header, ModuleAux, SelectDb, SlotImport
 from rdbtool.rdb.reader import Frame, RdbReader
 from rdbtool.rdb.types import TABLE
 from rdbtool.servers.features import BUILT_IN_MODULES
 from rdbtool.servers.limits import DATABASES as DATABASES  # noqa: PLC0414 - others import it from here
 from rdbtool.servers.releases import oldest_with
 
+from .foreign import MEMBER_EXPIRIES
 from .functions import check_library
 from .layout.duplicates import Duplicates
 from .layout.inspection import Inspection
+from .libraries import needs_server_table
 
 
 @final
 class RdbFacts:
     """What an RDB holds. Nothing here is a judgement.
 
-    ``offset``: where it begins; ``end``: the offset behind it, or behind what could be read; ``complete``:
-    whether it was read to its end; ``good_to``: the offset up to which records were read in step;
-    ``encodings``: keys by name of the type in the file; ``databases``: keys by number; ``modules``: keys
-    by module; ``expired``: keys whose time had come at ``now_ms``; ``checksum``: as `End.checksum`, or
-    ``unread``.
+    ``offset``: where it begins; ``end``: the offset behind it, or behind what could be read; ``complete``: whether it
+    was read to its end; ``good_to``: the offset up to which records were read in step; ``encodings``: keys by name of
+    the type in the file; ``databases``: keys by number; ``modules``: keys by module; ``valkey_functions``: libraries
+    that need Valkey's name for the server; ``module_data``: modules with data beside the keys; ``expired``: keys
+    whose time had come at ``now_ms``; ``checksum``: as `End.checksum`, or ``unread``.
     """
 
     def __init__(self, offset: i64) -> None:
@@ -51,7 +53,9 @@ class RdbFacts:
         self.encodings: dict[str, int] = {}
         self.databases: dict[int, int] = {}
         self.functions: list[str] = []
+        self.valkey_functions: list[str] = []
         self.modules: dict[str, int] = {}
+        self.module_data: list[str] = []
         self.checksum = "unread"
 
     @property
@@ -85,6 +89,7 @@ class RdbFacts:
             "databases": {str(db): n for db, n in self.databases.items()},
             "functions": self.functions,
             "modules": self.modules,
+            "module_data": self.module_data,
         }
 
 
@@ -155,11 +160,24 @@ class _Check:
         facts.end = w.offset()
         self.count()
         self.late_duplicates()
+        self.other_products()
         if facts.expired and not self.keep_expired:
             self.report(
                 "expired-keys",
                 f"expired: {plural(facts.expired, 'key')}; a master drops what has expired when it loads the file",
             )
+
+    def other_products(self) -> None:
+        """Tell what only another product can read, or no server."""
+        members = self.reader.lost.get(MEMBER_EXPIRIES, 0)
+        if members:
+            message = f"{plural(members, 'member')} of KeyDB with an expiry: Redis and Valkey keep them for good"
+            self.report("keydb-member-expiry", message)
+        if self.reader.is_capture:
+            message = "the RDB stands in what a master sent: servers refuse the file, and convert makes one of it"
+            self.report("capture", message, self.facts.offset)
+        if self.reader.is_enterprise:
+            self.report("enterprise", "opcodes of Redis Enterprise were skipped; Redis and Valkey refuse the file")
 
     def broken(self, error: RdbToolError) -> None:
         """Tell the error that ended the reading."""
@@ -189,7 +207,10 @@ class _Check:
                     event.offset,
                 )
         elif isinstance(event, Function):
-            facts.functions.append(check_library(event, self.libraries, self.inspection))
+            name = check_library(event, self.libraries, self.inspection)
+            facts.functions.append(name)
+            if needs_server_table(event.code):
+                facts.valkey_functions.append(name)
         elif isinstance(event, FunctionPreGa):
             facts.functions.append(printable(event.name))
             message = "a function library of a pre-release of Redis 7.0: only Redis 7.0 loads the file"
@@ -198,11 +219,15 @@ class _Check:
             if event.module not in self.modules:
                 self.modules.add(event.module)
                 name = printable(event.module.encode())
+                facts.module_data.append(name)
                 self.report(
                     "module-data", f"data of module type '{name}': the server needs {_needs(name)}", event.offset
                 )
         elif isinstance(event, SlotImport):
             self.report("slot-import", "a slot migration was under way when the file was written", event.offset)
+        elif isinstance(event, Foreign):
+            message = "a cron job of KeyDB: neither Redis nor Valkey load the file"
+            self.report("keydb-cron", message, event.offset, event.key)
         elif isinstance(event, End):
             self.end(event)
 

@@ -117,6 +117,15 @@ class ModuleAux(Event):
 
 
 @final
+class Foreign(Event):
+    """Something under a name that only another product has: a cron job of KeyDB."""
+
+    def __init__(self, offset: i64, key: bytes) -> None:
+        super().__init__(offset)
+        self.key = key
+
+
+@final
 class End(Event):
     """The end mark. ``stored`` and ``computed`` are the checksums; ``stored`` is 0 where it was off, and
     -1 where the version has none.

@@ -35,6 +35,35 @@ def library_header(code: bytes) -> tuple[bytes, bytes]:
     return parts[0], name
 
 
+_LITERALS: Final = re.compile(
+    rb"--\[(=*)\[.*?\]\1\]|--[^\n]*|\[(=*)\[.*?\]\2\]|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'", re.DOTALL
+)
+"""Comments and strings of Lua."""
+_TOKENS: Final = re.compile(rb"\b(?:function|do|if|repeat|end|until)\b|(?<![\w.:])server\s*[.\[]")
+_OWN_SERVER: Final = re.compile(rb"(?<![\w.:])server\s*=(?!=)")
+
+
+def needs_server_table(code: bytes) -> bool:
+    """Whether a library, as it is loaded, uses the name ``server``, which Valkey knows and Redis does not.
+
+    What is inside of a function runs only when that is called. A library that gives something that name by itself, such
+    as ``server = server or redis``, is taken to know.
+    """
+    bare = _LITERALS.sub(b" ", code.partition(b"\n")[2])
+    if _OWN_SERVER.search(bare) is not None:
+        return False
+    blocks: list[bytes] = []
+    for token in _TOKENS.findall(bare):
+        if token in {b"end", b"until"}:
+            if blocks:
+                blocks.pop()
+        elif not token.startswith(b"server"):
+            blocks.append(token)
+        elif b"function" not in blocks:
+            return True
+    return False
+
+
 def _error(message: str) -> FormatError:
     return FormatError(message, doing="reading the first line of a function library")
 

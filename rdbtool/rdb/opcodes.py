@@ -32,11 +32,12 @@ LOWEST: Final[i64] = 243
 """Smaller bytes are types."""
 
 UNREAD: Final[dict[tuple[i64, i64], str]] = {
-    (REDIS, 101): "an opcode of Redis Enterprise (compare-and-set data)",
-    (REDIS, 102): "an opcode of Redis Enterprise (flags)",
-    (REDIS, 107): "an opcode of Redis Enterprise (RAM LRU)",
-    (REDIS, 121): "an opcode of Redis Enterprise (slot number)",
     (REDIS, 242): "hash templates of Redis 8.10",
     (VALKEY, 242): "an opcode of a Valkey after 9.1",
 }
 """Opcodes that are known by name only: their length cannot be told, so reading ends there."""
+
+UNREAD_SINCE: Final = (14, 81)
+"""By dialect, the first RDB version that may hold types and opcodes that are not read. In older ones such a byte is
+damage.
+"""

@@ -25,6 +25,7 @@ from .events import (
     Aux,
     End,
     Event,
+    Foreign,
     Function,
     FunctionPreGa,
     Header,
@@ -34,13 +35,25 @@ from .events import (
     SlotImport,
     SlotInfo,
 )
+from .foreign import (
+    CRON,
+    CRON_JOBS,
+    ENTERPRISE,
+    MEMBER_EXPIRIES,
+    MEMBER_EXPIRY,
+    begins_cron,
+    begins_enterprise,
+    skip_cron,
+    skip_enterprise,
+    zero_run,
+)
 from .layout.modules import UINT, module_name, skip_module_values
 from .layout.primitives import read_count, read_length, read_ms, read_seconds, read_string, read_u64
+from .magic import CAPTURE_HEAD, capture_in, head_of, what_else
 from .types import KNOWN_BY_NAME, TABLE, TypeRow
 
 SMALL: Final[i64] = 64
 """Bytes of a payload that takes no more memory than the frame itself: holding it costs less than reading it again."""
-"""The first RDB version with a checksum at the end."""
 
 
 @final
@@ -158,11 +171,23 @@ def frame_of(db: int, key: bytes, type_row: TypeRow, raw: bytes) -> Frame:
 
 
 @final
+class FactsAhead:
+    """What belongs to the next key, and was read before something else that stands in front of it."""
+
+    def __init__(self, expire_at_ms: i64, idle_s: i64, freq: i64, meta: bytes) -> None:
+        self.expire_at_ms: i64 = expire_at_ms
+        self.idle_s: i64 = idle_s
+        self.freq: i64 = freq
+        self.meta = meta
+
+
+@final
 class RdbReader:
     """Events of one RDB, from a window at its first byte.
 
-    ``checksum``: whether to compute it (`End.computed`). ``key_offset`` is that of the last key's string. After `End`
-    the window stands at the first byte behind the RDB: the tail of an AOF with a preamble, or trailing bytes.
+    ``checksum``: whether to compute it (`End.computed`). ``key_offset`` is that of the last key's string. ``lost``
+    counts what the file of another product holds and no server of these has, by kind. After `End` the window stands at
+    the first byte behind the RDB: the tail of an AOF with a preamble, or trailing bytes.
     """
 
     def __init__(self, window: Window, *, checksum: bool = True) -> None:
@@ -179,7 +204,13 @@ class RdbReader:
         self.doing = "reading the header"
         self.key: bytes | None = None
         self.crc = 0
+        self.lost: dict[str, int] = {}
+        self._enterprise = False
+        self._dragonfly = False
+        self._captured = False
+        self._mark = b""
         self._started = False
+        self._ahead: FactsAhead | None = None
         self._table = TABLE[0]
         self._checksum = checksum
 
@@ -260,9 +291,17 @@ class RdbReader:
     def _header(self) -> Header:
         w = self.window
         self._started = True
+        if w.need(1) and w.data[w.pos] in b"$\n":
+            capture = capture_in(head_of(w, CAPTURE_HEAD))
+            if capture is not None:
+                w.skip(capture[0])
+                self._mark = capture[1]
+                self._captured = True
         if self._checksum:
             w.observe(self._update_crc)
-        magic = w.take(9)
+        if not w.need(9):
+            raise w.truncated(9)
+        magic = w.data[w.pos : w.pos + 9]
         if magic[:5] == b"REDIS":
             digits = magic[5:]
         elif magic[:6] == b"VALKEY":
@@ -270,7 +309,10 @@ class RdbReader:
             digits = magic[6:]
         else:
             hint = ", but it begins like an AOF" if magic[:1] in (b"*", b"#") else ""
+            other = "" if hint else what_else(w)
+            hint = f"; {other}" if other else hint
             raise FormatError(f"wrong magic: not an RDB{hint}", offset=self.start)
+        w.skip(9)
         name = opcodes.DIALECT_NAMES[self.dialect]
         if not digits.isdigit() or int(digits) == 0:
             raise FormatError(f"wrong version: '{printable(digits)}'", offset=self.start)
@@ -293,6 +335,13 @@ class RdbReader:
         idle_s: i64 = -1
         freq: i64 = -1
         meta = b""
+        ahead = self._ahead
+        if ahead is not None:
+            self._ahead = None
+            expire_at_ms = ahead.expire_at_ms
+            idle_s = ahead.idle_s
+            freq = ahead.freq
+            meta = ahead.meta
         while True:
             self.doing = "reading a type"
             self.key = None
@@ -303,12 +352,20 @@ class RdbReader:
             if byte < opcodes.LOWEST:
                 row = self._table[byte]
                 if row is None:
+                    if byte in ENTERPRISE and self._is_enterprise():
+                        self.doing = "reading an opcode of Redis Enterprise"
+                        skip_enterprise(w)
+                        continue
+                    if byte == CRON and self.dialect == opcodes.REDIS and begins_cron(w, self._table):
+                        return self._cron(at)
                     error = self._unknown_type(byte, at)
                     self._name_key()
                     raise error
                 self.doing = "reading a key"
                 self.key_offset = w.offset()
                 key = read_string(w)
+                if byte == 0 and not key:
+                    self._see_zeros(at)
                 self.key = key
                 self.doing = "reading a value"
                 frame = self.frame_here(self.db, key, row)
@@ -338,6 +395,9 @@ class RdbReader:
                 self.doing = "reading a key's metadata"
                 meta = self._key_meta()
             else:
+                if expire_at_ms != -1 or idle_s >= 0 or freq >= 0 or meta:
+                    # to a server, what stands between is no end of what belongs to the next key (KeyDB writes so)
+                    self._ahead = FactsAhead(expire_at_ms, idle_s, freq, meta)
                 return self._special(byte, at)
 
     def _special(self, byte: i64, at: i64) -> Event:
@@ -345,7 +405,12 @@ class RdbReader:
         if byte == opcodes.AUX:
             self.doing = "reading an auxiliary field"
             name = read_string(w)
-            return Aux(at, name, read_string(w))
+            if name == MEMBER_EXPIRY:
+                self.lost[MEMBER_EXPIRIES] = self.lost.get(MEMBER_EXPIRIES, 0) + 1
+            value = read_string(w)
+            if name == b"redis-ver" and value.startswith(b"df-"):
+                self._dragonfly = True
+            return Aux(at, name, value)
         if byte == opcodes.SELECT_DB:
             self.doing = "reading a database number"
             self.db = read_length(w)
@@ -385,11 +450,52 @@ class RdbReader:
             return SlotImport(at, job, ranges)
         raise self._unknown_type(byte, at)
 
-    def _unknown_type(self, byte: i64, at: i64) -> UnsupportedError:
+    def _unknown_type(self, byte: i64, at: i64) -> RdbToolError:
         what = KNOWN_BY_NAME.get((self.dialect, byte)) or opcodes.UNREAD.get((self.dialect, byte))
         kind = "opcode" if byte >= opcodes.LOWEST else "type"
         version = f"{opcodes.DIALECT_NAMES[self.dialect]} RDB version {self.version}"
-        return UnsupportedError(f"unknown {kind} {byte} in {version}" + (f": {what}" if what else ""), offset=at)
+        message = f"unknown {kind} {byte} in {version}"
+        if self._dragonfly:
+            return UnsupportedError(
+                f"{message}: Dragonfly wrote the file, in a form of its own; its command SAVE RDB writes another",
+                offset=at,
+            )
+        if self.version < opcodes.UNREAD_SINCE[self.dialect]:
+            return FormatError(f"{message}, which has none such: the bytes are damaged here or before", offset=at)
+        return UnsupportedError(f"{message}: {what}" if what else message, offset=at)
+
+    def _is_enterprise(self) -> bool:
+        """Whether the opcode of Redis Enterprise that was just passed is one."""
+        if not self._enterprise:
+            self._enterprise = begins_enterprise(self.window, self._table)
+        return self._enterprise
+
+    @property
+    def is_capture(self) -> bool:
+        """Whether the RDB stands in what a master sent, and not in a file of its own."""
+        return self._captured
+
+    @property
+    def is_enterprise(self) -> bool:
+        """Whether opcodes of Redis Enterprise were met, and passed over."""
+        return self._enterprise
+
+    def _cron(self, at: i64) -> Foreign:
+        """Pass a cron job of KeyDB."""
+        w = self.window
+        self.doing = "reading a cron job"
+        self.key = read_string(w)
+        skip_cron(w)
+        self.lost[CRON_JOBS] = self.lost.get(CRON_JOBS, 0) + 1
+        return Foreign(at, self.key)
+
+    def _see_zeros(self, at: i64) -> None:
+        """Raise `FormatError` if zeros go on behind the type and the name of a key."""
+        w = self.window
+        run = zero_run(w, w.offset() - at)
+        if run:
+            where = "to the end of the input" if w.at_end() else "where a key should be"
+            raise FormatError(f"{run} zero bytes {where}: what was there is lost", offset=at)
 
     def _name_key(self) -> None:
         """Read the key behind an unknown type, so that the error can name it; unless it is long, or none."""
@@ -424,6 +530,16 @@ class RdbReader:
         self.ended = True
         w.report()
         w.observe(None)
-        if self.version < CHECKSUM_SINCE:
-            return End(at, -1, self.crc)
-        return End(at, int.from_bytes(w.take(8), "little"), self.crc)
+        stored = -1 if self.version < CHECKSUM_SINCE else int.from_bytes(w.take(8), "little")
+        if self._captured:
+            self._end_capture()
+        return End(at, stored, self.crc)
+
+    def _end_capture(self) -> None:
+        """Pass what a master sends behind a snapshot: its mark, and line ends that keep the connection alive."""
+        w = self.window
+        size = len(self._mark)
+        if size and w.need(size) and w.data[w.pos : w.pos + size] == self._mark:
+            w.skip(size)
+        while w.need(1) and w.data[w.pos] == 10:
+            w.skip(1)

@@ -25,6 +25,7 @@ from rdbtool.servers.features import (
     SMALL_LISTPACKS,
     STREAM_COUNTERS,
     STREAMS,
+    VALKEY_SCRIPTS,
 )
 from rdbtool.servers.limits import Limits
 from rdbtool.servers.releases import RELEASES, VALKEY, Release, find_release
@@ -55,6 +56,7 @@ class Target:
         self.dialect: i64 = release.dialect
         self.rdb_version: i64 = release.rdb_version
         self.functions = release.has(FUNCTIONS)
+        self.server_table = release.has(VALKEY_SCRIPTS)
         self.access_times = release.has(ACCESS_TIMES)
         self.module_aux = release.has(MODULE_AUX)
         self.key_meta = release.has(KEY_METADATA)

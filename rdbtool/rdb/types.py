@@ -45,6 +45,23 @@ _BUILD: Final[dict[str, Callable[[Elements], Value]]] = {
 }
 
 
+_EMPTY: Final[dict[str, tuple[int, int]]] = {
+    "list-ziplist": (0, 11),
+    "zset-ziplist": (0, 11),
+    "hash-ziplist": (0, 11),
+    "list-quicklist": (1, 11),
+    "hash-listpack": (0, 7),
+    "zset-listpack": (0, 7),
+    "set-listpack": (0, 7),
+    "list-quicklist2": (2, 7),
+    "hash-metadata": (8, 0),
+    "hash-listpack-ex": (8, 7),
+    "hash-listpack-ex-pre-ga": (0, 7),
+}
+"""Where in the payload of an empty collection which byte stands, if not a count of 0 at its beginning: the length of
+an empty ziplist or listpack, or the count behind a time."""
+
+
 @final
 class TypeRow:
     """One type byte of one dialect.
@@ -54,7 +71,9 @@ class TypeRow:
 
     ``elements`` opens a payload, to be read element by element; values that have no such elements, which are streams
     and modules, have ``decode`` instead. ``skip_element`` passes one element of a payload that is a count and then
-    elements in no order. ``stream_version`` is that of the format, 0 for what is no stream.
+    elements in no order. ``stream_version`` is that of the format, 0 for what is no stream. A collection can be empty
+    only if the byte ``empty_at`` of its payload is ``empty_byte``, or the first one is 0; ``empty_at`` is -1 for what
+    never is.
     """
 
     def __init__(
@@ -82,6 +101,9 @@ class TypeRow:
         self.elements = elements
         self.skip_element = skip_element
         self.stream_version: i64 = stream_version
+        at, value = _EMPTY.get(name, (0, 0))
+        self.empty_at: i64 = at if redis_type in {"list", "set", "zset", "hash"} else -1
+        self.empty_byte: i64 = value
         self._skip = skip
         self._verify = verify
         self._visit = visit

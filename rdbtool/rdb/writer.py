@@ -24,11 +24,13 @@ from . import opcodes, transcode
 from .encode import encode_value
 from .events import Event, Function, FunctionPreGa, ModuleAux, ResizeDb, SelectDb, SlotImport, SlotInfo
 from .layout.encoders import put_length, put_ms, put_string, put_u64
+from .libraries import needs_server_table
 from .reader import Frame
 from .targets import Target, target
 from .types import TypeRow
 from .values import hashes, lists
 
+VALKEY_FUNCTIONS: Final = "functions that call 'server', as only Valkey does"
 ANY_DB: Final[i64] = -1
 
 
@@ -150,6 +152,9 @@ class RdbWriter:
         self.losses.key = None
         if not self.target.functions:
             self.losses.add(facts.FUNCTIONS)
+            return
+        if not self.target.server_table and needs_server_table(code):
+            self.losses.add(VALKEY_FUNCTIONS)
             return
         self._output.buffer.append(u8(opcodes.FUNCTION))
         put_string(self._output.buffer, code, self._form.compress)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,13 +13,13 @@ from rdbtool.findings import Findings, Report, Severity, plural
 from rdbtool.io.source import open_input
 from rdbtool.io.window import Metered, Window
 from rdbtool.rdb.check import DATABASES, RdbFacts, verify_rdb
-from rdbtool.rdb.layout.codes import CODES
+from rdbtool.rdb.layout.codes import CODES, SOME
 from rdbtool.rdb.layout.inspection import Inspection
 from rdbtool.rdb.opcodes import DIALECT_NAMES, REDIS, VALKEY
 from rdbtool.rdb.targets import loads_type
 from rdbtool.rdb.types import row_of
-from rdbtool.servers.features import FUNCTIONS, LOOKS_INTO_VALUES, RELAXED_VERSION_CHECK
-from rdbtool.servers.releases import LAST_SHARED, Release
+from rdbtool.servers.features import FUNCTIONS, LOOKS_INTO_VALUES, RELAXED_VERSION_CHECK, VALKEY_SCRIPTS
+from rdbtool.servers.releases import LAST_SHARED, Release, newest_of_each, writer_of
 
 
 @dataclass(slots=True)
@@ -46,12 +46,27 @@ class Suitability:
 
 @dataclass(slots=True)
 class CheckRdbReport(Report):
-    """What the check of one file found. ``size``: bytes of the (uncompressed) input."""
+    """What the check of one file found. ``size``: bytes of the (uncompressed) input.
+
+    ``releases``: whether releases load it: those that were named (``asked``), else the one that wrote it, else the
+    newest of each product; ``suitability``: of the first that was named.
+    """
 
     path: str = ""
     size: int = 0
     facts: RdbFacts | None = None
-    suitability: Suitability | None = None
+    releases: list[Suitability] = field(default_factory=list)
+    asked: bool = False
+
+    @property
+    def suitability(self) -> Suitability | None:
+        """Whether the first release that was named loads the file."""
+        return self.releases[0] if self.asked else None
+
+    @property
+    def refused(self) -> bool:
+        """Whether a release that was named is not known to load the file."""
+        return self.asked and any(answer.loads is not True for answer in self.releases)
 
     @property
     def sound(self) -> bool:
@@ -63,8 +78,10 @@ class CheckRdbReport(Report):
         data: dict[str, Any] = {"path": self.path, "sound": self.sound, "size": self.size}
         if self.facts is not None:
             data["rdb"] = self.facts.as_json()
-        if self.suitability is not None:
-            data["for"] = self.suitability.as_json()
+        answers = [answer.as_json() for answer in self.releases]
+        if self.asked:
+            data["for"] = answers[0] if len(answers) == 1 else answers
+        data["releases"] = answers
         data["findings"] = [f.as_json() for f in self.findings.items]
         data["counts"] = self.findings.counts
         return data
@@ -75,19 +92,23 @@ def check_rdb(
     *,
     databases: int = DATABASES,
     target: Release | None = None,
+    releases: Sequence[Release] = (),
+    modules: Sequence[str] = (),
     now_ms: int | None = None,
     values: bool = True,
     progress: Callable[[int, int], object] | None = None,
 ) -> CheckRdbReport:
     """Check the RDB at ``path`` (or ``-``; gzip and zstd are opened).
 
-    ``databases``: how many the server has; ``target``: the release to tell whether it loads the file;
+    ``databases``: how many the server has; ``releases``, and ``target`` before them: the releases to tell whether they
+    load the file; ``modules``: types of modules that they have;
     ``now_ms``: when keys count as expired, the present if None; ``values``: look into values; ``progress``
     is called with the bytes read and the size, or -1. Raises
     `InputError` where the input cannot be read, `OutputError` where temporary data cannot be written,
     `UnsupportedError` for zstd without a decoder.
     """
-    report = CheckRdbReport(path=path)
+    named = list(releases) if target is None else [target, *releases]
+    report = CheckRdbReport(path=path, asked=bool(named))
     now = int(time.time() * 1000) if now_ms is None else now_ms
     if os.path.isdir(path):
         raise InputError("is a directory; check-aof checks append-only directories", path=path)
@@ -97,8 +118,14 @@ def check_rdb(
             w.source = Metered(source.stream, source.size, progress)
         report.facts = facts = verify_rdb(w, report.findings, databases=databases, now_ms=now, values=values)
         report.size = _size(w, facts, report.findings)
-    if target is not None:
-        report.suitability = suitability(facts, report.findings, target)
+    if named:
+        report.releases = [suitability(facts, report.findings, release, modules) for release in named]
+    elif facts.dialect:
+        written_by = writer_of({name.encode(): value.encode() for name, value in facts.aux.items()})
+        # whoever wrote it has the modules whose data it holds
+        owned = [*modules, *facts.modules, *facts.module_data]
+        likely = newest_of_each() if written_by is None else (written_by,)
+        report.releases = [suitability(facts, report.findings, release, owned) for release in likely]
     return report
 
 
@@ -126,8 +153,10 @@ def _drain(w: Window) -> int:
     return int(w.offset() - start)
 
 
-def suitability(facts: RdbFacts, findings: Findings, target: Release) -> Suitability:
-    """Tell whether ``target``, as it comes, loads an RDB that was verified with these results."""
+def suitability(facts: RdbFacts, findings: Findings, target: Release, modules: Sequence[str] = ()) -> Suitability:
+    """Tell whether ``target``, as it comes but with these ``modules``, loads an RDB that was verified with these
+    results.
+    """
     answer = Suitability(target.name)
     if not facts.dialect:
         answer.refuse("it is not an RDB")
@@ -149,16 +178,30 @@ def suitability(facts: RdbFacts, findings: Findings, target: Release) -> Suitabi
             answer.refuse(f"it holds {plural(count, 'value')} of type {name}, which {target.name} does not know")
     if facts.functions and not target.has(FUNCTIONS):
         answer.refuse(f"it holds {plural(len(facts.functions), 'function library')}, which {target.name} does not know")
-    for module, count in facts.modules.items():
-        if not target.has_module(module):
-            answer.remarks.append(
-                f"it needs the module of type '{module}' for {plural(count, 'key')}, or refuses the file"
-            )
+    if facts.valkey_functions and target.has(FUNCTIONS) and not target.has(VALKEY_SCRIPTS):
+        names = ", ".join(facts.valkey_functions)
+        answer.refuse(f"function library {names} calls 'server', which only Valkey has from 8.0 on")
+    _weigh_modules(answer, facts, target, modules)
     _weigh_findings(answer, findings, target)
     if not facts.complete and answer.loads and "unsupported" in findings.counts:
         answer.loads = None
         answer.remarks.append(f"rdbtool itself could read it only up to offset {facts.good_to}")
     return answer
+
+
+def _weigh_modules(answer: Suitability, facts: RdbFacts, target: Release, modules: Sequence[str]) -> None:
+    needed = {module: f"for {plural(count, 'key')}" for module, count in facts.modules.items()}
+    for module in facts.module_data:
+        needed.setdefault(module, "for data beside the keys")
+    for module, what in needed.items():
+        if target.has_module(module):
+            continue
+        if module not in modules:
+            answer.refuse(f"it needs the module of type '{module}' {what}, which {target.name} does not have by itself")
+            continue
+        if answer.loads:
+            answer.loads = None
+        answer.remarks.append(f"whether the module of type '{module}' takes what is there, only it knows")
 
 
 def _weigh_findings(answer: Suitability, findings: Findings, target: Release) -> None:
@@ -168,10 +211,10 @@ def _weigh_findings(answer: Suitability, findings: Findings, target: Release) ->
         if known is None:
             if code != "unsupported":
                 answer.refuse(f"{code}: {_first(findings, code)}")
-        elif known.severity is Severity.ERROR:
+        elif known.severity is Severity.ERROR or known.minds == SOME:
             if known.is_minded_by(target):
                 answer.refuse(f"{code}: {_first(findings, code)}")
-            else:
+            elif known.minds != SOME:
                 lurking += count
     if lurking:
         unless = " unless 'sanitize-dump-payload' is yes" if target.has(LOOKS_INTO_VALUES) else ""

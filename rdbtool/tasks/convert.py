@@ -17,7 +17,7 @@ from rdbtool.findings import Finding, Findings, Report, Severity, finding_of, pl
 from rdbtool.inputs.detect import Progress
 from rdbtool.inputs.filters import slot_ranges
 from rdbtool.inputs.jsonl import JsonlSource
-from rdbtool.inputs.opening import OpenedKeys, open_keys
+from rdbtool.inputs.opening import OpenedKeys, open_keys, repeated_keys
 from rdbtool.inputs.parts import set_of
 from rdbtool.inputs.selection import Selection
 from rdbtool.inputs.server import STOCK_SERVER, Server
@@ -155,7 +155,8 @@ def convert(
     checked = replace(options, verify=keep_going)
     try:
         with contextlib.ExitStack() as stack:
-            job = _Job(options, selection, changes or Changes(), report, keep_going=keep_going)
+            distinct = on_conflict == "error" and not keep_going
+            job = _Job(options, selection, changes or Changes(), report, keep_going=keep_going, distinct=distinct)
             job.opening = {
                 "point": point,
                 "unknown": unknown,
@@ -164,6 +165,7 @@ def convert(
                 "mode": source_mode,
                 "server": server,
                 "layout": layout,
+                "keep_going": keep_going,
             }
             repeated = _repeated(job, sources) if on_conflict == "merge" else {}
             outlets = [stack.enter_context(open_outlet(path, checked, inputs)) for path in paths]
@@ -171,7 +173,8 @@ def convert(
             by_slot = BySlot(list(stages), ranges) if ranges else None
             if by_slot is not None:
                 stages.append(by_slot)
-            merge = Merge(stages[-1], refuse=on_conflict in {"error", "merge"}) if len(sources) > 1 else None
+            merges = len(sources) > 1 or keep_going or on_conflict in {"first", "last"}
+            merge = Merge(stages[-1], refuse=on_conflict in {"error", "merge"}) if merges else None
             if merge is not None:
                 stages.append(merge)
             join = Join(stages[-1], repeated) if repeated else None
@@ -181,7 +184,10 @@ def convert(
             if changing is not None:
                 stages.append(changing)
             for source in ordered:
-                for stage in (merge, join, changing):
+                if merge is not None:
+                    last = on_conflict == "last" and not commands and not point.asked
+                    merge.next_input(source, repeated_keys(source, source_mode) if last else None)
+                for stage in (join, changing):
                     if stage is not None:
                         stage.next_input(source)
                 with job.open(source, stages[-1], progress) as (pipeline, opened):
@@ -202,6 +208,7 @@ def convert(
                     report.target = outlet.exporter.target_name
             if merge is not None:
                 report.dropped = merge.dropped
+                _note_repeated(merge.repeated, report, on_conflict)
             if join is not None:
                 report.merged = join.joined
             gone = [report.losses.get(fact, 0) for fact in (STREAMS, MODULE_VALUES, NO_OUTPUT)]
@@ -221,6 +228,7 @@ class _Job:
     changes: Changes
     report: ConvertReport
     keep_going: bool = field(kw_only=True)
+    distinct: bool = field(kw_only=True)
     opening: dict[str, Any] = field(default_factory=dict)
 
     @contextlib.contextmanager
@@ -228,7 +236,9 @@ class _Job:
         self, source: str, exporter: Exporter, progress: Progress | None = None
     ) -> Iterator[tuple[Pipeline, OpenedKeys]]:
         """An input, and the pipeline to ``exporter``."""
-        pipeline = Pipeline(self.selection, exporter, self.report.findings, keep_going=self.keep_going)
+        pipeline = Pipeline(
+            self.selection, exporter, self.report.findings, keep_going=self.keep_going, distinct=self.distinct
+        )
         with open_keys(source, progress=progress, aside=pipeline, **self.opening) as opened:
             yield pipeline, opened
 
@@ -262,6 +272,16 @@ def _not_in_database_0(keys: int, output: str) -> Finding:
     return Finding(Severity.WARNING, "databases", message, output)
 
 
+def _note_repeated(repeated: int, report: ConvertReport, on_conflict: Conflict) -> None:
+    """Tell of keys that one input has twice; who did not say which counts has lost the others."""
+    if not repeated:
+        return
+    which = "last" if on_conflict == "last" else "first"
+    message = f"{plural(repeated, 'copy')} of keys that an input has more than once left out: the {which} one counts"
+    report.findings.add(Finding(Severity.WARNING, "duplicate-key", message))
+    report.loss = report.loss or on_conflict == "error"
+
+
 def _files_of(sources: Sequence[str], *, commands: bool) -> tuple[str, ...]:
     """All files that are read, none of which an output may replace."""
     files: list[str] = []
@@ -288,7 +308,11 @@ def _move(pipeline: Pipeline, opened: OpenedKeys, report: ConvertReport) -> None
     report.keys += pipeline.keys
     report.written += pipeline.written
     report.skipped += pipeline.skipped
-    report.loss = report.loss or pipeline.skipped > 0
+    report.loss = report.loss or pipeline.loss
+    if opened.source.empty:
+        what = f"{plural(opened.source.empty, 'empty collection')} left out, as servers do when they load the file"
+        report.findings.add(Finding(Severity.NOTE, "empty-collection", what, opened.source.path))
+    _add(report.losses, opened.source.lost)
     if isinstance(opened.source, JsonlSource):
         _add(report.losses, opened.source.losses.counts)
 

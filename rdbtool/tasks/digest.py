@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -9,20 +10,24 @@ from typing import Any
 from rdbtool.aof.point_in_time import WHOLE, PointInTime
 from rdbtool.engine.cells.cell import FrameCell
 from rdbtool.engine.digest import Digester
+from rdbtool.engine.replay.passthrough import comes_twice
 from rdbtool.engine.replay.replay import STOP, uncarried
 from rdbtool.errors import FormatError
 from rdbtool.findings import Finding, Report, Severity
-from rdbtool.inputs.detect import SNAPSHOT, open_detected
+from rdbtool.inputs.detect import SNAPSHOT, open_detected, refuse_empty_snapshot
 from rdbtool.inputs.pruning import keep_only
 from rdbtool.inputs.replaying import Replayed, Source, layout_of, replay
 from rdbtool.inputs.selection import Selection
 from rdbtool.inputs.server import STOCK_SERVER, Server
 from rdbtool.io.window import Window
-from rdbtool.rdb.events import End
+from rdbtool.rdb.empty import is_empty
+from rdbtool.rdb.events import End, SelectDb
 from rdbtool.rdb.head import RdbHead
+from rdbtool.rdb.layout.duplicates import Duplicates
 from rdbtool.rdb.reader import Frame, RdbReader
+from rdbtool.rdb.targets import target_for_version
 from rdbtool.servers.limits import check_database
-from rdbtool.servers.releases import NEWEST, Release, writer_of
+from rdbtool.servers.releases import Release, writer_of
 
 OnKey = Callable[[int, bytes, str], None]
 """Is told each key: database, name, DEBUG DIGEST-VALUE."""
@@ -64,10 +69,11 @@ def digest(
 ) -> DigestReport:
     """DEBUG DIGEST of what is at ``path``: an RDB, a log, a set of files, a text of commands.
 
-    ``release``: the server to agree with, else the one that wrote the file, else the newest; ``selection``: of these
-    keys only; without those that have expired, for one, which a server drops, from an RDB at once, else soon after
-    the start. Keys of an RDB are read one by one, in bounded memory. Raises as `replaying.replay` does, and
-    `FormatError` for a damaged value.
+    ``release``: the server to agree with, else the one that wrote the file, else the oldest that writes such an RDB,
+    and for a log the newest; ``selection``: of these keys only; without those that have expired, for one, which a
+    server drops, from an RDB at once, else soon after the start. Keys of an RDB are read one by one, in bounded memory;
+    what servers skip or drop as they load it is not counted. Raises as `replaying.replay` does, and `FormatError` for a
+    damaged value and for a key that comes twice.
     """
     selection = selection or Selection()
     selection.kept = 0  # it may have chosen from another file
@@ -75,6 +81,7 @@ def digest(
     if source == "auto" and len(layout.files) == 1 and not layout.files[0].missing and not point.asked:
         with open_detected(layout.files[0].path) as opened:
             w = opened.window
+            refuse_empty_snapshot(opened)
             if opened.kind == SNAPSHOT:
                 return _of_snapshot(path, w, release, selection, on_key)
             replayed = replay(path, unknown=uncarried(unknown), source=source, release=release, first=w, server=server)
@@ -87,21 +94,37 @@ def _of_snapshot(
     path: str, w: Window, release: Release | None, selection: Selection, on_key: OnKey | None
 ) -> DigestReport:
     head = RdbHead(RdbReader(w))
-    release = release or writer_of(head.aux) or NEWEST
+    release = release or writer_of(head.aux) or target_for_version(head.dialect, head.version).release
     report = DigestReport(path=path, release=release.name)
-    digester = Digester(release)
+    digester = Digester(release, loaded_ms=int(time.time() * 1000))
     reader = head.reader
+    seen = Duplicates()
     event = head.next
     while event is not None:
         if isinstance(event, Frame):
-            check_database(event.db, w.path, event.offset)
+            if is_empty(event):
+                event = reader.next()
+                continue
+            if seen.add(event.key, reader.key_offset, event.db):
+                raise comes_twice(reader, event.key, event.offset)
             if not selection.full and selection.keeps(event):
                 _add(digester, event, event.db, event.key, event.expire_at_ms, on_key)
             else:
                 report.left_out += 1
+        elif isinstance(event, SelectDb):
+            check_database(event.db, w.path, event.offset)
         elif isinstance(event, End) and event.checksum == "bad":
             raise FormatError("wrong checksum: the server refuses the file", path=w.path, offset=event.offset)
         event = reader.next()
+    if seen.kept is None:
+        seen.finish()
+        for _, later, key in seen.confirmed(w.path):
+            raise comes_twice(reader, key, later)
+    report.left_out += digester.emptied
+    for kind, count in reader.lost.items():
+        message = f"{kind}: {count}; neither Redis nor Valkey have such, and the digest is without them"
+        report.findings.add(Finding(Severity.WARNING, "loss", message, path))
+        report.loss = True
     _finish(report, digester)
     return report
 

@@ -52,6 +52,7 @@ def dump(
     selection = Selection() if selection is None else selection
     report = DumpReport(path=path)
     pipeline = Pipeline(selection, exporter, report.findings, beside=selection.everything, keep_going=keep_going)
+    lost: dict[str, int] = {}
     try:
         with open_keys(
             path,
@@ -61,6 +62,7 @@ def dump(
             progress=progress,
             aside=pipeline,
             server=server,
+            keep_going=keep_going,
         ) as opened:
             for finding in opened.findings:
                 report.findings.add(finding)
@@ -70,18 +72,20 @@ def dump(
                 pipeline.run(opened.source)
             finally:
                 pipeline.start(opened.source.facts)
+                lost = opened.source.lost
     except FormatError as e:
-        report.findings.add(finding_of(e))
+        report.findings.add(finding_of(e, Severity.WARNING if keep_going and pipeline.begun else Severity.ERROR))
+        report.loss = report.loss or (keep_going and pipeline.begun)
     finally:
         if pipeline.begun:
             exporter.end()
     report.keys = pipeline.keys
     report.written = pipeline.written
     report.skipped = pipeline.skipped
-    report.losses = dict(exporter.losses.counts)
+    report.losses = {**exporter.losses.counts, **lost}
     for finding in loss_findings(report.losses, "standard output"):
         report.findings.add(finding)
-    report.loss = report.loss or bool(report.losses) or pipeline.skipped > 0
+    report.loss = report.loss or bool(report.losses) or pipeline.loss
     report.missing = selection.missing
     for key in report.missing:
         report.findings.add(Finding(Severity.ERROR, "no-such-key", "there is no such key", path, key=key))

@@ -51,7 +51,7 @@ def accepted(name: str, payload: bytes) -> int | None:
     visit.begin(window_over(payload))
     row.visit(visit)
     expiries = [call[1] for call in recorder.calls if call[0] == "expiry"]
-    if findings.items:
+    if set(findings.counts) - {"field-least-expiry"}:
         assert visit.damage is not None
         with pytest.raises(type(visit.damage), match="not a time"):
             row.value(window_over(payload))

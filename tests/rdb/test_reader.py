@@ -16,6 +16,7 @@ from rdbtool.io.window import Window, window_over
 from rdbtool.rdb.events import (
     Aux,
     End,
+    Foreign,
     Function,
     FunctionPreGa,
     Header,
@@ -131,15 +132,98 @@ def test_wrong_headers_are_refused(data: bytes, kind: type[RdbToolError], messag
         (b"REDIS0014", 28, "unknown type 28 in redis RDB version 14: an array (Redis 8.8)"),
         (b"REDIS0015", 242, "unknown type 242 in redis RDB version 15: hash templates of Redis 8.10"),
         (b"VALKEY081", 23, "unknown type 23 in valkey RDB version 81: a type of a Valkey after 9.1"),
-        (b"REDIS0009", 8, "unknown type 8 in redis RDB version 9"),
-        (b"REDIS0009", 121, "unknown type 121 in redis RDB version 9: an opcode of Redis Enterprise (slot number)"),
-        (b"REDIS0009", 243, "unknown opcode 243 in redis RDB version 9"),
     ],
 )
 def test_what_is_unknown_is_named(magic: bytes, byte: int, what: str) -> None:
     (*_, error) = events_of(rdb(record(byte, b"key", string(b"v")), magic=magic))
     assert error[:3] == ("UnsupportedError", what, 11)
     assert error[4] == (b"key" if "type" in what.split()[1] else None)
+
+
+@pytest.mark.parametrize(
+    ("magic", "byte", "what"),
+    [
+        (b"REDIS0009", 8, "unknown type 8 in redis RDB version 9"),
+        (b"REDIS0013", 28, "unknown type 28 in redis RDB version 13"),
+        (b"REDIS0009", 107, "unknown type 107 in redis RDB version 9"),
+        (b"REDIS0009", 64, "unknown type 64 in redis RDB version 9"),
+        (b"REDIS0009", 243, "unknown opcode 243 in redis RDB version 9"),
+        (b"VALKEY080", 23, "unknown type 23 in valkey RDB version 80"),
+    ],
+)
+def test_a_byte_that_the_version_does_not_have_is_damage(magic: bytes, byte: int, what: str) -> None:
+    (*_, error) = events_of(rdb(record(byte, b"key", string(b"v")), magic=magic))
+    assert error[0] == "FormatError"
+    assert str(error[1]).startswith(f"{what}, which has none such: the bytes are damaged")
+    assert error[2] == 11
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        b"\xfa" + strings(b"mvcc-tstamp", b"1783456789012345"),
+        b"\xfa" + strings(b"a", b"b") + b"\xfa" + strings(b"c", b"d"),
+        b"\xfb\x01\x01",
+        b"\xf5" + string(b"#!lua name=x\n"),
+        b"\xfe\x00",
+    ],
+)
+def test_what_stands_between_the_facts_of_a_key_and_the_key_does_not_part_them(between: bytes) -> None:
+    """As servers take it, and as KeyDB writes it."""
+    facts = b"\xfc" + struct.pack("<q", 4102444800000) + b"\xf8\x05"
+    data = rdb(facts + between, record(0, b"k", string(b"v")), record(0, b"next", string(b"v")))
+    frames = [e for e in RdbReader(window_over(data)) if isinstance(e, Frame)]
+    assert [(f.key, f.expire_at_ms, f.idle_s) for f in frames] == [(b"k", 4102444800000, 5), (b"next", -1, -1)]
+
+
+def member_expiry(member: bytes, when: int) -> bytes:
+    return b"\xfa" + strings(b"keydb-subexpire-key", member) + b"\xfa" + strings(b"keydb-subexpire-when", b"%d" % when)
+
+
+def test_what_only_keydb_has_is_passed_and_counted() -> None:
+    cron = bytes((64,)) + strings(b"job", b"return 1") + bytes(16) + counted(b"k1", b"k2") + counted(b"a")
+    members = member_expiry(b"a", 1) + member_expiry(b"b", 2)
+    data = rdb(record(2, b"tags", counted(b"a", b"b")) + members, cron, record(0, b"after", string(b"v")), cron)
+    reader = RdbReader(window_over(data))
+    events = list(reader)
+    assert [e.key for e in events if isinstance(e, Frame)] == [b"tags", b"after"]
+    assert [e.key for e in events if isinstance(e, Foreign)] == [b"job", b"job"]
+    assert reader.lost == {"expiries of members (KeyDB)": 2, "cron jobs (KeyDB)": 2}
+
+
+def test_opcodes_of_redis_enterprise_are_passed() -> None:
+    slot = b"\x79\x40\x64"
+    data = rdb(slot + record(0, b"k", string(b"v")), slot + b"\x65\x80\x00\x00\x00\x07" + record(0, b"l", string(b"w")))
+    reader = RdbReader(window_over(data))
+    assert [e.key for e in reader if isinstance(e, Frame)] == [b"k", b"l"]
+    assert reader.is_enterprise
+    long = rdb(slot + record(0, b"k", string(bytes(200_000))))
+    assert [e.key for e in RdbReader(Window(Dripping(long, 999))) if isinstance(e, Frame)] == [b"k"]
+
+
+@pytest.mark.parametrize("tail", [b"key:1", b"flags", b"year 1"])
+def test_a_letter_is_not_an_opcode_of_redis_enterprise(tail: bytes) -> None:
+    data = rdb(record(0, b"k", string(b"v")), tail, record(0, b"l", string(b"w")))
+    (*_, error) = events_of(data)
+    assert error[0] == "FormatError"
+
+
+@pytest.mark.parametrize("zeros", [6, 7, 513, 300_000])
+def test_zeros_in_place_of_keys_are_told_at_once(zeros: int) -> None:
+    whole = rdb(record(0, b"a", string(b"1")), bytes(zeros))[: -9 if zeros > 6 else None]
+    (*_, error) = events_of(whole)
+    where = "to the end of the input" if zeros > 6 else "where a key should be"
+    assert error[:3] == ("FormatError", f"{zeros} zero bytes {where}: what was there is lost", 16)
+
+
+def test_the_key_without_a_name_may_be_empty_in_each_database() -> None:
+    nameless = record(0, b"", string(b""))
+    data = rdb(nameless, b"\xfe\x01", nameless, record(0, b"k", string(b"v")))
+    assert [(e.db, e.key) for e in RdbReader(window_over(data)) if isinstance(e, Frame)] == [
+        (0, b""),
+        (1, b""),
+        (1, b"k"),
+    ]
 
 
 def test_the_same_type_byte_means_what_its_dialect_says() -> None:

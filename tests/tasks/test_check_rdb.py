@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import gzip
 import json
+import struct
 import tempfile
 from pathlib import Path
 
 import pytest
 
-from rdbtool.errors import InputError, OutputError
+from rdbtool.errors import FormatError, InputError, OutputError
 from rdbtool.exit_codes import of_report
 from rdbtool.findings import Severity
 from rdbtool.rdb.opcodes import VALKEY
-from rdbtool.servers.releases import release_named
+from rdbtool.servers.releases import newest_of_each, release_named, releases_asked
 from rdbtool.tasks.check_rdb import CheckRdbReport, check_rdb
+from rdbtool.tasks.digest import digest
 from tests.rdb.corpus import CORPUS, FIXTURES, name_of, written_files
-from tests.rdb.craft import counted, listpack, rdb, record, string
+from tests.rdb.craft import counted, encode_length, listpack, rdb, record, stream_id, stream_node, string, strings
 from tests.servers.harness import SERVERS, DidNotStartError, ServerKind, running, server
 
 SMALL = [path for path in written_files() if CORPUS not in path.parents]
@@ -222,3 +224,158 @@ def test_no_room_for_temporary_data_says_nothing_about_the_file(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
     with pytest.raises(OutputError, match=r"cannot write a temporary file.*TMPDIR"):
         check_rdb(str(path), values=False)
+
+
+def test_several_releases_are_judged_one_by_one(tmp_path: Path) -> None:
+    data = rdb(record(16, b"k", string(listpack(b"a", b"b"))), magic=b"REDIS0010")
+    report = checked(tmp_path, data, releases=releases_asked(["redis-6.2", "7.0", "valkey-9.1"]))
+    assert [(a.release, a.loads) for a in report.releases] == [
+        ("redis-6.2", False),
+        ("redis-7.0", True),
+        ("valkey-9.1", True),
+    ]
+    assert report.refused
+    assert [a["release"] for a in report.as_json()["for"]] == ["redis-6.2", "redis-7.0", "valkey-9.1"]
+    assert not checked(tmp_path, data, releases=releases_asked(["redis-7.0.15", "redis-8"])).refused
+
+
+def test_without_a_name_it_is_the_release_that_wrote_the_file_or_the_newest_of_each(tmp_path: Path) -> None:
+    aux = b"\xfa" + strings(b"redis-ver", b"7.0.15")
+    report = checked(tmp_path, b"REDIS0010" + aux + b"\xff" + bytes(8))
+    assert [a.release for a in report.releases] == ["redis-7.0"]
+    assert report.suitability is None
+    report = checked(tmp_path, rdb(record(0, b"k", string(b"v"))))
+    assert [a.release for a in report.releases] == [release.name for release in newest_of_each()]
+    assert "for" not in report.as_json()
+
+
+@pytest.mark.parametrize("beside", [False, True])
+def test_a_server_without_the_module_refuses(tmp_path: Path, beside: bool) -> None:
+    module = encode_length(0x123456789 << 10)
+    body = module + b"\x02\x01\x05" + string(b"x") + b"\x00"
+    data = rdb(b"\xf7" + body if beside else record(7, b"k", module + b"\x05" + string(b"x") + b"\x00"))
+    report = checked(tmp_path, data, releases=releases_asked(["redis-7.0"]))
+    assert report.refused
+    (reason,) = report.releases[0].reasons
+    name = reason.partition("'")[2].partition("'")[0]
+    report = checked(tmp_path, data, releases=releases_asked(["redis-7.0"]), modules=[name])
+    assert report.releases[0].loads is None
+    assert report.refused
+    assert not checked(tmp_path, data).refused
+
+
+def counted_stream(length: int, added: int, read: int) -> bytes:
+    """A stream of Redis 7.0 with one entry and a group."""
+    node = string(stream_id(1, 1)) + string(stream_node((0, 0, [b"v"])))
+    counters = b"".join(encode_length(n) for n in (length, 1, 1, 1, 1, 0, 0, added))
+    group = string(b"g") + encode_length(0) * 2 + encode_length(read & 0xFFFFFFFFFFFFFFFF) + b"\0\0"
+    return rdb(record(19, b"s", b"\x01" + node + counters + b"\x01" + group))
+
+
+@pytest.mark.parametrize(
+    ("counts", "newest", "older", "code"),
+    [
+        ((1, 1, 1), True, True, ""),
+        ((1, 1, -1), True, True, ""),
+        ((1, 1, 100), False, True, "stream-counters"),
+        ((1, 0, 0), False, True, "stream-counters"),
+        ((2, 2, 1), False, True, "stream-count"),
+    ],
+)
+def test_redis_8_10_checks_the_counters_of_streams(
+    tmp_path: Path, counts: tuple[int, int, int], newest: bool, older: bool, code: str
+) -> None:
+    report = checked(tmp_path, counted_stream(*counts), releases=releases_asked(["redis-7.0", "redis-8.6", "8.10"]))
+    assert [a.loads for a in report.releases] == [older, older, newest]
+    assert set(report.findings.counts) <= {code}
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("counts", [(1, 1, 100), (1, 0, 0), (2, 2, 1)])
+def test_servers_agree_about_the_counters_of_streams(tmp_path: Path, counts: tuple[int, int, int]) -> None:
+    data = counted_stream(*counts)
+    for kind in SERVERS:
+        report = checked(tmp_path, data, target=release_named(kind.name))
+        assert predicted(report) == starts(kind, tmp_path, data), kind.name
+
+
+def test_the_least_expiry_of_a_hash_must_be_a_time_for_some_releases(tmp_path: Path) -> None:
+    for payload in (b"\x01\x00" + strings(b"f", b"v"), string(listpack(b"f", b"v", 0))):
+        byte = 24 if payload[0] == 1 else 25
+        data = rdb(record(byte, b"k", b"\xff" * 7 + b"\x03" + payload), magic=b"REDIS0012")
+        report = checked(tmp_path, data, releases=releases_asked(["redis-8.0", "redis-8.6", "redis-8.10"]))
+        assert [a.loads for a in report.releases] == [False, False, True]
+
+
+@pytest.mark.server
+def test_a_damaged_listpack_that_is_unpacked_crashes_servers_as_they_load_it(tmp_path: Path) -> None:
+    torn = listpack(b"v", 1, count=32514)
+    torn = torn[:6] + b"\x7f" + torn[6:]
+    torn = struct.pack("<I", len(torn)) + torn[4:]
+    data = rdb(record(17, b"k", string(torn)))
+    for kind in SERVERS:
+        assert not predicted(checked(tmp_path, data, target=release_named(kind.name)))
+        assert not starts(kind, tmp_path, data)
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("inside", [False, True])
+def test_functions_of_valkey_are_not_for_redis(tmp_path: Path, inside: bool) -> None:
+    use = "server.register_function('f', function() return 1 end)"
+    if inside:
+        use = "redis.register_function('f', function() if true then return server.call('PING') end end)"
+    data = rdb(b"\xf5" + string(b"#!lua name=lib\n" + use.encode()))
+    for kind in SERVERS:
+        if kind.version >= (7, 0):
+            report = checked(tmp_path, data, target=release_named(kind.name))
+            assert predicted(report) == starts(kind, tmp_path, data), kind.name
+            assert predicted(report) == (inside or kind.is_valkey)
+
+
+@pytest.mark.parametrize(
+    ("head", "tail"),
+    [
+        (b"$EOF:" + b"4e0367cb" * 5 + b"\r\n", b"4e0367cb" * 5),
+        (b"$EOF:" + b"4e0367cb" * 5 + b"\r\n", b"4e0367cb" * 5 + b"*1\r\n$4\r\nPING\r\n"),
+        (b"$%d\r\n", b"\n"),
+        (b"\n\n$%d\r\n", b""),
+    ],
+)
+def test_a_captured_replication_link_is_read(tmp_path: Path, head: bytes, tail: bytes) -> None:
+    data = rdb(record(0, b"k", string(b"v")))
+    whole = (head % len(data) if b"%d" in head else head) + data + tail
+    report = checked(tmp_path, whole)
+    assert report.facts is not None
+    assert (report.facts.keys, report.facts.checksum) == (1, "ok")
+    assert "capture" in report.findings.counts
+    assert digest(str(tmp_path / "dump.rdb")).keys == 1
+
+
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [
+        (b"BZh91AY&SY", "bzip2"),
+        (b"\xfd7zXZ\0\0\0\0", "xz"),
+        (b"PK\x03\x04and more", "zip archive"),
+        (b"7z\xbc\xaf\x27\x1c\0\0\0", "7z archive"),
+        (b"name".ljust(257, b"\0") + b"ustar\0" + bytes(300), "tar archive"),
+        (b"<!DOCTYPE html><html>", "web page"),
+        (b"-ERR unknown command\r\n", "redis-cli --rdb"),
+        (bytes(9) + rdb()[9:], "zeros: the header is lost"),
+        (bytes.fromhex("1201020d0d0000000200816102816202ff0a0068eb0a891341bbb1"), "answer of DUMP"),
+    ],
+)
+def test_what_is_no_rdb_is_named_with_the_way_out(tmp_path: Path, data: bytes, what: str) -> None:
+    report = checked(tmp_path, data)
+    (finding,) = report.findings.items
+    assert finding.message.startswith("wrong magic: not an RDB; it")
+    assert what in finding.message
+    with pytest.raises(FormatError, match=what):
+        digest(str(tmp_path / "dump.rdb"))
+
+
+def test_a_snapshot_of_dragonfly_is_named(tmp_path: Path) -> None:
+    data = rdb(b"\xfa" + strings(b"redis-ver", b"df-v1.33.1"), record(201, b"k", b""), magic=b"REDIS0009")
+    (finding,) = checked(tmp_path, data).findings.items
+    assert finding.code == "unsupported"
+    assert "Dragonfly wrote the file" in finding.message

@@ -13,9 +13,10 @@ from rdbtool.engine.functions import with_header
 from rdbtool.engine.keyspace import AHEAD
 from rdbtool.engine.table import find
 from rdbtool.errors import FormatError, RdbToolError
+from rdbtool.rdb.empty import is_empty
 from rdbtool.rdb.events import End, Function, FunctionPreGa, ModuleAux, SlotImport
 from rdbtool.rdb.head import RdbHead
-from rdbtool.rdb.reader import Frame
+from rdbtool.rdb.reader import Frame, RdbReader
 from rdbtool.servers.commands import SWEEPING
 from rdbtool.servers.limits import check_database
 from rdbtool.servers.slots import SLOTS
@@ -26,23 +27,33 @@ from .replay import Replay
 
 @final
 class RdbRest:
-    """What an RDB holds that is not a key of the dataset: ``functions`` are library codes, in order."""
+    """What an RDB holds that is not a key of the dataset: ``functions`` are library codes, in order; ``lost``: what
+    only another product has, by kind; ``damage``: what is wrong with the file, where reading went on or was to keep
+    what came before; ``broken``: it ended the reading.
+    """
 
     def __init__(self) -> None:
         self.keys: i64 = 0
         self.functions: list[bytes] = []
         self.module_aux: list[ModuleAux] = []
+        self.lost: dict[str, int] = {}
+        self.damage: list[RdbToolError] = []
+        self.broken = False
 
 
-def load_rdb(dataset: Dataset, head: RdbHead, passthrough: Passthrough | None = None) -> RdbRest:
+def load_rdb(
+    dataset: Dataset, head: RdbHead, passthrough: Passthrough | None = None, *, keep_going: bool = False
+) -> RdbRest:
     """Take the keys of an RDB, unread, to its end. Where the input can be read again, their values stay there, and it
-    stays open as long as something holds one of them. ``passthrough``: passes on what the dataset does not need.
+    stays open as long as something holds one of them. Empty collections are skipped, as servers do. ``passthrough``:
+    passes on what the dataset does not need; ``keep_going``: note damage, and take what can be read before it.
 
     Raises what reading raises, and `FormatError` where a server refuses the file: a key that comes twice, a wrong
     checksum.
     """
     reader = head.reader
     rest = RdbRest()
+    rest.lost = reader.lost
     if passthrough is not None:
         passthrough.aside.begin(head)
     event = head.next
@@ -53,14 +64,24 @@ def load_rdb(dataset: Dataset, head: RdbHead, passthrough: Passthrough | None = 
             if passthrough is not None and passthrough.takes(reader, event):
                 pass  # it is where it belongs
             elif isinstance(event, Frame):
+                if is_empty(event):
+                    event = reader.next()
+                    continue
                 if event.db != db:
                     db = event.db
                     check_database(db, reader.window.path, event.offset)
                     keys = dataset.database(db)
                     if db >= dataset.databases and not dataset.is_databases_told:
                         dataset.databases = db + 1
+                offset = event.offset
+                if keep_going:
+                    event.keep()  # a payload that ends early must not be taken
                 if not keys.add(event.key, event):
-                    raise comes_twice(reader, event.key, event.offset)
+                    if not keep_going:
+                        raise comes_twice(reader, event.key, offset)
+                    rest.damage.append(comes_twice(reader, event.key, offset))
+                    event = reader.next()
+                    continue
                 event.keep()
                 rest.keys += 1
             elif isinstance(event, Function):
@@ -75,11 +96,22 @@ def load_rdb(dataset: Dataset, head: RdbHead, passthrough: Passthrough | None = 
                 )
             elif isinstance(event, End):
                 if event.checksum == "bad":
-                    raise FormatError("wrong checksum: the server refuses the file", path=reader.window.path, offset=0)
+                    if not keep_going:
+                        raise _wrong_checksum(reader)
+                    rest.damage.append(_wrong_checksum(reader))
             event = reader.next()
+    except FormatError as e:
+        if not keep_going:
+            raise
+        rest.damage.append(e)
+        rest.broken = True
     finally:
         reader.window.observe(None)  # that is a cycle, which would keep the file open where reading ends early
     return rest
+
+
+def _wrong_checksum(reader: RdbReader) -> FormatError:
+    return FormatError("wrong checksum: the server refuses the file", path=reader.window.path, offset=0)
 
 
 @final

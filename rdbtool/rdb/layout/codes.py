@@ -9,8 +9,10 @@ from mypy_extensions import i64
 from rdbtool.findings import Severity
 from rdbtool.servers.features import (
     ALWAYS_SANITIZES,
+    CHECKS_STREAM_COUNTERS,
     CHECKS_ZIPLISTS_AND_STREAMS,
     CHECKSUMS,
+    LIMITS_LEAST_EXPIRY,
     LOOKS_INTO_VALUES,
     PRE_RELEASE_FUNCTIONS,
 )
@@ -22,12 +24,14 @@ SANITIZING: Final = 1
 """Only a server with ``sanitize-dump-payload yes`` looks, and one that always sanitizes; others load it, and may crash
 on it later."""
 ALWAYS: Final = 2
-"""Only a server that always sanitizes looks (Valkey 9.1)."""
+"""Only a server that always sanitizes looks (Valkey 9.1), and one with the feature ``since``."""
+SOME: Final = 3
+"""Only a server with the feature ``since`` looks, whatever else it sanitizes."""
 
 
 @final
 class Code:
-    """``severity`` is for a current server that sanitizes; ``minds``: ANY, SANITIZING or ALWAYS.
+    """``severity`` is for a current server that sanitizes; ``minds``: ANY, SANITIZING, ALWAYS or SOME.
 
     ``since``: the feature without which a server that does not sanitize never minds; ``until``: the feature with which
     it does not mind.
@@ -41,8 +45,12 @@ class Code:
 
     def is_minded_by(self, release: Release) -> bool:
         """Whether a server of that release, as it comes, refuses a file for this error."""
+        if self.minds == SOME:
+            return release.has(self.since)
         if release.has(ALWAYS_SANITIZES):
             return True
+        if self.minds == ALWAYS and self.since:
+            return release.has(self.since)
         return self.minds == ANY and (not self.since or release.has(self.since)) and not release.has(self.until)
 
 
@@ -58,6 +66,10 @@ CODES: Final[dict[str, Code]] = {
     "module-value": Code(Severity.NOTE),
     "module-data": Code(Severity.NOTE),
     "slot-import": Code(Severity.NOTE),
+    "keydb-cron": Code(Severity.ERROR),
+    "keydb-member-expiry": Code(Severity.WARNING),
+    "capture": Code(Severity.ERROR),
+    "enterprise": Code(Severity.ERROR),
     "function-library": Code(Severity.ERROR),
     "function-pre-release": Code(Severity.ERROR, until=PRE_RELEASE_FUNCTIONS),
     "function-engine": Code(Severity.NOTE),
@@ -70,9 +82,11 @@ CODES: Final[dict[str, Code]] = {
     "nan-score": Code(Severity.ERROR),
     "score": Code(Severity.ERROR),
     "field-expiry": Code(Severity.ERROR),
+    "field-least-expiry": Code(Severity.ERROR, SOME, since=LIMITS_LEAST_EXPIRY),
     # Packed values
     "listpack-header": Code(Severity.ERROR, since=LOOKS_INTO_VALUES),
     "listpack": Code(Severity.ERROR, SANITIZING),
+    "listpack-unpacked": Code(Severity.ERROR, since=LOOKS_INTO_VALUES),
     "listpack-duplicate": Code(Severity.ERROR, SANITIZING),
     "listpack-expiry": Code(Severity.ERROR, SANITIZING),
     "packed-nan-score": Code(Severity.ERROR, ALWAYS),
@@ -90,7 +104,8 @@ CODES: Final[dict[str, Code]] = {
     "stream-entry": Code(Severity.ERROR, SANITIZING),
     "stream-order": Code(Severity.WARNING),
     "stream-length": Code(Severity.ERROR, since=CHECKS_ZIPLISTS_AND_STREAMS),
-    "stream-count": Code(Severity.ERROR, ALWAYS),
+    "stream-count": Code(Severity.ERROR, ALWAYS, since=CHECKS_STREAM_COUNTERS),
+    "stream-counters": Code(Severity.WARNING, SOME, since=CHECKS_STREAM_COUNTERS),
     "duplicate-group": Code(Severity.ERROR),
     "duplicate-consumer": Code(Severity.ERROR, since=CHECKS_ZIPLISTS_AND_STREAMS),
     "duplicate-pending": Code(Severity.ERROR),

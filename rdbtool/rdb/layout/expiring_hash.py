@@ -43,6 +43,7 @@ class MetadataFields:
 
     def __init__(self, w: Window, *, relative: bool) -> None:
         self.window = w
+        self.least_at: i64 = w.offset() if relative else -1
         self.before_least: int = read_ms(w) - 1 if relative else 0
         self.left: i64 = read_count(w, 3)
         self.expiry: i64 = NO_EXPIRY
@@ -150,6 +151,8 @@ def check_metadata_pre_ga(w: Window, ins: Inspection) -> None:
 
 def _check_metadata(fields: MetadataFields, ins: Inspection) -> None:
     w = fields.window
+    if fields.least_at >= 0:
+        _check_least(ins, fields.before_least + 1, fields.least_at)
     ins.empty = fields.left == 0
     ins.seen.begin(fields.left)
     while fields.next():
@@ -163,6 +166,13 @@ def _check_metadata(fields: MetadataFields, ins: Inspection) -> None:
             ins.report_twice(w, "field", earlier, at)
         pass_string(w, ins)
     ins.report_late_duplicates("field")
+
+
+def _check_least(ins: Inspection, least: int, at: i64) -> None:
+    """Check the least expiry: servers do not look whether it is right (rdb.c: "Hash read invalid minExpire value")."""
+    if not 0 <= least <= MAX_FIELD_EXPIRY + 1:
+        message = f"the least expiry of a hash is {least & U64_MASK}, which Redis from 7.4 to 8.8 refuses"
+        ins.report("field-least-expiry", message, at)
 
 
 def _report_expiry(ins: Inspection, number: int, at: i64) -> None:
@@ -190,7 +200,8 @@ def check_hash2(w: Window, ins: Inspection) -> None:
 
 def check_listpack_ex(w: Window, ins: Inspection) -> None:
     """A small hash of Redis."""
-    w.skip(8)
+    at = w.offset()
+    _check_least(ins, read_ms(w), at)
     check_one_listpack(w, ins, EXPIRING_FIELDS)
 
 

@@ -13,12 +13,14 @@ from __future__ import annotations
 from typing import Final, final
 
 from librt.strings import read_i16_le, read_i32_le, read_i64_le
+from librt.vecs import vec
 from mypy_extensions import i64
 
 from rdbtool.basics.numbers import is_integer_at
 from rdbtool.errors import FormatError
 from rdbtool.io.window import Window
 from rdbtool.model import MAX_FIELD_EXPIRY
+from rdbtool.servers.limits import Limits
 
 from .cursor import INTEGER, STRING, Cursor, corrupt
 from .duplicates import Duplicates
@@ -34,6 +36,13 @@ MANY: Final[i64] = 65535
 """In place of the number of elements: count them."""
 END: Final[i64] = 255
 WHAT: Final = "listpack"
+
+UNREADABLE: Final[i64] = -1
+WRONG: Final[i64] = -2
+"""In place of a number of elements: they cannot be walked, or the header is wrong."""
+
+RECENT: Final[i64] = 1 << 13
+"""Elements of a very large listpack in which duplicates are found at once: LZF repeats what is no further away."""
 
 MEMBERS: Final[i64] = 1
 FIELDS: Final[i64] = 2
@@ -206,10 +215,30 @@ def check_one_listpack(w: Window, ins: Inspection, holds: i64) -> None:
         ins.empty = count == 0
         if count > 0:
             check_elements(ins, holds, count)
+        elif count == UNREADABLE:
+            _check_unpacking(ins, holds)
+
+
+def _check_unpacking(ins: Inspection, holds: i64) -> None:
+    """Look whether servers turn a damaged listpack into another encoding as they load it: they crash on the way."""
+    announced: i64 = i64(read_i16_le(ins.data, ins.start + 4)) & 0xFFFF
+    limits = Limits()
+    most = limits.set_entries
+    if holds == SCORES:
+        most = 2 * limits.zset_entries
+    elif holds == FIELDS:
+        most = 2 * limits.hash_entries
+    elif holds != MEMBERS:
+        most = 3 * limits.hash_entries
+    if announced > most:
+        message = (
+            f"a damaged listpack announces {announced} elements: servers unpack so many as they load it, and crash"
+        )
+        ins.report_packed("listpack-unpacked", message, ins.start + 4)
 
 
 def check_listpack(ins: Inspection, *, stream: bool = False) -> i64:
-    """Walk the packed value as a listpack: the number of its elements, or -1 if it is damaged.
+    """Walk the packed value as a listpack: the number of its elements, or UNREADABLE or WRONG if it is damaged.
 
     ``stream``: it is of a stream; there, hardly a server looks at the number of elements in the header.
     """
@@ -217,7 +246,7 @@ def check_listpack(ins: Inspection, *, stream: bool = False) -> i64:
     start = ins.start
     last = start + ins.size - 1
     if not check_header(ins):
-        return -1
+        return WRONG
     pos = start + HEADER
     count: i64 = 0
     while pos < last:
@@ -251,7 +280,7 @@ def check_listpack(ins: Inspection, *, stream: bool = False) -> i64:
         if announced != count:
             message = f"a listpack announces {announced} elements and holds {count}"
             ins.report_packed("stream-node-count" if stream else "listpack", message, start + 4)
-            return count if stream else -1
+            return count if stream else WRONG
     return count
 
 
@@ -308,6 +337,7 @@ def check_elements(ins: Inspection, holds: i64, count: i64) -> None:
     seen = ins.seen
     seed = seen.seed
     seen.begin(count // width)
+    recent: vec[i64] | None = vec[i64]([0] * (2 * RECENT)) if seen.many is not None else None
     previous: i64 = -1
     turn: i64 = 0
     while pos < last:
@@ -329,6 +359,12 @@ def check_elements(ins: Inspection, holds: i64, count: i64) -> None:
                 head = text_head(first)
                 value = hash_text(data, pos + head, size - head, seed)
             earlier = seen.put(value, pos)
+            if recent is not None:
+                slot = 2 * (value & (RECENT - 1))
+                if recent[slot] == value and recent[slot + 1] > 0:
+                    earlier = recent[slot + 1]
+                recent[slot] = value
+                recent[slot + 1] = pos
             if earlier >= 0 and element_at(data, earlier) == element_at(data, pos):
                 what = "member" if holds in (MEMBERS, SCORES) else "field"
                 ins.report_packed("listpack-duplicate", f"a {what} twice in a listpack", pos)
