@@ -77,10 +77,22 @@ RDB: Final = _object(
         "databases": COUNTS,
         "functions": _list(TEXT),
         "modules": COUNTS,
+        "module_data": _list(TEXT),
     }
 )
 SUITABILITY: Final = _object(
     {"release": TEXT, "loads": _or(TRUTH, NONE), "reasons": _list(TEXT), "remarks": _list(TEXT)}
+)
+LOG_SUITABILITY: Final = _object(
+    {
+        "release": TEXT,
+        "loads": _or(TRUTH, NONE),
+        "cuts_at": _or(COUNT, NONE),
+        "cut_file": _or(TEXT, NONE),
+        "words": _or(TEXT, NONE),
+        "reasons": _list(TEXT),
+        "remarks": _list(TEXT),
+    }
 )
 LOG: Final = _object(
     {
@@ -95,7 +107,7 @@ LOG: Final = _object(
         "first_timestamp": _or(COUNT, NONE),
         "last_timestamp": _or(COUNT, NONE),
     },
-    {"rdb": RDB, "readable_behind_the_damage": COUNT},
+    {"rdb": RDB, "readable_behind_the_damage": COUNT, "sound_up_to": WHOLE},
 )
 CUT: Final = _object(
     {
@@ -113,7 +125,9 @@ PLAN: Final = _object(
     {
         "bytes": COUNT,
         "loss": TRUTH,
-        "files": _list(_object({"path": TEXT, "size": COUNT, "bytes": COUNT, "cuts": _list(CUT)})),
+        "files": _list(
+            _object({"path": TEXT, "size": COUNT, "bytes": COUNT, "cuts": _list(CUT), "line_ends_turned_back": COUNT})
+        ),
         "leave_the_manifest": _list(TEXT),
     }
 )
@@ -128,6 +142,7 @@ CHECK_AOF: Final = _object(
         "manifest": _or(TEXT, NONE),
         "files": _list(LOG),
         "history": _list(LOG),
+        "for": _list(LOG_SUITABILITY),
         "findings": FINDINGS,
         "counts": COUNTS,
         "plan": PLAN,
@@ -138,7 +153,7 @@ CHECK_AOF: Final = _object(
 CHECK_RDB: Final = _or(
     _object(
         {"path": TEXT, "sound": TRUTH, "size": COUNT, "findings": FINDINGS, "counts": COUNTS},
-        {"rdb": RDB, "for": SUITABILITY},
+        {"rdb": RDB, "for": _or(SUITABILITY, _list(SUITABILITY)), "releases": _list(SUITABILITY)},
     ),
     _object({"path": TEXT, "error": _object({"code": TEXT, "message": TEXT, "offset": WHOLE})}),
 )

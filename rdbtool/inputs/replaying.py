@@ -111,8 +111,8 @@ def replay(
     relative expiries count from; ``feed``: how a log is brought in; ``first``: the first file, where it is open;
     ``aside``: takes what a base holds that a short log does not reach, before the log is replayed; ``server``: how the
     server was set up; ``layout``: the files, where they are not those that `layout_of` finds; ``keep_going``: of what
-    is damaged, take what can be read before the damage, with a finding and ``loss``. A log is not applied to a base that
-    was not read to its end: its commands build on what is lost.
+    is damaged, take what can be read before the damage, with a finding and ``loss``. A log is not applied to a base
+    that was not read to its end: its commands build on what is lost.
 
     A log that ends within a command is taken up to there, as the server takes it, with a finding and
     ``loss``. Raises `FormatError`

@@ -8,7 +8,7 @@ from rdbtool.basics.crc64 import crc64
 from rdbtool.errors import FormatError, RdbToolError, UnsupportedError
 from rdbtool.model import Value
 from rdbtool.servers.limits import Limits
-from rdbtool.servers.releases import FIRST_OF_VALKEY, MAX_RDB_VERSION
+from rdbtool.servers.releases import FIRST_OF_VALKEY, MAX_RDB_VERSION, UNCHECKED_DUMPS_SINCE
 
 from .encode import encode
 from .layout.facts import Losses
@@ -19,8 +19,6 @@ from .types import KNOWN_BY_NAME, TABLE, TypeRow
 
 FOOTER: Final = 10
 """Bytes behind the payload."""
-UNCHECKED: Final = 13
-"""The RDB version of Redis 8.6, which takes 0 for no checksum, and writes that into its own logs."""
 
 
 @final
@@ -63,7 +61,7 @@ def open_dump(data: bytes, *, key: bytes = b"") -> DumpPayload:
     checksum = int.from_bytes(data[-8:], "little")
     version = int.from_bytes(data[-FOOTER:-8], "little")
     dialect: int = VALKEY if version >= FIRST_OF_VALKEY else REDIS
-    is_unchecked = checksum == 0 and dialect == REDIS and version >= UNCHECKED
+    is_unchecked = checksum == 0 and dialect == REDIS and version >= UNCHECKED_DUMPS_SINCE
     if not is_unchecked and checksum != crc64(data[:-8]):
         raise _bad("a DUMP payload with a wrong checksum", key)
     if version > MAX_RDB_VERSION[dialect]:

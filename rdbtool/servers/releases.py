@@ -23,6 +23,8 @@ DIALECT_NAMES: Final = ("redis", "valkey")
 
 CHECKSUM_SINCE: Final[i64] = 5
 """The first RDB version that ends with a checksum."""
+UNCHECKED_DUMPS_SINCE: Final[i64] = 13
+"""The RDB version of Redis 8.6, which takes 0 in a DUMP payload for no checksum, and writes that into its own logs."""
 LAST_SHARED: Final[i64] = 11
 """The last RDB version that Redis and Valkey have in common; both write it with the magic of Redis.
 

@@ -227,7 +227,8 @@ def test_a_log_is_judged_as_valkey_judges_it(call: str, code: str | None, tmp_pa
     )
     (tmp_path / "x.aof").write_bytes(data)
     report = check_aof(str(tmp_path / "x.aof"))
-    assert list(report.findings.counts) == ([] if code is None else [code])
+    # What only Valkey has is told as well, for the log does not say who wrote it.
+    assert set(report.findings.counts) - {"newer-command"} == (set() if code is None else {code})
     assert report.files[0].good_up_to == (len(data) if code is None else 2 * len(command("SET", "a", "1")))
     try:
         with running(server("valkey-9.1"), tmp_path, "--appendonly", "yes", "--appendfilename", "x.aof"):
