@@ -126,7 +126,7 @@ PLAN: Final = _object(
         "bytes": COUNT,
         "loss": TRUTH,
         "files": _list(
-            _object({"path": TEXT, "size": COUNT, "bytes": COUNT, "cuts": _list(CUT), "line_ends_turned_back": COUNT})
+            _object({"path": TEXT, "size": COUNT, "bytes": COUNT, "cuts": _list(CUT), "line_ends_turned_back": TRUTH})
         ),
         "leave_the_manifest": _list(TEXT),
     }
