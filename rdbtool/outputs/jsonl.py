@@ -30,7 +30,7 @@ from mypy_extensions import i64
 from rdbtool.basics.text import BASE64, MODES, to_text
 from rdbtool.inputs.jsonl import SCHEMA
 from rdbtool.inputs.keys import Facts
-from rdbtool.io.output import Output
+from rdbtool.io.output import FLUSH, Output
 from rdbtool.model import NO_EXPIRY, Id
 from rdbtool.rdb.events import ModuleAux
 from rdbtool.rdb.layout.facts import Losses
@@ -101,7 +101,12 @@ class JsonValues(Visitor):
 
     def text(self, data: bytes, start: i64, end: i64) -> None:
         o = self.output
-        self._before(o.buffer)
+        state = self._state
+        if state in (_FIELD, _ITEMS):  # as `_before`, without a call for every string
+            if self._first:
+                self._first = False
+            else:
+                o.buffer.append(_COMMA)
         write_string(o, data, start, end, self.mode)
         self._after(o)
 
@@ -144,7 +149,8 @@ class JsonValues(Visitor):
             out.append(125)
             self._expires = False
             self._state = _FIELD
-        o.room()
+        if len(o.buffer) >= FLUSH:  # a call for every element would cost more than what it looks at
+            o.room()
 
     def score(self, x: float) -> None:
         write_number(self.output.buffer, x)

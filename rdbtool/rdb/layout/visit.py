@@ -52,7 +52,7 @@ class Visit:
     def string(self) -> None:
         """Tell the string at the window's position."""
         w = self.window
-        at = w.offset()
+        at = w.base + w.pos  # `offset`, without a call for every string
         length = read_length_or_encoding(w)
         if length >= 0:
             if length > w.end - w.pos and not w.need(length):
