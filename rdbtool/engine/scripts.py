@@ -127,8 +127,8 @@ class Scripts:
             return {"lacks": f"the command {args[0].decode('latin-1')[:128]}"}
         try:
             return {"reply": self._value(execute(self.dataset, args))}
-        except NotRunError as e:
-            return {"lacks": e.text}
+        except NotRunError as not_run:  # a name of its own: compiled, a name has one type
+            return {"lacks": not_run.text}
         except CommandError as e:
             return {"reply": {"err": e.text}}
 

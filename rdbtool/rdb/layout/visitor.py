@@ -23,7 +23,7 @@ from __future__ import annotations
 from collections import deque
 from typing import ClassVar, Final
 
-from mypy_extensions import i64
+from mypy_extensions import i64, mypyc_attr
 
 from rdbtool.basics.numbers import parse_double
 from rdbtool.model import NO_PRODUCERS, Hash, Id, Module, SortedSet, Stream, Value
@@ -43,6 +43,7 @@ KIND_NAMES: Final = ("string", "list", "set", "zset", "hash", "stream", "module"
 KINDS: Final[dict[str, i64]] = {name: kind for kind, name in enumerate(KIND_NAMES)}
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Visitor:
     """Takes a value element by element.
 
