@@ -105,6 +105,8 @@ def test_what_is_repaired_loads_and_holds_what_the_server_would_have_kept(kind: 
         data = damage(BASE, rnd)
         path = tmp_path / f"{i}.aof"
         path.write_bytes(data)
+        if check_aof(str(path)).files[0].foreign:
+            continue  # no command is left of it: such a file is not emptied, but refused
         kept = load(kind, tmp_path / f"s{i}", data)
         for salvage in (False, True):
             copy = tmp_path / f"{i}-{salvage}.aof"
