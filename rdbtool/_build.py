@@ -23,7 +23,7 @@ GROUPS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
         "3",
         (
             *("model", "io", "basics", "servers", "rdb", "outputs", "inputs/keys", "inputs/selection"),
-            *("aof/resp", "aof/scan", "aof/reader", "aof/command_writer", "aof/entry_ids"),
+            *("aof/resp", "aof/scan", "aof/command_writer", "aof/entry_ids"),
         ),
     ),
     ("rdbtool_engine", "3", ("engine", "aof", "analysis", "inputs")),

@@ -25,7 +25,6 @@ from rdbtool.servers.releases import Release
 
 from .cells.cell import SKIPLIST, Cell, FrameCell
 from .cells.zset import SortedSetCell
-from .dataset import Dataset
 
 FOREVER: Final[i64] = -(1 << 62)
 """Before the expiry of any field."""
@@ -261,12 +260,3 @@ def tell_cell(cell: Cell, visitor: Visitor) -> None:
             raise damage
     else:
         visit_value(cell.value(), visitor)
-
-
-def add_dataset(digester: Digester, dataset: Dataset) -> None:
-    """Add every key of a dataset, those whose time has passed included."""
-    for db, key, cell in dataset.items():
-        if isinstance(cell, FrameCell):
-            digester.add_frame(cell.frame, db, key, cell.expire_at_ms)
-        else:
-            digester.add_cell(db, key, cell)

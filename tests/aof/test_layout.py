@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from rdbtool.aof.layout import locate
-from rdbtool.aof.reader import read_files
 from rdbtool.aof.resp import Command
 from rdbtool.errors import FormatError, InputError, UsageError
 from tests.aof.craft import FIXTURES, command, sets
+from tests.aof.reading import read_files
 
 
 @pytest.fixture

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from rdbtool.engine.cells.cell import Cell
+from rdbtool.engine.cells.cell import Cell, FrameCell
 from rdbtool.engine.dataset import Dataset
-from rdbtool.engine.digest import Digester, add_dataset
+from rdbtool.engine.digest import Digester
 
 
 def digest_of_cell(dataset: Dataset, cell: Cell) -> str:
@@ -15,5 +15,9 @@ def digest_of_cell(dataset: Dataset, cell: Cell) -> str:
 def digest_of_dataset(dataset: Dataset) -> str:
     """DEBUG DIGEST."""
     digester = Digester(dataset.release)
-    add_dataset(digester, dataset)
+    for db, key, cell in dataset.items():
+        if isinstance(cell, FrameCell):
+            digester.add_frame(cell.frame, db, key, cell.expire_at_ms)
+        else:
+            digester.add_cell(db, key, cell)
     return digester.result()

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import final
 
+from rdbtool.aof.detect import RDB, kind_at
+from rdbtool.aof.layout import Layout, LogFile
+from rdbtool.aof.resp import MAX_BULK, CommandReader
 from rdbtool.errors import InputError
 from rdbtool.io.source import Input, open_input
 from rdbtool.rdb.reader import RdbReader
-
-from .detect import RDB, kind_at
-from .layout import Layout, LogFile
-from .resp import MAX_BULK, CommandReader
 
 
 @final
