@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -26,12 +26,19 @@ from .point_in_time import (
     point_in_time,
     server_of,
 )
-from .render import findings_lines, number, plural, print_json, show_path, size
+from .render import number, plural, print_findings, print_json, show_path, size
+from .usage import Usage
 
 if TYPE_CHECKING:
     from rdbtool.tasks.rewrite import RewriteReport
 
 NAME = "rewrite"
+USAGE: Final = Usage(
+    example="rdbtool rewrite appendonlydir -o compact",
+    problems="the log is damaged, and nothing was written",
+    loss="done, with loss that is listed",
+    verdict=True,
+)
 EXAMPLE = ("INPUT", "-o", "-", "--resp")
 
 
@@ -132,8 +139,7 @@ def command(
             print(line, file=stream)
     elif stream is sys.stdout:
         print_json(NAME, report.as_json())
-    for line in findings_lines(report.findings):
-        print(line, file=sys.stderr)
+    print_findings(report.findings)
     hint_at_regex(selection.keys, int(selection.kept))
     raise typer.Exit(of_report(report))
 
