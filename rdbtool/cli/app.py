@@ -57,21 +57,28 @@ def guarded(command: Callable[..., None], usage: Usage) -> Callable[..., None]:
     @takes(console=settings)
     @functools.wraps(command)
     def run_guarded(*, console: Console, **options: object) -> None:
-        try:
+        with _one_line():
             _refuse_big_numbers(options)
             with held_if(usage.verdict and console.quiet and Format.JSON not in options.values()):
                 command(**options)
-        except RdbToolError as e:
-            print(f"rdbtool: {e}", file=sys.stderr)
-            raise typer.Exit(of_error(e)) from None
-        except BrokenPipeError as e:  # typer would make an error of it
-            _discard_output()
-            raise typer.Exit(of_error(e)) from None
-        except MemoryError as e:
-            print("rdbtool: out of memory", file=sys.stderr)
-            raise typer.Exit(of_error(e)) from None
 
     return run_guarded
+
+
+@contextlib.contextmanager
+def _one_line() -> Iterator[None]:
+    """End with an exit code and one line on stderr for what is no bug."""
+    try:
+        yield
+    except RdbToolError as e:
+        print(f"rdbtool: {e}", file=sys.stderr)
+        raise typer.Exit(of_error(e)) from None
+    except BrokenPipeError as e:  # typer would make an error of it
+        _discard_output()
+        raise typer.Exit(of_error(e)) from None
+    except MemoryError as e:
+        print("rdbtool: out of memory", file=sys.stderr)
+        raise typer.Exit(of_error(e)) from None
 
 
 def _refuse_big_numbers(options: dict[str, object]) -> None:
@@ -106,6 +113,32 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
+def _show_manual(wanted: bool) -> None:
+    if wanted:
+        from .manual import manual, show
+
+        show(manual(pages()))
+        raise typer.Exit
+
+
+def _show_completion(shell: str) -> None:
+    if shell:
+        from .completion import script_for
+
+        with _one_line():
+            print(script_for(shell, pages()), end="")
+        raise typer.Exit
+
+
+def _install_completion(wanted: bool) -> None:
+    if wanted:
+        from .completion import install
+
+        with _one_line():
+            print(install(pages()))
+        raise typer.Exit
+
+
 @app.callback()
 def _program(
     *,
@@ -114,6 +147,34 @@ def _program(
         bool,
         typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version, and if compiled."),
     ] = False,
+    _manual: Annotated[
+        bool,
+        typer.Option(
+            "--man",
+            callback=_show_manual,
+            is_eager=True,
+            help="Show the manual page; where standard output is no terminal, print its source.",
+        ),
+    ] = False,
+    _install: Annotated[
+        bool,
+        typer.Option(
+            "--install-completion",
+            callback=_install_completion,
+            is_eager=True,
+            help="Let the shell that SHELL names complete commands, options and files. Again after an update.",
+        ),
+    ] = False,
+    _completion: Annotated[
+        str,
+        typer.Option(
+            "--show-completion",
+            metavar="SHELL",
+            callback=_show_completion,
+            is_eager=True,
+            help="Print what that installs for bash, zsh or fish.",
+        ),
+    ] = "",
 ) -> None:
     global _debug
     _debug = debug

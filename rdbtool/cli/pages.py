@@ -127,8 +127,15 @@ def _schemas() -> Sequence[str]:
     return list(SCHEMAS)
 
 
+def _shells() -> Sequence[str]:
+    from .completion import SHELLS
+
+    return list(SHELLS)
+
+
 VALUES: Final[dict[str, Callable[[], Sequence[str]]]] = {
     "RELEASE": _releases,
+    "SHELL": _shells,
     "[NAME]": _schemas,
     "TYPE": lambda: ("string", "list", "set", "zset", "hash", "stream", "module"),
     "MODE": lambda: ("auto", "utf8", "base64", "hex", "escape"),
