@@ -46,7 +46,7 @@ LEFT_OUT = (
         "inputs/filters",
         "inputs/opening",
     ),
-    *("inputs/replaying", "outputs/outlets"),
+    *("inputs/key_stream", "inputs/replaying", "outputs/outlets", "rdb/opening"),
 )
 """Modules and folders of those rooms that are called once per file: compiling them makes nothing faster."""
 

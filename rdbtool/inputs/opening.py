@@ -55,6 +55,10 @@ class OpenedKeys:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close what was opened."""
         if self._stream is not None:
             self._stream.close()
 

@@ -36,7 +36,7 @@ from rdbtool.rdb.head import Aside, RdbHead
 from rdbtool.rdb.magic import what_else
 from rdbtool.rdb.reader import RdbReader
 from rdbtool.servers.commands import COMMANDS, CONTAINER, UNSUPPORTED
-from rdbtool.servers.releases import NEWEST, Release, writer_of
+from rdbtool.servers.releases import NEWEST, Release, release_of, writer_of
 
 from .detect import JSON_LINES, LOG, TEXT, is_rdb, kind_at
 from .server import STOCK_SERVER, Server
@@ -89,13 +89,13 @@ class Replayed(Report):
 
 
 def replay(
-    path: str,
+    path: str | os.PathLike[str],
     *,
     point: PointInTime = WHOLE,
     unknown: str = STOP,
     source: Source = "auto",
-    release: Release | None = None,
-    likely: Release | None = None,
+    release: str | Release | None = None,
+    likely: str | Release | None = None,
     now_ms: int | None = None,
     feed: Feed | None = None,
     first: Window | None = None,
@@ -119,8 +119,10 @@ def replay(
     where the server refuses the file, `UnsupportedError` at an unknown command and `IncompleteError` where one could
     not be carried out here, unless ``unknown`` says what to do about them, `InputError`, `UsageError`.
     """
-    layout = layout or layout_of(path, source)
-    loader = _Loader(layout, point, unknown, source, release, likely, now_ms, feed or Feed(), first, server)
+    layout = layout or layout_of(os.fspath(path), source)
+    follow = None if release is None else release_of(release)
+    else_follow = None if likely is None else release_of(likely)
+    loader = _Loader(layout, point, unknown, source, follow, else_follow, now_ms, feed or Feed(), first, server)
     loader.keep_going = keep_going
     if aside is not None and not point.asked and server.names.empty and not keep_going:
         names = names_in(layout)

@@ -22,7 +22,7 @@ from rdbtool.findings import Finding, Report, Severity, finding_of, plural
 from rdbtool.rdb.check import DATABASES
 from rdbtool.servers.commands import COMMANDS
 from rdbtool.servers.features import CHECKS_ARITY_IN_LOG, LOOKS_UP_SUBCOMMANDS, SCRIPT_ERRORS_CRASH
-from rdbtool.servers.releases import RELEASES, Release, newest_of_each, writer_of
+from rdbtool.servers.releases import RELEASES, Release, newest_of_each, releases_asked, writer_of
 
 from .log_suitability import SCRIPTS, LogSuitability, is_in, log_suitability
 
@@ -76,28 +76,29 @@ class CheckAofReport(Report):
 
 
 def check_aof(
-    path: str,
+    path: str | os.PathLike[str],
     *,
     history: bool = False,
     max_bulk: int = MAX_BULK,
     databases: int = DATABASES,
     names: CommandNames = STOCK,
-    releases: Sequence[Release] = (),
+    releases: Iterable[str | Release] = (),
     until: int = -1,
     all_findings: bool = False,
     progress: Callable[[int, int], object] | None = None,
 ) -> CheckAofReport:
     """Check what is at ``path``: a log with or without a snapshot in front, a manifest, or a directory.
 
-    ``history``: check also the files that a rewrite has replaced; ``max_bulk``: the server's
-    ``proto-max-bulk-len``; ``databases``: how many it has; ``names``: commands it has in addition,
-    from a module or renamed; ``releases``: the servers to tell what they do with it, if none the one that wrote it, or
-    where that is not known the newest; ``all_findings``: keep each finding, however many they are;
-    ``until``: a Unix time: reading a file ends at the first later annotation;
-    ``progress`` is told the bytes read of all files, and their size or -1.
+    ``history``: check also the files that a rewrite has replaced; ``max_bulk``: the server's ``proto-max-bulk-len``;
+    ``databases``: how many it has; ``names``: commands it has in addition, from a module or renamed; ``releases``:
+    names of servers to tell what they do with it (`releases_asked`), if none the one that wrote it, or where that is
+    not known the newest; ``all_findings``: keep each finding, however many they are; ``until``: a Unix time: reading a
+    file ends at the first later annotation; ``progress`` is told the bytes read of all files, and their size or -1.
     Raises `InputError` where something cannot be read, `UsageError` where ``path`` is ambiguous.
     """
-    report = CheckAofReport(path=path, asked=bool(releases))
+    path = os.fspath(path)
+    asked = releases_asked(releases)
+    report = CheckAofReport(path=path, asked=bool(asked))
     if all_findings:
         report.findings.kept = sys.maxsize
     report.config = config = LogConfig(names, databases=databases, max_bulk=max_bulk)
@@ -107,7 +108,7 @@ def check_aof(
         report.findings.add(_bad_manifest(e))
         for file in parts_beside(path):
             report.files.append(verify_log(file, report.findings, config=config, progress=progress))
-        _judge(report, releases)
+        _judge(report, asked)
         return report
     for finding in layout.findings:
         report.findings.add(finding)
@@ -128,7 +129,7 @@ def check_aof(
         )
     if history:
         report.history = [verify_log(file, report.findings, config=config) for file in layout.history]
-    _judge(report, releases)
+    _judge(report, asked)
     return report
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ from rdbtool.rdb.layout.duplicates import Duplicates
 from rdbtool.rdb.reader import Frame, RdbReader
 from rdbtool.rdb.targets import target_for_version
 from rdbtool.servers.limits import check_database
-from rdbtool.servers.releases import Release, writer_of
+from rdbtool.servers.releases import Release, release_of, writer_of
 
 OnKey = Callable[[int, bytes, str], None]
 """Is told each key: database, name, DEBUG DIGEST-VALUE."""
@@ -57,9 +58,9 @@ class DigestReport(Report):
 
 
 def digest(
-    path: str,
+    path: str | os.PathLike[str],
     *,
-    release: Release | None = None,
+    release: str | Release | None = None,
     point: PointInTime = WHOLE,
     unknown: str = STOP,
     source: Source = "auto",
@@ -69,12 +70,14 @@ def digest(
 ) -> DigestReport:
     """DEBUG DIGEST of what is at ``path``: an RDB, a log, a set of files, a text of commands.
 
-    ``release``: the server to agree with, else the one that wrote the file, else the oldest that writes such an RDB,
-    and for a log the newest; ``selection``: of these keys only; without those that have expired, for one, which a
-    server drops, from an RDB at once, else soon after the start. Keys of an RDB are read one by one, in bounded memory;
-    what servers skip or drop as they load it is not counted. Raises as `replaying.replay` does, and `FormatError` for a
-    damaged value and for a key that comes twice.
+    ``release``: the name of the server to agree with, else the one that wrote the file, else the oldest that writes
+    such an RDB, and for a log the newest; ``selection``: of these keys only; without those that have expired, for one,
+    which a server drops, from an RDB at once, else soon after the start. Keys of an RDB are read one by one, in bounded
+    memory; what servers skip or drop as they load it is not counted. Raises as `replaying.replay` does, and
+    `FormatError` for a damaged value and for a key that comes twice.
     """
+    path = os.fspath(path)
+    release = None if release is None else release_of(release)
     selection = selection or Selection()
     selection.kept = 0  # it may have chosen from another file
     layout = layout_of(path, source)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -42,7 +43,7 @@ def choose(keys: Sequence[bytes], db: int = -1) -> Chosen:
 
 
 def history(
-    path: str,
+    path: str | os.PathLike[str],
     keys: Sequence[bytes],
     on_touch: Callable[[Touch], None],
     *,

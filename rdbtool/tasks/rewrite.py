@@ -31,7 +31,7 @@ from rdbtool.outputs.rdb import RdbOut
 from rdbtool.outputs.registry import make_exporter
 from rdbtool.outputs.saving import save_carried, save_commands, save_rdb
 from rdbtool.rdb.layout.facts import ACTIVE_TIMES, MADE_BY_REPLAY, STREAM_COUNTERS
-from rdbtool.rdb.targets import Target
+from rdbtool.rdb.targets import Target, target
 from rdbtool.servers import features
 from rdbtool.servers.features import MULTI_PART_LOGS
 from rdbtool.servers.releases import oldest_with
@@ -98,15 +98,20 @@ class RewriteForm:
     """
 
     resp: bool = False
-    to: Target | None = None
+    to: Target | str | None = None
+
+    @property
+    def target(self) -> Target | None:
+        """The release it is for. Raises `UsageError` for a name of none."""
+        return target(self.to) if isinstance(self.to, str) else self.to
 
 
 PLAIN: Final = RewriteForm()
 
 
 def rewrite(
-    path: str,
-    output: str,
+    path: str | os.PathLike[str],
+    output: str | os.PathLike[str],
     *,
     form: RewriteForm = PLAIN,
     point: PointInTime = WHOLE,
@@ -123,6 +128,7 @@ def rewrite(
     these keys only. The snapshot loses nothing; commands cannot say everything, and ``losses`` are findings. Raises
     as `replaying.replay` does, and `OutputError`, and `UnsupportedError` for what ``form.to`` cannot keep.
     """
+    path, output = os.fspath(path), os.fspath(output)
     one_file = output == "-" or output.endswith(SINGLE) or find(output).is_stream
     job = _Job(path, layout_of(path, source), form, point, selection, unknown, source, now_ms, server)
     report = RewriteReport(path=path, output=output)
@@ -140,7 +146,7 @@ def rewrite(
 
 
 def rewrite_in_place(
-    path: str,
+    path: str | os.PathLike[str],
     *,
     form: RewriteForm = PLAIN,
     point: PointInTime = WHOLE,
@@ -159,6 +165,7 @@ def rewrite_in_place(
     the log open for writing. Whatever happens in between, the directory holds a set that loads, the old one or the
     new one. Raises as `rewrite` does, and as `in_place.alone` where the directory is in use.
     """
+    path = os.fspath(path)
     with alone(_set_at(path), force=force) as remarks:
         layout = _set_at(path)  # as it is now that nobody else changes it
         report = RewriteReport(path=path, output=layout.manifest_path)
@@ -231,7 +238,7 @@ class _Job:
             point=self.point,
             unknown=self.unknown,
             source=self.source,
-            likely=None if self.form.to is None else self.form.to.release,
+            likely=None if self.form.target is None else self.form.target.release,
             now_ms=self.now_ms,
             aside=aside,
             server=self.server,
@@ -242,7 +249,7 @@ def _write_snapshot(sink: Sink, job: _Job, report: RewriteReport) -> Replayed:
     """Replay, and write the result, or what of it there is before the replay has ended."""
     if job.form.resp:
         return _write_commands(sink, job, report)
-    out = RdbOut(sink, RdbOptions(job.form.to, otherwise=ANYWHERE), aof=True)
+    out = RdbOut(sink, RdbOptions(job.form.target, otherwise=ANYWHERE), aof=True)
     pipeline = Pipeline(Selection(), out, report.findings)
     # a selection looks at the whole dataset
     everything = job.selection is None or job.selection.everything
@@ -266,7 +273,7 @@ def _write_commands(sink: Sink, job: _Job, report: RewriteReport) -> Replayed:
     output = Output(sink)
     if replayed.replay.annotations:
         output.buffer.write(b"#TS:%d\r\n" % replayed.replay.time_s)
-    exporter = make_exporter(output, OutputOptions("resp", RdbOptions(job.form.to)))
+    exporter = make_exporter(output, OutputOptions("resp", RdbOptions(job.form.target)))
     if replayed.head is None:
         exporter.losses.untold |= MADE_BY_REPLAY
     exporter.begin(facts_of_replayed(replayed))
