@@ -129,6 +129,8 @@ def _assigned(init: ast.FunctionDef) -> dict[str, str]:
             value = statement.value
             if isinstance(value, ast.Name) and value.id in parameters:
                 found.setdefault(name, parameters[value.id])
+            elif isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id[0].isupper():
+                found.setdefault(name, value.func.id)
             elif isinstance(value, ast.Constant):
                 found.setdefault(name, type(value.value).__name__)
     return found

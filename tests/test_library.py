@@ -141,7 +141,8 @@ def events(path: Path) -> int:
         for event in opened:
             assert_type(event, Event)
             if isinstance(event, Header):
-                assert_type(event.version, int)
+                version: int = event.version
+                print(version)
             elif isinstance(event, (Aux, SelectDb, ResizeDb, SlotInfo, SlotImport, Foreign)):
                 print(event)
             elif isinstance(event, (Function, FunctionPreGa)):

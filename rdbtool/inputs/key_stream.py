@@ -75,6 +75,9 @@ class Keys:
     def __iter__(self) -> Keys:
         return self
 
+    def __repr__(self) -> str:
+        return f"<Keys of {self.path}>"
+
     def __next__(self) -> Key:
         try:
             key = None if self._selection.full else self._next()

@@ -37,6 +37,11 @@ class RdbOptions:
         self.drop_modules = drop_modules
         self.limits = limits
 
+    def __repr__(self) -> str:
+        to = "the server that wrote the input" if self.to is None else self.to.name
+        asked = [name for name in ("compress", "checksum", "lossless", "drop_modules") if getattr(self, name)]
+        return f"<RdbOptions for {to}: {', '.join(asked)}>"
+
 
 @dataclass(frozen=True, slots=True)
 class OutputOptions:

@@ -239,6 +239,9 @@ class RdbReader:
         self._table = TABLE[0]
         self._checksum = checksum
 
+    def __repr__(self) -> str:
+        return f"<RdbReader of {opcodes.DIALECT_NAMES[self.dialect]} {self.version} at {self.window.offset()}>"
+
     def __iter__(self) -> Iterator[Event]:
         while True:
             event = self.next()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -67,7 +68,7 @@ class StatsReport(Report):
 
 
 def stats(
-    path: str,
+    path: str | os.PathLike[str],
     *,
     point: PointInTime = WHOLE,
     unknown: str = STOP,
@@ -80,6 +81,7 @@ def stats(
     ``replaying``: carry the commands out too, which is what tells errors; without it memory is small, and a point
     in time cannot be asked for. Raises as `replaying.replay` does.
     """
+    path = os.fspath(path)
     if replaying:
         feed = _Counting()
         replayed = replay(path, point=point, unknown=uncarried(unknown), source=source, feed=feed, server=server)

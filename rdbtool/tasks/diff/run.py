@@ -145,6 +145,9 @@ class Diff:
         self._done = 0
         self._passes = 1
 
+    def __repr__(self) -> str:
+        return f"<Diff of {self.left.name} and {self.right.name}>"
+
     def __iter__(self) -> Iterator[Difference]:
         """The differences, as they are found. Raises `FormatError` and its like for damaged input."""
         for snapshot in (self.left, self.right):
