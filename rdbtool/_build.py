@@ -37,6 +37,7 @@ groups are compiled side by side.
 
 LEFT_OUT = (
     *("io/compression", "io/destination", "io/lock", "io/open_files", "io/ownership", "io/signals", "io/sink"),
+    "io/progress",
     *(
         "io/temporary",
         "io/terminal",

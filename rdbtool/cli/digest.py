@@ -26,6 +26,7 @@ from .point_in_time import (
     point_in_time,
     server_of,
 )
+from .progress import Progress
 from .render import print_findings, print_json, show_path
 from .usage import Usage
 
@@ -76,6 +77,7 @@ def command(
         listed: list[dict[str, Any]] = []
 
         def show(db: int, key: bytes, value: str) -> None:
+            progress.clear()
             print(f"{value}  {db}  {printable(key, 1 << 20)}")
 
         def keep(db: int, key: bytes, value: str, listed: list[dict[str, Any]] = listed) -> None:
@@ -83,16 +85,18 @@ def command(
 
         on_key = (show if output is Format.TEXT else keep) if keys else None
         try:
-            report = digest(
-                path,
-                release=release,
-                point=point,
-                unknown=unknown.value,
-                server=server_of(names, databases, memory_limit),
-                source=source.value,
-                selection=selection,
-                on_key=on_key,
-            )
+            with Progress() as progress:
+                report = digest(
+                    path,
+                    release=release,
+                    point=point,
+                    unknown=unknown.value,
+                    server=server_of(names, databases, memory_limit),
+                    source=source.value,
+                    selection=selection,
+                    on_key=on_key,
+                    progress=progress,
+                )
         except RdbToolError as e:
             print(f"rdbtool: {e}", file=sys.stderr)
             codes.append(of_error(e))

@@ -28,6 +28,7 @@ from .point_in_time import (
     point_in_time,
     server_of,
 )
+from .progress import Progress
 from .render import SCHEMA, json_text, number, plural, print_findings, print_json, show_path, size, table
 from .usage import Usage
 
@@ -84,9 +85,16 @@ def command(
 
         if keys:
             raise UsageError("--stats is about all keys: leave out --key")
-        result = count(
-            path, point=point, unknown=unknown.value, source=source.value, replaying=replaying, server=server
-        )
+        with Progress() as progress:
+            result = count(
+                path,
+                point=point,
+                unknown=unknown.value,
+                source=source.value,
+                replaying=replaying,
+                server=server,
+                progress=progress,
+            )
         if output is Format.JSON:
             print_json(NAME, result.as_json())
         else:
@@ -95,16 +103,23 @@ def command(
     from rdbtool.tasks.history import history
 
     show = _print_line if output is Format.JSON else _print_touch
-    report = history(
-        path,
-        [unescape(key) for key in keys or ()],
-        show,
-        db=database_numbers([text for text in db or () if text != "-1"]),
-        point=point,
-        unknown=unknown.value,
-        source=source.value,
-        server=server,
-    )
+    with Progress() as progress:
+
+        def tell(touch: Touch) -> None:
+            progress.clear()
+            show(touch)
+
+        report = history(
+            path,
+            [unescape(key) for key in keys or ()],
+            tell,
+            db=database_numbers([text for text in db or () if text != "-1"]),
+            point=point,
+            unknown=unknown.value,
+            source=source.value,
+            server=server,
+            progress=progress,
+        )
     sys.stdout.flush()  # the summary comes last, also where both go to one place
     print_findings(report.findings)
     hint_at_regex([os.fsencode(key) for key in keys or ()], report.touches)

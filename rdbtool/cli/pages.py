@@ -100,7 +100,7 @@ def _option(parameter: Any) -> Parameter:  # noqa: ANN401 - of typer's own
     default = parameter.default
     if not flag and parameter.show_default and isinstance(default, (int, str)) and default not in {"", "0", 0, "auto"}:
         text = f"{text} [default: {default}]"
-    names = sorted(parameter.opts, key=len) + list(parameter.secondary_opts)
+    names = sorted(parameter.opts, key=lambda name: name.startswith("--")) + list(parameter.secondary_opts)
     panel = parameter.rich_help_panel or (EVERYWHERE_PANEL if "--help" in names else OPTIONS_PANEL)
     return Parameter(tuple(names), value, text, values, value in FILES, panel)
 

@@ -26,6 +26,7 @@ from .point_in_time import (
     point_in_time,
     server_of,
 )
+from .progress import Progress
 from .render import number, plural, print_findings, print_json, show_path, size
 from .usage import Usage
 
@@ -110,28 +111,31 @@ def command(
     if not in_place and not force:
         ask_to_overwrite([output_path], [path])
     form = RewriteForm(resp=resp, to=target(to) if to else None)
-    if in_place:
-        report = rewrite_in_place(
-            path,
-            form=form,
-            point=point,
-            selection=selection,
-            unknown=unknown.value,
-            purge_history=purge_history,
-            force=force,
-            server=server_of(names, databases, memory_limit),
-        )
-    else:
-        report = rewrite(
-            path,
-            output_path,
-            form=form,
-            point=point,
-            selection=selection,
-            unknown=unknown.value,
-            source=source.value,
-            server=server_of(names, databases, memory_limit),
-        )
+    with Progress() as progress:
+        if in_place:
+            report = rewrite_in_place(
+                path,
+                form=form,
+                point=point,
+                selection=selection,
+                unknown=unknown.value,
+                purge_history=purge_history,
+                force=force,
+                server=server_of(names, databases, memory_limit),
+                progress=progress,
+            )
+        else:
+            report = rewrite(
+                path,
+                output_path,
+                form=form,
+                point=point,
+                selection=selection,
+                unknown=unknown.value,
+                source=source.value,
+                server=server_of(names, databases, memory_limit),
+                progress=progress,
+            )
     # Where the result itself goes to standard output, the report must not.
     stream = sys.stderr if output_path == "-" else sys.stdout
     if output is Format.TEXT:

@@ -4,21 +4,21 @@ what stands in the way.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from rdbtool.aof.check import BROKEN, EMPTY, MISSING, TRUNCATED, FileVerdict, verify_log
 from rdbtool.aof.config import DEFAULT, LogConfig
-from rdbtool.aof.layout import Layout, LogFile, locate, parts_beside
+from rdbtool.aof.layout import Layout, locate, parts_beside
 from rdbtool.aof.names import STOCK, CommandNames
 from rdbtool.aof.resp import MAX_BULK
 from rdbtool.aof.scan import BadCommand
 from rdbtool.errors import FormatError, UsageError, printable
 from rdbtool.findings import Finding, Report, Severity, finding_of, plural
+from rdbtool.io.progress import Meter, Progress
 from rdbtool.rdb.check import DATABASES
 from rdbtool.servers.commands import COMMANDS
 from rdbtool.servers.features import CHECKS_ARITY_IN_LOG, LOOKS_UP_SUBCOMMANDS, SCRIPT_ERRORS_CRASH
@@ -85,7 +85,7 @@ def check_aof(
     releases: Iterable[str | Release] = (),
     until: int = -1,
     all_findings: bool = False,
-    progress: Callable[[int, int], object] | None = None,
+    progress: Progress | None = None,
 ) -> CheckAofReport:
     """Check what is at ``path``: a log with or without a snapshot in front, a manifest, or a directory.
 
@@ -112,7 +112,7 @@ def check_aof(
         return report
     for finding in layout.findings:
         report.findings.add(finding)
-    meter = _Meter(layout.files, progress)
+    meter = Meter([file.path for file in layout.files], progress)
     for i, file in enumerate(layout.files):
         verdict = verify_log(
             file,
@@ -120,7 +120,7 @@ def check_aof(
             last=i == len(layout.files) - 1,
             config=config,
             until=until,
-            progress=meter.of(file),
+            progress=meter.of(file.path),
         )
         report.files.append(verdict)
     if layout.is_set and layout.files and all(f.verdict == EMPTY for f in report.files):
@@ -202,32 +202,6 @@ def wrong_arity(file: FileVerdict, wrong: BadCommand, releases: Iterable[Release
 
 DEVELOPMENT_BUILD: Final = "255.255.255"
 """The version that a build from the development branch gives itself."""
-
-
-class _Meter:
-    """Turns the progress of one file after the other into that of all."""
-
-    def __init__(self, files: list[LogFile], progress: Callable[[int, int], object] | None) -> None:
-        self.progress = progress
-        self.sizes: dict[str, int] = {}
-        for file in files:
-            with contextlib.suppress(OSError):
-                self.sizes[file.path] = os.stat(file.path).st_size
-        self.total = sum(self.sizes.values())
-        self.before = 0
-
-    def of(self, file: LogFile) -> Callable[[int, int], object] | None:
-        """What to tell the progress of ``file``, the next one."""
-        progress = self.progress
-        if progress is None:
-            return None
-        start = self.before
-        self.before += self.sizes.get(file.path, 0)
-
-        def told(done: int, size: int) -> None:
-            progress(start + done, self.total if size >= 0 else -1)
-
-        return told
 
 
 def _bad_manifest(error: FormatError) -> Finding:

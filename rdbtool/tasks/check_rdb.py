@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from rdbtool.errors import InputError
 from rdbtool.findings import Findings, Report, Severity, plural
+from rdbtool.io.progress import Progress
 from rdbtool.io.source import open_input
 from rdbtool.io.window import Metered, Window
 from rdbtool.rdb.check import DATABASES, RdbFacts, verify_rdb
@@ -96,7 +97,7 @@ def check_rdb(
     modules: Sequence[str] = (),
     now_ms: int | None = None,
     values: bool = True,
-    progress: Callable[[int, int], object] | None = None,
+    progress: Progress | None = None,
 ) -> CheckRdbReport:
     """Check the RDB at ``path`` (or ``-``; gzip and zstd are opened).
 

@@ -16,6 +16,7 @@ from rdbtool.findings import Report
 from rdbtool.inputs.replaying import Commands, Feed, Source, replay
 from rdbtool.inputs.selection import matches_glob
 from rdbtool.inputs.server import STOCK_SERVER, Server
+from rdbtool.io.progress import Progress
 
 GLOB: Final = b"*?[\\"
 
@@ -53,6 +54,7 @@ def history(
     source: Source = "auto",
     now_ms: int | None = None,
     server: Server = STOCK_SERVER,
+    progress: Progress | None = None,
 ) -> HistoryReport:
     """Tell ``on_touch`` of every command that touched one of ``keys``, in order.
 
@@ -62,7 +64,14 @@ def history(
     dbs = [db] if isinstance(db, int) else list(db)
     teller = _Teller(choose(keys, dbs[0] if len(dbs) == 1 else -1), on_touch, dbs if len(dbs) > 1 else [])
     replayed = replay(
-        path, point=point, unknown=uncarried(unknown), source=source, now_ms=now_ms, feed=teller, server=server
+        path,
+        point=point,
+        unknown=uncarried(unknown),
+        source=source,
+        now_ms=now_ms,
+        feed=teller,
+        server=server,
+        progress=progress,
     )
     return HistoryReport(
         findings=replayed.findings,

@@ -22,6 +22,7 @@ from rdbtool.inputs.selection import Selection
 from rdbtool.inputs.server import STOCK_SERVER, Server
 from rdbtool.io.destination import find
 from rdbtool.io.output import Output
+from rdbtool.io.progress import Progress
 from rdbtool.io.signals import held_back
 from rdbtool.io.sink import DirectorySink, Sink, commit_all, open_sink
 from rdbtool.io.source import open_input
@@ -120,6 +121,7 @@ def rewrite(
     source: Source = "auto",
     now_ms: int | None = None,
     server: Server = STOCK_SERVER,
+    progress: Progress | None = None,
 ) -> RewriteReport:
     """Write what the log at ``path`` amounts to, to ``output``.
 
@@ -130,7 +132,7 @@ def rewrite(
     """
     path, output = os.fspath(path), os.fspath(output)
     one_file = output == "-" or output.endswith(SINGLE) or find(output).is_stream
-    job = _Job(path, layout_of(path, source), form, point, selection, unknown, source, now_ms, server)
+    job = _Job(path, layout_of(path, source), form, point, selection, unknown, source, now_ms, server, progress)
     report = RewriteReport(path=path, output=output)
     if one_file:
         with open_sink(output, inputs=job.layout.paths) as sink:
@@ -156,6 +158,7 @@ def rewrite_in_place(
     force: bool = False,
     now_ms: int | None = None,
     server: Server = STOCK_SERVER,
+    progress: Progress | None = None,
 ) -> RewriteReport:
     """Compact the multi-part set at ``path`` where it stands, as a server does. No server may be writing to it.
 
@@ -169,7 +172,7 @@ def rewrite_in_place(
     with alone(_set_at(path), force=force) as remarks:
         layout = _set_at(path)  # as it is now that nobody else changes it
         report = RewriteReport(path=path, output=layout.manifest_path)
-        job = _Job(path, layout, form, point, selection, unknown, "auto", now_ms, server)
+        job = _Job(path, layout, form, point, selection, unknown, "auto", now_ms, server, progress)
         _rewrite_in_place(job, report, purge_history=purge_history)
         for finding in remarks:
             report.findings.add(finding)
@@ -231,6 +234,7 @@ class _Job:
     source: Source
     now_ms: int | None
     server: Server
+    progress: Progress | None
 
     def replay(self, aside: Aside | None) -> Replayed:
         return replay(
@@ -242,6 +246,7 @@ class _Job:
             now_ms=self.now_ms,
             aside=aside,
             server=self.server,
+            progress=self.progress,
         )
 
 

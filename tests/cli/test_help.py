@@ -187,3 +187,28 @@ def test_progress_is_shown_where_it_is_wanted(
     run("check-rdb", *arguments, RDB)
     assert ("50 %" in errors.getvalue()) == bool(shown)
     assert shown in errors.getvalue()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["check-rdb", RDB],
+        ["check-aof", LOG],
+        ["convert", LOG, "-", "--to", "jsonl"],
+        ["digest", LOG],
+        ["dump", LOG],
+        ["diff", LOG, LOG],
+        ["history", LOG, "--key", "a"],
+        ["history", LOG, "--stats"],
+        ["history", LOG, "--stats", "--no-replay"],
+        ["rewrite", LOG, "-o", "-"],
+        ["digest", ROOT / "fixtures/aof/multi-rdb"],
+    ],
+    ids=str,
+)
+def test_whatever_reads_files_shows_progress(arguments: list[object], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "AFTER_S", 0.0)
+    monkeypatch.setattr(progress, "LINE_EVERY_S", 0.0)
+    told = run(*arguments, "--progress", "on").stderr
+    assert "100 %, " in told
+    assert run(*arguments).stderr == "".join(line for line in told.splitlines(keepends=True) if " %, " not in line)
