@@ -403,6 +403,7 @@ def test_a_release_is_a_string(tmp_path: Path) -> None:
         "valkey-9.1",
     ]
     assert rdbtool.check_rdb(RDB, target="redis-7.0").refused
+    assert [answer.release for answer in rdbtool.check_rdb(RDB, releases="valkey-8.1").releases] == ["valkey-8.1"]
     assert [s.release for s in rdbtool.check_aof(SET, releases=["redis-7.0"]).suitability] == ["redis-7.0"]
     assert rdbtool.digest(RDB, release="redis-6.2").release == "redis-6.2"
     assert rdbtool.replay(SET, release="redis-7.2").dataset.release.name == "redis-7.2"

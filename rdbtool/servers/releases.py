@@ -196,13 +196,13 @@ def release_of(name: str | Release) -> Release:
 def releases_asked(names: Iterable[str | Release]) -> tuple[Release, ...]:
     """The releases that names stand for, in the order of the table, each once, behind those that are releases already.
 
-    A name is one of a release, as ``redis-7.0``; with a patch number, as ``redis-7.0.15``; a major version alone, as
-    ``redis-7``, is its newest release; a number alone, as ``7.0``, is that of either product; `ALL` are all. Raises
-    `UsageError`.
+    A single name may stand for itself. A name is one of a release, as ``redis-7.0``; with a patch number, as
+    ``redis-7.0.15``; a major version alone, as ``redis-7``, is its newest release; a number alone, as ``7.0``, is that
+    of either product; `ALL` are all. Raises `UsageError`.
     """
     asked: set[str] = set()
     given: list[Release] = []
-    for name in names:
+    for name in [names] if isinstance(names, str) else names:
         if isinstance(name, Release):
             given.append(name)
             continue
