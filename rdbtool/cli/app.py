@@ -11,6 +11,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator
+from enum import StrEnum
 from typing import Annotated, Any, Final
 
 import typer
@@ -59,7 +60,8 @@ def guarded(command: Callable[..., None], usage: Usage) -> Callable[..., None]:
     def run_guarded(*, console: Console, **options: object) -> None:
         with _one_line():
             _refuse_big_numbers(options)
-            with held_if(usage.verdict and console.quiet and Format.JSON not in options.values()):
+            as_text = any(isinstance(value, StrEnum) and value == Format.TEXT for value in options.values())
+            with held_if(usage.verdict and console.quiet and as_text):
                 command(**options)
 
     return run_guarded
@@ -97,8 +99,10 @@ def register(name: str) -> None:
 
 def pages() -> list[Page]:
     """What there is to tell of the program, and of every subcommand."""
+    known = {command.name for command in app.registered_commands}
     for name in COMMANDS:
-        register(name)
+        if name not in known:
+            register(name)
     program: Any = typer.main.get_command(app)
     context = program.make_context("rdbtool", [], resilient_parsing=True)
     told = [page_of(program, context)]

@@ -17,7 +17,7 @@ from rdbtool.servers.releases import releases_asked
 from rdbtool.tasks.check_aof import check_aof
 
 from .check_aof_output import print_done, print_hint, print_plan, print_report
-from .console import ask
+from .console import ask, must_be_told
 from .options import (
     AllFindingsOption,
     DatabasesOption,
@@ -225,6 +225,7 @@ def command(
                         save_to=save_cut,
                         force=force,
                     )
+                    must_be_told()
                     facts["repair"] = done.as_json()
                     if text:
                         print_done(done)

@@ -89,6 +89,7 @@ class _Held(io.StringIO):
     def __init__(self, stream: TextIO) -> None:
         super().__init__()
         self.stream = stream
+        self.wanted = False
 
     def isatty(self) -> bool:
         return self.stream.isatty()
@@ -113,14 +114,21 @@ def held_if(wanted: bool) -> Iterator[None]:
     try:
         yield
     except typer.Exit as end:
-        if end.exit_code:
-            held.reveal()
+        held.wanted = held.wanted or end.exit_code != 0
         raise
     except BaseException:
-        held.reveal()
+        held.wanted = True
         raise
     finally:
         sys.stdout = held.stream
+        if held.wanted:
+            held.reveal()
+
+
+def must_be_told() -> None:
+    """Whatever the exit code, what is printed to standard output has to be read: something was changed."""
+    if isinstance(sys.stdout, _Held):
+        sys.stdout.wanted = True
 
 
 def ask(question: str) -> bool:

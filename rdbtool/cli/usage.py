@@ -42,8 +42,8 @@ class Usage:
 
     ``example``: a command line that works where ``dump.rdb``, ``appendonly.aof`` and ``appendonlydir`` are; ``fine``,
     ``problems``, ``failed`` and ``loss``: what exit codes 0 to 3 mean, "" for those that it does not end with.
-    ``verdict``: what it prints as text is a verdict, which ``--quiet`` leaves out where all is fine; otherwise it is
-    what was asked for, and always printed.
+    ``verdict``: what it prints with ``--format text`` is a verdict, which ``--quiet`` leaves out where all is fine;
+    otherwise it is what was asked for, and always printed.
     """
 
     example: str

@@ -146,6 +146,15 @@ def test_a_quiet_check_tells_only_of_problems(tmp_path: Path) -> None:
     assert run("check-rdb", "-q", "--format", "json", RDB).stdout == run("check-rdb", "--format", "json", RDB).stdout
 
 
+def test_a_quiet_repair_tells_what_it_cut_and_how_to_undo_it(tmp_path: Path) -> None:
+    path = tmp_path / "x.aof"
+    shutil.copy(LOG, path)
+    done = run("check-aof", "-q", "--fix", "--yes", path)
+    assert done.returncode == 0
+    assert "to undo it:" in done.stdout
+    assert run("check-aof", "-q", "--fix", "--yes", path).stdout == ""
+
+
 def test_what_was_asked_for_is_printed_by_quiet_commands_too(tmp_path: Path) -> None:
     for arguments in (["dump", RDB], ["digest", RDB], ["diff", RDB, RDB], ["schema"]):
         assert run(*arguments, "-q").stdout == run(*arguments).stdout != ""
