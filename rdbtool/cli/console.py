@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Iterator
 from enum import StrEnum
-from typing import Annotated, TextIO
+from typing import Annotated, BinaryIO, TextIO
 
 import typer
 
@@ -90,6 +90,11 @@ class _Held(io.StringIO):
         super().__init__()
         self.stream = stream
         self.wanted = False
+
+    @property
+    def buffer(self) -> BinaryIO:
+        """For bytes that are a result, and so not held back."""
+        return self.stream.buffer
 
     def isatty(self) -> bool:
         return self.stream.isatty()

@@ -155,6 +155,15 @@ def test_a_quiet_repair_tells_what_it_cut_and_how_to_undo_it(tmp_path: Path) -> 
     assert run("check-aof", "-q", "--fix", "--yes", path).stdout == ""
 
 
+def test_a_quiet_rewrite_writes_its_result() -> None:
+    aof = ROOT / "fixtures/aof/multi-rdb"
+    for where in ("-", "/dev/stdout"):
+        loud = run("rewrite", aof, "-o", where, "--resp")
+        quiet = run("rewrite", "-q", aof, "-o", where, "--resp")
+        assert quiet.output == loud.output != b""
+        assert quiet.returncode == loud.returncode
+
+
 def test_what_was_asked_for_is_printed_by_quiet_commands_too(tmp_path: Path) -> None:
     for arguments in (["dump", RDB], ["digest", RDB], ["diff", RDB, RDB], ["schema"]):
         assert run(*arguments, "-q").stdout == run(*arguments).stdout != ""
