@@ -531,6 +531,11 @@ class RdbReader:
         w.report()
         w.observe(None)
         stored = -1 if self.version < CHECKSUM_SINCE else int.from_bytes(w.take(8), "little")
+        if w.envelope is not None:
+            stored = 0  # servers do not look at it
+            self.doing = "reading the end of the envelope"
+            if not w.envelope.leave(w):
+                raise FormatError("bytes behind the snapshot inside its envelope", offset=w.offset())
         if self._captured:
             self._end_capture()
         return End(at, stored, self.crc)
