@@ -68,6 +68,17 @@ class SlotInfo(Event):
 
 
 @final
+class HashTemplate(Event):
+    """The names of fields that hashes share: ``template_id`` is what they call it. ``flaw``: why no server takes it, or ""."""
+
+    def __init__(self, offset: i64, template_id: int, names: list[bytes], flaw: str) -> None:
+        super().__init__(offset)
+        self.template_id = template_id
+        self.names = names
+        self.flaw = flaw
+
+
+@final
 class SlotImport(Event):
     """An atomic slot migration under way when Valkey wrote the file: job name and slot ranges."""
 

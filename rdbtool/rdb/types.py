@@ -22,6 +22,7 @@ from .layout import (
     modules,
     quicklist,
     strings,
+    templates,
     ziplist,
     zipmap,
 )
@@ -57,9 +58,11 @@ _EMPTY: Final[dict[str, tuple[int, int]]] = {
     "hash-metadata": (8, 0),
     "hash-listpack-ex": (8, 7),
     "hash-listpack-ex-pre-ga": (0, 7),
+    "hash-template-listpack": (-1, 0),
+    "hash-template-array": (-1, 0),
 }
 """Where in the payload of an empty collection which byte stands, if not a count of 0 at its beginning: the length of
-an empty ziplist or listpack, or the count behind a time."""
+an empty ziplist or listpack, or the count behind a time. -1: none is."""
 
 
 @final
@@ -401,6 +404,26 @@ _REDIS: Final = (
     ),
     _stream(26, 4, since=13),
     _stream(27, 5, since=14),
+    TypeRow(
+        29,
+        "hash-template-listpack",
+        "hash",
+        15,
+        templates.skip_packed,
+        templates.check_packed,
+        templates.visit_packed,
+        templates.packed_elements,
+    ),
+    TypeRow(
+        31,
+        "hash-template-array",
+        "hash",
+        15,
+        templates.skip_plain,
+        templates.check_plain,
+        templates.visit_plain,
+        templates.plain_elements,
+    ),
 )
 
 _VALKEY: Final = (
@@ -420,10 +443,6 @@ _VALKEY: Final = (
 
 KNOWN_BY_NAME: Final[dict[tuple[i64, i64], str]] = {
     (REDIS, 28): "an array (Redis 8.8)",
-    (REDIS, 29): "a hash with a template (Redis 8.10)",
-    (REDIS, 30): "a hash with a template (Redis 8.10)",
-    (REDIS, 31): "a hash with a template (Redis 8.10)",
-    (REDIS, 32): "a hash with a template (Redis 8.10)",
     (VALKEY, 23): "a type of a Valkey after 9.1",
 }
 """Types whose payload is not known for sure: reading ends there, with this text."""

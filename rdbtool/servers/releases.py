@@ -33,6 +33,8 @@ Valkey counts on from 80 with its own magic, and refuses Redis' 12 to 79 unless 
 """
 KEY_METADATA_SINCE: Final[i64] = 13
 """The first RDB version of Redis in which the opcode 243 is metadata of modules at a key."""
+HASH_TEMPLATES_SINCE: Final[i64] = 15
+"""The first RDB version of Redis in which the opcode 242 is a template of hashes."""
 FIRST_OF_VALKEY: Final[i64] = 80
 """The first RDB version of Valkey's own."""
 DEVELOPMENT: Final = (0, 81)

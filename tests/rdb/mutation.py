@@ -203,6 +203,14 @@ SAMPLES: dict[str, list[bytes]] = {
     "hash2": [
         b"\x03" + strings(b"f", b"v") + _ms(1 << 40) + strings(b"g", b"w") + _ms(-1) + _NUMBERS[0] + LZF_TEXT + _ms(5)
     ],
+    "hash-template-listpack": [
+        b"\x01\x02" + strings(b"f", b"10") + string(listpack(3, b"v", -5)),
+        b"\x00" + string(listpack(b"", 7, b"name")) + _compressed(listpack(0, b"a" * 40, 1 << 33, b"")),
+    ],
+    "hash-template-array": [
+        b"\x01\x03" + strings(b"", b"f") + _NUMBERS[1] + string(b"v") + _NUMBERS[0] + LZF_TEXT,
+        b"\x00" + string(listpack(7, b"b")) + strings(b"v", b"w"),
+    ],
     "stream-listpacks": [_stream(1), stream([], 0)],
     **{f"stream-listpacks{version}": [_stream(version)] for version in range(2, 6)},
 }

@@ -130,7 +130,6 @@ def test_wrong_headers_are_refused(data: bytes, kind: type[RdbToolError], messag
     ("magic", "byte", "what"),
     [
         (b"REDIS0014", 28, "unknown type 28 in redis RDB version 14: an array (Redis 8.8)"),
-        (b"REDIS0015", 242, "unknown type 242 in redis RDB version 15: hash templates of Redis 8.10"),
         (b"VALKEY081", 23, "unknown type 23 in valkey RDB version 81: a type of a Valkey after 9.1"),
     ],
 )

@@ -81,6 +81,7 @@ CODES: Final[dict[str, Code]] = {
     "duplicate-field-small": Code(Severity.ERROR, SANITIZING),
     "nan-score": Code(Severity.ERROR),
     "score": Code(Severity.ERROR),
+    "hash-template": Code(Severity.ERROR),
     "field-expiry": Code(Severity.ERROR),
     "field-least-expiry": Code(Severity.ERROR, SOME, since=LIMITS_LEAST_EXPIRY),
     # Packed values
