@@ -174,7 +174,31 @@ class Module:
         self.payload = payload
 
 
-Value: TypeAlias = bytes | deque[bytes] | dict[bytes, None] | Hash | SortedSet | Stream | Module
+@final
+class Array:
+    """Elements by index (0 to 2^64 - 2), in the order of the indexes (Redis 8.8).
+
+    ``cursor``: the index of the last element that was inserted at the end, which the next insert follows; -1 for none.
+    """
+
+    __slots__ = ("cursor", "elements")
+
+    def __init__(self, elements: dict[int, bytes] | None = None, cursor: int = -1) -> None:
+        self.elements: dict[int, bytes] = {} if elements is None else elements
+        self.cursor = cursor
+
+
+@final
+class PathHash:
+    """Fields with their values by path (Valkey 9.2). It may be without paths; no path is without fields."""
+
+    __slots__ = ("paths",)
+
+    def __init__(self, paths: dict[bytes, dict[bytes, bytes]] | None = None) -> None:
+        self.paths: dict[bytes, dict[bytes, bytes]] = {} if paths is None else paths
+
+
+Value: TypeAlias = bytes | deque[bytes] | dict[bytes, None] | Hash | SortedSet | Stream | Module | Array | PathHash
 
 
 @final
@@ -208,4 +232,6 @@ def type_name(value: Value) -> str:
         return "zset"
     if isinstance(value, Stream):
         return "stream"
-    return "module"
+    if isinstance(value, Array):
+        return "array"
+    return "path-hash" if isinstance(value, PathHash) else "module"

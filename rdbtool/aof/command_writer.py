@@ -16,7 +16,7 @@ from rdbtool.io.output import Output
 from rdbtool.model import MAX_FIELD_EXPIRY_SET, Id, stream_id
 from rdbtool.rdb.layout import facts
 from rdbtool.rdb.layout.facts import Losses
-from rdbtool.rdb.layout.visitor import HASH, LIST, MODULE, SET, STREAM, STRING, ZSET, Visitor
+from rdbtool.rdb.layout.visitor import ARRAY, HASH, LIST, MODULE, PATH_HASH, SET, STREAM, STRING, ZSET, Visitor
 from rdbtool.rdb.values.idempotence import Idempotence
 from rdbtool.rdb.values.stream_nodes import pair_of
 
@@ -36,6 +36,8 @@ SAYABLE: Final = facts.all_but(
 
 ITEMS_PER_COMMAND: Final[i64] = 64
 """AOF_REWRITE_ITEMS_PER_CMD of server.h."""
+ELEMENTS_PER_COMMAND: Final[i64] = 32
+"""Of an array (seen of Redis 8.10.2)."""
 BYTES_PER_COMMAND: Final[i64] = 16 << 20
 """A command that has grown to this is closed early: memory stays bounded whatever the elements are."""
 
@@ -109,6 +111,7 @@ class CommandWriter(Visitor):
         self._entries: i64 = 0
         self._ids = EntryIds()
         self._counters_lost = False
+        self._path = b""
         self._group = b""
         self._consumer = b""
         self._idle_consumer = False
@@ -160,6 +163,9 @@ class CommandWriter(Visitor):
             self._close_consumer()
             if self._counters_lost:
                 self.left_out(facts.STREAM_COUNTERS)
+        elif kind == PATH_HASH:
+            if not self._entries:
+                self._empty_path_hash()
         elif kind != MODULE:
             self._close()
 
@@ -169,6 +175,8 @@ class CommandWriter(Visitor):
             self._member = data[start:end]
         elif kind == HASH and self._expiring:
             self._expiring_part(data[start:end])
+        elif kind == PATH_HASH:
+            self._path_part(data[start:end])
         else:
             write_bulk(self._items, data, start, end)
             self._count_one()
@@ -182,7 +190,8 @@ class CommandWriter(Visitor):
         elif self._kind == STREAM:
             return
         self._count += 1
-        if self._count == ITEMS_PER_COMMAND or len(self._items) >= BYTES_PER_COMMAND:
+        most = ELEMENTS_PER_COMMAND if self._kind == ARRAY else ITEMS_PER_COMMAND
+        if self._count == most or len(self._items) >= BYTES_PER_COMMAND:
             self._close()
 
     def _close(self) -> None:
@@ -200,6 +209,8 @@ class CommandWriter(Visitor):
             out.write(b"$4\r\nSADD\r\n")
         elif kind == ZSET:
             out.write(b"$4\r\nZADD\r\n")
+        elif kind == ARRAY:
+            out.write(b"$6\r\nARMSET\r\n")
         else:
             out.write(b"$5\r\nHMSET\r\n")
         write_bulk(out, self._key, 0, len(self._key))
@@ -358,6 +369,33 @@ class CommandWriter(Visitor):
                     whole = False
         if not whole:
             self.losses.add(facts.IDEMPOTENCE)
+
+    def index(self, index: int) -> None:
+        text = b"%d" % index
+        write_bulk(self._items, text, 0, len(text))
+        self._arguments += 1
+
+    def last_insert(self, index: int) -> None:
+        self._close()
+        write_command(self.output.buffer, [b"ARSEEK", self._key, b"%d" % (index + 1)])
+
+    def path(self, name: bytes) -> None:
+        self._path = name
+        self._entries += 1
+
+    def _path_part(self, data: bytes) -> None:
+        if not self._has_field:
+            self._field = data
+            self._has_field = True
+            return
+        self._has_field = False
+        args = [b"PHSET", self._key, self._path, b"FIELDS", b"1", self._field, data]
+        write_command(self.output.buffer, args)
+        self.output.room()
+
+    def _empty_path_hash(self) -> None:
+        write_command(self.output.buffer, [b"PHSET", self._key, b"", b"FIELDS", b"1", b"", b""])
+        write_command(self.output.buffer, [b"PHDEL", self._key, b""])
 
     def module(self, name: str, version: int, payload: bytes) -> None:
         self.losses.add(facts.MODULE_VALUES)

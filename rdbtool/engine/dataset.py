@@ -15,9 +15,11 @@ from rdbtool.servers.limits import DATABASES
 from rdbtool.servers.releases import NEWEST, Release
 from rdbtool.servers.slots import hash_slot
 
+from .cells.arrays import ArrayCell
 from .cells.cell import Cell, FrameCell, HashCell, Held, SetCell, StringCell, cell_of_held
 from .cells.interning import InternedNames
 from .cells.lists import ListCell, kind_of
+from .cells.path_hash import PathHashCell
 from .cells.stream import StreamCell
 from .cells.zset import SortedSetCell
 from .keyspace import Keyspace
@@ -199,6 +201,26 @@ class Dataset:
             return held
         cell = self.open(key, held)
         if isinstance(cell, StreamCell):
+            return cell
+        raise wrong_type()
+
+    def array(self, key: bytes) -> ArrayCell | None:
+        """The array at ``key``."""
+        held = self.keys.get(key)
+        if held is None or isinstance(held, ArrayCell):
+            return held
+        cell = self.open(key, held)
+        if isinstance(cell, ArrayCell):
+            return cell
+        raise wrong_type()
+
+    def path_hash(self, key: bytes) -> PathHashCell | None:
+        """The path hash at ``key``."""
+        held = self.keys.get(key)
+        if held is None or isinstance(held, PathHashCell):
+            return held
+        cell = self.open(key, held)
+        if isinstance(cell, PathHashCell):
             return cell
         raise wrong_type()
 

@@ -43,7 +43,7 @@ class VcsReader:
     """The bytes of the snapshot in an envelope, and, once `Envelope.left` is set, those behind it, such as a log.
 
     The frame is read block by block, so that damage is told at the block it is in, and all before it is given. `read`
-    raises `FormatError` and `TruncatedError`, whose message holds the offset in the file; ``offset`` is that in the data.
+    raises `FormatError` and `TruncatedError`: the message holds the offset in the file, ``offset`` is that in the data.
     """
 
     def __init__(self, source: Readable, name: str) -> None:
@@ -156,8 +156,8 @@ class VcsReader:
 
 
 class VcsCompressor:
-    """Makes an envelope of what it is given bit by bit, in the form that Valkey 9.2 writes: linked blocks of 64 KiB with
-    a checksum each, and one of the content. Raises `UnsupportedError`.
+    """Makes an envelope of what it is given bit by bit, in the form that Valkey 9.2 writes: linked blocks of 64 KiB
+    with a checksum each, and one of the content. Raises `UnsupportedError`.
     """
 
     def __init__(self, name: str) -> None:
@@ -168,7 +168,7 @@ class VcsCompressor:
             content_checksum=True,
             block_checksum=True,
         )
-        self._head = HEADER + self._frame.begin()
+        self._head: bytes = HEADER + self._frame.begin()
 
     def compress(self, data: bytes, /) -> bytes:
         """Take ``data``; what is ready."""

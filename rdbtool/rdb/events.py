@@ -69,7 +69,7 @@ class SlotInfo(Event):
 
 @final
 class HashTemplate(Event):
-    """The names of fields that hashes share: ``template_id`` is what they call it. ``flaw``: why no server takes it, or ""."""
+    """Names of fields that hashes share, and the id by which they name it. ``flaw``: why no server takes it, or ""."""
 
     def __init__(self, offset: i64, template_id: int, names: list[bytes], flaw: str) -> None:
         super().__init__(offset)

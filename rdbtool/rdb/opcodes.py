@@ -37,7 +37,7 @@ UNREAD: Final[dict[tuple[i64, i64], str]] = {
 }
 """Opcodes that are known by name only: their length cannot be told, so reading ends there."""
 
-UNREAD_SINCE: Final = (14, 81)
+UNREAD_SINCE: Final = (16, 81)
 """By dialect, the first RDB version that may hold types and opcodes that are not read. In older ones such a byte is
 damage.
 """

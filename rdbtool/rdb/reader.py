@@ -54,8 +54,8 @@ from .foreign import (
     skip_enterprise,
     zero_run,
 )
-from .layout.modules import UINT, module_name, skip_module_values
 from .layout import templates
+from .layout.modules import UINT, module_name, skip_module_values
 from .layout.primitives import (
     read_count,
     read_length,
@@ -66,7 +66,7 @@ from .layout.primitives import (
     skip_string,
 )
 from .magic import CAPTURE_HEAD, capture_in, head_of, what_else
-from .types import KNOWN_BY_NAME, TABLE, TypeRow
+from .types import TABLE, TypeRow
 
 SMALL: Final[i64] = 64
 """Bytes of a payload that takes no more memory than the frame itself: holding it costs less than reading it again."""
@@ -482,7 +482,7 @@ class RdbReader:
         raise self._unknown_type(byte, at)
 
     def _unknown_type(self, byte: i64, at: i64) -> RdbToolError:
-        what = KNOWN_BY_NAME.get((self.dialect, byte)) or opcodes.UNREAD.get((self.dialect, byte))
+        what = opcodes.UNREAD.get((self.dialect, byte))
         kind = "opcode" if byte >= opcodes.LOWEST else "type"
         version = f"{opcodes.DIALECT_NAMES[self.dialect]} RDB version {self.version}"
         message = f"unknown {kind} {byte} in {version}"
@@ -589,7 +589,7 @@ class RdbReader:
             number, count = templates.id_and_count(read_string(window_over(raw)))
         except FormatError:
             return None  # the values cannot be decompressed: whoever looks at them finds it
-        template = self._templates.get(number.to_bytes(8, "little")) if number >= 0 else None
+        template = self._templates.get(int(number).to_bytes(8, "little")) if number >= 0 else None
         return template if template is not None and count in {-1, template.count} else None
 
     def _module_aux(self, at: i64) -> ModuleAux:

@@ -12,11 +12,12 @@ from rdbtool.basics.crc64 import crc64
 from rdbtool.errors import RdbToolError
 from rdbtool.io.output import Output, Writable
 from rdbtool.io.window import Window
-from rdbtool.model import Entry, Module, Stream
+from rdbtool.model import Array, Entry, Module, PathHash, Stream, type_name
 from rdbtool.rdb.layout import facts
 from rdbtool.rdb.layout.facts import Losses
 from rdbtool.rdb.layout.quicklist import Quicklist
 from rdbtool.rdb.layout.stream import STREAM_VERSIONS
+from rdbtool.rdb.layout.visitor import STREAM
 from rdbtool.servers.features import MULTI_PART_LOGS
 from rdbtool.servers.limits import Limits
 
@@ -105,7 +106,7 @@ class RdbWriter:
         self._sink = ChecksummedSink(sink, checksum=checksum)
         self._output = Output(self._sink)
         self._form = target.form(limits, losses, compress=compress)
-        self._keeps_all = self._form.streams > 0 and not drop_modules
+        self._unknown = target.unknown_types
         self._scratch = BytesWriter()
         self._db: i64 = ANY_DB
         self._read_db: i64 = 0
@@ -163,7 +164,7 @@ class RdbWriter:
         """Write a key with its value."""
         value = entry.value
         self.losses.key = entry.key
-        if not self._keeps_all and not self._is_wanted(isinstance(value, Stream), isinstance(value, Module)):
+        if isinstance(value, (Stream, Module, Array, PathHash)) and not self._is_wanted(type_name(value)):
             return
         self._select(entry.db)
         output = self._output
@@ -185,7 +186,7 @@ class RdbWriter:
         """
         row = frame.type
         self.losses.key = frame.key
-        if not self._keeps_all and not self._is_wanted(row.redis_type == "stream", row.redis_type == "module"):
+        if row.kind >= STREAM and not self._is_wanted(row.redis_type):
             return
         self._select(frame.db)
         self._output.begin()
@@ -221,11 +222,11 @@ class RdbWriter:
         sink.written += 8
         return sink.written
 
-    def _is_wanted(self, is_stream: bool, is_module: bool) -> bool:
-        if is_stream and self._form.streams == 0:
-            self.losses.add(facts.STREAMS)
+    def _is_wanted(self, redis_type: str) -> bool:
+        if redis_type in self._unknown:
+            self.losses.add(facts.OF_TYPE[redis_type])
             return False
-        if is_module and self.drop_modules:
+        if redis_type == "module" and self.drop_modules:
             self.losses.add(facts.MODULE_VALUES)
             return False
         return True

@@ -408,23 +408,36 @@ XSETID                           -3 1         write                 5.0
 XTRIM                            -4 1         write                 5.0
 # Arrays
 ARCOUNT                           2 1         read+unsupported      8.8/-
-ARDEL                            -3 1         write+unsupported     8.8/-
-ARDELRANGE                       -4 1         write+unsupported     8.8/-
+ARDEL                            -3 1         write                 8.8/-
+ARDELRANGE                       -4 1         write                 8.8/-
 ARGET                             3 1         read+unsupported      8.8/-
 ARGETRANGE                        4 1         read+unsupported      8.8/-
 ARGREP                           -6 1         read+unsupported      8.8/-
 ARINFO                           -2 1         read+unsupported      8.8/-
-ARINSERT                         -3 1         write+unsupported     8.8/-
+ARINSERT                         -3 1         write                 8.8/-
 ARLASTITEMS                      -3 1         read+unsupported      8.8/-
 ARLEN                             2 1         read+unsupported      8.8/-
 ARMGET                           -3 1         read+unsupported      8.8/-
-ARMSET                           -4 1         write+unsupported     8.8/-
+ARMSET                           -4 1         write                 8.8/-
 ARNEXT                            2 1         read+unsupported      8.8/-
 AROP                             -5 1         read+unsupported      8.8/-
-ARRING                           -4 1         write+unsupported     8.8/-
+ARRING                           -4 1         write                 8.8/-
 ARSCAN                           -4 1         read+unsupported      8.8/-
-ARSEEK                            3 1         write+unsupported     8.8/-
-ARSET                            -4 1         write+unsupported     8.8/-
+ARSEEK                            3 1         write                 8.8/-
+ARSET                            -4 1         write                 8.8/-
+# Path hashes
+PHCARD                            2 1         read+unsupported      -/9.2
+PHDEL                            -3 1         write                 -/9.2
+PHDELPREFIX                       3 1         write                 -/9.2
+PHEXISTS                         -3 1         read+unsupported      -/9.2
+PHGET                             4 1         read+unsupported      -/9.2
+PHGETALL                         -2 1         read+unsupported      -/9.2
+PHLONGEST                         3 1         read+unsupported      -/9.2
+PHMGET                           -4 1         read+unsupported      -/9.2
+PHMSET                           -6 1         write                 -/9.2
+PHPREFIXES                        3 1         read+unsupported      -/9.2
+PHSCAN                           -3 1         read+unsupported      -/9.2
+PHSET                            -7 1         write                 -/9.2
 # Vector sets
 VADD                             -5 1         write+unsupported     8.0/-
 VCARD                             2 1         read+unsupported      8.0/-

@@ -38,6 +38,9 @@ CALLS = {
     "consumer_pending": facts.PENDING_OWNERS,
     "idempotence": facts.IDEMPOTENCE,
     "module": facts.MODULE_VALUES,
+    "index": facts.ARRAYS,
+    "last_insert": facts.ARRAY_CURSORS,
+    "path": facts.PATH_HASHES,
 }
 """The calls of a `Visitor` that tell a fact."""
 BESIDE_KEYS = {"function": facts.FUNCTIONS, "module_aux": facts.MODULE_AUX, "slot_import": facts.SLOT_IMPORTS}

@@ -211,6 +211,32 @@ SAMPLES: dict[str, list[bytes]] = {
         b"\x01\x03" + strings(b"", b"f") + _NUMBERS[1] + string(b"v") + _NUMBERS[0] + LZF_TEXT,
         b"\x00" + string(listpack(7, b"b")) + strings(b"v", b"w"),
     ],
+    "array": [
+        b"\x04\x01\x05\x00\x01"
+        + _ms(-5)
+        + b"\x05\x02"
+        + bytes(6)
+        + b"\x0c\x40"
+        + b"\x40\x64\x03"
+        + string(b"short")
+        + b"\x81"
+        + b"\xff" * 7
+        + b"\xfe\x00"
+        + LZF_TEXT,
+        b"\x02\x00\x07\x03\xc0\x0c\x01\x00" + string(b"out of order"),
+    ],
+    "path-hash": [
+        b"\x02"
+        + string(b"a/b")
+        + b"\x02"
+        + strings(b"f", b"v")
+        + strings(b"", b"")
+        + string(b"")
+        + b"\x01"
+        + _NUMBERS[0]
+        + LZF_TEXT,
+        b"\x00",
+    ],
     "stream-listpacks": [_stream(1), stream([], 0)],
     **{f"stream-listpacks{version}": [_stream(version)] for version in range(2, 6)},
 }

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from rdbtool.model import Consumer, Group, Hash, Module, Pending, SortedSet, Stream, Value
+from rdbtool.model import Array, Consumer, Group, Hash, Module, PathHash, Pending, SortedSet, Stream, Value
 from rdbtool.rdb.values.idempotence import Idempotence
 from rdbtool.rdb.values.stream_nodes import of_pair
 
@@ -140,6 +140,14 @@ def pairs() -> Iterator[Pair]:
         name = b"c" if label == "another" else b"b"
         yield Pair(f"hash: expiry, {label}", hash_value(), Hash(dict(fields), expiries), "field expiry", name)
     yield from stream_pairs()
+    array = {0: b"a", 7: b"b"}
+    yield Pair("array: an element", Array(dict(array), 7), Array({**array, 7: b"c"}, 7), "element", b"7")
+    yield Pair("array: an index", Array({0: b"a"}), Array(dict(array)), "element", b"7")
+    yield Pair("array: last insert", Array(dict(array), 7), Array(dict(array), 6), "counter", b"last insert")
+    paths = {b"a": {b"f": b"v"}}
+    yield Pair("path hash: a path", PathHash(paths), PathHash({**paths, b"b": {b"f": b"v"}}), "path", b"b")
+    yield Pair("path hash: a value", PathHash(paths), PathHash({b"a": {b"f": b"w"}}), "path", b"a")
+    yield Pair("path hash: none", PathHash({}), PathHash(paths), "path", b"a")
     yield Pair("module: payload", module_value(), Module(MODULE_NAME, 1, b"\x02\x08\x00"), "module", b"hellotype")
     yield Pair(
         "module: version", module_value(), Module(MODULE_NAME, 2, b"\x02\x07\x00"), "counter", b"encoding version"

@@ -59,5 +59,14 @@ class Recorder(Visitor):
     def idempotence(self, raw: bytes) -> None:
         self.calls.append(("idempotence", raw))
 
+    def index(self, index: int) -> None:
+        self.calls.append(("index", index))
+
+    def last_insert(self, index: int) -> None:
+        self.calls.append(("last_insert", index))
+
+    def path(self, name: bytes) -> None:
+        self.calls.append(("path", name))
+
     def module(self, name: str, version: int, payload: bytes) -> None:
         self.calls.append(("module", name, version, payload))

@@ -129,8 +129,8 @@ def test_wrong_headers_are_refused(data: bytes, kind: type[RdbToolError], messag
 @pytest.mark.parametrize(
     ("magic", "byte", "what"),
     [
-        (b"REDIS0014", 28, "unknown type 28 in redis RDB version 14: an array (Redis 8.8)"),
-        (b"VALKEY081", 23, "unknown type 23 in valkey RDB version 81: a type of a Valkey after 9.1"),
+        (b"VALKEY081", 24, "unknown type 24 in valkey RDB version 81"),
+        (b"VALKEY081", 242, "unknown opcode 242 in valkey RDB version 81: an opcode of a Valkey after 9.1"),
     ],
 )
 def test_what_is_unknown_is_named(magic: bytes, byte: int, what: str) -> None:
@@ -143,11 +143,11 @@ def test_what_is_unknown_is_named(magic: bytes, byte: int, what: str) -> None:
     ("magic", "byte", "what"),
     [
         (b"REDIS0009", 8, "unknown type 8 in redis RDB version 9"),
-        (b"REDIS0013", 28, "unknown type 28 in redis RDB version 13"),
+        (b"REDIS0015", 33, "unknown type 33 in redis RDB version 15"),
         (b"REDIS0009", 107, "unknown type 107 in redis RDB version 9"),
         (b"REDIS0009", 64, "unknown type 64 in redis RDB version 9"),
         (b"REDIS0009", 243, "unknown opcode 243 in redis RDB version 9"),
-        (b"VALKEY080", 23, "unknown type 23 in valkey RDB version 80"),
+        (b"VALKEY080", 24, "unknown type 24 in valkey RDB version 80"),
     ],
 )
 def test_a_byte_that_the_version_does_not_have_is_damage(magic: bytes, byte: int, what: str) -> None:

@@ -82,6 +82,8 @@ CODES: Final[dict[str, Code]] = {
     "nan-score": Code(Severity.ERROR),
     "score": Code(Severity.ERROR),
     "hash-template": Code(Severity.ERROR),
+    "array": Code(Severity.ERROR),
+    "path-hash": Code(Severity.ERROR),
     "field-expiry": Code(Severity.ERROR),
     "field-least-expiry": Code(Severity.ERROR, SOME, since=LIMITS_LEAST_EXPIRY),
     # Packed values

@@ -30,6 +30,10 @@ MODULE_AUX: Final = "module auxiliary data"
 FUNCTIONS: Final = "functions"
 ACCESS_TIMES: Final = "idle times and access frequencies"
 KEY_META: Final = "module metadata of keys"
+ARRAYS: Final = "arrays"
+ARRAY_CURSORS: Final = "insert positions of arrays"
+PATH_HASHES: Final = "path hashes"
+EMPTY_PATH_HASHES: Final = "empty path hashes"
 SLOT_IMPORTS: Final = "slot migrations"
 AUX: Final = "auxiliary fields"
 
@@ -54,6 +58,10 @@ ALL: Final[frozenset[str]] = frozenset(
         FUNCTIONS,
         ACCESS_TIMES,
         KEY_META,
+        ARRAYS,
+        ARRAY_CURSORS,
+        PATH_HASHES,
+        EMPTY_PATH_HASHES,
         SLOT_IMPORTS,
         AUX,
     }
@@ -71,8 +79,13 @@ PART_OF: Final[dict[str, str]] = {
     PENDING_OWNERS: PENDING,
     DELETED_PENDING: PENDING,
     MODULE_VERSIONS: MODULE_VALUES,
+    ARRAY_CURSORS: ARRAYS,
+    EMPTY_PATH_HASHES: PATH_HASHES,
 }
 """A fact that is lost with another one, and is then not counted by itself."""
+
+OF_TYPE: Final[dict[str, str]] = {"stream": STREAMS, "array": ARRAYS, "path-hash": PATH_HASHES}
+"""Types that older servers do not have: a key of one is lost as a whole, under this name."""
 
 ABOUT_THE_FILE: Final[frozenset[str]] = frozenset({AUX})
 """Facts about a file and not about its dataset: each server writes its own, so their loss is not counted."""

@@ -9,6 +9,7 @@ Facts: observed of Redis 8.10.2, which orders names by their length, and then by
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Final, final
 
 from librt.strings import BytesWriter
@@ -60,7 +61,7 @@ def flaw_of(names: list[bytes]) -> str:
     """Why no server takes a template of these names; "" where one does."""
     if not names:
         return "no template that has a name for each value"
-    for before, name in zip(names, names[1:], strict=False):
+    for before, name in pairwise(names):
         if (len(before), before) >= (len(name), name):
             return "a name twice in a template" if before == name else "the names of a template are not in their order"
     return ""

@@ -19,6 +19,7 @@ from rdbtool.rdb.meaning import (
     LAST_ID,
     MEMBER,
     OWNER,
+    PATH,
     PENDING,
     PRODUCER,
     SCORE,
@@ -94,7 +95,7 @@ def _shown(part: str, value: bytes | None) -> bytes | None:
         return None
     if part == SCORE:
         return format_double(score_of(value))
-    return b" ".join(parted(value)) if part in {ENTRY, PRODUCER} else value
+    return b" ".join(parted(value)) if part in {ENTRY, PATH, PRODUCER} else value
 
 
 def _group_changes(name: bytes, left: dict[str, Table], right: dict[str, Table]) -> Iterator[Change]:
