@@ -16,6 +16,7 @@ from rdbtool.io.output import Output
 from rdbtool.model import MAX_FIELD_EXPIRY_SET, Id, stream_id
 from rdbtool.rdb.layout import facts
 from rdbtool.rdb.layout.facts import Losses
+from rdbtool.rdb.layout.stream_node import key_of
 from rdbtool.rdb.layout.visitor import HASH, LIST, MODULE, SET, STREAM, STRING, ZSET, Visitor
 from rdbtool.rdb.values.idempotence import Idempotence
 from rdbtool.rdb.values.stream_nodes import pair_of
@@ -112,7 +113,7 @@ class CommandWriter(Visitor):
         self._group = b""
         self._consumer = b""
         self._idle_consumer = False
-        self._pending: dict[Id, tuple[int, int]] = {}
+        self._pending: dict[bytes, tuple[int, int]] = {}
         self._pending_checked = True
 
     def select(self, db: i64) -> None:
@@ -300,7 +301,7 @@ class CommandWriter(Visitor):
         write_command(self.output.buffer, args)
 
     def pending(self, ms: int, seq: int, delivered_ms: int, deliveries: int) -> None:
-        self._pending[ms, seq] = (delivered_ms, deliveries)
+        self._pending[key_of((ms, seq))] = (delivered_ms, deliveries)
 
     def consumer(self, name: bytes, seen_ms: int, active_ms: int) -> None:
         self._close_consumer()
@@ -328,7 +329,7 @@ class CommandWriter(Visitor):
 
     def consumer_pending(self, ms: int, seq: int) -> None:
         self._idle_consumer = False
-        delivered, deliveries = self._pending.get((ms, seq), (0, 1))
+        delivered, deliveries = self._pending.get(key_of((ms, seq)), (0, 1))
         args = [b"XCLAIM", self._key, self._group, self._consumer, b"0", stream_id(ms, seq)]
         args += [b"TIME", b"%d" % delivered, b"RETRYCOUNT", b"%d" % deliveries, b"JUSTID", b"FORCE"]
         write_command(self.output.buffer, args)
@@ -344,14 +345,14 @@ class CommandWriter(Visitor):
         if state.is_configured:
             settings = [b"IDMP-DURATION", b"%d" % state.duration_s, b"IDMP-MAXSIZE", b"%d" % state.max_size]
             write_command(out, [b"XCFGSET", self._key, *settings])
-        recorded = {pair_of(entry) for messages in state.producers.values() for entry in messages.values()}
+        recorded = [key_of(pair_of(entry)) for messages in state.producers.values() for entry in messages.values()]
         gone = self._ids.missing(recorded)
         whole = True
         for producer, messages in state.producers.items():
             for message, entry in messages.items():
                 # Without a name, or of an entry that is gone, a server takes no record.
                 id_ = pair_of(entry)
-                if producer and message and id_ not in gone:
+                if producer and message and key_of(id_) not in gone:
                     write_command(out, [b"XIDMPRECORD", self._key, producer, message, stream_id(id_[0], id_[1])])
                     self.output.room()
                 else:
