@@ -37,6 +37,12 @@ SAYABLE: Final = facts.all_but(
 
 ITEMS_PER_COMMAND: Final[i64] = 64
 """AOF_REWRITE_ITEMS_PER_CMD of server.h."""
+MOST_SENT: Final[i64] = 512 << 20
+"""Bytes of the longest argument that a server takes from a client (proto-max-bulk-len, by default). From an append-only
+file servers take longer ones: Redis 6.2 and 7.0 and Valkey 9.1 do.
+"""
+LONG: Final[i64] = 1 << 16
+"""Bytes of a string from which on it is written piece by piece."""
 BYTES_PER_COMMAND: Final[i64] = 16 << 20
 """A command that has grown to this is closed early: memory stays bounded whatever the elements are."""
 
@@ -82,7 +88,8 @@ class CommandWriter(Visitor):
     """Writes a dataset as commands: `select`, `function`, and per key `key`, the value, `expire`.
 
     What has no command, or none that the server knows which is to run them, is counted in ``losses``, whose ``keeps``
-    says which facts that server knows. ``valkey``: a field and its expiry in one command, as Valkey writes them, and
+    says which facts that server knows. ``longest``: bytes of the longest argument, if that is more than `MOST_SENT`;
+    ``valkey``: a field and its expiry in one command, as Valkey writes them, and
     not in two, as Redis does.
     """
 
@@ -93,6 +100,7 @@ class CommandWriter(Visitor):
         self.with_counters = facts.STREAM_COUNTERS in losses.keeps
         self.with_field_expiries = facts.FIELD_EXPIRIES in losses.keeps
         self.with_producers = facts.IDEMPOTENCE in losses.keeps
+        self.longest: i64 = 0
         self._db: i64 = -1
         self._key = b""
         self._kind: i64 = STRING
@@ -170,9 +178,23 @@ class CommandWriter(Visitor):
             self._member = data[start:end]
         elif kind == HASH and self._expiring:
             self._expiring_part(data[start:end])
+        elif kind == STRING and end - start >= LONG:
+            self._long(data, start, end)
         else:
             write_bulk(self._items, data, start, end)
             self._count_one()
+
+    def _long(self, data: bytes, start: i64, end: i64) -> None:
+        """Write a long string, which is held no second time."""
+        if end - start > MOST_SENT:
+            self.longest = max(self.longest, end - start)
+        out = self.output.buffer
+        write_header(out, 42, 3)
+        out.write(b"$3\r\nSET\r\n")
+        write_bulk(out, self._key, 0, len(self._key))
+        write_header(out, 36, end - start)
+        self.output.run(data, start, end)
+        self.output.buffer.write(b"\r\n")
 
     def _count_one(self) -> None:
         """An argument was added: close the command where it has enough."""
@@ -207,6 +229,8 @@ class CommandWriter(Visitor):
         self._take_items(out)
 
     def _take_items(self, out: BytesWriter) -> None:
+        if len(self._items) > MOST_SENT + BYTES_PER_COMMAND:  # a long element, and what came before it
+            self.longest = max(self.longest, len(self._items))
         out.write(self._items.getvalue())
         if len(self._items) > 1 << 20:
             self._items = BytesWriter()
