@@ -74,7 +74,11 @@ class SortedSet:
 
 
 Id: TypeAlias = tuple[int, int]
-"""A stream id as (ms, seq)."""
+"""A stream id as (ms, seq). Not for keys of a dict or a set: the hash of integers can be foreseen, and a file could be
+made of ids that collide. As bytes (`rdb.layout.stream_node.key_of`) they have a seeded hash.
+"""
+Entries: TypeAlias = list[tuple[Id, list[bytes]]]
+"""Entries of a stream, oldest first: id, then fields and values in turn."""
 
 
 def stream_id(ms: int, seq: int) -> bytes:
@@ -84,11 +88,12 @@ def stream_id(ms: int, seq: int) -> bytes:
 
 @final
 class Pending:
-    """An entry delivered and not acknowledged: to whom, when (ms), and how often."""
+    """An entry delivered and not acknowledged: which, to whom, when (ms), and how often."""
 
-    __slots__ = ("consumer", "delivered_ms", "deliveries")
+    __slots__ = ("consumer", "delivered_ms", "deliveries", "entry")
 
-    def __init__(self, consumer: bytes, delivered_ms: int, deliveries: int) -> None:
+    def __init__(self, entry: Id, consumer: bytes, delivered_ms: int, deliveries: int) -> None:
+        self.entry = entry
         self.consumer = consumer
         self.delivered_ms = delivered_ms
         self.deliveries = deliveries
@@ -107,7 +112,7 @@ class Consumer:
 
 @final
 class Group:
-    """A consumer group. ``entries_read`` is -1 where it is not known."""
+    """A consumer group. ``entries_read`` is -1 where it is not known; ``pending``: least ids first."""
 
     __slots__ = ("consumers", "entries_read", "last_id", "pending")
 
@@ -115,7 +120,7 @@ class Group:
         self.last_id = last_id
         self.entries_read = entries_read
         self.consumers: dict[bytes, Consumer] = {}
-        self.pending: dict[Id, Pending] = {}
+        self.pending: list[Pending] = []
 
 
 class PackedEntries:
@@ -123,24 +128,24 @@ class PackedEntries:
 
     __slots__ = ()
 
-    def entries(self) -> dict[Id, list[bytes]]:
+    def entries(self) -> Entries:
         """The entries, opened."""
         raise NotImplementedError
 
 
 @final
 class Stream:
-    """Entries by id, oldest first, and the stream's counters.
+    """The entries and counters of a stream.
 
-    An entry is its fields and values in turn. ``packed`` holds the entries until somebody asks for them, where they
-    were not given as a dict, and is None then. ``idmp`` holds what Redis 8.6 keeps of idempotent producers, as it
+    ``packed`` holds the entries until somebody asks for them, where they were not given as a list, and is None then.
+    ``idmp`` holds what Redis 8.6 keeps of idempotent producers, as it
     stands in the file; b"" elsewhere.
     """
 
     __slots__ = ("_entries", "entries_added", "groups", "idmp", "last_id", "max_deleted_id", "packed")
 
     def __init__(self, packed: PackedEntries | None = None) -> None:
-        self._entries: dict[Id, list[bytes]] = {}
+        self._entries: Entries = []
         self.packed: PackedEntries | None = packed
         self.last_id: Id = (0, 0)
         self.max_deleted_id: Id = (0, 0)
@@ -149,15 +154,15 @@ class Stream:
         self.idmp = b""
 
     @property
-    def entries(self) -> dict[Id, list[bytes]]:
-        """Id -> fields and values in turn, oldest first."""
+    def entries(self) -> Entries:
+        """The entries, oldest first."""
         packed = self.packed
         if packed is not None:
             self.entries = packed.entries()
         return self._entries
 
     @entries.setter
-    def entries(self, entries: dict[Id, list[bytes]]) -> None:
+    def entries(self, entries: Entries) -> None:
         self._entries = entries
         self.packed = None
 

@@ -16,6 +16,7 @@ from rdbtool.io.output import Output
 from rdbtool.model import MAX_FIELD_EXPIRY_SET, Id, stream_id
 from rdbtool.rdb.layout import facts
 from rdbtool.rdb.layout.facts import Losses
+from rdbtool.rdb.layout.stream_node import key_of
 from rdbtool.rdb.layout.visitor import ARRAY, HASH, LIST, MODULE, PATH_HASH, SET, STREAM, STRING, ZSET, Visitor
 from rdbtool.rdb.values.idempotence import Idempotence
 from rdbtool.rdb.values.stream_nodes import pair_of
@@ -38,6 +39,12 @@ ITEMS_PER_COMMAND: Final[i64] = 64
 """AOF_REWRITE_ITEMS_PER_CMD of server.h."""
 ELEMENTS_PER_COMMAND: Final[i64] = 32
 """Of an array (seen of Redis 8.10.2)."""
+MOST_SENT: Final[i64] = 512 << 20
+"""Bytes of the longest argument that a server takes from a client (proto-max-bulk-len, by default). From an append-only
+file servers take longer ones: Redis 6.2 and 7.0 and Valkey 9.1 do.
+"""
+LONG: Final[i64] = 1 << 16
+"""Bytes of a string from which on it is written piece by piece."""
 BYTES_PER_COMMAND: Final[i64] = 16 << 20
 """A command that has grown to this is closed early: memory stays bounded whatever the elements are."""
 
@@ -83,7 +90,8 @@ class CommandWriter(Visitor):
     """Writes a dataset as commands: `select`, `function`, and per key `key`, the value, `expire`.
 
     What has no command, or none that the server knows which is to run them, is counted in ``losses``, whose ``keeps``
-    says which facts that server knows. ``valkey``: a field and its expiry in one command, as Valkey writes them, and
+    says which facts that server knows. ``longest``: bytes of the longest argument, if that is more than `MOST_SENT`;
+    ``valkey``: a field and its expiry in one command, as Valkey writes them, and
     not in two, as Redis does.
     """
 
@@ -94,6 +102,7 @@ class CommandWriter(Visitor):
         self.with_counters = facts.STREAM_COUNTERS in losses.keeps
         self.with_field_expiries = facts.FIELD_EXPIRIES in losses.keeps
         self.with_producers = facts.IDEMPOTENCE in losses.keeps
+        self.longest: i64 = 0
         self._db: i64 = -1
         self._key = b""
         self._kind: i64 = STRING
@@ -115,7 +124,7 @@ class CommandWriter(Visitor):
         self._group = b""
         self._consumer = b""
         self._idle_consumer = False
-        self._pending: dict[Id, tuple[int, int]] = {}
+        self._pending: dict[bytes, tuple[int, int]] = {}
         self._pending_checked = True
 
     def select(self, db: i64) -> None:
@@ -177,9 +186,23 @@ class CommandWriter(Visitor):
             self._expiring_part(data[start:end])
         elif kind == PATH_HASH:
             self._path_part(data[start:end])
+        elif kind == STRING and end - start >= LONG:
+            self._long(data, start, end)
         else:
             write_bulk(self._items, data, start, end)
             self._count_one()
+
+    def _long(self, data: bytes, start: i64, end: i64) -> None:
+        """Write a long string, which is held no second time."""
+        if end - start > MOST_SENT:
+            self.longest = max(self.longest, end - start)
+        out = self.output.buffer
+        write_header(out, 42, 3)
+        out.write(b"$3\r\nSET\r\n")
+        write_bulk(out, self._key, 0, len(self._key))
+        write_header(out, 36, end - start)
+        self.output.run(data, start, end)
+        self.output.buffer.write(b"\r\n")
 
     def _count_one(self) -> None:
         """An argument was added: close the command where it has enough."""
@@ -217,6 +240,8 @@ class CommandWriter(Visitor):
         self._take_items(out)
 
     def _take_items(self, out: BytesWriter) -> None:
+        if len(self._items) > MOST_SENT + BYTES_PER_COMMAND:  # a long element, and what came before it
+            self.longest = max(self.longest, len(self._items))
         out.write(self._items.getvalue())
         if len(self._items) > 1 << 20:
             self._items = BytesWriter()
@@ -311,7 +336,7 @@ class CommandWriter(Visitor):
         write_command(self.output.buffer, args)
 
     def pending(self, ms: int, seq: int, delivered_ms: int, deliveries: int) -> None:
-        self._pending[ms, seq] = (delivered_ms, deliveries)
+        self._pending[key_of((ms, seq))] = (delivered_ms, deliveries)
 
     def consumer(self, name: bytes, seen_ms: int, active_ms: int) -> None:
         self._close_consumer()
@@ -339,7 +364,7 @@ class CommandWriter(Visitor):
 
     def consumer_pending(self, ms: int, seq: int) -> None:
         self._idle_consumer = False
-        delivered, deliveries = self._pending.get((ms, seq), (0, 1))
+        delivered, deliveries = self._pending.get(key_of((ms, seq)), (0, 1))
         args = [b"XCLAIM", self._key, self._group, self._consumer, b"0", stream_id(ms, seq)]
         args += [b"TIME", b"%d" % delivered, b"RETRYCOUNT", b"%d" % deliveries, b"JUSTID", b"FORCE"]
         write_command(self.output.buffer, args)
@@ -355,14 +380,14 @@ class CommandWriter(Visitor):
         if state.is_configured:
             settings = [b"IDMP-DURATION", b"%d" % state.duration_s, b"IDMP-MAXSIZE", b"%d" % state.max_size]
             write_command(out, [b"XCFGSET", self._key, *settings])
-        recorded = {pair_of(entry) for messages in state.producers.values() for entry in messages.values()}
+        recorded = [key_of(pair_of(entry)) for messages in state.producers.values() for entry in messages.values()]
         gone = self._ids.missing(recorded)
         whole = True
         for producer, messages in state.producers.items():
             for message, entry in messages.items():
                 # Without a name, or of an entry that is gone, a server takes no record.
                 id_ = pair_of(entry)
-                if producer and message and id_ not in gone:
+                if producer and message and key_of(id_) not in gone:
                     write_command(out, [b"XIDMPRECORD", self._key, producer, message, stream_id(id_[0], id_[1])])
                     self.output.room()
                 else:

@@ -29,6 +29,7 @@ from rdbtool.model import (
 )
 from rdbtool.rdb.events import Event, Function, ModuleAux
 from rdbtool.rdb.layout.facts import KEY_META, Losses
+from rdbtool.rdb.layout.stream_node import key_of
 from rdbtool.rdb.opcodes import DIALECT_NAMES
 from rdbtool.rdb.values.idempotence import Idempotence
 
@@ -248,12 +249,13 @@ class JsonlSource(KeySource):
         for item in _array(value, "entries"):
             if not (isinstance(item, list) and len(item) == 2 and isinstance(item[1], list) and len(item[1]) % 2 == 0):
                 raise _BadRecordError("an entry is [id, [field, value, ...]]", "entries")
-            id_ = _id(item[0], "entries")
-            if id_ in stream.entries:
-                raise _BadRecordError(f"entry {item[0]} more than once", "entries")
-            stream.entries[id_] = [self._text(part, "entries") for part in item[1]]
-        stream.entries = dict(sorted(stream.entries.items()))
-        last = max(stream.entries, default=(0, 0))
+            stream.entries.append((_id(item[0], "entries"), [self._text(part, "entries") for part in item[1]]))
+        stream.entries.sort(key=_first)
+        last: Id = (0, 0)
+        for at, (id_, _) in enumerate(stream.entries):
+            if at and id_ == last:
+                raise _BadRecordError(f"entry {id_[0]}-{id_[1]} more than once", "entries")
+            last = id_
         stream.last_id = _id(value["last_id"], "last_id") if "last_id" in value else last
         if stream.last_id < last:
             raise _BadRecordError("the last id is before that of an entry", "last_id")
@@ -279,12 +281,13 @@ class JsonlSource(KeySource):
         group = Group(_id(value.get("last_id", "0-0"), "last_id"))
         if value.get("entries_read") is not None:
             group.entries_read = _integer(value, "entries_read", -1, I64)
-        delivered: dict[Id, tuple[int, int]] = {}
+        delivered: dict[bytes, Pending] = {}
         for item in _array(value, "pending"):
             if not (isinstance(item, list) and len(item) == 3 and all(_is_integer(n, 0, I64) for n in item[1:])):
                 raise _BadRecordError("a pending entry is [id, delivered_ms, deliveries]", "pending")
-            delivered[_id(item[0], "pending")] = (item[1], item[2])
-        owners: dict[Id, bytes] = {}
+            id_ = _id(item[0], "pending")
+            delivered[key_of(id_)] = Pending(id_, b"", item[1], item[2])
+        unowned = set(delivered)
         for item in _array(value, "consumers"):
             if not isinstance(item, dict):
                 raise _BadRecordError("a consumer is an object", "consumers")
@@ -295,15 +298,22 @@ class JsonlSource(KeySource):
             active = -1 if item.get("active_ms") is None else _integer(item, "active_ms", -I64, I64)
             group.consumers[name] = Consumer(seen, active)
             for text in _array(item, "pending"):
-                id_ = _id(text, "pending")
-                if id_ not in delivered or id_ in owners:
+                key = key_of(_id(text, "pending"))
+                if key not in unowned:
                     raise _BadRecordError(f"pending entry {text} that is not the group's, or has two owners", "pending")
-                owners[id_] = name
-        for id_, (at, times) in delivered.items():
-            if id_ not in owners:
-                raise _BadRecordError(f"pending entry {id_[0]}-{id_[1]} without a consumer", "pending")
-            group.pending[id_] = Pending(owners[id_], at, times)
+                unowned.discard(key)
+                delivered[key].consumer = name
+        for key in sorted(delivered):
+            pending = delivered[key]
+            if key in unowned:
+                ms, seq = pending.entry
+                raise _BadRecordError(f"pending entry {ms}-{seq} without a consumer", "pending")
+            group.pending.append(pending)
         return group
+
+
+def _first(entry: tuple[Id, list[bytes]]) -> Id:
+    return entry[0]
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

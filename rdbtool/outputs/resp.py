@@ -8,8 +8,9 @@ from typing import final
 from librt.strings import BytesWriter
 from mypy_extensions import i64
 
-from rdbtool.aof.command_writer import CommandWriter, write_command
+from rdbtool.aof.command_writer import MOST_SENT, CommandWriter, write_command
 from rdbtool.errors import RdbToolError
+from rdbtool.findings import Finding, Severity
 from rdbtool.inputs.keys import Facts
 from rdbtool.io.output import Output
 from rdbtool.model import NO_EXPIRY, Entry, Module, type_name
@@ -21,7 +22,7 @@ from rdbtool.rdb.targets import Target
 from rdbtool.rdb.types import TypeRow, row_of
 from rdbtool.rdb.values import modules
 
-from .exporter import KeyFacts, ValueExporter
+from .exporter import Exporter, KeyFacts, ValueExporter
 from .rdb import target_of
 
 
@@ -117,3 +118,14 @@ class Resp(ValueExporter):
         replaced = [b"REPLACE"] if self.replace else []
         write_command(self.output.buffer, [b"RESTORE", key, ttl, payload, *replaced, b"ABSTTL"])
         self.output.room()
+
+
+def too_long(exporter: Exporter, path: str) -> list[Finding]:
+    """A finding about commands for a client that servers take only if they are set up for it; ``path``: the output."""
+    if not isinstance(exporter, Resp) or not exporter.commands.longest:
+        return []
+    message = (
+        f"an argument has {exporter.commands.longest:,} bytes, and servers take {MOST_SENT:,} from a client: give them a "
+        "higher proto-max-bulk-len first, or have them load an append-only file"
+    )
+    return [Finding(Severity.WARNING, "long-argument", message, path)]

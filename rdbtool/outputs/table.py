@@ -8,7 +8,7 @@ from typing import ClassVar, Final, final
 from mypy_extensions import i64
 
 from rdbtool.basics.numbers import format_score
-from rdbtool.basics.text import to_people
+from rdbtool.basics.text import AT_ONCE, AUTO, people_parts, to_people
 from rdbtool.io.output import Output
 from rdbtool.model import NO_EXPIRY, Id, stream_id
 from rdbtool.rdb.layout.facts import IDEMPOTENCE, Losses
@@ -141,6 +141,9 @@ class PlainValues(Visitor):
 
     def text(self, data: bytes, start: i64, end: i64) -> None:
         kind = self._kind
+        if kind == STRING and end - start > AT_ONCE and self.mode == AUTO:
+            self._long(data, start, end)
+            return
         text = to_people(data[start:end], self.mode)
         self._parts += 1
         if kind in (HASH, ZSET, STREAM, PATH_HASH) and self._parts & 1:
@@ -160,6 +163,15 @@ class PlainValues(Visitor):
         self.elements = end - start if kind == STRING else self.elements + 1
         self._write(line)
         self._note = b""
+
+    def _long(self, data: bytes, start: i64, end: i64) -> None:
+        """A string that is held no second time."""
+        self.output.buffer.write(b"  ")
+        for part in people_parts(data, start, end):
+            self.output.buffer.write(part)
+            self.output.room()
+        self.elements = end - start
+        self._write(b"")
 
     def _write(self, line: bytes) -> None:
         self.output.buffer.write(line + b"\n")

@@ -35,13 +35,13 @@ PRODUCERS = FIXTURES / "redis-8.6.2" / "producers.rdb"
 def stream() -> Stream:
     """A stream with a group, two pending entries, of one of which the entry is gone, and counters."""
     value = Stream()
-    value.entries = {(5, 1): [b"f", b"v"], (5, 3): [b"f", b"w"]}
+    value.entries = [((5, 1), [b"f", b"v"]), ((5, 3), [b"f", b"w"])]
     value.last_id = (5, 9)
     value.max_deleted_id = (5, 2)
     value.entries_added = 7
     group = Group((5, 2), 2)
     group.consumers[b"c"] = Consumer(SEEN, ACTIVE)
-    group.pending = {(5, 1): Pending(b"c", DELIVERED, 2), (5, 2): Pending(b"c", DELIVERED, 1)}
+    group.pending = [Pending((5, 1), b"c", DELIVERED, 2), Pending((5, 2), b"c", DELIVERED, 1)]
     value.groups[b"g"] = group
     return value
 
@@ -152,12 +152,12 @@ def _of_stream(value: Stream) -> set[str]:
                 found.add(facts.SEEN_TIMES)
             if consumer.active_ms == ACTIVE:
                 found.add(facts.ACTIVE_TIMES)
-        for entry, pending in group.pending.items():
+        for pending in group.pending:
             if pending.delivered_ms == DELIVERED:
                 found.add(facts.PENDING)
             if pending.consumer == b"c":
                 found.add(facts.PENDING_OWNERS)
-            if entry not in value.entries:
+            if pending.entry not in [entry for entry, _ in value.entries]:
                 found.add(facts.DELETED_PENDING)
     return found
 

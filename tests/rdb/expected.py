@@ -68,7 +68,7 @@ def value_as_json(value: Value, *, digits17: bool) -> Any:
         paths = sorted(value.paths.items())
         return [[shown(path), [[shown(f), shown(v)] for f, v in sorted(fields.items())]] for path, fields in paths]
     assert isinstance(value, Stream)
-    return [[id_text(i), [shown(x) for x in pairs]] for i, pairs in value.entries.items()]
+    return [[id_text(i), [shown(x) for x in pairs]] for i, pairs in value.entries]
 
 
 def frames(path: Path) -> Iterator[Frame]:
@@ -112,11 +112,11 @@ def plain(value: Value) -> object:
                 name,
                 (group.last_id, group.entries_read),
                 [(c, x.seen_ms, x.active_ms) for c, x in group.consumers.items()],
-                [(i, p.consumer, p.delivered_ms, p.deliveries) for i, p in group.pending.items()],
+                [(p.entry, p.consumer, p.delivered_ms, p.deliveries) for p in group.pending],
             )
             for name, group in value.groups.items()
         ]
-        return [*value.entries.items()], counters, groups
+        return value.entries, counters, groups
     return value
 
 
@@ -163,21 +163,21 @@ def stream_differences(key: dict[str, Any], value: Stream) -> list[str]:
         "last-generated-id": id_text(value.last_id),
         "max-deleted-entry-id": id_text(value.max_deleted_id),
         "entries-added": value.entries_added,
-        "recorded-first-entry-id": id_text(next(iter(value.entries), (0, 0))),
+        "recorded-first-entry-id": id_text(value.entries[0][0] if value.entries else (0, 0)),
         "groups": len(value.groups),
     }
     facts = key.get("stream") or {}
     out = [f"{key['key']} {k}: {ours[k]} != {facts[k]}" for k in ours.keys() & facts.keys() if ours[k] != facts[k]]
     groups = []
     for name, group in sorted(value.groups.items()):
-        owned = [p.consumer for p in group.pending.values()]
+        owned = [p.consumer for p in group.pending]
         groups.append(
             {
                 "name": shown(name),
                 "last-delivered-id": id_text(group.last_id),
                 "entries-read": None if group.entries_read < 0 else group.entries_read,
                 "consumers_list": [{"name": shown(c), "pending": owned.count(c)} for c in sorted(group.consumers)],
-                "pel": [[id_text(i), shown(p.consumer), "deliveries", p.deliveries] for i, p in group.pending.items()],
+                "pel": [[id_text(p.entry), shown(p.consumer), "deliveries", p.deliveries] for p in group.pending],
             }
         )
     theirs = key.get("groups") or []
@@ -188,8 +188,8 @@ def stream_differences(key: dict[str, Any], value: Stream) -> list[str]:
     for mine, other in zip(groups, key.get("groups_full") or [], strict=False):
         group = value.groups[unshown(other["name"])]
         times = [
-            [id_text(i), shown(p.consumer), "delivery_time_ms", p.delivered_ms, "deliveries", p.deliveries]
-            for i, p in group.pending.items()
+            [id_text(p.entry), shown(p.consumer), "delivery_time_ms", p.delivered_ms, "deliveries", p.deliveries]
+            for p in group.pending
         ]
         if times != other["pel"]:
             out.append(f"{key['key']} {mine['name']}: {times} != {other['pel']}")

@@ -151,8 +151,9 @@ class StreamCell(Cell):
                 group.consumers[consumer.name] = model.Consumer(consumer.seen_ms, consumer.active_ms)
             for entry in sorted(own.pending):
                 pending = own.pending[entry]
-                group.pending[pair_of(id_of(entry))] = model.Pending(
-                    pending.consumer.name, pending.delivered_ms, pending.deliveries
+                id_ = pair_of(id_of(entry))
+                group.pending.append(
+                    model.Pending(id_, pending.consumer.name, pending.delivered_ms, pending.deliveries)
                 )
             stream.groups[name] = group
         if self.idempotence is not None:
@@ -294,7 +295,7 @@ def stream_cell(stream: Stream) -> StreamCell:
         cell.nodes = [node.copy() for node in packed.nodes]
     else:
         scratch = ListpackBuilder()
-        for pair, items in stream.entries.items():
+        for pair, items in stream.entries:
             cell.append(of_pair(pair), items, scratch)
     cell.length = sum(node.count for node in cell.nodes)
     cell.last_id = of_pair(stream.last_id)
@@ -304,8 +305,10 @@ def stream_cell(stream: Stream) -> StreamCell:
         own = Group(of_pair(group.last_id), group.entries_read)
         for consumer, facts in group.consumers.items():
             own.consumers[consumer] = Consumer(consumer, facts.seen_ms, facts.active_ms)
-        for pair, pending in group.pending.items():
-            own.assign(of_pair(pair), own.consumers[pending.consumer], pending.delivered_ms, pending.deliveries)
+        for pending in group.pending:
+            own.assign(
+                of_pair(pending.entry), own.consumers[pending.consumer], pending.delivered_ms, pending.deliveries
+            )
         cell.groups[name] = own
     if stream.idmp:
         cell.idempotence = Idempotence(stream.idmp)

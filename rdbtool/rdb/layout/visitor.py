@@ -202,7 +202,7 @@ def _visit_hash(value: Hash, v: Visitor) -> None:
 
 
 def _visit_stream(value: Stream, v: Visitor) -> None:
-    for id_, fields in value.entries.items():
+    for id_, fields in value.entries:
         v.entry(id_[0], id_[1])
         for item in fields:
             v.text(item, 0, len(item))
@@ -210,7 +210,8 @@ def _visit_stream(value: Stream, v: Visitor) -> None:
     for name, group in value.groups.items():
         v.group(name, group.last_id, group.entries_read)
         owned: dict[bytes, list[Id]] = {}
-        for id_, pending in group.pending.items():
+        for pending in group.pending:
+            id_ = pending.entry
             v.pending(id_[0], id_[1], pending.delivered_ms, pending.deliveries)
             owned.setdefault(pending.consumer, []).append(id_)
         for consumer_name, consumer in group.consumers.items():

@@ -9,7 +9,7 @@ from mypy_extensions import i64
 
 from rdbtool.errors import FormatError
 from rdbtool.io.window import Window
-from rdbtool.model import NO_PRODUCERS, Consumer, Group, Id, Pending, Stream
+from rdbtool.model import NO_PRODUCERS, Consumer, Entries, Group, Id, Pending, Stream
 from rdbtool.rdb.layout.encoders import put_length, put_ms, put_string, put_u64
 from rdbtool.rdb.layout.facts import ACTIVE_TIMES, IDEMPOTENCE, STREAM_COUNTERS
 from rdbtool.rdb.layout.listpack_builder import ListpackBuilder
@@ -34,15 +34,11 @@ class StreamDecoder:
     def decode(self, w: Window) -> Stream:
         """The stream. Raises also `UnsupportedError`, for entries that consumers have released."""
         framing = StreamFraming(w, self.version)
-        entries: dict[Id, list[bytes]] = {}
-        count: i64 = 0
+        entries: Entries = []
         while framing.next_node():
             key = read_string(w)
-            node = node_entries(master_id(key), read_string(w))
-            entries.update(node)
-            count += len(node)
-        if len(entries) != count:
-            raise FormatError("an entry more than once", doing="decoding a stream")
+            entries += node_entries(master_id(key), read_string(w))
+        _refuse_twice([entry[0] for entry in entries])
         stream = decode_tail(framing)
         stream.entries = entries
         return stream
@@ -68,18 +64,28 @@ def decode_tail(framing: StreamFraming) -> Stream:
     return stream
 
 
-_NOBODYS: Final = Pending(b"", 0, 0)
+def _refuse_twice(ids: list[Id]) -> None:
+    """Raise `FormatError` where an id is among them more than once; they need not be in order."""
+    ids.sort()
+    last: Id = (-1, 0)
+    for entry in ids:
+        if entry == last:
+            raise FormatError("an entry more than once", doing="decoding a stream")
+        last = entry
+
+
+_NOBODY: Final = b"nobody"  # told from a consumer of that name by being this very object
 
 
 def _decode_group(framing: StreamFraming) -> Group:
     w = framing.window
     framing.read_group()
     group = Group(framing.last_id, framing.entries_read)
-    deliveries: dict[Id, tuple[int, int]] = {}
+    by_id: dict[bytes, Pending] = {}
     while framing.next_pending():
-        entry = id_of(framing.entry)
-        deliveries[entry] = (framing.delivered_ms, framing.deliveries)
-        group.pending[entry] = _NOBODYS
+        key = framing.entry
+        by_id[key] = Pending(id_of(key), _NOBODY, framing.delivered_ms, framing.deliveries)
+    group.pending = list(by_id.values())
     while framing.next_consumer():
         name = read_string(w)
         framing.read_consumer()
@@ -87,11 +93,10 @@ def _decode_group(framing: StreamFraming) -> Group:
             raise FormatError("a consumer more than once", doing="decoding a stream")
         group.consumers[name] = Consumer(framing.seen_ms, framing.active_ms)
         while framing.next_owned():
-            entry = id_of(framing.entry)
-            delivery = deliveries.get(entry)
-            if delivery is None:
+            pending = by_id.get(framing.entry)
+            if pending is None:
                 raise FormatError("a consumer's entry that its group does not have", doing="decoding a stream")
-            group.pending[entry] = Pending(name, delivery[0], delivery[1])
+            pending.consumer = name
     at = w.offset()
     released = framing.pass_released()
     if released:
@@ -99,8 +104,8 @@ def _decode_group(framing: StreamFraming) -> Group:
         error.path = w.path
         error.offset = at
         raise error
-    for pending in group.pending.values():
-        if pending is _NOBODYS:
+    for pending in group.pending:
+        if pending.consumer is _NOBODY:
             raise FormatError("a pending entry without a consumer", doing="decoding a stream")
     return group
 
@@ -127,7 +132,7 @@ def _nodes(value: Stream, limits: Limits) -> list[Node]:
         return [node for node in packed.nodes if node.count]
     nodes: list[Node] = []
     scratch = ListpackBuilder()
-    for pair, items in value.entries.items():
+    for pair, items in value.entries:
         add_entry(nodes, of_pair(pair), items, max_bytes, max_entries, scratch)
     return nodes
 
@@ -167,9 +172,8 @@ def _encode_group(group: Group, version: i64, form: TargetEncodings, out: BytesW
         put_u64(out, group.entries_read)
     owned: dict[bytes, list[bytes]] = {name: [] for name in group.consumers}
     put_length(out, len(group.pending))
-    for entry in sorted(group.pending):
-        pending = group.pending[entry]
-        key = key_of(entry)
+    for pending in sorted(group.pending, key=_entry):
+        key = key_of(pending.entry)
         out.write(key)
         put_ms(out, pending.delivered_ms)
         put_u64(out, pending.deliveries)
@@ -189,6 +193,10 @@ def _encode_group(group: Group, version: i64, form: TargetEncodings, out: BytesW
         put_length(out, len(keys))
         for key in keys:
             out.write(key)
+
+
+def _entry(pending: Pending) -> Id:
+    return pending.entry
 
 
 def _put_id(out: BytesWriter, entry: Id) -> None:
