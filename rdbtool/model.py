@@ -88,15 +88,20 @@ def stream_id(ms: int, seq: int) -> bytes:
 
 @final
 class Pending:
-    """An entry delivered and not acknowledged: which, to whom, when (ms), and how often."""
+    """An entry delivered and not acknowledged: which, to whom, when (ms), and how often; ``is_released``: nobody has it
+    any more, and ``consumer`` means nothing.
+    """
 
-    __slots__ = ("consumer", "delivered_ms", "deliveries", "entry")
+    __slots__ = ("consumer", "delivered_ms", "deliveries", "entry", "is_released")
 
-    def __init__(self, entry: Id, consumer: bytes, delivered_ms: int, deliveries: int) -> None:
+    def __init__(
+        self, entry: Id, consumer: bytes, delivered_ms: int, deliveries: int, *, is_released: bool = False
+    ) -> None:
         self.entry = entry
         self.consumer = consumer
         self.delivered_ms = delivered_ms
         self.deliveries = deliveries
+        self.is_released = is_released
 
 
 @final
@@ -112,15 +117,20 @@ class Consumer:
 
 @final
 class Group:
-    """A consumer group. ``entries_read`` is -1 where it is not known; ``pending``: least ids first."""
+    """A consumer group. ``entries_read`` is -1 where it is not known; ``pending``: least ids first.
 
-    __slots__ = ("consumers", "entries_read", "last_id", "pending")
+    ``released``: pending entries that no consumer has any more (XNACK, Redis 8.8), in the order in which they will be
+    delivered again; each stands in ``pending`` too.
+    """
+
+    __slots__ = ("consumers", "entries_read", "last_id", "pending", "released")
 
     def __init__(self, last_id: Id, entries_read: int = -1) -> None:
         self.last_id = last_id
         self.entries_read = entries_read
         self.consumers: dict[bytes, Consumer] = {}
         self.pending: list[Pending] = []
+        self.released: list[Id] = []
 
 
 class PackedEntries:

@@ -126,6 +126,9 @@ class CommandWriter(Visitor):
         self._idle_consumer = False
         self._pending: dict[bytes, tuple[int, int]] = {}
         self._pending_checked = True
+        self._released: list[bytes] = []
+        self._deliveries = 0
+        """How often each of these was delivered."""
 
     def select(self, db: i64) -> None:
         """Make sure that what follows goes to database ``db``."""
@@ -163,6 +166,7 @@ class CommandWriter(Visitor):
         self._counters_lost = False
         if kind == STREAM:
             self._ids.clear()
+            self._released = []
         if len(self._items) > 0:
             self._items.truncate(0)  # of a value that was damaged
 
@@ -170,6 +174,7 @@ class CommandWriter(Visitor):
         kind = self._kind
         if kind == STREAM:
             self._close_consumer()
+            self._close_released()
             if self._counters_lost:
                 self.left_out(facts.STREAM_COUNTERS)
         elif kind == PATH_HASH:
@@ -325,6 +330,7 @@ class CommandWriter(Visitor):
 
     def group(self, name: bytes, last: Id, entries_read: int) -> None:
         self._close_consumer()
+        self._close_released()
         self._group = name
         self._pending.clear()
         self._pending_checked = False
@@ -346,12 +352,13 @@ class CommandWriter(Visitor):
             self.left_out(facts.SEEN_TIMES)
         if active_ms not in {-1, seen_ms}:
             self.left_out(facts.ACTIVE_TIMES)
-        if not self._pending_checked:
-            self._pending_checked = True
-            self._check_pending()
+        self._check_pending()
 
     def _check_pending(self) -> None:
-        """Look for pending entries of the group whose entry the stream does not have."""
+        """Look, once, for pending entries of the group whose entry the stream does not have."""
+        if self._pending_checked:
+            return
+        self._pending_checked = True
         if self._pending and facts.DELETED_PENDING not in self.losses.keeps:
             for _ in self._ids.missing(self._pending):
                 self.left_out(facts.DELETED_PENDING)
@@ -370,11 +377,33 @@ class CommandWriter(Visitor):
         write_command(self.output.buffer, args)
         self.output.room()
 
+    def released(self, ms: int, seq: int) -> None:
+        self._close_consumer()
+        self._check_pending()
+        if facts.RELEASED not in self.losses.keeps:
+            self.left_out(facts.RELEASED)
+            return
+        _, deliveries = self._pending.get(key_of((ms, seq)), (0, 1))
+        if self._released and (deliveries != self._deliveries or len(self._released) == ITEMS_PER_COMMAND):
+            self._close_released()
+        self._deliveries = deliveries
+        self._released.append(stream_id(ms, seq))
+
+    def _close_released(self) -> None:
+        """Write the command that releases entries: neighbours that were delivered as often share one."""
+        ids = self._released
+        if ids:
+            args = [b"XNACK", self._key, self._group, b"FAIL", b"IDS", b"%d" % len(ids), *ids]
+            write_command(self.output.buffer, [*args, b"RETRYCOUNT", b"%d" % self._deliveries, b"FORCE"])
+            self._released = []
+            self.output.room()
+
     def idempotence(self, raw: bytes) -> None:
+        self._close_consumer()
+        self._close_released()
         if not self.with_producers:
             super().idempotence(raw)
             return
-        self._close_consumer()
         state = Idempotence(raw)
         out = self.output.buffer
         if state.is_configured:

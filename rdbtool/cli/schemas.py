@@ -214,7 +214,7 @@ _CONSUMER: Final = _object({"name": TEXT, "seen_ms": _or(WHOLE, NONE), "active_m
 _PENDING: Final[Schema] = {"type": "array", "prefixItems": [TEXT, WHOLE, COUNT], "minItems": 3, "maxItems": 3}
 _GROUP: Final = _object(
     {"name": TEXT, "last_id": TEXT, "entries_read": _or(COUNT, NONE), "pending": _list(_PENDING)},
-    {"consumers": _list(_CONSUMER)},
+    {"consumers": _list(_CONSUMER), "released": _IDS},
 )
 STREAM: Final = _object(
     {

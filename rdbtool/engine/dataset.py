@@ -78,6 +78,8 @@ class Dataset:
         """Whether a field of a hash has been given an expiry: if not, nobody need look for one."""
         self.imports: dict[bytes, frozenset[int]] = {}
         """Migrations of slots to this server that are under way: the name of each, and its slots."""
+        self.templates: dict[bytes, list[bytes]] = {}
+        """Names of fields that HIMPORT PREPARE gave a name, for its client: a log has one."""
         self.counts_streams = False
         """Whether a command told counters of streams, which servers do since Redis 7.0."""
         self.dirty: i64 = 0

@@ -22,6 +22,7 @@ from rdbtool.rdb.layout.facts import (
     IDEMPOTENCE,
     PENDING,
     PENDING_OWNERS,
+    RELEASED,
     STREAM_COUNTERS,
 )
 from rdbtool.rdb.layout.visitor import (
@@ -93,7 +94,7 @@ class ValueDigest(Visitor):
 
     # DEBUG DIGEST takes only the entries of a stream (debug.c), and only the elements of an array.
     IGNORES: ClassVar[frozenset[str]] = frozenset(
-        {STREAM_COUNTERS, GROUPS, PENDING, CONSUMERS, PENDING_OWNERS, IDEMPOTENCE, ARRAY_CURSORS}
+        {STREAM_COUNTERS, GROUPS, PENDING, CONSUMERS, PENDING_OWNERS, RELEASED, IDEMPOTENCE, ARRAY_CURSORS}
     )
 
     def __init__(self, release: Release) -> None:

@@ -303,6 +303,13 @@ class JsonlSource(KeySource):
                     raise _BadRecordError(f"pending entry {text} that is not the group's, or has two owners", "pending")
                 unowned.discard(key)
                 delivered[key].consumer = name
+        for text in _array(value, "released"):
+            key = key_of(_id(text, "released"))
+            if key not in unowned:
+                raise _BadRecordError(f"released entry {text} that is not pending, or has an owner", "released")
+            unowned.discard(key)
+            delivered[key].is_released = True
+            group.released.append(delivered[key].entry)
         for key in sorted(delivered):
             pending = delivered[key]
             if key in unowned:

@@ -67,6 +67,7 @@ class JsonValues(Visitor):
         self._entries = False
         self._in_group = False
         self._in_consumer = False
+        self._in_released = False
         self._groups = False
 
     def begin(self, kind: i64, expiring: bool) -> None:
@@ -87,6 +88,7 @@ class JsonValues(Visitor):
             self._groups = False
             self._in_group = False
             self._in_consumer = False
+            self._in_released = False
             out.write(b'{"entries":[')
         elif kind == ARRAY:
             self._entries = True
@@ -206,12 +208,15 @@ class JsonValues(Visitor):
         out.write(b',"entries_added":%d,"groups":[' % added)
 
     def _close_group(self, out: BytesWriter) -> None:
-        if self._in_consumer:
+        if self._in_released:
+            out.append(93)
+        elif self._in_consumer:
             out.write(b"]}")
         elif self._in_group:
             out.write(b'],"consumers":[')
         if self._in_group:
-            out.write(b"]}")
+            out.write(b"}" if self._in_released else b"]}")
+        self._in_released = False
         self._in_consumer = False
         self._in_group = False
 
@@ -265,6 +270,15 @@ class JsonValues(Visitor):
         self._first = False
         _write_id(out, ms, seq)
         self.output.room()
+
+    def released(self, ms: int, seq: int) -> None:
+        out = self.output.buffer
+        if self._in_released:
+            out.append(_COMMA)
+        else:
+            out.write(b']}],"released":[' if self._in_consumer else b'],"consumers":[],"released":[')
+        self._in_released = True
+        _write_id(out, ms, seq)
 
     def index(self, index: int) -> None:
         self.output.buffer.write(b"[%d," % index if self._first else b",[%d," % index)

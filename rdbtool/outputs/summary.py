@@ -37,6 +37,7 @@ class Counter(Visitor):
             facts.PENDING,
             facts.CONSUMERS,
             facts.PENDING_OWNERS,
+            facts.RELEASED,
             facts.IDEMPOTENCE,
             facts.ARRAY_CURSORS,
         }

@@ -216,6 +216,9 @@ class PlainValues(Visitor):
     def consumer_pending(self, ms: int, seq: int) -> None:
         self._write(b"      has pending %b" % stream_id(ms, seq))
 
+    def released(self, ms: int, seq: int) -> None:
+        self._write(b"    released %b: nobody's" % stream_id(ms, seq))
+
     def index(self, index: int) -> None:
         self._index = b"%d" % index
 

@@ -10,7 +10,7 @@
 | stream | its entries, each with its fields and values in order; its last id, the greatest id deleted, and how many \
 entries were added |
 | stream | of each group: the last id, how many entries were read, the consumers (and, on request, when they were seen \
-and active), the pending entries with their consumer, time and number of deliveries |
+and active), the pending entries with their consumer (or place among the released), time and number of deliveries |
 | stream | of idempotent producers: the settings, the counters, the messages with their entries' ids |
 | module | the name and encoding version of its type, and its payload |
 | array | its elements with their indexes, and where the last was inserted |
@@ -55,6 +55,7 @@ SEEN: Final = "seen"
 ACTIVE: Final = "active"
 PENDING: Final = "pending"
 OWNER: Final = "owner"
+RELEASED: Final = "released"
 PRODUCER: Final = "producer"
 MODULE: Final = "module"
 ELEMENT: Final = "element"
@@ -122,6 +123,8 @@ class Meaning(Visitor):
         """Of that path."""
         self._strings: list[bytes] = []
         self._consumer = b""
+        self._released: i64 = 0
+        """How many of the group's released entries were told."""
 
     def start(self) -> None:
         """A value begins: nothing is known of it."""
@@ -210,6 +213,7 @@ class Meaning(Visitor):
 
     def group(self, name: bytes, last: Id, entries_read: int) -> None:
         self.enter(name)
+        self._released = 0
         self.fact(GROUP, LAST_ID, b"%d-%d" % last)
         if self.scope.counters:
             self.fact(COUNTER, ENTRIES_READ, b"%d" % entries_read)
@@ -227,6 +231,10 @@ class Meaning(Visitor):
 
     def consumer_pending(self, ms: int, seq: int) -> None:
         self.fact(OWNER, b"%d-%d" % (ms, seq), self._consumer)
+
+    def released(self, ms: int, seq: int) -> None:
+        self.fact(RELEASED, b"%d-%d" % (ms, seq), b"%d" % self._released)
+        self._released += 1
 
     def idempotence(self, raw: bytes) -> None:
         if not self.scope.producers:
@@ -319,7 +327,7 @@ class Facts(Meaning):
     def end(self) -> None:
         super().end()
         for group in self.groups.values():
-            if group.get(PENDING, {}).keys() != group.get(OWNER, {}).keys():
+            if group.get(PENDING, {}).keys() != group.get(OWNER, {}).keys() | group.get(RELEASED, {}).keys():
                 raise FormatError("a pending entry without a consumer, or without a group", doing="comparing a stream")
 
     def same(self, other: Facts) -> bool:

@@ -259,6 +259,9 @@ PATH_HASHES: Final = Feature(0, valkey=(9, 2))
 LZ4_SNAPSHOTS: Final = Feature(0, valkey=(9, 2))
 """A whole snapshot can be compressed (``rdbcompression lz4``)."""
 
+AGGREGATE_COUNT: Final = Feature(0, redis=(8, 8))
+"""ZUNIONSTORE and its kin take AGGREGATE COUNT."""
+
 # What loading a log does. These are looked up once a file, so they need no bit.
 
 LOG_SNAPSHOTS: Final = Feature(0, redis=(4, 0), valkey=FIRST_VALKEY)

@@ -52,12 +52,11 @@ def test_damage_is_told_where_it_is_in_the_file_and_in_the_data() -> None:
     damaged = bytearray(data)
     damaged[second_block + 40] ^= 1
     reader = VcsReader(io.BytesIO(bytes(damaged)), "x.rdb")
-    given = b""
+    given: list[bytes] = []
     with pytest.raises(FormatError, match=f"damaged at byte {second_block} of the file") as caught:
-        while more := reader.read(10_000):
-            given += more
-    assert len(given) == caught.value.offset > 0
-    assert content.startswith(given)
+        given.extend(iter(lambda: reader.read(10_000), b""))
+    assert sum(map(len, given)) == caught.value.offset > 0
+    assert content.startswith(b"".join(given))
 
 
 @pytest.mark.parametrize("cut", [1, 4, 6, 7, 9, 13, 14, 200, -1, -4, -5])

@@ -36,6 +36,7 @@ CALLS = {
     "pending": facts.PENDING,
     "consumer": facts.CONSUMERS,
     "consumer_pending": facts.PENDING_OWNERS,
+    "released": facts.RELEASED,
     "idempotence": facts.IDEMPOTENCE,
     "module": facts.MODULE_VALUES,
     "index": facts.ARRAYS,

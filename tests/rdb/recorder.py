@@ -56,6 +56,9 @@ class Recorder(Visitor):
     def consumer_pending(self, ms: int, seq: int) -> None:
         self.calls.append(("consumer_pending", ms, seq))
 
+    def released(self, ms: int, seq: int) -> None:
+        self.calls.append(("released", ms, seq))
+
     def idempotence(self, raw: bytes) -> None:
         self.calls.append(("idempotence", raw))
 

@@ -22,6 +22,7 @@ SEEN_TIMES: Final = "consumer seen times"
 ACTIVE_TIMES: Final = "consumer active times"
 PENDING: Final = "pending entries"
 PENDING_OWNERS: Final = "owners of pending entries"
+RELEASED: Final = "released entries"
 DELETED_PENDING: Final = "pending entries of deleted messages"
 IDEMPOTENCE: Final = "idempotent producers"
 MODULE_VALUES: Final = "module values"
@@ -50,6 +51,7 @@ ALL: Final[frozenset[str]] = frozenset(
         ACTIVE_TIMES,
         PENDING,
         PENDING_OWNERS,
+        RELEASED,
         DELETED_PENDING,
         IDEMPOTENCE,
         MODULE_VALUES,
@@ -77,6 +79,7 @@ PART_OF: Final[dict[str, str]] = {
     ACTIVE_TIMES: CONSUMERS,
     PENDING: GROUPS,
     PENDING_OWNERS: PENDING,
+    RELEASED: PENDING,
     DELETED_PENDING: PENDING,
     MODULE_VERSIONS: MODULE_VALUES,
     ARRAY_CURSORS: ARRAYS,

@@ -12,7 +12,7 @@ The calls per value, between `begin` and `end`:
 | HASH | per field: `expiry` if it has one, the field, its value |
 | ZSET | per member: the member, its score |
 | STREAM | per entry: `entry`, then fields and values in turn; then `counters`; per group: `group`, `pending` each, \
-per consumer: `consumer`, `consumer_pending` each; at last `idempotence` where there is that state |
+per consumer: `consumer`, `consumer_pending` each; `released` each; at last `idempotence` where there is that state |
 | MODULE | `module` |
 | ARRAY | per element: `index`, the element; at last `last_insert` if there was one |
 | PATH_HASH | per path: `path`, then fields and values in turn |
@@ -118,6 +118,10 @@ class Visitor:
         """One of the group's pending entries is this consumer's."""
         self.left_out(facts.PENDING_OWNERS)
 
+    def released(self, ms: int, seq: int) -> None:
+        """One of the group's pending entries is nobody's; they are told in the order in which they were released."""
+        self.left_out(facts.RELEASED)
+
     def idempotence(self, raw: bytes) -> None:
         """What Redis 8.6 keeps of idempotent producers, as it stands in the file; it may be `NO_PRODUCERS`."""
         if raw != NO_PRODUCERS:
@@ -213,10 +217,13 @@ def _visit_stream(value: Stream, v: Visitor) -> None:
         for pending in group.pending:
             id_ = pending.entry
             v.pending(id_[0], id_[1], pending.delivered_ms, pending.deliveries)
-            owned.setdefault(pending.consumer, []).append(id_)
+            if not pending.is_released:
+                owned.setdefault(pending.consumer, []).append(id_)
         for consumer_name, consumer in group.consumers.items():
             v.consumer(consumer_name, consumer.seen_ms, consumer.active_ms)
             for id_ in owned.get(consumer_name, ()):
                 v.consumer_pending(id_[0], id_[1])
+        for id_ in group.released:
+            v.released(id_[0], id_[1])
     if value.idmp:
         v.idempotence(value.idmp)

@@ -22,6 +22,7 @@ from rdbtool.rdb.meaning import (
     PATH,
     PENDING,
     PRODUCER,
+    RELEASED,
     SCORE,
     SEEN,
     Facts,
@@ -115,7 +116,10 @@ def _pending(group: dict[str, Table]) -> Table:
     shown: Table = {}
     for id_, value in group.get(PENDING, {}).items():
         delivered, deliveries = value.split()
-        shown[id_] = b"%b, delivered at %b, %b times" % (group[OWNER][id_], delivered, deliveries)
+        owner = group.get(OWNER, {}).get(id_)
+        if owner is None:
+            owner = b"released (%b)" % group[RELEASED][id_]
+        shown[id_] = b"%b, delivered at %b, %b times" % (owner, delivered, deliveries)
     return shown
 
 
