@@ -41,7 +41,12 @@ def stream() -> Stream:
     value.entries_added = 7
     group = Group((5, 2), 2)
     group.consumers[b"c"] = Consumer(SEEN, ACTIVE)
-    group.pending = [Pending((5, 1), b"c", DELIVERED, 2), Pending((5, 2), b"c", DELIVERED, 1)]
+    group.pending = [
+        Pending((5, 1), b"c", DELIVERED, 2),
+        Pending((5, 2), b"c", DELIVERED, 1),
+        Pending((5, 3), b"", 0, 1, is_released=True),
+    ]
+    group.released = [(5, 3)]
     value.groups[b"g"] = group
     return value
 
@@ -145,7 +150,7 @@ def _of_stream(value: Stream) -> set[str]:
     if value.idmp not in {b"", NO_PRODUCERS}:
         found.add(facts.IDEMPOTENCE)
     for group in value.groups.values():
-        found.add(facts.GROUPS)
+        found |= {facts.GROUPS, *([facts.RELEASED] if group.released else [])}
         for consumer in group.consumers.values():
             found.add(facts.CONSUMERS)
             if consumer.seen_ms == SEEN:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from rdbtool.basics.lzf import compress
 from rdbtool.errors import RdbToolError
 from rdbtool.io.window import window_over
+from rdbtool.rdb.events import HashTemplate
 from rdbtool.rdb.reader import Frame, RdbReader
 from rdbtool.rdb.types import TABLE, TypeRow
 from tests.rdb.corpus import FIXTURES
@@ -35,12 +36,21 @@ def records_by_type() -> dict[str, bytes]:
             continue
         data = path.read_bytes()
         reader = RdbReader(window_over(data))
+        templates = b""
+        at = -1
         try:
             for event in reader:
+                if at >= 0:
+                    templates += data[at : event.offset]
+                at = event.offset if isinstance(event, HashTemplate) else -1
                 if isinstance(event, Frame):
                     name = f"{data[:6].decode()}-{event.type.name}"
-                    end = event.value_offset + len(event.raw())
-                    whole = data[:9] + data[event.offset : end] + b"\xff" + bytes(8 if reader.version >= 5 else 0)
+                    event.raw()
+                    end = event.value_offset + event.size
+                    needed = templates if event.type.name.startswith("hash-template") else b""
+                    whole = (
+                        data[:9] + needed + data[event.offset : end] + b"\xff" + bytes(8 if reader.version >= 5 else 0)
+                    )
                     if len(whole) < 700 and len(whole) > len(found.get(name, b"")):
                         found[name] = whole
         except RdbToolError:

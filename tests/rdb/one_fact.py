@@ -62,6 +62,13 @@ def stream_value() -> Stream:
     return value
 
 
+def release(stream: Stream) -> None:
+    """Make one of the entries that are pending nobody's."""
+    group = stream.groups[b"g"]
+    group.pending[1].is_released = True
+    group.released = [group.pending[1].entry]
+
+
 STREAM_EDITS: Final[list[tuple[str, Callable[[Stream], object], str, bytes]]] = [
     ("value of a field", lambda s: s.entries.__setitem__(0, ((1, 0), [b"f", b"v", b"g", b"W"])), "entry", b"1-0"),
     ("border of two strings", lambda s: s.entries.__setitem__(1, ((2, 0), [b"fx", b""])), "entry", b"2-0"),
@@ -78,6 +85,7 @@ STREAM_EDITS: Final[list[tuple[str, Callable[[Stream], object], str, bytes]]] = 
     ("consumer of it", lambda s: setattr(s.groups[b"g"].pending[1], "consumer", b"d"), "pending", b"g/2-0"),
     ("time of it", lambda s: setattr(s.groups[b"g"].pending[1], "delivered_ms", 72), "pending", b"g/2-0"),
     ("deliveries of it", lambda s: setattr(s.groups[b"g"].pending[1], "deliveries", 3), "pending", b"g/2-0"),
+    ("nobody's", release, "pending", b"g/2-0"),
 ]
 
 PRODUCER_EDITS: Final[list[tuple[str, Callable[[Idempotence], object], str, bytes]]] = [
@@ -172,7 +180,7 @@ def attributes(thing: object) -> dict[str, Any]:
     return found
 
 
-MODEL: Final = (Hash, SortedSet, Stream, Group, Consumer, Pending, Module, Idempotence)
+MODEL: Final = (Hash, SortedSet, Stream, Group, Consumer, Pending, Module, Idempotence, Array, PathHash)
 
 
 def plain(thing: Any) -> Any:

@@ -64,8 +64,8 @@ def test_every_part_of_a_value_is_shown_when_it_differs() -> None:
     parts = {value for name, value in vars(meaning).items() if name.isupper() and isinstance(value, str)}
     found = set()
     for pair in PAIRS:
-        value = facts_of(pair.left, EVERYTHING)
-        found |= {*value.own, *(part for group in value.groups.values() for part in group)}
+        for value in (facts_of(pair.left, EVERYTHING), facts_of(pair.right, EVERYTHING)):
+            found |= {*value.own, *(part for group in value.groups.values() for part in group)}
     assert found == parts
 
 

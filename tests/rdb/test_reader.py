@@ -26,6 +26,7 @@ from rdbtool.rdb.events import (
     SlotImport,
     SlotInfo,
 )
+from rdbtool.rdb.layout.templates import REFERENCE_TO
 from rdbtool.rdb.opcodes import REDIS, VALKEY
 from rdbtool.rdb.reader import Frame, RdbReader, frame_of
 from rdbtool.rdb.types import row_of
@@ -38,7 +39,10 @@ def events_of(data: bytes) -> list[tuple[object, ...]]:
     return told(RdbReader(window_over(data)))
 
 
-@pytest.mark.parametrize("path", [p for p in written_files() if p.stat().st_size < 20_000], ids=name_of)
+SMALL = [p for p in written_files() if p.stat().st_size < 20_000 and p.read_bytes()[:3] != b"VCS"]
+
+
+@pytest.mark.parametrize("path", SMALL, ids=name_of)
 def test_events_do_not_depend_on_how_the_bytes_arrive(path: Path) -> None:
     data = path.read_bytes()
     whole = events_of(data)
@@ -47,7 +51,7 @@ def test_events_do_not_depend_on_how_the_bytes_arrive(path: Path) -> None:
     assert told(RdbReader(Window(Dripping(data, 7), size=len(data)))) == whole
 
 
-@pytest.mark.parametrize("path", [p for p in written_files() if p.stat().st_size < 20_000], ids=name_of)
+@pytest.mark.parametrize("path", SMALL, ids=name_of)
 def test_the_reader_stops_behind_the_checksum(path: Path) -> None:
     data = path.read_bytes()
     window = window_over(data + b"*1\r\n$4\r\nPING\r\n")
@@ -340,7 +344,7 @@ def test_a_frame_can_be_made_from_bytes() -> None:
     assert (frame.db, frame.key, frame.raw(), frame.window().take(2)) == (3, b"k", b"\x01v", b"\x01v")
 
 
-@pytest.mark.parametrize("path", [p for p in written_files() if p.stat().st_size < 20_000], ids=name_of)
+@pytest.mark.parametrize("path", SMALL, ids=name_of)
 def test_kept_frames_are_good_at_any_time_in_any_order(path: Path) -> None:
     data = path.read_bytes()
     if events_of(data)[-1][0] != "End":
@@ -356,9 +360,11 @@ def test_kept_frames_are_good_at_any_time_in_any_order(path: Path) -> None:
         for i in [*order, *range(len(kept))]:
             key, raw = whole[i]
             frame = kept[i].copy() if i % 2 else kept[i]
-            assert (frame.key, frame.size) == (key, len(raw))
+            templated = frame.type.byte in REFERENCE_TO  # the names in front stand elsewhere in the file
+            assert frame.key == key
+            assert templated or frame.size == len(raw)
             assert frame.raw() == raw
-            assert frame.peek().offset() == frame.value_offset
+            assert templated or frame.peek().offset() == frame.value_offset
             window = frame.window()
             frame.type.skip(window)
             assert window.offset() == frame.value_offset + frame.size

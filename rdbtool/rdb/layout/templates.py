@@ -23,6 +23,7 @@ from .elements import Elements, OneNode
 from .encoders import put_length, put_string
 from .inspection import Inspection, open_packed, pass_string
 from .listpack import ListpackCursor, check_listpack
+from .listpack_builder import ListpackBuilder
 from .primitives import read_count, read_length, read_string, skip_string
 from .strings import StringsCursor
 from .visit import Visit
@@ -37,6 +38,7 @@ PLAIN_REFERENCE: Final[i64] = 32
 """The types of hashes that name their template by its id: a listpack of id and values, and the id and then values."""
 OF_REFERENCE: Final = {PACKED_REFERENCE: 29, PLAIN_REFERENCE: 31}
 """The types of the same hashes with the names in front."""
+REFERENCE_TO: Final = {named: reference for reference, named in OF_REFERENCE.items()}
 
 NO_NAMES: Final = b"\x01\x00"
 """In place of names that are not known, or not as many as there are values; no server takes it."""
@@ -48,13 +50,29 @@ class Template:
     """The names of some hashes' fields: ``count`` of them, and ``packed`` as they stand in front of values."""
 
     def __init__(self, names: list[bytes]) -> None:
-        out = BytesWriter()
-        put_length(out, PLAIN)
-        put_length(out, len(names))
-        for name in names:
-            put_string(out, name, False)
         self.count: i64 = len(names)
-        self.packed = out.getvalue()
+        self.packed = names_in_front(names)
+
+
+def names_in_front(names: list[bytes]) -> bytes:
+    """Names as they stand in front of values."""
+    out = BytesWriter()
+    put_length(out, PLAIN)
+    put_length(out, len(names))
+    for name in names:
+        put_string(out, name, False)
+    return out.getvalue()
+
+
+def with_id(packed: bytes, template_id: int) -> bytes:
+    """A listpack of an id and values, with another id."""
+    cursor = ListpackCursor(packed)
+    cursor.next()
+    builder = ListpackBuilder()
+    builder.append(b"%d" % template_id)
+    while cursor.next():
+        builder.append(cursor.item())
+    return builder.finish()
 
 
 def flaw_of(names: list[bytes]) -> str:
