@@ -37,6 +37,7 @@ groups are compiled side by side.
 
 LEFT_OUT = (
     *("io/compression", "io/destination", "io/lock", "io/open_files", "io/ownership", "io/signals", "io/sink"),
+    "io/progress",
     *(
         "io/temporary",
         "io/terminal",
@@ -46,7 +47,7 @@ LEFT_OUT = (
         "inputs/filters",
         "inputs/opening",
     ),
-    *("inputs/replaying", "outputs/outlets"),
+    *("inputs/key_stream", "inputs/replaying", "outputs/outlets", "rdb/opening"),
 )
 """Modules and folders of those rooms that are called once per file: compiling them makes nothing faster."""
 

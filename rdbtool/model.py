@@ -11,6 +11,9 @@ from typing import Final, TypeAlias, final
 
 from mypy_extensions import i64
 
+from .errors import shortened
+from .findings import plural
+
 NO_PRODUCERS: Final = b"\x40\x64\x40\x64\x00\x00\x00"
 """The state of a stream that never had producers, as it stands in a snapshot."""
 NO_EXPIRY: Final = -1
@@ -52,6 +55,10 @@ class Hash:
         self.expiries: dict[bytes, int] | None = expiries
         self.packed: PackedFields | None = packed
 
+    def __repr__(self) -> str:
+        expiring = f", {len(self.expiries)} with an expiry" if self.expiries else ""
+        return f"<Hash of {plural(len(self.fields), 'field')}{expiring}>"
+
     @property
     def fields(self) -> dict[bytes, bytes]:
         """Field -> value, in order."""
@@ -71,6 +78,9 @@ class SortedSet:
 
     def __init__(self, scores: dict[bytes, float] | None = None) -> None:
         self.scores: dict[bytes, float] = {} if scores is None else scores
+
+    def __repr__(self) -> str:
+        return f"<SortedSet of {plural(len(self.scores), 'member')}>"
 
 
 Id: TypeAlias = tuple[int, int]
@@ -103,6 +113,10 @@ class Pending:
         self.deliveries = deliveries
         self.is_released = is_released
 
+    def __repr__(self) -> str:
+        who = shortened(self.consumer)
+        return f"<Pending of {who} delivered_ms={self.delivered_ms} deliveries={self.deliveries}>"
+
 
 @final
 class Consumer:
@@ -113,6 +127,9 @@ class Consumer:
     def __init__(self, seen_ms: int, active_ms: int) -> None:
         self.seen_ms = seen_ms
         self.active_ms = active_ms
+
+    def __repr__(self) -> str:
+        return f"<Consumer seen_ms={self.seen_ms} active_ms={self.active_ms}>"
 
 
 @final
@@ -131,6 +148,10 @@ class Group:
         self.consumers: dict[bytes, Consumer] = {}
         self.pending: list[Pending] = []
         self.released: list[Id] = []
+
+    def __repr__(self) -> str:
+        consumers = plural(len(self.consumers), "consumer")
+        return f"<Group last_id={self.last_id} of {consumers}, {len(self.pending)} pending>"
 
 
 class PackedEntries:
@@ -163,6 +184,10 @@ class Stream:
         self.groups: dict[bytes, Group] = {}
         self.idmp = b""
 
+    def __repr__(self) -> str:
+        groups = plural(len(self.groups), "group")
+        return f"<Stream last_id={self.last_id} of {plural(len(self.entries), 'entry')}, {groups}>"
+
     @property
     def entries(self) -> Entries:
         """The entries, oldest first."""
@@ -187,6 +212,9 @@ class Module:
         self.name = name
         self.version = version
         self.payload = payload
+
+    def __repr__(self) -> str:
+        return f"<Module {self.name} version={self.version} of {plural(len(self.payload), 'byte')}>"
 
 
 @final
@@ -231,6 +259,17 @@ class Entry:
         self.expire_at_ms: i64 = expire_at_ms
         self.idle_s: i64 = idle_s
         self.freq: i64 = freq
+
+    def __repr__(self) -> str:
+        value = self.value
+        expiry = "" if self.expire_at_ms < 0 else f" expire_at_ms={self.expire_at_ms}"
+        if isinstance(value, bytes):
+            shown = f"string {shortened(value)}"
+        elif isinstance(value, (deque, dict)):
+            shown = f"{type_name(value)} of {plural(len(value), 'element')}"
+        else:
+            shown = repr(value)
+        return f"<Entry db={self.db} key={shortened(self.key)} {shown}{expiry}>"
 
 
 def type_name(value: Value) -> str:

@@ -10,6 +10,7 @@ from typing import Final, final
 from mypy_extensions import i64, u8
 
 from rdbtool.errors import UnsupportedError
+from rdbtool.findings import plural
 from rdbtool.rdb.layout.listpack_builder import ListpackBuilder
 from rdbtool.servers.limits import DATABASES
 from rdbtool.servers.releases import NEWEST, Release
@@ -91,6 +92,9 @@ class Dataset:
         """Bytes that a value may take here; None for what is free when it comes to it."""
         self.random: i64 = 0
         """Random choices made, as by SPOP: the server that wrote the log may have chosen otherwise."""
+
+    def __repr__(self) -> str:
+        return f"<Dataset of {plural(sum(len(keys) for keys in self.dbs.values()), 'key')} for {self.release.name}>"
 
     def select(self, db: i64) -> None:
         """Make ``db`` the selected database."""

@@ -20,6 +20,16 @@ class Writable(Protocol):
         """Take ``data``, all of it."""
 
 
+class File(Writable, Protocol):
+    """An output that appears whole or not at all."""
+
+    def commit(self) -> None:
+        """Give it its name."""
+
+    def abort(self) -> None:
+        """Drop it."""
+
+
 @final
 class Output:
     """A buffer in front of ``sink``.

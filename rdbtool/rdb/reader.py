@@ -14,7 +14,7 @@ from typing import Final, final
 from mypy_extensions import i64, mypyc_attr
 
 from rdbtool.basics.crc64 import crc64
-from rdbtool.errors import FormatError, RdbToolError, UnsupportedError, printable
+from rdbtool.errors import FormatError, RdbToolError, UnsupportedError, UsageError, printable, shortened
 from rdbtool.io.random_access import Stored
 from rdbtool.io.window import Window, window_over
 from rdbtool.model import Value
@@ -82,8 +82,8 @@ class Frame(Event):
     ``offset`` is that of the record's first byte (its opcodes included), ``value_offset`` that of the payload;
     ``size`` is the payload's in bytes, -1 as long as nobody has measured it.
 
-    A frame is good until its reader moves on, and after `keep` or `raw` at any time. Replays hold one for every key,
-    so it is small, and never part of a reference cycle.
+    A frame is good until its reader moves on, and after `keep`, `raw` or `value` at any time. Replays hold one for
+    every key, so it is small, and never part of a reference cycle.
     """
 
     __slots__ = ("_at", "db", "expire_at_ms", "freq", "idle_s", "key", "meta", "size", "type", "value_offset")
@@ -105,8 +105,9 @@ class Frame(Event):
         """Where the payload is."""
 
     def copy(self) -> Frame:
-        """Another one of the same payload, for another key. It must have been kept."""
-        assert not isinstance(self._at, RdbReader), "a frame that is not kept"
+        """Another one of the same payload, for another key. Raises `UsageError` for one that was not kept."""
+        if isinstance(self._at, RdbReader):
+            raise UsageError("a frame that is not kept cannot be copied", key=self.key)
         frame = Frame(self._at, self.offset, self.value_offset, self.db, self.key, self.type)
         frame.expire_at_ms = self.expire_at_ms
         frame.idle_s = self.idle_s
@@ -127,11 +128,15 @@ class Frame(Event):
                 self.raw()
                 return
             reader.skip_payload(self)
-            self.size = w.offset() - self.value_offset
-            if self.size <= SMALL and self.size <= w.pos:
-                self._at = w.data[w.pos - self.size : w.pos]
-            else:
-                self._at = stored
+            self._hold(w, stored)
+
+    def _hold(self, w: Window, stored: Stored) -> None:
+        """Remember the payload that the window has just passed."""
+        self.size = w.offset() - self.value_offset
+        if self.size <= SMALL and self.size <= w.pos:
+            self._at = w.data[w.pos - self.size : w.pos]
+        else:
+            self._at = stored
 
     def raw(self) -> bytes:
         """The payload, exactly as in the file. Raises what reading raises."""
@@ -168,19 +173,39 @@ class Frame(Event):
         return self.window()
 
     def value(self) -> Value:
-        """The decoded value. May be asked for again only if the frame is kept.
+        """The decoded value, a new one on each call. It keeps the frame, as `keep` does.
 
-        Raises `FormatError`, `TruncatedError` or `UnsupportedError`; after `keep`, the reader is still in step.
+        Raises `FormatError`, `TruncatedError` or `UnsupportedError`, after which only a frame that was kept before
+        leaves its reader in step; `UsageError` where the reader has moved on from a frame that was not kept.
         """
+        at = self._at
         w = self.window()
+        kept: Stored | None = None
+        if isinstance(at, RdbReader):
+            kept = w.stored()
+            if kept is None:
+                w.pin = w.pos
         try:
-            return self.type.value(w)
+            value = self.type.value(w)
         except RdbToolError as e:
+            w.pin = -1
             e.path = e.path or w.path
             e.offset = self.value_offset if e.offset < 0 else e.offset
             e.key = self.key
             e.doing = e.doing or "decoding a value"
             raise
+        if kept is not None:
+            self._hold(w, kept)
+        elif isinstance(at, RdbReader):
+            raw = w.unpin()
+            self._at = raw
+            self.size = len(raw)
+        return value
+
+    def __repr__(self) -> str:
+        expiry = "" if self.expire_at_ms < 0 else f" expire_at_ms={self.expire_at_ms}"
+        kind = f"{self.type.redis_type} ({self.type.name})"
+        return f"<Frame db={self.db} key={shortened(self.key)} {kind}{expiry} at {self.offset}>"
 
 
 def frame_of(db: int, key: bytes, type_row: TypeRow, raw: bytes) -> Frame:
@@ -235,6 +260,9 @@ class RdbReader:
         self._table = TABLE[0]
         self._checksum = checksum
 
+    def __repr__(self) -> str:
+        return f"<RdbReader of {opcodes.DIALECT_NAMES[self.dialect]} {self.version} at {self.window.offset()}>"
+
     def __iter__(self) -> Iterator[Event]:
         while True:
             event = self.next()
@@ -277,9 +305,14 @@ class RdbReader:
         return Frame(self, self._unread_at, self._unread_at, db, key, type_row)
 
     def check(self, frame: Frame) -> None:
-        """See that the payload of ``frame`` is still unread."""
-        assert self._unread is not None, "the reader has moved on"
-        assert self._unread_at == frame.value_offset, "the reader has moved on"
+        """See that the payload of ``frame`` is still unread; raises `UsageError`."""
+        if self._unread is None or self._unread_at != frame.value_offset:
+            raise UsageError(
+                "the reader has moved on from this key: a frame that is needed later has to be kept (keep)",
+                path=self.window.path,
+                offset=frame.offset,
+                key=frame.key,
+            )
 
     def leave(self, frame: Frame) -> None:
         """Leave the payload of ``frame``, which is still unread, to whoever walks the window."""

@@ -10,7 +10,8 @@ from mypy_extensions import i64, u8
 
 from rdbtool.basics.crc64 import crc64
 from rdbtool.errors import FormatError, RdbToolError
-from rdbtool.io.output import Output, Writable
+from rdbtool.findings import plural
+from rdbtool.io.output import File, Output, Writable
 from rdbtool.io.window import Window, window_over
 from rdbtool.model import Array, Entry, Module, PathHash, Stream, type_name
 from rdbtool.rdb.layout import facts
@@ -93,9 +94,11 @@ class Tap:
 
 @final
 class RdbWriter:
-    """An RDB under construction: `open_rdb_writer` makes it, `close` ends it.
+    """An RDB under construction: `open_rdb_writer` makes it, `close` ends it. Use it as a context manager.
 
-    ``losses.counts``: what the target could not keep, how many by kind. ``keys``: how many were written.
+    ``losses.counts``: what the target could not keep, how many by kind. ``keys``: how many were written. ``file``: what
+    appears when it is closed, and not at all where the context is left by an exception; None where the sink is not its
+    own.
     """
 
     def __init__(
@@ -113,6 +116,8 @@ class RdbWriter:
         self.losses = losses
         self.keys = 0
         self.broken = False
+        self.file: File | None = None
+        self.closed = False
         self.drop_modules = drop_modules
         self._sink = ChecksummedSink(sink, checksum=checksum)
         self._output = Output(self._sink)
@@ -133,6 +138,18 @@ class RdbWriter:
             f"VALKEY{target.rdb_version:03d}" if target.dialect == opcodes.VALKEY else f"REDIS{target.rdb_version:04d}"
         )
         self._output.buffer.write(magic.encode())
+
+    def __enter__(self) -> RdbWriter:
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        if kind is None:
+            self.close()
+        elif self.file is not None:
+            self.file.abort()
+
+    def __repr__(self) -> str:
+        return f"<RdbWriter for {self.target.name} with {plural(self.keys, 'key')}>"
 
     def aux(self, name: bytes, value: bytes) -> None:
         """Write a fact about the file."""
@@ -237,12 +254,19 @@ class RdbWriter:
         self.keys += 1
 
     def close(self) -> int:
-        """Write the end and the checksum; answers the length of the whole in bytes. The sink stays open."""
+        """Write the end and the checksum, once; answers the length of the whole in bytes. A sink that is not the
+        writer's own stays open.
+        """
+        if self.closed:
+            return self._sink.written
+        self.closed = True
         self._output.buffer.append(u8(opcodes.EOF))
         self._output.flush()
         sink = self._sink
         sink.sink.write(sink.crc.to_bytes(8, "little") if sink.checksum else b"\0" * 8)
         sink.written += 8
+        if self.file is not None:
+            self.file.commit()
         return sink.written
 
     def _is_wanted(self, redis_type: str) -> bool:
@@ -445,13 +469,7 @@ def open_rdb_writer(
     used_mem: int | None = None,
     aof: bool = False,
 ) -> RdbWriter:
-    """A writer to ``sink`` for the target ``to``: its magic and auxiliary fields are written.
-
-    ``lossless``: raise `UnsupportedError` for what the target cannot keep, instead of counting it;
-    ``drop_modules``: leave out what modules own; ``limits``: up to where values that are built anew are
-    packed; ``ctime``: seconds, now by default; ``used_mem``: bytes, left out by default; ``aof``: the RDB is
-    the base or the preamble of an AOF. Raises `UsageError` for a target that there is not.
-    """
+    """`opening.open_rdb_writer`, but to ``sink`` only, which stays open."""
     goal = target(to) if isinstance(to, str) else to
     writer = RdbWriter(
         sink,

@@ -53,3 +53,12 @@ class Limits:
         self.list_node: i64 = list_node
         self.stream_node_bytes: i64 = stream_node_bytes
         self.stream_node_entries: i64 = stream_node_entries
+
+    def __repr__(self) -> str:
+        packed = (
+            f"hash_entries={self.hash_entries}, hash_value={self.hash_value}, zset_entries={self.zset_entries}, "
+            f"zset_value={self.zset_value}, set_intset_entries={self.set_intset_entries}, "
+            f"set_entries={self.set_entries}, set_value={self.set_value}, list_node={self.list_node}"
+        )
+        nodes = f"stream_node_bytes={self.stream_node_bytes}, stream_node_entries={self.stream_node_entries}"
+        return f"Limits({packed}, {nodes})"

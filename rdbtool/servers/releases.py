@@ -189,21 +189,30 @@ ALL: Final = "all"
 """In place of a name: every release of the table."""
 
 
-def releases_asked(names: Iterable[str]) -> tuple[Release, ...]:
-    """The releases that names stand for, in the order of the table, each once.
+def release_of(name: str | Release) -> Release:
+    """The release itself, or the one of that name. Raises `UsageError` as `release_named` does."""
+    return name if isinstance(name, Release) else release_named(name)
 
-    A name is one of a release, as ``redis-7.0``; with a patch number, as ``redis-7.0.15``; a major version alone, as
-    ``redis-7``, is its newest release; a number alone, as ``7.0``, is that of either product; `ALL` are all. Raises
-    `UsageError`.
+
+def releases_asked(names: Iterable[str | Release]) -> tuple[Release, ...]:
+    """The releases that names stand for, in the order of the table, each once, behind those that are releases already.
+
+    A single name may stand for itself. A name is one of a release, as ``redis-7.0``; with a patch number, as
+    ``redis-7.0.15``; a major version alone, as ``redis-7``, is its newest release; a number alone, as ``7.0``, is that
+    of either product; `ALL` are all. Raises `UsageError`.
     """
     asked: set[str] = set()
-    for name in names:
+    given: list[Release] = []
+    for name in [names] if isinstance(names, str) else names:
+        if isinstance(name, Release):
+            given.append(name)
+            continue
         found = _asked(name.strip().lower())
         if not found:
             known = ", ".join(r.name for r in RELEASES)
             raise UsageError(f"unknown release '{printable_text(name)}'; known are {known}, and {ALL}")
         asked.update(found)
-    return tuple(r for r in RELEASES if r.name in asked)
+    return (*given, *(r for r in RELEASES if r.name in asked))
 
 
 def _asked(name: str) -> list[str]:
