@@ -22,6 +22,7 @@ from rdbtool.rdb.events import (
     ModuleAux,
     SelectDb,
     SlotImport,
+    Update,
 )
 from rdbtool.rdb.reader import Frame, RdbReader
 from rdbtool.rdb.types import TABLE
@@ -144,6 +145,7 @@ class _Check:
         self.db: i64 = 0
         self.db_keys: i64 = 0
         self.by_byte = vec[i64]([0] * 256)
+        self.has_updates = False
         self.modules: set[str] = set()
         self.libraries: set[bytes] = set()
 
@@ -237,6 +239,11 @@ class _Check:
         elif isinstance(event, HashTemplate):
             if event.flaw:
                 self.report("hash-template", event.flaw, event.offset)
+        elif isinstance(event, Update):
+            if not self.has_updates:
+                self.has_updates = True
+                message = "commands inside the snapshot, as a master that saves without a fork sends them"
+                self.report("update", message, event.offset)
         elif isinstance(event, SlotImport):
             self.report("slot-import", "a slot migration was under way when the file was written", event.offset)
         elif isinstance(event, Foreign):

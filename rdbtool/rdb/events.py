@@ -167,6 +167,16 @@ class ModuleAux(Event):
 
 
 @final
+class Update(Event):
+    """A command that changes what was read so far, in database ``db``: a master that saves without a fork sends it."""
+
+    def __init__(self, offset: i64, db: i64, args: list[bytes]) -> None:
+        super().__init__(offset)
+        self.db: i64 = db
+        self.args = args
+
+
+@final
 class Foreign(Event):
     """Something under a name that only another product has: a cron job of KeyDB."""
 

@@ -24,6 +24,7 @@ from rdbtool.servers.releases import (
     HASH_TEMPLATES_SINCE,
     KEY_METADATA_SINCE,
     MAX_RDB_VERSION,
+    UPDATES_SINCE,
 )
 
 from . import opcodes
@@ -41,6 +42,7 @@ from .events import (
     SelectDb,
     SlotImport,
     SlotInfo,
+    Update,
 )
 from .foreign import (
     CRON,
@@ -65,6 +67,7 @@ from .layout.primitives import (
     read_u64,
     skip_string,
 )
+from .layout.updates import read_command
 from .magic import CAPTURE_HEAD, capture_in, head_of, what_else
 from .types import TABLE, TypeRow
 
@@ -494,9 +497,12 @@ class RdbReader:
             engine = read_string(w)
             description = read_string(w) if read_length(w) else None
             return FunctionPreGa(at, name, engine, description, read_string(w))
-        if byte == opcodes.HASH_TEMPLATE and self._has_templates:
+        if byte == opcodes.HASH_TEMPLATE_OR_UPDATE and self._has_templates:
             self.doing = "reading a template of hashes"
             return self._template(at)
+        if byte == opcodes.HASH_TEMPLATE_OR_UPDATE and self.version >= UPDATES_SINCE and self.dialect == opcodes.VALKEY:
+            self.doing = "reading a command inside a snapshot"
+            return Update(at, self.db, read_command(w))
         if byte == opcodes.MODULE_AUX:
             self.doing = "reading a module's auxiliary data"
             return self._module_aux(at)
@@ -515,7 +521,6 @@ class RdbReader:
         raise self._unknown_type(byte, at)
 
     def _unknown_type(self, byte: i64, at: i64) -> RdbToolError:
-        what = opcodes.UNREAD.get((self.dialect, byte))
         kind = "opcode" if byte >= opcodes.LOWEST else "type"
         version = f"{opcodes.DIALECT_NAMES[self.dialect]} RDB version {self.version}"
         message = f"unknown {kind} {byte} in {version}"
@@ -526,7 +531,7 @@ class RdbReader:
             )
         if self.version < opcodes.UNREAD_SINCE[self.dialect]:
             return FormatError(f"{message}, which has none such: the bytes are damaged here or before", offset=at)
-        return UnsupportedError(f"{message}: {what}" if what else message, offset=at)
+        return UnsupportedError(message, offset=at)
 
     def _is_enterprise(self) -> bool:
         """Whether the opcode of Redis Enterprise that was just passed is one."""

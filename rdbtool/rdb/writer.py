@@ -376,7 +376,7 @@ class RdbWriter:
             self._templates[packed] = number
             self._template_ids.add(number)
             out = self._output.buffer
-            out.append(u8(opcodes.HASH_TEMPLATE))
+            out.append(u8(opcodes.HASH_TEMPLATE_OR_UPDATE))
             put_u64(out, number)
             put_length(out, len(names))
             for name in names:

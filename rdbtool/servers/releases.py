@@ -35,6 +35,8 @@ KEY_METADATA_SINCE: Final[i64] = 13
 """The first RDB version of Redis in which the opcode 243 is metadata of modules at a key."""
 HASH_TEMPLATES_SINCE: Final[i64] = 15
 """The first RDB version of Redis in which the opcode 242 is a template of hashes."""
+UPDATES_SINCE: Final[i64] = 81
+"""The first RDB version of Valkey in which the opcode 242 is a command."""
 FIRST_OF_VALKEY: Final[i64] = 80
 """The first RDB version of Valkey's own."""
 

@@ -134,7 +134,6 @@ def test_wrong_headers_are_refused(data: bytes, kind: type[RdbToolError], messag
     ("magic", "byte", "what"),
     [
         (b"VALKEY081", 24, "unknown type 24 in valkey RDB version 81"),
-        (b"VALKEY081", 242, "unknown opcode 242 in valkey RDB version 81: an opcode of a Valkey after 9.1"),
     ],
 )
 def test_what_is_unknown_is_named(magic: bytes, byte: int, what: str) -> None:

@@ -66,6 +66,7 @@ CODES: Final[dict[str, Code]] = {
     "module-value": Code(Severity.NOTE),
     "module-data": Code(Severity.NOTE),
     "slot-import": Code(Severity.NOTE),
+    "update": Code(Severity.NOTE),
     "keydb-cron": Code(Severity.ERROR),
     "keydb-member-expiry": Code(Severity.WARNING),
     "capture": Code(Severity.ERROR),
