@@ -84,7 +84,11 @@ class SortedSet:
 
 
 Id: TypeAlias = tuple[int, int]
-"""A stream id as (ms, seq)."""
+"""A stream id as (ms, seq). Not for keys of a dict or a set: the hash of integers can be foreseen, and a file could be
+made of ids that collide. As bytes (`rdb.layout.stream_node.key_of`) they have a seeded hash.
+"""
+Entries: TypeAlias = list[tuple[Id, list[bytes]]]
+"""Entries of a stream, oldest first: id, then fields and values in turn."""
 
 
 def stream_id(ms: int, seq: int) -> bytes:
@@ -94,14 +98,20 @@ def stream_id(ms: int, seq: int) -> bytes:
 
 @final
 class Pending:
-    """An entry delivered and not acknowledged: to whom, when (ms), and how often."""
+    """An entry delivered and not acknowledged: which, to whom, when (ms), and how often; ``is_released``: nobody has it
+    any more, and ``consumer`` means nothing.
+    """
 
-    __slots__ = ("consumer", "delivered_ms", "deliveries")
+    __slots__ = ("consumer", "delivered_ms", "deliveries", "entry", "is_released")
 
-    def __init__(self, consumer: bytes, delivered_ms: int, deliveries: int) -> None:
+    def __init__(
+        self, entry: Id, consumer: bytes, delivered_ms: int, deliveries: int, *, is_released: bool = False
+    ) -> None:
+        self.entry = entry
         self.consumer = consumer
         self.delivered_ms = delivered_ms
         self.deliveries = deliveries
+        self.is_released = is_released
 
     def __repr__(self) -> str:
         who = shortened(self.consumer)
@@ -124,15 +134,20 @@ class Consumer:
 
 @final
 class Group:
-    """A consumer group. ``entries_read`` is -1 where it is not known."""
+    """A consumer group. ``entries_read`` is -1 where it is not known; ``pending``: least ids first.
 
-    __slots__ = ("consumers", "entries_read", "last_id", "pending")
+    ``released``: pending entries that no consumer has any more (XNACK, Redis 8.8), in the order in which they will be
+    delivered again; each stands in ``pending`` too.
+    """
+
+    __slots__ = ("consumers", "entries_read", "last_id", "pending", "released")
 
     def __init__(self, last_id: Id, entries_read: int = -1) -> None:
         self.last_id = last_id
         self.entries_read = entries_read
         self.consumers: dict[bytes, Consumer] = {}
-        self.pending: dict[Id, Pending] = {}
+        self.pending: list[Pending] = []
+        self.released: list[Id] = []
 
     def __repr__(self) -> str:
         consumers = plural(len(self.consumers), "consumer")
@@ -144,24 +159,24 @@ class PackedEntries:
 
     __slots__ = ()
 
-    def entries(self) -> dict[Id, list[bytes]]:
+    def entries(self) -> Entries:
         """The entries, opened."""
         raise NotImplementedError
 
 
 @final
 class Stream:
-    """Entries by id, oldest first, and the stream's counters.
+    """The entries and counters of a stream.
 
-    An entry is its fields and values in turn. ``packed`` holds the entries until somebody asks for them, where they
-    were not given as a dict, and is None then. ``idmp`` holds what Redis 8.6 keeps of idempotent producers, as it
+    ``packed`` holds the entries until somebody asks for them, where they were not given as a list, and is None then.
+    ``idmp`` holds what Redis 8.6 keeps of idempotent producers, as it
     stands in the file; b"" elsewhere.
     """
 
     __slots__ = ("_entries", "entries_added", "groups", "idmp", "last_id", "max_deleted_id", "packed")
 
     def __init__(self, packed: PackedEntries | None = None) -> None:
-        self._entries: dict[Id, list[bytes]] = {}
+        self._entries: Entries = []
         self.packed: PackedEntries | None = packed
         self.last_id: Id = (0, 0)
         self.max_deleted_id: Id = (0, 0)
@@ -174,15 +189,15 @@ class Stream:
         return f"<Stream last_id={self.last_id} of {plural(len(self.entries), 'entry')}, {groups}>"
 
     @property
-    def entries(self) -> dict[Id, list[bytes]]:
-        """Id -> fields and values in turn, oldest first."""
+    def entries(self) -> Entries:
+        """The entries, oldest first."""
         packed = self.packed
         if packed is not None:
             self.entries = packed.entries()
         return self._entries
 
     @entries.setter
-    def entries(self, entries: dict[Id, list[bytes]]) -> None:
+    def entries(self, entries: Entries) -> None:
         self._entries = entries
         self.packed = None
 
@@ -202,7 +217,31 @@ class Module:
         return f"<Module {self.name} version={self.version} of {plural(len(self.payload), 'byte')}>"
 
 
-Value: TypeAlias = bytes | deque[bytes] | dict[bytes, None] | Hash | SortedSet | Stream | Module
+@final
+class Array:
+    """Elements by index (0 to 2^64 - 2), in the order of the indexes (Redis 8.8).
+
+    ``cursor``: the index of the last element that was inserted at the end, which the next insert follows; -1 for none.
+    """
+
+    __slots__ = ("cursor", "elements")
+
+    def __init__(self, elements: dict[int, bytes] | None = None, cursor: int = -1) -> None:
+        self.elements: dict[int, bytes] = {} if elements is None else elements
+        self.cursor = cursor
+
+
+@final
+class PathHash:
+    """Fields with their values by path (Valkey 9.2). It may be without paths; no path is without fields."""
+
+    __slots__ = ("paths",)
+
+    def __init__(self, paths: dict[bytes, dict[bytes, bytes]] | None = None) -> None:
+        self.paths: dict[bytes, dict[bytes, bytes]] = {} if paths is None else paths
+
+
+Value: TypeAlias = bytes | deque[bytes] | dict[bytes, None] | Hash | SortedSet | Stream | Module | Array | PathHash
 
 
 @final
@@ -247,4 +286,6 @@ def type_name(value: Value) -> str:
         return "zset"
     if isinstance(value, Stream):
         return "stream"
-    return "module"
+    if isinstance(value, Array):
+        return "array"
+    return "path-hash" if isinstance(value, PathHash) else "module"

@@ -16,7 +16,8 @@ from rdbtool.io.output import Output
 from rdbtool.model import MAX_FIELD_EXPIRY_SET, Id, stream_id
 from rdbtool.rdb.layout import facts
 from rdbtool.rdb.layout.facts import Losses
-from rdbtool.rdb.layout.visitor import HASH, LIST, MODULE, SET, STREAM, STRING, ZSET, Visitor
+from rdbtool.rdb.layout.stream_node import key_of
+from rdbtool.rdb.layout.visitor import ARRAY, HASH, LIST, MODULE, PATH_HASH, SET, STREAM, STRING, ZSET, Visitor
 from rdbtool.rdb.values.idempotence import Idempotence
 from rdbtool.rdb.values.stream_nodes import pair_of
 
@@ -36,6 +37,14 @@ SAYABLE: Final = facts.all_but(
 
 ITEMS_PER_COMMAND: Final[i64] = 64
 """AOF_REWRITE_ITEMS_PER_CMD of server.h."""
+ELEMENTS_PER_COMMAND: Final[i64] = 32
+"""Of an array (seen of Redis 8.10.2)."""
+MOST_SENT: Final[i64] = 512 << 20
+"""Bytes of the longest argument that a server takes from a client (proto-max-bulk-len, by default). From an append-only
+file servers take longer ones: Redis 6.2 and 7.0 and Valkey 9.1 do.
+"""
+LONG: Final[i64] = 1 << 16
+"""Bytes of a string from which on it is written piece by piece."""
 BYTES_PER_COMMAND: Final[i64] = 16 << 20
 """A command that has grown to this is closed early: memory stays bounded whatever the elements are."""
 
@@ -81,7 +90,8 @@ class CommandWriter(Visitor):
     """Writes a dataset as commands: `select`, `function`, and per key `key`, the value, `expire`.
 
     What has no command, or none that the server knows which is to run them, is counted in ``losses``, whose ``keeps``
-    says which facts that server knows. ``valkey``: a field and its expiry in one command, as Valkey writes them, and
+    says which facts that server knows. ``longest``: bytes of the longest argument, if that is more than `MOST_SENT`;
+    ``valkey``: a field and its expiry in one command, as Valkey writes them, and
     not in two, as Redis does.
     """
 
@@ -92,6 +102,7 @@ class CommandWriter(Visitor):
         self.with_counters = facts.STREAM_COUNTERS in losses.keeps
         self.with_field_expiries = facts.FIELD_EXPIRIES in losses.keeps
         self.with_producers = facts.IDEMPOTENCE in losses.keeps
+        self.longest: i64 = 0
         self._db: i64 = -1
         self._key = b""
         self._kind: i64 = STRING
@@ -109,11 +120,15 @@ class CommandWriter(Visitor):
         self._entries: i64 = 0
         self._ids = EntryIds()
         self._counters_lost = False
+        self._path = b""
         self._group = b""
         self._consumer = b""
         self._idle_consumer = False
-        self._pending: dict[Id, tuple[int, int]] = {}
+        self._pending: dict[bytes, tuple[int, int]] = {}
         self._pending_checked = True
+        self._released: list[bytes] = []
+        self._deliveries = 0
+        """How often each of these was delivered."""
 
     def select(self, db: i64) -> None:
         """Make sure that what follows goes to database ``db``."""
@@ -151,6 +166,7 @@ class CommandWriter(Visitor):
         self._counters_lost = False
         if kind == STREAM:
             self._ids.clear()
+            self._released = []
         if len(self._items) > 0:
             self._items.truncate(0)  # of a value that was damaged
 
@@ -158,8 +174,12 @@ class CommandWriter(Visitor):
         kind = self._kind
         if kind == STREAM:
             self._close_consumer()
+            self._close_released()
             if self._counters_lost:
                 self.left_out(facts.STREAM_COUNTERS)
+        elif kind == PATH_HASH:
+            if not self._entries:
+                self._empty_path_hash()
         elif kind != MODULE:
             self._close()
 
@@ -169,9 +189,25 @@ class CommandWriter(Visitor):
             self._member = data[start:end]
         elif kind == HASH and self._expiring:
             self._expiring_part(data[start:end])
+        elif kind == PATH_HASH:
+            self._path_part(data[start:end])
+        elif kind == STRING and end - start >= LONG:
+            self._long(data, start, end)
         else:
             write_bulk(self._items, data, start, end)
             self._count_one()
+
+    def _long(self, data: bytes, start: i64, end: i64) -> None:
+        """Write a long string, which is held no second time."""
+        if end - start > MOST_SENT:
+            self.longest = max(self.longest, end - start)
+        out = self.output.buffer
+        write_header(out, 42, 3)
+        out.write(b"$3\r\nSET\r\n")
+        write_bulk(out, self._key, 0, len(self._key))
+        write_header(out, 36, end - start)
+        self.output.run(data, start, end)
+        self.output.buffer.write(b"\r\n")
 
     def _count_one(self) -> None:
         """An argument was added: close the command where it has enough."""
@@ -182,7 +218,8 @@ class CommandWriter(Visitor):
         elif self._kind == STREAM:
             return
         self._count += 1
-        if self._count == ITEMS_PER_COMMAND or len(self._items) >= BYTES_PER_COMMAND:
+        most = ELEMENTS_PER_COMMAND if self._kind == ARRAY else ITEMS_PER_COMMAND
+        if self._count == most or len(self._items) >= BYTES_PER_COMMAND:
             self._close()
 
     def _close(self) -> None:
@@ -200,12 +237,16 @@ class CommandWriter(Visitor):
             out.write(b"$4\r\nSADD\r\n")
         elif kind == ZSET:
             out.write(b"$4\r\nZADD\r\n")
+        elif kind == ARRAY:
+            out.write(b"$6\r\nARMSET\r\n")
         else:
             out.write(b"$5\r\nHMSET\r\n")
         write_bulk(out, self._key, 0, len(self._key))
         self._take_items(out)
 
     def _take_items(self, out: BytesWriter) -> None:
+        if len(self._items) > MOST_SENT + BYTES_PER_COMMAND:  # a long element, and what came before it
+            self.longest = max(self.longest, len(self._items))
         out.write(self._items.getvalue())
         if len(self._items) > 1 << 20:
             self._items = BytesWriter()
@@ -289,6 +330,7 @@ class CommandWriter(Visitor):
 
     def group(self, name: bytes, last: Id, entries_read: int) -> None:
         self._close_consumer()
+        self._close_released()
         self._group = name
         self._pending.clear()
         self._pending_checked = False
@@ -300,7 +342,7 @@ class CommandWriter(Visitor):
         write_command(self.output.buffer, args)
 
     def pending(self, ms: int, seq: int, delivered_ms: int, deliveries: int) -> None:
-        self._pending[ms, seq] = (delivered_ms, deliveries)
+        self._pending[key_of((ms, seq))] = (delivered_ms, deliveries)
 
     def consumer(self, name: bytes, seen_ms: int, active_ms: int) -> None:
         self._close_consumer()
@@ -310,12 +352,13 @@ class CommandWriter(Visitor):
             self.left_out(facts.SEEN_TIMES)
         if active_ms not in {-1, seen_ms}:
             self.left_out(facts.ACTIVE_TIMES)
-        if not self._pending_checked:
-            self._pending_checked = True
-            self._check_pending()
+        self._check_pending()
 
     def _check_pending(self) -> None:
-        """Look for pending entries of the group whose entry the stream does not have."""
+        """Look, once, for pending entries of the group whose entry the stream does not have."""
+        if self._pending_checked:
+            return
+        self._pending_checked = True
         if self._pending and facts.DELETED_PENDING not in self.losses.keeps:
             for _ in self._ids.missing(self._pending):
                 self.left_out(facts.DELETED_PENDING)
@@ -328,36 +371,85 @@ class CommandWriter(Visitor):
 
     def consumer_pending(self, ms: int, seq: int) -> None:
         self._idle_consumer = False
-        delivered, deliveries = self._pending.get((ms, seq), (0, 1))
+        delivered, deliveries = self._pending.get(key_of((ms, seq)), (0, 1))
         args = [b"XCLAIM", self._key, self._group, self._consumer, b"0", stream_id(ms, seq)]
         args += [b"TIME", b"%d" % delivered, b"RETRYCOUNT", b"%d" % deliveries, b"JUSTID", b"FORCE"]
         write_command(self.output.buffer, args)
         self.output.room()
 
+    def released(self, ms: int, seq: int) -> None:
+        self._close_consumer()
+        self._check_pending()
+        if facts.RELEASED not in self.losses.keeps:
+            self.left_out(facts.RELEASED)
+            return
+        _, deliveries = self._pending.get(key_of((ms, seq)), (0, 1))
+        if self._released and (deliveries != self._deliveries or len(self._released) == ITEMS_PER_COMMAND):
+            self._close_released()
+        self._deliveries = deliveries
+        self._released.append(stream_id(ms, seq))
+
+    def _close_released(self) -> None:
+        """Write the command that releases entries: neighbours that were delivered as often share one."""
+        ids = self._released
+        if ids:
+            args = [b"XNACK", self._key, self._group, b"FAIL", b"IDS", b"%d" % len(ids), *ids]
+            write_command(self.output.buffer, [*args, b"RETRYCOUNT", b"%d" % self._deliveries, b"FORCE"])
+            self._released = []
+            self.output.room()
+
     def idempotence(self, raw: bytes) -> None:
+        self._close_consumer()
+        self._close_released()
         if not self.with_producers:
             super().idempotence(raw)
             return
-        self._close_consumer()
         state = Idempotence(raw)
         out = self.output.buffer
         if state.is_configured:
             settings = [b"IDMP-DURATION", b"%d" % state.duration_s, b"IDMP-MAXSIZE", b"%d" % state.max_size]
             write_command(out, [b"XCFGSET", self._key, *settings])
-        recorded = {pair_of(entry) for messages in state.producers.values() for entry in messages.values()}
+        recorded = [key_of(pair_of(entry)) for messages in state.producers.values() for entry in messages.values()]
         gone = self._ids.missing(recorded)
         whole = True
         for producer, messages in state.producers.items():
             for message, entry in messages.items():
                 # Without a name, or of an entry that is gone, a server takes no record.
                 id_ = pair_of(entry)
-                if producer and message and id_ not in gone:
+                if producer and message and key_of(id_) not in gone:
                     write_command(out, [b"XIDMPRECORD", self._key, producer, message, stream_id(id_[0], id_[1])])
                     self.output.room()
                 else:
                     whole = False
         if not whole:
             self.losses.add(facts.IDEMPOTENCE)
+
+    def index(self, index: int) -> None:
+        text = b"%d" % index
+        write_bulk(self._items, text, 0, len(text))
+        self._arguments += 1
+
+    def last_insert(self, index: int) -> None:
+        self._close()
+        write_command(self.output.buffer, [b"ARSEEK", self._key, b"%d" % (index + 1)])
+
+    def path(self, name: bytes) -> None:
+        self._path = name
+        self._entries += 1
+
+    def _path_part(self, data: bytes) -> None:
+        if not self._has_field:
+            self._field = data
+            self._has_field = True
+            return
+        self._has_field = False
+        args = [b"PHSET", self._key, self._path, b"FIELDS", b"1", self._field, data]
+        write_command(self.output.buffer, args)
+        self.output.room()
+
+    def _empty_path_hash(self) -> None:
+        write_command(self.output.buffer, [b"PHSET", self._key, b"", b"FIELDS", b"1", b"", b""])
+        write_command(self.output.buffer, [b"PHDEL", self._key, b""])
 
     def module(self, name: str, version: int, payload: bytes) -> None:
         self.losses.add(facts.MODULE_VALUES)

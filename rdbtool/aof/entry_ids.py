@@ -12,6 +12,7 @@ from rdbtool.io.window import window_over
 from rdbtool.model import Id
 from rdbtool.rdb.layout.encoders import put_u64
 from rdbtool.rdb.layout.primitives import read_u64
+from rdbtool.rdb.layout.stream_node import id_of
 
 
 @final
@@ -33,16 +34,17 @@ class EntryIds:
         put_u64(self._packed, seq)
         self._ms = ms
 
-    def missing(self, wanted: Iterable[Id]) -> set[Id]:
-        """Those of the ids that are not there."""
-        missing: set[Id] = set()
+    def missing(self, wanted: Iterable[bytes]) -> set[bytes]:
+        """Those of the ids that are not there; all as `stream_node.key_of` gives them."""
+        missing: set[bytes] = set()
         w = window_over(self._packed.getvalue())
         ms = 0
         here: Id = (-1, 0)
-        for entry in sorted(wanted):
+        for key in sorted(wanted):
+            entry = id_of(key)
             while here < entry and w.pos < w.end:
                 ms = (ms + read_u64(w)) & U64_MASK
                 here = (ms, read_u64(w))
             if here != entry:
-                missing.add(entry)
+                missing.add(key)
         return missing

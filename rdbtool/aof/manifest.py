@@ -128,6 +128,8 @@ def _error(message: str, path: str, offset: int, line: int) -> FormatError:
 
 def split_arguments(line: bytes) -> list[bytes] | None:
     r"""Split into words as sdssplitargs does: bare, ``"with \n and \xff"`` or ``'plain'``; None if unbalanced."""
+    if b'"' not in line and b"'" not in line:
+        return line.split()  # at the same bytes as below, and many times as fast
     words: list[bytes] = []
     size = len(line)
     i = 0

@@ -16,6 +16,7 @@ from __future__ import annotations
 import binascii
 import re
 from codecs import getincrementaldecoder
+from collections.abc import Iterator
 from typing import Final
 
 from librt.strings import BytesWriter, read_i64_le
@@ -178,7 +179,7 @@ def to_line(data: bytes, mode: i64) -> bytes:
     return "".join(c if is_one_line(c.encode(), 0, len(c.encode())) else "\ufffd" for c in text.decode()).encode()
 
 
-AT_ONCE: Final = 1 << 16
+AT_ONCE: Final = 1 << 14
 """Bytes that are made readable at a time."""
 
 
@@ -188,13 +189,21 @@ def to_people(data: bytes, mode: i64) -> bytes:
         return to_line(data, mode)
     if is_printable(data, 0, len(data)) and b"\\" not in data:
         return data
+    return b"".join(people_parts(data, 0, len(data)))
+
+
+def people_parts(data: bytes, start: i64, end: i64) -> Iterator[bytes]:
+    """`to_people` of ``data[start:end]`` in mode auto, in parts: characters as objects take very much memory."""
     decoder = getincrementaldecoder("utf-8")("backslashreplace")
-    parts = []
-    for start in range(0, len(data), AT_ONCE):  # characters as objects take very much memory
-        piece = data[start : start + AT_ONCE].replace(b"\\", b"\\\\")
-        text = decoder.decode(piece, start + AT_ONCE >= len(data))
-        parts.append("".join(c if c.isprintable() else _escape_character(c) for c in text).encode())
-    return b"".join(parts)
+    while start < end:
+        stop = min(start + AT_ONCE, end)
+        piece = data[start:stop]
+        if is_printable(piece, 0, len(piece)) and b"\\" not in piece and not decoder.getstate()[0]:
+            yield piece
+        else:
+            text = decoder.decode(piece.replace(b"\\", b"\\\\"), stop == end)
+            yield "".join(c if c.isprintable() else _escape_character(c) for c in text).encode()
+        start = stop
 
 
 def _escape_character(c: str) -> str:

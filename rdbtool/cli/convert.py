@@ -50,6 +50,14 @@ USAGE: Final = Usage(
 _ENDINGS: Final = " ".join(row.endings[0] for row in FORMATS if row.endings)
 
 
+class Compression(StrEnum):
+    """How an RDB is compressed."""
+
+    LZF = "lzf"
+    VCS = "vcs"
+    NONE = "none"
+
+
 class Base(StrEnum):
     """What an append-only file begins with."""
 
@@ -172,8 +180,16 @@ def command(
         ),
     ] = False,
     compress: Annotated[
-        bool, typer.Option("--compress/--no-compress", help="LZF as servers do.", rich_help_panel=WRITING_PANEL)
-    ] = True,
+        Compression,
+        typer.Option(
+            "--compress",
+            help="How an RDB is compressed: its strings, as servers do (lzf), or as a whole, as Valkey 9.2 can (vcs).",
+            rich_help_panel=WRITING_PANEL,
+        ),
+    ] = Compression.LZF,
+    no_compress: Annotated[
+        bool, typer.Option("--no-compress", help="The same as --compress none.", rich_help_panel=WRITING_PANEL)
+    ] = False,
     checksum: Annotated[
         bool, typer.Option("--checksum/--no-checksum", help="A checksum at the end.", rich_help_panel=WRITING_PANEL)
     ] = True,
@@ -222,7 +238,8 @@ def command(
         format_of_path(destination) if to == AUTO else to,
         rdb=RdbOptions(
             target_of(target) if target else None,
-            compress=compress,
+            compress=compress is Compression.LZF and not no_compress,
+            envelope=compress is Compression.VCS,
             checksum=checksum,
             lossless=lossless,
             limits=parse_limits(limits or ()),

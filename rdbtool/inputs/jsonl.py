@@ -12,9 +12,24 @@ from mypy_extensions import i64
 from rdbtool.basics.text import AUTO, MODES, from_text
 from rdbtool.errors import FormatError, RdbToolError
 from rdbtool.io.window import Window
-from rdbtool.model import NO_EXPIRY, Consumer, Entry, Group, Hash, Id, Module, Pending, SortedSet, Stream, Value
+from rdbtool.model import (
+    NO_EXPIRY,
+    Array,
+    Consumer,
+    Entry,
+    Group,
+    Hash,
+    Id,
+    Module,
+    PathHash,
+    Pending,
+    SortedSet,
+    Stream,
+    Value,
+)
 from rdbtool.rdb.events import Event, Function, ModuleAux
 from rdbtool.rdb.layout.facts import KEY_META, Losses
+from rdbtool.rdb.layout.stream_node import key_of
 from rdbtool.rdb.opcodes import DIALECT_NAMES
 from rdbtool.rdb.values.idempotence import Idempotence
 
@@ -24,6 +39,8 @@ SCHEMA: Final = 1
 """Version of the records; it changes when a reader of the old ones would misunderstand the new ones."""
 U64: Final = 0xFFFF_FFFF_FFFF_FFFF
 I64: Final = 0x7FFF_FFFF_FFFF_FFFF
+LAST_INDEX: Final = U64 - 1
+"""Of an array."""
 
 _LF: Final = b"\n"
 
@@ -174,7 +191,7 @@ class JsonlSource(KeySource):
             if len(members) != len(items):
                 raise _BadRecordError("a member more than once", "value")
             return members
-        if kind not in {"hash", "zset", "stream", "module"}:
+        if kind not in {"hash", "zset", "stream", "module", "array", "path-hash"}:
             raise _BadRecordError(f"unknown type {kind!r}", "type")
         if not isinstance(value, dict):
             raise _BadRecordError(f"a {kind} is an object", "value")
@@ -184,6 +201,10 @@ class JsonlSource(KeySource):
             return SortedSet({self._text(name, "value"): _score(score) for name, score in value.items()})
         if kind == "stream":
             return self._stream(value)
+        if kind == "array":
+            return self._indexed(value)
+        if kind == "path-hash":
+            return self._paths(value)
         name = value.get("name")
         if not isinstance(name, str) or len(name) != 9:
             raise _BadRecordError("not the name of a module type", "name")
@@ -200,17 +221,41 @@ class JsonlSource(KeySource):
             fields[field] = self._text(item, "value")
         return Hash(fields, expiries or None)
 
+    def _indexed(self, value: dict[str, Any]) -> Array:
+        array = Array()
+        for item in _array(value, "elements"):
+            if not (isinstance(item, list) and len(item) == 2 and _is_integer(item[0], 0, LAST_INDEX)):
+                raise _BadRecordError("an element is [index, text]", "elements")
+            if item[0] in array.elements:
+                raise _BadRecordError(f"index {item[0]} more than once", "elements")
+            array.elements[item[0]] = self._text(item[1], "elements")
+        if not array.elements:
+            raise _BadRecordError("an array without elements", "elements")
+        array.elements = dict(sorted(array.elements.items()))
+        array.cursor = _integer(value, "cursor", 0, LAST_INDEX, -1)
+        return array
+
+    def _paths(self, value: dict[str, Any]) -> PathHash:
+        paths: dict[bytes, dict[bytes, bytes]] = {}
+        for name, fields in value.items():
+            if not isinstance(fields, dict) or not fields:
+                raise _BadRecordError("a path is an object with a field", "value")
+            path = self._text(name, "value")
+            paths[path] = {self._text(field, "value"): self._text(item, "value") for field, item in fields.items()}
+        return PathHash(paths)
+
     def _stream(self, value: dict[str, Any]) -> Stream:
         stream = Stream()
         for item in _array(value, "entries"):
             if not (isinstance(item, list) and len(item) == 2 and isinstance(item[1], list) and len(item[1]) % 2 == 0):
                 raise _BadRecordError("an entry is [id, [field, value, ...]]", "entries")
-            id_ = _id(item[0], "entries")
-            if id_ in stream.entries:
-                raise _BadRecordError(f"entry {item[0]} more than once", "entries")
-            stream.entries[id_] = [self._text(part, "entries") for part in item[1]]
-        stream.entries = dict(sorted(stream.entries.items()))
-        last = max(stream.entries, default=(0, 0))
+            stream.entries.append((_id(item[0], "entries"), [self._text(part, "entries") for part in item[1]]))
+        stream.entries.sort(key=_first)
+        last: Id = (0, 0)
+        for at, (id_, _) in enumerate(stream.entries):
+            if at and id_ == last:
+                raise _BadRecordError(f"entry {id_[0]}-{id_[1]} more than once", "entries")
+            last = id_
         stream.last_id = _id(value["last_id"], "last_id") if "last_id" in value else last
         if stream.last_id < last:
             raise _BadRecordError("the last id is before that of an entry", "last_id")
@@ -236,12 +281,13 @@ class JsonlSource(KeySource):
         group = Group(_id(value.get("last_id", "0-0"), "last_id"))
         if value.get("entries_read") is not None:
             group.entries_read = _integer(value, "entries_read", -1, I64)
-        delivered: dict[Id, tuple[int, int]] = {}
+        delivered: dict[bytes, Pending] = {}
         for item in _array(value, "pending"):
             if not (isinstance(item, list) and len(item) == 3 and all(_is_integer(n, 0, I64) for n in item[1:])):
                 raise _BadRecordError("a pending entry is [id, delivered_ms, deliveries]", "pending")
-            delivered[_id(item[0], "pending")] = (item[1], item[2])
-        owners: dict[Id, bytes] = {}
+            id_ = _id(item[0], "pending")
+            delivered[key_of(id_)] = Pending(id_, b"", item[1], item[2])
+        unowned = set(delivered)
         for item in _array(value, "consumers"):
             if not isinstance(item, dict):
                 raise _BadRecordError("a consumer is an object", "consumers")
@@ -252,15 +298,29 @@ class JsonlSource(KeySource):
             active = -1 if item.get("active_ms") is None else _integer(item, "active_ms", -I64, I64)
             group.consumers[name] = Consumer(seen, active)
             for text in _array(item, "pending"):
-                id_ = _id(text, "pending")
-                if id_ not in delivered or id_ in owners:
+                key = key_of(_id(text, "pending"))
+                if key not in unowned:
                     raise _BadRecordError(f"pending entry {text} that is not the group's, or has two owners", "pending")
-                owners[id_] = name
-        for id_, (at, times) in delivered.items():
-            if id_ not in owners:
-                raise _BadRecordError(f"pending entry {id_[0]}-{id_[1]} without a consumer", "pending")
-            group.pending[id_] = Pending(owners[id_], at, times)
+                unowned.discard(key)
+                delivered[key].consumer = name
+        for text in _array(value, "released"):
+            key = key_of(_id(text, "released"))
+            if key not in unowned:
+                raise _BadRecordError(f"released entry {text} that is not pending, or has an owner", "released")
+            unowned.discard(key)
+            delivered[key].is_released = True
+            group.released.append(delivered[key].entry)
+        for key in sorted(delivered):
+            pending = delivered[key]
+            if key in unowned:
+                ms, seq = pending.entry
+                raise _BadRecordError(f"pending entry {ms}-{seq} without a consumer", "pending")
+            group.pending.append(pending)
         return group
+
+
+def _first(entry: tuple[Id, list[bytes]]) -> Id:
+    return entry[0]
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from rdbtool.errors import UnsupportedError
 
 from .window import Readable
 
+VCS: Final = "vcs"
 ZSTD_SKIPPABLE: Final = 0x184D2A50
 """The last four bits of a skippable frame's magic are free."""
 ZSTD_LONGEST_HEADER: Final = 18
@@ -26,7 +27,14 @@ class Compressor(Protocol):
 
 
 def compressor(ending: str, name: str) -> Compressor:
-    """What compresses a file whose name ends so: ``.gz`` or ``.zst``. Raises `UnsupportedError`."""
+    """What compresses a file whose name ends so: ``.gz`` or ``.zst``; `VCS` stands for the envelope of Valkey 9.2.
+
+    Raises `UnsupportedError`.
+    """
+    if ending == VCS:
+        from .vcs import VcsCompressor
+
+        return VcsCompressor(name)
     if ending == ".gz":
         return zlib.compressobj(wbits=31)
     made: Any

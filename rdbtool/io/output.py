@@ -60,6 +60,14 @@ class Output:
                 self.partial = True
                 self._start = 0
 
+    def run(self, data: bytes, start: i64, end: i64) -> None:
+        """Write ``data[start:end]`` piece by piece, so that no long run is held twice."""
+        while start < end:
+            stop = min(start + FLUSH, end)
+            self.buffer.write(data[start:stop])
+            self.room()
+            start = stop
+
     def finish(self) -> None:
         """End the record; it will be written."""
         self._start = -1

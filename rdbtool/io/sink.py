@@ -215,7 +215,9 @@ class Sink:
 
 @final
 class CompressedSink:
-    """A `Sink` whose file is compressed, as its name says. Raises `UnsupportedError` where nothing does that here."""
+    """A `Sink` whose file is compressed, as ``ending`` says (`compression.compressor`). Raises `UnsupportedError` where
+    nothing does that here.
+    """
 
     def __init__(self, sink: Sink, ending: str) -> None:
         from .compression import compressor

@@ -14,8 +14,8 @@ from rdbtool.servers.releases import SHARED, Release, release_of
 @final
 class RdbOptions:
     """How an RDB is written: ``to`` for which server, such as ``redis-7.2``, None for the one that wrote the input,
-    ``otherwise`` where it does not say, and what `open_rdb_writer` takes. Raises `UsageError` for a server that there
-    is not.
+    ``otherwise`` where it does not say, and what `open_rdb_writer` takes; ``envelope``: it is compressed as a whole
+    (`io.vcs`). Raises `UsageError` for a server that there is not.
     """
 
     def __init__(
@@ -28,6 +28,7 @@ class RdbOptions:
         lossless: bool = False,
         drop_modules: bool = False,
         limits: Limits | None = None,
+        envelope: bool = False,
     ) -> None:
         self.to: Target | None = target(to) if isinstance(to, str) else to
         self.otherwise: Release = release_of(otherwise)
@@ -36,10 +37,13 @@ class RdbOptions:
         self.lossless = lossless
         self.drop_modules = drop_modules
         self.limits = limits
+        self.envelope = envelope
 
     def __repr__(self) -> str:
         to = "the server that wrote the input" if self.to is None else self.to.name
-        asked = [name for name in ("compress", "checksum", "lossless", "drop_modules") if getattr(self, name)]
+        asked = [
+            name for name in ("compress", "checksum", "lossless", "drop_modules", "envelope") if getattr(self, name)
+        ]
         return f"<RdbOptions for {to}: {', '.join(asked)}>"
 
 

@@ -8,20 +8,21 @@ from typing import final
 from librt.strings import BytesWriter
 from mypy_extensions import i64
 
-from rdbtool.aof.command_writer import CommandWriter, write_command
+from rdbtool.aof.command_writer import MOST_SENT, CommandWriter, write_command
 from rdbtool.errors import RdbToolError
+from rdbtool.findings import Finding, Severity
 from rdbtool.inputs.keys import Facts
 from rdbtool.io.output import Output
-from rdbtool.model import NO_EXPIRY, Entry, Module, Stream
+from rdbtool.model import NO_EXPIRY, Entry, Module, type_name
 from rdbtool.rdb.dump_payload import build_dump
-from rdbtool.rdb.layout.facts import FUNCTIONS, STREAM_COUNTERS, STREAMS, Losses
+from rdbtool.rdb.layout.facts import FUNCTIONS, OF_TYPE, STREAM_COUNTERS, Losses
 from rdbtool.rdb.opcodes import REDIS, VALKEY
 from rdbtool.rdb.reader import Frame
 from rdbtool.rdb.targets import Target
 from rdbtool.rdb.types import TypeRow, row_of
 from rdbtool.rdb.values import modules
 
-from .exporter import KeyFacts, ValueExporter
+from .exporter import Exporter, KeyFacts, ValueExporter
 from .rdb import target_of
 
 
@@ -63,7 +64,7 @@ class Resp(ValueExporter):
         self.commands = CommandWriter(output, losses, valkey=to is not None and to.dialect == VALKEY)
         super().__init__(output, losses, self.commands)
         self.with_functions = FUNCTIONS in losses.keeps
-        self.with_streams = STREAMS in losses.keeps
+        self.unknown = frozenset(name for name, fact in OF_TYPE.items() if fact not in losses.keeps)
 
     def function(self, code: bytes) -> None:
         if self.with_functions and self.replace:
@@ -76,8 +77,8 @@ class Resp(ValueExporter):
 
     def frame(self, frame: Frame) -> RdbToolError | None:
         redis_type = frame.type.redis_type
-        if redis_type == "stream" and not self.with_streams:
-            self.losses.left_out(STREAMS)
+        if redis_type in self.unknown:
+            self.losses.left_out(OF_TYPE[redis_type])
             return None
         self.commands.select(frame.db)
         if redis_type != "module":
@@ -88,8 +89,9 @@ class Resp(ValueExporter):
 
     def entry(self, entry: Entry) -> None:
         value = entry.value
-        if isinstance(value, Stream) and not self.with_streams:
-            self.losses.left_out(STREAMS)
+        redis_type = type_name(value)
+        if redis_type in self.unknown:
+            self.losses.left_out(OF_TYPE[redis_type])
             return
         self.commands.select(entry.db)
         if isinstance(value, Module):
@@ -116,3 +118,14 @@ class Resp(ValueExporter):
         replaced = [b"REPLACE"] if self.replace else []
         write_command(self.output.buffer, [b"RESTORE", key, ttl, payload, *replaced, b"ABSTTL"])
         self.output.room()
+
+
+def too_long(exporter: Exporter, path: str) -> list[Finding]:
+    """A finding about commands for a client that servers take only if they are set up for it; ``path``: the output."""
+    if not isinstance(exporter, Resp) or not exporter.commands.longest:
+        return []
+    message = (
+        f"an argument has {exporter.commands.longest:,} bytes, and servers take {MOST_SENT:,} from a client: give them "
+        "a higher proto-max-bulk-len first, or have them load an append-only file"
+    )
+    return [Finding(Severity.WARNING, "long-argument", message, path)]

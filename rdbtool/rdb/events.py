@@ -95,6 +95,17 @@ class SlotInfo(Event):
 
 
 @final
+class HashTemplate(Event):
+    """Names of fields that hashes share, and the id by which they name it. ``flaw``: why no server takes it, or ""."""
+
+    def __init__(self, offset: i64, template_id: int, names: list[bytes], flaw: str) -> None:
+        super().__init__(offset)
+        self.template_id = template_id
+        self.names = names
+        self.flaw = flaw
+
+
+@final
 class SlotImport(Event):
     """An atomic slot migration under way when Valkey wrote the file: job name and slot ranges."""
 
@@ -153,6 +164,16 @@ class ModuleAux(Event):
 
     def _told(self) -> str:
         return f"{self.module} when={self.when} of {len(self.raw)} bytes"
+
+
+@final
+class Update(Event):
+    """A command that changes what was read so far, in database ``db``: a master that saves without a fork sends it."""
+
+    def __init__(self, offset: i64, db: i64, args: list[bytes]) -> None:
+        super().__init__(offset)
+        self.db: i64 = db
+        self.args = args
 
 
 @final

@@ -33,10 +33,12 @@ Valkey counts on from 80 with its own magic, and refuses Redis' 12 to 79 unless 
 """
 KEY_METADATA_SINCE: Final[i64] = 13
 """The first RDB version of Redis in which the opcode 243 is metadata of modules at a key."""
+HASH_TEMPLATES_SINCE: Final[i64] = 15
+"""The first RDB version of Redis in which the opcode 242 is a template of hashes."""
+UPDATES_SINCE: Final[i64] = 81
+"""The first RDB version of Valkey in which the opcode 242 is a command."""
 FIRST_OF_VALKEY: Final[i64] = 80
 """The first RDB version of Valkey's own."""
-DEVELOPMENT: Final = (0, 81)
-"""The RDB versions of development builds that are read, by dialect: of these only the header is known."""
 
 
 @final
@@ -120,24 +122,25 @@ RELEASES: Final = (
     Release("redis", (8, 2), 12, limits=_PACKED_SETS),
     Release("redis", (8, 4), 12, limits=_PACKED_SETS),
     Release("redis", (8, 6), 13, limits=_PACKED_SETS),
-    Release("redis", (8, 8), 14, limits=_PACKED_SETS, is_written=False),
-    Release("redis", (8, 10), 15, limits=_PACKED_SETS, is_written=False),
+    Release("redis", (8, 8), 14, limits=_PACKED_SETS),
+    Release("redis", (8, 10), 15, limits=_PACKED_SETS),
     Release("valkey", (7, 2), 11, limits=_PACKED_SETS),
     Release("valkey", (8, 0), 11, limits=_PACKED_SETS),
     Release("valkey", (8, 1), 11, limits=_PACKED_SETS),
     Release("valkey", (9, 0), 80, VALKEY, limits=_PACKED_SETS),
     Release("valkey", (9, 1), 80, VALKEY, limits=_PACKED_SETS),
+    Release("valkey", (9, 2), 81, VALKEY, limits=_PACKED_SETS),
 )
-"""Oldest first, by product. The RDB version of Redis 8.8 is from its release notes."""
+"""Oldest first, by product. The RDB versions of Redis 8.8 and Valkey 9.2 are from release notes and sources."""
 
 
 def _newest_read(dialect: int) -> int:
-    """The newest RDB version of a dialect that some release, or a development build, writes."""
-    return max(DEVELOPMENT[dialect], *(int(r.rdb_version) for r in RELEASES if r.dialect == dialect))
+    """The newest RDB version of a dialect that some release writes."""
+    return max(int(r.rdb_version) for r in RELEASES if r.dialect == dialect)
 
 
 MAX_RDB_VERSION: Final = (_newest_read(REDIS), _newest_read(VALKEY))
-"""The newest RDB version that is read, by dialect. Of what is new in the last ones, types may be known by name only."""
+"""The newest RDB version that is read, by dialect."""
 
 
 def oldest_with(feature: i64) -> Release:

@@ -32,6 +32,7 @@ from rdbtool.outputs.outlets import Outlet, open_outlet
 from rdbtool.outputs.pipeline import Pipeline
 from rdbtool.outputs.rdb import RdbOut
 from rdbtool.outputs.registry import format_of_path, row_of
+from rdbtool.outputs.resp import too_long
 from rdbtool.outputs.sharding import NO_OUTPUT, BySlot
 from rdbtool.rdb.layout.facts import MODULE_VALUES, STREAMS
 from rdbtool.servers.slots import SLOTS
@@ -210,6 +211,8 @@ def convert(
             commit_all([outlet.finish() for outlet in outlets])
             for outlet in outlets:
                 report.outputs.append(outlet.path)
+                for finding in too_long(outlet.exporter, outlet.path) if options.format == "resp" else ():
+                    report.findings.add(finding)
                 if isinstance(outlet.exporter, RdbOut):
                     report.target = outlet.exporter.target_name
             if merge is not None:

@@ -14,6 +14,7 @@ from rdbtool.inputs.server import STOCK_SERVER, Server
 from rdbtool.outputs.exporter import Exporter
 from rdbtool.outputs.losses import loss_findings
 from rdbtool.outputs.pipeline import Pipeline
+from rdbtool.outputs.resp import too_long
 
 
 @dataclass(slots=True, kw_only=True)
@@ -83,7 +84,7 @@ def dump(
     report.written = pipeline.written
     report.skipped = pipeline.skipped
     report.losses = {**exporter.losses.counts, **lost}
-    for finding in loss_findings(report.losses, "standard output"):
+    for finding in [*loss_findings(report.losses, "standard output"), *too_long(exporter, "standard output")]:
         report.findings.add(finding)
     report.loss = report.loss or bool(report.losses) or pipeline.loss
     report.missing = selection.missing

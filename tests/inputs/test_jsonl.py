@@ -63,7 +63,7 @@ def test_collections_are_read() -> None:
     assert zset.scores == {b"a": 1.0, b"b": 0.5, b"c": float("-inf")}
     stream = value_of("stream", {"entries": [["2-0", ["f", "v"]], ["1-5", []]]})
     assert isinstance(stream, Stream)
-    assert list(stream.entries) == [(1, 5), (2, 0)]
+    assert stream.entries == [((1, 5), []), ((2, 0), [b"f", b"v"])]
     assert (stream.last_id, stream.entries_added) == ((2, 0), 2)
 
 
@@ -135,7 +135,7 @@ def test_pending_entries_and_consumers_must_agree() -> None:
     }
     stream = value_of("stream", {"entries": [], "groups": [group]})
     assert isinstance(stream, Stream)
-    assert stream.groups[b"g"].pending[1, 0].consumer == b"c"
+    assert stream.groups[b"g"].pending[0].consumer == b"c"
     wrongs: list[dict[str, object]] = [{"consumers": []}, {"pending": []}, {"pending": [["1-0", 5]]}]
     for wrong in wrongs:
         with pytest.raises(FormatError):

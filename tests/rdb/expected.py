@@ -11,7 +11,7 @@ from typing import Any
 
 from rdbtool.basics.numbers import format_double
 from rdbtool.io.source import open_input
-from rdbtool.model import Hash, Id, Module, SortedSet, Stream, Value, type_name
+from rdbtool.model import Array, Hash, Id, Module, PathHash, SortedSet, Stream, Value, type_name
 from rdbtool.rdb.events import Function, FunctionPreGa
 from rdbtool.rdb.reader import Frame, RdbReader
 from tests.rdb.corpus import written_files
@@ -62,8 +62,13 @@ def value_as_json(value: Value, *, digits17: bool) -> Any:
     if isinstance(value, SortedSet):
         ordered = sorted(value.scores.items(), key=lambda pair: (pair[1], pair[0]))
         return [[shown(m), format_double(s, digits17=digits17).decode()] for m, s in ordered]
+    if isinstance(value, Array):
+        return [[index, shown(item)] for index, item in value.elements.items()]
+    if isinstance(value, PathHash):
+        paths = sorted(value.paths.items())
+        return [[shown(path), [[shown(f), shown(v)] for f, v in sorted(fields.items())]] for path, fields in paths]
     assert isinstance(value, Stream)
-    return [[id_text(i), [shown(x) for x in pairs]] for i, pairs in value.entries.items()]
+    return [[id_text(i), [shown(x) for x in pairs]] for i, pairs in value.entries]
 
 
 def frames(path: Path) -> Iterator[Frame]:
@@ -96,6 +101,10 @@ def plain(value: Value) -> object:
         return [(m, repr(s)) for m, s in value.scores.items()]
     if isinstance(value, Module):
         return value.name, value.version, value.payload
+    if isinstance(value, Array):
+        return [*value.elements.items()], value.cursor
+    if isinstance(value, PathHash):
+        return [(path, [*fields.items()]) for path, fields in value.paths.items()]
     if isinstance(value, Stream):
         counters = (value.last_id, value.max_deleted_id, value.entries_added, value.idmp)
         groups = [
@@ -103,11 +112,11 @@ def plain(value: Value) -> object:
                 name,
                 (group.last_id, group.entries_read),
                 [(c, x.seen_ms, x.active_ms) for c, x in group.consumers.items()],
-                [(i, p.consumer, p.delivered_ms, p.deliveries) for i, p in group.pending.items()],
+                [(p.entry, p.consumer, p.delivered_ms, p.deliveries) for p in group.pending],
             )
             for name, group in value.groups.items()
         ]
-        return [*value.entries.items()], counters, groups
+        return value.entries, counters, groups
     return value
 
 
@@ -138,6 +147,10 @@ def differences(key: dict[str, Any], value: Value, *, digits17: bool) -> list[st
         ours = {shown(f): t for f, t in sorted((value.expiries or {}).items())}
         theirs = {f: t for f, t in (key.get("field_pexpiretime") or {}).items() if t >= 0}
         compare("field expiries", ours, theirs)
+    if isinstance(value, Array):
+        length = max(value.elements) + 1
+        ours = {"count": len(value.elements), "len": length, "next_insert_index": value.cursor + 1}
+        compare("array", ours, key["array"])
     if isinstance(value, Stream):
         out += stream_differences(key, value)
     return out
@@ -150,21 +163,21 @@ def stream_differences(key: dict[str, Any], value: Stream) -> list[str]:
         "last-generated-id": id_text(value.last_id),
         "max-deleted-entry-id": id_text(value.max_deleted_id),
         "entries-added": value.entries_added,
-        "recorded-first-entry-id": id_text(next(iter(value.entries), (0, 0))),
+        "recorded-first-entry-id": id_text(value.entries[0][0] if value.entries else (0, 0)),
         "groups": len(value.groups),
     }
     facts = key.get("stream") or {}
     out = [f"{key['key']} {k}: {ours[k]} != {facts[k]}" for k in ours.keys() & facts.keys() if ours[k] != facts[k]]
     groups = []
     for name, group in sorted(value.groups.items()):
-        owned = [p.consumer for p in group.pending.values()]
+        owned = [p.consumer for p in group.pending]
         groups.append(
             {
                 "name": shown(name),
                 "last-delivered-id": id_text(group.last_id),
                 "entries-read": None if group.entries_read < 0 else group.entries_read,
                 "consumers_list": [{"name": shown(c), "pending": owned.count(c)} for c in sorted(group.consumers)],
-                "pel": [[id_text(i), shown(p.consumer), "deliveries", p.deliveries] for i, p in group.pending.items()],
+                "pel": [[id_text(p.entry), shown(p.consumer), "deliveries", p.deliveries] for p in group.pending],
             }
         )
     theirs = key.get("groups") or []
@@ -175,8 +188,8 @@ def stream_differences(key: dict[str, Any], value: Stream) -> list[str]:
     for mine, other in zip(groups, key.get("groups_full") or [], strict=False):
         group = value.groups[unshown(other["name"])]
         times = [
-            [id_text(i), shown(p.consumer), "delivery_time_ms", p.delivered_ms, "deliveries", p.deliveries]
-            for i, p in group.pending.items()
+            [id_text(p.entry), shown(p.consumer), "delivery_time_ms", p.delivered_ms, "deliveries", p.deliveries]
+            for p in group.pending
         ]
         if times != other["pel"]:
             out.append(f"{key['key']} {mine['name']}: {times} != {other['pel']}")

@@ -28,9 +28,9 @@ def as_kept(value: Value, to: Target) -> object:
                 group.last_id,
                 group.entries_read if to.rdb_version >= 10 else -1,
                 sorted((c, x.seen_ms, x.active_ms if to.rdb_version >= 11 else -1) for c, x in group.consumers.items()),
-                sorted((i, p.consumer, p.delivered_ms, p.deliveries) for i, p in group.pending.items()),
+                sorted((p.entry, p.consumer, p.delivered_ms, p.deliveries) for p in group.pending),
             )
             for name, group in value.groups.items()
         ]
-        return [*value.entries.items()], value.last_id, counters, sorted(groups)
+        return value.entries, value.last_id, counters, sorted(groups)
     return plain(value)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from rdbtool.model import Consumer, Group, Hash, Module, Pending, SortedSet, Stream, Value
+from rdbtool.model import Array, Consumer, Group, Hash, Module, PathHash, Pending, SortedSet, Stream, Value
 from rdbtool.rdb.values.idempotence import Idempotence
 from rdbtool.rdb.values.stream_nodes import of_pair
 
@@ -50,23 +50,30 @@ def producers() -> Idempotence:
 
 def stream_value() -> Stream:
     value = Stream()
-    value.entries = {(1, 0): [b"f", b"v", b"g", b"w"], (2, 0): [b"f", b"x"]}
+    value.entries = [((1, 0), [b"f", b"v", b"g", b"w"]), ((2, 0), [b"f", b"x"])]
     value.last_id = (5, 0)
     value.max_deleted_id = (3, 0)
     value.entries_added = 7
     group = Group((2, 0), 2)
     group.consumers = {b"c": Consumer(50, 40), b"d": Consumer(60, 60)}
-    group.pending = {(1, 0): Pending(b"c", 70, 1), (2, 0): Pending(b"c", 71, 2)}
+    group.pending = [Pending((1, 0), b"c", 70, 1), Pending((2, 0), b"c", 71, 2)]
     value.groups = {b"g": group, b"h": Group((0, 0), 0)}
     value.idmp = producers().encoded()
     return value
 
 
+def release(stream: Stream) -> None:
+    """Make one of the entries that are pending nobody's."""
+    group = stream.groups[b"g"]
+    group.pending[1].is_released = True
+    group.released = [group.pending[1].entry]
+
+
 STREAM_EDITS: Final[list[tuple[str, Callable[[Stream], object], str, bytes]]] = [
-    ("value of a field", lambda s: s.entries.update({(1, 0): [b"f", b"v", b"g", b"W"]}), "entry", b"1-0"),
-    ("border of two strings", lambda s: s.entries.update({(2, 0): [b"fx", b""]}), "entry", b"2-0"),
-    ("order of fields", lambda s: s.entries.update({(1, 0): [b"g", b"w", b"f", b"v"]}), "entry", b"1-0"),
-    ("another entry", lambda s: s.entries.update({(4, 0): [b"f", b"y"]}), "entry", b"4-0"),
+    ("value of a field", lambda s: s.entries.__setitem__(0, ((1, 0), [b"f", b"v", b"g", b"W"])), "entry", b"1-0"),
+    ("border of two strings", lambda s: s.entries.__setitem__(1, ((2, 0), [b"fx", b""])), "entry", b"2-0"),
+    ("order of fields", lambda s: s.entries.__setitem__(0, ((1, 0), [b"g", b"w", b"f", b"v"])), "entry", b"1-0"),
+    ("another entry", lambda s: s.entries.append(((4, 0), [b"f", b"y"])), "entry", b"4-0"),
     ("last id", lambda s: setattr(s, "last_id", (6, 0)), "counter", b"last id"),
     ("greatest deleted id", lambda s: setattr(s, "max_deleted_id", (3, 1)), "counter", b"greatest deleted id"),
     ("entries added", lambda s: setattr(s, "entries_added", 8), "counter", b"entries added"),
@@ -74,10 +81,11 @@ STREAM_EDITS: Final[list[tuple[str, Callable[[Stream], object], str, bytes]]] = 
     ("last id of a group", lambda s: setattr(s.groups[b"h"], "last_id", (1, 0)), "group", b"h"),
     ("entries a group read", lambda s: setattr(s.groups[b"h"], "entries_read", -1), "counter", b"h/entries read"),
     ("another consumer", lambda s: s.groups[b"g"].consumers.update({b"e": Consumer(1, 1)}), "consumer", b"g/e"),
-    ("another pending entry", lambda s: s.groups[b"g"].pending.pop((2, 0)), "pending", b"g/2-0"),
-    ("consumer of it", lambda s: setattr(s.groups[b"g"].pending[2, 0], "consumer", b"d"), "pending", b"g/2-0"),
-    ("time of it", lambda s: setattr(s.groups[b"g"].pending[2, 0], "delivered_ms", 72), "pending", b"g/2-0"),
-    ("deliveries of it", lambda s: setattr(s.groups[b"g"].pending[2, 0], "deliveries", 3), "pending", b"g/2-0"),
+    ("another pending entry", lambda s: s.groups[b"g"].pending.pop(1), "pending", b"g/2-0"),
+    ("consumer of it", lambda s: setattr(s.groups[b"g"].pending[1], "consumer", b"d"), "pending", b"g/2-0"),
+    ("time of it", lambda s: setattr(s.groups[b"g"].pending[1], "delivered_ms", 72), "pending", b"g/2-0"),
+    ("deliveries of it", lambda s: setattr(s.groups[b"g"].pending[1], "deliveries", 3), "pending", b"g/2-0"),
+    ("nobody's", release, "pending", b"g/2-0"),
 ]
 
 PRODUCER_EDITS: Final[list[tuple[str, Callable[[Idempotence], object], str, bytes]]] = [
@@ -140,6 +148,14 @@ def pairs() -> Iterator[Pair]:
         name = b"c" if label == "another" else b"b"
         yield Pair(f"hash: expiry, {label}", hash_value(), Hash(dict(fields), expiries), "field expiry", name)
     yield from stream_pairs()
+    array = {0: b"a", 7: b"b"}
+    yield Pair("array: an element", Array(dict(array), 7), Array({**array, 7: b"c"}, 7), "element", b"7")
+    yield Pair("array: an index", Array({0: b"a"}), Array(dict(array)), "element", b"7")
+    yield Pair("array: last insert", Array(dict(array), 7), Array(dict(array), 6), "counter", b"last insert")
+    paths = {b"a": {b"f": b"v"}}
+    yield Pair("path hash: a path", PathHash(paths), PathHash({**paths, b"b": {b"f": b"v"}}), "path", b"b")
+    yield Pair("path hash: a value", PathHash(paths), PathHash({b"a": {b"f": b"w"}}), "path", b"a")
+    yield Pair("path hash: none", PathHash({}), PathHash(paths), "path", b"a")
     yield Pair("module: payload", module_value(), Module(MODULE_NAME, 1, b"\x02\x08\x00"), "module", b"hellotype")
     yield Pair(
         "module: version", module_value(), Module(MODULE_NAME, 2, b"\x02\x07\x00"), "counter", b"encoding version"
@@ -148,8 +164,8 @@ def pairs() -> Iterator[Pair]:
 
 PAIRS: Final = list(pairs())
 
-DERIVED: Final = {"packed", "is_configured", "idmp"}
-"""Attributes that say what others do too; the state of producers is looked into."""
+DERIVED: Final = {"packed", "is_configured", "idmp", "entry"}
+"""Attributes that say what others do too. The state of producers is looked into; pending entries stand by their id."""
 
 
 def attributes(thing: object) -> dict[str, Any]:
@@ -159,10 +175,12 @@ def attributes(thing: object) -> dict[str, Any]:
     found = {name: value for name, value in found.items() if not callable(value)}
     if isinstance(thing, Stream):
         found["producers"] = Idempotence(thing.idmp)
+    if isinstance(thing, Group):
+        found["pending"] = {pending.entry: pending for pending in thing.pending}
     return found
 
 
-MODEL: Final = (Hash, SortedSet, Stream, Group, Consumer, Pending, Module, Idempotence)
+MODEL: Final = (Hash, SortedSet, Stream, Group, Consumer, Pending, Module, Idempotence, Array, PathHash)
 
 
 def plain(thing: Any) -> Any:

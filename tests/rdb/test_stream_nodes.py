@@ -147,7 +147,7 @@ def test_packed_entries_are_written_as_they_stand_and_read_back() -> None:
                 at = node.find(gone := rng.choice([e for e in expected if node.first <= e <= node.last]))
                 del expected[gone]
                 node.remove(at)
-        pairs = {pair_of(e): items for e, items in expected.items()}
+        pairs = [(pair_of(e), items) for e, items in expected.items()]
         row, payload = encode(Stream(PackedNodes(nodes)), to, compress=False)
         for node in nodes:
             assert (node.listpack() in payload) == (node.count > 0)

@@ -65,7 +65,7 @@ def stream(rng: random.Random) -> Stream:
         last = entry_id(rng, last)
         if rng.random() < 0.1:
             fields = [small_element(rng) for _ in range(rng.randint(1, 3))]
-        out.entries[last] = [x for field in fields for x in (field, element(rng))]
+        out.entries.append((last, [x for field in fields for x in (field, element(rng))]))
     out.last_id = entry_id(rng, last)
     out.max_deleted_id = (rng.randint(0, 5), rng.randint(0, 5))
     out.entries_added = len(out.entries) + rng.randint(0, 100)
@@ -75,9 +75,9 @@ def stream(rng: random.Random) -> Stream:
             seen = rng.randint(0, 1 << 42)
             group.consumers[small_element(rng)] = Consumer(seen, rng.choice((-1, seen, seen - 1)))
         if group.consumers:
-            for pending in sorted(rng.sample(sorted(out.entries), min(len(out.entries), 5))):
+            for pending, _ in sorted(rng.sample(out.entries, min(len(out.entries), 5))):
                 consumer = rng.choice(sorted(group.consumers))
-                group.pending[pending] = Pending(consumer, rng.randint(0, 1 << 42), rng.randint(1, 300))
+                group.pending.append(Pending(pending, consumer, rng.randint(0, 1 << 42), rng.randint(1, 300)))
         out.groups[small_element(rng)] = group
     return out
 

@@ -39,7 +39,7 @@ def big_values() -> list[tuple[str, Value]]:
     items = [b"element %d" % n for n in range(10000)]
     out = Stream()
     for n in range(8000):
-        out.entries[n + 1, 0] = [b"field", b"%d" % n]
+        out.entries.append(((n + 1, 0), [b"field", b"%d" % n]))
     return [
         ("list", deque(items)),
         ("hash", Hash(dict.fromkeys(items, b"v"), dict.fromkeys(items[::2], 1 << 41))),

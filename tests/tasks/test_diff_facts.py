@@ -139,7 +139,7 @@ def test_large_streams_that_differ_in_their_producers_alone_are_told_apart(
 ) -> None:
     for path, message in zip(files, (b"one", b"two"), strict=True):
         value = stream_value()
-        value.entries[1, 0] = [b"field", bytes(3 << 20)]
+        value.entries[0] = ((1, 0), [b"field", bytes(3 << 20)])
         state = Idempotence()
         state.remember(b"producer", message, of_pair((1, 0)))
         value.idmp = state.encoded()

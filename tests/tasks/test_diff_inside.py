@@ -80,26 +80,25 @@ def test_lines_of_texts_and_the_first_byte_of_other_strings() -> None:
 def test_everything_in_a_stream() -> None:
     def stream() -> Stream:
         made = Stream()
-        made.entries = {(1, 0): [b"f", b"v"], (2, 0): [b"f", b"w"]}
+        made.entries = [((1, 0), [b"f", b"v"]), ((2, 0), [b"f", b"w"])]
         made.last_id = (2, 0)
         made.entries_added = 2
         group = Group((1, 0), 1)
         group.consumers = {b"c": Consumer(5, 5)}
-        group.pending = {(1, 0): Pending(b"c", 7, 1)}
+        group.pending = [Pending((1, 0), b"c", 7, 1)]
         made.groups = {b"g": group}
         return made
 
     left, right = stream(), stream()
     assert not inside(left, right)
-    right.entries[3, 0] = [b"f", b"x"]
-    del right.entries[1, 0]
+    right.entries = [right.entries[1], ((3, 0), [b"f", b"x"])]
     right.last_id = (3, 0)
     right.max_deleted_id = (1, 0)
     right.entries_added = 3
     right.groups[b"g"].last_id = (3, 0)
     right.groups[b"g"].entries_read = 3
     right.groups[b"g"].consumers[b"d"] = Consumer(6, 6)
-    right.groups[b"g"].pending[1, 0].deliveries = 2
+    right.groups[b"g"].pending[0].deliveries = 2
     right.groups[b"h"] = Group((0, 0))
     assert inside(left, right) == [
         ("removed", "entry", b"1-0", b"f v", None),

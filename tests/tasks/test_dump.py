@@ -223,3 +223,42 @@ def test_a_value_of_any_type_takes_little_memory(kind: str, tmp_path: Path) -> N
     assert report.written == 1
     assert sink.written > 49 << 20
     assert peak < 26 << 20
+
+
+def test_a_named_string_is_shown_without_a_copy(tmp_path: Path) -> None:
+    """The window that holds it, and its parts from which that is joined, are twice its size."""
+    size = 16 << 20
+    value = bytes(range(256)) * (size >> 8)
+    path = tmp_path / "x.rdb"
+    path.write_bytes(b"REDIS0010\xfe\x00\x00" + craft.string(b"k") + encode_length(size) + value + b"\xff" + bytes(8))
+    sink = Counting()
+    tracemalloc.start()
+    try:
+        report = dump(str(path), exporter("plain", Output(sink)))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert report.written == 1
+    assert sink.written > 2 * size
+    assert peak < 2 * size + (6 << 20)
+
+
+@pytest.mark.slow
+def test_what_no_client_may_send_is_said(tmp_path: Path) -> None:
+    """Redis 6.2 and 7.0 and Valkey 9.1 load it from an append-only file, and close the connection to a client."""
+    for size, said in (512 << 20, False), ((512 << 20) + 1, True):
+        path = tmp_path / "x.rdb"
+        with path.open("wb") as stream:
+            stream.write(b"REDIS0010\xfe\x00\x00" + craft.string(b"k") + encode_length(size))
+            stream.seek(size, 1)
+            stream.write(b"\xff" + bytes(8))
+        sink = Counting()
+        tracemalloc.start()
+        try:
+            report = dump(str(path), exporter("resp", Output(sink)))
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        assert sink.written > size
+        assert [f.code for f in report.findings.items] == ["long-argument"] * said
+        assert peak < 2 * size + (6 << 20)

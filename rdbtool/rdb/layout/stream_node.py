@@ -17,7 +17,7 @@ from mypy_extensions import i64
 
 from rdbtool.basics.numbers import U64_MASK, is_integer_at
 from rdbtool.errors import FormatError
-from rdbtool.model import Id
+from rdbtool.model import Entries, Id
 
 from .cursor import STRING
 from .elements import missing
@@ -152,10 +152,10 @@ def need(c: ListpackCursor) -> None:
         raise missing("field or value")
 
 
-def node_entries(master: Id, data: bytes) -> list[tuple[Id, list[bytes]]]:
+def node_entries(master: Id, data: bytes) -> Entries:
     """The entries of a node that are not deleted: id, then fields and values in turn. Raises `FormatError`."""
     entries = EntriesCursor(master, data)
-    out: list[tuple[Id, list[bytes]]] = []
+    out: Entries = []
     while entries.next():
         if entries.deleted:
             entries.pass_items()

@@ -11,7 +11,7 @@ from typing import Final, final
 from mypy_extensions import i64, mypyc_attr
 
 from rdbtool.basics.numbers import U64_MASK
-from rdbtool.model import Id, PackedEntries
+from rdbtool.model import Entries, Id, PackedEntries
 from rdbtool.rdb.layout.listpack import MANY, ListpackCursor
 from rdbtool.rdb.layout.listpack_builder import ListpackBuilder, listpack_of
 from rdbtool.rdb.layout.listpack_entry import end_of, integer_at
@@ -250,8 +250,8 @@ class PackedNodes(PackedEntries):
     def __init__(self, nodes: list[Node]) -> None:
         self.nodes = nodes
 
-    def entries(self) -> dict[Id, list[bytes]]:
-        found: dict[Id, list[bytes]] = {}
+    def entries(self) -> Entries:
+        found: Entries = []
         for node in self.nodes:
-            found.update(node_entries(pair_of(node.first), node.listpack()))
+            found += node_entries(pair_of(node.first), node.listpack())
         return found
