@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "rdbtool"
 
 ROOMS = (
-    ("errors", "exit_codes", "findings", "model"),
+    ("errors", "exit_codes", "extras", "findings", "model"),
     ("io", "basics", "servers"),
     ("rdb",),
     ("aof",),
@@ -60,7 +60,7 @@ def folder_of(name: str) -> Path:
 MODULES = sorted(
     p for p in PACKAGE.rglob("*.py") if p.name not in {"_build.py", "_compiled.py"} and p.parent != PACKAGE
 )
-MODULES += [PACKAGE / f"{name}.py" for name in ("errors", "exit_codes", "findings", "model")]
+MODULES += [PACKAGE / f"{name}.py" for name in ROOMS[0]]
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
