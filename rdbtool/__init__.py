@@ -101,7 +101,10 @@ def _refuse_old_python() -> None:
         if sys.argv[:1] != ["-m"]:
             raise ImportError(refusal)
         sys.stderr.write(refusal + "\n")
-        raise SystemExit(2)
+        from .errors import UnsupportedError
+        from .exit_codes import of_error
+
+        raise SystemExit(of_error(UnsupportedError(refusal)))
 
 
 _refuse_old_python()

@@ -129,11 +129,12 @@ def test_an_edited_source_beside_its_compiled_file_is_refused(tmp_path: Path) ->
 
 @pytest.mark.parametrize(("how", "code", "end"), [("-m", 2, ""), ("-c", 1, "ImportError: ")])
 def test_an_old_python_is_refused_in_one_line(how: str, code: int, end: str, tmp_path: Path) -> None:
-    for name in ("__init__.py", "__main__.py"):
-        ast.parse((PACKAGE / name).read_text(), feature_version=(3, 7))
     package = tmp_path / "rdbtool"
     package.mkdir()
-    (package / "__init__.py").write_text((PACKAGE / "__init__.py").read_text())
+    for name in ("__init__.py", "errors.py", "exit_codes.py"):
+        source = (PACKAGE / name).read_text()
+        ast.parse(source, feature_version=(3, 8))
+        (package / name).write_text(source)
     (tmp_path / "sitecustomize.py").write_text("import sys\nsys.version_info = (3, 10, 4, 'final', 0)\n")
     run = subprocess.run(
         [sys.executable, how, {"-m": "rdbtool", "-c": "import rdbtool"}[how]],
