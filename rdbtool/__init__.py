@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -295,4 +296,18 @@ def _sha256(path: str) -> str:
         return sha256(stream.read()).hexdigest()
 
 
+def _refuse_old_python() -> None:
+    """Fail in one clear line where the sources are run by a Python that cannot: pip is not asked then."""
+    if sys.version_info < (3, 11):  # noqa: UP036 - for those who run a checkout
+        refusal = f"rdbtool needs Python 3.11 or later, and this is {sys.version_info[0]}.{sys.version_info[1]}"
+        if sys.argv[:1] != ["-m"]:
+            raise ImportError(refusal)
+        sys.stderr.write(refusal + "\n")
+        from .errors import UnsupportedError
+        from .exit_codes import of_error
+
+        raise SystemExit(of_error(UnsupportedError(refusal)))
+
+
+_refuse_old_python()
 _refuse_stale_compiled_files()

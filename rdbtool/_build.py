@@ -145,6 +145,10 @@ def remove_compiled(root: Path) -> None:
 class CustomBuildHook(BuildHookInterface[Any]):
     """What hatchling calls."""
 
+    def dependencies(self) -> list[str]:
+        """What this build needs beside hatchling: nothing, where nothing is compiled."""
+        return [] if self.reason_not_to() else list(self.config["compiler"])
+
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Compile and add the results to the wheel (or, for an editable install, to the tree)."""
         root = Path(self.root)
@@ -175,6 +179,8 @@ class CustomBuildHook(BuildHookInterface[Any]):
 
     def reason_not_to(self) -> str:
         """Why nothing is compiled here, or ""."""
+        if sys.version_info < (3, 11):  # noqa: UP036 - what refuses to install there asks this first
+            return "Python is older than 3.11"
         if os.environ.get("RDBTOOL_PURE"):
             return "RDBTOOL_PURE is set"
         compiler = (os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc").split()[0]

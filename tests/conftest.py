@@ -6,6 +6,7 @@ import os
 
 import pytest
 
+from rdbtool.cli.uncompiled import SILENT
 from tests.servers import harness
 
 LONG = "RDBTOOL_TEST_TIMES"
@@ -21,6 +22,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    os.environ[SILENT] = "1"  # what terminals show must not depend on the hour
     if config.getoption("--long"):
         os.environ.setdefault(LONG, "40")
     if config.option.markexpr == FAST:

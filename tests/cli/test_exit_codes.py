@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import rdbtool
 from rdbtool.cli.app import COMMANDS
 from rdbtool.errors import InputError
 from rdbtool.exit_codes import PRECEDENCE, ExitCode, of_all, of_comparison, of_error, of_report, of_signal
@@ -80,7 +81,7 @@ def decided(node: ast.expr) -> bool:
 
 def test_no_exit_code_is_decided_elsewhere() -> None:
     found = 0
-    for path in (ROOT / "rdbtool").rglob("*.py"):
+    for path in Path(rdbtool.__file__).parent.rglob("*.py"):
         for node in ends(ast.parse(path.read_text())):
             found += 1
             where = f"{path}:{node.lineno}: {ast.unparse(node)}"

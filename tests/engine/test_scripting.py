@@ -236,7 +236,7 @@ def test_without_lupa_a_script_is_a_finding_and_the_replay_goes_on(monkeypatch: 
     assert list(replay.dataset.keys) == [b"a"]
     (finding,) = replay.findings.items
     assert (finding.code, finding.offset) == ("not-run", 0)
-    assert "rdbtool[lua]" in finding.message
+    assert "pip install 'rdbtoolkit[lua]'" in finding.message
 
 
 def test_functions_are_kept_as_data() -> None:
