@@ -124,7 +124,7 @@ def too_long(exporter: Exporter, path: str) -> list[Finding]:
     if not isinstance(exporter, Resp) or not exporter.commands.longest:
         return []
     message = (
-        f"an argument has {exporter.commands.longest:,} bytes, and servers take {MOST_SENT:,} from a client: give them a "
-        "higher proto-max-bulk-len first, or have them load an append-only file"
+        f"an argument has {exporter.commands.longest:,} bytes, and servers take {MOST_SENT:,} from a client: give them "
+        "a higher proto-max-bulk-len first, or have them load an append-only file"
     )
     return [Finding(Severity.WARNING, "long-argument", message, path)]
