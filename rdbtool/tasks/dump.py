@@ -51,6 +51,7 @@ def dump(
     `UnsupportedError`.
     """
     selection = Selection() if selection is None else selection
+    exporter.verify = keep_going
     report = DumpReport(path=path)
     pipeline = Pipeline(selection, exporter, report.findings, beside=selection.everything, keep_going=keep_going)
     lost: dict[str, int] = {}
