@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -96,19 +97,22 @@ def check_rdb(
     modules: Sequence[str] = (),
     now_ms: int | None = None,
     values: bool = True,
+    all_findings: bool = False,
     progress: Callable[[int, int], object] | None = None,
 ) -> CheckRdbReport:
     """Check the RDB at ``path`` (or ``-``; gzip and zstd are opened).
 
     ``databases``: how many the server has; ``releases``, and ``target`` before them: the releases to tell whether they
     load the file; ``modules``: types of modules that they have;
-    ``now_ms``: when keys count as expired, the present if None; ``values``: look into values; ``progress``
-    is called with the bytes read and the size, or -1. Raises
+    ``now_ms``: when keys count as expired, the present if None; ``values``: look into values; ``all_findings``: keep
+    each finding, however many they are; ``progress`` is called with the bytes read and the size, or -1. Raises
     `InputError` where the input cannot be read, `OutputError` where temporary data cannot be written,
     `UnsupportedError` for zstd without a decoder.
     """
     named = list(releases) if target is None else [target, *releases]
     report = CheckRdbReport(path=path, asked=bool(named))
+    if all_findings:
+        report.findings.kept = sys.maxsize
     now = int(time.time() * 1000) if now_ms is None else now_ms
     if os.path.isdir(path):
         raise InputError("is a directory; check-aof checks append-only directories", path=path)

@@ -11,7 +11,7 @@ import pytest
 
 from tests.cli.running import run
 from tests.rdb.corpus import FIXTURES
-from tests.rdb.craft import listpack, rdb, record, string
+from tests.rdb.craft import counted, listpack, rdb, record, string
 
 try:
     from compression.zstd import compress as zstd_compress
@@ -171,3 +171,13 @@ def test_a_newer_version_is_called_unsupported(tmp_path: Path) -> None:
     assert code == 1
     assert "new.rdb: unsupported" in out
     assert "RDB version 99 of Redis is newer than this program knows" in out
+
+
+def test_all_findings_are_shown_one_by_one(tmp_path: Path) -> None:
+    path = tmp_path / "twice.rdb"
+    path.write_bytes(rdb(*(record(2, b"s%d" % n, counted(b"x", b"x")) for n in range(1500))))
+    for options, count in ((), 1), (("--all-findings",), 1500):
+        lines = [line for line in check(*options, path)[1].splitlines() if "duplicate-member" in line]
+        assert len(lines) == count
+    shown = json.loads(check("--all-findings", "--format", "json", path)[1])
+    assert len(shown["files"][0]["findings"]) == 1500
