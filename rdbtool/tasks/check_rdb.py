@@ -22,6 +22,8 @@ from rdbtool.rdb.types import row_of
 from rdbtool.servers.features import FUNCTIONS, LOOKS_INTO_VALUES, RELAXED_VERSION_CHECK, VALKEY_SCRIPTS
 from rdbtool.servers.releases import LAST_SHARED, Release, newest_of_each, writer_of
 
+from .libraries import libraries_remark, tell_libraries
+
 
 @dataclass(slots=True)
 class Suitability:
@@ -122,6 +124,7 @@ def check_rdb(
             w.source = Metered(source.stream, source.size, progress)
         report.facts = facts = verify_rdb(w, report.findings, databases=databases, now_ms=now, values=values)
         report.size = _size(w, facts, report.findings)
+    tell_libraries(facts, report.findings, path)
     if named:
         report.releases = [suitability(facts, report.findings, release, modules) for release in named]
     elif facts.dialect:
@@ -185,6 +188,9 @@ def suitability(facts: RdbFacts, findings: Findings, target: Release, modules: S
     if facts.valkey_functions and target.has(FUNCTIONS) and not target.has(VALKEY_SCRIPTS):
         names = ", ".join(facts.valkey_functions)
         answer.refuse(f"function library {names} calls 'server', which only Valkey has from 8.0 on")
+    remark = libraries_remark(facts)
+    if remark and target.has(FUNCTIONS):
+        answer.remarks.append(remark)
     _weigh_modules(answer, facts, target, modules)
     _weigh_findings(answer, findings, target)
     if not facts.complete and answer.loads and "unsupported" in findings.counts:
