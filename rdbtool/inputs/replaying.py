@@ -116,8 +116,8 @@ def replay(
 
     A log that ends within a command is taken up to there, as the server takes it, with a finding and
     ``loss``. Raises `FormatError`
-    where the server refuses the file, `UnsupportedError` at an unknown command and `IncompleteError` where one could
-    not be carried out here, unless ``unknown`` says what to do about them, `InputError`, `UsageError`.
+    where the server refuses the file, `IncompleteError` where a command is unknown or could not be carried out here,
+    unless ``unknown`` says what to do about them, `InputError`, `UsageError`.
     """
     layout = layout or layout_of(path, source)
     loader = _Loader(layout, point, unknown, source, release, likely, now_ms, feed or Feed(), first, server)
@@ -318,8 +318,7 @@ class _Loader:
         if replay.stopped:
             result.stopped = replay.stopped
             if self.unknown == STOP and "unknown-command" in self.findings.counts:
-                kind = UnsupportedError if replay.stopped.startswith("unknown") else IncompleteError
-                raise kind(
+                raise IncompleteError(
                     f"{replay.stopped} after {plural(replay.count - 1, 'command')}: {replay.stopped_why}; --unknown "
                     "skip leaves such commands out, and carry keeps them in an append-only file",
                     path=w.path,
