@@ -204,6 +204,11 @@ class Digester:
         """Keys whose digest only their module knows."""
         return self._value.modules
 
+    @property
+    def miscounted(self) -> int:
+        """Streams that hold another number of entries than they say."""
+        return int(self._walker.miscounted)
+
     def add_cell(self, db: int, key: bytes, cell: Cell) -> None:
         """Add a key that is no frame."""
         self._value.digest = _mix(0, key)

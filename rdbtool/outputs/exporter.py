@@ -52,6 +52,11 @@ class Exporter:
         self.losses = losses
         self.verify = False
 
+    @property
+    def miscounted(self) -> int:
+        """Streams that hold another number of entries than they say, of those that were looked into."""
+        return 0
+
     def begin(self, facts: Facts) -> None:
         """The first call."""
 
@@ -119,6 +124,10 @@ class ValueExporter(Exporter):
         frame.raw()
         flaw = flaw_of(frame)
         return None if flaw is None or flaw.code == MISCOUNTED else flaw
+
+    @property
+    def miscounted(self) -> int:
+        return int(self._walker.miscounted)
 
     def head(self, k: KeyFacts) -> None:
         """Write what stands before the value."""

@@ -20,6 +20,7 @@ from rdbtool.inputs.replaying import Replayed, Source, layout_of, replay
 from rdbtool.inputs.selection import Selection
 from rdbtool.inputs.server import STOCK_SERVER, Server
 from rdbtool.io.window import Window
+from rdbtool.outputs.losses import miscount_findings
 from rdbtool.rdb.empty import is_empty
 from rdbtool.rdb.events import End, SelectDb
 from rdbtool.rdb.head import RdbHead
@@ -158,6 +159,8 @@ def _add(digester: Digester, frame: Frame, db: int, key: bytes, expire_at_ms: in
 def _finish(report: DigestReport, digester: Digester) -> None:
     report.digest = digester.result()
     report.keys = digester.keys
+    for finding in miscount_findings(digester.miscounted, report.path):
+        report.findings.add(finding)
     if digester.modules:
         report.findings.add(
             Finding(

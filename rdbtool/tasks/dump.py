@@ -12,7 +12,7 @@ from rdbtool.inputs.opening import open_keys
 from rdbtool.inputs.selection import Selection
 from rdbtool.inputs.server import STOCK_SERVER, Server
 from rdbtool.outputs.exporter import Exporter
-from rdbtool.outputs.losses import loss_findings
+from rdbtool.outputs.losses import loss_findings, miscount_findings
 from rdbtool.outputs.pipeline import Pipeline
 from rdbtool.outputs.resp import too_long
 
@@ -86,6 +86,8 @@ def dump(
     report.skipped = pipeline.skipped
     report.losses = {**exporter.losses.counts, **lost}
     for finding in [*loss_findings(report.losses, "standard output"), *too_long(exporter, "standard output")]:
+        report.findings.add(finding)
+    for finding in miscount_findings(exporter.miscounted, path):
         report.findings.add(finding)
     report.loss = report.loss or bool(report.losses) or pipeline.loss
     report.missing = selection.missing

@@ -17,6 +17,7 @@ from rdbtool.findings import Severity
 from rdbtool.inputs.filters import select
 from rdbtool.inputs.selection import Selection
 from rdbtool.io.output import Output
+from rdbtool.tasks.digest import digest
 from rdbtool.tasks.dump import DumpReport, dump
 from tests.outputs.collected import Collected, entries_of, exporter
 from tests.rdb import craft
@@ -262,3 +263,15 @@ def test_what_no_client_may_send_is_said(tmp_path: Path) -> None:
         assert sink.written > size
         assert [f.code for f in report.findings.items] == ["long-argument"] * said
         assert peak < 2 * size + (6 << 20)
+
+
+def test_a_stream_that_miscounts_its_entries_is_told_with_a_finding(tmp_path: Path) -> None:
+    node = craft.stream_node((0, 0, [b"v"]))
+    for length, codes in (1, []), (7, ["stream-count"]):
+        path = tmp_path / "x.rdb"
+        payload = craft.stream([(craft.stream_id(1, 1), node)], length)
+        path.write_bytes(craft.rdb(craft.record(15, b"s", payload)))
+        report, out = run(path)
+        assert b'"1-1"' in out
+        assert [finding.code for finding in report.findings.items] == codes
+        assert [finding.code for finding in digest(str(path)).findings.items] == codes
