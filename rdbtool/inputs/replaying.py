@@ -9,13 +9,14 @@ from typing import Final, Literal, TypeAlias
 
 from rdbtool.aof.command_text import TextReader
 from rdbtool.aof.layout import Layout, LogFile, locate
+from rdbtool.aof.names import CARRY, STOP
 from rdbtool.aof.point_in_time import LAST, WHOLE, Place, PointInTime
 from rdbtool.aof.resp import CommandReader
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.functions import load_library
 from rdbtool.engine.replay.feed import count_commands, load_rdb, names_all, replay_log
 from rdbtool.engine.replay.passthrough import Passthrough
-from rdbtool.engine.replay.replay import CARRY, STOP, Replay, collector_off
+from rdbtool.engine.replay.replay import Replay, collector_off
 from rdbtool.engine.replies import CommandError
 from rdbtool.engine.table import find
 from rdbtool.errors import (

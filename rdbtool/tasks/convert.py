@@ -167,6 +167,7 @@ def convert(
                 "server": server,
                 "layout": layout,
                 "keep_going": keep_going,
+                "name": selection.one_name,
             }
             repeated = _repeated(job, sources) if on_conflict == "merge" else {}
             outlets = [stack.enter_context(open_outlet(path, checked, inputs)) for path in paths]

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from rdbtool.aof.names import STOP, uncarried
 from rdbtool.aof.point_in_time import WHOLE, PointInTime
 from rdbtool.engine.cells.cell import FrameCell
 from rdbtool.engine.digest import Digester
 from rdbtool.engine.replay.passthrough import comes_twice
-from rdbtool.engine.replay.replay import STOP, uncarried
 from rdbtool.errors import FormatError
 from rdbtool.findings import Finding, Report, Severity
 from rdbtool.inputs.detect import SNAPSHOT, open_detected, refuse_empty_snapshot

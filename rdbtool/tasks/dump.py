@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from rdbtool.aof.names import uncarried
 from rdbtool.aof.point_in_time import WHOLE, PointInTime
 from rdbtool.errors import FormatError
 from rdbtool.findings import Finding, Report, Severity, finding_of
@@ -59,12 +60,13 @@ def dump(
         with open_keys(
             path,
             point=point,
-            unknown="skip" if unknown == "carry" else unknown,  # the output is not replayed
+            unknown=uncarried(unknown),
             commands=commands,
             progress=progress,
             aside=pipeline,
             server=server,
             keep_going=keep_going,
+            name=selection.one_name,
         ) as opened:
             for finding in opened.findings:
                 report.findings.add(finding)

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable
 from typing import Final, final
 
+from rdbtool.aof.names import uncarried
 from rdbtool.aof.point_in_time import WHOLE, PointInTime
 from rdbtool.errors import IncompleteError, InputError, OutputError, UnsupportedError, reason
 from rdbtool.findings import Finding
@@ -177,7 +178,7 @@ def open_snapshot(
         opened = open_keys(
             path,
             point=point,
-            unknown="skip" if unknown == "carry" else unknown,  # nothing is written that could hold them
+            unknown=uncarried(unknown),
             commands=commands,
             now_ms=now_ms,
             progress=progress,
