@@ -24,6 +24,7 @@ from rdbtool.servers.commands import COMMANDS
 from rdbtool.servers.features import CHECKS_ARITY_IN_LOG, LOOKS_UP_SUBCOMMANDS, SCRIPT_ERRORS_CRASH
 from rdbtool.servers.releases import RELEASES, Release, newest_of_each, releases_asked, writer_of
 
+from .libraries import tell_libraries
 from .log_suitability import SCRIPTS, LogSuitability, is_in, log_suitability
 
 
@@ -129,6 +130,12 @@ def check_aof(
         )
     if history:
         report.history = [verify_log(file, report.findings, config=config) for file in layout.history]
+    for verdict in report.files:
+        if verdict.preamble is not None:
+            known = len(verdict.preamble_findings.items)
+            tell_libraries(verdict.preamble, verdict.preamble_findings, verdict.path)
+            for finding in verdict.preamble_findings.items[known:]:
+                report.findings.add(finding)
     _judge(report, asked)
     return report
 

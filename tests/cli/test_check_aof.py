@@ -421,6 +421,19 @@ def test_options_about_saving_that_make_no_sense_are_refused(truncated: Path, op
     assert truncated.stat().st_size == 2917
 
 
+def test_a_copy_overwrites_a_file_only_if_forced(tmp_path: Path, truncated: Path) -> None:
+    output = tmp_path / "copy.aof"
+    assert run("-o", output, truncated).returncode == 0
+    output.write_bytes(b"precious")
+    done = run("-o", output, truncated)
+    assert (done.returncode, "--force overwrites it" in done.stderr) == (2, True)
+    assert output.read_bytes() == b"precious"
+    for word in ("--force", "--yes"):
+        output.write_bytes(b"precious")
+        assert run("-o", output, word, truncated).returncode == 0
+        assert output.stat().st_size == 2892
+
+
 def test_a_log_that_is_being_written_is_repaired_only_if_forced(truncated: Path) -> None:
     code = "import sys; stream = open(sys.argv[1], 'ab'); print(flush=True); sys.stdin.read()"
     words = [sys.executable, "-c", code, str(truncated)]

@@ -11,6 +11,7 @@ import pytest
 
 import rdbtool
 from rdbtool.cli.app import COMMANDS
+from rdbtool.engine import scripts
 from rdbtool.errors import InputError
 from rdbtool.exit_codes import PRECEDENCE, ExitCode, of_all, of_comparison, of_error, of_report, of_signal
 from rdbtool.findings import Finding, Report, Severity
@@ -52,6 +53,20 @@ def test_what_a_comparison_amounts_to() -> None:
 )
 def test_what_an_error_amounts_to(error: BaseException, code: int) -> None:
     assert of_error(error) == code
+
+
+@pytest.mark.parametrize("command", ["FOO.BAR a", "EVAL 'return 1' 0"], ids=["unknown", "not to be run here"])
+def test_a_replay_that_stops_at_a_command_has_found_a_problem(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scripts, "is_available", lambda: False)
+    path = tmp_path / "log.txt"
+    path.write_text(f"SET a 1\n{command}\nSET b 1\n")
+    output = tmp_path / "out.rdb"
+    for words in (["dump", path], ["digest", path], ["convert", path, output], ["rewrite", path, "-o", output]):
+        assert run(*words).returncode == PROBLEMS, words
+        assert not output.exists()
+    assert run("diff", path, path).returncode == FAILED  # that must not read as "different"
 
 
 def test_signals_end_a_run_as_a_shell_tells_it() -> None:

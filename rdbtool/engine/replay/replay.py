@@ -9,7 +9,7 @@ from typing import Final, final
 
 from mypy_extensions import i64
 
-from rdbtool.aof.names import STOCK, CommandNames
+from rdbtool.aof.names import CARRY, SKIP, STOCK, STOP, CommandNames
 from rdbtool.aof.point_in_time import LAST, PointInTime
 from rdbtool.aof.resp import COMMAND, NAME_SLOTS, CommandReader, name_slot
 from rdbtool.engine import commands as _commands
@@ -26,20 +26,12 @@ from .carrying import Carried, Carrier
 
 assert _commands  # imported for the table it fills
 
-STOP: Final = "stop"
-SKIP: Final = "skip"
-CARRY: Final = "carry"
 
 RREPLAY: Final = b"RREPLAY"
 DEEPEST: Final = 8
 """How deep commands of KeyDB are nested at most."""
 NEVER: Final = 0x7FFF_FFFF_FFFF_FFFF
 """In place of a time, an offset or a count at which to stop."""
-
-
-def uncarried(unknown: str) -> str:
-    """What to do about unknown commands where nothing is written that could hold them: `CARRY` becomes `SKIP`."""
-    return SKIP if unknown == CARRY else unknown
 
 
 class Observer:
