@@ -19,6 +19,7 @@ from rdbtool.rdb.layout.facts import Losses
 from rdbtool.rdb.layout.visitor import HASH, LIST, MODULE, SET, STREAM, STRING, ZSET, Visitor
 from rdbtool.rdb.values.idempotence import Idempotence
 from rdbtool.rdb.values.stream_nodes import pair_of
+from rdbtool.servers.limits import refuse_database
 
 from .entry_ids import EntryIds
 
@@ -118,6 +119,7 @@ class CommandWriter(Visitor):
     def select(self, db: i64) -> None:
         """Make sure that what follows goes to database ``db``."""
         if db != self._db:
+            refuse_database(db)
             self._db = db
             write_command(self.output.buffer, [b"SELECT", b"%d" % db])
 

@@ -9,7 +9,7 @@ from librt.strings import BytesWriter
 from mypy_extensions import i64
 
 from rdbtool.aof.command_writer import CommandWriter, write_command
-from rdbtool.errors import RdbToolError
+from rdbtool.errors import RdbToolError, UnsupportedError
 from rdbtool.inputs.keys import Facts
 from rdbtool.io.output import Output
 from rdbtool.model import NO_EXPIRY, Entry, Module, Stream
@@ -79,7 +79,10 @@ class Resp(ValueExporter):
         if redis_type == "stream" and not self.with_streams:
             self.losses.left_out(STREAMS)
             return None
-        self.commands.select(frame.db)
+        try:
+            self.commands.select(frame.db)
+        except UnsupportedError as e:
+            return e
         if redis_type != "module":
             return super().frame(frame)
         self._restore(frame.key, frame.expire_at_ms, frame.type, frame.raw())

@@ -18,7 +18,7 @@ from rdbtool.rdb.layout.facts import Losses
 from rdbtool.rdb.layout.quicklist import Quicklist
 from rdbtool.rdb.layout.stream import STREAM_VERSIONS
 from rdbtool.servers.features import MULTI_PART_LOGS
-from rdbtool.servers.limits import Limits
+from rdbtool.servers.limits import Limits, refuse_database
 
 from . import opcodes, transcode
 from .encode import encode_value
@@ -263,6 +263,7 @@ class RdbWriter:
         """Go on in database ``db``."""
         if db == self._db:
             return
+        refuse_database(db)
         out = self._output.buffer
         self._db = db
         out.append(u8(opcodes.SELECT_DB))
