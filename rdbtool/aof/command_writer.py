@@ -12,7 +12,7 @@ from librt.strings import BytesWriter
 from mypy_extensions import i64, u8
 
 from rdbtool.basics.numbers import format_score
-from rdbtool.io.output import Output
+from rdbtool.io.output import LONG, Output
 from rdbtool.model import MAX_FIELD_EXPIRY_SET, Id, stream_id
 from rdbtool.rdb.layout import facts
 from rdbtool.rdb.layout.facts import Losses
@@ -171,6 +171,8 @@ class CommandWriter(Visitor):
             self._member = data[start:end]
         elif kind == HASH and self._expiring:
             self._expiring_part(data[start:end])
+        elif end - start >= LONG and kind != STREAM and (kind != HASH or self._arguments & 1):
+            self._close_with(data[start:end])
         else:
             write_bulk(self._items, data, start, end)
             self._count_one()
@@ -189,11 +191,24 @@ class CommandWriter(Visitor):
 
     def _close(self) -> None:
         """Write the command whose items were collected."""
-        if self._arguments == 0:
-            return
+        if self._arguments > 0:
+            self._begin_command(self._arguments)
+            self._take_items(self.output.buffer)
+
+    def _close_with(self, last: bytes) -> None:
+        """Write the command whose items were collected, and behind them one that is long."""
+        self._begin_command(self._arguments + 1)
+        output = self.output
+        self._take_items(output.buffer)
+        write_header(output.buffer, 36, len(last))
+        output.write_long(last)
+        output.buffer.write(b"\r\n")
+
+    def _begin_command(self, arguments: i64) -> None:
+        """Write a command up to its key, behind which so many arguments will stand."""
         out = self.output.buffer
         kind = self._kind
-        write_header(out, 42, 2 + self._arguments)
+        write_header(out, 42, 2 + arguments)
         if kind == STRING:
             out.write(b"$3\r\nSET\r\n")
         elif kind == LIST:
@@ -205,7 +220,6 @@ class CommandWriter(Visitor):
         else:
             out.write(b"$5\r\nHMSET\r\n")
         write_bulk(out, self._key, 0, len(self._key))
-        self._take_items(out)
 
     def _take_items(self, out: BytesWriter) -> None:
         out.write(self._items.getvalue())
@@ -221,8 +235,11 @@ class CommandWriter(Visitor):
         text = format_score(x)
         member = self._member
         write_bulk(self._items, text, 0, len(text))
-        write_bulk(self._items, member, 0, len(member))
         self._arguments += 1
+        if len(member) >= LONG:
+            self._close_with(member)
+            return
+        write_bulk(self._items, member, 0, len(member))
         self._count_one()
 
     def expiry(self, ms: i64) -> None:

@@ -191,6 +191,17 @@ def test_time_stays_linear_whatever_the_bytes(tmp_path: Path, piece: bytes) -> N
     assert large < 25 * max(small, 0.02)
 
 
+def test_many_commands_of_unknown_names_take_little_time(tmp_path: Path) -> None:
+    def seconds(count: int) -> float:
+        data = b"!" + b"".join(command(f"NOSUCH{i}", "a") for i in range(count))
+        start = time.process_time()
+        salvage(tmp_path, data)
+        return time.process_time() - start
+
+    small, large = seconds(1_000), seconds(8_000)
+    assert large < 25 * max(small, 0.02)
+
+
 def test_nested_lengths_stay_linear(tmp_path: Path) -> None:
     def nested(levels: int) -> bytes:
         data = SET

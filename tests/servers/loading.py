@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,11 +24,15 @@ class Outcome:
     log: str = ""
 
 
-def load(kind: ServerKind, directory: Path, source: Path, *options: str) -> Outcome:
+def load(
+    kind: ServerKind, directory: Path, source: Path, *options: str, files: Mapping[str, str] | None = None
+) -> Outcome:
     """Start ``kind`` in ``directory``, which is made, on a copy of ``source``: a snapshot (``*.rdb``, ``*.rdb.gz``), a
-    log, or the directory of a set.
+    log, or the directory of a set. ``files``: other files that it finds there.
     """
     directory.mkdir(parents=True)
+    for name, text in (files or {}).items():
+        (directory / name).write_text(text)
     if source.is_dir():
         kept = shutil.copytree(source, directory / "appendonlydir")
         log = kept / max((p.name for p in kept.glob("*.incr.aof")), default="none")
