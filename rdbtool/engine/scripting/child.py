@@ -25,7 +25,7 @@ DEEPEST = 1000
 """How deep tables of a result may be nested: a server's Lua stack is used up behind some thousands."""
 TOLD = 100
 """How deep what a script returns is told: in a log nobody reads it, and deep messages take a deep stack to read."""
-TOO_DEEP = {"failed": "ERR reached lua stack limit"}
+TOO_DEEP: dict[str, object] = {"failed": "ERR reached lua stack limit"}
 PRELUDE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "prelude.lua")
 _FLOAT = re.compile(rb"[+-]?(?:0[xX][0-9a-fA-F]+|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[iI]nf(?:inity)?|[nN]a[nN])")
 
