@@ -32,13 +32,14 @@ from tests.servers.cases import (
     Run,
     names,
 )
-from tests.servers.harness import SERVERS, ServerKind
+from tests.servers.harness import SERVERS, ServerKind, server
 from tests.servers.loading import load
 
 HERE = names(CASES)
 SNAPSHOTS = (".rdb", ".rdb.gz")
 LOADABLE = [case for case in HERE if case.endswith((*SNAPSHOTS, ".aof")) or (CASES / case).is_dir()]
 ALONE = [run for run in RUNS if set(run.case.split()) <= set(HERE)]
+NEWEST = server("valkey-9.1")
 NAME = re.compile(r"[\w*.-]+")
 
 
@@ -110,8 +111,29 @@ def test_releases_that_are_not_here_are_known_too(case: str, release: str, loads
     assert fate(case, release)[:2] == (loads, cuts_at)
 
 
-@pytest.mark.parametrize("run", ALONE, ids=lambda run: f"{run.case}-{run.command}")
+def named(run: Run) -> str:
+    return f"{run.case}-{run.command}"
+
+
+@pytest.mark.parametrize("run", ALONE, ids=named)
 def test_what_comes_of_a_case(run: Run, tmp_path: Path) -> None:
+    carry_out(run, tmp_path)
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("run", [run for run in ALONE if run.keys >= 0], ids=named)
+def test_what_is_written_of_a_case_loads_in_a_server_that_looks_at_everything(run: Run, tmp_path: Path) -> None:
+    carry_out(run, tmp_path)
+    outcome = load(NEWEST, tmp_path / "server", tmp_path / "out.rdb")
+    (told,) = check_rdb(str(tmp_path / "out.rdb"), releases=[release_named(NEWEST.name)]).releases
+    assert outcome.loads == told.loads
+    if outcome.loads:
+        assert outcome.digest == digest(str(tmp_path / "out.rdb"), release=release_named(NEWEST.name)).digest
+    else:
+        assert all("RDB version" in reason or "type" in reason for reason in told.reasons), told.reasons
+
+
+def carry_out(run: Run, tmp_path: Path) -> None:
     copies = []
     for case in run.case.split():
         copy = tmp_path / case
