@@ -19,7 +19,7 @@ from rdbtool.rdb.layout.facts import Losses
 from rdbtool.rdb.layout.visitor import HASH, LIST, MODULE, SET, STREAM, STRING, ZSET, Visitor
 from rdbtool.rdb.values.idempotence import Idempotence
 from rdbtool.rdb.values.stream_nodes import pair_of
-from rdbtool.servers.limits import refuse_database
+from rdbtool.servers.limits import Limits, refuse_database
 
 from .entry_ids import EntryIds
 
@@ -102,6 +102,9 @@ class CommandWriter(Visitor):
         self._arguments: i64 = 0
         self._member = b""
         self._scored = False
+        self._negative_zeros: list[bytes] = []
+        self._members: i64 = 0
+        self._longest: i64 = 0
         self._field = b""
         self._has_field = False
         self._expiry: i64 = 0
@@ -153,6 +156,10 @@ class CommandWriter(Visitor):
         self._counters_lost = False
         if kind == STREAM:
             self._ids.clear()
+        elif kind == ZSET:
+            self._members = 0
+            self._longest = 0
+            self._negative_zeros = []
         if len(self._items) > 0:
             self._items.truncate(0)  # of a value that was damaged
 
@@ -164,6 +171,20 @@ class CommandWriter(Visitor):
                 self.left_out(facts.STREAM_COUNTERS)
         elif kind != MODULE:
             self._close()
+            if self._negative_zeros and kind == ZSET:
+                self._restore_signs()
+
+    def _restore_signs(self) -> None:
+        """Add members of score -0 anew to a set that has become too large for a listpack, in which they lost the sign.
+
+        ZADD alone would leave them as they are, for 0 is -0.
+        """
+        limits = Limits()
+        if self._members > limits.zset_entries or self._longest > limits.zset_value:
+            for member in self._negative_zeros:
+                write_command(self.output.buffer, [b"ZREM", self._key, member])
+                write_command(self.output.buffer, [b"ZADD", self._key, b"-0", member])
+                self.output.room()
 
     def text(self, data: bytes, start: i64, end: i64) -> None:
         kind = self._kind
@@ -234,9 +255,14 @@ class CommandWriter(Visitor):
     def score(self, x: float) -> None:
         text = format_score(x)
         member = self._member
+        n: i64 = len(member)
+        self._longest = max(self._longest, n)
+        self._members += 1
+        if len(text) == 2 and text[0] == 45 and text[1] == 48:
+            self._negative_zeros.append(member)
         write_bulk(self._items, text, 0, len(text))
         self._arguments += 1
-        if len(member) >= LONG:
+        if n >= LONG:
             self._close_with(member)
             return
         write_bulk(self._items, member, 0, len(member))

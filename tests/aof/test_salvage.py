@@ -187,7 +187,7 @@ def test_time_stays_linear_whatever_the_bytes(tmp_path: Path, piece: bytes) -> N
         salvage(tmp_path, data)
         return time.process_time() - start
 
-    small, large = seconds(50_000), seconds(400_000)
+    small, large = seconds(20_000), seconds(160_000)
     assert large < 25 * max(small, 0.02)
 
 
