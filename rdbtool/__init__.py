@@ -28,7 +28,19 @@ if TYPE_CHECKING:
     from rdbtool.inputs.replaying import Replayed, replay
     from rdbtool.inputs.selection import Selection
     from rdbtool.inputs.server import Server
-    from rdbtool.model import Consumer, Entry, Group, Hash, Module, Pending, SortedSet, Stream, Value
+    from rdbtool.model import (
+        Array,
+        Consumer,
+        Entry,
+        Group,
+        Hash,
+        Module,
+        PathHash,
+        Pending,
+        SortedSet,
+        Stream,
+        Value,
+    )
     from rdbtool.outputs.changing import Changes
     from rdbtool.outputs.options import OutputOptions, RdbOptions
     from rdbtool.rdb.events import (
@@ -38,12 +50,14 @@ if TYPE_CHECKING:
         Foreign,
         Function,
         FunctionPreGa,
+        HashTemplate,
         Header,
         ModuleAux,
         ResizeDb,
         SelectDb,
         SlotImport,
         SlotInfo,
+        Update,
     )
     from rdbtool.rdb.opening import RdbEvents, open_rdb, open_rdb_writer
     from rdbtool.rdb.reader import Frame, RdbReader
@@ -61,6 +75,7 @@ if TYPE_CHECKING:
     from rdbtool.tasks.stats import StatsReport, stats
 
 __all__ = [
+    "Array",
     "Aux",
     "Changes",
     "CheckAofReport",
@@ -86,6 +101,7 @@ __all__ = [
     "FunctionPreGa",
     "Group",
     "Hash",
+    "HashTemplate",
     "Header",
     "HistoryReport",
     "IncompleteError",
@@ -98,6 +114,7 @@ __all__ = [
     "NotSyncedError",
     "OutputError",
     "OutputOptions",
+    "PathHash",
     "Pending",
     "Place",
     "PointInTime",
@@ -125,6 +142,7 @@ __all__ = [
     "Touch",
     "TruncatedError",
     "UnsupportedError",
+    "Update",
     "UsageError",
     "Value",
     "check_aof",
@@ -149,6 +167,7 @@ __all__ = [
 __version__ = "0.1.0"
 
 _PLACES = {
+    "Array": "model",
     "Aux": "rdb.events",
     "Changes": "outputs.changing",
     "CheckAofReport": "tasks.check_aof",
@@ -174,6 +193,7 @@ _PLACES = {
     "FunctionPreGa": "rdb.events",
     "Group": "model",
     "Hash": "model",
+    "HashTemplate": "rdb.events",
     "Header": "rdb.events",
     "HistoryReport": "tasks.history",
     "IncompleteError": "errors",
@@ -186,6 +206,7 @@ _PLACES = {
     "NotSyncedError": "errors",
     "OutputError": "errors",
     "OutputOptions": "outputs.options",
+    "PathHash": "model",
     "Pending": "model",
     "Place": "aof.point_in_time",
     "PointInTime": "aof.point_in_time",
@@ -213,6 +234,7 @@ _PLACES = {
     "Touch": "engine.replay.key_history",
     "TruncatedError": "errors",
     "UnsupportedError": "errors",
+    "Update": "rdb.events",
     "UsageError": "errors",
     "Value": "model",
     "check_aof": "tasks.check_aof",

@@ -9,7 +9,7 @@ from librt.strings import BytesWriter
 from mypy_extensions import i64
 
 from rdbtool.aof.command_writer import MOST_SENT, CommandWriter, write_command
-from rdbtool.errors import RdbToolError
+from rdbtool.errors import RdbToolError, UnsupportedError
 from rdbtool.findings import Finding, Severity
 from rdbtool.inputs.keys import Facts
 from rdbtool.io.output import Output
@@ -83,7 +83,10 @@ class Resp(ValueExporter):
         if redis_type in self.unknown:
             self.losses.left_out(OF_TYPE[redis_type])
             return None
-        self.commands.select(frame.db)
+        try:
+            self.commands.select(frame.db)
+        except UnsupportedError as e:
+            return e
         if redis_type != "module":
             return super().frame(frame)
         flaw = self.flaw(frame)
