@@ -1,0 +1,163 @@
+"""What keys take on a server, found out from the files."""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from rdbtool.analysis.collecting import Collector
+from rdbtool.analysis.contents import Contents, Wanted
+from rdbtool.analysis.costs import Costs
+from rdbtool.analysis.key_rows import KeyRows
+from rdbtool.analysis.tallies import Tally
+from rdbtool.aof.point_in_time import WHOLE, PointInTime
+from rdbtool.errors import FormatError
+from rdbtool.findings import Finding, Report, Severity, finding_of
+from rdbtool.inputs.detect import Progress
+from rdbtool.inputs.jsonl import JsonlSource
+from rdbtool.inputs.keys import Facts, RdbSource
+from rdbtool.inputs.opening import OpenedKeys, open_keys
+from rdbtool.inputs.selection import Selection
+from rdbtool.inputs.server import STOCK_SERVER, Server
+from rdbtool.rdb.targets import target_for_version
+from rdbtool.servers.memory import JEMALLOC
+from rdbtool.servers.releases import NEWEST, Release, writer_of
+
+
+@dataclass(slots=True)
+class FileFacts:
+    """What was read of one input. ``release``: whose structures were counted; ``partial``: not all of it could be
+    read; ``replayed``: it is a log; ``size``: bytes, -1 where that is not known; ``facts``: what it says of itself.
+    """
+
+    path: str
+    release: Release = NEWEST
+    partial: bool = False
+    replayed: bool = False
+    size: int = -1
+    facts: Facts = field(default_factory=Facts)
+    checksum: str = ""
+    libraries: list[str] = field(default_factory=list)
+    module_data: list[str] = field(default_factory=list)
+    total: Tally = field(default_factory=Tally)
+    tables: int = 0
+
+
+@dataclass(slots=True, kw_only=True)
+class ContentsReport(Report):
+    """``contents``: of all files together; ``files``: each of them; ``allocator``: its name."""
+
+    contents: Contents
+    allocator: str = JEMALLOC
+    files: list[FileFacts] = field(default_factory=list)
+
+    @property
+    def partial(self) -> bool:
+        """Whether something could not be read, so that all sums are of a part."""
+        return any(file.partial for file in self.files)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How inputs are read: see `inputs.opening.open_keys`."""
+
+    point: PointInTime = WHOLE
+    unknown: str = "stop"
+    commands: bool = False
+    server: Server = STOCK_SERVER
+
+
+def memory(
+    paths: Sequence[str],
+    wanted: Wanted,
+    *,
+    release: Release | None = None,
+    allocator: str = JEMALLOC,
+    reported: bool = False,
+    list_depth: int = 0,
+    selection: Selection | None = None,
+    rows: KeyRows | None = None,
+    largest: bool = False,
+    reading: Reading | None = None,
+    progress: Progress | None = None,
+) -> ContentsReport:
+    """Measure the keys at ``paths`` that ``selection`` wants.
+
+    ``release``: of the server, else the one that wrote each file, or the newest Redis; ``allocator``: the server's
+    (`servers.memory`); ``reported``: as MEMORY USAGE counts; ``list_depth``: the server's ``list-compress-depth``;
+    ``rows``: where each key goes; ``largest``: find out the size of the largest elements. What is damaged is a finding,
+    after what could be read. Raises `InputError`, `OutputError`, `UsageError` and `UnsupportedError`.
+    """
+    report = ContentsReport(contents=Contents(wanted), allocator=allocator)
+    selection = Selection() if selection is None else selection
+    reading = Reading() if reading is None else reading
+    if rows is not None:
+        rows.begin()
+    for path in paths:
+        file = FileFacts(path)
+        contents = report.contents if len(paths) == 1 else Contents(wanted)
+        try:
+            with open_keys(
+                path,
+                point=reading.point,
+                unknown="skip" if reading.unknown == "carry" else reading.unknown,
+                commands=reading.commands,
+                progress=progress,
+                server=reading.server,
+            ) as opened:
+                _note_opened(report, file, opened)
+                source = opened.source
+                try:
+                    first = source.next()
+                finally:
+                    file.facts = source.facts
+                file.release = _release_of(source.facts) if release is None else release
+                costs = Costs(file.release, allocator, reported=reported)
+                collector = Collector(contents, costs, rows=rows, largest=largest, list_depth=list_depth)
+                try:
+                    collector.run(source, selection, first)
+                finally:
+                    contents.add_tables(costs)
+                    _close(report, file, collector)
+        except FormatError as e:
+            file.partial = True
+            report.findings.add(finding_of(e))
+        file.total.merge(contents.total)
+        file.tables = int(contents.tables)
+        if contents is not report.contents:
+            report.contents.merge(contents)
+        report.files.append(file)
+    if rows is not None:
+        rows.end()
+    return report
+
+
+def _note_opened(report: ContentsReport, file: FileFacts, opened: OpenedKeys) -> None:
+    for finding in opened.findings:
+        report.findings.add(finding)
+    report.loss = report.loss or opened.loss
+    source = opened.source
+    if not isinstance(source, RdbSource | JsonlSource):
+        file.replayed = True
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+        message = f"the log was replayed first, which took {peak:,} MiB of memory at most"
+        report.findings.add(Finding(Severity.NOTE, "replayed", message, file.path))
+
+
+def _close(report: ContentsReport, file: FileFacts, collector: Collector) -> None:
+    """Take over what was read of a file beside keys, whole or not."""
+    file.checksum = collector.checksum
+    file.libraries = collector.libraries
+    file.module_data = collector.module_data
+    if collector.checksum == "bad":
+        message = "the checksum is wrong: some byte of the file has changed since it was written"
+        report.findings.add(Finding(Severity.ERROR, "checksum", message, file.path, int(collector.end_offset)))
+
+
+def _release_of(facts: Facts) -> Release:
+    """Who wrote a file, or is like who did."""
+    writer = writer_of(facts.aux)
+    if writer is not None:
+        return writer
+    return target_for_version(facts.dialect, facts.version).release if facts.version else NEWEST
