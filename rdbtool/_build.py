@@ -24,6 +24,8 @@ GROUPS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
         (
             *("model", "io", "basics", "servers", "rdb", "outputs", "inputs/keys", "inputs/selection"),
             *("aof/resp", "aof/scan", "aof/command_writer", "aof/entry_ids"),
+            *("analysis/collecting", "analysis/contents", "analysis/costs", "analysis/key_rows", "analysis/measure"),
+            *("analysis/prefixes", "analysis/rax", "analysis/tallies"),
         ),
     ),
     ("rdbtool_engine", "3", ("engine", "aof", "analysis", "inputs")),

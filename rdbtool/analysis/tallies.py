@@ -110,7 +110,7 @@ class Top:
             if value > self.least:
                 self.add(value, key)
 
-    def keys(self) -> list[tuple[int, MeasuredKey]]:
+    def ranked(self) -> list[tuple[int, MeasuredKey]]:
         """Values and keys, the greatest first."""
         return [(value, key) for value, _, key in sorted(self._heap, key=_rank)]
 

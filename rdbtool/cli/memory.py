@@ -119,8 +119,6 @@ def command(
     Values are not decoded for it: the structures of the release are computed from lengths. Exit code: 0 done, 1 a file
     is damaged (what can be read is counted), 2 could not read it, 3 done with loss.
     """
-    import time
-
     from rdbtool.analysis.contents import FEW, Wanted
     from rdbtool.analysis.key_rows import KeyRows
     from rdbtool.tasks.memory import Reading, memory
@@ -139,7 +137,7 @@ def command(
         limit=limit,
         patterns=patterns,
         slots=slots and not lines,
-        now_ms=selection.now_ms or int(time.time() * 1000),
+        now_ms=int(selection.now_ms),
     )
     rows: KeyRows | None = None
     if lines:

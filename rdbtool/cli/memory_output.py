@@ -37,7 +37,7 @@ def first_keys(contents: Contents, by: str) -> list[tuple[int, MeasuredKey]]:
         "freq": contents.by_freq,
         "idle": contents.by_idle,
     }
-    return tops[by].keys()
+    return tops[by].ranked()
 
 
 def partial_text(report: ContentsReport) -> str:
@@ -66,7 +66,7 @@ def print_memory(report: ContentsReport, by: str, *, few: int) -> None:
         ("in file", f"{number(total.size)} bytes of values"),
     ]
     if len(report.files) > 1:
-        screen.add("by file", _file_rows(report), [_part(f.total.bytes + f.tables, everything) for f in report.files])
+        screen.add("by file", _file_rows(report), [part_of(f.total.bytes + f.tables, everything) for f in report.files])
     _add_tallies(screen, "by type", "type", zip(KIND_NAMES, contents.kinds, strict=True), total)
     _add_tallies(screen, "by encoding", "encoding", zip(ENCODINGS, contents.encodings, strict=True), total)
     if len(contents.dbs) > 1:
@@ -78,7 +78,7 @@ def print_memory(report: ContentsReport, by: str, *, few: int) -> None:
         screen.add(
             "by expiry",
             [["expires", "keys", "memory"]] + [[name, number(keys), size(count)] for name, keys, count in expiries],
-            [_part(count, total.bytes) for _, _, count in expiries],
+            [part_of(count, total.bytes) for _, _, count in expiries],
         )
     _add_slots(screen, contents, few)
     titles = {"memory": "largest keys", "elements": "keys with most elements", "freq": "keys used most often"}
@@ -86,7 +86,8 @@ def print_memory(report: ContentsReport, by: str, *, few: int) -> None:
     show(screen)
 
 
-def _part(count: int, total: int) -> float:
+def part_of(count: int, total: int) -> float:
+    """A share, 0 to 1; 0 of nothing."""
     return count / total if total else 0.0
 
 
@@ -108,7 +109,7 @@ def _add_tallies(
     for name, tally in found:
         each = number(tally.bytes // tally.keys)
         rows.append([name, number(tally.keys), size(tally.bytes), each, number(tally.elements)])
-    screen.add(title, rows, [_part(tally.bytes, total.bytes) for _, tally in found])
+    screen.add(title, rows, [part_of(tally.bytes, total.bytes) for _, tally in found])
 
 
 def _add_prefixes(screen: Screen, contents: Contents) -> None:
@@ -151,7 +152,7 @@ def _add_slots(screen: Screen, contents: Contents, few: int) -> None:
     rows = [["slot", "keys", "memory"]]
     shown = used[: max(few, 1)]
     rows += [[str(slot), number(int(contents.slot_keys[slot])), size(-count)] for count, slot in shown]
-    screen.add(f"by slot: the first of {plural(len(used), 'slot')}", rows, [_part(-c, total) for c, _ in shown])
+    screen.add(f"by slot: the first of {plural(len(used), 'slot')}", rows, [part_of(-c, total) for c, _ in shown])
 
 
 def key_rows(keys: list[tuple[int, MeasuredKey]], by: str = "memory") -> list[list[str]]:

@@ -112,7 +112,7 @@ def memory(
                     first = source.next()
                 finally:
                     file.facts = source.facts
-                file.release = _release_of(source.facts) if release is None else release
+                file.release = release_of(source.facts) if release is None else release
                 costs = Costs(file.release, allocator, reported=reported)
                 collector = Collector(contents, costs, rows=rows, largest=largest, list_depth=list_depth)
                 try:
@@ -150,12 +150,17 @@ def _close(report: ContentsReport, file: FileFacts, collector: Collector) -> Non
     file.checksum = collector.checksum
     file.libraries = collector.libraries
     file.module_data = collector.module_data
+    add_checksum(report, file.path, collector)
+
+
+def add_checksum(report: Report, path: str, collector: Collector) -> None:
+    """Add a finding where the checksum of a snapshot is wrong."""
     if collector.checksum == "bad":
         message = "the checksum is wrong: some byte of the file has changed since it was written"
-        report.findings.add(Finding(Severity.ERROR, "checksum", message, file.path, int(collector.end_offset)))
+        report.findings.add(Finding(Severity.ERROR, "checksum", message, path, int(collector.end_offset)))
 
 
-def _release_of(facts: Facts) -> Release:
+def release_of(facts: Facts) -> Release:
     """Who wrote a file, or is like who did."""
     writer = writer_of(facts.aux)
     if writer is not None:
