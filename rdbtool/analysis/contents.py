@@ -13,7 +13,7 @@ from rdbtool.servers.slots import SLOTS, hash_slot
 
 from .costs import Costs
 from .measure import ENCODINGS, Measure
-from .prefixes import PrefixTree
+from .prefixes import Prefixes, PrefixTree
 from .tallies import Distribution, Expiries, MeasuredKey, Tally, Top
 
 FEW: Final = 10
@@ -22,34 +22,17 @@ FEW: Final = 10
 
 @final
 class Wanted:
-    """What to count besides sums: ``top``: keys in each list; by prefix, where ``depth`` is not 0, with the settings of
-    `PrefixTree`; ``slots``: by hash slot; ``now_ms``: what is left until keys expire is seen from then.
+    """What to count besides sums: ``top``: keys in each list; ``prefixes``: sums by them, unless their depth is 0;
+    ``slots``: by hash slot; ``now_ms``: what is left until keys expire is seen from then.
     """
 
     def __init__(
-        self,
-        *,
-        top: int = FEW,
-        separator: bytes = b":",
-        depth: int = 0,
-        limit: int = 10_000,
-        patterns: bool = False,
-        slots: bool = False,
-        now_ms: int = 0,
+        self, *, top: int = FEW, prefixes: Prefixes | None = None, slots: bool = False, now_ms: int = 0
     ) -> None:
         self.top = top
-        self.separator = separator
-        self.depth = depth
-        self.limit = limit
-        self.patterns = patterns
+        self.prefixes = Prefixes() if prefixes is None else prefixes
         self.slots = slots
         self.now_ms: i64 = now_ms
-
-    def tree(self) -> PrefixTree | None:
-        """An empty tree with these settings."""
-        if self.depth == 0:
-            return None
-        return PrefixTree(self.separator, self.depth, self.limit, patterns=self.patterns)
 
 
 @final
@@ -74,7 +57,7 @@ class Contents:
         self.bytes = Distribution()
         self.elements = Distribution()
         self.expiries = Expiries(wanted.now_ms)
-        self.prefixes: PrefixTree | None = wanted.tree()
+        self.prefixes: PrefixTree | None = PrefixTree(wanted.prefixes) if wanted.prefixes.depth > 0 else None
         self.slot_keys: vec[i64] = vec[i64]([0] * SLOTS if wanted.slots else [])
         self.slot_bytes: vec[i64] = vec[i64]([0] * SLOTS if wanted.slots else [])
         self.slots = wanted.slots

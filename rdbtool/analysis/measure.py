@@ -415,7 +415,8 @@ class Measure:
         """A value that is one string of packed elements; what it takes."""
         if how == _LISTPACK_EX:
             w.skip(8)
-        self._pass_packed(w, self.largest_wanted or how == _ZIPMAP)
+        expiring = how in (_LISTPACK_EX, _LISTPACK_EX_PRE_GA)
+        self._pass_packed(w, self.largest_wanted or expiring or how == _ZIPMAP)
         costs = self.costs
         layout = costs.layout
         size = self._packed
@@ -439,11 +440,12 @@ class Measure:
             width: i64 = 1
             if how == _LISTPACK_PAIRS:
                 width = 2
-            elif how != _LISTPACK:
+            elif expiring:
                 width = 3
             self._count(_number_at(self._head, 4, 2), False, width)
             size += 0 if layout.listpacks else 4
-            if width == 3:
+            if expiring:
+                self._count_expiries()
                 self.encoding = LISTPACKEX
                 return costs.packed(size) + costs.fixed(32)
             if how == _LISTPACK and not layout.set_listpacks:
@@ -468,6 +470,18 @@ class Measure:
         else:
             self._walk(ListpackCursor(whole))
         self.elements //= width
+
+    def _count_expiries(self) -> None:
+        """Count the fields that expire, of a hash whose elements are field, value and time in turn."""
+        assert self._whole is not None
+        cursor = ListpackCursor(self._whole)
+        turn: i64 = 0
+        while cursor.next():
+            turn += 1
+            if turn == 3:
+                turn = 0
+                if cursor.kind == STRING or cursor.number != 0:
+                    self.field_expiries += 1
 
     def _walk(self, cursor: Cursor) -> None:
         """Count elements, and find the largest. Raises `FormatError`."""

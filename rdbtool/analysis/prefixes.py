@@ -69,23 +69,37 @@ class Branch:
 
 
 @final
-class PrefixTree:
-    """Sums by prefix: what a key begins with up to a ``separator``, ``depth`` of them at most.
+class Prefixes:
+    """What a prefix is: what a name begins with up to a ``separator``, ``depth`` of them at most; 0 for none at all.
 
-    ``limit``: prefixes that are kept; the least of more are folded into the one before them. One that is met again
-    later begins anew, so its own sum can be too small, and that of what is folded is the more. ``patterns``: digits,
+    ``limit``: prefixes that are kept; the least of more are folded into the one before them. ``patterns``: digits,
     UUIDs and hexadecimal ids in names count as the same, and whole names are prefixes too.
     """
 
-    def __init__(self, separator: bytes, depth: int, limit: int, *, patterns: bool = False) -> None:
+    def __init__(self, separator: bytes = b":", depth: int = 0, limit: int = 10_000, *, patterns: bool = False) -> None:
         self.separator = separator
-        self.depth: i64 = depth
+        self.depth = depth
         self.limit = limit
         self.patterns = patterns
+
+
+@final
+class PrefixTree:
+    """Sums by prefix, as ``prefixes`` says.
+
+    A prefix that was folded and is met again begins anew, so its own sum can be too small, and that of what is folded
+    is the more; ``folded`` tells how often that was done.
+    """
+
+    def __init__(self, prefixes: Prefixes) -> None:
+        separator = prefixes.separator
+        self.separator = separator
+        self.depth: i64 = prefixes.depth
+        self.limit = prefixes.limit
+        self.patterns = prefixes.patterns
         self.root = Prefix(None, 0)
         self.prefixes: dict[bytes, Prefix] = {}
         self.folded: i64 = 0
-        """How often prefixes were folded."""
         self._first: i64 = separator[0] if separator else -1
 
     def add(self, key: bytes, size: i64, in_file: i64) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from rdbtool.analysis.prefixes import Prefixes
 from rdbtool.aof.names import CommandNames
 from rdbtool.aof.point_in_time import PointInTime
 from rdbtool.errors import UsageError
@@ -28,6 +29,7 @@ from .point_in_time import (
     point_in_time,
     server_of,
 )
+from .prefixes import prefixes as prefix_options
 from .progress import Progress
 from .render import SCHEMA, findings_lines, print_json
 
@@ -52,9 +54,10 @@ class By(StrEnum):
     IDLE = "idle"
 
 
-@takes(selection=chosen_keys, point=point_in_time, names=command_names)
+@takes(selection=chosen_keys, prefixes=prefix_options, point=point_in_time, names=command_names)
 def command(
     selection: Selection,
+    prefixes: Prefixes,
     point: PointInTime,
     names: CommandNames,
     paths: Annotated[
@@ -88,19 +91,6 @@ def command(
     by: Annotated[
         By, typer.Option("--by", help="Which keys are first; freq and idle where the file has them.")
     ] = By.MEMORY,
-    separator: Annotated[
-        str, typer.Option("--prefix-sep", metavar="TEXT", help="What parts of names stand between; '' for no prefixes.")
-    ] = ":",
-    depth: Annotated[int, typer.Option("--depth", metavar="N", min=1, max=64, help="Parts of names in a prefix.")] = 2,
-    limit: Annotated[
-        int,
-        typer.Option(
-            "--max-prefixes", metavar="N", min=1, help="Prefixes to keep apart; the least of more are '(other)'."
-        ),
-    ] = 10_000,
-    patterns: Annotated[
-        bool, typer.Option("--patterns", help="Take numbers, UUIDs and hexadecimal ids in names for the same.")
-    ] = False,
     slots: Annotated[bool, typer.Option("--slots", help="By hash slot as well.")] = False,
     output: Annotated[
         MemoryFormat, typer.Option("--format", "-f", help="csv and jsonl: a line for each key, for scripts.")
@@ -132,10 +122,7 @@ def command(
     lines = output in {MemoryFormat.CSV, MemoryFormat.JSONL}
     wanted = Wanted(
         top=FEW if top is None else top,
-        separator=separator.encode(),
-        depth=0 if lines or not separator else depth,
-        limit=limit,
-        patterns=patterns,
+        prefixes=None if lines else prefixes,
         slots=slots and not lines,
         now_ms=int(selection.now_ms),
     )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import resource
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Final
 
 from rdbtool.analysis.collecting import Collector
 from rdbtool.analysis.contents import Contents, Wanted
@@ -12,7 +13,7 @@ from rdbtool.analysis.costs import Costs
 from rdbtool.analysis.key_rows import KeyRows
 from rdbtool.analysis.tallies import Tally
 from rdbtool.aof.point_in_time import WHOLE, PointInTime
-from rdbtool.errors import FormatError
+from rdbtool.errors import FormatError, TruncatedError
 from rdbtool.findings import Finding, Report, Severity, finding_of
 from rdbtool.inputs.detect import Progress
 from rdbtool.inputs.jsonl import JsonlSource
@@ -23,6 +24,9 @@ from rdbtool.inputs.server import STOCK_SERVER, Server
 from rdbtool.rdb.targets import target_for_version
 from rdbtool.servers.memory import JEMALLOC
 from rdbtool.servers.releases import NEWEST, Release, writer_of
+
+DAMAGE: Final = (FormatError.code, TruncatedError.code, "not-applied")
+"""Codes of findings that tell of what could not be read."""
 
 
 @dataclass(slots=True)
@@ -105,6 +109,7 @@ def memory(
                 commands=reading.commands,
                 progress=progress,
                 server=reading.server,
+                keep_going=True,
             ) as opened:
                 _note_opened(report, file, opened)
                 source = opened.source
@@ -134,9 +139,14 @@ def memory(
 
 
 def _note_opened(report: ContentsReport, file: FileFacts, opened: OpenedKeys) -> None:
+    damaged = False
     for finding in opened.findings:
+        if finding.code in DAMAGE:
+            damaged = True
+            finding = replace(finding, severity=Severity.ERROR)
         report.findings.add(finding)
-    report.loss = report.loss or opened.loss
+    file.partial = damaged
+    report.loss = report.loss or (opened.loss and not damaged)
     source = opened.source
     if not isinstance(source, RdbSource | JsonlSource):
         file.replayed = True
@@ -166,3 +176,49 @@ def release_of(facts: Facts) -> Release:
     if writer is not None:
         return writer
     return target_for_version(facts.dialect, facts.version).release if facts.version else NEWEST
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """A prefix in two inputs: keys and bytes before and after. ``name`` is b"" for all keys."""
+
+    name: bytes
+    keys_before: int
+    keys_after: int
+    bytes_before: int
+    bytes_after: int
+
+    @property
+    def grown(self) -> int:
+        """By how many bytes."""
+        return self.bytes_after - self.bytes_before
+
+
+def growth(before: Contents, after: Contents) -> list[Growth]:
+    """What changed between two inputs, counted with the same prefixes: those whose sums differ, the greatest change
+    first; all keys come first of all, whether they differ or not.
+    """
+    left, right = before.prefixes, after.prefixes
+    sums = Growth(
+        b"",
+        int(before.total.keys),
+        int(after.total.keys),
+        int(before.total.bytes),
+        int(after.total.bytes),
+    )
+    if left is None or right is None:
+        return [sums]
+    changed = []
+    for name in left.prefixes.keys() | right.prefixes.keys():
+        a, b = left.prefixes.get(name), right.prefixes.get(name)
+        one = Growth(
+            name,
+            0 if a is None else int(a.keys),
+            0 if b is None else int(b.keys),
+            0 if a is None else int(a.bytes),
+            0 if b is None else int(b.bytes),
+        )
+        if one.keys_before != one.keys_after or one.grown:
+            changed.append(one)
+    changed.sort(key=lambda one: (-abs(one.grown), one.name))
+    return [sums, *changed]
