@@ -202,6 +202,13 @@ class Costs:
             return self.buckets(keys) + self.buckets(expires)
         return self.slots(keys) + self.slots(expires)
 
+    def overhead(self, keys: i64, expires: i64) -> i64:
+        """What of `key` INFO does not take for ``used_memory_dataset``: objects and entries, and besides `keyspace`."""
+        layout = self.layout
+        if layout.keys == BUCKETS:
+            return keys * layout.robj
+        return keys * (layout.robj + self.entry_in(layout.keys)) + expires * self.entry_in(layout.keys)
+
     def field(self, field: i64, value: i64, expires: bool) -> i64:
         """A field of a hash in a table, with its value, beside what is the table's."""
         if self.layout.hashes != BUCKETS:

@@ -88,6 +88,8 @@ _METADATA_PRE_GA: Final[i64] = 17
 _LISTPACK_EX: Final[i64] = 18
 _LISTPACK_EX_PRE_GA: Final[i64] = 19
 _MODULE: Final[i64] = 20
+_ZIPLIST_SCORES: Final[i64] = 21
+_LISTPACK_SCORES: Final[i64] = 22
 
 _WALKS: Final[dict[str, int]] = {
     "string": _STRING,
@@ -98,12 +100,12 @@ _WALKS: Final[dict[str, int]] = {
     "hash": _HASH,
     "hash-zipmap": _ZIPMAP,
     "list-ziplist": _ZIPLIST,
-    "zset-ziplist": _ZIPLIST_PAIRS,
+    "zset-ziplist": _ZIPLIST_SCORES,
     "hash-ziplist": _ZIPLIST_PAIRS,
     "set-intset": _INTSET,
     "set-listpack": _LISTPACK,
     "hash-listpack": _LISTPACK_PAIRS,
-    "zset-listpack": _LISTPACK_PAIRS,
+    "zset-listpack": _LISTPACK_SCORES,
     "list-quicklist": _QUICKLIST,
     "list-quicklist2": _QUICKLIST2,
     "hash2": _HASH2,
@@ -316,7 +318,8 @@ class Measure:
             value = self._length(w)
             fields.read_expiry()
             expires = fields.expiry >= 0
-            largest = max(largest, field, value)
+            largest = max(largest, field)
+            largest = max(largest, value)
             total += costs.field(field, value, expires)
             if expires:
                 self.field_expiries += 1
@@ -335,7 +338,8 @@ class Measure:
                 self.field_expiries += 1
             field = self._length(w)
             value = self._length(w)
-            largest = max(largest, field, value)
+            largest = max(largest, field)
+            largest = max(largest, value)
             total += costs.field(field, value, False)
         self.largest = largest
         return total + self.field_expiries * EXPIRING
@@ -424,25 +428,24 @@ class Measure:
             self.encoding = INTSET
             self.elements = _number_at(self._head, 4, 4)
             if self.largest_wanted and self._whole is not None:
-                self._walk(IntsetCursor(self._whole))
+                self._walk(IntsetCursor(self._whole), 1, False)
             return costs.packed(size)
         if how == _ZIPMAP:
             assert self._whole is not None
-            self._walk(ZipmapCursor(self._whole))
-            self.elements //= 2
-        elif how in (_ZIPLIST, _ZIPLIST_PAIRS):
+            self._walk(ZipmapCursor(self._whole), 2, False)
+        elif how in (_ZIPLIST, _ZIPLIST_PAIRS, _ZIPLIST_SCORES):
             count = _number_at(self._head, 8, 2)
-            self._count(count, True, 1 if how == _ZIPLIST else 2)
+            self._count(count, True, 1 if how == _ZIPLIST else 2, how == _ZIPLIST_SCORES)
             size += -4 if layout.listpacks else 0
             if how == _ZIPLIST:
                 return self._one_node_list(size)
         else:
             width: i64 = 1
-            if how == _LISTPACK_PAIRS:
+            if how in (_LISTPACK_PAIRS, _LISTPACK_SCORES):
                 width = 2
             elif expiring:
                 width = 3
-            self._count(_number_at(self._head, 4, 2), False, width)
+            self._count(_number_at(self._head, 4, 2), False, width, expiring or how == _LISTPACK_SCORES)
             size += 0 if layout.listpacks else 4
             if expiring:
                 self._count_expiries()
@@ -456,8 +459,8 @@ class Measure:
         self.encoding = LISTPACK if layout.listpacks else ZIPLIST
         return costs.packed(size)
 
-    def _count(self, announced: i64, ziplist: bool, width: i64) -> None:
-        """Find out the number of elements, and where it is wanted the size of the largest."""
+    def _count(self, announced: i64, ziplist: bool, width: i64, numbered: bool) -> None:
+        """Find out the number of elements, ``width`` strings each, and where it is wanted the size of the largest."""
         whole = self._whole
         if announced < UNKNOWN and (whole is None or not self.largest_wanted):
             self.elements = announced // width
@@ -466,10 +469,9 @@ class Measure:
             self.elements = announced // width  # not compressed, and so many that its exact number costs more
             return
         if ziplist:
-            self._walk(ZiplistCursor(whole))
+            self._walk(ZiplistCursor(whole), width, numbered)
         else:
-            self._walk(ListpackCursor(whole))
-        self.elements //= width
+            self._walk(ListpackCursor(whole), width, numbered)
 
     def _count_expiries(self) -> None:
         """Count the fields that expire, of a hash whose elements are field, value and time in turn."""
@@ -483,14 +485,21 @@ class Measure:
                 if cursor.kind == STRING or cursor.number != 0:
                     self.field_expiries += 1
 
-    def _walk(self, cursor: Cursor) -> None:
-        """Count elements, and find the largest. Raises `FormatError`."""
+    def _walk(self, cursor: Cursor, width: i64, numbered: bool) -> None:
+        """Count elements of ``width`` strings each, and find the largest string; ``numbered``: the last of each is a
+        score or a time, and does not count for that. Raises `FormatError`.
+        """
         count: i64 = 0
         largest: i64 = 0
+        turn: i64 = 0
         while cursor.next():
-            n = cursor.size if cursor.kind == STRING else _digits(cursor.number)
-            largest = max(largest, n)
-            count += 1
+            turn += 1
+            if turn < width or not numbered:
+                n = cursor.size if cursor.kind == STRING else _digits(cursor.number)
+                largest = max(largest, n)
+            if turn == width:
+                turn = 0
+                count += 1
         self.elements = count
         self.largest = max(largest, self.largest)
 
@@ -523,9 +532,9 @@ class Measure:
             else:
                 self._pass_packed(w, self.largest_wanted)
                 if containers:
-                    self._count(_number_at(self._head, 4, 2), False, 1)
+                    self._count(_number_at(self._head, 4, 2), False, 1, False)
                 else:
-                    self._count(_number_at(self._head, 8, 2), True, 1)
+                    self._count(_number_at(self._head, 8, 2), True, 1, False)
                     if layout.listpacks:
                         self._packed -= 4
                 elements += self.elements

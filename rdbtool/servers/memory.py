@@ -51,9 +51,10 @@ class Allocator:
         if n <= 0:
             return 0
         if self._libc:
-            if n >= _MMAP_THRESHOLD:
-                return (n + 16 + _PAGE - 1) // _PAGE * _PAGE - 16
-            return max((n + 8 + 15) // 16 * 16 - 8, 24)
+            block = (n + 8 + 15) // 16 * 16
+            if block >= _MMAP_THRESHOLD:
+                return (block + 8 + _PAGE - 1) // _PAGE * _PAGE - 16
+            return max(block - 8, 24)
         if n <= 8:
             return 8
         step = self._step
@@ -87,7 +88,7 @@ class Layout:
         self.robj: i64 = 16
         self.entry: i64 = 24
         self.dict: i64 = 96 if version < (7, 0) else 56
-        self.table: i64 = 72
+        self.table: i64 = 80
         self.names: i64 = SEPARATE
         if buckets or (redis and version >= (8, 2)):
             self.names = IN_OBJECT
