@@ -203,11 +203,12 @@ class Costs:
         return self.slots(keys) + self.slots(expires)
 
     def overhead(self, keys: i64, expires: i64) -> i64:
-        """What of `key` INFO does not take for ``used_memory_dataset``: objects and entries, and besides `keyspace`."""
+        """What of `key` INFO does not take for ``used_memory_dataset``, besides `keyspace`: objects and entries, for as
+        large as they are declared.
+        """
         layout = self.layout
-        if layout.keys == BUCKETS:
-            return keys * layout.robj
-        return keys * (layout.robj + self.entry_in(layout.keys)) + expires * self.entry_in(layout.keys)
+        entry = layout.entry if layout.keys == ENTRIES else self.entry_in(layout.keys)
+        return keys * (layout.robj + entry) + expires * entry
 
     def field(self, field: i64, value: i64, expires: bool) -> i64:
         """A field of a hash in a table, with its value, beside what is the table's."""

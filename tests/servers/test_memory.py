@@ -1,0 +1,77 @@
+"""What keys take in memory is what servers say: MEMORY USAGE of each, and the sums of INFO."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.bench.data import dataset_commands
+from tests.servers.harness import SERVERS, ServerKind, running
+from tests.servers.memory_corpus import Command
+from tests.servers.memory_errors import allocator_of, asked, compared, fill, median, p95, sums
+
+SEED = 20260305
+TYPES = ("string", "list", "set", "hash", "zset", "stream")
+
+
+def dataset() -> Iterator[Command]:
+    """Keys as applications have them, and many small ones."""
+    yield from itertools.islice(dataset_commands(random.Random(SEED)), 6000)
+    for i in range(6000):
+        yield "SET", f"small:{i}", f"value{i}"
+        yield "SET", f"expiring:{i}", f"value{i}", "PX", 10**12
+
+
+@pytest.mark.parametrize("kind", SERVERS, ids=lambda kind: kind.name)
+def test_keys_take_what_memory_usage_says(kind: ServerKind) -> None:
+    found = compared(kind)
+    assert len(found.keys) > 500
+    assert median(found.errors()) < 1
+    assert p95(found.errors()) < 7
+    for name in TYPES:
+        errors = found.errors(name)
+        assert median(errors) < 3, name
+        assert p95(errors) < 15, name
+
+
+@pytest.mark.parametrize("kind", SERVERS, ids=lambda kind: kind.name)
+def test_encodings_are_those_of_the_server(kind: ServerKind) -> None:
+    found = compared(kind)
+    wrong = [told for told in found.keys if told.encoding != told.encoding_here]
+    # Whether a list of about 8 KiB is one node depends on what it was before.
+    assert all(told.type == "list" and 7000 < told.usage < 9500 for told in wrong), wrong
+    assert len({(told.type, told.encoding) for told in found.keys}) >= 11
+
+
+@pytest.mark.parametrize("kind", SERVERS, ids=lambda kind: kind.name)
+def test_sums_are_those_of_info(kind: ServerKind) -> None:
+    print("seed", SEED)
+    written, in_use, used = sums(kind, dataset())
+    assert abs(written) < 7  # tables that have just grown are there twice
+    assert abs(in_use) < 3
+    assert abs(used) < 3
+
+
+@pytest.mark.server("valkey-9.1")
+def test_expiries_of_hash_fields_are_counted(tmp_path: Path) -> None:
+    from rdbtool.analysis.contents import Wanted
+    from rdbtool.tasks.memory import memory
+
+    kind = next(kind for kind in SERVERS if kind.name == "valkey-9.1")
+    with running(kind, tmp_path) as server:
+        commands: list[Command] = []
+        for n in (1, 10, 600):
+            for i in range(n):
+                commands.append(("HSET", f"h:{n}", f"field:{i}", f"value of {i}"))
+                commands.append(("HPEXPIRE", f"h:{n}", 10**9, "FIELDS", 1, f"field:{i}"))
+        fill(server, commands)
+        told = asked(server)
+        server.execute("SAVE")
+        report = memory([str(tmp_path / "dump.rdb")], Wanted(), allocator=allocator_of(server), reported=True)
+    assert report.contents.field_expiries == 611
+    for _, key in report.contents.by_bytes.ranked():
+        assert abs(key.bytes / told[key.key].usage - 1) < 0.25, (key.key, key.bytes, told[key.key])
