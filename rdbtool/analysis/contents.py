@@ -12,7 +12,8 @@ from rdbtool.rdb.reader import Frame
 from rdbtool.servers.slots import SLOTS, hash_slot
 
 from .costs import Costs
-from .measure import ENCODINGS, Measure
+from .encodings import ENCODINGS
+from .measure import Measure
 from .prefixes import Prefixes, PrefixTree
 from .tallies import Distribution, Expiries, MeasuredKey, Tally, Top
 

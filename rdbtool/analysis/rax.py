@@ -87,7 +87,8 @@ class Rax:
     def _pop(self, above: i64) -> None:
         self._end(above, self._depth[self._top])
         self.nodes += 1
-        self.bytes += self._branch[self._children[self._top]]
+        # Of ids that are there more than once, as no server writes them, there are more than bytes have values.
+        self.bytes += self._branch[min(self._children[self._top], 256)]
         self._top -= 1
 
 

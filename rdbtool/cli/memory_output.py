@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from rdbtool.analysis.contents import Contents
-from rdbtool.analysis.measure import ENCODINGS
+from rdbtool.analysis.encodings import ENCODINGS
 from rdbtool.analysis.prefixes import Branch
 from rdbtool.analysis.tallies import MeasuredKey, Tally
 from rdbtool.errors import printable

@@ -74,7 +74,8 @@ class Layout:
 
     ``robj``, ``entry``, ``dict``, ``table`` (a table of buckets) and so on: sizes of structures. ``embedded``: the
     longest string that shares the allocation of its object; ``shared``: so much, object, name and string together, is
-    one allocation, 0 where names do not. ``small_lists``: a list of one node is that node. ``counts_nominally``:
+    one allocation, 0 where names do not. ``quicklists``: lists are made of nodes, before that one
+    ziplist or linked; ``small_lists``: a list of one node is that node. ``counts_nominally``:
     MEMORY USAGE counts packed values without what the allocator rounds up; ``counts_trees_roughly``: and 30 words per
     node of a radix tree.
     """
@@ -104,14 +105,19 @@ class Layout:
             if self.names == IN_OBJECT:
                 self.keys = BARE_ENTRIES
         self.embedded: i64 = 44
+        if version < (3, 2):
+            self.embedded = 39 if version >= (3, 0) else -1
         self.shared: i64 = 0
         if self.names == IN_OBJECT:
             self.shared = 128 if valkey and version >= (9, 1) else 64
         self.pointer_in_embedded: i64 = 0 if valkey and version >= (9, 1) else 8
         self.shares_integers = self.names != IN_OBJECT
+        self.quicklists = version >= (3, 2)
         self.small_lists = version >= (7, 2)
         self.listpacks = version >= (7, 0)
         self.set_listpacks = version >= (7, 2)
+        self.linked_list: i64 = 48
+        self.link: i64 = 24
         self.quicklist: i64 = 40
         self.quicklist_node: i64 = 32
         self.skiplist_levels: i64 = 32

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from rdbtool.analysis.contents import Wanted
 from rdbtool.analysis.costs import Costs
-from rdbtool.analysis.measure import ENCODINGS, Measure
+from rdbtool.analysis.encodings import ENCODINGS
+from rdbtool.analysis.measure import Measure
 from rdbtool.io.source import open_input
 from rdbtool.rdb.reader import Frame, RdbReader
 from rdbtool.servers.memory import LIBC, SYSTEM_JEMALLOC
