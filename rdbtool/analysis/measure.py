@@ -355,7 +355,7 @@ class Measure:
         return costs.packed(packed.size)
 
     def _listpack(self, w: Window, width: i64, numbered: bool) -> None:
-        """Pass a listpack whose elements are ``width`` strings each, and count them; its size becomes that in memory."""
+        """Pass a listpack of elements of ``width`` strings, and count them; its size becomes that in memory."""
         packed = self._packed
         packed.take(w, IN_LISTPACK, self.largest_wanted)
         whole = packed.whole
