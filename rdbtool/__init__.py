@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from rdbtool.tasks.convert import convert
     from rdbtool.tasks.digest import digest
     from rdbtool.tasks.history import history
+    from rdbtool.tasks.info import info
+    from rdbtool.tasks.memory import memory
     from rdbtool.tasks.rewrite import rewrite
 
     from .errors import RdbToolError
@@ -24,7 +26,9 @@ __all__ = [
     "convert",
     "digest",
     "history",
+    "info",
     "is_compiled",
+    "memory",
     "open_rdb",
     "open_rdb_writer",
     "replay",
@@ -40,6 +44,8 @@ _PLACES = {
     "convert": "tasks.convert",
     "digest": "tasks.digest",
     "history": "tasks.history",
+    "info": "tasks.info",
+    "memory": "tasks.memory",
     "open_rdb": "rdb.opening",
     "open_rdb_writer": "rdb.writer",
     "replay": "inputs.replaying",

@@ -93,7 +93,8 @@ def _add_facts(screen: Screen, report: InfoReport) -> None:
             add(("made", made))
     checksums = {part.checksum for part in report.parts if part.checksum}
     checked = f", checksum {', '.join(sorted(checksums))}" if checksums else ""
-    add(("size", f"{number(report.size)} bytes ({size(report.size)}){checked}"))
+    rounded = f" ({size(report.size)})" if report.size >= 1024 else ""
+    add(("size", f"{number(report.size)} bytes{rounded}{checked}"))
     contents = report.contents
     total = contents.total
     if facts is not None or total.keys:

@@ -173,5 +173,9 @@ def command(
         print_memory(report, by, few=wanted.top)
     for line in findings_lines(report.findings):
         print(line, file=sys.stderr)
+    if by in {By.FREQ, By.IDLE} and report.contents.total.keys and not first_keys(report.contents, by):
+        what = "access frequencies, which servers save" if by is By.FREQ else "idle times, which servers save"
+        kind = "LFU" if by is By.FREQ else "LRU"
+        print(f"rdbtool: there are no {what} under a maxmemory-policy of {kind}", file=sys.stderr)
     hint_at_regex(selection.keys, report.contents.total.keys)
     raise typer.Exit(of_report(report))

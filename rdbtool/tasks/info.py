@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 
 from rdbtool.analysis.collecting import Collector
@@ -91,11 +92,12 @@ class InfoReport(Report):
         return 0 if tally is None else int(tally.count)
 
 
-def info(path: str, wanted: Wanted, *, progress: Progress | None = None) -> InfoReport:
+def info(path: str, wanted: Wanted | None = None, *, progress: Progress | None = None) -> InfoReport:
     """Read what is at ``path``, whatever it is. What is damaged is a finding, after what could be read.
 
     Raises `InputError` where nothing could be, and `UnsupportedError`.
     """
+    wanted = Wanted(now_ms=time.time_ns() // 1_000_000) if wanted is None else wanted
     report = InfoReport(path=path, contents=Contents(wanted))
     with open_detected(path, progress) as opened:
         report.kind = opened.kind

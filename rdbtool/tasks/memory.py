@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -74,7 +75,7 @@ class Reading:
 
 def memory(
     paths: Sequence[str],
-    wanted: Wanted,
+    wanted: Wanted | None = None,
     *,
     release: Release | None = None,
     allocator: str = JEMALLOC,
@@ -93,6 +94,7 @@ def memory(
     ``rows``: where each key goes; ``largest``: find out the size of the largest elements. What is damaged is a finding,
     after what could be read. Raises `InputError`, `OutputError`, `UsageError` and `UnsupportedError`.
     """
+    wanted = Wanted(now_ms=time.time_ns() // 1_000_000) if wanted is None else wanted
     report = ContentsReport(contents=Contents(wanted), allocator=allocator)
     selection = Selection() if selection is None else selection
     reading = Reading() if reading is None else reading

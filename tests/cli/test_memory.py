@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import rdbtool
 from tests.cli.running import run
 from tests.rdb import craft
 
@@ -200,3 +201,14 @@ def test_diff_tells_which_prefixes_grew(tmp_path: Path) -> None:
     assert facts["total"]["grown"] == sum(row["grown"] for row in facts["prefixes"])
     assert run("diff", before, before, "--memory").returncode == 0
     assert run("diff", before, after, "--memory", "--format", "resp").returncode == 2
+
+
+def test_that_no_key_has_a_frequency_is_said() -> None:
+    assert "maxmemory-policy of LFU" in run("memory", WHOLE, "--by", "freq").stderr
+    assert "maxmemory-policy of LRU" in run("memory", WHOLE, "--by", "idle").stderr
+
+
+def test_it_is_a_library_too() -> None:
+    report = rdbtool.memory([str(WHOLE)])
+    assert report.contents.total.keys == 115
+    assert rdbtool.info(str(WHOLE)).contents.total.bytes == report.contents.total.bytes
