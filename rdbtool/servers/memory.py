@@ -119,7 +119,7 @@ class Layout:
         self.linked_list: i64 = 48
         self.link: i64 = 24
         self.quicklist: i64 = 40
-        self.quicklist_node: i64 = 32
+        self.quicklist_node: i64 = 40 if version >= (7, 0) else 32
         self.skiplist_levels: i64 = 32
         self.stream: i64 = 40 if version < (7, 0) else 80
         self.group: i64 = 32 if version < (7, 0) else 40

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -152,7 +153,8 @@ def _note_opened(report: ContentsReport, file: FileFacts, opened: OpenedKeys) ->
     source = opened.source
     if not isinstance(source, RdbSource | JsonlSource):
         file.replayed = True
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+        unit = 20 if sys.platform == "darwin" else 10  # bytes there, KiB elsewhere
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> unit
         message = f"the log was replayed first, which took {peak:,} MiB of memory at most"
         report.findings.add(Finding(Severity.NOTE, "replayed", message, file.path))
 

@@ -110,21 +110,27 @@ def asked(server: Server) -> dict[bytes, Told]:
     return told
 
 
+def count(server: Server, told: dict[bytes, Told], *, list_depth: int = 0) -> None:
+    """What rdbtool says of the same keys, from a snapshot that the server saves."""
+    server.execute("SAVE")
+    costs = Costs(release_named(server.kind.name), allocator_of(server), reported=True)
+    measure = Measure(costs, list_depth=list_depth)
+    with open_input(str(server.directory / "dump.rdb")) as source:
+        for event in RdbReader(source.window()):
+            if isinstance(event, Frame):
+                measure.measure(event)
+                one = told[event.key]
+                one.counted = measure.bytes
+                one.encoding_here = ENCODINGS[measure.encoding]
+
+
 @cache
 def compared(kind: ServerKind) -> Compared:
     """Keys of every type and encoding on that server, and what is said of them from its snapshot."""
     with tempfile.TemporaryDirectory() as directory, running(kind, Path(directory)) as server:
         fill(server, corpus())
         told = asked(server)
-        server.execute("SAVE")
-        measure = Measure(Costs(release_named(kind.name), allocator_of(server), reported=True))
-        with open_input(f"{directory}/dump.rdb") as source:
-            for event in RdbReader(source.window()):
-                if isinstance(event, Frame):
-                    measure.measure(event)
-                    one = told[event.key]
-                    one.counted = measure.bytes
-                    one.encoding_here = ENCODINGS[measure.encoding]
+        count(server, told)
         return Compared(list(told.values()), Path(directory, "dump.rdb").read_bytes())
 
 
