@@ -95,12 +95,19 @@ def _show_rich(screen: Screen) -> None:
         heading, *rows = block.rows
         shown = Table(title=Text(_title(screen, block), "bold"), title_justify="left", box=None, padding=(0, 1))
         numeric = [all(_is_number(row[i]) for row in rows) for i in range(len(heading))]
+        widths = [max(len(row[i]) for row in block.rows) for i in range(len(heading))]
+        # Where there is no room for all, it is the names that are cut.
+        gives_way = widths.index(max(widths))
         for i, cell in enumerate(heading):
             shown.add_column(
-                Text(cell, "dim"), justify="right" if numeric[i] else "left", overflow="ellipsis", no_wrap=True
+                Text(cell, "dim"),
+                justify="right" if numeric[i] else "left",
+                overflow="ellipsis",
+                no_wrap=True,
+                min_width=None if i == gives_way else widths[i],
             )
             if i == 0 and block.shares is not None:
-                shown.add_column(Text("share", "dim"), justify="right", no_wrap=True)
+                shown.add_column(Text("share", "dim"), justify="right", no_wrap=True, min_width=7)
                 shown.add_column("", width=BAR, no_wrap=True)
         for n, row in enumerate(rows):
             cells = [Text(cell) for cell in row]
