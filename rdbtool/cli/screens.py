@@ -7,10 +7,16 @@ import sys
 from dataclasses import dataclass, field
 from typing import Final
 
+from rdbtool.outputs.table import shortened
+
 from .render import paint, table
 
 BAR: Final = 20
 """Characters of a bar that stands for all."""
+SHARE: Final = 7
+"""Characters of a share."""
+NARROW: Final = 12
+"""Characters that are left of a name where there is no room."""
 EIGHTHS: Final = ("", "\u258f", "\u258e", "\u258d", "\u258c", "\u258b", "\u258a", "\u2589")
 
 
@@ -97,17 +103,16 @@ def _show_rich(screen: Screen) -> None:
         numeric = [all(_is_number(row[i]) for row in rows) for i in range(len(heading))]
         widths = [max(len(row[i]) for row in block.rows) for i in range(len(heading))]
         # Where there is no room for all, it is the names that are cut.
-        gives_way = widths.index(max(widths))
+        longest = widths.index(max(widths))
+        taken = sum(widths) - widths[longest] + 2 * len(widths) + (0 if block.shares is None else BAR + SHARE + 4)
+        rows = [
+            [*row[:longest], shortened(row[longest], max(console.width - taken, NARROW)), *row[longest + 1 :]]
+            for row in rows
+        ]
         for i, cell in enumerate(heading):
-            shown.add_column(
-                Text(cell, "dim"),
-                justify="right" if numeric[i] else "left",
-                overflow="ellipsis",
-                no_wrap=True,
-                min_width=None if i == gives_way else widths[i],
-            )
+            shown.add_column(Text(cell, "dim"), justify="right" if numeric[i] else "left", no_wrap=True)
             if i == 0 and block.shares is not None:
-                shown.add_column(Text("share", "dim"), justify="right", no_wrap=True, min_width=7)
+                shown.add_column(Text("share", "dim"), justify="right", no_wrap=True)
                 shown.add_column("", width=BAR, no_wrap=True)
         for n, row in enumerate(rows):
             cells = [Text(cell) for cell in row]
