@@ -16,7 +16,7 @@ from rdbtool.analysis.prefixes import Prefixes
 from rdbtool.aof.names import CommandNames
 from rdbtool.aof.point_in_time import WHOLE, PointInTime
 from rdbtool.errors import FormatError, UsageError
-from rdbtool.exit_codes import ExitCode, of_comparison, of_error
+from rdbtool.exit_codes import of_comparison, of_error
 from rdbtool.inputs.filters import BIGGEST, parse_size
 from rdbtool.inputs.selection import Selection
 from rdbtool.inputs.server import Server
@@ -150,8 +150,10 @@ def command(
         if output not in {DiffFormat.TEXT, DiffFormat.JSON}:
             raise UsageError("--memory is about sums: --format text or json")
         froms = (from_a is From.COMMANDS, from_b is From.COMMANDS)
-        code = _compare_memory((left, right), points, froms, unknown.value, server, selection, prefixes, limit, output)
-        raise typer.Exit(code)
+        same, partial = _compare_memory(
+            (left, right), points, froms, unknown.value, server, selection, prefixes, limit, output
+        )
+        raise typer.Exit(of_comparison(same=same, loss=same and partial))
     options = DiffOptions(
         ignore_expiry=Ignorable.EXPIRY in (ignore or ()),
         ttl_tolerance_ms=ttl_tolerance,
@@ -205,7 +207,8 @@ def _compare_memory(
     prefixes: Prefixes,
     limit: int | None,
     output: DiffFormat,
-) -> ExitCode:
+) -> tuple[bool, bool]:
+    """Show which prefixes grew. Returns whether none changed, and whether not all of both sides was counted."""
     from rdbtool.analysis.contents import Wanted
     from rdbtool.tasks.memory import ContentsReport, Reading, memory
 
@@ -225,8 +228,7 @@ def _compare_memory(
         reports.insert(0, report)
     same = show_growth(reports[0], reports[1], limit, as_json=output is DiffFormat.JSON)
     hint_at_regex(selection.keys, sum(report.contents.total.keys for report in reports))
-    partial = any(report.partial or report.loss for report in reports)
-    return of_comparison(same=same, loss=same and partial)
+    return same, any(report.partial or report.loss for report in reports)
 
 
 def _points(common: PointInTime, *sides: tuple[str, PointInTime, From]) -> list[PointInTime]:

@@ -15,7 +15,7 @@ from rdbtool.analysis.costs import Costs
 from rdbtool.analysis.key_rows import KeyRows
 from rdbtool.analysis.tallies import Tally
 from rdbtool.aof.point_in_time import WHOLE, PointInTime
-from rdbtool.errors import FormatError, TruncatedError
+from rdbtool.errors import FormatError, InputError, TruncatedError
 from rdbtool.findings import Finding, Report, Severity, finding_of
 from rdbtool.inputs.detect import Progress
 from rdbtool.inputs.jsonl import JsonlSource
@@ -93,7 +93,8 @@ def memory(
     ``release``: of the server, else the one that wrote each file, or the newest Redis; ``allocator``: the server's
     (`servers.memory`); ``reported``: as MEMORY USAGE counts; ``list_depth``: the server's ``list-compress-depth``;
     ``rows``: where each key goes; ``largest``: find out the size of the largest elements. What is damaged is a finding,
-    after what could be read. Raises `InputError`, `OutputError`, `UsageError` and `UnsupportedError`.
+    after what could be read; so is one of several inputs that cannot be read at all. Raises `InputError`,
+    `OutputError`, `UsageError` and `UnsupportedError`.
     """
     wanted = Wanted(now_ms=time.time_ns() // 1_000_000) if wanted is None else wanted
     report = ContentsReport(contents=Contents(wanted), allocator=allocator)
@@ -128,7 +129,9 @@ def memory(
                 finally:
                     contents.add_tables(costs)
                     _close(report, file, collector)
-        except FormatError as e:
+        except (FormatError, InputError) as e:
+            if isinstance(e, InputError) and len(paths) == 1:
+                raise
             file.partial = True
             report.findings.add(finding_of(e))
         file.total.merge(contents.total)
