@@ -16,7 +16,7 @@ from rdbtool.rdb.events import End, Event, Function, FunctionPreGa, ModuleAux
 from rdbtool.rdb.libraries import library_header
 from rdbtool.rdb.reader import Frame, frame_of
 from rdbtool.rdb.targets import Target
-from rdbtool.servers.releases import newest
+from rdbtool.servers.releases import Release, newest
 
 from .contents import Contents, measured_key
 from .costs import Costs
@@ -40,9 +40,10 @@ class Collector:
         rows: KeyRows | None = None,
         largest: bool = False,
         list_depth: int = 0,
+        writer: Release | None = None,
     ) -> None:
         self.contents = contents
-        self.measure = Measure(costs, largest_wanted=largest, list_depth=list_depth)
+        self.measure = Measure(costs, largest_wanted=largest, list_depth=list_depth, writer=writer)
         self.rows = rows
         self.libraries: list[str] = []
         self.module_data: list[str] = []

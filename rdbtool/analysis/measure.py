@@ -27,7 +27,8 @@ from rdbtool.rdb.layout.quicklist import PLAIN
 from rdbtool.rdb.layout.ziplist import ZiplistCursor
 from rdbtool.rdb.layout.zipmap import ZipmapCursor
 from rdbtool.rdb.reader import Frame
-from rdbtool.servers.memory import BUCKETS
+from rdbtool.servers.memory import BUCKETS, Layout
+from rdbtool.servers.releases import Release
 
 from .costs import Costs
 from .encodings import (
@@ -80,6 +81,9 @@ EXPIRING_VALKEY: Final[i64] = 16
 """The same share in Valkey, where the expiry itself is in the entry."""
 LISTPACK_EX: Final[i64] = 32
 """What is in front of a listpack whose fields expire."""
+LISTPACK_FRAME: Final[i64] = 7
+SET_ENTRY: Final[i64] = 2
+"""What a listpack takes beside its elements, and for each short one."""
 LZF_NODE: Final[i64] = 8
 SMALLEST_LZF: Final[i64] = 48
 """A smaller node of a list is never compressed in memory (MIN_COMPRESS_BYTES)."""
@@ -95,14 +99,17 @@ class Measure:
     """Measures values, one at a time.
 
     ``costs``: of the server; ``largest_wanted``: find out the size of the largest element of packed values too, for
-    which they are opened; ``list_depth``: the server's ``list-compress-depth``.
+    which they are opened; ``list_depth``: the server's ``list-compress-depth``; ``writer``: of the file, where
+    it is known.
 
     Of the last value: ``bytes``: with its key; ``elements``: bytes of a string, items, members, fields, entries;
     ``largest``: bytes of the largest element, -1 where it is not known; ``encoding``: an index in `ENCODINGS`;
     ``size``: of the payload in the file; ``field_expiries``: fields of a hash that expire.
     """
 
-    def __init__(self, costs: Costs, *, largest_wanted: bool = False, list_depth: i64 = 0) -> None:
+    def __init__(
+        self, costs: Costs, *, largest_wanted: bool = False, list_depth: i64 = 0, writer: Release | None = None
+    ) -> None:
         self.costs = costs
         self.largest_wanted = largest_wanted
         self.list_depth: i64 = list_depth
@@ -114,6 +121,9 @@ class Measure:
         self.field_expiries: i64 = 0
         self._packed = Packed()
         self._streams = StreamSize(costs)
+        self._packs_sets = writer is not None and costs.layout.set_listpacks and not Layout(writer).set_listpacks
+        self._set_entries: i64 = costs.layout.release.limits.set_entries
+        self._set_value: i64 = costs.layout.release.limits.set_value
 
     def measure(self, frame: Frame) -> None:
         """Measure the value of ``frame``, and pass it. Raises what reading raises."""
@@ -226,12 +236,18 @@ class Measure:
         costs = self.costs
         total = costs.table(count, costs.layout.sets)
         largest: i64 = 0
+        together: i64 = 0
         while count > 0:
             n = string_length(w)
             largest = max(largest, n)
             total += costs.string(n)
+            together += n
             count -= 1
         self.largest = largest
+        if self._packs_sets and self.elements <= self._set_entries and largest <= self._set_value:
+            # A release that packs small sets does so as it loads those of one that did not.
+            self.encoding = LISTPACK
+            return costs.packed(together + SET_ENTRY * self.elements + LISTPACK_FRAME)
         return total
 
     def _hash(self, w: Window) -> i64:

@@ -123,7 +123,9 @@ def memory(
                     file.facts = source.facts
                 file.release = release_of(source.facts) if release is None else release
                 costs = Costs(file.release, allocator, reported=reported)
-                collector = Collector(contents, costs, rows=rows, largest=largest, list_depth=list_depth)
+                collector = Collector(
+                    contents, costs, rows=rows, largest=largest, list_depth=list_depth, writer=writer_of(file.facts.aux)
+                )
                 try:
                     collector.run(source, selection, first)
                 finally:

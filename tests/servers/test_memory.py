@@ -9,10 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from rdbtool.analysis.contents import Wanted
+from rdbtool.servers.releases import release_named
+from rdbtool.tasks.memory import memory
 from tests.bench.data import dataset_commands
 from tests.servers.harness import SERVERS, ServerKind, running
 from tests.servers.memory_corpus import Command
-from tests.servers.memory_errors import asked, compared, count, fill, median, p95, sums
+from tests.servers.memory_errors import allocator_of, asked, compared, count, fill, median, p95, sums
 
 SEED = 20260305
 TYPES = ("string", "list", "set", "hash", "zset", "stream")
@@ -88,3 +91,28 @@ def test_expiries_of_hash_fields_are_counted(tmp_path: Path) -> None:
     for one in told.values():
         assert one.encoding_here == "hashtable"
         assert abs(one.error) < 10, one
+
+
+@pytest.mark.server("redis-7.0", "valkey-9.1")
+def test_small_sets_are_packed_by_a_release_that_does_so(tmp_path: Path) -> None:
+    old, new = (next(kind for kind in SERVERS if kind.name == name) for name in ("redis-7.0", "valkey-9.1"))
+    commands: list[Command] = [
+        ("SADD", f"set:{n}:{size}", *(f"{i:0{size}}x" for i in range(n)))
+        for n in (1, 5, 128, 129)
+        for size in (4, 63, 64)
+    ]
+    with running(old, tmp_path) as server:
+        fill(server, commands)
+        server.execute("SAVE")
+    snapshot = tmp_path / "dump.rdb"
+    with running(new, tmp_path) as server:
+        told = asked(server)
+        allocator = allocator_of(server)
+    report = memory(
+        [str(snapshot)], Wanted(top=100), release=release_named(new.name), allocator=allocator, reported=True
+    )
+    assert len(report.contents.by_bytes.ranked()) == len(told) == 12
+    for _, key in report.contents.by_bytes.ranked():
+        one = told[key.key]
+        assert key.encoding == one.encoding, one
+        assert abs(key.bytes / one.usage - 1) < 0.05, (one, key.bytes)
