@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Iterator
+
+from tests.bench.data import dataset_commands
 
 Command = tuple[bytes | str | int, ...]
 SEED = 20260115
@@ -26,6 +29,14 @@ def corpus(seed: int = SEED) -> Iterator[Command]:
     yield from hashes(rng)
     yield from zsets(rng)
     yield from streams(rng)
+
+
+def dataset(seed: int = SEED) -> Iterator[Command]:
+    """Keys as applications have them, and many small ones."""
+    yield from itertools.islice(dataset_commands(random.Random(seed)), 6000)
+    for i in range(6000):
+        yield "SET", f"small:{i}", f"value{i}"
+        yield "SET", f"expiring:{i}", f"value{i}", "PX", 10**12
 
 
 def strings(rng: random.Random) -> Iterator[Command]:

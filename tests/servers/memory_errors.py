@@ -23,7 +23,7 @@ from rdbtool.servers.memory import LIBC, SYSTEM_JEMALLOC
 from rdbtool.servers.releases import release_named
 from rdbtool.tasks.memory import memory
 from tests.servers.harness import SERVERS, Server, ServerError, ServerKind, running
-from tests.servers.memory_corpus import Command, corpus
+from tests.servers.memory_corpus import Command, corpus, dataset
 
 BATCH = 500
 
@@ -187,8 +187,6 @@ def redis_rdb_tools(snapshot: bytes, told: list[Told], program: str) -> list[flo
 
 
 def main() -> None:
-    from tests.servers.test_memory import dataset
-
     print("| server | keys | median | 95th percentile | used_memory_dataset, as written | after reads | used_memory |")
     print("|---|---|---|---|---|---|---|")
     for kind in SERVERS:

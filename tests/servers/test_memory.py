@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
 import random
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,21 +10,12 @@ import pytest
 from rdbtool.analysis.contents import Wanted
 from rdbtool.servers.releases import release_named
 from rdbtool.tasks.memory import memory
-from tests.bench.data import dataset_commands
 from tests.servers.harness import SERVERS, ServerKind, running
-from tests.servers.memory_corpus import Command
+from tests.servers.memory_corpus import Command, dataset
 from tests.servers.memory_errors import allocator_of, asked, compared, count, fill, median, p95, sums
 
 SEED = 20260305
 TYPES = ("string", "list", "set", "hash", "zset", "stream")
-
-
-def dataset() -> Iterator[Command]:
-    """Keys as applications have them, and many small ones."""
-    yield from itertools.islice(dataset_commands(random.Random(SEED)), 6000)
-    for i in range(6000):
-        yield "SET", f"small:{i}", f"value{i}"
-        yield "SET", f"expiring:{i}", f"value{i}", "PX", 10**12
 
 
 @pytest.mark.parametrize("kind", SERVERS, ids=lambda kind: kind.name)
