@@ -23,11 +23,11 @@ def test_keys_take_what_memory_usage_says(kind: ServerKind) -> None:
     found = compared(kind)
     assert len(found.keys) > 500
     assert median(found.errors()) < 1
-    assert p95(found.errors()) < 7
+    assert p95(found.errors()) < 10
     for name in TYPES:
         errors = found.errors(name)
         assert median(errors) < 3, name
-        assert p95(errors) < 15, name
+        assert p95(errors) < 20, name
 
 
 @pytest.mark.parametrize("kind", SERVERS, ids=lambda kind: kind.name)
