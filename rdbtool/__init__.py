@@ -70,6 +70,8 @@ if TYPE_CHECKING:
     from rdbtool.tasks.diff.run import Diff, DiffOptions, DiffReport, open_diff
     from rdbtool.tasks.digest import DigestReport, digest
     from rdbtool.tasks.history import HistoryReport, history
+    from rdbtool.tasks.info import InfoReport, info
+    from rdbtool.tasks.memory import ContentsReport, memory
     from rdbtool.tasks.repair_aof import RepairAofReport, plan_aof_repair, repair_aof
     from rdbtool.tasks.rewrite import RewriteForm, RewriteReport, rewrite, rewrite_in_place
     from rdbtool.tasks.stats import StatsReport, stats
@@ -82,6 +84,7 @@ __all__ = [
     "CheckRdbReport",
     "CommandNames",
     "Consumer",
+    "ContentsReport",
     "ConvertReport",
     "Dataset",
     "Diff",
@@ -105,6 +108,7 @@ __all__ = [
     "Header",
     "HistoryReport",
     "IncompleteError",
+    "InfoReport",
     "InputError",
     "Key",
     "Keys",
@@ -150,8 +154,10 @@ __all__ = [
     "convert",
     "digest",
     "history",
+    "info",
     "is_compiled",
     "keys",
+    "memory",
     "open_diff",
     "open_rdb",
     "open_rdb_writer",
@@ -174,6 +180,7 @@ _PLACES = {
     "CheckRdbReport": "tasks.check_rdb",
     "CommandNames": "aof.names",
     "Consumer": "model",
+    "ContentsReport": "tasks.memory",
     "ConvertReport": "tasks.convert",
     "Dataset": "engine.dataset",
     "Diff": "tasks.diff.run",
@@ -197,6 +204,7 @@ _PLACES = {
     "Header": "rdb.events",
     "HistoryReport": "tasks.history",
     "IncompleteError": "errors",
+    "InfoReport": "tasks.info",
     "InputError": "errors",
     "Key": "inputs.key_stream",
     "Keys": "inputs.key_stream",
@@ -242,7 +250,9 @@ _PLACES = {
     "convert": "tasks.convert",
     "digest": "tasks.digest",
     "history": "tasks.history",
+    "info": "tasks.info",
     "keys": "inputs.key_stream",
+    "memory": "tasks.memory",
     "open_diff": "tasks.diff.run",
     "open_rdb": "rdb.opening",
     "open_rdb_writer": "rdb.opening",

@@ -27,7 +27,19 @@ from .options import Format, takes
 from .pages import Command, Page, Program, page_of
 from .usage import Usage
 
-COMMANDS = ("check-aof", "check-rdb", "convert", "diff", "digest", "dump", "history", "rewrite", "schema")
+COMMANDS = (
+    "check-aof",
+    "check-rdb",
+    "convert",
+    "diff",
+    "digest",
+    "dump",
+    "history",
+    "info",
+    "memory",
+    "rewrite",
+    "schema",
+)
 """The subcommands. Each is a module of this package, with ``command``, which is its options and help, and ``USAGE``."""
 
 HELP: Final = """Check, repair, convert, compact and compare the files of Redis and Valkey, without a server.

@@ -14,6 +14,7 @@ KEYS_PANEL: Final = "Which keys"
 TIME_PANEL: Final = "Point in time"
 REPAIR_PANEL: Final = "Repair"
 COUNTS_PANEL: Final = "What counts"
+PREFIXES_PANEL: Final = "Prefixes"
 CHANGES_PANEL: Final = "Changes"
 WRITING_PANEL: Final = "How it is written"
 REPLAY_PANEL: Final = "Replay of a log"
@@ -27,6 +28,7 @@ PANELS: Final = (
     TIME_PANEL,
     f"{TIME_PANEL} of A",
     f"{TIME_PANEL} of B",
+    PREFIXES_PANEL,
     CHANGES_PANEL,
     WRITING_PANEL,
     REPLAY_PANEL,

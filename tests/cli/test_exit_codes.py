@@ -139,6 +139,8 @@ ROWS: dict[str, tuple[str, list[str], list[str], dict[str, ExitCode]]] = {
     "digest": ("rdb", [], [], {"good": FINE, "bad": FAILED, "missing": FAILED}),
     "dump": ("rdb", [], [], {"good": FINE, "bad": PROBLEMS, "missing": FAILED}),
     "history": ("aof", ["--key", "*"], [], {"good": FINE, "bad": FAILED, "missing": FAILED}),
+    "info": ("rdb", [], [], {"good": FINE, "bad": PROBLEMS, "missing": FAILED}),
+    "memory": ("rdb", [], [], {"good": FINE, "bad": PROBLEMS, "missing": FAILED}),
     "schema": ("name", [], [], {"good": FINE, "bad": FAILED, "missing": FAILED}),
     "rewrite": ("aof", [], ["-o", "OUT.aof", "--force"], {"good": FINE, "bad": FAILED, "missing": FAILED}),
 }
@@ -157,7 +159,7 @@ def test_good_bad_and_missing_inputs(name: str, inputs: dict[str, dict[str, Path
         assert done.returncode == code, (which, done.stderr)
 
 
-@pytest.mark.parametrize("name", ["check-aof", "check-rdb", "digest"])
+@pytest.mark.parametrize("name", ["check-aof", "check-rdb", "digest", "info", "memory"])
 @pytest.mark.parametrize("order", list(itertools.permutations(["good", "bad", "missing"])), ids="-".join)
 def test_of_several_inputs_one_that_could_not_be_done_decides(
     name: str, order: tuple[str, ...], inputs: dict[str, dict[str, Path]]

@@ -156,3 +156,26 @@ def test_history() -> None:
             if shown:
                 holds("history-stats", shown)
     assert told > 100
+
+
+def test_info(tmp_path: Path) -> None:
+    told = [*LOGS, *inputs(tmp_path)]
+    for path in told:
+        holds("info", run("info", path, "--format", "json").stdout)
+    shown = run("info", *told, "--format", "json")
+    holds("info", shown.stdout)
+    assert json.loads(shown.stdout)["sum"]["keys"] > 500
+
+
+def test_memory(tmp_path: Path) -> None:
+    for path in [*LOGS, *inputs(tmp_path)]:
+        for options in ([], ["--slots", "--patterns", "--by", "elements"], ["--prefix-sep", ""]):
+            shown = run("memory", path, "--format", "json", *options)
+            if shown.returncode != 2:
+                holds("memory", shown.stdout)
+        holds("memory-line", run("memory", path, "--format", "jsonl").stdout, lines=True)
+
+
+def test_diff_memory() -> None:
+    for left, right in zip(SNAPSHOTS, [*SNAPSHOTS[1:], SNAPSHOTS[0]], strict=True):
+        holds("diff-memory", run("diff", left, right, "--memory", "--format", "json").stdout)
