@@ -236,7 +236,9 @@ VALUES: Final[dict[str, Schema]] = {
     "stream": STREAM,
     "module": MODULE,
 }
-_KEY_OPTIONS: Final = {"expire_at_ms": WHOLE, "idle_s": COUNT, "freq": COUNT, "meta": TEXT}
+_FIRST: Final[Schema] = {"schema": {"const": RECORDS}}
+"""What the first record has, unless a header comes before it."""
+_KEY_OPTIONS: Final = {**_FIRST, "expire_at_ms": WHOLE, "idle_s": COUNT, "freq": COUNT, "meta": TEXT}
 KEYS: Final = [
     _object({"db": COUNT, "key": TEXT, "type": {"const": name}, "value": value}, _KEY_OPTIONS)
     for name, value in VALUES.items()
@@ -245,8 +247,8 @@ SUMMARY: Final = _object(
     {"db": COUNT, "key": TEXT, "type": KIND, "elements": COUNT}, {**_KEY_OPTIONS, "encoding": TEXT, "size": COUNT}
 )
 BESIDE: Final = [
-    _object({"function": TEXT}),
-    _object({"module_aux": TEXT, "when": COUNT, "payload": TEXT}),
+    _object({"function": TEXT}, _FIRST),
+    _object({"module_aux": TEXT, "when": COUNT, "payload": TEXT}, _FIRST),
 ]
 HEADER: Final = _object(
     {

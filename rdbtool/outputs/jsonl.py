@@ -288,36 +288,48 @@ class JsonLines(ValueExporter):
         super().__init__(output, losses, JsonValues(output, mode))
         self.mode: i64 = mode
         self.header = header
+        self._numbered = header
 
     def begin(self, facts: Facts) -> None:
         if self.header:
             self.output.buffer.write(header_record(facts, self.mode) + b"\n")
 
     def head(self, k: KeyFacts) -> None:
-        write_head(self.output, k, self.mode)
+        write_head(self.output, k, self.mode, numbered=not self._numbered)
         self.output.buffer.write(b',"value":')
 
     def tail(self, k: KeyFacts) -> None:
         self.output.buffer.write(b"}\n")
+        self._numbered = True
 
     def broken(self) -> None:
         self.output.buffer.append(10)
 
     def function(self, code: bytes) -> None:
-        write_function(self.output, code, self.mode)
+        write_function(self.output, code, self.mode, numbered=not self._numbered)
+        self._numbered = True
         self.output.buffer.append(10)
         self.output.room()
 
     def module_aux(self, aux: ModuleAux) -> None:
-        write_module_aux(self.output, aux)
+        write_module_aux(self.output, aux, numbered=not self._numbered)
+        self._numbered = True
         self.output.buffer.append(10)
         self.output.room()
 
 
-def write_head(o: Output, k: KeyFacts, mode: i64) -> None:
+def _begin(o: Output, numbered: bool) -> None:
+    """Begin a record. ``numbered``: it is the first, and says which version of the records it is."""
+    o.buffer.append(123)
+    if numbered:
+        o.buffer.write(b'"schema":%d,' % SCHEMA)
+
+
+def write_head(o: Output, k: KeyFacts, mode: i64, *, numbered: bool) -> None:
     """Write the facts of a key, from the brace on."""
+    _begin(o, numbered)
     out = o.buffer
-    out.write(b'{"db":')
+    out.write(b'"db":')
     write_integer(out, k.db)
     out.write(b',"key":')
     write_string(o, k.key, 0, len(k.key), mode)
@@ -337,16 +349,18 @@ def write_head(o: Output, k: KeyFacts, mode: i64) -> None:
         write_string(o, k.meta, 0, len(k.meta), BASE64)
 
 
-def write_function(o: Output, code: bytes, mode: i64) -> None:
+def write_function(o: Output, code: bytes, mode: i64, *, numbered: bool) -> None:
     """Write the record of a function library."""
-    o.buffer.write(b'{"function":')
+    _begin(o, numbered)
+    o.buffer.write(b'"function":')
     write_string(o, code, 0, len(code), mode)
     o.buffer.append(125)
 
 
-def write_module_aux(o: Output, aux: ModuleAux) -> None:
+def write_module_aux(o: Output, aux: ModuleAux, *, numbered: bool) -> None:
     """Write the record of a module's data beside the keys."""
-    o.buffer.write(b'{"module_aux":"%b","when":%d,"payload":' % (aux.module.encode(), aux.when))
+    _begin(o, numbered)
+    o.buffer.write(b'"module_aux":"%b","when":%d,"payload":' % (aux.module.encode(), aux.when))
     write_string(o, aux.raw, 0, len(aux.raw), BASE64)
     o.buffer.append(125)
 
