@@ -277,6 +277,7 @@ def _write_id(out: BytesWriter, ms: int, seq: int) -> None:
     out.append(_QUOTE)
 
 
+_FIRST: Final = b'{"schema":%d,' % SCHEMA
 _TYPES: Final[dict[str, bytes]] = {name: b',"type":"%b"' % name.encode() for name in KINDS}
 
 
@@ -318,18 +319,14 @@ class JsonLines(ValueExporter):
         self.output.room()
 
 
-def _begin(o: Output, numbered: bool) -> None:
-    """Begin a record. ``numbered``: it is the first, and says which version of the records it is."""
-    o.buffer.append(123)
-    if numbered:
-        o.buffer.write(b'"schema":%d,' % SCHEMA)
-
-
 def write_head(o: Output, k: KeyFacts, mode: i64, *, numbered: bool) -> None:
-    """Write the facts of a key, from the brace on."""
-    _begin(o, numbered)
+    """Write the facts of a key, from the brace on. ``numbered``: the record says which version of the records it is."""
     out = o.buffer
-    out.write(b'"db":')
+    if numbered:
+        out.write(_FIRST)
+        out.write(b'"db":')
+    else:
+        out.write(b'{"db":')
     write_integer(out, k.db)
     out.write(b',"key":')
     write_string(o, k.key, 0, len(k.key), mode)
@@ -351,7 +348,7 @@ def write_head(o: Output, k: KeyFacts, mode: i64, *, numbered: bool) -> None:
 
 def write_function(o: Output, code: bytes, mode: i64, *, numbered: bool) -> None:
     """Write the record of a function library."""
-    _begin(o, numbered)
+    o.buffer.write(_FIRST if numbered else b"{")
     o.buffer.write(b'"function":')
     write_string(o, code, 0, len(code), mode)
     o.buffer.append(125)
@@ -359,7 +356,7 @@ def write_function(o: Output, code: bytes, mode: i64, *, numbered: bool) -> None
 
 def write_module_aux(o: Output, aux: ModuleAux, *, numbered: bool) -> None:
     """Write the record of a module's data beside the keys."""
-    _begin(o, numbered)
+    o.buffer.write(_FIRST if numbered else b"{")
     o.buffer.write(b'"module_aux":"%b","when":%d,"payload":' % (aux.module.encode(), aux.when))
     write_string(o, aux.raw, 0, len(aux.raw), BASE64)
     o.buffer.append(125)

@@ -86,7 +86,7 @@ class Resp(ValueExporter):
         self.commands.select(frame.db)
         if redis_type != "module":
             return super().frame(frame)
-        flaw = self.flaw(frame)
+        flaw = self.flaw(frame) if self.verify else None
         if flaw is not None:
             return flaw
         self._restore(frame.key, frame.expire_at_ms, frame.type, frame.raw())
