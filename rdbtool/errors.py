@@ -16,6 +16,11 @@ def printable(data: bytes, limit: int = 120) -> str:
     return text if len(data) <= limit else f"{text}... ({len(data)} bytes)"
 
 
+def shortened(data: bytes) -> str:
+    """``data`` as a ``repr`` shows it: as `bytes` would be, but not beyond a few words."""
+    return f"b'{printable(data, 40)}'"
+
+
 def printable_text(text: str) -> str:
     """The same for text such as file names: what is not printable is escaped."""
     return "".join(c if c.isprintable() else printable(c.encode("utf-8", "surrogateescape")) for c in text)
@@ -96,7 +101,7 @@ class NotSyncedError(OutputError):
 
 
 class UsageError(RdbToolError):
-    """Options that make no sense, alone or together."""
+    """Options that make no sense, alone or together, and calls that come too late."""
 
     code = "usage"
 

@@ -11,6 +11,9 @@ from typing import Final, TypeAlias, final
 
 from mypy_extensions import i64
 
+from .errors import shortened
+from .findings import plural
+
 NO_PRODUCERS: Final = b"\x40\x64\x40\x64\x00\x00\x00"
 """The state of a stream that never had producers, as it stands in a snapshot."""
 NO_EXPIRY: Final = -1
@@ -52,6 +55,10 @@ class Hash:
         self.expiries: dict[bytes, int] | None = expiries
         self.packed: PackedFields | None = packed
 
+    def __repr__(self) -> str:
+        expiring = f", {len(self.expiries)} with an expiry" if self.expiries else ""
+        return f"<Hash of {plural(len(self.fields), 'field')}{expiring}>"
+
     @property
     def fields(self) -> dict[bytes, bytes]:
         """Field -> value, in order."""
@@ -72,6 +79,9 @@ class SortedSet:
     def __init__(self, scores: dict[bytes, float] | None = None) -> None:
         self.scores: dict[bytes, float] = {} if scores is None else scores
 
+    def __repr__(self) -> str:
+        return f"<SortedSet of {plural(len(self.scores), 'member')}>"
+
 
 Id: TypeAlias = tuple[int, int]
 """A stream id as (ms, seq). Not for keys of a dict or a set: the hash of integers can be foreseen, and a file could be
@@ -88,15 +98,24 @@ def stream_id(ms: int, seq: int) -> bytes:
 
 @final
 class Pending:
-    """An entry delivered and not acknowledged: which, to whom, when (ms), and how often."""
+    """An entry delivered and not acknowledged: which, to whom, when (ms), and how often; ``is_released``: nobody has it
+    any more, and ``consumer`` means nothing.
+    """
 
-    __slots__ = ("consumer", "delivered_ms", "deliveries", "entry")
+    __slots__ = ("consumer", "delivered_ms", "deliveries", "entry", "is_released")
 
-    def __init__(self, entry: Id, consumer: bytes, delivered_ms: int, deliveries: int) -> None:
+    def __init__(
+        self, entry: Id, consumer: bytes, delivered_ms: int, deliveries: int, *, is_released: bool = False
+    ) -> None:
         self.entry = entry
         self.consumer = consumer
         self.delivered_ms = delivered_ms
         self.deliveries = deliveries
+        self.is_released = is_released
+
+    def __repr__(self) -> str:
+        who = shortened(self.consumer)
+        return f"<Pending of {who} delivered_ms={self.delivered_ms} deliveries={self.deliveries}>"
 
 
 @final
@@ -109,18 +128,30 @@ class Consumer:
         self.seen_ms = seen_ms
         self.active_ms = active_ms
 
+    def __repr__(self) -> str:
+        return f"<Consumer seen_ms={self.seen_ms} active_ms={self.active_ms}>"
+
 
 @final
 class Group:
-    """A consumer group. ``entries_read`` is -1 where it is not known; ``pending``: least ids first."""
+    """A consumer group. ``entries_read`` is -1 where it is not known; ``pending``: least ids first.
 
-    __slots__ = ("consumers", "entries_read", "last_id", "pending")
+    ``released``: pending entries that no consumer has any more (XNACK, Redis 8.8), in the order in which they will be
+    delivered again; each stands in ``pending`` too.
+    """
+
+    __slots__ = ("consumers", "entries_read", "last_id", "pending", "released")
 
     def __init__(self, last_id: Id, entries_read: int = -1) -> None:
         self.last_id = last_id
         self.entries_read = entries_read
         self.consumers: dict[bytes, Consumer] = {}
         self.pending: list[Pending] = []
+        self.released: list[Id] = []
+
+    def __repr__(self) -> str:
+        consumers = plural(len(self.consumers), "consumer")
+        return f"<Group last_id={self.last_id} of {consumers}, {len(self.pending)} pending>"
 
 
 class PackedEntries:
@@ -153,6 +184,10 @@ class Stream:
         self.groups: dict[bytes, Group] = {}
         self.idmp = b""
 
+    def __repr__(self) -> str:
+        groups = plural(len(self.groups), "group")
+        return f"<Stream last_id={self.last_id} of {plural(len(self.entries), 'entry')}, {groups}>"
+
     @property
     def entries(self) -> Entries:
         """The entries, oldest first."""
@@ -178,8 +213,41 @@ class Module:
         self.version = version
         self.payload = payload
 
+    def __repr__(self) -> str:
+        return f"<Module {self.name} version={self.version} of {plural(len(self.payload), 'byte')}>"
 
-Value: TypeAlias = bytes | deque[bytes] | dict[bytes, None] | Hash | SortedSet | Stream | Module
+
+@final
+class Array:
+    """Elements by index (0 to 2^64 - 2), in the order of the indexes (Redis 8.8).
+
+    ``cursor``: the index of the last element that was inserted at the end, which the next insert follows; -1 for none.
+    """
+
+    __slots__ = ("cursor", "elements")
+
+    def __init__(self, elements: dict[int, bytes] | None = None, cursor: int = -1) -> None:
+        self.elements: dict[int, bytes] = {} if elements is None else elements
+        self.cursor = cursor
+
+    def __repr__(self) -> str:
+        return f"<Array of {plural(len(self.elements), 'element')}>"
+
+
+@final
+class PathHash:
+    """Fields with their values by path (Valkey 9.2). It may be without paths; no path is without fields."""
+
+    __slots__ = ("paths",)
+
+    def __init__(self, paths: dict[bytes, dict[bytes, bytes]] | None = None) -> None:
+        self.paths: dict[bytes, dict[bytes, bytes]] = {} if paths is None else paths
+
+    def __repr__(self) -> str:
+        return f"<PathHash of {plural(len(self.paths), 'path')}>"
+
+
+Value: TypeAlias = bytes | deque[bytes] | dict[bytes, None] | Hash | SortedSet | Stream | Module | Array | PathHash
 
 
 @final
@@ -198,6 +266,17 @@ class Entry:
         self.idle_s: i64 = idle_s
         self.freq: i64 = freq
 
+    def __repr__(self) -> str:
+        value = self.value
+        expiry = "" if self.expire_at_ms < 0 else f" expire_at_ms={self.expire_at_ms}"
+        if isinstance(value, bytes):
+            shown = f"string {shortened(value)}"
+        elif isinstance(value, (deque, dict)):
+            shown = f"{type_name(value)} of {plural(len(value), 'element')}"
+        else:
+            shown = repr(value)
+        return f"<Entry db={self.db} key={shortened(self.key)} {shown}{expiry}>"
+
 
 def type_name(value: Value) -> str:
     """What the TYPE command answers for ``value``."""
@@ -213,4 +292,6 @@ def type_name(value: Value) -> str:
         return "zset"
     if isinstance(value, Stream):
         return "stream"
-    return "module"
+    if isinstance(value, Array):
+        return "array"
+    return "path-hash" if isinstance(value, PathHash) else "module"

@@ -12,14 +12,15 @@ from librt.strings import BytesWriter
 from mypy_extensions import i64, u8
 
 from rdbtool.basics.numbers import format_score
-from rdbtool.io.output import Output
+from rdbtool.io.output import LONG, Output
 from rdbtool.model import MAX_FIELD_EXPIRY_SET, Id, stream_id
 from rdbtool.rdb.layout import facts
 from rdbtool.rdb.layout.facts import Losses
 from rdbtool.rdb.layout.stream_node import key_of
-from rdbtool.rdb.layout.visitor import HASH, LIST, MODULE, SET, STREAM, STRING, ZSET, Visitor
+from rdbtool.rdb.layout.visitor import ARRAY, HASH, LIST, MODULE, PATH_HASH, SET, STREAM, STRING, ZSET, Visitor
 from rdbtool.rdb.values.idempotence import Idempotence
 from rdbtool.rdb.values.stream_nodes import pair_of
+from rdbtool.servers.limits import Limits, refuse_database
 
 from .entry_ids import EntryIds
 
@@ -37,12 +38,12 @@ SAYABLE: Final = facts.all_but(
 
 ITEMS_PER_COMMAND: Final[i64] = 64
 """AOF_REWRITE_ITEMS_PER_CMD of server.h."""
+ELEMENTS_PER_COMMAND: Final[i64] = 32
+"""Of an array (seen of Redis 8.10.2)."""
 MOST_SENT: Final[i64] = 512 << 20
 """Bytes of the longest argument that a server takes from a client (proto-max-bulk-len, by default). From an append-only
 file servers take longer ones: Redis 6.2 and 7.0 and Valkey 9.1 do.
 """
-LONG: Final[i64] = 1 << 16
-"""Bytes of a string from which on it is written piece by piece."""
 BYTES_PER_COMMAND: Final[i64] = 16 << 20
 """A command that has grown to this is closed early: memory stays bounded whatever the elements are."""
 
@@ -110,6 +111,9 @@ class CommandWriter(Visitor):
         self._arguments: i64 = 0
         self._member = b""
         self._scored = False
+        self._negative_zeros: list[bytes] = []
+        self._members: i64 = 0
+        self._longest: i64 = 0
         self._field = b""
         self._has_field = False
         self._expiry: i64 = 0
@@ -118,15 +122,20 @@ class CommandWriter(Visitor):
         self._entries: i64 = 0
         self._ids = EntryIds()
         self._counters_lost = False
+        self._path = b""
         self._group = b""
         self._consumer = b""
         self._idle_consumer = False
         self._pending: dict[bytes, tuple[int, int]] = {}
         self._pending_checked = True
+        self._released: list[bytes] = []
+        self._deliveries = 0
+        """How often each of these was delivered."""
 
     def select(self, db: i64) -> None:
         """Make sure that what follows goes to database ``db``."""
         if db != self._db:
+            refuse_database(db)
             self._db = db
             write_command(self.output.buffer, [b"SELECT", b"%d" % db])
 
@@ -160,6 +169,11 @@ class CommandWriter(Visitor):
         self._counters_lost = False
         if kind == STREAM:
             self._ids.clear()
+            self._released = []
+        elif kind == ZSET:
+            self._members = 0
+            self._longest = 0
+            self._negative_zeros = []
         if len(self._items) > 0:
             self._items.truncate(0)  # of a value that was damaged
 
@@ -167,10 +181,28 @@ class CommandWriter(Visitor):
         kind = self._kind
         if kind == STREAM:
             self._close_consumer()
+            self._close_released()
             if self._counters_lost:
                 self.left_out(facts.STREAM_COUNTERS)
+        elif kind == PATH_HASH:
+            if not self._entries:
+                self._empty_path_hash()
         elif kind != MODULE:
             self._close()
+            if self._negative_zeros and kind == ZSET:
+                self._restore_signs()
+
+    def _restore_signs(self) -> None:
+        """Add members of score -0 anew to a set that has become too large for a listpack, in which they lost the sign.
+
+        ZADD alone would leave them as they are, for 0 is -0.
+        """
+        limits = Limits()
+        if self._members > limits.zset_entries or self._longest > limits.zset_value:
+            for member in self._negative_zeros:
+                write_command(self.output.buffer, [b"ZREM", self._key, member])
+                write_command(self.output.buffer, [b"ZADD", self._key, b"-0", member])
+                self.output.room()
 
     def text(self, data: bytes, start: i64, end: i64) -> None:
         kind = self._kind
@@ -178,23 +210,13 @@ class CommandWriter(Visitor):
             self._member = data[start:end]
         elif kind == HASH and self._expiring:
             self._expiring_part(data[start:end])
-        elif kind == STRING and end - start >= LONG:
-            self._long(data, start, end)
+        elif kind == PATH_HASH:
+            self._path_part(data[start:end])
+        elif end - start >= LONG and kind != STREAM and (kind != HASH or self._arguments & 1):
+            self._close_with(data[start:end])
         else:
             write_bulk(self._items, data, start, end)
             self._count_one()
-
-    def _long(self, data: bytes, start: i64, end: i64) -> None:
-        """Write a long string, which is held no second time."""
-        if end - start > MOST_SENT:
-            self.longest = max(self.longest, end - start)
-        out = self.output.buffer
-        write_header(out, 42, 3)
-        out.write(b"$3\r\nSET\r\n")
-        write_bulk(out, self._key, 0, len(self._key))
-        write_header(out, 36, end - start)
-        self.output.run(data, start, end)
-        self.output.buffer.write(b"\r\n")
 
     def _count_one(self) -> None:
         """An argument was added: close the command where it has enough."""
@@ -205,16 +227,32 @@ class CommandWriter(Visitor):
         elif self._kind == STREAM:
             return
         self._count += 1
-        if self._count == ITEMS_PER_COMMAND or len(self._items) >= BYTES_PER_COMMAND:
+        most = ELEMENTS_PER_COMMAND if self._kind == ARRAY else ITEMS_PER_COMMAND
+        if self._count == most or len(self._items) >= BYTES_PER_COMMAND:
             self._close()
 
     def _close(self) -> None:
         """Write the command whose items were collected."""
-        if self._arguments == 0:
-            return
+        if self._arguments > 0:
+            self._begin_command(self._arguments)
+            self._take_items(self.output.buffer)
+
+    def _close_with(self, last: bytes) -> None:
+        """Write the command whose items were collected, and behind them one that is long."""
+        if len(last) > MOST_SENT:
+            self.longest = max(self.longest, len(last))
+        self._begin_command(self._arguments + 1)
+        output = self.output
+        self._take_items(output.buffer)
+        write_header(output.buffer, 36, len(last))
+        output.write_long(last)
+        output.buffer.write(b"\r\n")
+
+    def _begin_command(self, arguments: i64) -> None:
+        """Write a command up to its key, behind which so many arguments will stand."""
         out = self.output.buffer
         kind = self._kind
-        write_header(out, 42, 2 + self._arguments)
+        write_header(out, 42, 2 + arguments)
         if kind == STRING:
             out.write(b"$3\r\nSET\r\n")
         elif kind == LIST:
@@ -223,10 +261,11 @@ class CommandWriter(Visitor):
             out.write(b"$4\r\nSADD\r\n")
         elif kind == ZSET:
             out.write(b"$4\r\nZADD\r\n")
+        elif kind == ARRAY:
+            out.write(b"$6\r\nARMSET\r\n")
         else:
             out.write(b"$5\r\nHMSET\r\n")
         write_bulk(out, self._key, 0, len(self._key))
-        self._take_items(out)
 
     def _take_items(self, out: BytesWriter) -> None:
         if len(self._items) > MOST_SENT + BYTES_PER_COMMAND:  # a long element, and what came before it
@@ -243,9 +282,17 @@ class CommandWriter(Visitor):
     def score(self, x: float) -> None:
         text = format_score(x)
         member = self._member
+        n: i64 = len(member)
+        self._longest = max(self._longest, n)
+        self._members += 1
+        if len(text) == 2 and text[0] == 45 and text[1] == 48:
+            self._negative_zeros.append(member)
         write_bulk(self._items, text, 0, len(text))
-        write_bulk(self._items, member, 0, len(member))
         self._arguments += 1
+        if n >= LONG:
+            self._close_with(member)
+            return
+        write_bulk(self._items, member, 0, len(member))
         self._count_one()
 
     def expiry(self, ms: i64) -> None:
@@ -314,6 +361,7 @@ class CommandWriter(Visitor):
 
     def group(self, name: bytes, last: Id, entries_read: int) -> None:
         self._close_consumer()
+        self._close_released()
         self._group = name
         self._pending.clear()
         self._pending_checked = False
@@ -335,12 +383,13 @@ class CommandWriter(Visitor):
             self.left_out(facts.SEEN_TIMES)
         if active_ms not in {-1, seen_ms}:
             self.left_out(facts.ACTIVE_TIMES)
-        if not self._pending_checked:
-            self._pending_checked = True
-            self._check_pending()
+        self._check_pending()
 
     def _check_pending(self) -> None:
-        """Look for pending entries of the group whose entry the stream does not have."""
+        """Look, once, for pending entries of the group whose entry the stream does not have."""
+        if self._pending_checked:
+            return
+        self._pending_checked = True
         if self._pending and facts.DELETED_PENDING not in self.losses.keeps:
             for _ in self._ids.missing(self._pending):
                 self.left_out(facts.DELETED_PENDING)
@@ -359,11 +408,33 @@ class CommandWriter(Visitor):
         write_command(self.output.buffer, args)
         self.output.room()
 
+    def released(self, ms: int, seq: int) -> None:
+        self._close_consumer()
+        self._check_pending()
+        if facts.RELEASED not in self.losses.keeps:
+            self.left_out(facts.RELEASED)
+            return
+        _, deliveries = self._pending.get(key_of((ms, seq)), (0, 1))
+        if self._released and (deliveries != self._deliveries or len(self._released) == ITEMS_PER_COMMAND):
+            self._close_released()
+        self._deliveries = deliveries
+        self._released.append(stream_id(ms, seq))
+
+    def _close_released(self) -> None:
+        """Write the command that releases entries: neighbours that were delivered as often share one."""
+        ids = self._released
+        if ids:
+            args = [b"XNACK", self._key, self._group, b"FAIL", b"IDS", b"%d" % len(ids), *ids]
+            write_command(self.output.buffer, [*args, b"RETRYCOUNT", b"%d" % self._deliveries, b"FORCE"])
+            self._released = []
+            self.output.room()
+
     def idempotence(self, raw: bytes) -> None:
+        self._close_consumer()
+        self._close_released()
         if not self.with_producers:
             super().idempotence(raw)
             return
-        self._close_consumer()
         state = Idempotence(raw)
         out = self.output.buffer
         if state.is_configured:
@@ -383,6 +454,33 @@ class CommandWriter(Visitor):
                     whole = False
         if not whole:
             self.losses.add(facts.IDEMPOTENCE)
+
+    def index(self, index: int) -> None:
+        text = b"%d" % index
+        write_bulk(self._items, text, 0, len(text))
+        self._arguments += 1
+
+    def last_insert(self, index: int) -> None:
+        self._close()
+        write_command(self.output.buffer, [b"ARSEEK", self._key, b"%d" % (index + 1)])
+
+    def path(self, name: bytes) -> None:
+        self._path = name
+        self._entries += 1
+
+    def _path_part(self, data: bytes) -> None:
+        if not self._has_field:
+            self._field = data
+            self._has_field = True
+            return
+        self._has_field = False
+        args = [b"PHSET", self._key, self._path, b"FIELDS", b"1", self._field, data]
+        write_command(self.output.buffer, args)
+        self.output.room()
+
+    def _empty_path_hash(self) -> None:
+        write_command(self.output.buffer, [b"PHSET", self._key, b"", b"FIELDS", b"1", b"", b""])
+        write_command(self.output.buffer, [b"PHDEL", self._key, b""])
 
     def module(self, name: str, version: int, payload: bytes) -> None:
         self.losses.add(facts.MODULE_VALUES)

@@ -47,6 +47,9 @@ class CommandNames:
                 raise UsageError(f"two commands cannot both be called '{printable_text(text.partition('=')[0])}'")
         return cls(frozenset(os.fsencode(name).upper() for name in allow), real)
 
+    def __repr__(self) -> str:
+        return f"<CommandNames allowed={sorted(self.allowed)[:8]} real={dict(list(self.real.items())[:8])}>"
+
     @property
     def empty(self) -> bool:
         """Whether they are those of a server as it comes."""

@@ -11,7 +11,8 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from typing import Annotated, Final
+from enum import StrEnum
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -21,42 +22,65 @@ from rdbtool.exit_codes import ExitCode, of_error, of_signal
 from rdbtool.io.signals import ENDING
 from rdbtool.io.temporary import remove_all
 
+from .console import Console, held_if, settings
+from .options import Format, takes
+from .pages import Command, Page, Program, page_of
+from .usage import Usage
+
 COMMANDS = ("check-aof", "check-rdb", "convert", "diff", "digest", "dump", "history", "rewrite", "schema")
-"""The subcommands. Each is a module of this package, with ``command``: its options and help."""
+"""The subcommands. Each is a module of this package, with ``command``, which is its options and help, and ``USAGE``."""
+
+HELP: Final = """Check, repair, convert, compact and compare the files of Redis and Valkey, without a server.
+
+'rdbtool COMMAND --help' tells of a command. Results go to standard output, all else to standard error. Exit codes: 0
+fine, or the same; 1 problems found, or different; 2 could not do the job; 3 done, with loss that was reported.
+"""
 
 BIGGEST: Final = (1 << 63) - 1
 
 app = typer.Typer(
     name="rdbtool",
-    help="Check, repair, convert, compact and compare the files of Redis and Valkey, without a server.",
-    epilog="Exit codes: 0 fine, or the same; 1 problems found, or different; 2 could not do the job; "
-    "3 done, with loss that was reported.",
+    help=HELP,
+    cls=Program,
     no_args_is_help=True,
     add_completion=False,
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
-def guarded(command: Callable[..., None]) -> Callable[..., None]:
-    """``command``, ending in an exit code and one line on stderr whatever the input does."""
+def guarded(command: Callable[..., None], usage: Usage) -> Callable[..., None]:
+    """``command`` with the options that every subcommand has, ending in an exit code and one line on stderr whatever
+    the input does.
+    """
 
+    @takes(console=settings)
     @functools.wraps(command)
-    def run_guarded(*args: object, **options: object) -> None:
-        try:
+    def run_guarded(*, console: Console, **options: object) -> None:
+        with _one_line():
             _refuse_big_numbers(options)
-            command(*args, **options)
-        except RdbToolError as e:
-            print(f"rdbtool: {e}", file=sys.stderr)
-            raise typer.Exit(of_error(e)) from None
-        except BrokenPipeError as e:  # typer would make an error of it
-            _discard_output()
-            raise typer.Exit(of_error(e)) from None
-        except MemoryError as e:
-            print("rdbtool: out of memory", file=sys.stderr)
-            raise typer.Exit(of_error(e)) from None
+            as_text = any(isinstance(value, StrEnum) and value == Format.TEXT for value in options.values())
+            with held_if(usage.verdict and console.quiet and as_text):
+                command(**options)
 
     return run_guarded
+
+
+@contextlib.contextmanager
+def _one_line() -> Iterator[None]:
+    """End with an exit code and one line on stderr for what is no bug."""
+    try:
+        yield
+    except RdbToolError as e:
+        print(f"rdbtool: {e}", file=sys.stderr)
+        raise typer.Exit(of_error(e)) from None
+    except BrokenPipeError as e:  # typer would make an error of it
+        _discard_output()
+        raise typer.Exit(of_error(e)) from None
+    except MemoryError as e:
+        print("rdbtool: out of memory", file=sys.stderr)
+        raise typer.Exit(of_error(e)) from None
 
 
 def _refuse_big_numbers(options: dict[str, object]) -> None:
@@ -70,12 +94,52 @@ def _refuse_big_numbers(options: dict[str, object]) -> None:
 def register(name: str) -> None:
     """Load a subcommand's module and make it known."""
     module = importlib.import_module(f".{name.replace('-', '_')}", __package__)
-    app.command(name)(guarded(module.command))
+    app.command(name, cls=Command)(guarded(module.command, module.USAGE))
+
+
+def pages() -> list[Page]:
+    """What there is to tell of the program, and of every subcommand."""
+    known = {command.name for command in app.registered_commands}
+    for name in COMMANDS:
+        if name not in known:
+            register(name)
+    program: Any = typer.main.get_command(app)
+    context = program.make_context("rdbtool", [], resilient_parsing=True)
+    told = [page_of(program, context)]
+    for name, command in program.commands.items():
+        told.append(page_of(command, command.make_context(name, [], parent=context, resilient_parsing=True)))
+    return told
 
 
 def _show_version(wanted: bool) -> None:
     if wanted:
         print(version_line())
+        raise typer.Exit
+
+
+def _show_manual(wanted: bool) -> None:
+    if wanted:
+        from .manual import manual, show
+
+        show(manual(pages()))
+        raise typer.Exit
+
+
+def _show_completion(shell: str) -> None:
+    if shell:
+        from .completion import script_for
+
+        with _one_line():
+            print(script_for(shell, pages()), end="")
+        raise typer.Exit
+
+
+def _install_completion(wanted: bool) -> None:
+    if wanted:
+        from .completion import install
+
+        with _one_line():
+            print(install(pages()))
         raise typer.Exit
 
 
@@ -87,9 +151,41 @@ def _program(
         bool,
         typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version, and if compiled."),
     ] = False,
+    _manual: Annotated[
+        bool,
+        typer.Option(
+            "--man",
+            callback=_show_manual,
+            is_eager=True,
+            help="Show the manual page; where standard output is no terminal, print its source.",
+        ),
+    ] = False,
+    _install: Annotated[
+        bool,
+        typer.Option(
+            "--install-completion",
+            callback=_install_completion,
+            is_eager=True,
+            help="Let the shell that SHELL names complete commands, options and files. Again after an update.",
+        ),
+    ] = False,
+    _completion: Annotated[
+        str,
+        typer.Option(
+            "--show-completion",
+            metavar="SHELL",
+            callback=_show_completion,
+            is_eager=True,
+            help="Print what that installs for bash, zsh or fish.",
+        ),
+    ] = "",
 ) -> None:
     global _debug
     _debug = debug
+    if sys.stderr.isatty():
+        from .uncompiled import tell_if_uncompiled
+
+        tell_if_uncompiled()
 
 
 _debug = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -17,6 +17,7 @@ from rdbtool.servers.releases import releases_asked
 from rdbtool.tasks.check_aof import check_aof
 
 from .check_aof_output import print_done, print_hint, print_plan, print_report
+from .console import ask, must_be_told
 from .options import (
     AllFindingsOption,
     DatabasesOption,
@@ -30,11 +31,19 @@ from .options import (
 from .overwriting import ask_to_overwrite
 from .progress import Progress
 from .render import plural, print_json
+from .usage import REPAIR_PANEL, SERVER_PANEL, Usage
 
 if TYPE_CHECKING:
     from rdbtool.aof.repair.plan import RepairPlan
 
 NAME = "check-aof"
+USAGE: Final = Usage(
+    example="rdbtool check-aof --fix appendonlydir",
+    fine="whole, or repaired",
+    problems="damaged, or not loaded by a release asked for",
+    loss="repaired, with loss of commands",
+    verdict=True,
+)
 
 
 @takes(names=command_names)
@@ -55,6 +64,7 @@ def command(
         typer.Option(
             "--keep-open-transaction",
             help="With --salvage: keep what was written behind a MULTI that a server left open.",
+            rich_help_panel=REPAIR_PANEL,
         ),
     ] = False,
     fix_unknown: Annotated[
@@ -63,6 +73,7 @@ def command(
             "--fix-unknown",
             help="With --fix or -o: take commands for damage that can be read and no server runs, for their name or "
             "number of words.",
+            rich_help_panel=REPAIR_PANEL,
         ),
     ] = False,
     releases: Annotated[
@@ -97,10 +108,14 @@ def command(
             "--save-cut",
             metavar="DIR",
             help="Save what is cut in this directory, not beside the file.",
+            rich_help_panel=REPAIR_PANEL,
         ),
     ] = "",
     no_save_cut: Annotated[
-        bool, typer.Option("--no-save-cut", help="Do not save what is cut: then there is no way back.")
+        bool,
+        typer.Option(
+            "--no-save-cut", help="Do not save what is cut: then there is no way back.", rich_help_panel=REPAIR_PANEL
+        ),
     ] = False,
     force: Annotated[
         bool,
@@ -126,12 +141,19 @@ def command(
             min=0,
             help="The same in seconds.",
             show_default=False,
+            rich_help_panel=REPAIR_PANEL,
         ),
     ] = None,
     history: Annotated[bool, typer.Option("--history", help="Check history files too, which no server reads.")] = False,
     max_bulk: Annotated[
         int,
-        typer.Option("--max-bulk", metavar="SIZE", parser=some_size_option, help="The server's proto-max-bulk-len."),
+        typer.Option(
+            "--max-bulk",
+            metavar="SIZE",
+            parser=some_size_option,
+            help="The server's proto-max-bulk-len.",
+            rich_help_panel=SERVER_PANEL,
+        ),
     ] = MAX_BULK,
     databases: DatabasesOption = DATABASES,
     all_findings: AllFindingsOption = False,
@@ -139,10 +161,10 @@ def command(
     *,
     names: CommandNames,
 ) -> None:
-    """Check append-only files, single or multi-part, as a server would load them; repair them.
+    """Check append-only files as a server would load them; repair them.
 
-    A repair shows what it will cut, asks, saves that beside the file in FILE.cut-OFFSET, and says how to
-    undo it. Exit code: 0 whole (or repaired), 1 damaged, 2 could not, 3 repaired with loss of commands.
+    Single files, and multi-part sets. A repair shows what it will cut, asks, saves that beside the file in
+    FILE.cut-OFFSET, and says how to undo it.
     """
     time = _time(until, truncate_to_timestamp)
     if copy_to is not None and _is_no_file(copy_to):
@@ -213,6 +235,7 @@ def command(
                         save_to=save_cut,
                         force=force,
                     )
+                    must_be_told()
                     facts["repair"] = done.as_json()
                     if text:
                         print_done(done)
@@ -255,6 +278,5 @@ def _confirm(plan: RepairPlan, yes: bool) -> None:
         return
     if not sys.stdin.isatty():
         raise UsageError("--fix changes files: add --yes where nobody can be asked", path=plan.layout.path)
-    print(f"Cut {plural(plan.lost, 'byte')}? [y/N] ", end="", file=sys.stderr, flush=True)
-    if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
+    if not ask(f"Cut {plural(plan.lost, 'byte')}?"):
         raise UsageError("nothing was changed", path=plan.layout.path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -18,8 +18,15 @@ from rdbtool.tasks.check_rdb import CheckRdbReport, Suitability, check_rdb
 from .options import AllFindingsOption, DatabasesOption, Format, FormatOption
 from .progress import Progress
 from .render import findings_lines, number, paint, plural, print_json, show_path, size, table
+from .usage import SERVER_PANEL, Usage
 
 NAME = "check-rdb"
+USAGE: Final = Usage(
+    example="rdbtool check-rdb dump.rdb --for redis-7.0",
+    fine="sound",
+    problems="damaged, or not loaded by a release asked for",
+    verdict=True,
+)
 
 Result = tuple[str, CheckRdbReport | RdbToolError]
 
@@ -39,16 +46,20 @@ def command(
     ] = None,
     modules: Annotated[
         list[str] | None,
-        typer.Option("--modules", metavar="NAME", help="A module type that the server has. May be repeated."),
+        typer.Option(
+            "--modules",
+            metavar="NAME",
+            help="A module type that the server has. May be repeated.",
+            rich_help_panel=SERVER_PANEL,
+        ),
     ] = None,
     databases: DatabasesOption = DATABASES,
     all_findings: AllFindingsOption = False,
     output: FormatOption = Format.TEXT,
 ) -> None:
-    """Check RDB files: every record, every value, the checksum, duplicate keys.
+    """Check RDB files: every record and value, checksum, duplicate keys.
 
-    Says what a current server would say that verifies all it loads, and where. Exit code: 0 sound, 1
-    damaged (or not loaded by a release asked for), 2 could not be read.
+    Says what a current server would say that verifies all it loads, and where.
     """
     wanted = releases_asked(releases or ())
     results: list[Result] = []

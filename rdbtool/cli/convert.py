@@ -16,6 +16,7 @@ from rdbtool.inputs.selection import Selection
 from rdbtool.outputs.registry import CONVERTED, FORMATS, format_of_path
 from rdbtool.servers.releases import written_span
 
+from .console import remark
 from .filters import chosen_keys, hint_at_regex
 from .options import AUTO, CsvSafeOption, Format, FormatOption, ReplaceOption, choices, command_names, one_of, takes
 from .overwriting import ask_to_overwrite
@@ -30,7 +31,8 @@ from .point_in_time import (
     server_of,
 )
 from .progress import Progress
-from .render import findings_lines, plural, print_json, show_path
+from .render import plural, print_findings, print_json, show_path
+from .usage import CHANGES_PANEL, WRITING_PANEL, Usage
 
 if TYPE_CHECKING:
     from rdbtool.tasks.convert import ConvertReport
@@ -39,10 +41,21 @@ NAME = "convert"
 EXAMPLE = ("INPUT", "-", "--to", "jsonl")
 """How it is called with one input, for the tests of all commands."""
 
-RDB_PANEL = "How an RDB is written"
-
+USAGE: Final = Usage(
+    example="rdbtool convert appendonlydir backup.rdb --target redis-6.2",
+    problems="an input is damaged, and nothing was written",
+    loss="done, with loss that is listed",
+)
 
 _ENDINGS: Final = " ".join(row.endings[0] for row in FORMATS if row.endings)
+
+
+class Compression(StrEnum):
+    """How an RDB is compressed."""
+
+    LZF = "lzf"
+    VCS = "vcs"
+    NONE = "none"
 
 
 class Base(StrEnum):
@@ -118,15 +131,23 @@ def command(
     ] = "",
     db_map: Annotated[
         list[str] | None,
-        typer.Option("--db-map", metavar="OLD=NEW", help="Give a database another number: 0=3. Repeatable."),
+        typer.Option(
+            "--db-map",
+            metavar="OLD=NEW",
+            help="Give a database another number: 0=3. Repeatable.",
+            rich_help_panel=CHANGES_PANEL,
+        ),
     ] = None,
-    drop_expiry: Annotated[bool, typer.Option("--drop-expiry", help="Keys and fields live for ever.")] = False,
+    drop_expiry: Annotated[
+        bool, typer.Option("--drop-expiry", help="Keys and fields live for ever.", rich_help_panel=CHANGES_PANEL)
+    ] = False,
     expire_shift: Annotated[
         str,
         typer.Option(
             "--expire-shift",
             metavar="[+|-]DURATION",
             help="Let keys and fields expire so much later: 30d, 12h, -1w. It brings back what has expired since.",
+            rich_help_panel=CHANGES_PANEL,
         ),
     ] = "",
     replace: ReplaceOption = False,
@@ -136,12 +157,19 @@ def command(
     ] = False,
     base: Annotated[
         Base,
-        typer.Option("--base", help="What an AOF begins with; auto: a set with an RDB, a single file with commands."),
+        typer.Option(
+            "--base",
+            help="What an AOF begins with; auto: a set with an RDB, a single file with commands.",
+            rich_help_panel=WRITING_PANEL,
+        ),
     ] = Base.AUTO,
     mode: Annotated[
         str,
         typer.Option(
-            "--bytes", metavar="MODE", help="How bytes become text, and in JSON lines without a header were: see dump."
+            "--bytes",
+            metavar="MODE",
+            help="How bytes become text, and in JSON lines without a header were: see dump.",
+            rich_help_panel=WRITING_PANEL,
         ),
     ] = "auto",
     keep_going: Annotated[
@@ -152,12 +180,22 @@ def command(
         ),
     ] = False,
     compress: Annotated[
-        bool, typer.Option("--compress/--no-compress", help="LZF as servers do.", rich_help_panel=RDB_PANEL)
-    ] = True,
+        Compression,
+        typer.Option(
+            "--compress",
+            help="How an RDB is compressed: its strings, as servers do (lzf), or as a whole, as Valkey 9.2 can (vcs).",
+            rich_help_panel=WRITING_PANEL,
+        ),
+    ] = Compression.LZF,
+    no_compress: Annotated[
+        bool, typer.Option("--no-compress", help="The same as --compress none.", rich_help_panel=WRITING_PANEL)
+    ] = False,
     checksum: Annotated[
-        bool, typer.Option("--checksum/--no-checksum", help="A checksum at the end.", rich_help_panel=RDB_PANEL)
+        bool, typer.Option("--checksum/--no-checksum", help="A checksum at the end.", rich_help_panel=WRITING_PANEL)
     ] = True,
-    drop_modules: Annotated[bool, typer.Option("--drop-modules", help="Leave out what modules own.")] = False,
+    drop_modules: Annotated[
+        bool, typer.Option("--drop-modules", help="Leave out what modules own.", rich_help_panel=CHANGES_PANEL)
+    ] = False,
     limits: Annotated[
         list[str] | None,
         typer.Option(
@@ -166,7 +204,7 @@ def command(
             help="Up to where a value that is built anew is packed, in place of the server's default: hash-entries, "
             "hash-value, zset-entries, zset-value, set-intset-entries, set-entries, set-value, list-node, "
             "stream-node-bytes, stream-node-entries.",
-            rich_help_panel=RDB_PANEL,
+            rich_help_panel=WRITING_PANEL,
         ),
     ] = None,
     unknown: UnknownOption = Unknown.STOP,
@@ -175,11 +213,10 @@ def command(
     source: FromOption = From.AUTO,
     output: FormatOption = Format.TEXT,
 ) -> None:
-    """Write what snapshots and logs hold in another form, or for another server.
+    """Write snapshots and logs in another form, or for another server.
 
     Keys whose type the target knows are copied as they are; others are built anew, as the target's server would
-    have done it. Nothing shows under the name of DST before it is whole. Exit code: 0 done, 1 an input is damaged
-    and nothing was written, 2 could not, 3 done with loss, which is listed.
+    have done it. Nothing shows under the name of DST before it is whole.
     """
     from rdbtool.basics.text import mode_of
     from rdbtool.inputs.filters import database_map, parse_limits, shift_ms
@@ -201,7 +238,8 @@ def command(
         format_of_path(destination) if to == AUTO else to,
         rdb=RdbOptions(
             target_of(target) if target else None,
-            compress=compress,
+            compress=compress is Compression.LZF and not no_compress,
+            envelope=compress is Compression.VCS,
             checksum=checksum,
             lossless=lossless,
             limits=parse_limits(limits or ()),
@@ -250,8 +288,7 @@ def command(
 
 def _print_text(report: ConvertReport) -> None:
     """All of it goes to stderr: standard output may be the output."""
-    for line in findings_lines(report.findings):
-        print(line, file=sys.stderr)
+    print_findings(report.findings)
     if not report.outputs:
         print("nothing was written", file=sys.stderr)
         return
@@ -260,4 +297,4 @@ def _print_text(report: ConvertReport) -> None:
     dropped = f", {plural(report.dropped, 'key')} left out that another input has" if report.dropped else ""
     merged = f", {plural(report.merged, 'key')} merged into another" if report.merged else ""
     names = ", ".join("standard output" if path == "-" else show_path(path) for path in report.outputs)
-    print(f"{plural(report.written, 'key')} written to {names}{target}{skipped}{dropped}{merged}", file=sys.stderr)
+    remark(f"{plural(report.written, 'key')} written to {names}{target}{skipped}{dropped}{merged}")

@@ -20,13 +20,21 @@ from rdbtool.inputs.filters import BIGGEST, parse_size
 from rdbtool.inputs.selection import Selection
 
 from .diff_output import DiffFormat, show
-from .filters import PANEL, chosen_keys, hint_at_regex
+from .filters import chosen_keys, hint_at_regex
 from .options import command_names, takes
 from .point_in_time import From, ServerDatabasesOption, Unknown, UnknownOption, point_in_time, server_of
 from .progress import Progress
+from .usage import COUNTS_PANEL, REPLAY_PANEL, TIME_PANEL, WRITING_PANEL, Usage
 
 NAME = "diff"
 EXAMPLE: Final = ("INPUT", "INPUT")
+USAGE: Final = Usage(
+    example="rdbtool diff dump.rdb appendonlydir --detail",
+    fine="the same",
+    problems="different",
+    failed="could not compare: damaged files too, unless told to keep going",
+    loss="no difference in what could be read or said",
+)
 
 
 class Ignorable(StrEnum):
@@ -35,8 +43,18 @@ class Ignorable(StrEnum):
     EXPIRY = "expiry"
 
 
-FromAOption = Annotated[From, typer.Option("--from-a", help="'commands': A is a text of commands, as for redis-cli.")]
-FromBOption = Annotated[From, typer.Option("--from-b", help="'commands': B is a text of commands, as for redis-cli.")]
+FromAOption = Annotated[
+    From,
+    typer.Option(
+        "--from-a", help="'commands': A is a text of commands, as for redis-cli.", rich_help_panel=REPLAY_PANEL
+    ),
+]
+FromBOption = Annotated[
+    From,
+    typer.Option(
+        "--from-b", help="'commands': B is a text of commands, as for redis-cli.", rich_help_panel=REPLAY_PANEL
+    ),
+]
 
 
 def point_of(side: str) -> Callable[..., PointInTime]:
@@ -51,7 +69,7 @@ def point_of(side: str) -> Callable[..., PointInTime]:
         own = copy.copy(option)
         own.default = f"{option.default}-{side}"  # with a type beside it, typer has the option's name there
         own.help = f"The same of {side.upper()} alone."
-        own.rich_help_panel = f"Point in time of {side.upper()}"
+        own.rich_help_panel = f"{TIME_PANEL} of {side.upper()}"
         annotation = operator.getitem(Annotated, (kind, own))
         parameters.append(parameter.replace(name=f"{parameter.name}_{side}", annotation=annotation))
     make.__dict__["__signature__"] = inspect.Signature(parameters)
@@ -90,16 +108,39 @@ def command(
     detail: Annotated[bool, typer.Option("--detail", help="Show what differs inside values.")] = False,
     values: Annotated[bool, typer.Option("--values", help="Put both values into the JSON.")] = False,
     mode: Annotated[
-        str, typer.Option("--bytes", help="How bytes become text: auto, utf8, base64, hex or escape.")
+        str,
+        typer.Option(
+            "--bytes",
+            metavar="MODE",
+            help="How bytes become text: auto, utf8, base64, hex or escape.",
+            rich_help_panel=WRITING_PANEL,
+        ),
     ] = "auto",
-    ignore: Annotated[list[Ignorable] | None, typer.Option("--ignore", help="Leave out of the comparison.")] = None,
+    ignore: Annotated[
+        list[Ignorable] | None,
+        typer.Option("--ignore", help="Leave out of the comparison.", rich_help_panel=COUNTS_PANEL),
+    ] = None,
     ttl_tolerance: Annotated[
-        int, typer.Option("--ttl-tolerance", metavar="MS", min=0, help="Expiries this close are the same.")
+        int,
+        typer.Option(
+            "--ttl-tolerance",
+            metavar="MS",
+            min=0,
+            help="Expiries this close are the same.",
+            rich_help_panel=COUNTS_PANEL,
+        ),
     ] = 0,
     eviction: Annotated[
-        bool, typer.Option("--with-eviction", help="Idle times, access frequencies and consumers' times count.")
+        bool,
+        typer.Option(
+            "--with-eviction",
+            help="Idle times, access frequencies and consumers' times count.",
+            rich_help_panel=COUNTS_PANEL,
+        ),
     ] = False,
-    encodings: Annotated[bool, typer.Option("--encodings", help="How a value is encoded counts.")] = False,
+    encodings: Annotated[
+        bool, typer.Option("--encodings", help="How a value is encoded counts.", rich_help_panel=COUNTS_PANEL)
+    ] = False,
     memory_limit: Annotated[
         str,
         typer.Option(
@@ -118,7 +159,6 @@ def command(
             metavar="N",
             min=0,
             help="Show N differences at most; all are counted.",
-            rich_help_panel=PANEL,
         ),
     ] = None,
     from_a: FromAOption = From.AUTO,
@@ -129,9 +169,7 @@ def command(
     """Compare two snapshots, or logs, by meaning, key by key.
 
     How values are encoded does not matter, nor the order of keys, sets and hashes. Keys are chosen on each side by
-    itself. A point in time is that of both, if both are logs, or else of the one that is. Exit code: 0 the same, 1
-    different, 2 could not compare (damaged files too, unless told to keep going), 3 no difference in what could be
-    read.
+    itself. A point in time is that of both, if both are logs, or else of the one that is.
     """
     from rdbtool.tasks.diff.run import Diff, DiffOptions
     from rdbtool.tasks.diff.snapshot import open_snapshot

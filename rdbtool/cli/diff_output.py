@@ -18,7 +18,7 @@ from rdbtool.tasks.diff.lines import LinesOut, TypedLines
 from rdbtool.tasks.diff.records import RecordsOut
 from rdbtool.tasks.diff.run import Diff, DiffReport
 
-from .render import SCHEMA, findings_lines, number, paint, plural, show_path, table
+from .render import SCHEMA, number, paint, plural, print_findings, show_path, table
 
 
 class DiffFormat(StrEnum):
@@ -57,8 +57,7 @@ def show(
         sink.flush()
     before()
     if output is not DiffFormat.JSON:
-        for line in findings_lines(diff.report.findings):
-            print(line, file=sys.stderr)
+        print_findings(diff.report.findings)
     for kind, n in losses.items():
         print(f"rdbtool: no command can say this: {kind} ({number(n)})", file=sys.stderr)
     return bool(losses) or (diff.report.same and diff.report.loss)

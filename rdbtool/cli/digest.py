@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -13,6 +13,7 @@ from rdbtool.errors import RdbToolError, printable
 from rdbtool.exit_codes import ExitCode, of_all, of_error, of_report
 from rdbtool.inputs.selection import Selection
 
+from .console import remark
 from .filters import chosen_keys, hint_at_regex
 from .options import Format, FormatOption, command_names, takes
 from .point_in_time import (
@@ -25,9 +26,15 @@ from .point_in_time import (
     point_in_time,
     server_of,
 )
-from .render import findings_lines, print_json, show_path
+from .progress import Progress
+from .render import print_findings, print_json, show_path
+from .usage import Usage
 
 NAME = "digest"
+USAGE: Final = Usage(
+    example="rdbtool digest dump.rdb appendonlydir",
+    loss="done; a command of a log had no effect that it should have had",
+)
 
 
 @takes(selection=chosen_keys, point=point_in_time, names=command_names)
@@ -52,11 +59,11 @@ def command(
     source: FromOption = From.AUTO,
     output: FormatOption = Format.TEXT,
 ) -> None:
-    """Print what DEBUG DIGEST prints on a server that holds this data: 40 hex digits for each file.
+    """Print what DEBUG DIGEST prints on a server with this data.
 
-    Two digests are the same where keys, values and who has an expiry are the same: proof that a backup holds
-    what the server holds. It says nothing of when keys expire, and of consumer groups. Scores are printed one
-    way up to Redis 7.0 and another way since, so the server matters: --as.
+    That is 40 hex digits for each file. Two digests are the same where keys, values and who has an expiry are the same:
+    proof that a backup holds what the server holds. It says nothing of when keys expire, and of consumer groups.
+    Scores are printed one way up to Redis 7.0 and another way since, so the server matters: --as.
     """
     from rdbtool.servers.releases import release_named
     from rdbtool.tasks.digest import digest
@@ -70,6 +77,7 @@ def command(
         listed: list[dict[str, Any]] = []
 
         def show(db: int, key: bytes, value: str) -> None:
+            progress.clear()
             print(f"{value}  {db}  {printable(key, 1 << 20)}")
 
         def keep(db: int, key: bytes, value: str, listed: list[dict[str, Any]] = listed) -> None:
@@ -77,16 +85,18 @@ def command(
 
         on_key = (show if output is Format.TEXT else keep) if keys else None
         try:
-            report = digest(
-                path,
-                release=release,
-                point=point,
-                unknown=unknown.value,
-                server=server_of(names, databases, memory_limit),
-                source=source.value,
-                selection=selection,
-                on_key=on_key,
-            )
+            with Progress() as progress:
+                report = digest(
+                    path,
+                    release=release,
+                    point=point,
+                    unknown=unknown.value,
+                    server=server_of(names, databases, memory_limit),
+                    source=source.value,
+                    selection=selection,
+                    on_key=on_key,
+                    progress=progress,
+                )
         except RdbToolError as e:
             print(f"rdbtool: {e}", file=sys.stderr)
             codes.append(of_error(e))
@@ -96,14 +106,11 @@ def command(
         codes.append(of_report(report))
         if output is Format.TEXT:
             print(f"{report.digest}  {show_path(path)}")
-            for text in findings_lines(report.findings):
-                print(text, file=sys.stderr)
+            print_findings(report.findings)
         else:
             files.append({**report.as_json(), **({"values": listed} if keys else {})})
     if len(releases) > 1:
-        print(
-            f"the files are of {', '.join(sorted(releases))}: to compare digests, choose one with --as", file=sys.stderr
-        )
+        remark(f"the files are of {', '.join(sorted(releases))}: to compare digests, choose one with --as")
     if output is Format.JSON:
         print_json(NAME, {"files": files})
     hint_at_regex(selection.keys, found)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -28,9 +28,15 @@ from .point_in_time import (
     server_of,
 )
 from .progress import Progress
-from .render import findings_lines
+from .render import print_findings
+from .usage import WRITING_PANEL, Usage
 
 NAME = "dump"
+USAGE: Final = Usage(
+    example="rdbtool dump dump.rdb --key 'user:*' --format jsonl",
+    problems="the file is damaged (what can be read comes first), or a named key is missing",
+    loss="done, with loss that is listed",
+)
 
 
 @takes(selection=chosen_keys, point=point_in_time, names=command_names)
@@ -49,7 +55,7 @@ def command(
         list[str] | None,
         typer.Argument(
             metavar="[KEY]...",
-            help=r"Show only these keys, whole, named as the table shows them (\\x00), or 'base64:...'.",
+            help=r"Show only these keys, whole, named as the table shows them (\x00), or 'base64:...'.",
         ),
     ] = None,
     output: Annotated[
@@ -64,10 +70,19 @@ def command(
     ] = AUTO,
     header: Annotated[
         bool,
-        typer.Option("--header", help="With jsonl: first a line that says where the keys come from, as convert does."),
+        typer.Option(
+            "--header",
+            help="With jsonl: first a line that says where the keys come from, as convert does.",
+            rich_help_panel=WRITING_PANEL,
+        ),
     ] = False,
     keys_only: Annotated[bool, typer.Option("--keys-only", help="One key per line, no values.")] = False,
-    nul: Annotated[bool, typer.Option("--null", "-0", help="With --keys-only: raw keys, a NUL behind each.")] = False,
+    nul: Annotated[
+        bool,
+        typer.Option(
+            "--null", "-0", help="With --keys-only: raw keys, a NUL behind each.", rich_help_panel=WRITING_PANEL
+        ),
+    ] = False,
     values: Annotated[
         bool, typer.Option("--values/--no-values", help="With values, or only what kind they are.")
     ] = True,
@@ -78,6 +93,7 @@ def command(
             metavar="MODE",
             help="How bytes become text. auto: UTF-8 as it is, else 'base64:...'; utf8 (cannot be read back), base64, "
             "hex, escape.",
+            rich_help_panel=WRITING_PANEL,
         ),
     ] = "auto",
     keep_going: Annotated[
@@ -90,11 +106,7 @@ def command(
     memory_limit: MemoryLimitOption = "",
     source: FromOption = From.AUTO,
 ) -> None:
-    """Show the keys of a snapshot or a log, with or without their values.
-
-    Exit code: 0 done, 1 the file is damaged (what can be read comes first) or a named key is missing, 2 could not
-    read it, 3 done with loss.
-    """
+    """Show the keys of a snapshot or a log, and their values."""
     from rdbtool.basics.text import mode_of
     from rdbtool.inputs.filters import name_keys
     from rdbtool.io.output import Output
@@ -141,7 +153,6 @@ def command(
             )
         finally:
             sink.flush()
-    for line in findings_lines(report.findings):
-        print(line, file=sys.stderr)
+    print_findings(report.findings)
     hint_at_regex(selection.keys, report.written + report.skipped)
     raise typer.Exit(of_report(report))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -12,17 +11,20 @@ from rdbtool.errors import printable
 from rdbtool.inputs.filters import database_numbers, looks_like_regex, parse_size, select
 from rdbtool.inputs.selection import Selection
 
-PANEL = "Which keys"
+from .console import remark
+from .usage import KEYS_PANEL
 
 
 def chosen_keys(
     db: Annotated[
         list[str] | None,
-        typer.Option("--db", metavar="N,...", help="Of these databases. Repeatable.", rich_help_panel=PANEL),
+        typer.Option("--db", metavar="N,...", help="Of these databases. Repeatable.", rich_help_panel=KEYS_PANEL),
     ] = None,
     not_db: Annotated[
         list[str] | None,
-        typer.Option("--not-db", metavar="N,...", help="Not of these databases. Repeatable.", rich_help_panel=PANEL),
+        typer.Option(
+            "--not-db", metavar="N,...", help="Not of these databases. Repeatable.", rich_help_panel=KEYS_PANEL
+        ),
     ] = None,
     key: Annotated[
         list[str] | None,
@@ -31,18 +33,20 @@ def chosen_keys(
             "-k",
             metavar="GLOB",
             help="That match, as for KEYS: 'user:*'. Repeatable: any.",
-            rich_help_panel=PANEL,
+            rich_help_panel=KEYS_PANEL,
         ),
     ] = None,
     key_regex: Annotated[
         list[str] | None,
         typer.Option(
-            "--key-regex", metavar="REGEX", help="In which this is found. Repeatable: any.", rich_help_panel=PANEL
+            "--key-regex", metavar="REGEX", help="In which this is found. Repeatable: any.", rich_help_panel=KEYS_PANEL
         ),
     ] = None,
     not_key: Annotated[
         list[str] | None,
-        typer.Option("--not-key", metavar="GLOB", help="That do not match. Repeatable: none.", rich_help_panel=PANEL),
+        typer.Option(
+            "--not-key", metavar="GLOB", help="That do not match. Repeatable: none.", rich_help_panel=KEYS_PANEL
+        ),
     ] = None,
     type_: Annotated[
         list[str] | None,
@@ -50,12 +54,12 @@ def chosen_keys(
             "--type",
             metavar="TYPE",
             help="Of this type: string, list, set, zset, hash, stream, module. Repeatable.",
-            rich_help_panel=PANEL,
+            rich_help_panel=KEYS_PANEL,
         ),
     ] = None,
     not_type: Annotated[
         list[str] | None,
-        typer.Option("--not-type", metavar="TYPE", help="Not of this type. Repeatable.", rich_help_panel=PANEL),
+        typer.Option("--not-type", metavar="TYPE", help="Not of this type. Repeatable.", rich_help_panel=KEYS_PANEL),
     ] = None,
     ttl: Annotated[
         list[str] | None,
@@ -63,20 +67,24 @@ def chosen_keys(
             "--ttl",
             metavar="none|any|MIN-MAX",
             help="Without an expiry, with one, or with so much left: 0-3600, 1h-1d, 30d-. Repeatable: any.",
-            rich_help_panel=PANEL,
+            rich_help_panel=KEYS_PANEL,
         ),
     ] = None,
     expired: Annotated[
         bool | None,
-        typer.Option("--expired/--no-expired", help="That have expired, or that have not.", rich_help_panel=PANEL),
+        typer.Option("--expired/--no-expired", help="That have expired, or that have not.", rich_help_panel=KEYS_PANEL),
     ] = None,
     now: Annotated[
         str,
-        typer.Option("--now", metavar="TIME", help="What counts as now: Unix time or ISO 8601.", rich_help_panel=PANEL),
+        typer.Option(
+            "--now", metavar="TIME", help="What counts as now: Unix time or ISO 8601.", rich_help_panel=KEYS_PANEL
+        ),
     ] = "",
     slot: Annotated[
         list[str] | None,
-        typer.Option("--slot", metavar="A-B", help="In these hash slots: 0-5460. Repeatable.", rich_help_panel=PANEL),
+        typer.Option(
+            "--slot", metavar="A-B", help="In these hash slots: 0-5460. Repeatable.", rich_help_panel=KEYS_PANEL
+        ),
     ] = None,
     min_size: Annotated[
         str,
@@ -84,16 +92,16 @@ def chosen_keys(
             "--min-size",
             metavar="SIZE",
             help="Whose value takes this much in the file: 4096, 64MB.",
-            rich_help_panel=PANEL,
+            rich_help_panel=KEYS_PANEL,
         ),
     ] = "0",
     limit: Annotated[
-        int | None, typer.Option("--limit", metavar="N", min=0, help="N at most.", rich_help_panel=PANEL)
+        int | None, typer.Option("--limit", metavar="N", min=0, help="N at most.", rich_help_panel=KEYS_PANEL)
     ] = None,
     sample: Annotated[
         str,
         typer.Option(
-            "--sample", metavar="PART", help="This part of them, always the same: 0.01, 1%.", rich_help_panel=PANEL
+            "--sample", metavar="PART", help="This part of them, always the same: 0.01, 1%.", rich_help_panel=KEYS_PANEL
         ),
     ] = "",
 ) -> Selection:
@@ -120,7 +128,4 @@ def hint_at_regex(patterns: Sequence[bytes], found: int) -> None:
     """Where globs found nothing, tell those who meant regular expressions, which other tools take."""
     for pattern in patterns:
         if found == 0 and looks_like_regex(pattern):
-            print(
-                f"rdbtool: no key matches the glob '{printable(pattern)}': a regular expression goes to --key-regex",
-                file=sys.stderr,
-            )
+            remark(f"rdbtool: no key matches the glob '{printable(pattern)}': a regular expression goes to --key-regex")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -15,6 +15,7 @@ from rdbtool.errors import UsageError, printable, printable_text
 from rdbtool.exit_codes import of_report
 from rdbtool.inputs.filters import database_numbers
 
+from .console import remark
 from .filters import hint_at_regex
 from .options import Format, FormatOption, command_names, takes
 from .point_in_time import (
@@ -27,13 +28,20 @@ from .point_in_time import (
     point_in_time,
     server_of,
 )
-from .render import SCHEMA, findings_lines, json_text, number, plural, print_json, show_path, size, table
+from .progress import Progress
+from .render import SCHEMA, json_text, number, plural, print_findings, print_json, show_path, size, table
+from .usage import Usage
 
 if TYPE_CHECKING:
     from rdbtool.engine.replay.key_history import Touch
     from rdbtool.tasks.stats import StatsReport
 
 NAME = "history"
+USAGE: Final = Usage(
+    example="rdbtool history appendonlydir --key 'cart:*'",
+    problems="the log is damaged",
+    loss="done; a command of the log had no effect that it should have had",
+)
 EXAMPLE = ("INPUT", "--key", "a")
 
 ARGUMENT = 40
@@ -66,7 +74,7 @@ def command(
     source: FromOption = From.AUTO,
     output: FormatOption = Format.TEXT,
 ) -> None:
-    r"""Tell every command that touched a key, in order, and what it did: who deleted it, and when.
+    r"""Tell every command that touched a key: who deleted it, and when.
 
     The whole log is replayed, so a command that failed, or found nothing to do, is told as such, and FLUSHALL,
     SWAPDB and scripts count as well. --format json writes one JSON object per line. Keys may hold escapes: \xff.
@@ -77,9 +85,16 @@ def command(
 
         if keys:
             raise UsageError("--stats is about all keys: leave out --key")
-        result = count(
-            path, point=point, unknown=unknown.value, source=source.value, replaying=replaying, server=server
-        )
+        with Progress() as progress:
+            result = count(
+                path,
+                point=point,
+                unknown=unknown.value,
+                source=source.value,
+                replaying=replaying,
+                server=server,
+                progress=progress,
+            )
         if output is Format.JSON:
             print_json(NAME, result.as_json())
         else:
@@ -88,25 +103,30 @@ def command(
     from rdbtool.tasks.history import history
 
     show = _print_line if output is Format.JSON else _print_touch
-    report = history(
-        path,
-        [unescape(key) for key in keys or ()],
-        show,
-        db=database_numbers([text for text in db or () if text != "-1"]),
-        point=point,
-        unknown=unknown.value,
-        source=source.value,
-        server=server,
-    )
+    with Progress() as progress:
+
+        def tell(touch: Touch) -> None:
+            progress.clear()
+            show(touch)
+
+        report = history(
+            path,
+            [unescape(key) for key in keys or ()],
+            tell,
+            db=database_numbers([text for text in db or () if text != "-1"]),
+            point=point,
+            unknown=unknown.value,
+            source=source.value,
+            server=server,
+            progress=progress,
+        )
     sys.stdout.flush()  # the summary comes last, also where both go to one place
-    for text in findings_lines(report.findings):
-        print(text, file=sys.stderr)
+    print_findings(report.findings)
     hint_at_regex([os.fsencode(key) for key in keys or ()], report.touches)
     if output is Format.TEXT:
-        print(
+        remark(
             f"{plural(report.touches, 'command')} on {plural(report.keys, 'key')}, of {number(report.commands)}"
-            + (f"; ended early: {report.stopped}" if report.stopped else ""),
-            file=sys.stderr,
+            + (f"; ended early: {report.stopped}" if report.stopped else "")
         )
     raise typer.Exit(of_report(report))
 
@@ -200,5 +220,4 @@ def _print_stats(report: StatsReport) -> None:
         most = max(t.timeline.counts.values(), default=1) or 1
         for slot, count in sorted(t.timeline.counts.items()):
             print(f"{_when(slot * t.timeline.width)}  {number(count):>12}  {'#' * (count * 40 // most)}")
-    for text in findings_lines(report.findings):
-        print(text, file=sys.stderr)
+    print_findings(report.findings)

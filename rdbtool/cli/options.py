@@ -13,6 +13,8 @@ import typer
 from rdbtool.aof.names import CommandNames
 from rdbtool.errors import UsageError
 
+from .usage import SERVER_PANEL, WRITING_PANEL
+
 
 class Format(StrEnum):
     """How a report is written."""
@@ -27,17 +29,28 @@ AUTO: Final = "auto"
 FormatOption = Annotated[Format, typer.Option("--format", "-f", help="Text for people, or JSON for programs.")]
 DatabasesOption = Annotated[
     int,
-    typer.Option("--databases", min=1, help="How many databases the server has; it refuses files with more."),
+    typer.Option(
+        "--databases",
+        min=1,
+        help="How many databases the server has; it refuses files with more.",
+        rich_help_panel=SERVER_PANEL,
+    ),
 ]
 ReplaceOption = Annotated[
     bool,
     typer.Option(
-        "--replace", help="With resp: replace keys and libraries that the server has, instead of adding to them."
+        "--replace",
+        help="With resp: replace keys and libraries that the server has, instead of adding to them.",
+        rich_help_panel=WRITING_PANEL,
     ),
 ]
 CsvSafeOption = Annotated[
     bool,
-    typer.Option("--csv-safe", help="With csv: a ' before what spreadsheets would take for a formula: =, +, -, @."),
+    typer.Option(
+        "--csv-safe",
+        help="With csv: a ' before what spreadsheets would take for a formula: =, +, -, @.",
+        rich_help_panel=WRITING_PANEL,
+    ),
 ]
 AllFindingsOption = Annotated[
     bool, typer.Option("--all-findings", help="Show each finding, where many of a kind are otherwise one line.")
@@ -52,6 +65,7 @@ def command_names(
             "--allow",
             metavar="NAME",
             help="A command that the server has, from a module or under another name. May be repeated.",
+            rich_help_panel=SERVER_PANEL,
         ),
     ] = None,
     rename: Annotated[
@@ -60,6 +74,7 @@ def command_names(
             "--rename",
             metavar="NAME=REAL",
             help="What the log calls NAME is REAL: the server's 'rename-command REAL NAME'. May be repeated.",
+            rich_help_panel=SERVER_PANEL,
         ),
     ] = None,
 ) -> CommandNames:
@@ -98,6 +113,7 @@ def one_of(names: Sequence[str]) -> Callable[[str], str]:
             raise typer.BadParameter(f"{text!r} is not one of {', '.join((AUTO, *names))}.")
         return text
 
+    parse.__dict__["choices"] = (AUTO, *names)  # for help, and shells
     return parse
 
 

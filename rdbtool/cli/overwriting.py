@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from rdbtool.errors import UsageError
 
+from .console import ask
 from .render import show_path
 
 
@@ -21,8 +22,7 @@ def ask_to_overwrite(paths: Sequence[str], sources: Sequence[str]) -> None:
     names = ", ".join(show_path(path) for path in there)
     if "-" in sources or not sys.stdin.isatty():
         raise UsageError(f"exists: {names}; --force overwrites it, where nobody can be asked")
-    print(f"Overwrite {names}? [y/N] ", end="", file=sys.stderr, flush=True)
-    if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
+    if not ask(f"Overwrite {names}?"):
         raise UsageError(f"nothing was written: {names} stays")
 
 

@@ -15,7 +15,7 @@ from rdbtool.errors import UsageError
 from rdbtool.inputs.filters import parse_size
 from rdbtool.inputs.server import Server
 
-PANEL = "Point in time"
+from .usage import REPLAY_PANEL, SERVER_PANEL, TIME_PANEL
 
 
 class Unknown(StrEnum):
@@ -35,7 +35,11 @@ class From(StrEnum):
 
 UnknownOption = Annotated[
     Unknown,
-    typer.Option("--unknown", help="Commands that no server has, as of modules: stop there, keep or leave them out."),
+    typer.Option(
+        "--unknown",
+        help="Commands that no server has, as of modules: stop there, keep or leave them out.",
+        rich_help_panel=REPLAY_PANEL,
+    ),
 ]
 ServerDatabasesOption = Annotated[
     int | None,
@@ -43,6 +47,7 @@ ServerDatabasesOption = Annotated[
         "--databases",
         min=1,
         help="How many databases the log's server had; else 16, or as many as the snapshot in front of it has.",
+        rich_help_panel=SERVER_PANEL,
     ),
 ]
 MemoryLimitOption = Annotated[
@@ -51,6 +56,7 @@ MemoryLimitOption = Annotated[
         "--memory-limit",
         metavar="SIZE",
         help="Refuse commands that make a value which takes more; else what the system has free.",
+        rich_help_panel=REPLAY_PANEL,
     ),
 ]
 FromOption = Annotated[
@@ -59,6 +65,7 @@ FromOption = Annotated[
         "--from",
         help="'commands': the input is a text of commands, as for redis-cli. auto: it is one if it begins with one "
         "that servers log.",
+        rich_help_panel=REPLAY_PANEL,
     ),
 ]
 
@@ -76,7 +83,7 @@ def point_in_time(
             metavar="TIME",
             help="Leave out what the log's timestamps say is later: Unix time or ISO 8601 (UTC unless it says "
             "otherwise).",
-            rich_help_panel=PANEL,
+            rich_help_panel=TIME_PANEL,
         ),
     ] = "",
     until_offset: Annotated[
@@ -85,12 +92,12 @@ def point_in_time(
             "--until-offset",
             metavar="[FILE:]OFFSET",
             help="Leave out the commands that begin there or later.",
-            rich_help_panel=PANEL,
+            rich_help_panel=TIME_PANEL,
         ),
     ] = "",
     until_command: Annotated[
         int | None,
-        typer.Option("--until-command", metavar="N", min=0, help="Apply N commands.", rich_help_panel=PANEL),
+        typer.Option("--until-command", metavar="N", min=0, help="Apply N commands.", rich_help_panel=TIME_PANEL),
     ] = None,
     before_command: Annotated[
         str,
@@ -98,12 +105,12 @@ def point_in_time(
             "--before-command",
             metavar="NAME",
             help="Stop before the first command of that name: the state before FLUSHALL.",
-            rich_help_panel=PANEL,
+            rich_help_panel=TIME_PANEL,
         ),
     ] = "",
     nth: Annotated[
         str,
-        typer.Option("--nth", metavar="N|last", help="Which of the commands of that name.", rich_help_panel=PANEL),
+        typer.Option("--nth", metavar="N|last", help="Which of the commands of that name.", rich_help_panel=TIME_PANEL),
     ] = "",
     without: Annotated[
         list[str] | None,
@@ -111,7 +118,7 @@ def point_in_time(
             "--without",
             metavar="[FILE:]OFFSET",
             help="Leave out the command there: undo that one DEL. May be repeated.",
-            rich_help_panel=PANEL,
+            rich_help_panel=TIME_PANEL,
         ),
     ] = None,
 ) -> PointInTime:

@@ -1,4 +1,4 @@
-"""Progress of long work, on stderr, where that is a terminal."""
+"""Progress of long work, on stderr: one line that changes where that is a terminal, else a line now and then."""
 
 from __future__ import annotations
 
@@ -6,17 +6,21 @@ import sys
 import time
 from typing import Final
 
+from .console import progress_wanted
 from .render import size
 
 AFTER_S: Final = 2.0
 EVERY_S: Final = 0.25
+LINE_EVERY_S: Final = 10.0
+"""Between lines, where they stay."""
 
 
 class Progress:
     """Call it with the bytes done and their total (-1: not known); use it as a context manager."""
 
     def __init__(self) -> None:
-        self._wanted = sys.stderr.isatty()
+        self._wanted = progress_wanted()
+        self._terminal = sys.stderr.isatty()
         self._start = time.monotonic()
         self._next = self._start + AFTER_S
         self._shown = False
@@ -34,9 +38,14 @@ class Progress:
         now = time.monotonic()
         if now < self._next:
             return
-        self._next = now + EVERY_S
-        self._shown = True
-        sys.stderr.write(f"\r\x1b[K{progress_line(done, total, now - self._start)}")
+        line = progress_line(done, total, now - self._start)
+        if self._terminal:
+            self._next = now + EVERY_S
+            self._shown = True
+            sys.stderr.write(f"\r\x1b[K{line}")
+        else:
+            self._next = now + LINE_EVERY_S
+            sys.stderr.write(f"{line}\n")
         sys.stderr.flush()
 
     def clear(self) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 from rdbtool import findings
 from rdbtool.errors import printable, printable_text
 from rdbtool.findings import Alike, Finding, Findings, Severity
+
+from .console import colours_wanted, console
 
 SCHEMA: Final = 1
 """The version of the JSON that reports are written as. Fields may be added to it; none changes its meaning."""
@@ -18,9 +19,9 @@ _COLOURS: Final = {"red": "31", "green": "32", "yellow": "33", "bold": "1", "dim
 SEVERITY_COLOURS: Final = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "dim"}
 
 
-def paint(text: str, colour: str) -> str:
-    """``text`` in a colour, where standard output is a terminal that wants any."""
-    if not sys.stdout.isatty() or "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb":
+def paint(text: str, colour: str, stream: TextIO | None = None) -> str:
+    """``text`` in a colour, where ``stream`` (standard output by default) wants any."""
+    if not colours_wanted(stream or sys.stdout):
         return text
     return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m"
 
@@ -44,9 +45,9 @@ plural: Final = findings.plural
 """``1 key``, ``2,000 keys``, ``2 entries``."""
 
 
-def finding_line(finding: Finding, alike: Alike | None = None) -> str:
-    """One line: severity, code, place, key, message; ``alike``: how many more are like it."""
-    parts = [paint(f"{finding.severity.name.lower():7}", SEVERITY_COLOURS[finding.severity]), finding.code]
+def finding_line(finding: Finding, alike: Alike | None = None, stream: TextIO | None = None) -> str:
+    """One line for ``stream``: severity, code, place, key, message; ``alike``: how many more are like it."""
+    parts = [paint(f"{finding.severity.name.lower():7}", SEVERITY_COLOURS[finding.severity], stream), finding.code]
     if finding.offset >= 0:
         parts.append(f"at offset {finding.offset}")
     if finding.key is not None:
@@ -59,15 +60,23 @@ def finding_line(finding: Finding, alike: Alike | None = None) -> str:
     return f"{' '.join(parts)}: {finding.message}{tail}"
 
 
-def findings_lines(found: Findings, *, all_of_them: bool = False) -> list[str]:
-    """The findings, the worst first, each kind in the order they were made, many of one kind as one line unless
-    ``all_of_them``.
+def findings_lines(found: Findings, *, all_of_them: bool = False, stream: TextIO | None = None) -> list[str]:
+    """The findings for ``stream``, the worst first, each kind in the order they were made, many of one kind as one line
+    unless ``all_of_them``.
     """
     shown = [(finding, None) for finding in found.items] if all_of_them else found.condensed()
     lines = []
     for severity in (Severity.ERROR, Severity.WARNING, Severity.NOTE):
-        lines += [finding_line(finding, alike) for finding, alike in shown if finding.severity is severity]
+        lines += [finding_line(finding, alike, stream) for finding, alike in shown if finding.severity is severity]
     return lines + (unkept_lines(found) if all_of_them else [])
+
+
+def print_findings(found: Findings) -> None:
+    """Print the findings to standard error; where all is to be quiet, those that tell of a problem."""
+    if console.quiet and found.worst is Severity.NOTE:
+        return
+    for line in findings_lines(found, stream=sys.stderr):
+        print(line, file=sys.stderr)
 
 
 def unkept_lines(found: Findings) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -26,12 +26,20 @@ from .point_in_time import (
     point_in_time,
     server_of,
 )
-from .render import findings_lines, number, plural, print_json, show_path, size
+from .progress import Progress
+from .render import number, plural, print_findings, print_json, show_path, size
+from .usage import Usage
 
 if TYPE_CHECKING:
     from rdbtool.tasks.rewrite import RewriteReport
 
 NAME = "rewrite"
+USAGE: Final = Usage(
+    example="rdbtool rewrite appendonlydir -o compact",
+    problems="the log is damaged, and nothing was written",
+    loss="done, with loss that is listed",
+    verdict=True,
+)
 EXAMPLE = ("INPUT", "-o", "-", "--resp")
 
 
@@ -103,28 +111,31 @@ def command(
     if not in_place and not force:
         ask_to_overwrite([output_path], [path])
     form = RewriteForm(resp=resp, to=target(to) if to else None)
-    if in_place:
-        report = rewrite_in_place(
-            path,
-            form=form,
-            point=point,
-            selection=selection,
-            unknown=unknown.value,
-            purge_history=purge_history,
-            force=force,
-            server=server_of(names, databases, memory_limit),
-        )
-    else:
-        report = rewrite(
-            path,
-            output_path,
-            form=form,
-            point=point,
-            selection=selection,
-            unknown=unknown.value,
-            source=source.value,
-            server=server_of(names, databases, memory_limit),
-        )
+    with Progress() as progress:
+        if in_place:
+            report = rewrite_in_place(
+                path,
+                form=form,
+                point=point,
+                selection=selection,
+                unknown=unknown.value,
+                purge_history=purge_history,
+                force=force,
+                server=server_of(names, databases, memory_limit),
+                progress=progress,
+            )
+        else:
+            report = rewrite(
+                path,
+                output_path,
+                form=form,
+                point=point,
+                selection=selection,
+                unknown=unknown.value,
+                source=source.value,
+                server=server_of(names, databases, memory_limit),
+                progress=progress,
+            )
     # Where the result itself goes to standard output, the report must not.
     stream = sys.stderr if output_path == "-" else sys.stdout
     if output is Format.TEXT:
@@ -132,8 +143,7 @@ def command(
             print(line, file=stream)
     elif stream is sys.stdout:
         print_json(NAME, report.as_json())
-    for line in findings_lines(report.findings):
-        print(line, file=sys.stderr)
+    print_findings(report.findings)
     hint_at_regex(selection.keys, int(selection.kept))
     raise typer.Exit(of_report(report))
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from rdbtool.errors import UsageError
 
+from .usage import Usage
+
 NAME = "schema"
+USAGE: Final = Usage(example="rdbtool schema check-rdb")
 EXAMPLE = ("no-such-schema", "INPUT")
 
 
@@ -18,7 +21,7 @@ def command(
         str, typer.Argument(metavar="[NAME]", help="Of which output, such as check-rdb; without it, all are listed.")
     ] = "",
 ) -> None:
-    """Print the JSON Schema of what a command writes as JSON, or list the schemas that there are.
+    """Print the JSON Schema of what a command writes as JSON.
 
     Fields may be added to an output, and stand in its schema then; what is there keeps its meaning as long as the
     number under "schema" stays.

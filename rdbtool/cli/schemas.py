@@ -214,7 +214,7 @@ _CONSUMER: Final = _object({"name": TEXT, "seen_ms": _or(WHOLE, NONE), "active_m
 _PENDING: Final[Schema] = {"type": "array", "prefixItems": [TEXT, WHOLE, COUNT], "minItems": 3, "maxItems": 3}
 _GROUP: Final = _object(
     {"name": TEXT, "last_id": TEXT, "entries_read": _or(COUNT, NONE), "pending": _list(_PENDING)},
-    {"consumers": _list(_CONSUMER)},
+    {"consumers": _list(_CONSUMER), "released": _IDS},
 )
 STREAM: Final = _object(
     {
@@ -227,6 +227,7 @@ STREAM: Final = _object(
     {"idempotence": TEXT},
 )
 MODULE: Final = _object({"name": TEXT, "version": COUNT, "payload": TEXT})
+_ELEMENT: Final[Schema] = {"type": "array", "prefixItems": [COUNT, TEXT], "minItems": 2, "maxItems": 2}
 VALUES: Final[dict[str, Schema]] = {
     "string": TEXT,
     "list": _list(TEXT),
@@ -235,6 +236,8 @@ VALUES: Final[dict[str, Schema]] = {
     "zset": _map(_or({"type": "number"}, {"enum": ["inf", "-inf"]})),
     "stream": STREAM,
     "module": MODULE,
+    "array": _object({"elements": _list(_ELEMENT)}, {"cursor": COUNT}),
+    "path-hash": _map(_map(TEXT)),
 }
 _FIRST: Final[Schema] = {"schema": {"const": RECORDS}}
 """What the first record has, unless a header comes before it."""

@@ -7,7 +7,7 @@ from typing import Final, final
 
 from mypy_extensions import i64
 
-from rdbtool.servers.features import NEWER_ERRORS
+from rdbtool.servers.features import AGGREGATE_COUNT, NEWER_ERRORS
 
 from .cells.cell import SetCell
 from .cells.zset import SortedSetCell
@@ -56,6 +56,7 @@ class Inputs:
         at = 3 + number
         sources = [_scores_of(dataset, key) for key in args[3:at]]
         weights = [1.0] * len(sources)
+        counts = False
         while at < argc:
             option = args[at].upper()
             if options and option == b"WEIGHTS" and argc - at >= number + 1:
@@ -69,11 +70,15 @@ class Inputs:
                     self.aggregate = MIN
                 elif how == b"MAX":
                     self.aggregate = MAX
+                elif how == b"COUNT" and dataset.release.does(AGGREGATE_COUNT):
+                    counts = True
                 else:
                     raise syntax_error()
                 at += 2
             else:
                 raise syntax_error()
+        if counts:  # the sum of the weights of the sources that have the member
+            sources = [dict.fromkeys(scores, 1.0) for scores in sources]
         self.sources = list(zip(sources, weights, strict=True))
         if options:
             # From the smallest to the largest: sums of doubles depend on their order.

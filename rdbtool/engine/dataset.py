@@ -10,14 +10,17 @@ from typing import Final, final
 from mypy_extensions import i64, u8
 
 from rdbtool.errors import UnsupportedError
+from rdbtool.findings import plural
 from rdbtool.rdb.layout.listpack_builder import ListpackBuilder
 from rdbtool.servers.limits import DATABASES
 from rdbtool.servers.releases import NEWEST, Release
 from rdbtool.servers.slots import hash_slot
 
+from .cells.arrays import ArrayCell
 from .cells.cell import Cell, FrameCell, HashCell, Held, SetCell, StringCell, cell_of_held
 from .cells.interning import InternedNames
 from .cells.lists import ListCell, kind_of
+from .cells.path_hash import PathHashCell
 from .cells.stream import StreamCell
 from .cells.zset import SortedSetCell
 from .keyspace import Keyspace
@@ -76,6 +79,8 @@ class Dataset:
         """Whether a field of a hash has been given an expiry: if not, nobody need look for one."""
         self.imports: dict[bytes, frozenset[int]] = {}
         """Migrations of slots to this server that are under way: the name of each, and its slots."""
+        self.templates: dict[bytes, list[bytes]] = {}
+        """Names of fields that HIMPORT PREPARE gave a name, for its client: a log has one."""
         self.counts_streams = False
         """Whether a command told counters of streams, which servers do since Redis 7.0."""
         self.dirty: i64 = 0
@@ -87,6 +92,9 @@ class Dataset:
         """Bytes that a value may take here; None for what is free when it comes to it."""
         self.random: i64 = 0
         """Random choices made, as by SPOP: the server that wrote the log may have chosen otherwise."""
+
+    def __repr__(self) -> str:
+        return f"<Dataset of {plural(sum(len(keys) for keys in self.dbs.values()), 'key')} for {self.release.name}>"
 
     def select(self, db: i64) -> None:
         """Make ``db`` the selected database."""
@@ -199,6 +207,26 @@ class Dataset:
             return held
         cell = self.open(key, held)
         if isinstance(cell, StreamCell):
+            return cell
+        raise wrong_type()
+
+    def array(self, key: bytes) -> ArrayCell | None:
+        """The array at ``key``."""
+        held = self.keys.get(key)
+        if held is None or isinstance(held, ArrayCell):
+            return held
+        cell = self.open(key, held)
+        if isinstance(cell, ArrayCell):
+            return cell
+        raise wrong_type()
+
+    def path_hash(self, key: bytes) -> PathHashCell | None:
+        """The path hash at ``key``."""
+        held = self.keys.get(key)
+        if held is None or isinstance(held, PathHashCell):
+            return held
+        cell = self.open(key, held)
+        if isinstance(cell, PathHashCell):
             return cell
         raise wrong_type()
 

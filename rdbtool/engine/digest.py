@@ -13,10 +13,31 @@ from typing import ClassVar, Final, final
 from mypy_extensions import i64
 
 from rdbtool.basics.fpconv import seventeen, shortest
-from rdbtool.errors import RdbToolError
+from rdbtool.errors import RdbToolError, UnsupportedError
 from rdbtool.model import NO_EXPIRY
-from rdbtool.rdb.layout.facts import CONSUMERS, GROUPS, IDEMPOTENCE, PENDING, PENDING_OWNERS, STREAM_COUNTERS
-from rdbtool.rdb.layout.visitor import HASH, LIST, MODULE, SET, STREAM, STRING, ZSET, Visitor, visit_value
+from rdbtool.rdb.layout.facts import (
+    ARRAY_CURSORS,
+    CONSUMERS,
+    GROUPS,
+    IDEMPOTENCE,
+    PENDING,
+    PENDING_OWNERS,
+    RELEASED,
+    STREAM_COUNTERS,
+)
+from rdbtool.rdb.layout.visitor import (
+    ARRAY,
+    HASH,
+    LIST,
+    MODULE,
+    PATH_HASH,
+    SET,
+    STREAM,
+    STRING,
+    ZSET,
+    Visitor,
+    visit_value,
+)
 from rdbtool.rdb.reader import Frame
 from rdbtool.rdb.types import TypeRow
 from rdbtool.rdb.walk import Walker
@@ -28,6 +49,8 @@ from .cells.zset import SortedSetCell
 
 FOREVER: Final[i64] = -(1 << 62)
 """Before the expiry of any field."""
+MOST_HOLES: Final = 1 << 24
+"""Indexes without an element between two that have one: a digest takes a step for each, of about a microsecond."""
 SCORES_KEPT: Final = 4096
 """Scores whose text is remembered: working it out costs more than all the rest."""
 
@@ -43,9 +66,19 @@ def _mix(digest: int, data: bytes) -> int:
 _EXPIRES: Final = _hash(b"!!expire!!")
 _FIELD_EXPIRES: Final = _hash(b"!!hexpire!!")
 
-TYPE_NUMBERS: Final[dict[i64, int]] = {STRING: 0, LIST: 1, SET: 2, ZSET: 3, HASH: 4, MODULE: 5, STREAM: 6}
-"""What the servers number types as, by kind of the visitor."""
-_TYPES: Final = [b""] * 7
+TYPE_NUMBERS: Final[dict[i64, int]] = {
+    STRING: 0,
+    LIST: 1,
+    SET: 2,
+    ZSET: 3,
+    HASH: 4,
+    MODULE: 5,
+    STREAM: 6,
+    ARRAY: 7,
+    PATH_HASH: 7,
+}
+"""What the servers number types as, by kind of the visitor; the last one stands for another type in each product."""
+_TYPES: Final = [b""] * len(TYPE_NUMBERS)
 for _kind, _number in TYPE_NUMBERS.items():
     _TYPES[_kind] = _number.to_bytes(4)
 
@@ -59,9 +92,9 @@ class ValueDigest(Visitor):
     were not.
     """
 
-    # DEBUG DIGEST takes only the entries of a stream (debug.c).
+    # DEBUG DIGEST takes only the entries of a stream (debug.c), and only the elements of an array.
     IGNORES: ClassVar[frozenset[str]] = frozenset(
-        {STREAM_COUNTERS, GROUPS, PENDING, CONSUMERS, PENDING_OWNERS, IDEMPOTENCE}
+        {STREAM_COUNTERS, GROUPS, PENDING, CONSUMERS, PENDING_OWNERS, RELEASED, IDEMPOTENCE, ARRAY_CURSORS}
     )
 
     def __init__(self, release: Release) -> None:
@@ -74,6 +107,9 @@ class ValueDigest(Visitor):
         self._scores: dict[float, bytes] = {}
         self._kind: i64 = STRING
         self._element = 0
+        self._path = 0
+        self._next = 0
+        """The index that follows the last element of an array."""
         self._in_field = False
         self._expires = False
         self.fields_from: i64 = FOREVER
@@ -102,6 +138,7 @@ class ValueDigest(Visitor):
         self._members = 0
         self._longest = 0
         self._zeros = 0
+        self._next = 0
         self.digest = _mix(self.digest, _TYPES[kind])
 
     def end(self) -> None:
@@ -147,6 +184,12 @@ class ValueDigest(Visitor):
             self._longest = max(self._longest, len(piece))
         elif kind == SET:
             self.digest ^= _hash(piece)
+        elif kind == PATH_HASH:
+            if not self._in_field:
+                self._element = _mix(self._path, piece)
+            else:
+                self.digest ^= _hash(_mix(self._element, piece).to_bytes(20))
+            self._in_field = not self._in_field
         else:
             self.digest = _mix(self.digest, piece)
 
@@ -176,6 +219,22 @@ class ValueDigest(Visitor):
 
     def entry(self, ms: int, seq: int) -> None:
         self.digest = _mix(self.digest, b"%d.%d" % (ms, seq))
+
+    def index(self, index: int) -> None:
+        holes = index - self._next
+        self._next = index + 1
+        if holes > MOST_HOLES:
+            raise UnsupportedError(
+                f"the digest of an array takes a step for every index: here are {holes} without an element (a server "
+                "that is asked for it hangs)",
+                doing="computing a digest",
+            )
+        while holes > 0:
+            self.digest = _mix(self.digest, b"(null)")
+            holes -= 1
+
+    def path(self, name: bytes) -> None:
+        self._path = _mix(0, name)
 
     def module(self, name: str, version: int, payload: bytes) -> None:
         self.modules += 1

@@ -18,6 +18,7 @@ from rdbtool.servers.features import (
 )
 from rdbtool.servers.releases import Release
 
+from .cells.arrays import ArrayCell
 from .cells.cell import (
     HASHTABLE,
     INTSET,
@@ -32,6 +33,7 @@ from .cells.cell import (
     StringCell,
 )
 from .cells.lists import ListCell
+from .cells.path_hash import PathHashCell
 from .cells.stream import StreamCell
 from .cells.zset import SortedSetCell
 
@@ -78,6 +80,10 @@ def type_name(cell: Cell) -> str:
         return "zset"
     if isinstance(cell, StreamCell):
         return "stream"
+    if isinstance(cell, ArrayCell):
+        return "array"
+    if isinstance(cell, PathHashCell):
+        return "path-hash"
     assert not isinstance(cell, FrameCell)
     return "module"
 
@@ -102,6 +108,10 @@ def encoding_name(release: Release, key: bytes, cell: Cell) -> str:
         if not release.has(PACKED_VALUES):
             return "raw"
         return _packed_name(release, "ziplist") if cell.encoding == LISTPACK else "skiplist"
+    if isinstance(cell, ArrayCell):
+        return "sliced-array"
+    if isinstance(cell, PathHashCell):
+        return "path-hash"
     assert not isinstance(cell, FrameCell)
     return "raw"
 

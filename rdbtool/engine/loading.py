@@ -8,13 +8,15 @@ from typing import Final
 from mypy_extensions import i64, u8
 
 from rdbtool.io.window import window_over
-from rdbtool.model import Hash, Module, SortedSet, Stream, Value
+from rdbtool.model import Array, Hash, Module, PathHash, SortedSet, Stream, Value
 from rdbtool.rdb.layout.primitives import read_count, read_length, read_string
 from rdbtool.rdb.reader import Frame
 from rdbtool.servers.releases import Release
 
+from .cells.arrays import ArrayCell
 from .cells.cell import HASHTABLE, LISTPACK, LISTPACKEX, SKIPLIST, Cell, HashCell, ModuleCell, SetCell, StringCell
 from .cells.lists import PACKED, QUICK, ListCell, Node, Shape, kind_of, loaded_list
+from .cells.path_hash import PathHashCell
 from .cells.stream import stream_cell
 from .cells.zset import SortedSetCell
 from .encodings import hash_encoding, set_encoding
@@ -39,6 +41,10 @@ def cell_of(release: Release, value: Value) -> Cell:
         return zset
     if isinstance(value, Stream):
         return stream_cell(value)
+    if isinstance(value, Array):
+        return ArrayCell(value)
+    if isinstance(value, PathHash):
+        return PathHashCell(value)
     assert isinstance(value, Module)
     return ModuleCell(value)
 

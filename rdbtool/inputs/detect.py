@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from typing import Final, TypeAlias, final
+from typing import Final, final
 
 from mypy_extensions import i64
 
 from rdbtool.aof import detect
 from rdbtool.aof.command_text import first_command
 from rdbtool.errors import FormatError, RdbToolError
+from rdbtool.io.progress import Progress as Progress  # noqa: PLC0414 - named again to be exported
 from rdbtool.io.source import Input, open_input
 from rdbtool.io.window import Metered, Window, window_over
 from rdbtool.rdb.events import Aux, Header
@@ -30,9 +30,6 @@ MANIFEST: Final = detect.MANIFEST
 EMPTY: Final = detect.EMPTY
 OTHER: Final = detect.OTHER
 """None of these."""
-
-Progress: TypeAlias = Callable[[int, int], None]
-"""Is told how many bytes of the input have been read, and of how many; -1 where that is not known."""
 
 _SELECT: Final = b"SELECT"
 

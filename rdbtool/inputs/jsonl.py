@@ -12,7 +12,21 @@ from mypy_extensions import i64
 from rdbtool.basics.text import AUTO, MODES, from_text
 from rdbtool.errors import FormatError, RdbToolError
 from rdbtool.io.window import Window
-from rdbtool.model import NO_EXPIRY, Consumer, Entry, Group, Hash, Id, Module, Pending, SortedSet, Stream, Value
+from rdbtool.model import (
+    NO_EXPIRY,
+    Array,
+    Consumer,
+    Entry,
+    Group,
+    Hash,
+    Id,
+    Module,
+    PathHash,
+    Pending,
+    SortedSet,
+    Stream,
+    Value,
+)
 from rdbtool.rdb.events import Event, Function, ModuleAux
 from rdbtool.rdb.layout.facts import KEY_META, Losses
 from rdbtool.rdb.layout.stream_node import key_of
@@ -25,6 +39,8 @@ SCHEMA: Final = 1
 """Version of the records; it changes when a reader of the old ones would misunderstand the new ones."""
 U64: Final = 0xFFFF_FFFF_FFFF_FFFF
 I64: Final = 0x7FFF_FFFF_FFFF_FFFF
+LAST_INDEX: Final = U64 - 1
+"""Of an array."""
 
 _LF: Final = b"\n"
 
@@ -177,7 +193,7 @@ class JsonlSource(KeySource):
             if len(members) != len(items):
                 raise _BadRecordError("a member more than once", "value")
             return members
-        if kind not in {"hash", "zset", "stream", "module"}:
+        if kind not in {"hash", "zset", "stream", "module", "array", "path-hash"}:
             raise _BadRecordError(f"unknown type {kind!r}", "type")
         if not isinstance(value, dict):
             raise _BadRecordError(f"a {kind} is an object", "value")
@@ -187,6 +203,10 @@ class JsonlSource(KeySource):
             return SortedSet({self._text(name, "value"): _score(score) for name, score in value.items()})
         if kind == "stream":
             return self._stream(value)
+        if kind == "array":
+            return self._indexed(value)
+        if kind == "path-hash":
+            return self._paths(value)
         name = value.get("name")
         if not isinstance(name, str) or len(name) != 9:
             raise _BadRecordError("not the name of a module type", "name")
@@ -202,6 +222,29 @@ class JsonlSource(KeySource):
                 item = item.get("value")
             fields[field] = self._text(item, "value")
         return Hash(fields, expiries or None)
+
+    def _indexed(self, value: dict[str, Any]) -> Array:
+        array = Array()
+        for item in _array(value, "elements"):
+            if not (isinstance(item, list) and len(item) == 2 and _is_integer(item[0], 0, LAST_INDEX)):
+                raise _BadRecordError("an element is [index, text]", "elements")
+            if item[0] in array.elements:
+                raise _BadRecordError(f"index {item[0]} more than once", "elements")
+            array.elements[item[0]] = self._text(item[1], "elements")
+        if not array.elements:
+            raise _BadRecordError("an array without elements", "elements")
+        array.elements = dict(sorted(array.elements.items()))
+        array.cursor = _integer(value, "cursor", 0, LAST_INDEX, -1)
+        return array
+
+    def _paths(self, value: dict[str, Any]) -> PathHash:
+        paths: dict[bytes, dict[bytes, bytes]] = {}
+        for name, fields in value.items():
+            if not isinstance(fields, dict) or not fields:
+                raise _BadRecordError("a path is an object with a field", "value")
+            path = self._text(name, "value")
+            paths[path] = {self._text(field, "value"): self._text(item, "value") for field, item in fields.items()}
+        return PathHash(paths)
 
     def _stream(self, value: dict[str, Any]) -> Stream:
         stream = Stream()
@@ -262,6 +305,13 @@ class JsonlSource(KeySource):
                     raise _BadRecordError(f"pending entry {text} that is not the group's, or has two owners", "pending")
                 unowned.discard(key)
                 delivered[key].consumer = name
+        for text in _array(value, "released"):
+            key = key_of(_id(text, "released"))
+            if key not in unowned:
+                raise _BadRecordError(f"released entry {text} that is not pending, or has an owner", "released")
+            unowned.discard(key)
+            delivered[key].is_released = True
+            group.released.append(delivered[key].entry)
         for key in sorted(delivered):
             pending = delivered[key]
             if key in unowned:

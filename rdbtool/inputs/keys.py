@@ -6,11 +6,12 @@ from typing import final
 
 from mypy_extensions import i64, mypyc_attr
 
+from rdbtool.errors import UnsupportedError, printable
 from rdbtool.io.window import Window
 from rdbtool.model import Entry
 from rdbtool.rdb.dump_payload import open_dump, parse_dump
 from rdbtool.rdb.empty import is_empty
-from rdbtool.rdb.events import Aux, Event, Header
+from rdbtool.rdb.events import Aux, Event, Header, Update
 from rdbtool.rdb.head import RdbHead
 from rdbtool.rdb.layout.facts import NOTHING
 from rdbtool.rdb.opcodes import REDIS
@@ -89,6 +90,14 @@ class RdbSource(KeySource):
                 self.empty += 1
             elif isinstance(event, Aux):
                 self.facts.aux[event.name] = event.value
+            elif isinstance(event, Update):
+                raise UnsupportedError(
+                    f"commands inside the snapshot ({printable(event.args[0])}), as a master that saves without a fork "
+                    "sends them: only what replays it can apply them",
+                    path=self.path,
+                    offset=event.offset,
+                    doing="reading keys",
+                )
             elif isinstance(event, Header):
                 self.facts.dialect = event.dialect
                 self.facts.version = event.version

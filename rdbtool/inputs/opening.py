@@ -56,6 +56,10 @@ class OpenedKeys:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close what was opened."""
         if self._stream is not None:
             self._stream.close()
 
@@ -87,7 +91,7 @@ def open_keys(
     opening and replaying raise.
     """
     if commands or layout is not None:
-        return _replayed(path, point, unknown, commands, now_ms, to, None, aside, server, layout, keep_going)
+        return _replayed(path, point, unknown, commands, now_ms, to, None, aside, server, layout, keep_going, progress)
     opened = open_detected(path, progress)
     try:
         refuse_empty_snapshot(opened)
@@ -101,7 +105,9 @@ def open_keys(
                 return OpenedKeys(RdbSource(opened.window), (path,), stream)
         try:
             first = None if stream is None else opened.window
-            return _replayed(path, point, unknown, commands, now_ms, to, first, aside, server, None, keep_going)
+            return _replayed(
+                path, point, unknown, commands, now_ms, to, first, aside, server, None, keep_going, progress
+            )
         finally:
             opened.close()
     except BaseException:
@@ -163,6 +169,7 @@ def _replayed(
     server: Server,
     layout: Layout | None,
     keep_going: bool,
+    progress: Progress | None,
 ) -> OpenedKeys:
     from .dataset import DatasetSource, facts_of_replayed
     from .replaying import layout_of, replay
@@ -184,6 +191,7 @@ def _replayed(
         server=server,
         layout=layout,
         keep_going=keep_going,
+        progress=progress,
     )
     source = DatasetSource(path, replayed.dataset, facts_of_replayed(replayed), replayed.module_aux)
     if replayed.head is None:

@@ -30,14 +30,15 @@ from rdbtool.errors import (
     printable_text,
 )
 from rdbtool.findings import Finding, Findings, Report, Severity, finding_of, plural
+from rdbtool.io.progress import Meter, Progress
 from rdbtool.io.source import open_input
-from rdbtool.io.window import Window
+from rdbtool.io.window import Metered, Window
 from rdbtool.rdb.events import ModuleAux
 from rdbtool.rdb.head import Aside, RdbHead
 from rdbtool.rdb.magic import what_else
 from rdbtool.rdb.reader import RdbReader
 from rdbtool.servers.commands import COMMANDS, CONTAINER, UNSUPPORTED
-from rdbtool.servers.releases import NEWEST, Release, writer_of
+from rdbtool.servers.releases import NEWEST, Release, release_of, writer_of
 
 from .detect import JSON_LINES, LOG, TEXT, is_rdb, kind_at
 from .server import STOCK_SERVER, Server
@@ -90,13 +91,13 @@ class Replayed(Report):
 
 
 def replay(
-    path: str,
+    path: str | os.PathLike[str],
     *,
     point: PointInTime = WHOLE,
     unknown: str = STOP,
     source: Source = "auto",
-    release: Release | None = None,
-    likely: Release | None = None,
+    release: str | Release | None = None,
+    likely: str | Release | None = None,
     now_ms: int | None = None,
     feed: Feed | None = None,
     first: Window | None = None,
@@ -104,25 +105,30 @@ def replay(
     server: Server = STOCK_SERVER,
     layout: Layout | None = None,
     keep_going: bool = False,
+    progress: Progress | None = None,
 ) -> Replayed:
     """Bring what is at ``path`` into a dataset, as a server that loads it does.
 
-    ``point``: how far; ``unknown``: what to do about commands that no server has (`engine.replay`); ``release``:
-    the server to follow, else the one that wrote the file, and ``likely`` where it does not say; ``now_ms``: what
-    relative expiries count from; ``feed``: how a log is brought in; ``first``: the first file, where it is open;
-    ``aside``: takes what a base holds that a short log does not reach, before the log is replayed; ``server``: how the
-    server was set up; ``layout``: the files, where they are not those that `layout_of` finds; ``keep_going``: of what
-    is damaged, take what can be read before the damage, with a finding and ``loss``. A log is not applied to a base
-    that was not read to its end: its commands build on what is lost.
+    ``point``: how far; ``unknown``: what to do about commands that no server has (`engine.replay`); ``release``: the
+    server to follow, else the one that wrote the file, and ``likely`` where it does not say; ``now_ms``: what relative
+    expiries count from; ``feed``: how a log is brought in; ``first``: the first file, where it is open; ``aside``:
+    takes what a base holds that a short log does not reach, before the log is replayed; ``server``: how the server was
+    set up; ``layout``: the files, where they are not those that `layout_of` finds; ``keep_going``: of what is damaged,
+    take what can be read before the damage, with a finding and ``loss``. A log is not applied to a base that was not
+    read to its end: its commands build on what is lost; ``progress`` is told the bytes read of all files that are
+    opened here, and their size or -1.
 
     A log that ends within a command is taken up to there, as the server takes it, with a finding and
     ``loss``. Raises `FormatError`
     where the server refuses the file, `IncompleteError` where a command is unknown or could not be carried out here,
     unless ``unknown`` says what to do about them, `InputError`, `UsageError`.
     """
-    layout = layout or layout_of(path, source)
-    loader = _Loader(layout, point, unknown, source, release, likely, now_ms, feed or Feed(), first, server)
+    layout = layout or layout_of(os.fspath(path), source)
+    follow = None if release is None else release_of(release)
+    else_follow = None if likely is None else release_of(likely)
+    loader = _Loader(layout, point, unknown, source, follow, else_follow, now_ms, feed or Feed(), first, server)
     loader.keep_going = keep_going
+    loader.progress = progress
     if aside is not None and not point.asked and server.names.empty and not keep_going:
         names = names_in(layout)
         loader.passthrough = None if names is None else Passthrough(names, aside)
@@ -243,6 +249,7 @@ class _Loader:
         self.is_logged = True
         """Whether a server wrote the commands, and not a person."""
         self.keep_going = False
+        self.progress: Progress | None = None
 
     def run(self) -> Replayed:
         for finding in self.layout.findings:
@@ -254,14 +261,19 @@ class _Loader:
         stops = self._by_file([self.point.offset] if self.point.offset else [])
         omitted = self._by_file(self.point.without)
         files = self.layout.files
+        meter = Meter([file.path for file in files], self.progress)
         for i, file in enumerate(files):
             stop = stops.get(file.path)
             point = self.point.in_log(nth, stop[0] if stop else None, omitted.get(file.path, ()))
             last = i == len(files) - 1
             if self.first is not None and i == 0:
+                meter.of(file.path)  # whoever opened it tells of it
                 going = self._file(self.first, file, point, last=last)
             else:
                 with open_input(file.path) as stream:
+                    told = meter.of(file.path)
+                    if told is not None:
+                        stream.stream = Metered(stream.stream, stream.size, told)
                     going = self._file(stream.window(), file, point, last=last)
             if not going:
                 break

@@ -118,6 +118,14 @@ class Selection:
         self._checked = False
         self._facts = False
 
+    def __repr__(self) -> str:
+        every = Selection()
+        names = ("dbs", "not_dbs", "types", "not_types", "keys", "regexes", "not_keys", "ttl", "expired", "min_size")
+        asked = [name for name in (*names, "sample", "limit") if getattr(self, name) != getattr(every, name)]
+        asked += ["exact"] if self.exact is not None else []
+        asked += ["slots"] if self.slots else []
+        return f"<Selection by {', '.join(asked) or 'nothing'}>"
+
     @property
     def one_name(self) -> bytes | None:
         """The only key that is wanted, where one is named; None for any other choice."""

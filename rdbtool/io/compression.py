@@ -6,13 +6,15 @@ import zlib
 from typing import IO, Any, Final, Protocol, cast
 
 from rdbtool.errors import UnsupportedError
+from rdbtool.extras import how_to_install
 
 from .window import Readable
 
+VCS: Final = "vcs"
 ZSTD_SKIPPABLE: Final = 0x184D2A50
 """The last four bits of a skippable frame's magic are free."""
 ZSTD_LONGEST_HEADER: Final = 18
-NO_ZSTD: Final = "zstd needs Python 3.14, or the extra: pip install 'rdbtool[zstd]'"
+NO_ZSTD: Final = f"zstd needs Python 3.14, or the extra: {how_to_install('zstd')}"
 
 
 class Compressor(Protocol):
@@ -26,7 +28,14 @@ class Compressor(Protocol):
 
 
 def compressor(ending: str, name: str) -> Compressor:
-    """What compresses a file whose name ends so: ``.gz`` or ``.zst``. Raises `UnsupportedError`."""
+    """What compresses a file whose name ends so: ``.gz`` or ``.zst``; `VCS` stands for the envelope of Valkey 9.2.
+
+    Raises `UnsupportedError`.
+    """
+    if ending == VCS:
+        from .vcs import VcsCompressor
+
+        return VcsCompressor(name)
     if ending == ".gz":
         return zlib.compressobj(wbits=31)
     made: Any

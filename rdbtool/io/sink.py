@@ -127,6 +127,8 @@ class Sink:
 
     def write(self, data: bytes) -> None:
         """Append ``data``. Raises `OutputError`; for standard output, a broken pipe stays `BrokenPipeError`."""
+        if len(data) >= BUFFER and self._parts:
+            self.flush()  # what is long goes out as it is, and is not joined with what is before it
         self._parts.append(data)
         self._held += len(data)
         self.written += len(data)
@@ -215,7 +217,9 @@ class Sink:
 
 @final
 class CompressedSink:
-    """A `Sink` whose file is compressed, as its name says. Raises `UnsupportedError` where nothing does that here."""
+    """A `Sink` whose file is compressed, as ``ending`` says (`compression.compressor`). Raises `UnsupportedError` where
+    nothing does that here.
+    """
 
     def __init__(self, sink: Sink, ending: str) -> None:
         from .compression import compressor

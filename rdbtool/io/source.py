@@ -11,12 +11,13 @@ from typing import final
 
 from rdbtool.errors import InputError, reason
 
-from .window import Readable, Window
+from .window import Envelope, Readable, Window
 
 
 @final
 class Input:
-    """An opened input: ``name`` to show, ``size`` in bytes or -1, a `Readable`, and ``file`` where it is a plain one.
+    """An opened input: ``name`` to show, ``size`` in bytes or -1, a `Readable`, ``file`` where it is a plain one, and
+    ``envelope`` where it begins with a snapshot in one.
 
     Use it as a context manager, or call ``close``.
     """
@@ -26,6 +27,7 @@ class Input:
         self.stream = stream
         self.size = size
         self.file: FileIO | None = None
+        self.envelope: Envelope | None = None
         self._close = close
 
     def __enter__(self) -> Input:
@@ -38,6 +40,7 @@ class Input:
         """A window at the start of the input."""
         w = Window(self.stream, path=self.name, size=self.size)
         w.file = self.file
+        w.envelope = self.envelope
         return w
 
     def close(self) -> None:
@@ -46,7 +49,7 @@ class Input:
 
 
 def open_input(path: str) -> Input:
-    """Open a file, ``-`` for standard input, or either of them compressed with gzip or zstd.
+    """Open a file, ``-`` for standard input, or either of them compressed with gzip, zstd, or as Valkey 9.2 does.
 
     What it is, is told by its first bytes. Raises `InputError`; for zstd without a decoder
     (Python 3.14, or the package ``zstandard``), `UnsupportedError`.
@@ -111,4 +114,11 @@ def _detect(name: str, stream: Readable, size: int, close: Callable[[], None]) -
         from .compression import zstd_reader
 
         return Input(name, zstd_reader(peeked, name), -1, close)
+    if head[:3] == b"VCS":
+        from .vcs import VcsReader
+
+        vcs = VcsReader(peeked, name)
+        opened = Input(name, vcs, -1, close)
+        opened.envelope = vcs.envelope
+        return opened
     return Input(name, peeked, size, close)

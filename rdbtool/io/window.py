@@ -29,6 +29,25 @@ class Readable(Protocol):
 
 
 @final
+class Envelope:
+    """What a snapshot stands in where it is compressed as a whole and not by whoever keeps it (`io.vcs`).
+
+    Its source gives no bytes behind it before ``left`` is set, by whoever has read it to its end.
+    """
+
+    def __init__(self) -> None:
+        self.left = False
+
+    def leave(self, w: Window) -> bool:
+        """Let ``w`` read on behind the envelope; False if something is left in it. Raises what reading raises."""
+        if w.need(1):
+            return False
+        self.left = True
+        w.drained = False
+        return True
+
+
+@final
 class Window:
     """A run of a source's bytes, and a position in it.
 
@@ -37,7 +56,8 @@ class Window:
     and store ``pos`` back; everybody else calls the methods. ``size`` is the source's length in bytes
     where it is known, else -1: with it, a length read from the input is checked before memory is
     reserved for it; without it, memory grows only as bytes arrive. While ``pin`` is not negative, the
-    bytes from ``data[pin]`` on stay. ``file`` is the plain file that the bytes come from, where they do.
+    bytes from ``data[pin]`` on stay. ``file`` is the plain file that the bytes come from, where they do; ``envelope``
+    what the first of them came out of.
     """
 
     def __init__(
@@ -55,6 +75,7 @@ class Window:
         self.observed: i64 = 0
         self.pin: i64 = -1
         self.file: FileIO | None = None
+        self.envelope: Envelope | None = None
         self._stored: Stored | None = None
 
     def stored(self) -> Stored | None:

@@ -34,7 +34,7 @@ from rdbtool.io.output import FLUSH, Output
 from rdbtool.model import NO_EXPIRY, Id
 from rdbtool.rdb.events import ModuleAux
 from rdbtool.rdb.layout.facts import Losses
-from rdbtool.rdb.layout.visitor import HASH, KINDS, LIST, SET, STREAM, STRING, ZSET, Visitor
+from rdbtool.rdb.layout.visitor import ARRAY, HASH, KINDS, LIST, PATH_HASH, SET, STREAM, STRING, ZSET, Visitor
 from rdbtool.rdb.opcodes import DIALECT_NAMES
 
 from .exporter import KeyFacts, ValueExporter
@@ -49,6 +49,7 @@ _ITEMS: Final[i64] = 1
 _FIELD: Final[i64] = 2
 _VALUE: Final[i64] = 3
 _EXPIRING_VALUE: Final[i64] = 4
+_INDEXED: Final[i64] = 5
 
 
 @final
@@ -66,6 +67,7 @@ class JsonValues(Visitor):
         self._entries = False
         self._in_group = False
         self._in_consumer = False
+        self._in_released = False
         self._groups = False
 
     def begin(self, kind: i64, expiring: bool) -> None:
@@ -86,7 +88,14 @@ class JsonValues(Visitor):
             self._groups = False
             self._in_group = False
             self._in_consumer = False
+            self._in_released = False
             out.write(b'{"entries":[')
+        elif kind == ARRAY:
+            self._entries = True
+            out.write(b'{"elements":[')
+        elif kind == PATH_HASH:
+            self._entries = False
+            out.append(123)
 
     def end(self) -> None:
         out = self.output.buffer
@@ -98,6 +107,10 @@ class JsonValues(Visitor):
         elif kind == STREAM:
             self._close_groups(out)
             out.append(125)
+        elif kind == ARRAY:
+            out.write(b"]}" if self._entries else b"}")
+        elif kind == PATH_HASH:
+            out.write(b"}}" if self._entries else b"}")
 
     def text(self, data: bytes, start: i64, end: i64) -> None:
         o = self.output
@@ -142,6 +155,8 @@ class JsonValues(Visitor):
                 self._state = _EXPIRING_VALUE
         elif state == _VALUE:
             self._state = _FIELD
+        elif state == _INDEXED:
+            o.buffer.append(93)
         elif state == _EXPIRING_VALUE:
             out = o.buffer
             out.write(b',"expire_at_ms":')
@@ -193,12 +208,15 @@ class JsonValues(Visitor):
         out.write(b',"entries_added":%d,"groups":[' % added)
 
     def _close_group(self, out: BytesWriter) -> None:
-        if self._in_consumer:
+        if self._in_released:
+            out.append(93)
+        elif self._in_consumer:
             out.write(b"]}")
         elif self._in_group:
             out.write(b'],"consumers":[')
         if self._in_group:
-            out.write(b"]}")
+            out.write(b"}" if self._in_released else b"]}")
+        self._in_released = False
         self._in_consumer = False
         self._in_group = False
 
@@ -252,6 +270,34 @@ class JsonValues(Visitor):
         self._first = False
         _write_id(out, ms, seq)
         self.output.room()
+
+    def released(self, ms: int, seq: int) -> None:
+        out = self.output.buffer
+        if self._in_released:
+            out.append(_COMMA)
+        else:
+            out.write(b']}],"released":[' if self._in_consumer else b'],"consumers":[],"released":[')
+        self._in_released = True
+        _write_id(out, ms, seq)
+
+    def index(self, index: int) -> None:
+        self.output.buffer.write(b"[%d," % index if self._first else b",[%d," % index)
+        self._first = False
+        self._state = _INDEXED
+
+    def last_insert(self, index: int) -> None:
+        self.output.buffer.write(b'],"cursor":%d' % index)
+        self._entries = False
+
+    def path(self, name: bytes) -> None:
+        o = self.output
+        if self._entries:
+            o.buffer.write(b"},")
+        self._entries = True
+        write_string(o, name, 0, len(name), self.mode)
+        o.buffer.write(b":{")
+        self._state = _FIELD
+        self._first = True
 
     def idempotence(self, raw: bytes) -> None:
         out = self.output.buffer

@@ -8,8 +8,9 @@ from rdbtool.aof.layout import DEFAULT_NAME
 from rdbtool.aof.manifest import BASE, INCREMENT, Part, format_part
 from rdbtool.errors import UsageError
 from rdbtool.io.output import Output, Writable
-from rdbtool.io.sink import DirectorySink, Pending, PendingFile, Sink, open_named
+from rdbtool.io.sink import CompressedSink, DirectorySink, Pending, PendingFile, Sink, open_named, open_sink
 from rdbtool.io.terminal import ForTerminal
+from rdbtool.servers.features import LZ4_SNAPSHOTS
 
 from .options import OutputOptions
 from .registry import make_exporter, row_of
@@ -87,9 +88,29 @@ def open_outlet(path: str, options: OutputOptions, inputs: tuple[str, ...]) -> O
         if path == "-":
             raise UsageError("a set of files does not go to standard output")
         return SetOutlet(path, options, inputs)
-    sink = open_named(path, inputs=inputs, binary=row.binary)
+    if options.rdb.envelope:
+        sink = _open_in_envelope(path, options, inputs)
+    else:
+        sink = open_named(path, inputs=inputs, binary=row.binary)
     try:
         return Outlet(path, sink, options)
+    except BaseException:
+        sink.abort()
+        raise
+
+
+def _open_in_envelope(path: str, options: OutputOptions, inputs: tuple[str, ...]) -> PendingFile:
+    """A snapshot that is compressed as a whole. Raises `UsageError` where no server would read that."""
+    from rdbtool.io.compression import VCS
+
+    to = options.rdb.to
+    if options.format != "rdb" or to is None or not to.release.does(LZ4_SNAPSHOTS):
+        raise UsageError(
+            "only Valkey 9.2 reads snapshots that are compressed as a whole: an RDB with --target valkey-9.2"
+        )
+    sink = open_sink(path, inputs=inputs)
+    try:
+        return CompressedSink(sink, VCS)
     except BaseException:
         sink.abort()
         raise

@@ -52,8 +52,8 @@ class RdbOut(Exporter):
         writer = open_rdb_writer(
             self.sink,
             options.to or target_of(facts, options.otherwise),
-            compress=options.compress,
-            checksum=options.checksum,
+            compress=options.compress and not options.envelope,
+            checksum=options.checksum and not options.envelope,
             lossless=options.lossless,
             drop_modules=options.drop_modules,
             limits=options.limits,

@@ -146,6 +146,8 @@ def _resp(output: Output, losses: Losses, options: OutputOptions) -> Exporter:
 _RECORDS: Final = all_but(facts.SLOT_IMPORTS)
 _ROWS: Final = all_but(
     facts.AUX,
+    facts.ARRAY_CURSORS,
+    facts.EMPTY_PATH_HASHES,
     facts.EMPTY_STREAMS,
     facts.STREAM_COUNTERS,
     facts.GROUPS,

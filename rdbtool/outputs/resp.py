@@ -9,13 +9,13 @@ from librt.strings import BytesWriter
 from mypy_extensions import i64
 
 from rdbtool.aof.command_writer import MOST_SENT, CommandWriter, write_command
-from rdbtool.errors import RdbToolError
+from rdbtool.errors import RdbToolError, UnsupportedError
 from rdbtool.findings import Finding, Severity
 from rdbtool.inputs.keys import Facts
 from rdbtool.io.output import Output
-from rdbtool.model import NO_EXPIRY, Entry, Module, Stream
+from rdbtool.model import NO_EXPIRY, Entry, Module, type_name
 from rdbtool.rdb.dump_payload import build_dump
-from rdbtool.rdb.layout.facts import FUNCTIONS, STREAM_COUNTERS, STREAMS, Losses
+from rdbtool.rdb.layout.facts import FUNCTIONS, OF_TYPE, STREAM_COUNTERS, Losses
 from rdbtool.rdb.opcodes import REDIS, VALKEY
 from rdbtool.rdb.reader import Frame
 from rdbtool.rdb.targets import Target
@@ -67,7 +67,7 @@ class Resp(ValueExporter):
         super().__init__(output, losses, self.commands)
         self.verify = verify
         self.with_functions = FUNCTIONS in losses.keeps
-        self.with_streams = STREAMS in losses.keeps
+        self.unknown = frozenset(name for name, fact in OF_TYPE.items() if fact not in losses.keeps)
 
     def function(self, code: bytes) -> None:
         if self.with_functions and self.replace:
@@ -80,10 +80,13 @@ class Resp(ValueExporter):
 
     def frame(self, frame: Frame) -> RdbToolError | None:
         redis_type = frame.type.redis_type
-        if redis_type == "stream" and not self.with_streams:
-            self.losses.left_out(STREAMS)
+        if redis_type in self.unknown:
+            self.losses.left_out(OF_TYPE[redis_type])
             return None
-        self.commands.select(frame.db)
+        try:
+            self.commands.select(frame.db)
+        except UnsupportedError as e:
+            return e
         if redis_type != "module":
             return super().frame(frame)
         flaw = self.flaw(frame) if self.verify else None
@@ -95,8 +98,9 @@ class Resp(ValueExporter):
 
     def entry(self, entry: Entry) -> None:
         value = entry.value
-        if isinstance(value, Stream) and not self.with_streams:
-            self.losses.left_out(STREAMS)
+        redis_type = type_name(value)
+        if redis_type in self.unknown:
+            self.losses.left_out(OF_TYPE[redis_type])
             return
         self.commands.select(entry.db)
         if isinstance(value, Module):

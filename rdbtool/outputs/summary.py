@@ -13,7 +13,7 @@ from rdbtool.io.output import Output
 from rdbtool.model import NO_EXPIRY, Id, stream_id
 from rdbtool.rdb.layout import facts
 from rdbtool.rdb.layout.facts import Losses
-from rdbtool.rdb.layout.visitor import HASH, STREAM, STRING, ZSET, Visitor
+from rdbtool.rdb.layout.visitor import HASH, PATH_HASH, STREAM, STRING, ZSET, Visitor
 
 from .csv import write_cell, write_safe_cell
 from .exporter import KeyFacts, ValueExporter
@@ -31,7 +31,16 @@ class Counter(Visitor):
     """
 
     IGNORES: ClassVar[frozenset[str]] = frozenset(
-        {facts.FIELD_EXPIRIES, facts.GROUPS, facts.PENDING, facts.CONSUMERS, facts.PENDING_OWNERS, facts.IDEMPOTENCE}
+        {
+            facts.FIELD_EXPIRIES,
+            facts.GROUPS,
+            facts.PENDING,
+            facts.CONSUMERS,
+            facts.PENDING_OWNERS,
+            facts.RELEASED,
+            facts.IDEMPOTENCE,
+            facts.ARRAY_CURSORS,
+        }
     )
 
     def __init__(self, width: i64 = 0, mode: i64 = AUTO) -> None:
@@ -49,7 +58,7 @@ class Counter(Visitor):
         self.preview = b""
 
     def end(self) -> None:
-        if self._kind == HASH:
+        if self._kind in (HASH, PATH_HASH):
             self.elements //= 2
 
     def text(self, data: bytes, start: i64, end: i64) -> None:
@@ -72,7 +81,7 @@ class Counter(Visitor):
             super().score_text(data, start, end)
 
     def _show(self, text: bytes, cut: bool) -> None:
-        paired = self._kind in (HASH, ZSET, STREAM)
+        paired = self._kind in (HASH, ZSET, STREAM, PATH_HASH)
         if self._parts > 0 or self._kind == STREAM:
             text = (b"=" if paired and self._parts & 1 else b" ") + text
         self._parts += 1
@@ -83,6 +92,14 @@ class Counter(Visitor):
         if len(self.preview) < self.width:
             self.preview += (b" " if self.preview else b"") + stream_id(ms, seq)
             self._parts += self._parts & 1
+
+    def index(self, index: int) -> None:
+        if len(self.preview) < self.width:
+            self._show(b"%d:" % index, False)
+
+    def path(self, name: bytes) -> None:
+        if len(self.preview) < self.width:
+            self.preview += (b" " if self.preview else b"") + to_people(name[: self.width], self.mode) + b":"
 
     def module(self, name: str, version: int, payload: bytes) -> None:
         self.elements = 1

@@ -12,7 +12,7 @@ from rdbtool.basics.text import AT_ONCE, AUTO, people_parts, to_people
 from rdbtool.io.output import Output
 from rdbtool.model import NO_EXPIRY, Id, stream_id
 from rdbtool.rdb.layout.facts import IDEMPOTENCE, Losses
-from rdbtool.rdb.layout.visitor import HASH, LIST, STREAM, STRING, ZSET, Visitor
+from rdbtool.rdb.layout.visitor import ARRAY, HASH, LIST, PATH_HASH, STREAM, STRING, ZSET, Visitor
 
 from .exporter import KeyFacts, ValueExporter
 from .summary import Counter, encoding_of
@@ -30,6 +30,8 @@ _NOUNS: Final = {
     "hash": "field",
     "stream": "entry",
     "module": "value",
+    "array": "element",
+    "path-hash": "field",
 }
 
 
@@ -125,6 +127,7 @@ class PlainValues(Visitor):
         self._parts: i64 = 0
         self._line = b""
         self._note = b""
+        self._index = b""
 
     def begin(self, kind: i64, expiring: bool) -> None:
         self._kind = kind
@@ -143,16 +146,18 @@ class PlainValues(Visitor):
             return
         text = to_people(data[start:end], self.mode)
         self._parts += 1
-        if kind in (HASH, ZSET, STREAM) and self._parts & 1:
+        if kind in (HASH, ZSET, STREAM, PATH_HASH) and self._parts & 1:
             self._line += (b"  " if kind != STREAM else b" ") + text
             return
         if kind == STREAM:
             self._line += b"=" + text
             return
-        if kind == HASH:
+        if kind in (HASH, PATH_HASH):
             line = self._line + b" = " + text + self._note
         elif kind == LIST:
             line = b"  %d) " % self.elements + text
+        elif kind == ARRAY:
+            line = b"  [%b] " % self._index + text
         else:
             line = b"  " + text
         self.elements = end - start if kind == STRING else self.elements + 1
@@ -210,6 +215,18 @@ class PlainValues(Visitor):
 
     def consumer_pending(self, ms: int, seq: int) -> None:
         self._write(b"      has pending %b" % stream_id(ms, seq))
+
+    def released(self, ms: int, seq: int) -> None:
+        self._write(b"    released %b: nobody's" % stream_id(ms, seq))
+
+    def index(self, index: int) -> None:
+        self._index = b"%d" % index
+
+    def last_insert(self, index: int) -> None:
+        self._write(b"  last inserted at %d" % index)
+
+    def path(self, name: bytes) -> None:
+        self._write(b"  path " + to_people(name, self.mode))
 
     def module(self, name: str, version: int, payload: bytes) -> None:
         self.elements = 1

@@ -11,7 +11,19 @@ from rdbtool.errors import OutputError, RdbToolError, TruncatedError, printable
 from rdbtool.findings import Findings, Severity, finding_of, plural
 from rdbtool.io.window import Window
 from rdbtool.rdb import opcodes
-from rdbtool.rdb.events import Aux, End, Foreign, Function, FunctionPreGa, Header, ModuleAux, SelectDb, SlotImport
+from rdbtool.rdb.events import (
+    Aux,
+    End,
+    Foreign,
+    Function,
+    FunctionPreGa,
+    HashTemplate,
+    Header,
+    ModuleAux,
+    SelectDb,
+    SlotImport,
+    Update,
+)
 from rdbtool.rdb.reader import Frame, RdbReader
 from rdbtool.rdb.types import TABLE
 from rdbtool.servers.features import BUILT_IN_MODULES
@@ -135,6 +147,7 @@ class _Check:
         self.db: i64 = 0
         self.db_keys: i64 = 0
         self.by_byte = vec[i64]([0] * 256)
+        self.has_updates = False
         self.modules: set[str] = set()
         self.libraries: set[bytes] = set()
 
@@ -227,6 +240,14 @@ class _Check:
                 self.report(
                     "module-data", f"data of module type '{name}': the server needs {_needs(name)}", event.offset
                 )
+        elif isinstance(event, HashTemplate):
+            if event.flaw:
+                self.report("hash-template", event.flaw, event.offset)
+        elif isinstance(event, Update):
+            if not self.has_updates:
+                self.has_updates = True
+                message = "commands inside the snapshot, as a master that saves without a fork sends them"
+                self.report("update", message, event.offset)
         elif isinstance(event, SlotImport):
             self.report("slot-import", "a slot migration was under way when the file was written", event.offset)
         elif isinstance(event, Foreign):

@@ -15,7 +15,7 @@ from .layout.facts import Losses
 from .opcodes import DIALECT_NAMES, REDIS, VALKEY
 from .reader import Frame, frame_of
 from .targets import Target
-from .types import KNOWN_BY_NAME, TABLE, TypeRow
+from .types import TABLE, TypeRow
 
 FOOTER: Final = 10
 """Bytes behind the payload."""
@@ -33,18 +33,15 @@ class DumpPayload:
     def frame(self, db: int, key: bytes) -> Frame:
         """The frame of ``key``, whose payload nobody has looked at.
 
-        Raises `UnsupportedError` for a type that is known by name only, `FormatError` for another one or none.
+        Raises `FormatError` for a type that is not known, or none.
         """
         body = self.body
         if not body:
             raise _bad("a DUMP payload without a type", key)
         row = TABLE[self.dialect][body[0]]
         if row is None:
-            unknown = f"unknown type {body[0]} in {DIALECT_NAMES[self.dialect]} RDB version {self.rdb_version}"
-            what = KNOWN_BY_NAME.get((self.dialect, body[0]))
-            if what is None:
-                raise _bad(unknown, key)
-            raise UnsupportedError(f"{unknown}: {what}", doing="reading a DUMP payload", key=key)
+            name = DIALECT_NAMES[self.dialect]
+            raise _bad(f"unknown type {body[0]} in {name} RDB version {self.rdb_version}", key)
         frame = frame_of(db, key, row, body[1:])
         frame.value_offset = 1
         return frame

@@ -7,10 +7,11 @@ from collections import deque
 from librt.strings import BytesWriter
 
 from rdbtool.errors import UnsupportedError
-from rdbtool.model import Hash, Module, SortedSet, Stream, Value
+from rdbtool.model import Array, Hash, Module, PathHash, SortedSet, Stream, Value
 from rdbtool.rdb.values.target_encodings import TargetEncodings
 from rdbtool.servers.limits import Limits
 
+from .layout import arrays, path_hash
 from .layout.facts import Losses
 from .targets import Target
 from .types import TypeRow
@@ -36,6 +37,12 @@ def encode_value(value: Value, form: TargetEncodings, out: BytesWriter) -> str:
         if form.streams == 0:
             raise UnsupportedError("the target has no streams", doing="writing an RDB")
         return streams.encode(value, form, out)
+    if isinstance(value, Array):
+        arrays.encode(value, out, form.compress)
+        return "array"
+    if isinstance(value, PathHash):
+        path_hash.encode(value, out, form.compress)
+        return "path-hash"
     assert isinstance(value, Module)
     return modules.encode(value, out)
 

@@ -6,6 +6,10 @@ from typing import final
 
 from mypy_extensions import i64, mypyc_attr
 
+from rdbtool.errors import shortened
+
+from .opcodes import DIALECT_NAMES
+
 
 @mypyc_attr(acyclic=True)
 class Event:
@@ -15,6 +19,14 @@ class Event:
 
     def __init__(self, offset: i64) -> None:
         self.offset: i64 = offset
+
+    def __repr__(self) -> str:
+        what = self._told()
+        return f"<{type(self).__name__}{' ' if what else ''}{what} at {self.offset}>"
+
+    def _told(self) -> str:
+        """What tells it from others, for `repr`."""
+        return ""
 
 
 @final
@@ -26,6 +38,9 @@ class Header(Event):
         self.dialect: i64 = dialect
         self.version: i64 = version
 
+    def _told(self) -> str:
+        return f"{DIALECT_NAMES[self.dialect]} {self.version}"
+
 
 @final
 class Aux(Event):
@@ -36,6 +51,9 @@ class Aux(Event):
         self.name = name
         self.value = value
 
+    def _told(self) -> str:
+        return f"{shortened(self.name)}={shortened(self.value)}"
+
 
 @final
 class SelectDb(Event):
@@ -44,6 +62,9 @@ class SelectDb(Event):
     def __init__(self, offset: i64, db: i64) -> None:
         super().__init__(offset)
         self.db: i64 = db
+
+    def _told(self) -> str:
+        return f"db={self.db}"
 
 
 @final
@@ -54,6 +75,9 @@ class ResizeDb(Event):
         super().__init__(offset)
         self.keys = keys
         self.expires = expires
+
+    def _told(self) -> str:
+        return f"keys={self.keys} expires={self.expires}"
 
 
 @final
@@ -66,6 +90,20 @@ class SlotInfo(Event):
         self.keys = keys
         self.expires = expires
 
+    def _told(self) -> str:
+        return f"slot={self.slot} keys={self.keys} expires={self.expires}"
+
+
+@final
+class HashTemplate(Event):
+    """Names of fields that hashes share, and the id by which they name it. ``flaw``: why no server takes it, or ""."""
+
+    def __init__(self, offset: i64, template_id: int, names: list[bytes], flaw: str) -> None:
+        super().__init__(offset)
+        self.template_id = template_id
+        self.names = names
+        self.flaw = flaw
+
 
 @final
 class SlotImport(Event):
@@ -76,6 +114,9 @@ class SlotImport(Event):
         self.job = job
         self.ranges = ranges
 
+    def _told(self) -> str:
+        return f"job={shortened(self.job)} ranges={self.ranges[:8]}"
+
 
 @final
 class Function(Event):
@@ -84,6 +125,9 @@ class Function(Event):
     def __init__(self, offset: i64, code: bytes) -> None:
         super().__init__(offset)
         self.code = code
+
+    def _told(self) -> str:
+        return f"code={shortened(self.code)}"
 
 
 @final
@@ -96,6 +140,9 @@ class FunctionPreGa(Event):
         self.engine = engine
         self.description = description
         self.code = code
+
+    def _told(self) -> str:
+        return f"name={shortened(self.name)} code={shortened(self.code)}"
 
     def upgraded(self) -> bytes:
         """The source code as Redis 7.0 and later take it."""
@@ -115,6 +162,19 @@ class ModuleAux(Event):
         self.when = when
         self.raw = raw
 
+    def _told(self) -> str:
+        return f"{self.module} when={self.when} of {len(self.raw)} bytes"
+
+
+@final
+class Update(Event):
+    """A command that changes what was read so far, in database ``db``: a master that saves without a fork sends it."""
+
+    def __init__(self, offset: i64, db: i64, args: list[bytes]) -> None:
+        super().__init__(offset)
+        self.db: i64 = db
+        self.args = args
+
 
 @final
 class Foreign(Event):
@@ -123,6 +183,9 @@ class Foreign(Event):
     def __init__(self, offset: i64, key: bytes) -> None:
         super().__init__(offset)
         self.key = key
+
+    def _told(self) -> str:
+        return f"key={shortened(self.key)}"
 
 
 @final
@@ -144,3 +207,6 @@ class End(Event):
         if self.stored == 0:
             return "off"
         return "ok" if self.stored == self.computed else "bad"
+
+    def _told(self) -> str:
+        return f"checksum={self.checksum}"

@@ -10,9 +10,11 @@
 | stream | its entries, each with its fields and values in order; its last id, the greatest id deleted, and how many \
 entries were added |
 | stream | of each group: the last id, how many entries were read, the consumers (and, on request, when they were seen \
-and active), the pending entries with their consumer, time and number of deliveries |
+and active), the pending entries with their consumer (or place among the released), time and number of deliveries |
 | stream | of idempotent producers: the settings, the counters, the messages with their entries' ids |
 | module | the name and encoding version of its type, and its payload |
+| array | its elements with their indexes, and where the last was inserted |
+| path hash | its paths, and their fields with their values |
 
 Nothing else counts: neither the encoding nor the order of what has none in Redis, nor what follows from other facts
 (the number of a stream's entries, its first id). `Scope` says which facts count only sometimes.
@@ -34,7 +36,7 @@ from rdbtool.errors import FormatError, RdbToolError
 from rdbtool.model import Id
 
 from .compare import Rules
-from .layout.visitor import HASH, SET, STRING, ZSET, Visitor
+from .layout.visitor import ARRAY, HASH, PATH_HASH, SET, STRING, ZSET, Visitor
 from .reader import Frame
 from .types import TypeRow
 from .values.idempotence import Idempotence
@@ -53,14 +55,18 @@ SEEN: Final = "seen"
 ACTIVE: Final = "active"
 PENDING: Final = "pending"
 OWNER: Final = "owner"
+RELEASED: Final = "released"
 PRODUCER: Final = "producer"
 MODULE: Final = "module"
+ELEMENT: Final = "element"
+PATH: Final = "path"
 
 LAST_ID: Final = b"last id"
 MAX_DELETED_ID: Final = b"greatest deleted id"
 ENTRIES_ADDED: Final = b"entries added"
 ENTRIES_READ: Final = b"entries read"
 ENCODING_VERSION: Final = b"encoding version"
+LAST_INSERT: Final = b"last insert"
 
 _MODULUS: Final = 1 << 256
 
@@ -111,8 +117,14 @@ class Meaning(Visitor):
         self._name: bytes | None = None
         self._expiry: i64 = -1
         self._entry = b""
+        self._place = b""
+        """The index of an array, or the path of a path hash, that is told."""
+        self._fields: dict[bytes, bytes] = {}
+        """Of that path."""
         self._strings: list[bytes] = []
         self._consumer = b""
+        self._released: i64 = 0
+        """How many of the group's released entries were told."""
 
     def start(self) -> None:
         """A value begins: nothing is known of it."""
@@ -135,6 +147,7 @@ class Meaning(Visitor):
         self._name = None
         self._expiry = -1
         self._strings = []
+        self._fields = {}
         self.start()
 
     def text(self, data: bytes, start: i64, end: i64) -> None:
@@ -154,6 +167,15 @@ class Meaning(Visitor):
             if self._expiry != -1:
                 self.fact(FIELD_EXPIRY, name, b"%d" % self._expiry)
                 self._expiry = -1
+        elif kind == ARRAY:
+            self.fact(ELEMENT, self._place, element)
+        elif kind == PATH_HASH:
+            name = self._name
+            if name is None:
+                self._name = element
+                return
+            self._name = None
+            self._fields[name] = element
         elif self._entry:
             self._strings.append(element)
         else:
@@ -191,6 +213,7 @@ class Meaning(Visitor):
 
     def group(self, name: bytes, last: Id, entries_read: int) -> None:
         self.enter(name)
+        self._released = 0
         self.fact(GROUP, LAST_ID, b"%d-%d" % last)
         if self.scope.counters:
             self.fact(COUNTER, ENTRIES_READ, b"%d" % entries_read)
@@ -209,6 +232,10 @@ class Meaning(Visitor):
     def consumer_pending(self, ms: int, seq: int) -> None:
         self.fact(OWNER, b"%d-%d" % (ms, seq), self._consumer)
 
+    def released(self, ms: int, seq: int) -> None:
+        self.fact(RELEASED, b"%d-%d" % (ms, seq), b"%d" % self._released)
+        self._released += 1
+
     def idempotence(self, raw: bytes) -> None:
         if not self.scope.producers:
             return
@@ -224,6 +251,24 @@ class Meaning(Visitor):
                 parts += [message, b"%d-%d" % pair_of(messages[message])]
             self.fact(PRODUCER, producer, joined(parts))
 
+    def index(self, index: int) -> None:
+        self._place = b"%d" % index
+
+    def last_insert(self, index: int) -> None:
+        self.fact(COUNTER, LAST_INSERT, b"%d" % index)
+
+    def path(self, name: bytes) -> None:
+        self._end_path()
+        self._place = name
+
+    def _end_path(self) -> None:
+        if self._fields:
+            self.fact(PATH, self._place, joined([part for pair in sorted(self._fields.items()) for part in pair]))
+            self._fields = {}
+
+    def end(self) -> None:
+        self._end_path()
+
     def module(self, name: str, version: int, payload: bytes) -> None:
         self.fact(MODULE, name.encode(), payload)
         self.fact(COUNTER, ENCODING_VERSION, b"%d" % version)
@@ -237,8 +282,8 @@ Table: TypeAlias = dict[bytes, bytes]
 class Facts(Meaning):
     """The facts of the value that was told: ``items`` in order, ``own`` by part, and ``groups`` by name and part.
 
-    What values hold, where names do not say it: a ``SCORE`` 8 bytes (`score_of`), an ``ENTRY`` and a ``PRODUCER``
-    several strings (`parted`), a ``PENDING`` entry the time (ms) and number of its deliveries, its ``OWNER`` a
+    What values hold, where names do not say it: a ``SCORE`` 8 bytes (`score_of`), an ``ENTRY``, a ``PRODUCER`` and a
+    ``PATH`` several strings (`parted`), a ``PENDING`` entry the time (ms) and number of its deliveries, its ``OWNER`` a
     consumer. Being told a fact twice raises `FormatError`, and so does a pending entry without a consumer.
     """
 
@@ -280,8 +325,9 @@ class Facts(Meaning):
         table[name] = value
 
     def end(self) -> None:
+        super().end()
         for group in self.groups.values():
-            if group.get(PENDING, {}).keys() != group.get(OWNER, {}).keys():
+            if group.get(PENDING, {}).keys() != group.get(OWNER, {}).keys() | group.get(RELEASED, {}).keys():
                 raise FormatError("a pending entry without a consumer, or without a group", doing="comparing a stream")
 
     def same(self, other: Facts) -> bool:

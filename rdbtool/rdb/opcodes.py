@@ -14,6 +14,7 @@ from rdbtool.servers.releases import VALKEY as VALKEY  # noqa: PLC0414 - likewis
 MAGICS: Final = (b"REDIS", b"VALKEY")
 """What a file begins with, by dialect; digits of the version follow."""
 
+HASH_TEMPLATE_OR_UPDATE: Final[i64] = 242
 KEY_META_OR_SLOT_IMPORT: Final[i64] = 243
 SLOT_INFO: Final[i64] = 244
 FUNCTION: Final[i64] = 245
@@ -28,16 +29,10 @@ EXPIRE_S: Final[i64] = 253
 SELECT_DB: Final[i64] = 254
 EOF: Final[i64] = 255
 
-LOWEST: Final[i64] = 243
+LOWEST: Final[i64] = 242
 """Smaller bytes are types."""
 
-UNREAD: Final[dict[tuple[i64, i64], str]] = {
-    (REDIS, 242): "hash templates of Redis 8.10",
-    (VALKEY, 242): "an opcode of a Valkey after 9.1",
-}
-"""Opcodes that are known by name only: their length cannot be told, so reading ends there."""
-
-UNREAD_SINCE: Final = (14, 81)
+UNREAD_SINCE: Final = (16, 81)
 """By dialect, the first RDB version that may hold types and opcodes that are not read. In older ones such a byte is
 damage.
 """

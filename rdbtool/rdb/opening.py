@@ -1,15 +1,21 @@
-"""Open an RDB, wherever it is, and read it event by event."""
+"""Open an RDB, wherever it is, and read it event by event; or open one to be written."""
 
 from __future__ import annotations
 
 import os
-from typing import final
+from typing import TYPE_CHECKING, final
 
+from rdbtool.io.output import Writable
 from rdbtool.io.source import Input, open_input, open_stream
 from rdbtool.io.window import Readable
+from rdbtool.servers.limits import Limits
 
 from .events import Event
 from .reader import RdbReader
+
+if TYPE_CHECKING:
+    from .targets import Target
+    from .writer import RdbWriter
 
 
 @final
@@ -21,8 +27,8 @@ class RdbEvents:
     """
 
     def __init__(self, source: Input) -> None:
-        self.source = source
-        self.reader = RdbReader(source.window())
+        self.source: Input = source
+        self.reader: RdbReader = RdbReader(source.window())
 
     def __enter__(self) -> RdbEvents:
         return self
@@ -40,6 +46,9 @@ class RdbEvents:
             raise StopIteration
         return event
 
+    def __repr__(self) -> str:
+        return f"<RdbEvents of {self.source.name} at {self.reader.window.offset()}>"
+
     def close(self) -> None:
         """Close what was opened."""
         self.source.close()
@@ -54,3 +63,54 @@ def open_rdb(source: str | os.PathLike[str] | Readable) -> RdbEvents:
     if isinstance(source, (str, os.PathLike)):
         return RdbEvents(open_input(os.fspath(source)))
     return RdbEvents(open_stream(source))
+
+
+def open_rdb_writer(
+    sink: str | os.PathLike[str] | Writable,
+    to: Target | str,
+    *,
+    compress: bool = True,
+    checksum: bool = True,
+    lossless: bool = False,
+    drop_modules: bool = False,
+    limits: Limits | None = None,
+    ctime: int | None = None,
+    used_mem: int | None = None,
+    aof: bool = False,
+) -> RdbWriter:
+    """A writer of an RDB for the server ``to``, such as ``redis-7.2``, or for an RDB version, ``rdb-11``: its magic and
+    auxiliary fields are written.
+
+    ``sink``: a path, whose file appears when the writer is closed, whole, and not at all if the context is left by an
+    exception; ``-`` for standard output; or anything with ``.write``, which stays open. ``compress``: strings, by LZF;
+    ``checksum``: at the end; ``lossless``: raise `UnsupportedError` for what the target cannot keep, instead of
+    counting it; ``drop_modules``: leave out what modules own; ``limits``: up to where values that are built anew are
+    packed; ``ctime``: seconds, now by default; ``used_mem``: bytes, left out by default; ``aof``: the RDB is the base
+    or the preamble of an AOF. Raises `UsageError` for a target that there is not, and `OutputError`.
+    """
+    from .writer import open_rdb_writer as open_writer
+
+    file = None
+    if isinstance(sink, (str, os.PathLike)):
+        from rdbtool.io.sink import open_sink
+
+        sink = file = open_sink(os.fspath(sink))
+    try:
+        writer = open_writer(
+            sink,
+            to,
+            compress=compress,
+            checksum=checksum,
+            lossless=lossless,
+            drop_modules=drop_modules,
+            limits=limits,
+            ctime=ctime,
+            used_mem=used_mem,
+            aof=aof,
+        )
+        writer.file = file
+        return writer
+    except BaseException:
+        if file is not None:
+            file.abort()
+        raise

@@ -14,11 +14,18 @@ from typing import Final, final
 from mypy_extensions import i64, mypyc_attr
 
 from rdbtool.basics.crc64 import crc64
-from rdbtool.errors import FormatError, RdbToolError, UnsupportedError, printable
+from rdbtool.errors import FormatError, RdbToolError, UnsupportedError, UsageError, printable, shortened
 from rdbtool.io.random_access import Stored
 from rdbtool.io.window import Window, window_over
 from rdbtool.model import Value
-from rdbtool.servers.releases import CHECKSUM_SINCE, FIRST_OF_VALKEY, KEY_METADATA_SINCE, MAX_RDB_VERSION
+from rdbtool.servers.releases import (
+    CHECKSUM_SINCE,
+    FIRST_OF_VALKEY,
+    HASH_TEMPLATES_SINCE,
+    KEY_METADATA_SINCE,
+    MAX_RDB_VERSION,
+    UPDATES_SINCE,
+)
 
 from . import opcodes
 from .events import (
@@ -28,12 +35,14 @@ from .events import (
     Foreign,
     Function,
     FunctionPreGa,
+    HashTemplate,
     Header,
     ModuleAux,
     ResizeDb,
     SelectDb,
     SlotImport,
     SlotInfo,
+    Update,
 )
 from .foreign import (
     CRON,
@@ -47,10 +56,20 @@ from .foreign import (
     skip_enterprise,
     zero_run,
 )
+from .layout import templates
 from .layout.modules import UINT, module_name, skip_module_values
-from .layout.primitives import read_count, read_length, read_ms, read_seconds, read_string, read_u64
+from .layout.primitives import (
+    read_count,
+    read_length,
+    read_ms,
+    read_seconds,
+    read_string,
+    read_u64,
+    skip_string,
+)
+from .layout.updates import read_command
 from .magic import CAPTURE_HEAD, capture_in, head_of, what_else
-from .types import KNOWN_BY_NAME, TABLE, TypeRow
+from .types import TABLE, TypeRow
 
 SMALL: Final[i64] = 64
 """Bytes of a payload that takes no more memory than the frame itself: holding it costs less than reading it again."""
@@ -66,8 +85,8 @@ class Frame(Event):
     ``offset`` is that of the record's first byte (its opcodes included), ``value_offset`` that of the payload;
     ``size`` is the payload's in bytes, -1 as long as nobody has measured it.
 
-    A frame is good until its reader moves on, and after `keep` or `raw` at any time. Replays hold one for every key,
-    so it is small, and never part of a reference cycle.
+    A frame is good until its reader moves on, and after `keep`, `raw` or `value` at any time. Replays hold one for
+    every key, so it is small, and never part of a reference cycle.
     """
 
     __slots__ = ("_at", "db", "expire_at_ms", "freq", "idle_s", "key", "meta", "size", "type", "value_offset")
@@ -89,8 +108,9 @@ class Frame(Event):
         """Where the payload is."""
 
     def copy(self) -> Frame:
-        """Another one of the same payload, for another key. It must have been kept."""
-        assert not isinstance(self._at, RdbReader), "a frame that is not kept"
+        """Another one of the same payload, for another key. Raises `UsageError` for one that was not kept."""
+        if isinstance(self._at, RdbReader):
+            raise UsageError("a frame that is not kept cannot be copied", key=self.key)
         frame = Frame(self._at, self.offset, self.value_offset, self.db, self.key, self.type)
         frame.expire_at_ms = self.expire_at_ms
         frame.idle_s = self.idle_s
@@ -111,11 +131,15 @@ class Frame(Event):
                 self.raw()
                 return
             reader.skip_payload(self)
-            self.size = w.offset() - self.value_offset
-            if self.size <= SMALL and self.size <= w.pos:
-                self._at = w.data[w.pos - self.size : w.pos]
-            else:
-                self._at = stored
+            self._hold(w, stored)
+
+    def _hold(self, w: Window, stored: Stored) -> None:
+        """Remember the payload that the window has just passed."""
+        self.size = w.offset() - self.value_offset
+        if self.size <= SMALL and self.size <= w.pos:
+            self._at = w.data[w.pos - self.size : w.pos]
+        else:
+            self._at = stored
 
     def raw(self) -> bytes:
         """The payload, exactly as in the file. Raises what reading raises."""
@@ -135,7 +159,9 @@ class Frame(Event):
         """
         at = self._at
         if isinstance(at, bytes):
-            return window_over(at, base=self.value_offset)
+            # the names of a template's fields, which stand elsewhere in the file, are put in front of the payload
+            before = len(at) - self.size if self.size >= 0 else 0
+            return window_over(at, base=self.value_offset - before)
         if isinstance(at, Stored):
             return at.window_at(self.value_offset, self.size)
         at.leave(self)
@@ -150,19 +176,39 @@ class Frame(Event):
         return self.window()
 
     def value(self) -> Value:
-        """The decoded value. May be asked for again only if the frame is kept.
+        """The decoded value, a new one on each call. It keeps the frame, as `keep` does.
 
-        Raises `FormatError`, `TruncatedError` or `UnsupportedError`; after `keep`, the reader is still in step.
+        Raises `FormatError`, `TruncatedError` or `UnsupportedError`, after which only a frame that was kept before
+        leaves its reader in step; `UsageError` where the reader has moved on from a frame that was not kept.
         """
+        at = self._at
         w = self.window()
+        kept: Stored | None = None
+        if isinstance(at, RdbReader):
+            kept = w.stored()
+            if kept is None:
+                w.pin = w.pos
         try:
-            return self.type.value(w)
+            value = self.type.value(w)
         except RdbToolError as e:
+            w.pin = -1
             e.path = e.path or w.path
             e.offset = self.value_offset if e.offset < 0 else e.offset
             e.key = self.key
             e.doing = e.doing or "decoding a value"
             raise
+        if kept is not None:
+            self._hold(w, kept)
+        elif isinstance(at, RdbReader):
+            raw = w.unpin()
+            self._at = raw
+            self.size = len(raw)
+        return value
+
+    def __repr__(self) -> str:
+        expiry = "" if self.expire_at_ms < 0 else f" expire_at_ms={self.expire_at_ms}"
+        kind = f"{self.type.redis_type} ({self.type.name})"
+        return f"<Frame db={self.db} key={shortened(self.key)} {kind}{expiry} at {self.offset}>"
 
 
 def frame_of(db: int, key: bytes, type_row: TypeRow, raw: bytes) -> Frame:
@@ -211,8 +257,14 @@ class RdbReader:
         self._mark = b""
         self._started = False
         self._ahead: FactsAhead | None = None
+        self._has_templates = False
+        self._templates: dict[bytes, templates.Template] = {}
+        """By id, in 8 bytes: the hash of bytes has a seed."""
         self._table = TABLE[0]
         self._checksum = checksum
+
+    def __repr__(self) -> str:
+        return f"<RdbReader of {opcodes.DIALECT_NAMES[self.dialect]} {self.version} at {self.window.offset()}>"
 
     def __iter__(self) -> Iterator[Event]:
         while True:
@@ -256,9 +308,14 @@ class RdbReader:
         return Frame(self, self._unread_at, self._unread_at, db, key, type_row)
 
     def check(self, frame: Frame) -> None:
-        """See that the payload of ``frame`` is still unread."""
-        assert self._unread is not None, "the reader has moved on"
-        assert self._unread_at == frame.value_offset, "the reader has moved on"
+        """See that the payload of ``frame`` is still unread; raises `UsageError`."""
+        if self._unread is None or self._unread_at != frame.value_offset:
+            raise UsageError(
+                "the reader has moved on from this key: a frame that is needed later has to be kept (keep)",
+                path=self.window.path,
+                offset=frame.offset,
+                key=frame.key,
+            )
 
     def leave(self, frame: Frame) -> None:
         """Leave the payload of ``frame``, which is still unread, to whoever walks the window."""
@@ -326,6 +383,7 @@ class RdbReader:
         if self.dialect == opcodes.VALKEY and self.version < FIRST_OF_VALKEY:
             raise FormatError(f"wrong version: {self.version} cannot be of Valkey", offset=self.start)
         self._table = TABLE[self.dialect]
+        self._has_templates = self.dialect == opcodes.REDIS and self.version >= HASH_TEMPLATES_SINCE
         return Header(self.start, self.dialect, self.version)
 
     def _record(self) -> Event:
@@ -358,9 +416,12 @@ class RdbReader:
                         continue
                     if byte == CRON and self.dialect == opcodes.REDIS and begins_cron(w, self._table):
                         return self._cron(at)
-                    error = self._unknown_type(byte, at)
-                    self._name_key()
-                    raise error
+                    if self._has_templates and byte in templates.OF_REFERENCE:
+                        row = self._table[templates.OF_REFERENCE[byte]]
+                    if row is None:
+                        error = self._unknown_type(byte, at)
+                        self._name_key()
+                        raise error
                 self.doing = "reading a key"
                 self.key_offset = w.offset()
                 key = read_string(w)
@@ -368,7 +429,10 @@ class RdbReader:
                     self._see_zeros(at)
                 self.key = key
                 self.doing = "reading a value"
-                frame = self.frame_here(self.db, key, row)
+                if byte == row.byte:
+                    frame = self.frame_here(self.db, key, row)
+                else:
+                    frame = self._templated(byte, key, row)
                 frame.offset = offset
                 frame.expire_at_ms = expire_at_ms
                 frame.idle_s = idle_s
@@ -433,6 +497,12 @@ class RdbReader:
             engine = read_string(w)
             description = read_string(w) if read_length(w) else None
             return FunctionPreGa(at, name, engine, description, read_string(w))
+        if byte == opcodes.HASH_TEMPLATE_OR_UPDATE and self._has_templates:
+            self.doing = "reading a template of hashes"
+            return self._template(at)
+        if byte == opcodes.HASH_TEMPLATE_OR_UPDATE and self.version >= UPDATES_SINCE and self.dialect == opcodes.VALKEY:
+            self.doing = "reading a command inside a snapshot"
+            return Update(at, self.db, read_command(w))
         if byte == opcodes.MODULE_AUX:
             self.doing = "reading a module's auxiliary data"
             return self._module_aux(at)
@@ -451,7 +521,6 @@ class RdbReader:
         raise self._unknown_type(byte, at)
 
     def _unknown_type(self, byte: i64, at: i64) -> RdbToolError:
-        what = KNOWN_BY_NAME.get((self.dialect, byte)) or opcodes.UNREAD.get((self.dialect, byte))
         kind = "opcode" if byte >= opcodes.LOWEST else "type"
         version = f"{opcodes.DIALECT_NAMES[self.dialect]} RDB version {self.version}"
         message = f"unknown {kind} {byte} in {version}"
@@ -462,7 +531,7 @@ class RdbReader:
             )
         if self.version < opcodes.UNREAD_SINCE[self.dialect]:
             return FormatError(f"{message}, which has none such: the bytes are damaged here or before", offset=at)
-        return UnsupportedError(f"{message}: {what}" if what else message, offset=at)
+        return UnsupportedError(message, offset=at)
 
     def _is_enterprise(self) -> bool:
         """Whether the opcode of Redis Enterprise that was just passed is one."""
@@ -515,6 +584,53 @@ class RdbReader:
             classes -= 1
         return w.unpin()
 
+    def _template(self, at: i64) -> HashTemplate:
+        w = self.window
+        number = read_u64(w)
+        names = templates.read_names(w)
+        key = number.to_bytes(8, "little")
+        flaw = templates.flaw_of(names) or ("two templates with one id" if key in self._templates else "")
+        self._templates[key] = templates.Template(names)
+        return HashTemplate(at, number, names, flaw)
+
+    def _templated(self, byte: i64, key: bytes, row: TypeRow) -> Frame:
+        """A frame of a hash that names its template: it has the names in front of its payload."""
+        w = self.window
+        at = w.offset()
+        w.pin = w.pos
+        try:
+            packed = byte == templates.PACKED_REFERENCE
+            if packed:
+                skip_string(w)
+                template = self._template_of(w.data[w.pin : w.pos])
+            else:
+                number = read_u64(w)
+                template = self._templates.get(number.to_bytes(8, "little"))
+                if template is None:
+                    raise FormatError(f"no template has the id {number}", offset=at)
+                behind = w.pos - w.pin
+                left = template.count
+                while left > 0:
+                    skip_string(w)
+                    left -= 1
+        except RdbToolError:
+            w.pin = -1
+            raise
+        raw = w.unpin() if packed else w.unpin()[behind:]
+        names = templates.NO_NAMES if template is None else template.packed
+        frame = Frame(names + raw, at, at if packed else at + behind, self.db, key, row)
+        frame.size = len(raw)
+        return frame
+
+    def _template_of(self, raw: bytes) -> templates.Template | None:
+        """The template of a hash whose values are this listpack, unless they are not as many as it has names."""
+        try:
+            number, count = templates.id_and_count(read_string(window_over(raw)))
+        except FormatError:
+            return None  # the values cannot be decompressed: whoever looks at them finds it
+        template = self._templates.get(int(number).to_bytes(8, "little")) if number >= 0 else None
+        return template if template is not None and count in {-1, template.count} else None
+
     def _module_aux(self, at: i64) -> ModuleAux:
         w = self.window
         w.pin = w.pos
@@ -532,6 +648,11 @@ class RdbReader:
         w.report()
         w.observe(None)
         stored = -1 if self.version < CHECKSUM_SINCE else int.from_bytes(w.take(8), "little")
+        if w.envelope is not None:
+            stored = 0  # servers do not look at it
+            self.doing = "reading the end of the envelope"
+            if not w.envelope.leave(w):
+                raise FormatError("bytes behind the snapshot inside its envelope", offset=w.offset())
         if self._captured:
             self._end_capture()
         return End(at, stored, self.crc)

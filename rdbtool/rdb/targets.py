@@ -12,13 +12,16 @@ from rdbtool.rdb.layout.facts import Losses
 from rdbtool.servers.features import (
     ACCESS_TIMES,
     ACTIVE_TIMES,
+    ARRAYS,
     FIELD_EXPIRIES,
     FUNCTIONS,
     IDEMPOTENT_PRODUCERS,
     KEY_METADATA,
     LISTPACKS,
     MODULE_AUX,
+    PATH_HASHES,
     PLAIN_NODES,
+    RELEASED_ENTRIES,
     SHORTEST_SCORES,
     SLOT_IMPORTS,
     SLOT_INFO,
@@ -47,7 +50,8 @@ class Target:
     """What is written, and how its server would keep values.
 
     ``name``: ``redis-7.0`` or ``rdb-10``; ``release``: of the server, the oldest that reads it where only the RDB
-    version is given; the rest says what a snapshot for it can hold besides keys and values.
+    version is given; ``unknown_types``: those of `facts.OF_TYPE` that it does not have; the
+    rest says what a snapshot for it can hold besides keys and values.
     """
 
     def __init__(self, name: str, release: Release) -> None:
@@ -62,6 +66,8 @@ class Target:
         self.key_meta = release.has(KEY_METADATA)
         self.slot_info = release.has(SLOT_INFO)
         self.slot_imports = release.has(SLOT_IMPORTS)
+        has = {"stream": release.has(STREAMS), "array": release.does(ARRAYS), "path-hash": release.does(PATH_HASHES)}
+        self.unknown_types = frozenset(name for name, known in has.items() if not known)
         self._loaded = [row if row is not None and loads_type(release, row) else None for row in TABLE[release.dialect]]
         self._rows: dict[str, TypeRow] = {}
 
@@ -83,6 +89,7 @@ class Target:
             plain_nodes_from=limits.list_node + 1 if release.has(PLAIN_NODES) else NEVER_PLAIN,
             streams=streams,
             idempotence=release.has(IDEMPOTENT_PRODUCERS),
+            released=release.does(RELEASED_ENTRIES),
             field_expiry=field_expiry,
             digits17=not release.has(SHORTEST_SCORES),
             compress=compress,
@@ -136,10 +143,11 @@ def kept_by(to: Target) -> frozenset[str]:
     """The `facts` that the server of a target has, and so can keep."""
     encodings = to.form(Limits(), Losses(to.name))
     has = {
-        facts.STREAMS: encodings.streams > 0,
+        **{fact: name not in to.unknown_types for name, fact in facts.OF_TYPE.items()},
         facts.STREAM_COUNTERS: encodings.streams >= 2,
         facts.ACTIVE_TIMES: encodings.streams >= 3,
         facts.IDEMPOTENCE: encodings.idempotence,
+        facts.RELEASED: encodings.released,
         facts.FIELD_EXPIRIES: encodings.field_expiry != NO_FIELD_EXPIRY,
         facts.FUNCTIONS: to.functions,
         facts.MODULE_AUX: to.module_aux,

@@ -15,13 +15,16 @@ from rdbtool.io.window import Window
 from rdbtool.model import Value
 
 from .layout import (
+    arrays,
     counted,
     expiring_hash,
     intset,
     listpack,
     modules,
+    path_hash,
     quicklist,
     strings,
+    templates,
     ziplist,
     zipmap,
 )
@@ -31,7 +34,6 @@ from .layout.primitives import skip_string
 from .layout.stream import STREAM_VERSIONS, StreamLayout
 from .layout.visit import Visit
 from .layout.visitor import KINDS
-from .opcodes import REDIS, VALKEY
 from .values import hashes, lists, sets, streams, zsets
 from .values import modules as module_values
 from .values import strings as string_values
@@ -57,9 +59,11 @@ _EMPTY: Final[dict[str, tuple[int, int]]] = {
     "hash-metadata": (8, 0),
     "hash-listpack-ex": (8, 7),
     "hash-listpack-ex-pre-ga": (0, 7),
+    "hash-template-listpack": (-1, 0),
+    "hash-template-array": (-1, 0),
 }
 """Where in the payload of an empty collection which byte stands, if not a count of 0 at its beginning: the length of
-an empty ziplist or listpack, or the count behind a time."""
+an empty ziplist or listpack, or the count behind a time. -1: none is."""
 
 
 @final
@@ -69,11 +73,11 @@ class TypeRow:
     ``byte``; ``name``: of the encoding in the file; ``redis_type``: what the TYPE command answers, ``kind`` the same as
     a number; ``since``: the first RDB version that may hold it.
 
-    ``elements`` opens a payload, to be read element by element; values that have no such elements, which are streams
-    and modules, have ``decode`` instead. ``skip_element`` passes one element of a payload that is a count and then
-    elements in no order. ``stream_version`` is that of the format, 0 for what is no stream. A collection can be empty
-    only if the byte ``empty_at`` of its payload is ``empty_byte``, or the first one is 0; ``empty_at`` is -1 for what
-    never is.
+    ``elements`` opens a payload, to be read element by element; values that have no such elements, which are streams,
+    modules, arrays and path hashes, have ``decode`` instead. ``skip_element`` passes one element of a payload that is
+    a count and then elements in no order. ``stream_version`` is that of the format, 0 for what is no stream. A
+    collection can be empty only if the byte ``empty_at`` of its payload is ``empty_byte``, or the first one is 0;
+    ``empty_at`` is -1 for what never is.
     """
 
     def __init__(
@@ -401,6 +405,27 @@ _REDIS: Final = (
     ),
     _stream(26, 4, since=13),
     _stream(27, 5, since=14),
+    TypeRow(28, "array", "array", 14, arrays.skip, arrays.check, arrays.visit, decode=arrays.decode),
+    TypeRow(
+        29,
+        "hash-template-listpack",
+        "hash",
+        15,
+        templates.skip_packed,
+        templates.check_packed,
+        templates.visit_packed,
+        templates.packed_elements,
+    ),
+    TypeRow(
+        31,
+        "hash-template-array",
+        "hash",
+        15,
+        templates.skip_plain,
+        templates.check_plain,
+        templates.visit_plain,
+        templates.plain_elements,
+    ),
 )
 
 _VALKEY: Final = (
@@ -416,17 +441,10 @@ _VALKEY: Final = (
         skip_element=expiring_hash.skip_hash2_field,
         expires=expiring_hash.any_may_expire,
     ),
+    TypeRow(
+        23, "path-hash", "path-hash", 81, path_hash.skip, path_hash.check, path_hash.visit, decode=path_hash.decode
+    ),
 )
-
-KNOWN_BY_NAME: Final[dict[tuple[i64, i64], str]] = {
-    (REDIS, 28): "an array (Redis 8.8)",
-    (REDIS, 29): "a hash with a template (Redis 8.10)",
-    (REDIS, 30): "a hash with a template (Redis 8.10)",
-    (REDIS, 31): "a hash with a template (Redis 8.10)",
-    (REDIS, 32): "a hash with a template (Redis 8.10)",
-    (VALKEY, 23): "a type of a Valkey after 9.1",
-}
-"""Types whose payload is not known for sure: reading ends there, with this text."""
 
 
 def _by_byte(rows: tuple[TypeRow, ...]) -> list[TypeRow | None]:

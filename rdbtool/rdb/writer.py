@@ -9,21 +9,34 @@ from librt.strings import BytesWriter
 from mypy_extensions import i64, u8
 
 from rdbtool.basics.crc64 import crc64
-from rdbtool.errors import RdbToolError
-from rdbtool.io.output import Output, Writable
-from rdbtool.io.window import Window
-from rdbtool.model import Entry, Module, Stream
+from rdbtool.errors import FormatError, RdbToolError
+from rdbtool.findings import plural
+from rdbtool.io.output import File, Output, Writable
+from rdbtool.io.window import Window, window_over
+from rdbtool.model import Array, Entry, Module, PathHash, Stream, type_name
 from rdbtool.rdb.layout import facts
 from rdbtool.rdb.layout.facts import Losses
 from rdbtool.rdb.layout.quicklist import Quicklist
 from rdbtool.rdb.layout.stream import STREAM_VERSIONS
+from rdbtool.rdb.layout.templates import (
+    OF_REFERENCE,
+    PACKED_REFERENCE,
+    REFERENCE_TO,
+    flaw_of,
+    id_and_count,
+    names_in_front,
+    read_fields,
+    with_id,
+)
+from rdbtool.rdb.layout.visitor import STREAM
 from rdbtool.servers.features import MULTI_PART_LOGS
-from rdbtool.servers.limits import Limits
+from rdbtool.servers.limits import Limits, refuse_database
 
 from . import opcodes, transcode
 from .encode import encode_value
-from .events import Event, Function, FunctionPreGa, ModuleAux, ResizeDb, SelectDb, SlotImport, SlotInfo
+from .events import Event, Function, FunctionPreGa, HashTemplate, ModuleAux, ResizeDb, SelectDb, SlotImport, SlotInfo
 from .layout.encoders import put_length, put_ms, put_string, put_u64
+from .layout.primitives import read_string
 from .libraries import needs_server_table
 from .reader import Frame
 from .targets import Target, target
@@ -81,9 +94,11 @@ class Tap:
 
 @final
 class RdbWriter:
-    """An RDB under construction: `open_rdb_writer` makes it, `close` ends it.
+    """An RDB under construction: `open_rdb_writer` makes it, `close` ends it. Use it as a context manager.
 
-    ``losses.counts``: what the target could not keep, how many by kind. ``keys``: how many were written.
+    ``losses.counts``: what the target could not keep, how many by kind. ``keys``: how many were written. ``file``: what
+    appears when it is closed, and not at all where the context is left by an exception; None where the sink is not its
+    own.
     """
 
     def __init__(
@@ -101,21 +116,40 @@ class RdbWriter:
         self.losses = losses
         self.keys = 0
         self.broken = False
+        self.file: File | None = None
+        self.closed = False
         self.drop_modules = drop_modules
         self._sink = ChecksummedSink(sink, checksum=checksum)
         self._output = Output(self._sink)
         self._form = target.form(limits, losses, compress=compress)
-        self._keeps_all = self._form.streams > 0 and not drop_modules
+        self._unknown = target.unknown_types
         self._scratch = BytesWriter()
         self._db: i64 = ANY_DB
         self._read_db: i64 = 0
         self._sizes: dict[int, tuple[int, int]] = {}
         self._selected: set[int] = set()
         self._tap: Tap | None = None
+        self._templates: dict[bytes, int] = {}
+        """Ids of the templates that were written, by their names as they stand in front of values."""
+        self._template_ids: set[int] = set()
+        self._told_ids: dict[bytes, int] = {}
+        """The ids that templates have in what is read: kept where no other template has them yet."""
         magic = (
             f"VALKEY{target.rdb_version:03d}" if target.dialect == opcodes.VALKEY else f"REDIS{target.rdb_version:04d}"
         )
         self._output.buffer.write(magic.encode())
+
+    def __enter__(self) -> RdbWriter:
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        if kind is None:
+            self.close()
+        elif self.file is not None:
+            self.file.abort()
+
+    def __repr__(self) -> str:
+        return f"<RdbWriter for {self.target.name} with {plural(self.keys, 'key')}>"
 
     def aux(self, name: bytes, value: bytes) -> None:
         """Write a fact about the file."""
@@ -146,6 +180,8 @@ class RdbWriter:
             self._module_aux(event)
         elif isinstance(event, SlotImport):
             self._slot_import(event)
+        elif isinstance(event, HashTemplate):
+            self._told_ids.setdefault(names_in_front(event.names), event.template_id)
 
     def function(self, code: bytes) -> None:
         """Write the source code of a function library."""
@@ -163,7 +199,7 @@ class RdbWriter:
         """Write a key with its value."""
         value = entry.value
         self.losses.key = entry.key
-        if not self._keeps_all and not self._is_wanted(isinstance(value, Stream), isinstance(value, Module)):
+        if isinstance(value, (Stream, Module, Array, PathHash)) and not self._is_wanted(type_name(value)):
             return
         self._select(entry.db)
         output = self._output
@@ -185,12 +221,17 @@ class RdbWriter:
         """
         row = frame.type
         self.losses.key = frame.key
-        if not self._keeps_all and not self._is_wanted(row.redis_type == "stream", row.redis_type == "module"):
+        if row.kind >= STREAM and not self._is_wanted(row.redis_type):
             return
         self._select(frame.db)
         self._output.begin()
         try:
             if self.target.loads(row):
+                if row.byte in REFERENCE_TO:
+                    self._templated(frame, row)
+                    self._output.finish()
+                    self.keys += 1
+                    return
                 self._frame_head(frame, row)
                 if frame.size >= 0:
                     self._copy_measured(frame.window(), frame.size)
@@ -213,19 +254,26 @@ class RdbWriter:
         self.keys += 1
 
     def close(self) -> int:
-        """Write the end and the checksum; answers the length of the whole in bytes. The sink stays open."""
+        """Write the end and the checksum, once; answers the length of the whole in bytes. A sink that is not the
+        writer's own stays open.
+        """
+        if self.closed:
+            return self._sink.written
+        self.closed = True
         self._output.buffer.append(u8(opcodes.EOF))
         self._output.flush()
         sink = self._sink
         sink.sink.write(sink.crc.to_bytes(8, "little") if sink.checksum else b"\0" * 8)
         sink.written += 8
+        if self.file is not None:
+            self.file.commit()
         return sink.written
 
-    def _is_wanted(self, is_stream: bool, is_module: bool) -> bool:
-        if is_stream and self._form.streams == 0:
-            self.losses.add(facts.STREAMS)
+    def _is_wanted(self, redis_type: str) -> bool:
+        if redis_type in self._unknown:
+            self.losses.add(facts.OF_TYPE[redis_type])
             return False
-        if is_module and self.drop_modules:
+        if redis_type == "module" and self.drop_modules:
             self.losses.add(facts.MODULE_VALUES)
             return False
         return True
@@ -263,6 +311,7 @@ class RdbWriter:
         """Go on in database ``db``."""
         if db == self._db:
             return
+        refuse_database(db)
         out = self._output.buffer
         self._db = db
         out.append(u8(opcodes.SELECT_DB))
@@ -302,6 +351,46 @@ class RdbWriter:
                 raise w.truncated(size)
         output.buffer.write(w.data[w.pos : w.pos + size])
         w.pos += size
+
+    def _templated(self, frame: Frame, row: TypeRow) -> None:
+        """Write a hash with its template's id in place of the names, and the template before it where it is new."""
+        w = window_over(frame.raw())
+        names = read_fields(w)
+        flaw = flaw_of(names)
+        if flaw:
+            raise FormatError(flaw)
+        packed = names_in_front(names)
+        rest = w.data[w.pos :]
+        listpack = read_string(w) if row.byte == OF_REFERENCE[PACKED_REFERENCE] else b""
+        wanted = id_and_count(listpack)[0] if listpack else -1
+        number = self._templates.get(packed, -1)
+        is_new = number < 0
+        if is_new:
+            number = self._told_ids.get(packed, wanted)
+            if number < 0 or number in self._template_ids:
+                number = len(self._template_ids)
+            while number in self._template_ids:
+                number += 1
+        if listpack and number != wanted:
+            listpack = with_id(listpack, number)
+        if is_new:
+            self._templates[packed] = number
+            self._template_ids.add(number)
+            out = self._output.buffer
+            out.append(u8(opcodes.HASH_TEMPLATE_OR_UPDATE))
+            put_u64(out, number)
+            put_length(out, len(names))
+            for name in names:
+                put_string(out, name, self._form.compress)
+        self._head(frame.key, REFERENCE_TO[row.byte], frame.expire_at_ms, frame.idle_s, frame.freq, frame.meta)
+        out = self._output.buffer
+        if not listpack:
+            put_u64(out, number)
+            out.write(rest)
+        elif number == wanted:
+            out.write(rest)
+        else:
+            put_string(out, listpack, self._form.compress)
 
     def _transcode(self, frame: Frame, row: TypeRow) -> None:
         """Write a frame of a type that the target does not know."""
@@ -381,13 +470,7 @@ def open_rdb_writer(
     used_mem: int | None = None,
     aof: bool = False,
 ) -> RdbWriter:
-    """A writer to ``sink`` for the target ``to``: its magic and auxiliary fields are written.
-
-    ``lossless``: raise `UnsupportedError` for what the target cannot keep, instead of counting it;
-    ``drop_modules``: leave out what modules own; ``limits``: up to where values that are built anew are
-    packed; ``ctime``: seconds, now by default; ``used_mem``: bytes, left out by default; ``aof``: the RDB is
-    the base or the preamble of an AOF. Raises `UsageError` for a target that there is not.
-    """
+    """`opening.open_rdb_writer`, but to ``sink`` only, which stays open."""
     goal = target(to) if isinstance(to, str) else to
     writer = RdbWriter(
         sink,

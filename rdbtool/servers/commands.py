@@ -255,7 +255,7 @@ PFMERGE                          -2 1..-1     write                 2.8        d
 PFSELFTEST                        1 -         unsupported           2.8
 # Lists
 BLMOVE                            6 1..2      write                 6.2
-BLMOVEM                          -6 1..2      write+unsupported     8.10/-
+BLMOVEM                          -6 1..2      write                 8.10/-
 BLMPOP                           -5 count@2   write                 7.0        some
 BLPOP                            -3 1..-2     write                 2.0        some
 BRPOP                            -3 1..-2     write                 2.0        some
@@ -264,7 +264,7 @@ LINDEX                            3 1         read                  1.0
 LINSERT                           5 1         write                 2.2
 LLEN                              2 1         read                  1.0
 LMOVE                             5 1..2      write                 6.2
-LMOVEM                           -5 1..2      write+unsupported     8.10/-
+LMOVEM                           -5 1..2      write                 8.10/-
 LMPOP                            -4 count@1   write                 7.0        some
 LPOP                             -2 1         write                 1.0
 LPOS                             -3 1         read+unsupported      6.0
@@ -355,11 +355,11 @@ HGET                              3 1         read                  2.0
 HGETALL                           2 1         read                  2.0
 HGETDEL                          -5 1         write                 8.0/9.1
 HGETEX                           -5 1         write                 8.0/9.0
-HIMPORT                          -2 -         container+unsupported 8.10/-
-HIMPORT|DISCARD                   3 -         unsupported           8.10/-
-HIMPORT|DISCARDALL                2 -         unsupported           8.10/-
-HIMPORT|PREPARE                  -4 -         unsupported           8.10/-
-HIMPORT|SET                      -5 2         write+unsupported     8.10/-
+HIMPORT                          -2 -         container             8.10/-
+HIMPORT|DISCARD                   3 -         write                 8.10/-
+HIMPORT|DISCARDALL                2 -         write                 8.10/-
+HIMPORT|PREPARE                  -4 -         write                 8.10/-
+HIMPORT|SET                      -5 2         write                 8.10/-
 HINCRBY                           4 1         write                 2.0
 HINCRBYFLOAT                      4 1         write                 2.6
 HKEYS                             2 1         read                  2.0
@@ -398,7 +398,7 @@ XGROUP|SETID                     -5 2         write                 5.0
 XIDMPRECORD                       5 1         write                 8.6/-
 XINFO                            -2 -         unsupported           5.0
 XLEN                              2 1         read                  5.0
-XNACK                            -7 1         write+unsupported     8.8/-
+XNACK                            -7 1         write                 8.8/-
 XPENDING                         -3 1         read+unsupported      5.0
 XRANGE                           -4 1         read                  5.0
 XREAD                            -4 streams   read+unsupported      5.0
@@ -408,23 +408,36 @@ XSETID                           -3 1         write                 5.0
 XTRIM                            -4 1         write                 5.0
 # Arrays
 ARCOUNT                           2 1         read+unsupported      8.8/-
-ARDEL                            -3 1         write+unsupported     8.8/-
-ARDELRANGE                       -4 1         write+unsupported     8.8/-
+ARDEL                            -3 1         write                 8.8/-
+ARDELRANGE                       -4 1         write                 8.8/-
 ARGET                             3 1         read+unsupported      8.8/-
 ARGETRANGE                        4 1         read+unsupported      8.8/-
 ARGREP                           -6 1         read+unsupported      8.8/-
 ARINFO                           -2 1         read+unsupported      8.8/-
-ARINSERT                         -3 1         write+unsupported     8.8/-
+ARINSERT                         -3 1         write                 8.8/-
 ARLASTITEMS                      -3 1         read+unsupported      8.8/-
 ARLEN                             2 1         read+unsupported      8.8/-
 ARMGET                           -3 1         read+unsupported      8.8/-
-ARMSET                           -4 1         write+unsupported     8.8/-
+ARMSET                           -4 1         write                 8.8/-
 ARNEXT                            2 1         read+unsupported      8.8/-
 AROP                             -5 1         read+unsupported      8.8/-
-ARRING                           -4 1         write+unsupported     8.8/-
+ARRING                           -4 1         write                 8.8/-
 ARSCAN                           -4 1         read+unsupported      8.8/-
-ARSEEK                            3 1         write+unsupported     8.8/-
-ARSET                            -4 1         write+unsupported     8.8/-
+ARSEEK                            3 1         write                 8.8/-
+ARSET                            -4 1         write                 8.8/-
+# Path hashes
+PHCARD                            2 1         read+unsupported      -/9.2
+PHDEL                            -3 1         write                 -/9.2
+PHDELPREFIX                       3 1         write                 -/9.2
+PHEXISTS                         -3 1         read+unsupported      -/9.2
+PHGET                             4 1         read+unsupported      -/9.2
+PHGETALL                         -2 1         read+unsupported      -/9.2
+PHLONGEST                         3 1         read+unsupported      -/9.2
+PHMGET                           -4 1         read+unsupported      -/9.2
+PHMSET                           -6 1         write                 -/9.2
+PHPREFIXES                        3 1         read+unsupported      -/9.2
+PHSCAN                           -3 1         read+unsupported      -/9.2
+PHSET                            -7 1         write                 -/9.2
 # Vector sets
 VADD                             -5 1         write+unsupported     8.0/-
 VCARD                             2 1         read+unsupported      8.0/-

@@ -236,7 +236,7 @@ FEATURES: Final = (
     Feature(IDEMPOTENT_PRODUCERS, redis=(8, 6)),
     Feature(KEY_METADATA, redis=(8, 6)),
     Feature(CHECKS_STREAM_COUNTERS, redis=(8, 10)),
-    Feature(LIMITS_LEAST_EXPIRY, redis=(7, 4), redis_until=(8, 10)),
+    Feature(LIMITS_LEAST_EXPIRY, redis=(7, 4)),
     Feature(ZADD_LOOKS_AT_ALL_LENGTHS, valkey=(8, 1)),
     Feature(RELAXED_VERSION_CHECK, valkey=(8, 1)),
     Feature(SLOT_IMPORTS, valkey=(9, 0)),
@@ -247,6 +247,20 @@ FEATURES: Final = (
     Feature(ALWAYS_SANITIZES, valkey=(9, 1)),
 )
 """THE table of what releases differ in, in the order in which Redis got it, and then what only Valkey has."""
+
+# Types. These are looked up once a file, so they need no bit.
+
+ARRAYS: Final = Feature(0, redis=(8, 8))
+HASH_TEMPLATES: Final = Feature(0, redis=(8, 10))
+"""Hashes can share the names of their fields."""
+RELEASED_ENTRIES: Final = Feature(0, redis=(8, 8))
+"""XNACK gives pending entries of a stream back, which nobody owns then."""
+PATH_HASHES: Final = Feature(0, valkey=(9, 2))
+LZ4_SNAPSHOTS: Final = Feature(0, valkey=(9, 2))
+"""A whole snapshot can be compressed (``rdbcompression lz4``)."""
+
+AGGREGATE_COUNT: Final = Feature(0, redis=(8, 8))
+"""ZUNIONSTORE and its kin take AGGREGATE COUNT."""
 
 # What loading a log does. These are looked up once a file, so they need no bit.
 

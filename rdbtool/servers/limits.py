@@ -6,7 +6,7 @@ from typing import Final, final
 
 from mypy_extensions import i64
 
-from rdbtool.errors import FormatError
+from rdbtool.errors import FormatError, UnsupportedError
 
 DATABASES: Final = 16
 """How many databases a server has unless it is told otherwise."""
@@ -19,6 +19,14 @@ def check_database(db: int, path: str, offset: int) -> None:
     """Raise `FormatError` for a number that no server has a database of."""
     if db >= MOST_DATABASES:
         raise FormatError(f"database {db}: no server has so many", path=path, offset=offset, doing="selecting it")
+
+
+def refuse_database(db: int) -> None:
+    """Raise `UnsupportedError` where keys are to be written into a database that no server has."""
+    if db >= MOST_DATABASES:
+        raise UnsupportedError(
+            f"database {db}: no server has so many; --db-map gives it another number", doing="selecting it"
+        )
 
 
 @final
@@ -53,3 +61,12 @@ class Limits:
         self.list_node: i64 = list_node
         self.stream_node_bytes: i64 = stream_node_bytes
         self.stream_node_entries: i64 = stream_node_entries
+
+    def __repr__(self) -> str:
+        packed = (
+            f"hash_entries={self.hash_entries}, hash_value={self.hash_value}, zset_entries={self.zset_entries}, "
+            f"zset_value={self.zset_value}, set_intset_entries={self.set_intset_entries}, "
+            f"set_entries={self.set_entries}, set_value={self.set_value}, list_node={self.list_node}"
+        )
+        nodes = f"stream_node_bytes={self.stream_node_bytes}, stream_node_entries={self.stream_node_entries}"
+        return f"Limits({packed}, {nodes})"

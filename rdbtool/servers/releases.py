@@ -33,10 +33,12 @@ Valkey counts on from 80 with its own magic, and refuses Redis' 12 to 79 unless 
 """
 KEY_METADATA_SINCE: Final[i64] = 13
 """The first RDB version of Redis in which the opcode 243 is metadata of modules at a key."""
+HASH_TEMPLATES_SINCE: Final[i64] = 15
+"""The first RDB version of Redis in which the opcode 242 is a template of hashes."""
+UPDATES_SINCE: Final[i64] = 81
+"""The first RDB version of Valkey in which the opcode 242 is a command."""
 FIRST_OF_VALKEY: Final[i64] = 80
 """The first RDB version of Valkey's own."""
-DEVELOPMENT: Final = (0, 81)
-"""The RDB versions of development builds that are read, by dialect: of these only the header is known."""
 
 
 @final
@@ -120,24 +122,25 @@ RELEASES: Final = (
     Release("redis", (8, 2), 12, limits=_PACKED_SETS),
     Release("redis", (8, 4), 12, limits=_PACKED_SETS),
     Release("redis", (8, 6), 13, limits=_PACKED_SETS),
-    Release("redis", (8, 8), 14, limits=_PACKED_SETS, is_written=False),
-    Release("redis", (8, 10), 15, limits=_PACKED_SETS, is_written=False),
+    Release("redis", (8, 8), 14, limits=_PACKED_SETS),
+    Release("redis", (8, 10), 15, limits=_PACKED_SETS),
     Release("valkey", (7, 2), 11, limits=_PACKED_SETS),
     Release("valkey", (8, 0), 11, limits=_PACKED_SETS),
     Release("valkey", (8, 1), 11, limits=_PACKED_SETS),
     Release("valkey", (9, 0), 80, VALKEY, limits=_PACKED_SETS),
     Release("valkey", (9, 1), 80, VALKEY, limits=_PACKED_SETS),
+    Release("valkey", (9, 2), 81, VALKEY, limits=_PACKED_SETS),
 )
-"""Oldest first, by product. The RDB version of Redis 8.8 is from its release notes."""
+"""Oldest first, by product. The RDB versions of Redis 8.8 and Valkey 9.2 are from release notes and sources."""
 
 
 def _newest_read(dialect: int) -> int:
-    """The newest RDB version of a dialect that some release, or a development build, writes."""
-    return max(DEVELOPMENT[dialect], *(int(r.rdb_version) for r in RELEASES if r.dialect == dialect))
+    """The newest RDB version of a dialect that some release writes."""
+    return max(int(r.rdb_version) for r in RELEASES if r.dialect == dialect)
 
 
 MAX_RDB_VERSION: Final = (_newest_read(REDIS), _newest_read(VALKEY))
-"""The newest RDB version that is read, by dialect. Of what is new in the last ones, types may be known by name only."""
+"""The newest RDB version that is read, by dialect."""
 
 
 def oldest_with(feature: i64) -> Release:
@@ -188,21 +191,30 @@ ALL: Final = "all"
 """In place of a name: every release of the table."""
 
 
-def releases_asked(names: Iterable[str]) -> tuple[Release, ...]:
-    """The releases that names stand for, in the order of the table, each once.
+def release_of(name: str | Release) -> Release:
+    """The release itself, or the one of that name. Raises `UsageError` as `release_named` does."""
+    return name if isinstance(name, Release) else release_named(name)
 
-    A name is one of a release, as ``redis-7.0``; with a patch number, as ``redis-7.0.15``; a major version alone, as
-    ``redis-7``, is its newest release; a number alone, as ``7.0``, is that of either product; `ALL` are all. Raises
-    `UsageError`.
+
+def releases_asked(names: Iterable[str | Release]) -> tuple[Release, ...]:
+    """The releases that names stand for, in the order of the table, each once, behind those that are releases already.
+
+    A single name may stand for itself. A name is one of a release, as ``redis-7.0``; with a patch number, as
+    ``redis-7.0.15``; a major version alone, as ``redis-7``, is its newest release; a number alone, as ``7.0``, is that
+    of either product; `ALL` are all. Raises `UsageError`.
     """
     asked: set[str] = set()
-    for name in names:
+    given: list[Release] = []
+    for name in [names] if isinstance(names, str) else names:
+        if isinstance(name, Release):
+            given.append(name)
+            continue
         found = _asked(name.strip().lower())
         if not found:
             known = ", ".join(r.name for r in RELEASES)
             raise UsageError(f"unknown release '{printable_text(name)}'; known are {known}, and {ALL}")
         asked.update(found)
-    return tuple(r for r in RELEASES if r.name in asked)
+    return (*given, *(r for r in RELEASES if r.name in asked))
 
 
 def _asked(name: str) -> list[str]:

@@ -4,28 +4,28 @@ what stands in the way.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from rdbtool.aof.check import BROKEN, EMPTY, MISSING, TRUNCATED, FileVerdict, verify_log
 from rdbtool.aof.config import DEFAULT, LogConfig
-from rdbtool.aof.layout import Layout, LogFile, locate, parts_beside
+from rdbtool.aof.layout import Layout, locate, parts_beside
 from rdbtool.aof.names import STOCK, CommandNames
 from rdbtool.aof.resp import MAX_BULK
 from rdbtool.aof.scan import BadCommand
 from rdbtool.errors import FormatError, UsageError, printable
 from rdbtool.findings import Finding, Report, Severity, finding_of, plural
+from rdbtool.io.progress import Meter, Progress
 from rdbtool.rdb.check import DATABASES
 from rdbtool.servers.commands import COMMANDS
-from rdbtool.servers.features import CHECKS_ARITY_IN_LOG, LOOKS_UP_SUBCOMMANDS, SCRIPT_ERRORS_CRASH
-from rdbtool.servers.releases import RELEASES, Release, newest_of_each, writer_of
+from rdbtool.servers.features import CHECKS_ARITY_IN_LOG, SCRIPT_ERRORS_CRASH
+from rdbtool.servers.releases import RELEASES, Release, newest_of_each, releases_asked, writer_of
 
 from .libraries import tell_libraries
-from .log_suitability import SCRIPTS, LogSuitability, is_in, log_suitability
+from .log_suitability import SCRIPTS, LogSuitability, knows, log_suitability
 
 
 @dataclass(slots=True)
@@ -77,28 +77,29 @@ class CheckAofReport(Report):
 
 
 def check_aof(
-    path: str,
+    path: str | os.PathLike[str],
     *,
     history: bool = False,
     max_bulk: int = MAX_BULK,
     databases: int = DATABASES,
     names: CommandNames = STOCK,
-    releases: Sequence[Release] = (),
+    releases: Iterable[str | Release] = (),
     until: int = -1,
     all_findings: bool = False,
-    progress: Callable[[int, int], object] | None = None,
+    progress: Progress | None = None,
 ) -> CheckAofReport:
     """Check what is at ``path``: a log with or without a snapshot in front, a manifest, or a directory.
 
-    ``history``: check also the files that a rewrite has replaced; ``max_bulk``: the server's
-    ``proto-max-bulk-len``; ``databases``: how many it has; ``names``: commands it has in addition,
-    from a module or renamed; ``releases``: the servers to tell what they do with it, if none the one that wrote it, or
-    where that is not known the newest; ``all_findings``: keep each finding, however many they are;
-    ``until``: a Unix time: reading a file ends at the first later annotation;
-    ``progress`` is told the bytes read of all files, and their size or -1.
+    ``history``: check also the files that a rewrite has replaced; ``max_bulk``: the server's ``proto-max-bulk-len``;
+    ``databases``: how many it has; ``names``: commands it has in addition, from a module or renamed; ``releases``:
+    names of servers to tell what they do with it (`releases_asked`), if none the one that wrote it, or where that is
+    not known the newest; ``all_findings``: keep each finding, however many they are; ``until``: a Unix time: reading a
+    file ends at the first later annotation; ``progress`` is told the bytes read of all files, and their size or -1.
     Raises `InputError` where something cannot be read, `UsageError` where ``path`` is ambiguous.
     """
-    report = CheckAofReport(path=path, asked=bool(releases))
+    path = os.fspath(path)
+    asked = releases_asked(releases)
+    report = CheckAofReport(path=path, asked=bool(asked))
     if all_findings:
         report.findings.kept = sys.maxsize
     report.config = config = LogConfig(names, databases=databases, max_bulk=max_bulk)
@@ -108,11 +109,11 @@ def check_aof(
         report.findings.add(_bad_manifest(e))
         for file in parts_beside(path):
             report.files.append(verify_log(file, report.findings, config=config, progress=progress))
-        _judge(report, releases)
+        _judge(report, asked)
         return report
     for finding in layout.findings:
         report.findings.add(finding)
-    meter = _Meter(layout.files, progress)
+    meter = Meter([file.path for file in layout.files], progress)
     for i, file in enumerate(layout.files):
         verdict = verify_log(
             file,
@@ -120,7 +121,7 @@ def check_aof(
             last=i == len(layout.files) - 1,
             config=config,
             until=until,
-            progress=meter.of(file),
+            progress=meter.of(file.path),
         )
         report.files.append(verdict)
     if layout.is_set and layout.files and all(f.verdict == EMPTY for f in report.files):
@@ -135,7 +136,7 @@ def check_aof(
             tell_libraries(verdict.preamble, verdict.preamble_findings, verdict.path)
             for finding in verdict.preamble_findings.items[known:]:
                 report.findings.add(finding)
-    _judge(report, releases)
+    _judge(report, asked)
     return report
 
 
@@ -183,7 +184,7 @@ def _newer(file: FileVerdict, asked: Iterable[Release]) -> Iterator[tuple[int, b
     for name, start in file.used.items():
         row = COMMANDS[name]
         for release in asked:
-            if not is_in(row, release) and (release.does(LOOKS_UP_SUBCOMMANDS) or not row.is_subcommand):
+            if not knows(row, release):
                 yield start, name.replace(b"|", b" "), release.title
                 break
 
@@ -208,32 +209,6 @@ def wrong_arity(file: FileVerdict, wrong: BadCommand, releases: Iterable[Release
 
 DEVELOPMENT_BUILD: Final = "255.255.255"
 """The version that a build from the development branch gives itself."""
-
-
-class _Meter:
-    """Turns the progress of one file after the other into that of all."""
-
-    def __init__(self, files: list[LogFile], progress: Callable[[int, int], object] | None) -> None:
-        self.progress = progress
-        self.sizes: dict[str, int] = {}
-        for file in files:
-            with contextlib.suppress(OSError):
-                self.sizes[file.path] = os.stat(file.path).st_size
-        self.total = sum(self.sizes.values())
-        self.before = 0
-
-    def of(self, file: LogFile) -> Callable[[int, int], object] | None:
-        """What to tell the progress of ``file``, the next one."""
-        progress = self.progress
-        if progress is None:
-            return None
-        start = self.before
-        self.before += self.sizes.get(file.path, 0)
-
-        def told(done: int, size: int) -> None:
-            progress(start + done, self.total if size >= 0 else -1)
-
-        return told
 
 
 def _bad_manifest(error: FormatError) -> Finding:

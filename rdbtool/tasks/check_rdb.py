@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from rdbtool.errors import InputError
 from rdbtool.findings import Findings, Report, Severity, plural
+from rdbtool.io.progress import Progress
 from rdbtool.io.source import open_input
 from rdbtool.io.window import Metered, Window
 from rdbtool.rdb.check import DATABASES, RdbFacts, verify_rdb
@@ -20,7 +21,7 @@ from rdbtool.rdb.opcodes import DIALECT_NAMES, REDIS, VALKEY
 from rdbtool.rdb.targets import loads_type
 from rdbtool.rdb.types import row_of
 from rdbtool.servers.features import FUNCTIONS, LOOKS_INTO_VALUES, RELAXED_VERSION_CHECK, VALKEY_SCRIPTS
-from rdbtool.servers.releases import LAST_SHARED, Release, newest_of_each, writer_of
+from rdbtool.servers.releases import LAST_SHARED, Release, newest_of_each, release_of, releases_asked, writer_of
 
 from .libraries import libraries_remark, tell_libraries
 
@@ -91,27 +92,28 @@ class CheckRdbReport(Report):
 
 
 def check_rdb(
-    path: str,
+    path: str | os.PathLike[str],
     *,
     databases: int = DATABASES,
-    target: Release | None = None,
-    releases: Sequence[Release] = (),
+    target: str | Release | None = None,
+    releases: Iterable[str | Release] = (),
     modules: Sequence[str] = (),
     now_ms: int | None = None,
     values: bool = True,
     all_findings: bool = False,
-    progress: Callable[[int, int], object] | None = None,
+    progress: Progress | None = None,
 ) -> CheckRdbReport:
     """Check the RDB at ``path`` (or ``-``; gzip and zstd are opened).
 
-    ``databases``: how many the server has; ``releases``, and ``target`` before them: the releases to tell whether they
-    load the file; ``modules``: types of modules that they have;
+    ``databases``: how many the server has; ``releases``, and ``target`` before them: names of servers to tell whether
+    they load the file (`releases_asked`); ``modules``: types of modules that they have;
     ``now_ms``: when keys count as expired, the present if None; ``values``: look into values; ``all_findings``: keep
     each finding, however many they are; ``progress`` is called with the bytes read and the size, or -1. Raises
     `InputError` where the input cannot be read, `OutputError` where temporary data cannot be written,
     `UnsupportedError` for zstd without a decoder.
     """
-    named = list(releases) if target is None else [target, *releases]
+    path = os.fspath(path)
+    named = [*(() if target is None else [release_of(target)]), *releases_asked(releases)]
     report = CheckRdbReport(path=path, asked=bool(named))
     if all_findings:
         report.findings.kept = sys.maxsize

@@ -7,7 +7,7 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from rdbtool.aof.layout import locate
 from rdbtool.aof.point_in_time import WHOLE, PointInTime
@@ -31,12 +31,13 @@ from rdbtool.outputs.options import OutputOptions
 from rdbtool.outputs.outlets import Outlet, open_outlet
 from rdbtool.outputs.pipeline import Pipeline
 from rdbtool.outputs.rdb import RdbOut
-from rdbtool.outputs.registry import row_of
+from rdbtool.outputs.registry import format_of_path, row_of
 from rdbtool.outputs.resp import too_long
 from rdbtool.outputs.sharding import NO_OUTPUT, BySlot
 from rdbtool.rdb.layout.facts import MODULE_VALUES, STREAMS
 from rdbtool.servers.slots import SLOTS
 
+BY_NAME: Final = OutputOptions()
 Conflict: TypeAlias = Literal["error", "first", "last", "merge"]
 
 
@@ -115,9 +116,9 @@ def output_paths(output: str, split: str = "") -> list[str]:
 
 
 def convert(
-    sources: Sequence[str],
-    output: str,
-    options: OutputOptions,
+    sources: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    output: str | os.PathLike[str],
+    options: OutputOptions = BY_NAME,
     selection: Selection | None = None,
     *,
     split: str = "",
@@ -131,7 +132,7 @@ def convert(
     progress: Progress | None = None,
     server: Server = STOCK_SERVER,
 ) -> ConvertReport:
-    """Write the keys of ``sources`` that ``selection`` wants to ``output``, as ``options`` say.
+    """Write the keys of ``sources``, one path or several, that ``selection`` wants to ``output``, as ``options`` say.
 
     ``split``: to several outputs by hash slot (`shard_ranges`); ``on_conflict``: what to do about a key that several
     inputs have, to ``merge`` which the inputs are read twice; ``changes``: of keys on their way; ``keep_going``: leave
@@ -142,17 +143,22 @@ def convert(
     Damage is an error finding, and then nothing is written. Raises `InputError`, `OutputError`, `UsageError`,
     `UnsupportedError`.
     """
+    paths = [sources] if isinstance(sources, (str, os.PathLike)) else sources
+    given: Sequence[str] = [os.fspath(path) for path in paths]
+    output = os.fspath(output)
+    if not options.format:
+        options = replace(options, format=format_of_path(output))
     if options.mode == UTF8 and row_of(options.format).text and options.lossless:
         raise UsageError("with --bytes utf8, what is not UTF-8 is lost")
     selection = Selection() if selection is None else selection
-    report = ConvertReport(sources=list(sources))
-    layout = None if commands else set_of(sources)
+    report = ConvertReport(sources=list(given))
+    layout = None if commands else set_of(given)
     if layout is not None:
-        sources = [layout.path]
-    ordered = list(reversed(sources)) if on_conflict == "last" else list(sources)
+        given = [layout.path]
+    ordered = list(reversed(given)) if on_conflict == "last" else list(given)
     ranges = shard_ranges(split) if split else []
-    paths = output_paths(output, split)
-    inputs = _files_of(sources, commands=commands) if layout is None else layout.paths
+    outputs = output_paths(output, split)
+    inputs = _files_of(given, commands=commands) if layout is None else layout.paths
     checked = replace(options, verify=keep_going)
     try:
         with contextlib.ExitStack() as stack:
@@ -169,13 +175,13 @@ def convert(
                 "keep_going": keep_going,
                 "name": selection.one_name,
             }
-            repeated = _repeated(job, sources) if on_conflict == "merge" else {}
-            outlets = [stack.enter_context(open_outlet(path, checked, inputs)) for path in paths]
+            repeated = _repeated(job, given) if on_conflict == "merge" else {}
+            outlets = [stack.enter_context(open_outlet(path, checked, inputs)) for path in outputs]
             stages = [outlet.exporter for outlet in outlets]
             by_slot = BySlot(list(stages), ranges) if ranges else None
             if by_slot is not None:
                 stages.append(by_slot)
-            merges = len(sources) > 1 or keep_going or on_conflict in {"first", "last"}
+            merges = len(given) > 1 or keep_going or on_conflict in {"first", "last"}
             merge = Merge(stages[-1], refuse=on_conflict in {"error", "merge"}) if merges else None
             if merge is not None:
                 stages.append(merge)
@@ -197,11 +203,11 @@ def convert(
                     for outlet in outlets:
                         outlet.exporter.losses.untold |= opened.source.made
                     _move(pipeline, opened, report)
-                    alone = len(sources) == 1 and selection.everything
+                    alone = len(given) == 1 and selection.everything
                     _carry(opened, outlets, job.changes, report, alone=alone)
             stages[-1].end()
             _note_losses(stages, options, report, output)
-            for finding in miscount_findings(sum(outlet.exporter.miscounted for outlet in outlets), ", ".join(sources)):
+            for finding in miscount_findings(sum(outlet.exporter.miscounted for outlet in outlets), ", ".join(given)):
                 report.findings.add(finding)
             if by_slot is not None and by_slot.elsewhere:
                 report.findings.add(_not_in_database_0(by_slot.elsewhere, output))

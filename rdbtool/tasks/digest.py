@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from rdbtool.inputs.pruning import keep_only
 from rdbtool.inputs.replaying import Replayed, Source, layout_of, replay
 from rdbtool.inputs.selection import Selection
 from rdbtool.inputs.server import STOCK_SERVER, Server
+from rdbtool.io.progress import Progress
 from rdbtool.io.window import Window
 from rdbtool.outputs.losses import miscount_findings
 from rdbtool.rdb.empty import is_empty
@@ -28,7 +30,7 @@ from rdbtool.rdb.layout.duplicates import Duplicates
 from rdbtool.rdb.reader import Frame, RdbReader
 from rdbtool.rdb.targets import target_for_version
 from rdbtool.servers.limits import check_database
-from rdbtool.servers.releases import Release, writer_of
+from rdbtool.servers.releases import Release, release_of, writer_of
 
 OnKey = Callable[[int, bytes, str], None]
 """Is told each key: database, name, DEBUG DIGEST-VALUE."""
@@ -58,36 +60,48 @@ class DigestReport(Report):
 
 
 def digest(
-    path: str,
+    path: str | os.PathLike[str],
     *,
-    release: Release | None = None,
+    release: str | Release | None = None,
     point: PointInTime = WHOLE,
     unknown: str = STOP,
     source: Source = "auto",
     selection: Selection | None = None,
     on_key: OnKey | None = None,
     server: Server = STOCK_SERVER,
+    progress: Progress | None = None,
 ) -> DigestReport:
     """DEBUG DIGEST of what is at ``path``: an RDB, a log, a set of files, a text of commands.
 
-    ``release``: the server to agree with, else the one that wrote the file, else the oldest that writes such an RDB,
-    and for a log the newest; ``selection``: of these keys only; without those that have expired, for one, which a
-    server drops, from an RDB at once, else soon after the start. Keys of an RDB are read one by one, in bounded memory;
-    what servers skip or drop as they load it is not counted. Raises as `replaying.replay` does, and `FormatError` for a
-    damaged value and for a key that comes twice.
+    ``release``: the name of the server to agree with, else the one that wrote the file, else the oldest that writes
+    such an RDB, and for a log the newest; ``selection``: of these keys only; without those that have expired, for one,
+    which a server drops, from an RDB at once, else soon after the start. Keys of an RDB are read one by one, in bounded
+    memory; what servers skip or drop as they load it is not counted. Raises as `replaying.replay` does, and
+    `FormatError` for a damaged value and for a key that comes twice. ``progress`` is told the bytes read, and of how
+    many.
     """
+    path = os.fspath(path)
+    release = None if release is None else release_of(release)
     selection = selection or Selection()
     selection.kept = 0  # it may have chosen from another file
     layout = layout_of(path, source)
     if source == "auto" and len(layout.files) == 1 and not layout.files[0].missing and not point.asked:
-        with open_detected(layout.files[0].path) as opened:
+        with open_detected(layout.files[0].path, progress) as opened:
             w = opened.window
             refuse_empty_snapshot(opened)
             if opened.kind == SNAPSHOT:
                 return _of_snapshot(path, w, release, selection, on_key)
             replayed = replay(path, unknown=uncarried(unknown), source=source, release=release, first=w, server=server)
     else:
-        replayed = replay(path, point=point, unknown=uncarried(unknown), source=source, release=release, server=server)
+        replayed = replay(
+            path,
+            point=point,
+            unknown=uncarried(unknown),
+            source=source,
+            release=release,
+            server=server,
+            progress=progress,
+        )
     return _of_dataset(path, replayed, selection, on_key)
 
 

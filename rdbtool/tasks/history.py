@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -16,6 +17,7 @@ from rdbtool.findings import Report
 from rdbtool.inputs.replaying import Commands, Feed, Source, replay
 from rdbtool.inputs.selection import matches_glob
 from rdbtool.inputs.server import STOCK_SERVER, Server
+from rdbtool.io.progress import Progress
 
 GLOB: Final = b"*?[\\"
 
@@ -43,7 +45,7 @@ def choose(keys: Sequence[bytes], db: int = -1) -> Chosen:
 
 
 def history(
-    path: str,
+    path: str | os.PathLike[str],
     keys: Sequence[bytes],
     on_touch: Callable[[Touch], None],
     *,
@@ -53,6 +55,7 @@ def history(
     source: Source = "auto",
     now_ms: int | None = None,
     server: Server = STOCK_SERVER,
+    progress: Progress | None = None,
 ) -> HistoryReport:
     """Tell ``on_touch`` of every command that touched one of ``keys``, in order.
 
@@ -62,7 +65,14 @@ def history(
     dbs = [db] if isinstance(db, int) else list(db)
     teller = _Teller(choose(keys, dbs[0] if len(dbs) == 1 else -1), on_touch, dbs if len(dbs) > 1 else [])
     replayed = replay(
-        path, point=point, unknown=uncarried(unknown), source=source, now_ms=now_ms, feed=teller, server=server
+        path,
+        point=point,
+        unknown=uncarried(unknown),
+        source=source,
+        now_ms=now_ms,
+        feed=teller,
+        server=server,
+        progress=progress,
     )
     return HistoryReport(
         findings=replayed.findings,

@@ -89,9 +89,9 @@ def plan_aof_repair(
 def repair_aof(
     plan: RepairPlan,
     *,
-    output: str = "",
+    output: str | os.PathLike[str] = "",
     save: bool = True,
-    save_to: str = "",
+    save_to: str | os.PathLike[str] = "",
     force: bool = False,
 ) -> RepairAofReport:
     """Carry ``plan`` out: on the files themselves, or as a copy at ``output``. What was written is checked.
@@ -100,6 +100,7 @@ def repair_aof(
     ``force``: go on where a process has the log open for writing. Raises `OutputError`, and `UsageError` for a set
     with a part that leads out of its directory; then the files are as they were.
     """
+    output, save_to = os.fspath(output), os.fspath(save_to)
     report = RepairAofReport(plan=plan, output=output, loss=plan.loss)
     for finding in plan.findings:
         report.findings.add(finding)

@@ -22,6 +22,7 @@ from rdbtool.inputs.selection import Selection
 from rdbtool.inputs.server import STOCK_SERVER, Server
 from rdbtool.io.destination import find
 from rdbtool.io.output import Output
+from rdbtool.io.progress import Progress
 from rdbtool.io.signals import held_back
 from rdbtool.io.sink import DirectorySink, Sink, commit_all, open_sink
 from rdbtool.io.source import open_input
@@ -31,7 +32,7 @@ from rdbtool.outputs.rdb import RdbOut
 from rdbtool.outputs.registry import make_exporter
 from rdbtool.outputs.saving import save_carried, save_commands, save_rdb
 from rdbtool.rdb.layout.facts import ACTIVE_TIMES, MADE_BY_REPLAY, STREAM_COUNTERS
-from rdbtool.rdb.targets import Target
+from rdbtool.rdb.targets import Target, target
 from rdbtool.servers import features
 from rdbtool.servers.features import MULTI_PART_LOGS
 from rdbtool.servers.releases import oldest_with
@@ -98,15 +99,20 @@ class RewriteForm:
     """
 
     resp: bool = False
-    to: Target | None = None
+    to: Target | str | None = None
+
+    @property
+    def target(self) -> Target | None:
+        """The release it is for. Raises `UsageError` for a name of none."""
+        return target(self.to) if isinstance(self.to, str) else self.to
 
 
 PLAIN: Final = RewriteForm()
 
 
 def rewrite(
-    path: str,
-    output: str,
+    path: str | os.PathLike[str],
+    output: str | os.PathLike[str],
     *,
     form: RewriteForm = PLAIN,
     point: PointInTime = WHOLE,
@@ -115,6 +121,7 @@ def rewrite(
     source: Source = "auto",
     now_ms: int | None = None,
     server: Server = STOCK_SERVER,
+    progress: Progress | None = None,
 ) -> RewriteReport:
     """Write what the log at ``path`` amounts to, to ``output``.
 
@@ -123,8 +130,9 @@ def rewrite(
     these keys only. The snapshot loses nothing; commands cannot say everything, and ``losses`` are findings. Raises
     as `replaying.replay` does, and `OutputError`, and `UnsupportedError` for what ``form.to`` cannot keep.
     """
+    path, output = os.fspath(path), os.fspath(output)
     one_file = output == "-" or output.endswith(SINGLE) or find(output).is_stream
-    job = _Job(path, layout_of(path, source), form, point, selection, unknown, source, now_ms, server)
+    job = _Job(path, layout_of(path, source), form, point, selection, unknown, source, now_ms, server, progress)
     report = RewriteReport(path=path, output=output)
     if one_file:
         with open_sink(output, inputs=job.layout.paths) as sink:
@@ -140,7 +148,7 @@ def rewrite(
 
 
 def rewrite_in_place(
-    path: str,
+    path: str | os.PathLike[str],
     *,
     form: RewriteForm = PLAIN,
     point: PointInTime = WHOLE,
@@ -150,6 +158,7 @@ def rewrite_in_place(
     force: bool = False,
     now_ms: int | None = None,
     server: Server = STOCK_SERVER,
+    progress: Progress | None = None,
 ) -> RewriteReport:
     """Compact the multi-part set at ``path`` where it stands, as a server does. No server may be writing to it.
 
@@ -159,10 +168,11 @@ def rewrite_in_place(
     the log open for writing. Whatever happens in between, the directory holds a set that loads, the old one or the
     new one. Raises as `rewrite` does, and as `in_place.alone` where the directory is in use.
     """
+    path = os.fspath(path)
     with alone(_set_at(path), force=force) as remarks:
         layout = _set_at(path)  # as it is now that nobody else changes it
         report = RewriteReport(path=path, output=layout.manifest_path)
-        job = _Job(path, layout, form, point, selection, unknown, "auto", now_ms, server)
+        job = _Job(path, layout, form, point, selection, unknown, "auto", now_ms, server, progress)
         _rewrite_in_place(job, report, purge_history=purge_history)
         for finding in remarks:
             report.findings.add(finding)
@@ -224,6 +234,7 @@ class _Job:
     source: Source
     now_ms: int | None
     server: Server
+    progress: Progress | None
 
     def replay(self, aside: Aside | None) -> Replayed:
         return replay(
@@ -231,10 +242,11 @@ class _Job:
             point=self.point,
             unknown=self.unknown,
             source=self.source,
-            likely=None if self.form.to is None else self.form.to.release,
+            likely=None if self.form.target is None else self.form.target.release,
             now_ms=self.now_ms,
             aside=aside,
             server=self.server,
+            progress=self.progress,
         )
 
 
@@ -242,7 +254,7 @@ def _write_snapshot(sink: Sink, job: _Job, report: RewriteReport) -> Replayed:
     """Replay, and write the result, or what of it there is before the replay has ended."""
     if job.form.resp:
         return _write_commands(sink, job, report)
-    out = RdbOut(sink, RdbOptions(job.form.to, otherwise=ANYWHERE), aof=True)
+    out = RdbOut(sink, RdbOptions(job.form.target, otherwise=ANYWHERE), aof=True)
     pipeline = Pipeline(Selection(), out, report.findings)
     # a selection looks at the whole dataset
     everything = job.selection is None or job.selection.everything
@@ -266,7 +278,7 @@ def _write_commands(sink: Sink, job: _Job, report: RewriteReport) -> Replayed:
     output = Output(sink)
     if replayed.replay.annotations:
         output.buffer.write(b"#TS:%d\r\n" % replayed.replay.time_s)
-    exporter = make_exporter(output, OutputOptions("resp", RdbOptions(job.form.to)))
+    exporter = make_exporter(output, OutputOptions("resp", RdbOptions(job.form.target)))
     if replayed.head is None:
         exporter.losses.untold |= MADE_BY_REPLAY
     exporter.begin(facts_of_replayed(replayed))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +15,9 @@ from rdbtool.errors import InputError, TruncatedError, UsageError, printable
 from rdbtool.findings import Report, Severity, finding_of
 from rdbtool.inputs.replaying import Commands, Feed, Source, commands_behind, layout_of, replay
 from rdbtool.inputs.server import STOCK_SERVER, Server
+from rdbtool.io.progress import Meter, Progress
 from rdbtool.io.source import open_input
+from rdbtool.io.window import Metered
 
 SHOWN = 20
 """Keys in the report."""
@@ -68,22 +71,26 @@ class StatsReport(Report):
 
 
 def stats(
-    path: str,
+    path: str | os.PathLike[str],
     *,
     point: PointInTime = WHOLE,
     unknown: str = STOP,
     source: Source = "auto",
     replaying: bool = True,
     server: Server = STOCK_SERVER,
+    progress: Progress | None = None,
 ) -> StatsReport:
     """Count what is in the log at ``path``.
 
     ``replaying``: carry the commands out too, which is what tells errors; without it memory is small, and a point
     in time cannot be asked for. Raises as `replaying.replay` does.
     """
+    path = os.fspath(path)
     if replaying:
         feed = _Counting()
-        replayed = replay(path, point=point, unknown=uncarried(unknown), source=source, feed=feed, server=server)
+        replayed = replay(
+            path, point=point, unknown=uncarried(unknown), source=source, feed=feed, server=server, progress=progress
+        )
         report = StatsReport(path=path, findings=replayed.findings, loss=replayed.loss, traffic=feed.traffic)
         report.keys = sum(len(keys) for keys in replayed.dataset.dbs.values())
         report.stopped = replayed.stopped
@@ -91,7 +98,7 @@ def stats(
         if point.asked:
             raise UsageError("a point in time needs the replay")
         report = StatsReport(path=path)
-        _only_count(report, source)
+        _only_count(report, source, progress)
     report.traffic.flush_time()
     return report
 
@@ -114,14 +121,18 @@ class _Counting(Feed):
         return True
 
 
-def _only_count(report: StatsReport, source: Source) -> None:
+def _only_count(report: StatsReport, source: Source, progress: Progress | None) -> None:
     layout = layout_of(report.path, source)
+    meter = Meter([file.path for file in layout.files], progress)
     for finding in layout.findings:
         report.findings.add(finding)
     for file in layout.files:
         if file.missing:
             raise InputError("the file is not there, and the manifest names it", path=file.path)
         with open_input(file.path) as stream:
+            told = meter.of(file.path)
+            if told is not None:
+                stream.stream = Metered(stream.stream, stream.size, told)
             w = stream.window()
             report.traffic.begin_file()
             commands = commands_behind(w, file, source)

@@ -85,6 +85,7 @@ def test_without_a_terminal_nothing_is_assumed(truncated: Path) -> None:
     assert truncated.stat().st_size == 2917
 
 
+@pytest.mark.slow  # starts the program on a terminal
 @pytest.mark.parametrize(("answer", "code", "size"), [(b"y\n", 0, 2892), (b"n\n", 2, 2917), (b"\n", 2, 2917)])
 def test_on_a_terminal_it_asks(truncated: Path, answer: bytes, code: int, size: int) -> None:
     ours, theirs = pty.openpty()

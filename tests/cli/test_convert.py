@@ -42,6 +42,19 @@ def test_losses_are_listed_and_exit_with_3(tmp_path: Path) -> None:
     assert not (tmp_path / "y.rdb").exists()
 
 
+def test_a_whole_snapshot_is_compressed_for_who_can_read_it(tmp_path: Path) -> None:
+    code, _, err = run(ALL, tmp_path / "x.rdb", "--target", "valkey-9.2", "--compress", "vcs")
+    assert code == 0
+    assert (tmp_path / "x.rdb").read_bytes()[:11] == b"VCS\x01\x01\x00\x01\x04\x22\x4d\x18"
+    assert run(ALL, tmp_path / "plain.rdb", "--target", "valkey-9.2")[0] == 0
+    shown = [running.run("dump", tmp_path / name, "--format", "jsonl").output for name in ("x.rdb", "plain.rdb")]
+    assert shown[0].splitlines()[1:] == shown[1].splitlines()[1:] != []
+    for arguments in (("x.rdb", "--target", "valkey-9.1"), ("x.rdb",), ("x.jsonl", "--target", "valkey-9.2")):
+        code, _, err = run(ALL, tmp_path / arguments[0], *arguments[1:], "--compress", "vcs", "--force")
+        assert code == 2
+        assert "only Valkey 9.2" in err
+
+
 def test_an_unknown_target_lists_the_known_ones(tmp_path: Path) -> None:
     code, _, err = run(ALL, tmp_path / "x.rdb", "--target", "redis-3.9")
     assert code == 2

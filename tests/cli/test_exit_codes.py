@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import rdbtool
 from rdbtool.cli.app import COMMANDS
 from rdbtool.engine import scripts
 from rdbtool.errors import InputError
@@ -95,7 +96,7 @@ def decided(node: ast.expr) -> bool:
 
 def test_no_exit_code_is_decided_elsewhere() -> None:
     found = 0
-    for path in (ROOT / "rdbtool").rglob("*.py"):
+    for path in Path(rdbtool.__file__).parent.rglob("*.py"):
         for node in ends(ast.parse(path.read_text())):
             found += 1
             where = f"{path}:{node.lineno}: {ast.unparse(node)}"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rdbtool.aof.names import SKIP
+from rdbtool.aof.names import SKIP, STOP
 from rdbtool.engine.encodings import encoding_name, type_name
 from rdbtool.errors import printable
 from rdbtool.findings import Severity
@@ -106,3 +106,29 @@ def test_the_newest_commands_leave_what_the_server_has() -> None:
     assert not result.replay.failed, [f.message for f in result.findings.items]
     entries = [{"key": key, **facts} for key, facts in keys.items()]
     assert wrong_keys(result, {"server": "redis-8.6.3", "dbs": {"0": entries}}) == []
+
+
+NEXT = ROOT.parent / "shared" / "corpus-next"
+NEWEST_LOGS = sorted(path for path in NEXT.glob("*/*") if path.is_dir() and path.name != "bad") + sorted(
+    NEXT.glob("*/*.aof")
+)
+
+
+@pytest.mark.skipif(not NEXT.exists(), reason="the corpus lies beside the checkout, where it is")
+@pytest.mark.parametrize("path", NEWEST_LOGS, ids=lambda path: path.name)
+def test_the_newest_servers_say_the_same_of_their_logs(path: Path) -> None:
+    expected = expected_of(path)
+    expected.setdefault("server", "valkey-9.2")
+    skipped = "new-commands" in path.name  # they have commands on a vector set
+    release = release_named("valkey-9.2" if "valkey" in path.parent.name else "redis-8.10")
+    result = replay(str(path), release=release, unknown=SKIP if skipped else STOP)
+    assert not result.replay.failed, [f.message for f in result.findings.items]
+    vectors = {entry["key"] for keys in expected["dbs"].values() for entry in keys if entry["type"] == "vectorset"}
+    for keys in expected["dbs"].values():
+        keys[:] = [entry for entry in keys if entry["key"] not in vectors]
+        for entry in keys:
+            if entry.get("encoding", "").startswith("template"):
+                del entry["encoding"]  # a replay keeps such hashes as any other
+    assert [what for what in wrong_keys(result, expected) if what.rpartition(" ")[2] not in vectors] == []
+    if not vectors and "debug_digest" in expected:
+        assert digest_of_dataset(result.dataset) == expected["debug_digest"]

@@ -84,8 +84,6 @@ def test_a_migration_of_slots_that_does_not_finish_takes_its_keys_with_it(
 NOT_RUN = [
     command("VADD", "v", "VALUES", "1", "1", "e"),
     command("FCALL", "f", "0"),
-    # RESTORE as Redis 8.10 logs it: without a checksum, and of a type that is known by name only
-    command("RESTORE", "h", "0", b"\x1d\x06\0\0\0\0\0\xff" + b"\x0f\0" + bytes(8), "REPLACE"),
 ]
 
 

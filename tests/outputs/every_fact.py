@@ -11,7 +11,7 @@ from librt.strings import BytesWriter
 from rdbtool.inputs.keys import EntryEvent, KeySource, RdbSource
 from rdbtool.inputs.opening import open_keys
 from rdbtool.io.window import window_over
-from rdbtool.model import NO_PRODUCERS, Consumer, Entry, Group, Hash, Module, Pending, Stream, Value
+from rdbtool.model import NO_PRODUCERS, Array, Consumer, Entry, Group, Hash, Module, PathHash, Pending, Stream, Value
 from rdbtool.rdb.events import Event, Function, FunctionPreGa, ModuleAux, SlotImport
 from rdbtool.rdb.layout import facts
 from rdbtool.rdb.layout.encoders import put_u64
@@ -41,7 +41,12 @@ def stream() -> Stream:
     value.entries_added = 7
     group = Group((5, 2), 2)
     group.consumers[b"c"] = Consumer(SEEN, ACTIVE)
-    group.pending = [Pending((5, 1), b"c", DELIVERED, 2), Pending((5, 2), b"c", DELIVERED, 1)]
+    group.pending = [
+        Pending((5, 1), b"c", DELIVERED, 2),
+        Pending((5, 2), b"c", DELIVERED, 1),
+        Pending((5, 3), b"", 0, 1, is_released=True),
+    ]
+    group.released = [(5, 3)]
     value.groups[b"g"] = group
     return value
 
@@ -75,6 +80,9 @@ def snapshot(release: str) -> bytes:
         b"empty": Stream(),
         b"hash": Hash({b"f": b"v", b"g": b"w"}, {b"f": FAR}),
         b"stream": stream(),
+        b"array": Array({0: b"a", 9: b"b"}, 4),
+        b"paths": PathHash({b"a/b": {b"f": b"v"}}),
+        b"no paths": PathHash(),
     }
     values |= {b"module": Module(MODULE, 3, MODULE_DATA), b"producers": with_producers()}
     for key, value in values.items():
@@ -128,6 +136,10 @@ def _of_event(event: Event) -> set[str]:
         found |= {facts.MODULE_VALUES, *([facts.MODULE_VERSIONS] if value.version == 3 else [])}
     elif isinstance(value, Stream):
         found |= _of_stream(value)
+    elif isinstance(value, Array):
+        found |= {facts.ARRAYS, *([facts.ARRAY_CURSORS] if value.cursor == 4 else [])}
+    elif isinstance(value, PathHash):
+        found.add(facts.PATH_HASHES if value.paths else facts.EMPTY_PATH_HASHES)
     return found
 
 
@@ -138,7 +150,7 @@ def _of_stream(value: Stream) -> set[str]:
     if value.idmp not in {b"", NO_PRODUCERS}:
         found.add(facts.IDEMPOTENCE)
     for group in value.groups.values():
-        found.add(facts.GROUPS)
+        found |= {facts.GROUPS, *([facts.RELEASED] if group.released else [])}
         for consumer in group.consumers.values():
             found.add(facts.CONSUMERS)
             if consumer.seen_ms == SEEN:
@@ -163,6 +175,10 @@ def in_rows(lines: Iterable[str]) -> set[str]:
             found.add(facts.FIELD_EXPIRIES)
         if row["type"] == "stream" and row["position"]:
             found.add(facts.STREAMS)
+        if row["type"] == "array" and row["position"]:
+            found.add(facts.ARRAYS)
+        if row["type"] == "path-hash" and row["position"] and row["value"]:
+            found.add(facts.PATH_HASHES)
         if row["type"] == "module" and row["value"]:
             found.add(facts.MODULE_VALUES)
     return found

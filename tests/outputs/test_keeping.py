@@ -17,7 +17,7 @@ from rdbtool.tasks.dump import dump
 from tests.outputs import every_fact
 from tests.outputs.collected import Collected
 
-RELEASES = ("redis-8.6", "valkey-9.1")
+RELEASES = ("redis-8.10", "valkey-9.2")
 """Two dialects: neither has all facts."""
 
 
@@ -77,7 +77,7 @@ def test_what_is_missing_is_what_was_told(name: str, release: str, snapshots: di
 
 @pytest.mark.parametrize("name", DUMPED)
 def test_a_dump_tells_the_same_losses_unless_it_is_a_view(name: str, snapshots: dict[str, Path]) -> None:
-    source = snapshots["redis-8.6"]
+    source = snapshots["redis-8.10"]
     options = OutputOptions(name, header=False)
     report = dump(str(source), make_exporter(_output(), options))
     lost = every_fact.in_snapshot(source.read_bytes()) - keeps(options)
@@ -108,8 +108,8 @@ def test_commands_say_to_a_release_what_it_is_said_to_have(
     name: str, snapshots: dict[str, Path], tmp_path: Path
 ) -> None:
     options = OutputOptions("resp", RdbOptions(target(name)))
-    report = run(snapshots["redis-8.6"], tmp_path / "x.resp", options)
-    before = every_fact.in_snapshot(snapshots["redis-8.6"].read_bytes())
+    report = run(snapshots["redis-8.10"], tmp_path / "x.resp", options)
+    before = every_fact.in_snapshot(snapshots["redis-8.10"].read_bytes())
     assert report.losses.keys() == counted(before - keeps(options))
 
 
@@ -120,9 +120,9 @@ def test_a_part_of_what_is_not_kept_is_not_kept_either() -> None:
 
 
 def test_modules_that_are_dropped_are_losses(snapshots: dict[str, Path], tmp_path: Path) -> None:
-    options = OutputOptions("rdb", RdbOptions(target("redis-8.6"), drop_modules=True))
-    report = run(snapshots["redis-8.6"], tmp_path / "x.rdb", options)
-    before = every_fact.in_snapshot(snapshots["redis-8.6"].read_bytes())
+    options = OutputOptions("rdb", RdbOptions(target("redis-8.10"), drop_modules=True))
+    report = run(snapshots["redis-8.10"], tmp_path / "x.rdb", options)
+    before = every_fact.in_snapshot(snapshots["redis-8.10"].read_bytes())
     assert report.losses.keys() == counted(before - keeps(options))
     assert facts.MODULE_VALUES in report.losses
 

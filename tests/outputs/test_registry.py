@@ -36,8 +36,12 @@ CALLS = {
     "pending": facts.PENDING,
     "consumer": facts.CONSUMERS,
     "consumer_pending": facts.PENDING_OWNERS,
+    "released": facts.RELEASED,
     "idempotence": facts.IDEMPOTENCE,
     "module": facts.MODULE_VALUES,
+    "index": facts.ARRAYS,
+    "last_insert": facts.ARRAY_CURSORS,
+    "path": facts.PATH_HASHES,
 }
 """The calls of a `Visitor` that tell a fact."""
 BESIDE_KEYS = {"function": facts.FUNCTIONS, "module_aux": facts.MODULE_AUX, "slot_import": facts.SLOT_IMPORTS}

@@ -6,9 +6,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 FIXTURES = ROOT / "fixtures" / "rdb"
 CORPUS = ROOT.parent / "shared" / "corpus"
+NEXT = ROOT.parent / "shared" / "corpus-next"
+"""Files of the newest formats."""
+BROKEN = {"broken", "broken-vcs"}
 
 
 def expected_of(path: Path) -> dict[str, Any]:
@@ -22,11 +27,20 @@ def expected_of(path: Path) -> dict[str, Any]:
 
 def written_files() -> list[Path]:
     """Files as servers wrote them."""
-    found = sorted(path for path in FIXTURES.glob("*/*.rdb") if path.parent.name != "broken")
-    return found + sorted((CORPUS / "made").glob("*/*.rdb"))
+    found = sorted(path for path in FIXTURES.glob("*/*.rdb") if path.parent.name not in BROKEN)
+    newest = [path for path in sorted(NEXT.glob("*/*.rdb")) if path.name != "update-inline.rdb"]
+    return found + sorted((CORPUS / "made").glob("*/*.rdb")) + newest
+
+
+def numbered(files: list[Path]) -> list[Any]:
+    """The numbers of ``files`` for a test that is given them; those of the corpus beside the clone are slow."""
+    return [
+        pytest.param(number, id=name_of(path), marks=[pytest.mark.slow] * (CORPUS in path.parents))
+        for number, path in enumerate(files)
+    ]
 
 
 def name_of(path: Path) -> str:
     """A short name for test ids."""
-    where = "corpus" if CORPUS in path.parents else "fixtures"
+    where = "corpus" if {CORPUS, NEXT} & set(path.parents) else "fixtures"
     return f"{where}:{path.parent.name}/{path.name}"

@@ -11,7 +11,7 @@ from typing import Any
 
 from rdbtool.basics.numbers import format_double
 from rdbtool.io.source import open_input
-from rdbtool.model import Hash, Id, Module, SortedSet, Stream, Value, type_name
+from rdbtool.model import Array, Hash, Id, Module, PathHash, SortedSet, Stream, Value, type_name
 from rdbtool.rdb.events import Function, FunctionPreGa
 from rdbtool.rdb.reader import Frame, RdbReader
 from tests.rdb.corpus import written_files
@@ -62,6 +62,11 @@ def value_as_json(value: Value, *, digits17: bool) -> Any:
     if isinstance(value, SortedSet):
         ordered = sorted(value.scores.items(), key=lambda pair: (pair[1], pair[0]))
         return [[shown(m), format_double(s, digits17=digits17).decode()] for m, s in ordered]
+    if isinstance(value, Array):
+        return [[index, shown(item)] for index, item in value.elements.items()]
+    if isinstance(value, PathHash):
+        paths = sorted(value.paths.items())
+        return [[shown(path), [[shown(f), shown(v)] for f, v in sorted(fields.items())]] for path, fields in paths]
     assert isinstance(value, Stream)
     return [[id_text(i), [shown(x) for x in pairs]] for i, pairs in value.entries]
 
@@ -96,6 +101,10 @@ def plain(value: Value) -> object:
         return [(m, repr(s)) for m, s in value.scores.items()]
     if isinstance(value, Module):
         return value.name, value.version, value.payload
+    if isinstance(value, Array):
+        return [*value.elements.items()], value.cursor
+    if isinstance(value, PathHash):
+        return [(path, [*fields.items()]) for path, fields in value.paths.items()]
     if isinstance(value, Stream):
         counters = (value.last_id, value.max_deleted_id, value.entries_added, value.idmp)
         groups = [
@@ -138,6 +147,10 @@ def differences(key: dict[str, Any], value: Value, *, digits17: bool) -> list[st
         ours = {shown(f): t for f, t in sorted((value.expiries or {}).items())}
         theirs = {f: t for f, t in (key.get("field_pexpiretime") or {}).items() if t >= 0}
         compare("field expiries", ours, theirs)
+    if isinstance(value, Array):
+        length = max(value.elements) + 1
+        ours = {"count": len(value.elements), "len": length, "next_insert_index": value.cursor + 1}
+        compare("array", ours, key["array"])
     if isinstance(value, Stream):
         out += stream_differences(key, value)
     return out

@@ -11,7 +11,7 @@ from rdbtool.rdb.meaning import Facts, Fingerprint, Scope
 from rdbtool.rdb.opcodes import REDIS
 from rdbtool.rdb.types import row_of
 
-ENCODINGS: Final = {"stream": "stream-listpacks4", "module": "module2"}
+ENCODINGS: Final = {"stream": "stream-listpacks4", "module": "module2", "path-hash": "string"}
 """Encodings that can tell all of a value; of other types, those that are named like their type."""
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from rdbtool.basics.lzf import compress
 from rdbtool.errors import RdbToolError
 from rdbtool.io.window import window_over
+from rdbtool.rdb.events import HashTemplate
 from rdbtool.rdb.reader import Frame, RdbReader
 from rdbtool.rdb.types import TABLE, TypeRow
 from tests.rdb.corpus import FIXTURES
@@ -35,12 +36,21 @@ def records_by_type() -> dict[str, bytes]:
             continue
         data = path.read_bytes()
         reader = RdbReader(window_over(data))
+        templates = b""
+        at = -1
         try:
             for event in reader:
+                if at >= 0:
+                    templates += data[at : event.offset]
+                at = event.offset if isinstance(event, HashTemplate) else -1
                 if isinstance(event, Frame):
                     name = f"{data[:6].decode()}-{event.type.name}"
-                    end = event.value_offset + len(event.raw())
-                    whole = data[:9] + data[event.offset : end] + b"\xff" + bytes(8 if reader.version >= 5 else 0)
+                    event.raw()
+                    end = event.value_offset + event.size
+                    needed = templates if event.type.name.startswith("hash-template") else b""
+                    whole = (
+                        data[:9] + needed + data[event.offset : end] + b"\xff" + bytes(8 if reader.version >= 5 else 0)
+                    )
                     if len(whole) < 700 and len(whole) > len(found.get(name, b"")):
                         found[name] = whole
         except RdbToolError:
@@ -202,6 +212,40 @@ SAMPLES: dict[str, list[bytes]] = {
     "hash-listpack-ex": [_ms(1_800_000_000_000) + string(listpack(*_EXPIRING))],
     "hash2": [
         b"\x03" + strings(b"f", b"v") + _ms(1 << 40) + strings(b"g", b"w") + _ms(-1) + _NUMBERS[0] + LZF_TEXT + _ms(5)
+    ],
+    "hash-template-listpack": [
+        b"\x01\x02" + strings(b"f", b"10") + string(listpack(3, b"v", -5)),
+        b"\x00" + string(listpack(b"", 7, b"name")) + _compressed(listpack(0, b"a" * 40, 1 << 33, b"")),
+    ],
+    "hash-template-array": [
+        b"\x01\x03" + strings(b"", b"f") + _NUMBERS[1] + string(b"v") + _NUMBERS[0] + LZF_TEXT,
+        b"\x00" + string(listpack(7, b"b")) + strings(b"v", b"w"),
+    ],
+    "array": [
+        b"\x04\x01\x05\x00\x01"
+        + _ms(-5)
+        + b"\x05\x02"
+        + bytes(6)
+        + b"\x0c\x40"
+        + b"\x40\x64\x03"
+        + string(b"short")
+        + b"\x81"
+        + b"\xff" * 7
+        + b"\xfe\x00"
+        + LZF_TEXT,
+        b"\x02\x00\x07\x03\xc0\x0c\x01\x00" + string(b"out of order"),
+    ],
+    "path-hash": [
+        b"\x02"
+        + string(b"a/b")
+        + b"\x02"
+        + strings(b"f", b"v")
+        + strings(b"", b"")
+        + string(b"")
+        + b"\x01"
+        + _NUMBERS[0]
+        + LZF_TEXT,
+        b"\x00",
     ],
     "stream-listpacks": [_stream(1), stream([], 0)],
     **{f"stream-listpacks{version}": [_stream(version)] for version in range(2, 6)},

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from rdbtool.model import Consumer, Group, Hash, Module, Pending, SortedSet, Stream, Value
+from rdbtool.model import Array, Consumer, Group, Hash, Module, PathHash, Pending, SortedSet, Stream, Value
 from rdbtool.rdb.values.idempotence import Idempotence
 from rdbtool.rdb.values.stream_nodes import of_pair
 
@@ -62,6 +62,13 @@ def stream_value() -> Stream:
     return value
 
 
+def release(stream: Stream) -> None:
+    """Make one of the entries that are pending nobody's."""
+    group = stream.groups[b"g"]
+    group.pending[1].is_released = True
+    group.released = [group.pending[1].entry]
+
+
 STREAM_EDITS: Final[list[tuple[str, Callable[[Stream], object], str, bytes]]] = [
     ("value of a field", lambda s: s.entries.__setitem__(0, ((1, 0), [b"f", b"v", b"g", b"W"])), "entry", b"1-0"),
     ("border of two strings", lambda s: s.entries.__setitem__(1, ((2, 0), [b"fx", b""])), "entry", b"2-0"),
@@ -78,6 +85,7 @@ STREAM_EDITS: Final[list[tuple[str, Callable[[Stream], object], str, bytes]]] = 
     ("consumer of it", lambda s: setattr(s.groups[b"g"].pending[1], "consumer", b"d"), "pending", b"g/2-0"),
     ("time of it", lambda s: setattr(s.groups[b"g"].pending[1], "delivered_ms", 72), "pending", b"g/2-0"),
     ("deliveries of it", lambda s: setattr(s.groups[b"g"].pending[1], "deliveries", 3), "pending", b"g/2-0"),
+    ("nobody's", release, "pending", b"g/2-0"),
 ]
 
 PRODUCER_EDITS: Final[list[tuple[str, Callable[[Idempotence], object], str, bytes]]] = [
@@ -140,6 +148,14 @@ def pairs() -> Iterator[Pair]:
         name = b"c" if label == "another" else b"b"
         yield Pair(f"hash: expiry, {label}", hash_value(), Hash(dict(fields), expiries), "field expiry", name)
     yield from stream_pairs()
+    array = {0: b"a", 7: b"b"}
+    yield Pair("array: an element", Array(dict(array), 7), Array({**array, 7: b"c"}, 7), "element", b"7")
+    yield Pair("array: an index", Array({0: b"a"}), Array(dict(array)), "element", b"7")
+    yield Pair("array: last insert", Array(dict(array), 7), Array(dict(array), 6), "counter", b"last insert")
+    paths = {b"a": {b"f": b"v"}}
+    yield Pair("path hash: a path", PathHash(paths), PathHash({**paths, b"b": {b"f": b"v"}}), "path", b"b")
+    yield Pair("path hash: a value", PathHash(paths), PathHash({b"a": {b"f": b"w"}}), "path", b"a")
+    yield Pair("path hash: none", PathHash({}), PathHash(paths), "path", b"a")
     yield Pair("module: payload", module_value(), Module(MODULE_NAME, 1, b"\x02\x08\x00"), "module", b"hellotype")
     yield Pair(
         "module: version", module_value(), Module(MODULE_NAME, 2, b"\x02\x07\x00"), "counter", b"encoding version"
@@ -164,7 +180,7 @@ def attributes(thing: object) -> dict[str, Any]:
     return found
 
 
-MODEL: Final = (Hash, SortedSet, Stream, Group, Consumer, Pending, Module, Idempotence)
+MODEL: Final = (Hash, SortedSet, Stream, Group, Consumer, Pending, Module, Idempotence, Array, PathHash)
 
 
 def plain(thing: Any) -> Any:

@@ -56,8 +56,20 @@ class Recorder(Visitor):
     def consumer_pending(self, ms: int, seq: int) -> None:
         self.calls.append(("consumer_pending", ms, seq))
 
+    def released(self, ms: int, seq: int) -> None:
+        self.calls.append(("released", ms, seq))
+
     def idempotence(self, raw: bytes) -> None:
         self.calls.append(("idempotence", raw))
+
+    def index(self, index: int) -> None:
+        self.calls.append(("index", index))
+
+    def last_insert(self, index: int) -> None:
+        self.calls.append(("last_insert", index))
+
+    def path(self, name: bytes) -> None:
+        self.calls.append(("path", name))
 
     def module(self, name: str, version: int, payload: bytes) -> None:
         self.calls.append(("module", name, version, payload))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rdbtool.basics.crc64 import crc64
-from rdbtool.errors import FormatError, RdbToolError, TruncatedError, UnsupportedError
+from rdbtool.errors import FormatError, RdbToolError, TruncatedError, UnsupportedError, UsageError
 from rdbtool.io.source import open_input
 from rdbtool.io.window import Window, window_over
 from rdbtool.rdb.events import (
@@ -26,6 +26,7 @@ from rdbtool.rdb.events import (
     SlotImport,
     SlotInfo,
 )
+from rdbtool.rdb.layout.templates import REFERENCE_TO
 from rdbtool.rdb.opcodes import REDIS, VALKEY
 from rdbtool.rdb.reader import Frame, RdbReader, frame_of
 from rdbtool.rdb.types import row_of
@@ -38,7 +39,10 @@ def events_of(data: bytes) -> list[tuple[object, ...]]:
     return told(RdbReader(window_over(data)))
 
 
-@pytest.mark.parametrize("path", [p for p in written_files() if p.stat().st_size < 20_000], ids=name_of)
+SMALL = [p for p in written_files() if p.stat().st_size < 20_000 and p.read_bytes()[:3] != b"VCS"]
+
+
+@pytest.mark.parametrize("path", SMALL, ids=name_of)
 def test_events_do_not_depend_on_how_the_bytes_arrive(path: Path) -> None:
     data = path.read_bytes()
     whole = events_of(data)
@@ -47,7 +51,7 @@ def test_events_do_not_depend_on_how_the_bytes_arrive(path: Path) -> None:
     assert told(RdbReader(Window(Dripping(data, 7), size=len(data)))) == whole
 
 
-@pytest.mark.parametrize("path", [p for p in written_files() if p.stat().st_size < 20_000], ids=name_of)
+@pytest.mark.parametrize("path", SMALL, ids=name_of)
 def test_the_reader_stops_behind_the_checksum(path: Path) -> None:
     data = path.read_bytes()
     window = window_over(data + b"*1\r\n$4\r\nPING\r\n")
@@ -129,9 +133,7 @@ def test_wrong_headers_are_refused(data: bytes, kind: type[RdbToolError], messag
 @pytest.mark.parametrize(
     ("magic", "byte", "what"),
     [
-        (b"REDIS0014", 28, "unknown type 28 in redis RDB version 14: an array (Redis 8.8)"),
-        (b"REDIS0015", 242, "unknown type 242 in redis RDB version 15: hash templates of Redis 8.10"),
-        (b"VALKEY081", 23, "unknown type 23 in valkey RDB version 81: a type of a Valkey after 9.1"),
+        (b"VALKEY081", 24, "unknown type 24 in valkey RDB version 81"),
     ],
 )
 def test_what_is_unknown_is_named(magic: bytes, byte: int, what: str) -> None:
@@ -144,11 +146,11 @@ def test_what_is_unknown_is_named(magic: bytes, byte: int, what: str) -> None:
     ("magic", "byte", "what"),
     [
         (b"REDIS0009", 8, "unknown type 8 in redis RDB version 9"),
-        (b"REDIS0013", 28, "unknown type 28 in redis RDB version 13"),
+        (b"REDIS0015", 33, "unknown type 33 in redis RDB version 15"),
         (b"REDIS0009", 107, "unknown type 107 in redis RDB version 9"),
         (b"REDIS0009", 64, "unknown type 64 in redis RDB version 9"),
         (b"REDIS0009", 243, "unknown opcode 243 in redis RDB version 9"),
-        (b"VALKEY080", 23, "unknown type 23 in valkey RDB version 80"),
+        (b"VALKEY080", 24, "unknown type 24 in valkey RDB version 80"),
     ],
 )
 def test_a_byte_that_the_version_does_not_have_is_damage(magic: bytes, byte: int, what: str) -> None:
@@ -342,7 +344,7 @@ def test_a_frame_can_be_made_from_bytes() -> None:
     assert (frame.db, frame.key, frame.raw(), frame.window().take(2)) == (3, b"k", b"\x01v", b"\x01v")
 
 
-@pytest.mark.parametrize("path", [p for p in written_files() if p.stat().st_size < 20_000], ids=name_of)
+@pytest.mark.parametrize("path", SMALL, ids=name_of)
 def test_kept_frames_are_good_at_any_time_in_any_order(path: Path) -> None:
     data = path.read_bytes()
     if events_of(data)[-1][0] != "End":
@@ -358,9 +360,11 @@ def test_kept_frames_are_good_at_any_time_in_any_order(path: Path) -> None:
         for i in [*order, *range(len(kept))]:
             key, raw = whole[i]
             frame = kept[i].copy() if i % 2 else kept[i]
-            assert (frame.key, frame.size) == (key, len(raw))
+            templated = frame.type.byte in REFERENCE_TO  # the names in front stand elsewhere in the file
+            assert frame.key == key
+            assert templated or frame.size == len(raw)
             assert frame.raw() == raw
-            assert frame.peek().offset() == frame.value_offset
+            assert templated or frame.peek().offset() == frame.value_offset
             window = frame.window()
             frame.type.skip(window)
             assert window.offset() == frame.value_offset + frame.size
@@ -395,7 +399,7 @@ def test_damage_to_the_frame_of_a_payload_is_told_when_it_is_kept(tmp_path: Path
 def test_a_frame_that_was_not_kept_is_gone_with_the_next_event() -> None:
     reader = RdbReader(window_over(rdb(record(0, b"a", string(b"x")), record(0, b"b", string(b"y")))))
     for frame in [event for event in reader if isinstance(event, Frame)]:
-        with pytest.raises(AssertionError, match="moved on"):
+        with pytest.raises(UsageError, match="moved on"):
             frame.raw()
-        with pytest.raises(AssertionError, match="moved on"):
+        with pytest.raises(UsageError, match="moved on"):
             frame.window()

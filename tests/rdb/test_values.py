@@ -227,6 +227,6 @@ def test_every_target_is_known_by_name() -> None:
     assert {"redis-8.6", "valkey-7.2", "valkey-9.1"} <= set(target_names())
     for name in (*target_names(), "redis-7.0.15", "rdb-9", "rdb-13", "rdb-80"):
         target(name)
-    for name in ("redis-3.2", "redis", "rdb-7", "rdb-14", "valkey-6.0", ""):
-        with pytest.raises(RdbToolError, match=r"known are redis-4\.0, .*valkey-9\.1, rdb-8, .*rdb-80"):
+    for name in ("redis-3.2", "redis", "rdb-7", "rdb-16", "valkey-6.0", ""):
+        with pytest.raises(RdbToolError, match=r"known are redis-4\.0, .*valkey-9\.2, rdb-8, .*rdb-81"):
             target(name)

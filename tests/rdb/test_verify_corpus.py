@@ -58,11 +58,11 @@ def test_a_written_file_is_sound_and_holds_what_its_server_says(path: Path) -> N
         return
     keys = [key for entries in expected["dbs"].values() for key in entries]
     assert facts.databases == {int(db): n for db, n in expected["dbsize"].items() if n}
-    assert facts.types == Counter(key["type"] for key in keys)
+    assert facts.types == Counter("module" if key["type"] == "vectorset" else key["type"] for key in keys)
     assert facts.expires == sum(key["pexpiretime"] != -1 for key in keys)
     assert facts.subexpires == sum(at != -1 for key in keys for at in key.get("field_pexpiretime", {}).values())
     assert len(facts.functions) == len(expected.get("functions", []))
-    if facts.writer:
+    if facts.writer and "by-hand" not in path.parent.name:
         assert facts.writer.split()[1] in expected["server_reported_version"] or "unstable" in path.parent.name
 
 

@@ -8,13 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from rdbtool.errors import UnsupportedError
 from rdbtool.findings import Finding, Findings, Severity
 from rdbtool.io.window import window_over
+from rdbtool.model import Stream
 from rdbtool.rdb.check import RdbFacts, verify_rdb
-from rdbtool.rdb.compare import Rules
 from rdbtool.rdb.layout.codes import ANY, CODES
-from rdbtool.rdb.meaning import Scope, fingerprint
 from rdbtool.rdb.opcodes import REDIS
 from rdbtool.rdb.reader import frame_of
 from rdbtool.rdb.types import row_of
@@ -415,16 +413,17 @@ def test_released_entries_are_checked_as_redis_8_10_does(released: tuple[int, ..
     assert set(findings.counts) == codes
 
 
-def test_released_entries_are_passed_but_not_decoded() -> None:
+def test_released_entries_are_told_in_their_order() -> None:
     for released in ((), (2, 1)):
         frame = frame_of(0, b"k", row_of(REDIS, "stream-listpacks5"), RELEASED.replace(ids(2, 1), ids(*released)))
         w = window_over(frame.raw())
         frame.type.skip(w)
         assert w.at_end()
-    with pytest.raises(UnsupportedError, match="released entries"):
-        frame.value()
-    with pytest.raises(UnsupportedError, match="released entries"):
-        fingerprint(frame, Scope(Rules(), frame.type, frame.type))
+    value = frame.value()
+    assert isinstance(value, Stream)
+    (group,) = value.groups.values()
+    assert group.released == [(2, 0), (1, 0)]
+    assert [pending.entry for pending in group.pending if pending.is_released] == [(1, 0), (2, 0)]
 
 
 def producers(duration_s: int = 100, kept: int = 100, *names: bytes) -> bytes:

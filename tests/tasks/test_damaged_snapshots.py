@@ -25,7 +25,6 @@ from tests.rdb.craft import counted, encode_length, intset, rdb, record, stream,
 from tests.rdb.mutation import damaged
 from tests.servers.harness import SERVERS, ServerKind, running
 
-CASES = Path(__file__).parents[3] / "shared" / "cases"
 SEED = 20261127
 MUTANTS = 150
 SMALL = FIXTURES / "redis-7.0.15" / "small-plain.rdb"
@@ -247,35 +246,6 @@ def test_a_file_of_zeros_is_read_in_linear_time(tmp_path: Path) -> None:
     report = check_rdb(str(source))
     assert [f.code for f in report.findings.items] == ["malformed"]
     assert "20000000 zero bytes to the end of the input" in report.findings.items[0].message
-
-
-@pytest.mark.skipif(not CASES.is_dir(), reason="the cases are not here")
-@pytest.mark.parametrize(
-    ("name", "keys"),
-    [
-        ("rdb/m-badlen.rdb", 4),
-        ("rdb/m-badtype.rdb", 3),
-        ("rdb/m-crc.rdb", 6),
-        ("rdb/m-zerotail.rdb", 4),
-        ("rdb/c4-zerosector.rdb", 72),
-        ("rdb/c4-zerotail.rdb", 72),
-        ("rdb/c20-dup.rdb", 6),
-        ("faults/rdb-flip-rc0.rdb", 111),
-        ("faults/rdb-zero512-duplicates.rdb", 1),
-        ("faults/rdb-del2-nothing.rdb", 2),
-        ("rdb/c17-keydb.rdb", 4),
-        ("rdb/c17-keydb-cron.rdb", 5),
-        ("aof/c45-cut", 98),
-        ("aof/c46-plain-cut.rdb", 98),
-        ("aof/c07-vimnl.aof", 40),
-    ],
-)
-def test_the_cases_are_saved(tmp_path: Path, name: str, keys: int) -> None:
-    output = tmp_path / "out.rdb"
-    report = run(CASES / name, output, keep_going=True)
-    assert of_report(report) == ExitCode.LOSS
-    assert len(keys_of(output)) == keys
-    assert check_rdb(str(output)).sound
 
 
 def test_what_only_keydb_has_is_a_loss(tmp_path: Path) -> None:

@@ -68,18 +68,26 @@ class PendingEntry:
         self.deliveries = deliveries
 
 
+NOBODY: Final = Consumer(b"", -1)
+"""In place of the consumer of an entry that was released."""
+
+
 @final
 @mypyc_attr(acyclic=True)
 class Group:
-    """A consumer group: consumers by name, and pending entries by the id of the entry (`key_of`)."""
+    """A consumer group: consumers by name, and pending entries by the id of the entry (`key_of`).
 
-    __slots__ = ("consumers", "entries_read", "last_id", "pending")
+    ``released``: those of the pending entries that are nobody's (XNACK), in the order in which they were released.
+    """
+
+    __slots__ = ("consumers", "entries_read", "last_id", "pending", "released")
 
     def __init__(self, last_id: int, entries_read: i64 = UNKNOWN) -> None:
         self.last_id = last_id
         self.entries_read: i64 = entries_read
         self.consumers: dict[bytes, Consumer] = {}
         self.pending: dict[bytes, PendingEntry] = {}
+        self.released: dict[bytes, None] = {}
 
     def consumer(self, name: bytes, now_ms: int) -> Consumer:
         """The consumer of that name, created if it is new; it is seen now."""
@@ -98,17 +106,27 @@ class Group:
         if pending is None:
             self.pending[key] = PendingEntry(consumer, delivered_ms, deliveries)
         else:
+            if pending.consumer is NOBODY:
+                self.released.pop(key, None)
             pending.consumer.count -= 1
             pending.consumer = consumer
             pending.delivered_ms = delivered_ms
             pending.deliveries = deliveries
         consumer.count += 1
 
+    def release(self, entry: int, deliveries: int) -> None:
+        """Make the entry pending for nobody, the last of those that are."""
+        self.assign(entry, NOBODY, 0, deliveries)
+        self.released[key_of(entry)] = None
+
     def acknowledge(self, entry: int) -> bool:
         """Forget that the entry is pending; whether it was."""
-        pending = self.pending.pop(key_of(entry), None)
+        key = key_of(entry)
+        pending = self.pending.pop(key, None)
         if pending is None:
             return False
+        if pending.consumer is NOBODY:
+            self.released.pop(key, None)
         pending.consumer.count -= 1
         return True
 
@@ -152,9 +170,17 @@ class StreamCell(Cell):
             for entry in sorted(own.pending):
                 pending = own.pending[entry]
                 id_ = pair_of(id_of(entry))
+                consumer = pending.consumer
                 group.pending.append(
-                    model.Pending(id_, pending.consumer.name, pending.delivered_ms, pending.deliveries)
+                    model.Pending(
+                        id_,
+                        consumer.name,
+                        pending.delivered_ms,
+                        pending.deliveries,
+                        is_released=consumer is NOBODY,
+                    )
                 )
+            group.released = [pair_of(id_of(key)) for key in own.released]
             stream.groups[name] = group
         if self.idempotence is not None:
             stream.idmp = self.idempotence.encoded()
@@ -303,12 +329,12 @@ def stream_cell(stream: Stream) -> StreamCell:
     cell.entries_added = stream.entries_added
     for name, group in stream.groups.items():
         own = Group(of_pair(group.last_id), group.entries_read)
-        for consumer, facts in group.consumers.items():
-            own.consumers[consumer] = Consumer(consumer, facts.seen_ms, facts.active_ms)
+        for consumer_name, facts in group.consumers.items():
+            own.consumers[consumer_name] = Consumer(consumer_name, facts.seen_ms, facts.active_ms)
         for pending in group.pending:
-            own.assign(
-                of_pair(pending.entry), own.consumers[pending.consumer], pending.delivered_ms, pending.deliveries
-            )
+            consumer = NOBODY if pending.is_released else own.consumers[pending.consumer]
+            own.assign(of_pair(pending.entry), consumer, pending.delivered_ms, pending.deliveries)
+        own.released = {key_of(of_pair(entry)): None for entry in group.released}
         cell.groups[name] = own
     if stream.idmp:
         cell.idempotence = Idempotence(stream.idmp)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from . import (
+    arrays,
     bitmaps,
     conditional,
     fields,
@@ -12,6 +13,7 @@ from . import (
     hyperloglog,
     keys,
     lists,
+    path_hashes,
     reading,
     scripting,
     server,
@@ -23,6 +25,7 @@ from . import (
 )
 
 __all__ = [
+    "arrays",
     "bitmaps",
     "conditional",
     "fields",
@@ -32,6 +35,7 @@ __all__ = [
     "hyperloglog",
     "keys",
     "lists",
+    "path_hashes",
     "reading",
     "scripting",
     "server",

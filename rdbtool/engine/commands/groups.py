@@ -9,7 +9,7 @@ from mypy_extensions import i64
 from rdbtool.basics.numbers import signed
 from rdbtool.engine.cells.stream import UNKNOWN, Consumer, Group, PendingEntry, StreamCell, id_of, key_of
 from rdbtool.engine.dataset import Dataset
-from rdbtool.engine.numbers import integer, integer_between
+from rdbtool.engine.numbers import I64_MAX, integer, integer_between
 from rdbtool.engine.replies import OK, CommandError, syntax_error
 from rdbtool.engine.stream_ids import INVALID_ID, LAST, parse, parse_end, parse_start, text_of
 from rdbtool.engine.table import handles
@@ -171,6 +171,56 @@ def xackdel(dataset: Dataset, args: list[bytes]) -> object:
             result = 2 if delete_by(cell, entry, policy) == 2 else 1
         results.append(result)
     return results
+
+
+FATAL: Final = 0x7FFFFFFFFFFFFFFF
+"""The number of deliveries of an entry that no consumer should get again."""
+
+
+@handles(b"XNACK")
+def xnack(dataset: Dataset, args: list[bytes]) -> object:
+    mode = args[3].upper()
+    if mode not in {b"SILENT", b"FAIL", b"FATAL"}:
+        raise syntax_error()
+    entries: list[int] | None = None
+    retries: i64 = -1
+    force = False
+    argc: i64 = len(args)
+    i: i64 = 4
+    while i < argc:
+        option = args[i].upper()
+        if option == b"IDS" and entries is None and i + 1 < argc:
+            count = integer_between(args[i + 1], 1, argc - i - 2, "ERR Number of IDs must be a positive integer")
+            entries = [parse(text) for text in args[i + 2 : i + 2 + count]]
+            i += 1 + count
+        elif option == b"RETRYCOUNT" and i + 1 < argc:
+            i += 1
+            retries = integer_between(args[i], 0, I64_MAX, "ERR Invalid RETRYCOUNT option argument for XNACK")
+        elif option == b"FORCE":
+            force = True
+        else:
+            raise syntax_error()
+        i += 1
+    if entries is None:
+        raise syntax_error()
+    cell, group = _claiming(dataset, args)
+    released: i64 = 0
+    for entry in entries:
+        pending = group.pending.get(key_of(entry))
+        if pending is None and not (force and cell.has(entry)):
+            continue
+        deliveries = 0 if pending is None else pending.deliveries
+        if mode == b"SILENT" and deliveries:
+            deliveries -= 1
+        elif mode == b"FATAL":
+            deliveries = FATAL
+        if retries >= 0:
+            deliveries = retries
+        group.released.pop(key_of(entry), None)
+        group.release(entry, deliveries)
+        released += 1
+    dataset.dirty += released
+    return released
 
 
 def _claiming(dataset: Dataset, args: list[bytes]) -> tuple[StreamCell, Group]:

@@ -74,6 +74,45 @@ def set_fields(dataset: Dataset, cell: HashCell, args: list[bytes], start: i64, 
     return created
 
 
+@handles(b"HIMPORT|PREPARE")
+def himport_prepare(dataset: Dataset, args: list[bytes]) -> object:
+    names = args[3:]
+    if len(set(names)) != len(names):
+        raise CommandError("ERR duplicate field in HIMPORT PREPARE")
+    dataset.templates[args[2]] = names
+    return OK
+
+
+@handles(b"HIMPORT|SET")
+def himport_set(dataset: Dataset, args: list[bytes]) -> object:
+    names = dataset.templates.get(args[3])
+    if names is None:
+        raise CommandError("ERR no such fieldset")
+    if len(args) - 4 != len(names):
+        raise wrong_arity(args[0])
+    dataset.hash(args[2])  # of another type: it stays
+    cell = HashCell()
+    if not dataset.limits.hash_entries:
+        cell.encoding = HASHTABLE
+    dataset.keys[args[2]] = cell
+    for name, value in zip(names, args[4:], strict=True):
+        put_field(dataset, cell, name, value)
+    dataset.dirty += 1
+    return OK
+
+
+@handles(b"HIMPORT|DISCARD")
+def himport_discard(dataset: Dataset, args: list[bytes]) -> object:
+    return int(dataset.templates.pop(args[2], None) is not None)
+
+
+@handles(b"HIMPORT|DISCARDALL")
+def himport_discardall(dataset: Dataset, args: list[bytes]) -> object:
+    count = len(dataset.templates)
+    dataset.templates.clear()
+    return count
+
+
 @handles(b"HSET")
 def hset(dataset: Dataset, args: list[bytes]) -> object:
     n: i64 = len(args)

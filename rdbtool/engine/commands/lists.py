@@ -188,6 +188,67 @@ def blmove(dataset: Dataset, args: list[bytes]) -> object:
     return _move(dataset, args[1], args[2], from_head, to_head)
 
 
+@handles(b"LMOVEM")
+def lmovem(dataset: Dataset, args: list[bytes]) -> object:
+    return _move_many(dataset, args[1], args[2], _is_head(args[3]), _is_head(args[4]), args[5:])
+
+
+@handles(b"BLMOVEM")
+def blmovem(dataset: Dataset, args: list[bytes]) -> object:
+    from_head = _is_head(args[3])
+    to_head = _is_head(args[4])
+    _check_timeout(args[5])
+    return _move_many(dataset, args[1], args[2], from_head, to_head, args[6:])
+
+
+def _move_many(
+    dataset: Dataset, source: bytes, target: bytes, from_head: bool, to_head: bool, options: list[bytes]
+) -> object:
+    """Move so many elements, or (EXACTLY) none: one by one (OBO), or as a block that keeps its order (BULK)."""
+    count: i64 = 1
+    exactly = True
+    block = True
+    if options:
+        if len(options) != 3:
+            raise syntax_error()
+        how = options[0].upper()
+        order = options[2].upper()
+        if how not in {b"COUNT", b"EXACTLY"} or order not in {b"OBO", b"BULK"}:
+            raise syntax_error()
+        count = integer_between(options[1], 1, I64_MAX, "ERR count should be greater than 0")
+        exactly = how == b"EXACTLY"
+        block = order == b"BULK"
+    cell = dataset.list(source)
+    dataset.list(target)  # of another type: nothing is moved
+    there: i64 = 0 if cell is None else len(cell.items)
+    if there == 0 or (exactly and there < count):
+        return None
+    count = min(count, there)
+    if block and from_head == to_head:
+        if source == target:
+            dataset.dirty += 1
+            return None
+        return _move_block(dataset, source, target, from_head, count)
+    return [_move(dataset, source, target, from_head, to_head) for _ in range(count)]
+
+
+def _move_block(dataset: Dataset, source: bytes, target: bytes, head: bool, count: i64) -> object:
+    """Move elements from one end to the same end of another list, where they stand in the same order."""
+    cell = dataset.list(source)
+    assert cell is not None
+    elements = [cell.pop(head) for _ in range(count)]
+    goal = dataset.list(target)
+    if goal is None:
+        goal = ListCell(dataset.list_kind)
+        dataset.keys[target] = goal
+    for element in reversed(elements):
+        goal.grow(len(element))
+        goal.push(element, head)
+    _settle(dataset, source, cell)
+    dataset.dirty += count
+    return elements if head else elements[::-1]
+
+
 @handles(b"RPOPLPUSH")
 def rpoplpush(dataset: Dataset, args: list[bytes]) -> object:
     return _move(dataset, args[1], args[2], False, True)

@@ -11,10 +11,11 @@ from rdbtool.aof.resp import ANNOTATION, COMMAND, CommandReader, argument_lists
 from rdbtool.engine.dataset import ASKED, Dataset
 from rdbtool.engine.functions import with_header
 from rdbtool.engine.keyspace import AHEAD
-from rdbtool.engine.table import find
-from rdbtool.errors import FormatError, RdbToolError
+from rdbtool.engine.replies import CommandError
+from rdbtool.engine.table import execute, find
+from rdbtool.errors import FormatError, RdbToolError, UnsupportedError, printable
 from rdbtool.rdb.empty import is_empty
-from rdbtool.rdb.events import End, Function, FunctionPreGa, ModuleAux, SlotImport
+from rdbtool.rdb.events import End, Function, FunctionPreGa, ModuleAux, SlotImport, Update
 from rdbtool.rdb.head import RdbHead
 from rdbtool.rdb.reader import Frame, RdbReader
 from rdbtool.servers.commands import SWEEPING
@@ -94,6 +95,9 @@ def load_rdb(
                 dataset.imports[event.job] = frozenset(
                     slot for first, last in event.ranges for slot in range(first, min(last, SLOTS - 1) + 1)
                 )
+            elif isinstance(event, Update):
+                check_database(event.db, reader.window.path, event.offset)
+                _update(dataset, event, reader.window.path, passes_on=passthrough is not None)
             elif isinstance(event, End):
                 if event.checksum == "bad":
                     if not keep_going:
@@ -108,6 +112,24 @@ def load_rdb(
     finally:
         reader.window.observe(None)  # that is a cycle, which would keep the file open where reading ends early
     return rest
+
+
+def _update(dataset: Dataset, event: Update, path: str, *, passes_on: bool) -> None:
+    """Run a command that stands inside a snapshot. Raises `FormatError` where a server could not run it, and
+    `UnsupportedError` where keys before it were passed on already.
+    """
+    if passes_on:
+        raise UnsupportedError("commands inside the base of a log", path=path, offset=event.offset, doing="replaying")
+    before = dataset.db
+    dataset.select(event.db)
+    try:
+        execute(dataset, event.args)
+    except CommandError as e:
+        name = printable(event.args[0])
+        message = f"the command '{name}' inside the snapshot fails: {e.text}"
+        raise FormatError(message, path=path, offset=event.offset, doing="replaying") from e
+    finally:
+        dataset.select(before)
 
 
 def _wrong_checksum(reader: RdbReader) -> FormatError:

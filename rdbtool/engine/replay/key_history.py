@@ -16,6 +16,7 @@ from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.digest import ValueDigest, tell_cell
 from rdbtool.engine.encodings import type_name
 from rdbtool.engine.keyspace import Keyspace
+from rdbtool.errors import shortened
 from rdbtool.model import NO_EXPIRY
 from rdbtool.servers.commands import (
     CHANGES,
@@ -71,6 +72,10 @@ class Touch:
         self.detail = ""
         self.other_key: bytes | None = None
         self.other_db = -1
+
+    def __repr__(self) -> str:
+        name = shortened(self.command[0]) if self.command else "loaded"
+        return f"<Touch db={self.db} key={shortened(self.key)} {self.effect} by {name} at {self.offset}>"
 
 
 @final

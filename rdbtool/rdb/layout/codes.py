@@ -66,6 +66,7 @@ CODES: Final[dict[str, Code]] = {
     "module-value": Code(Severity.NOTE),
     "module-data": Code(Severity.NOTE),
     "slot-import": Code(Severity.NOTE),
+    "update": Code(Severity.NOTE),
     "keydb-cron": Code(Severity.ERROR),
     "keydb-member-expiry": Code(Severity.WARNING),
     "capture": Code(Severity.ERROR),
@@ -81,6 +82,9 @@ CODES: Final[dict[str, Code]] = {
     "duplicate-field-small": Code(Severity.ERROR, SANITIZING),
     "nan-score": Code(Severity.ERROR),
     "score": Code(Severity.ERROR),
+    "hash-template": Code(Severity.ERROR),
+    "array": Code(Severity.ERROR),
+    "path-hash": Code(Severity.ERROR),
     "field-expiry": Code(Severity.ERROR),
     "field-least-expiry": Code(Severity.ERROR, SOME, since=LIMITS_LEAST_EXPIRY),
     # Packed values

@@ -22,6 +22,7 @@ SEEN_TIMES: Final = "consumer seen times"
 ACTIVE_TIMES: Final = "consumer active times"
 PENDING: Final = "pending entries"
 PENDING_OWNERS: Final = "owners of pending entries"
+RELEASED: Final = "released entries"
 DELETED_PENDING: Final = "pending entries of deleted messages"
 IDEMPOTENCE: Final = "idempotent producers"
 MODULE_VALUES: Final = "module values"
@@ -30,6 +31,10 @@ MODULE_AUX: Final = "module auxiliary data"
 FUNCTIONS: Final = "functions"
 ACCESS_TIMES: Final = "idle times and access frequencies"
 KEY_META: Final = "module metadata of keys"
+ARRAYS: Final = "arrays"
+ARRAY_CURSORS: Final = "insert positions of arrays"
+PATH_HASHES: Final = "path hashes"
+EMPTY_PATH_HASHES: Final = "empty path hashes"
 SLOT_IMPORTS: Final = "slot migrations"
 AUX: Final = "auxiliary fields"
 
@@ -46,6 +51,7 @@ ALL: Final[frozenset[str]] = frozenset(
         ACTIVE_TIMES,
         PENDING,
         PENDING_OWNERS,
+        RELEASED,
         DELETED_PENDING,
         IDEMPOTENCE,
         MODULE_VALUES,
@@ -54,6 +60,10 @@ ALL: Final[frozenset[str]] = frozenset(
         FUNCTIONS,
         ACCESS_TIMES,
         KEY_META,
+        ARRAYS,
+        ARRAY_CURSORS,
+        PATH_HASHES,
+        EMPTY_PATH_HASHES,
         SLOT_IMPORTS,
         AUX,
     }
@@ -69,10 +79,16 @@ PART_OF: Final[dict[str, str]] = {
     ACTIVE_TIMES: CONSUMERS,
     PENDING: GROUPS,
     PENDING_OWNERS: PENDING,
+    RELEASED: PENDING,
     DELETED_PENDING: PENDING,
     MODULE_VERSIONS: MODULE_VALUES,
+    ARRAY_CURSORS: ARRAYS,
+    EMPTY_PATH_HASHES: PATH_HASHES,
 }
 """A fact that is lost with another one, and is then not counted by itself."""
+
+OF_TYPE: Final[dict[str, str]] = {"stream": STREAMS, "array": ARRAYS, "path-hash": PATH_HASHES}
+"""Types that older servers do not have: a key of one is lost as a whole, under this name."""
 
 ABOUT_THE_FILE: Final[frozenset[str]] = frozenset({AUX})
 """Facts about a file and not about its dataset: each server writes its own, so their loss is not counted."""

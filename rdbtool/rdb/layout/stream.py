@@ -11,7 +11,7 @@ from typing import Final, final
 from mypy_extensions import i64
 
 from rdbtool.basics.numbers import signed
-from rdbtool.errors import FormatError, UnsupportedError
+from rdbtool.errors import FormatError
 from rdbtool.io.window import Window
 from rdbtool.model import Id
 
@@ -162,20 +162,13 @@ class StreamFraming:
         """Pass the next of the group's pending entries that no consumer has any more; False where there is none."""
         return self.next_owned()
 
-    def pass_released(self) -> i64:
-        """Pass all of them; how many there were."""
-        count = self._left
+    def pass_released(self) -> None:
+        """Pass all of them."""
         self.pass_owned()
-        return count
 
     def _id(self) -> Id:
         ms = read_u64(self.window)
         return ms, read_u64(self.window)
-
-
-def released_error(count: int) -> UnsupportedError:
-    """The error for a group with that many released entries: no other version of the format can say it."""
-    return UnsupportedError(f"a consumer group with released entries (XNACK, Redis 8.8): {count}")
 
 
 @final
@@ -282,10 +275,9 @@ class StreamLayout:
                 while stream.next_owned():
                     ms, seq = id_of(stream.entry)
                     v.consumer_pending(ms, seq)
-            at = w.offset()
-            released = stream.pass_released()
-            if released:
-                visit.damaged(released_error(released), at)
+            while stream.next_released():
+                ms, seq = id_of(stream.entry)
+                v.released(ms, seq)
         if stream.has_producers:
             visit_producers(visit)
 

@@ -12,8 +12,10 @@ The calls per value, between `begin` and `end`:
 | HASH | per field: `expiry` if it has one, the field, its value |
 | ZSET | per member: the member, its score |
 | STREAM | per entry: `entry`, then fields and values in turn; then `counters`; per group: `group`, `pending` each, \
-per consumer: `consumer`, `consumer_pending` each; at last `idempotence` where there is that state |
+per consumer: `consumer`, `consumer_pending` each; `released` each; at last `idempotence` where there is that state |
 | MODULE | `module` |
+| ARRAY | per element: `index`, the element; at last `last_insert` if there was one |
+| PATH_HASH | per path: `path`, then fields and values in turn |
 
 A string is told by `text` or, where the file holds it as a number, by `integer`.
 """
@@ -26,7 +28,7 @@ from typing import ClassVar, Final
 from mypy_extensions import i64, mypyc_attr
 
 from rdbtool.basics.numbers import parse_double
-from rdbtool.model import NO_PRODUCERS, Hash, Id, Module, SortedSet, Stream, Value
+from rdbtool.model import NO_PRODUCERS, Array, Hash, Id, Module, PathHash, SortedSet, Stream, Value
 from rdbtool.rdb.layout import facts
 
 STRING: Final[i64] = 0
@@ -36,8 +38,10 @@ ZSET: Final[i64] = 3
 HASH: Final[i64] = 4
 STREAM: Final[i64] = 5
 MODULE: Final[i64] = 6
+ARRAY: Final[i64] = 7
+PATH_HASH: Final[i64] = 8
 
-KIND_NAMES: Final = ("string", "list", "set", "zset", "hash", "stream", "module")
+KIND_NAMES: Final = ("string", "list", "set", "zset", "hash", "stream", "module", "array", "path-hash")
 """What the TYPE command answers, by kind."""
 
 KINDS: Final[dict[str, i64]] = {name: kind for kind, name in enumerate(KIND_NAMES)}
@@ -114,10 +118,26 @@ class Visitor:
         """One of the group's pending entries is this consumer's."""
         self.left_out(facts.PENDING_OWNERS)
 
+    def released(self, ms: int, seq: int) -> None:
+        """One of the group's pending entries is nobody's; they are told in the order in which they were released."""
+        self.left_out(facts.RELEASED)
+
     def idempotence(self, raw: bytes) -> None:
         """What Redis 8.6 keeps of idempotent producers, as it stands in the file; it may be `NO_PRODUCERS`."""
         if raw != NO_PRODUCERS:
             self.left_out(facts.IDEMPOTENCE)
+
+    def index(self, index: int) -> None:
+        """The next string is the element of an array at this index."""
+        self.left_out(facts.ARRAYS)
+
+    def last_insert(self, index: int) -> None:
+        """The array's elements are over; this is where the last was inserted."""
+        self.left_out(facts.ARRAY_CURSORS)
+
+    def path(self, name: bytes) -> None:
+        """The fields and values that follow are those of this path of a path hash."""
+        self.left_out(facts.PATH_HASHES)
 
     def module(self, name: str, version: int, payload: bytes) -> None:
         """A module's value."""
@@ -148,11 +168,30 @@ def visit_value(value: Value, v: Visitor) -> None:
     elif isinstance(value, Stream):
         v.begin(STREAM, False)
         _visit_stream(value, v)
+    elif isinstance(value, Array):
+        v.begin(ARRAY, False)
+        visit_array(value, v)
+    elif isinstance(value, PathHash):
+        v.begin(PATH_HASH, False)
+        for path, fields in value.paths.items():
+            v.path(path)
+            for field, item in fields.items():
+                v.text(field, 0, len(field))
+                v.text(item, 0, len(item))
     else:
         assert isinstance(value, Module)
         v.begin(MODULE, False)
         v.module(value.name, value.version, value.payload)
     v.end()
+
+
+def visit_array(value: Array, v: Visitor) -> None:
+    """Tell what is in an array, between `begin` and `end`."""
+    for index, item in value.elements.items():
+        v.index(index)
+        v.text(item, 0, len(item))
+    if value.cursor >= 0:
+        v.last_insert(value.cursor)
 
 
 def _visit_hash(value: Hash, v: Visitor) -> None:
@@ -178,10 +217,13 @@ def _visit_stream(value: Stream, v: Visitor) -> None:
         for pending in group.pending:
             id_ = pending.entry
             v.pending(id_[0], id_[1], pending.delivered_ms, pending.deliveries)
-            owned.setdefault(pending.consumer, []).append(id_)
+            if not pending.is_released:
+                owned.setdefault(pending.consumer, []).append(id_)
         for consumer_name, consumer in group.consumers.items():
             v.consumer(consumer_name, consumer.seen_ms, consumer.active_ms)
             for id_ in owned.get(consumer_name, ()):
                 v.consumer_pending(id_[0], id_[1])
+        for id_ in group.released:
+            v.released(id_[0], id_[1])
     if value.idmp:
         v.idempotence(value.idmp)

@@ -11,11 +11,11 @@ from rdbtool.errors import FormatError
 from rdbtool.io.window import Window
 from rdbtool.model import NO_PRODUCERS, Consumer, Entries, Group, Id, Pending, Stream
 from rdbtool.rdb.layout.encoders import put_length, put_ms, put_string, put_u64
-from rdbtool.rdb.layout.facts import ACTIVE_TIMES, IDEMPOTENCE, STREAM_COUNTERS
+from rdbtool.rdb.layout.facts import ACTIVE_TIMES, IDEMPOTENCE, RELEASED, STREAM_COUNTERS
 from rdbtool.rdb.layout.listpack_builder import ListpackBuilder
 from rdbtool.rdb.layout.primitives import read_string
 from rdbtool.rdb.layout.producers import take_producers
-from rdbtool.rdb.layout.stream import STREAM_VERSIONS, StreamFraming, released_error
+from rdbtool.rdb.layout.stream import STREAM_VERSIONS, StreamFraming
 from rdbtool.rdb.layout.stream_node import id_of, key_of, master_id, node_entries
 from rdbtool.servers.limits import Limits
 
@@ -32,7 +32,7 @@ class StreamDecoder:
         self.version: i64 = version
 
     def decode(self, w: Window) -> Stream:
-        """The stream. Raises also `UnsupportedError`, for entries that consumers have released."""
+        """The stream. Raises what reading raises, and `FormatError`."""
         framing = StreamFraming(w, self.version)
         entries: Entries = []
         while framing.next_node():
@@ -74,6 +74,7 @@ def _refuse_twice(ids: list[Id]) -> None:
         last = entry
 
 
+_DOING: Final = "decoding a stream"
 _NOBODY: Final = b"nobody"  # told from a consumer of that name by being this very object
 
 
@@ -97,16 +98,18 @@ def _decode_group(framing: StreamFraming) -> Group:
             if pending is None:
                 raise FormatError("a consumer's entry that its group does not have", doing="decoding a stream")
             pending.consumer = name
-    at = w.offset()
-    released = framing.pass_released()
-    if released:
-        error = released_error(released)
-        error.path = w.path
-        error.offset = at
-        raise error
+    while framing.next_released():  # a server does not mind one that is there twice
+        pending = by_id.get(framing.entry)
+        if pending is None or pending.consumer is not _NOBODY:
+            raise FormatError("a released entry that is not pending, or belongs to a consumer", doing=_DOING)
+        if not pending.is_released:
+            pending.is_released = True
+            group.released.append(pending.entry)
     for pending in group.pending:
         if pending.consumer is _NOBODY:
-            raise FormatError("a pending entry without a consumer", doing="decoding a stream")
+            if not pending.is_released:
+                raise FormatError("a pending entry without a consumer", doing=_DOING)
+            pending.consumer = b""
     return group
 
 
@@ -139,7 +142,10 @@ def _nodes(value: Stream, limits: Limits) -> list[Node]:
 
 def encode_tail(value: Stream, length: int, first: Id, form: TargetEncodings, out: BytesWriter) -> str:
     """Write what follows the nodes; answers the name of the payload's type."""
-    version = form.stream_version(producers=bool(value.idmp))
+    released = sum(len(group.released) for group in value.groups.values())
+    version = form.stream_version(producers=bool(value.idmp), released=released > 0)
+    if version < 5 and released:
+        form.losses.add(RELEASED, released)
     if version < 4 and value.idmp and value.idmp != NO_PRODUCERS:
         form.losses.add(IDEMPOTENCE)
     put_u64(out, length)
@@ -154,8 +160,8 @@ def encode_tail(value: Stream, length: int, first: Id, form: TargetEncodings, ou
     for name in sorted(value.groups):
         put_string(out, name, form.compress)
         _encode_group(value.groups[name], version, form, out)
-    if version == 4:
-        out.write(value.idmp)
+    if version >= 4:
+        out.write(value.idmp or NO_PRODUCERS)
     return STREAM_VERSIONS[version]
 
 
@@ -171,13 +177,16 @@ def _encode_group(group: Group, version: i64, form: TargetEncodings, out: BytesW
     if version >= 2:
         put_u64(out, group.entries_read)
     owned: dict[bytes, list[bytes]] = {name: [] for name in group.consumers}
-    put_length(out, len(group.pending))
-    for pending in sorted(group.pending, key=_entry):
+    # what nobody has can only be said in the fifth version
+    told = [pending for pending in group.pending if version >= 5 or not pending.is_released]
+    put_length(out, len(told))
+    for pending in sorted(told, key=_entry):
         key = key_of(pending.entry)
         out.write(key)
         put_ms(out, pending.delivered_ms)
         put_u64(out, pending.deliveries)
-        owned.setdefault(pending.consumer, []).append(key)
+        if not pending.is_released:
+            owned.setdefault(pending.consumer, []).append(key)
     put_length(out, len(owned))
     for name in sorted(owned):
         consumer = group.consumers.get(name)
@@ -193,6 +202,10 @@ def _encode_group(group: Group, version: i64, form: TargetEncodings, out: BytesW
         put_length(out, len(keys))
         for key in keys:
             out.write(key)
+    if version >= 5:
+        put_length(out, len(group.released))
+        for entry in group.released:
+            out.write(key_of(entry))
 
 
 def _entry(pending: Pending) -> Id:

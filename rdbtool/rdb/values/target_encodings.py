@@ -21,8 +21,8 @@ class TargetEncodings:
 
     ``listpacks``: instead of ziplists; ``set_listpacks``: sets can be listpacks; ``plain_nodes_from``: bytes
     from which on an element of a list has a node of its own; ``streams``: version of the stream format, 0
-    for none; ``idempotence``: it has the fourth version too; ``field_expiry``: NO_FIELD_EXPIRY, METADATA or
-    HASH2; ``digits17``: scores in packed values have 17 digits; ``compress``: LZF.
+    for none; ``idempotence``: it has the fourth version too; ``released``: and the fifth; ``field_expiry``:
+    NO_FIELD_EXPIRY, METADATA or HASH2; ``digits17``: scores in packed values have 17 digits; ``compress``: LZF.
     """
 
     def __init__(
@@ -35,6 +35,7 @@ class TargetEncodings:
         plain_nodes_from: i64,
         streams: i64,
         idempotence: bool,
+        released: bool,
         field_expiry: i64,
         digits17: bool,
         compress: bool,
@@ -46,10 +47,15 @@ class TargetEncodings:
         self.plain_nodes_from: i64 = plain_nodes_from
         self.streams: i64 = streams
         self.idempotence = idempotence
+        self.released = released
         self.field_expiry: i64 = field_expiry
         self.digits17 = digits17
         self.compress = compress
 
-    def stream_version(self, *, producers: bool) -> int:
-        """The version of the format for a stream; ``producers``: it has the state of idempotent producers."""
+    def stream_version(self, *, producers: bool, released: bool = False) -> int:
+        """The version of the format for a stream; ``producers``: it has the state of idempotent producers;
+        ``released``: it has pending entries that nobody has.
+        """
+        if released and self.released:
+            return 5
         return 4 if producers and self.idempotence else self.streams

@@ -19,8 +19,10 @@ from rdbtool.rdb.meaning import (
     LAST_ID,
     MEMBER,
     OWNER,
+    PATH,
     PENDING,
     PRODUCER,
+    RELEASED,
     SCORE,
     SEEN,
     Facts,
@@ -94,7 +96,7 @@ def _shown(part: str, value: bytes | None) -> bytes | None:
         return None
     if part == SCORE:
         return format_double(score_of(value))
-    return b" ".join(parted(value)) if part in {ENTRY, PRODUCER} else value
+    return b" ".join(parted(value)) if part in {ENTRY, PATH, PRODUCER} else value
 
 
 def _group_changes(name: bytes, left: dict[str, Table], right: dict[str, Table]) -> Iterator[Change]:
@@ -114,7 +116,10 @@ def _pending(group: dict[str, Table]) -> Table:
     shown: Table = {}
     for id_, value in group.get(PENDING, {}).items():
         delivered, deliveries = value.split()
-        shown[id_] = b"%b, delivered at %b, %b times" % (group[OWNER][id_], delivered, deliveries)
+        owner = group.get(OWNER, {}).get(id_)
+        if owner is None:
+            owner = b"released (%b)" % group[RELEASED][id_]
+        shown[id_] = b"%b, delivered at %b, %b times" % (owner, delivered, deliveries)
     return shown
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final, final
 
-from rdbtool.errors import RdbToolError
+from rdbtool.errors import RdbToolError, shortened
 from rdbtool.rdb import meaning
 from rdbtool.rdb.compare import Kept
 from rdbtool.rdb.meaning import Facts, Scope
@@ -109,6 +109,10 @@ class Difference:
         self.other = ""
         self.large = False
         self.codes = (b"", b"")
+
+    def __repr__(self) -> str:
+        what = f" ({', '.join(self.differs)})" if self.differs else ""
+        return f"<Difference {self.kind} db={self.db} key={shortened(self.key)} {self.type}{what}>"
 
     @property
     def type(self) -> str:

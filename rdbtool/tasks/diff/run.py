@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, final
 
+from rdbtool.aof.point_in_time import WHOLE, PointInTime
 from rdbtool.errors import FormatError, RdbToolError, UnsupportedError, UsageError
 from rdbtool.findings import Report, Severity, finding_of
 from rdbtool.inputs.selection import Selection
+from rdbtool.inputs.server import STOCK_SERVER, Server
 from rdbtool.rdb.compare import Match, Matching, Rules
 from rdbtool.rdb.events import End, Event, Function, FunctionPreGa, ModuleAux
 from rdbtool.rdb.libraries import library_name
@@ -29,7 +33,7 @@ from .difference import (
     Difference,
     Side,
 )
-from .snapshot import Snapshot
+from .snapshot import Snapshot, open_snapshot
 
 MEMORY_LIMIT: Final = 512 << 20
 LEAST_MEMORY: Final = 64 << 20
@@ -97,6 +101,29 @@ class DiffReport(Report):
         return {"same": self.same, "counts": rows, "passes": self.passes, **Report.as_json(self)}
 
 
+@contextlib.contextmanager
+def open_diff(
+    left: str | os.PathLike[str],
+    right: str | os.PathLike[str],
+    options: DiffOptions | None = None,
+    *,
+    point: PointInTime = WHOLE,
+    unknown: str = "stop",
+    now_ms: int | None = None,
+    server: Server = STOCK_SERVER,
+) -> Iterator[Diff]:
+    """Open two inputs and give the differences between them, to be iterated once: ``with diff(a, b) as differences``.
+
+    ``point``, ``unknown``, ``now_ms`` and ``server``: for logs on both sides, as for `keys`. Raises what opening and
+    replaying raise.
+    """
+    with (
+        open_snapshot(os.fspath(left), point=point, unknown=unknown, now_ms=now_ms, server=server) as a,
+        open_snapshot(os.fspath(right), point=point, unknown=unknown, now_ms=now_ms, server=server) as b,
+    ):
+        yield Diff(a, b, options)
+
+
 @final
 class Diff:
     """The differences from ``left`` to ``right``: iterate once. ``report`` grows meanwhile.
@@ -117,6 +144,9 @@ class Diff:
         self.large = self.options.memory_limit // LARGE_SHARE
         self._done = 0
         self._passes = 1
+
+    def __repr__(self) -> str:
+        return f"<Diff of {self.left.name} and {self.right.name}>"
 
     def __iter__(self) -> Iterator[Difference]:
         """The differences, as they are found. Raises `FormatError` and its like for damaged input."""

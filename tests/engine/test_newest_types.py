@@ -1,0 +1,128 @@
+"""Commands on arrays (Redis 8.8) and path hashes (Valkey 9.2), moving blocks of lists, and commands inside a snapshot.
+
+What arrays and lists come to is what Redis 8.10.2 said.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rdbtool.engine.cells.arrays import ArrayCell
+from rdbtool.engine.cells.path_hash import PathHashCell
+from rdbtool.engine.dataset import Dataset
+from rdbtool.engine.replies import CommandError
+from rdbtool.engine.table import execute
+from rdbtool.errors import UnsupportedError
+from rdbtool.inputs.keys import RdbSource
+from rdbtool.inputs.replaying import replay
+from rdbtool.io.window import window_over
+from rdbtool.servers.releases import release_named
+from tests.rdb.craft import rdb, record, string
+
+
+def after(release: str, *lines: str) -> Dataset:
+    dataset = Dataset(release_named(release))
+    for line in lines:
+        execute(dataset, line.encode().split())
+    return dataset
+
+
+def array(*lines: str) -> tuple[dict[int, bytes], int]:
+    cell = after("redis-8.10", *lines).array(b"a")
+    assert isinstance(cell, ArrayCell)
+    cell.order()
+    return cell.array.elements, cell.array.cursor
+
+
+@pytest.mark.parametrize(
+    ("lines", "elements", "cursor"),
+    [
+        (["ARSET a 3 x y"], {3: b"x", 4: b"y"}, -1),
+        (["ARMSET a 7 x 2 y 7 z"], {2: b"y", 7: b"z"}, -1),
+        (["ARINSERT a x y", "ARINSERT a z"], {0: b"x", 1: b"y", 2: b"z"}, 2),
+        (["ARSET a 0 x", "ARSEEK a 42", "ARINSERT a y"], {0: b"x", 42: b"y"}, 42),
+        (["ARINSERT a x y", "ARSEEK a 0"], {0: b"x", 1: b"y"}, -1),
+        (["ARSET a 0 x y z", "ARDEL a 1 9"], {0: b"x", 2: b"z"}, -1),
+        (["ARSET a 0 x y z", "ARDELRANGE a 2 1"], {0: b"x"}, -1),
+        (["ARRING a 3 a b c d"], {0: b"d", 1: b"b", 2: b"c"}, 0),
+        (["ARRING a 3 a b c d", "ARRING a 5 e"], {0: b"b", 1: b"c", 2: b"d", 3: b"e"}, 3),
+        (["ARRING a 5 c d e f g", "ARRING a 2 h"], {0: b"h", 1: b"g"}, 0),
+    ],
+)
+def test_arrays_are_as_the_server_has_them(lines: list[str], elements: dict[int, bytes], cursor: int) -> None:
+    assert array(*lines) == (elements, cursor)
+
+
+def test_an_array_without_elements_is_gone() -> None:
+    assert after("redis-8.10", "ARSET a 5 x", "ARDEL a 5").any(b"a") is None
+
+
+@pytest.mark.parametrize("index", ["-1", "+1", "01", "1.0", "x", str((1 << 64) - 1), "9" * 30])
+def test_what_is_no_index_changes_nothing(index: str) -> None:
+    dataset = after("redis-8.10", "ARSET a 0 x")
+    with pytest.raises(CommandError, match="invalid array index"):
+        execute(dataset, [b"ARSET", b"a", index.encode(), b"y"])
+    cell = dataset.array(b"a")
+    assert cell is not None
+    assert cell.array.elements == {0: b"x"}
+
+
+@pytest.mark.parametrize(
+    ("line", "moved"),
+    [
+        ("LMOVEM s d LEFT LEFT COUNT 3 OBO", "3 2 1"),
+        ("LMOVEM s d LEFT LEFT COUNT 3 BULK", "1 2 3"),
+        ("LMOVEM s d RIGHT RIGHT COUNT 3 OBO", "5 4 3"),
+        ("LMOVEM s d RIGHT RIGHT COUNT 3 BULK", "3 4 5"),
+        ("LMOVEM s d RIGHT LEFT COUNT 3 OBO", "3 4 5"),
+        ("LMOVEM s d RIGHT LEFT COUNT 3 BULK", "3 4 5"),
+        ("LMOVEM s d LEFT RIGHT", "1"),
+        ("LMOVEM s d LEFT RIGHT COUNT 9 OBO", "1 2 3 4 5"),
+        ("LMOVEM s d LEFT RIGHT EXACTLY 9 OBO", ""),
+    ],
+)
+def test_blocks_of_lists_move_as_on_the_server(line: str, moved: str) -> None:
+    cell = after("redis-8.10", "RPUSH s 1 2 3 4 5", line).list(b"d")
+    assert b" ".join([] if cell is None else cell.items.all()) == moved.encode()
+
+
+def test_path_hashes_change_by_path_and_stay_when_they_are_empty() -> None:
+    dataset = after(
+        "valkey-9.2",
+        "PHSET h a FIELDS 2 f 1 g 2",
+        "PHSET h a FNX FIELDS 1 f 9",
+        "PHSET h a FXX FIELDS 1 f 3",
+        "PHMSET h ab FIELDS 1 f x b FIELDS 1 f y",
+        "PHDEL h a g",
+    )
+    cell = dataset.path_hash(b"h")
+    assert isinstance(cell, PathHashCell)
+    assert cell.path_hash.paths == {b"a": {b"f": b"3"}, b"ab": {b"f": b"x"}, b"b": {b"f": b"y"}}
+    execute(dataset, [b"PHDELPREFIX", b"h", b"a"])
+    assert cell.path_hash.paths == {b"b": {b"f": b"y"}}
+    execute(dataset, [b"PHDEL", b"h", b"b"])
+    assert dataset.path_hash(b"h") is cell
+    assert not cell.path_hash.paths
+
+
+UPDATED = rdb(
+    record(0, b"a", b"\xc0\x01"),
+    b"\xf2*2\r\n$4\r\nINCR\r\n$1\r\na\r\n",
+    record(0, b"b", string(b"v")),
+    magic=b"VALKEY081",
+)
+
+
+def test_commands_inside_a_snapshot_are_applied_where_they_stand(tmp_path: Path) -> None:
+    (tmp_path / "x.rdb").write_bytes(UPDATED)
+    dataset = replay(str(tmp_path / "x.rdb")).dataset
+    assert {key: cell.value() for _, key, cell in dataset.items() if key == b"a"} == {b"a": b"2"}
+    assert sorted(key for _, key, _ in dataset.items()) == [b"a", b"b"]
+
+
+def test_who_passes_keys_on_refuses_commands_inside_a_snapshot_by_name() -> None:
+    source = RdbSource(window_over(UPDATED))
+    with pytest.raises(UnsupportedError, match="INCR"):
+        list(iter(source.next, None))
