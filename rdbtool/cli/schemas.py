@@ -239,7 +239,9 @@ VALUES: Final[dict[str, Schema]] = {
     "array": _object({"elements": _list(_ELEMENT)}, {"cursor": COUNT}),
     "path-hash": _map(_map(TEXT)),
 }
-_KEY_OPTIONS: Final = {"expire_at_ms": WHOLE, "idle_s": COUNT, "freq": COUNT, "meta": TEXT}
+_FIRST: Final[Schema] = {"schema": {"const": RECORDS}}
+"""What the first record has, unless a header comes before it."""
+_KEY_OPTIONS: Final = {**_FIRST, "expire_at_ms": WHOLE, "idle_s": COUNT, "freq": COUNT, "meta": TEXT}
 KEYS: Final = [
     _object({"db": COUNT, "key": TEXT, "type": {"const": name}, "value": value}, _KEY_OPTIONS)
     for name, value in VALUES.items()
@@ -248,8 +250,8 @@ SUMMARY: Final = _object(
     {"db": COUNT, "key": TEXT, "type": KIND, "elements": COUNT}, {**_KEY_OPTIONS, "encoding": TEXT, "size": COUNT}
 )
 BESIDE: Final = [
-    _object({"function": TEXT}),
-    _object({"module_aux": TEXT, "when": COUNT, "payload": TEXT}),
+    _object({"function": TEXT}, _FIRST),
+    _object({"module_aux": TEXT, "when": COUNT, "payload": TEXT}, _FIRST),
 ]
 HEADER: Final = _object(
     {

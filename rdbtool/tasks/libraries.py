@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from rdbtool.errors import FormatError, printable_text
+from rdbtool.extras import how_to_install
 from rdbtool.findings import Finding, Findings, Severity
 from rdbtool.rdb.check import RdbFacts
 from rdbtool.rdb.libraries import library_header
-
-UNCHECKED = "whether its function libraries compile was not checked: that needs lupa, pip install 'rdbtool[lua]'"
 
 
 def tell_libraries(facts: RdbFacts, findings: Findings, path: str) -> None:
@@ -33,4 +32,6 @@ def libraries_remark(facts: RdbFacts) -> str:
         return ""
     from rdbtool.engine.scripting.process import is_available
 
-    return "" if is_available() else UNCHECKED
+    if is_available():
+        return ""
+    return f"whether its function libraries compile was not checked: that needs lupa, {how_to_install('lua')}"

@@ -179,3 +179,18 @@ def test_memory(tmp_path: Path) -> None:
 def test_diff_memory() -> None:
     for left, right in zip(SNAPSHOTS, [*SNAPSHOTS[1:], SNAPSHOTS[0]], strict=True):
         holds("diff-memory", run("diff", left, right, "--memory", "--format", "json").stdout)
+
+
+@pytest.mark.parametrize("options", [["--format", "jsonl"], ["--format", "jsonl", "--no-values"], ["--format", "json"]])
+def test_the_first_record_of_a_dump_has_the_number(options: list[str]) -> None:
+    for path in (NEWEST, AOF / "multi-rdb"):
+        text = run("dump", path, *options).stdout
+        records = json.loads(text) if text.startswith("[") else [json.loads(line) for line in text.splitlines()]
+        assert [record.get("schema") for record in records] == [1] + [None] * (len(records) - 1)
+
+
+def test_records_of_another_schema_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    for number, code in (1, 0), (2, 1):
+        path.write_text(f'{{"schema":{number},"db":0,"key":"k","type":"string","value":"v"}}\n')
+        assert run("dump", path).returncode == code
