@@ -104,7 +104,7 @@ def facts_of(entry: Entry) -> tuple[object, ...]:
 def test_random_values_give_the_same_text_both_ways(kind: str, release: str) -> None:
     rng = random.Random(f"{SEED}{kind}{release}")
     to = target(release)
-    for _ in range(6):
+    for _ in range(3):
         value = any_value(rng, kind)
         limits = Limits() if rng.random() < 0.5 else Limits(hash_entries=0, zset_entries=0, set_entries=0, list_node=64)
         row, payload = encode(value, to, limits=limits)
