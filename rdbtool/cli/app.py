@@ -21,7 +21,7 @@ from rdbtool.exit_codes import ExitCode, of_error, of_signal
 from rdbtool.io.signals import ENDING
 from rdbtool.io.temporary import remove_all
 
-COMMANDS = ("check-aof", "check-rdb", "convert", "diff", "digest", "dump", "history", "rewrite", "schema")
+COMMANDS = ("check-aof", "check-rdb", "convert", "diff", "digest", "dump", "history", "rewrite", "schema", "verify")
 """The subcommands. Each is a module of this package, with ``command``: its options and help."""
 
 BIGGEST: Final = (1 << 63) - 1

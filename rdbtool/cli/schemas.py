@@ -209,6 +209,23 @@ STATS_OVER_TIME: Final = {
     "stopped": TEXT,
 }
 
+VERDICT: Final[Schema] = {"enum": ["met", "unmet", "unknown"]}
+JUDGEMENT: Final = _object(
+    {
+        "subject": TEXT,
+        "kind": TEXT,
+        "verdict": VERDICT,
+        "checks": _list(_object({"name": TEXT, "expected": TEXT, "found": TEXT, "verdict": VERDICT})),
+        "measures": _map({"type": "number"}),
+        "notes": _list(TEXT),
+        "steps": _list(TEXT),
+        "findings": FINDINGS,
+        "counts": COUNTS,
+    },
+    {"error": _object({"code": TEXT, "message": TEXT})},
+)
+JUDGEMENTS: Final = {"verdict": VERDICT, "results": _list(JUDGEMENT)}
+
 _IDS: Final = _list(TEXT)
 _CONSUMER: Final = _object({"name": TEXT, "seen_ms": _or(WHOLE, NONE), "active_ms": _or(WHOLE, NONE), "pending": _IDS})
 _PENDING: Final[Schema] = {"type": "array", "prefixItems": [TEXT, WHOLE, COUNT], "minItems": 3, "maxItems": 3}
@@ -326,6 +343,7 @@ SCHEMAS: Final[dict[str, tuple[str, Schema]]] = {
             {"left_out": COUNT, "history": _list(TEXT), "removed": _list(TEXT), "stopped": TEXT},
         ),
     ),
+    "verify": ("verify --format json", _document("verify", JUDGEMENTS)),
 }
 """By name: what is written so, and its schema."""
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from rdbtool.aof.check import BROKEN, EMPTY, MISSING, TRUNCATED, FileVerdict, verify_log
+from rdbtool.aof.check import BROKEN, EMPTY, MISSING, TRUNCATED, FileVerdict, verify_log, verify_log_in
 from rdbtool.aof.config import DEFAULT, LogConfig
 from rdbtool.aof.layout import Layout, LogFile, locate, parts_beside
 from rdbtool.aof.names import STOCK, CommandNames
@@ -19,6 +19,7 @@ from rdbtool.aof.resp import MAX_BULK
 from rdbtool.aof.scan import BadCommand
 from rdbtool.errors import FormatError, UsageError, printable
 from rdbtool.findings import Finding, Report, Severity, finding_of, plural
+from rdbtool.io.window import Window
 from rdbtool.rdb.check import DATABASES
 from rdbtool.servers.commands import COMMANDS
 from rdbtool.servers.features import CHECKS_ARITY_IN_LOG, LOOKS_UP_SUBCOMMANDS, SCRIPT_ERRORS_CRASH
@@ -86,6 +87,7 @@ def check_aof(
     until: int = -1,
     all_findings: bool = False,
     progress: Callable[[int, int], object] | None = None,
+    window: Window | None = None,
 ) -> CheckAofReport:
     """Check what is at ``path``: a log with or without a snapshot in front, a manifest, or a directory.
 
@@ -94,7 +96,8 @@ def check_aof(
     from a module or renamed; ``releases``: the servers to tell what they do with it, if none the one that wrote it, or
     where that is not known the newest; ``all_findings``: keep each finding, however many they are;
     ``until``: a Unix time: reading a file ends at the first later annotation;
-    ``progress`` is told the bytes read of all files, and their size or -1.
+    ``progress`` is told the bytes read of all files, and their size or -1; ``window``: at the first byte of what is at
+    ``path``, a single file, where it is open.
     Raises `InputError` where something cannot be read, `UsageError` where ``path`` is ambiguous.
     """
     report = CheckAofReport(path=path, asked=bool(releases))
@@ -102,7 +105,7 @@ def check_aof(
         report.findings.kept = sys.maxsize
     report.config = config = LogConfig(names, databases=databases, max_bulk=max_bulk)
     try:
-        report.layout = layout = locate(path)
+        report.layout = layout = locate(path) if window is None else Layout(path, [LogFile(path, "aof")])
     except FormatError as e:
         report.findings.add(_bad_manifest(e))
         for file in parts_beside(path):
@@ -113,6 +116,9 @@ def check_aof(
         report.findings.add(finding)
     meter = _Meter(layout.files, progress)
     for i, file in enumerate(layout.files):
+        if window is not None:
+            report.files.append(verify_log_in(window, file, report.findings, config=config, until=until))
+            continue
         verdict = verify_log(
             file,
             report.findings,

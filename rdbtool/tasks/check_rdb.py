@@ -12,7 +12,7 @@ from rdbtool.errors import InputError
 from rdbtool.findings import Findings, Report, Severity, plural
 from rdbtool.io.source import open_input
 from rdbtool.io.window import Metered, Window
-from rdbtool.rdb.check import DATABASES, RdbFacts, verify_rdb
+from rdbtool.rdb.check import DATABASES, KeyObserver, RdbFacts, verify_rdb
 from rdbtool.rdb.layout.codes import CODES, SOME
 from rdbtool.rdb.layout.inspection import Inspection
 from rdbtool.rdb.opcodes import DIALECT_NAMES, REDIS, VALKEY
@@ -97,27 +97,54 @@ def check_rdb(
     now_ms: int | None = None,
     values: bool = True,
     progress: Callable[[int, int], object] | None = None,
+    observer: KeyObserver | None = None,
 ) -> CheckRdbReport:
     """Check the RDB at ``path`` (or ``-``; gzip and zstd are opened).
 
     ``databases``: how many the server has; ``releases``, and ``target`` before them: the releases to tell whether they
     load the file; ``modules``: types of modules that they have;
     ``now_ms``: when keys count as expired, the present if None; ``values``: look into values; ``progress``
-    is called with the bytes read and the size, or -1. Raises
+    is called with the bytes read and the size, or -1; ``observer`` is shown the keys. Raises
     `InputError` where the input cannot be read, `OutputError` where temporary data cannot be written,
     `UnsupportedError` for zstd without a decoder.
     """
-    named = list(releases) if target is None else [target, *releases]
-    report = CheckRdbReport(path=path, asked=bool(named))
-    now = int(time.time() * 1000) if now_ms is None else now_ms
     if os.path.isdir(path):
         raise InputError("is a directory; check-aof checks append-only directories", path=path)
     with open_input(path) as source:
         w = source.window()
         if progress is not None:
             w.source = Metered(source.stream, source.size, progress)
-        report.facts = facts = verify_rdb(w, report.findings, databases=databases, now_ms=now, values=values)
-        report.size = _size(w, facts, report.findings)
+        return check_rdb_in(
+            w,
+            path,
+            databases=databases,
+            releases=releases if target is None else [target, *releases],
+            modules=modules,
+            now_ms=now_ms,
+            values=values,
+            observer=observer,
+        )
+
+
+def check_rdb_in(
+    w: Window,
+    path: str,
+    *,
+    databases: int = DATABASES,
+    releases: Sequence[Release] = (),
+    modules: Sequence[str] = (),
+    now_ms: int | None = None,
+    values: bool = True,
+    observer: KeyObserver | None = None,
+) -> CheckRdbReport:
+    """The same for an RDB that is open, at its first byte; ``path``: what it is called."""
+    named = list(releases)
+    report = CheckRdbReport(path=path, asked=bool(named))
+    now = int(time.time() * 1000) if now_ms is None else now_ms
+    report.facts = facts = verify_rdb(
+        w, report.findings, databases=databases, now_ms=now, values=values, observer=observer
+    )
+    report.size = _size(w, facts, report.findings)
     if named:
         report.releases = [suitability(facts, report.findings, release, modules) for release in named]
     elif facts.dialect:

@@ -105,6 +105,11 @@ def test_digest(options: list[str], tmp_path: Path) -> None:
     holds("digest", run("digest", "--format", "json", *options, *LOGS, *inputs(tmp_path)).stdout)
 
 
+def test_verify(tmp_path: Path) -> None:
+    options = ["--max-age", "1h", "--min-keys", "20", "--expect-key", "*a*", "--for", "redis-7.2", "--digest", "0" * 40]
+    holds("verify", run("verify", "--format", "json", *options, *LOGS, *inputs(tmp_path)).stdout)
+
+
 @pytest.mark.parametrize("ending", [".rdb", ".aof", ".csv", ".jsonl.gz"])
 def test_convert(ending: str, tmp_path: Path) -> None:
     for i, path in enumerate([*LOGS, *inputs(tmp_path)]):

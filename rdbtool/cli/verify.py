@@ -1,0 +1,174 @@
+"""``rdbtool verify``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from rdbtool.aof.names import CommandNames
+from rdbtool.errors import UsageError
+from rdbtool.tasks.judgement import Judgement
+from rdbtool.tasks.verify.expectations import Expectations, expectations, read_config
+
+from .judgements import JudgementFormat, JudgementFormatOption, code_of, show, show_text
+from .options import command_names, takes
+from .point_in_time import ServerDatabasesOption
+from .progress import Progress
+
+NAME = "verify"
+PANEL = "What is expected"
+
+
+def expected(
+    max_age: Annotated[
+        str,
+        typer.Option(
+            "--max-age",
+            metavar="DURATION",
+            help="It is no older: 26h, 90m, 7d. Its own time counts, the file's only where it has none.",
+            rich_help_panel=PANEL,
+        ),
+    ] = "",
+    min_size: Annotated[
+        str,
+        typer.Option(
+            "--min-size", metavar="SIZE", help="It has so many bytes, uncompressed: 512MiB.", rich_help_panel=PANEL
+        ),
+    ] = "",
+    min_keys: Annotated[
+        int | None, typer.Option("--min-keys", metavar="N", min=0, help="It has so many keys.", rich_help_panel=PANEL)
+    ] = None,
+    max_shrink: Annotated[
+        str,
+        typer.Option(
+            "--max-shrink",
+            metavar="PERCENT",
+            help="Its keys and bytes are not so much fewer than those of --against: 20%.",
+            rich_help_panel=PANEL,
+        ),
+    ] = "",
+    against: Annotated[
+        str,
+        typer.Option(
+            "--against",
+            metavar="PREVIOUS",
+            help="The backup before, or the directory that holds one of the same name.",
+            rich_help_panel=PANEL,
+        ),
+    ] = "",
+    expect_key: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--expect-key",
+            metavar="GLOB[=N|>=N]",
+            help="So many keys match, at least one without a number: 'user:*>=1000'. Repeatable.",
+            rich_help_panel=PANEL,
+        ),
+    ] = None,
+    expect_type: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--expect-type",
+            metavar="TYPE[=N|>=N]",
+            help="So many keys are of this type: 'stream>=3'. Repeatable.",
+            rich_help_panel=PANEL,
+        ),
+    ] = None,
+    max_expired: Annotated[
+        str,
+        typer.Option(
+            "--max-expired",
+            metavar="PERCENT",
+            help="No more of its keys have expired by now.",
+            rich_help_panel=PANEL,
+        ),
+    ] = "",
+    releases: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--for",
+            metavar="RELEASE",
+            help="This server would load it: redis-7.0, valkey-9.1, 7.2 ... Repeatable.",
+            rich_help_panel=PANEL,
+        ),
+    ] = None,
+    digest: Annotated[
+        str,
+        typer.Option("--digest", metavar="HEX", help="DEBUG DIGEST of its keys is this.", rich_help_panel=PANEL),
+    ] = "",
+    no_warnings: Annotated[
+        bool, typer.Option("--no-warnings", help="The check has no warnings either.", rich_help_panel=PANEL)
+    ] = False,
+    no_modules: Annotated[
+        bool, typer.Option("--no-modules", help="It needs no modules.", rich_help_panel=PANEL)
+    ] = False,
+) -> Expectations:
+    """What is expected; for `takes`. Raises `UsageError`."""
+    if bool(max_shrink) != bool(against):
+        raise UsageError("--max-shrink and --against go together")
+    return expectations(
+        max_age=max_age,
+        min_size=min_size,
+        min_keys=min_keys,
+        max_shrink=max_shrink,
+        against=against,
+        keys=expect_key or (),
+        types=expect_type or (),
+        max_expired=max_expired,
+        releases=releases or (),
+        digest=digest,
+        no_warnings=no_warnings,
+        no_modules=no_modules,
+    )
+
+
+@takes(wanted=expected, names=command_names)
+def command(
+    wanted: Expectations,
+    names: CommandNames,
+    paths: Annotated[
+        list[str],
+        typer.Argument(metavar="PATH...", help="RDB or AOF files, manifests, directories, tar archives, or '-'."),
+    ],
+    config: Annotated[
+        str,
+        typer.Option(
+            "--config",
+            metavar="FILE",
+            help="Expectations in TOML, a table for each pattern of paths; options come on top.",
+        ),
+    ] = "",
+    modules: Annotated[
+        list[str] | None,
+        typer.Option("--modules", metavar="NAME", help="A module type that the server has. May be repeated."),
+    ] = None,
+    databases: ServerDatabasesOption = None,
+    output: JudgementFormatOption = JudgementFormat.TEXT,
+) -> None:
+    """Judge backups: all that check-rdb and check-aof find, and what you expect of them.
+
+    Exit code: 0 all is met, 1 something is not, 2 something could not be looked at.
+    """
+    from rdbtool.tasks.verify.found import Setup
+    from rdbtool.tasks.verify.run import absent, verify
+
+    tables = read_config(config) if config else None
+    setup = Setup(databases, names, tuple(modules or ()))
+    judgements: list[Judgement] = []
+
+    def take(judgement: Judgement) -> None:
+        judgements.append(judgement)
+        if output is JudgementFormat.TEXT:
+            show_text(judgement)
+
+    for path in paths:
+        of_path = wanted if tables is None else wanted.over(tables.of(path))
+        with Progress() as progress:
+            judgement = verify(path, of_path, setup=setup, progress=progress)
+        take(judgement)
+    for table in tables.unused if tables is not None else ():
+        take(absent(table))
+    if output is not JudgementFormat.TEXT:
+        show(NAME, judgements, output)
+    raise typer.Exit(code_of(judgements))

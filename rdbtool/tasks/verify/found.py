@@ -1,0 +1,201 @@
+"""What is there: a backup, looked at once, with everything that expectations can be about."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from rdbtool.aof.check import BROKEN
+from rdbtool.aof.names import STOCK, CommandNames
+from rdbtool.errors import RdbToolError
+from rdbtool.findings import Findings
+from rdbtool.inputs.detect import BASE, DIRECTORY, LOG, MANIFEST, Progress, open_detected
+from rdbtool.inputs.replaying import replay
+from rdbtool.inputs.server import Server
+from rdbtool.io.window import Window
+from rdbtool.rdb.check import DATABASES, RdbFacts
+from rdbtool.tasks.check_aof import CheckAofReport, check_aof
+from rdbtool.tasks.check_rdb import check_rdb_in
+
+from .expectations import NOTHING, Expectations
+from .tally import Counts, Tally
+
+SNAPSHOT: Final = "snapshot"
+LOG_FILE: Final = "log"
+LOG_SET: Final = "log set"
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """How the server is set up that is to load a backup: ``databases`` it has, ``names`` of its commands, ``modules``.
+
+    ``databases``: None for 16, or as many as a log's snapshot has.
+    """
+
+    databases: int | None = None
+    names: CommandNames = STOCK
+    modules: tuple[str, ...] = ()
+
+
+STOCK_SETUP: Final = Setup()
+
+
+@dataclass(slots=True)
+class Loading:
+    """Whether a release loads it, None where that cannot be told, and ``why`` not."""
+
+    release: str
+    loads: bool | None
+    why: str
+
+
+@dataclass(slots=True)
+class Found:
+    """What a backup is.
+
+    ``size``: bytes as servers read them, uncompressed; ``made_s``: when it was made, a Unix time, and ``made_by``: how
+    that is known; ``counts``: of its keys, None where they were not counted, for which ``uncounted`` says why, and
+    ``unsupported`` that it is not for damage, but because this program cannot; ``modules`` that it needs; ``writer``:
+    the server that wrote it, as far as it says.
+    """
+
+    path: str
+    kind: str
+    findings: Findings
+    size: int = 0
+    made_s: int | None = None
+    made_by: str = ""
+    counts: Counts | None = None
+    uncounted: str = ""
+    unsupported: bool = False
+    releases: list[Loading] = field(default_factory=list)
+    modules: list[str] = field(default_factory=list)
+    functions: list[str] = field(default_factory=list)
+    writer: str = ""
+
+    def take(self, facts: RdbFacts) -> None:
+        """Take over what the snapshot in it says."""
+        self.writer = facts.writer or self.writer
+        self.functions += facts.functions
+        self.modules += [name for name in (*facts.modules, *facts.module_data) if name not in self.modules]
+        made = facts.aux.get("ctime", "")
+        if made.isdigit() and len(made) < 12:
+            self.made_s, self.made_by = int(made), "as the snapshot says"
+
+
+def look(
+    path: str,
+    wanted: Expectations = NOTHING,
+    *,
+    setup: Setup = STOCK_SETUP,
+    now_ms: int | None = None,
+    progress: Progress | None = None,
+) -> Found:
+    """Check what is at ``path``: an RDB, a log, a manifest, or the directory of a set; find what ``wanted`` is about.
+
+    The keys of a log are counted only for that: it is replayed, in memory. Raises `InputError` where it cannot be read,
+    `UsageError` where ``path`` is ambiguous.
+    """
+    with open_detected(path, progress) as opened:
+        if opened.kind in {DIRECTORY, MANIFEST, BASE, LOG} or path.endswith(".aof"):
+            window = None if opened.kind in {DIRECTORY, MANIFEST} else opened.window
+            report = check_aof(
+                path,
+                databases=setup.databases or DATABASES,
+                names=setup.names,
+                releases=wanted.releases,
+                progress=progress,
+                window=window,
+            )
+            found = found_in_log(report)
+            if wanted.counts_keys:
+                _count_log(found, report, Tally(wanted, now_ms), setup)
+        else:
+            found = look_at_snapshot(opened.window, path, wanted, setup=setup, now_ms=now_ms)
+    if found.made_s is None:
+        _take_file_time(found, [path])
+    return found
+
+
+def look_at_snapshot(
+    w: Window,
+    path: str,
+    wanted: Expectations = NOTHING,
+    *,
+    setup: Setup = STOCK_SETUP,
+    now_ms: int | None = None,
+) -> Found:
+    """The same for an RDB that is open, at its first byte. Its keys are counted in the same pass."""
+    tally = Tally(wanted, now_ms)
+    report = check_rdb_in(
+        w,
+        path,
+        databases=setup.databases or DATABASES,
+        releases=wanted.releases,
+        modules=setup.modules,
+        now_ms=tally.now_ms,
+        observer=None if tally.idle else tally,
+    )
+    found = Found(path, SNAPSHOT, report.findings, report.size)
+    found.releases = [Loading(a.release, a.loads, "; ".join((*a.reasons, *a.remarks))) for a in report.releases]
+    facts = report.facts
+    if facts is not None:
+        found.take(facts)
+    if facts is not None and facts.complete:
+        found.counts = tally.of_snapshot(facts)
+    else:
+        found.uncounted = "it cannot be read to its end"
+        found.unsupported = "unsupported" in report.findings.counts
+    return found
+
+
+def found_in_log(report: CheckAofReport) -> Found:
+    """What the check of a log found; its keys are not counted."""
+    is_set = report.layout is not None and report.layout.is_set
+    found = Found(report.path, LOG_SET if is_set else LOG_FILE, report.findings)
+    found.size = sum(file.size for file in report.files)
+    found.releases = [Loading(a.release, a.loads, "; ".join((*a.reasons, *a.remarks))) for a in report.suitability]
+    times = [file.last_timestamp for file in report.files if file.last_timestamp >= 0]
+    for file in report.files:
+        if file.preamble is not None:
+            found.take(file.preamble)
+        found.modules += [
+            name for unknown in file.unknown if (name := unknown.name.decode("latin-1")) and "." in name.strip(".")
+        ]
+    if times and max(times) >= (found.made_s or 0):
+        found.made_s, found.made_by = max(times), "by the last timestamp in the log"
+    elif found.made_s is not None and any(file.commands for file in report.files):
+        found.made_by = "as its snapshot says; the log behind that has no timestamps"
+    return found
+
+
+def _count_log(found: Found, report: CheckAofReport, tally: Tally, setup: Setup) -> None:
+    """Replay a log, and count the keys."""
+    if report.verdict == BROKEN:
+        found.uncounted = "a server does not load it"
+        return
+    if report.path == "-":
+        found.uncounted = "a log is read twice to count its keys, which standard input cannot be: give a file"
+        found.unsupported = True
+        return
+    try:
+        replayed = replay(report.path, server=Server(setup.names, setup.databases))
+    except RdbToolError as e:
+        found.uncounted = str(e)
+        found.unsupported = True
+        return
+    found.counts = tally.of_dataset(replayed.dataset)
+
+
+def _take_file_time(found: Found, paths: Iterable[str]) -> None:
+    """Take the time of the newest of these files for when it was made, as nothing else says."""
+    times = []
+    for path in paths:
+        try:
+            times.append(int(os.stat(path).st_mtime))
+        except OSError:  # standard input, or gone since
+            continue
+    if times:
+        found.made_s, found.made_by = max(times), "by the time of the file, as nothing in it says"
