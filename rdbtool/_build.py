@@ -36,7 +36,16 @@ groups are compiled side by side.
 """
 
 LEFT_OUT = (
-    *("io/compression", "io/destination", "io/lock", "io/open_files", "io/ownership", "io/signals", "io/sink"),
+    *(
+        "io/compression",
+        "io/copying",
+        "io/destination",
+        "io/lock",
+        "io/open_files",
+        "io/ownership",
+        "io/signals",
+        "io/sink",
+    ),
     *(
         "io/temporary",
         "io/terminal",

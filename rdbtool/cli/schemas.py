@@ -209,6 +209,16 @@ STATS_OVER_TIME: Final = {
     "stopped": TEXT,
 }
 
+BOOT: Final = _object(
+    {"server": TEXT, "loaded": TRUTH, "shared": TRUTH},
+    {
+        "log": _list(TEXT),
+        "load_seconds": {"type": "number"},
+        "memory_bytes": COUNT,
+        "databases": COUNTS,
+        "digest": TEXT,
+    },
+)
 VERDICT: Final[Schema] = {"enum": ["met", "unmet", "unknown"]}
 JUDGEMENT: Final = _object(
     {
@@ -222,7 +232,7 @@ JUDGEMENT: Final = _object(
         "findings": FINDINGS,
         "counts": COUNTS,
     },
-    {"error": _object({"code": TEXT, "message": TEXT})},
+    {"error": _object({"code": TEXT, "message": TEXT}), "boot": BOOT},
 )
 JUDGEMENTS: Final = {"verdict": VERDICT, "results": _list(JUDGEMENT)}
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import shutil
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rdbtool.aof.names import CommandNames
 from rdbtool.errors import UsageError
+from rdbtool.inputs.filters import duration_ms
+from rdbtool.rdb.opcodes import MAGICS
 from rdbtool.tasks.judgement import Judgement
 from rdbtool.tasks.verify.expectations import Expectations, expectations, read_config
 
@@ -16,8 +19,12 @@ from .options import command_names, takes
 from .point_in_time import ServerDatabasesOption
 from .progress import Progress
 
+if TYPE_CHECKING:
+    from rdbtool.tasks.verify.boot import BootOptions
+
 NAME = "verify"
 PANEL = "What is expected"
+BOOT_PANEL = "A rehearsal of the recovery"
 
 
 def expected(
@@ -123,6 +130,58 @@ def expected(
     )
 
 
+def prepared(arguments: list[str]) -> list[str]:
+    """The arguments, where ``--boot`` is given the empty name unless a server program follows it."""
+    words = []
+    for i, word in enumerate(arguments):
+        follows = arguments[i + 1] if i + 1 < len(arguments) else ""
+        words.append("--boot=" if word == "--boot" and not _is_program(follows) else word)
+    return words
+
+
+def _is_program(name: str) -> bool:
+    """Whether that is a program, rather than a backup that everybody may execute."""
+    found = shutil.which(name) if name and not name.startswith("-") else None
+    if found is None:
+        return False
+    try:
+        with open(found, "rb") as stream:
+            return not stream.read(9).startswith((*MAGICS, b"*", b"\x1f\x8b", b"\x28\xb5\x2f\xfd"))
+    except OSError:  # it may be run, and not be read
+        return True
+
+
+def _program(name: str) -> str:
+    """The server program of that name, or the first on PATH. Raises `UsageError`."""
+    for known in (name,) if name else ("redis-server", "valkey-server"):
+        found = shutil.which(known)
+        if found is not None:
+            return found
+    raise UsageError(
+        "--boot: there is no such program" if name else "--boot: PATH has no redis-server or valkey-server"
+    )
+
+
+def _rehearsal(
+    server: str | None, config: str, timeout: str, directory: str, databases: int | None
+) -> BootOptions | None:
+    """How to start a server, None for not at all. Raises `InputError`, `UsageError`."""
+    if server is None:
+        if config or directory:
+            raise UsageError("--boot-config and --boot-dir go with --boot")
+        return None
+    from rdbtool.tasks.verify.boot import BootOptions
+    from rdbtool.tasks.verify.server_config import read_server_config
+
+    return BootOptions(
+        _program(server),
+        read_server_config(config) if config else None,
+        duration_ms(timeout) // 1000,
+        directory,
+        databases,
+    )
+
+
 @takes(wanted=expected, names=command_names)
 def command(
     wanted: Expectations,
@@ -144,6 +203,41 @@ def command(
         typer.Option("--modules", metavar="NAME", help="A module type that the server has. May be repeated."),
     ] = None,
     databases: ServerDatabasesOption = None,
+    boot: Annotated[
+        str | None,
+        typer.Option(
+            "--boot",
+            metavar="[SERVER]",
+            help="Start this server program on a copy, and compare what it holds; without a name the first "
+            "redis-server or valkey-server on PATH.",
+            rich_help_panel=BOOT_PANEL,
+        ),
+    ] = None,
+    boot_config: Annotated[
+        str,
+        typer.Option(
+            "--boot-config",
+            metavar="FILE",
+            help="The configuration of the real server: its databases, modules and renamed commands count, not its "
+            "ports, users, replication, cluster and persistence.",
+            rich_help_panel=BOOT_PANEL,
+        ),
+    ] = "",
+    boot_timeout: Annotated[
+        str,
+        typer.Option(
+            "--boot-timeout", metavar="DURATION", help="How long it may take to load.", rich_help_panel=BOOT_PANEL
+        ),
+    ] = "1h",
+    boot_dir: Annotated[
+        str,
+        typer.Option(
+            "--boot-dir",
+            metavar="DIR",
+            help="Where the copy is made; else beside the original where they can share their blocks, or in TMPDIR.",
+            rich_help_panel=BOOT_PANEL,
+        ),
+    ] = "",
     output: JudgementFormatOption = JudgementFormat.TEXT,
 ) -> None:
     """Judge backups: all that check-rdb and check-aof find, and what you expect of them.
@@ -154,6 +248,7 @@ def command(
     from rdbtool.tasks.verify.run import absent, verify
 
     tables = read_config(config) if config else None
+    rehearsal = _rehearsal(boot, boot_config, boot_timeout, boot_dir, databases)
     setup = Setup(databases, names, tuple(modules or ()))
     judgements: list[Judgement] = []
 
@@ -165,7 +260,7 @@ def command(
     for path in paths:
         of_path = wanted if tables is None else wanted.over(tables.of(path))
         with Progress() as progress:
-            judgement = verify(path, of_path, setup=setup, progress=progress)
+            judgement = verify(path, of_path, setup=setup, boot=rehearsal, progress=progress)
         take(judgement)
     for table in tables.unused if tables is not None else ():
         take(absent(table))

@@ -20,7 +20,8 @@ from rdbtool.tasks.check_aof import CheckAofReport, check_aof
 from rdbtool.tasks.check_rdb import check_rdb_in
 
 from .expectations import NOTHING, Expectations
-from .tally import Counts, Tally
+from .server_config import ServerConfig
+from .tally import Counts, Onlooker, Tally
 
 SNAPSHOT: Final = "snapshot"
 LOG_FILE: Final = "log"
@@ -37,6 +38,13 @@ class Setup:
     databases: int | None = None
     names: CommandNames = STOCK
     modules: tuple[str, ...] = ()
+
+    def configured(self, config: ServerConfig | None) -> Setup:
+        """The same, and what ``config`` says where this does not."""
+        if config is None:
+            return self
+        names = config.names() if self.names.empty else self.names
+        return Setup(self.databases or config.databases, names, self.modules)
 
 
 STOCK_SETUP: Final = Setup()
@@ -92,11 +100,12 @@ def look(
     setup: Setup = STOCK_SETUP,
     now_ms: int | None = None,
     progress: Progress | None = None,
+    beside: Onlooker | None = None,
 ) -> Found:
     """Check what is at ``path``: an RDB, a log, a manifest, or the directory of a set; find what ``wanted`` is about.
 
-    The keys of a log are counted only for that: it is replayed, in memory. Raises `InputError` where it cannot be read,
-    `UsageError` where ``path`` is ambiguous.
+    ``beside`` is shown the keys. Those of a log are counted only where somebody wants to know: it is replayed, in
+    memory. Raises `InputError` where it cannot be read, `UsageError` where ``path`` is ambiguous.
     """
     with open_detected(path, progress) as opened:
         if opened.kind in {DIRECTORY, MANIFEST, BASE, LOG} or path.endswith(".aof"):
@@ -110,10 +119,10 @@ def look(
                 window=window,
             )
             found = found_in_log(report)
-            if wanted.counts_keys:
-                _count_log(found, report, Tally(wanted, now_ms), setup)
+            if wanted.counts_keys or beside is not None:
+                _count_log(found, report, Tally(wanted, now_ms, beside), setup)
         else:
-            found = look_at_snapshot(opened.window, path, wanted, setup=setup, now_ms=now_ms)
+            found = look_at_snapshot(opened.window, path, wanted, setup=setup, now_ms=now_ms, beside=beside)
     if found.made_s is None:
         _take_file_time(found, [path])
     return found
@@ -126,9 +135,10 @@ def look_at_snapshot(
     *,
     setup: Setup = STOCK_SETUP,
     now_ms: int | None = None,
+    beside: Onlooker | None = None,
 ) -> Found:
     """The same for an RDB that is open, at its first byte. Its keys are counted in the same pass."""
-    tally = Tally(wanted, now_ms)
+    tally = Tally(wanted, now_ms, beside)
     report = check_rdb_in(
         w,
         path,
@@ -187,6 +197,7 @@ def _count_log(found: Found, report: CheckAofReport, tally: Tally, setup: Setup)
         found.unsupported = True
         return
     found.counts = tally.of_dataset(replayed.dataset)
+    found.functions = [name.decode("utf-8", "replace") for name in replayed.dataset.functions]
 
 
 def _take_file_time(found: Found, paths: Iterable[str]) -> None:

@@ -38,16 +38,25 @@ class Counts:
     undigested: str = ""
 
 
+class Onlooker(KeyObserver):
+    """Is shown the keys of a dataset, too."""
+
+    def see_cell(self, db: int, key: bytes, cell: Cell) -> None:
+        """A key of a dataset."""
+        raise NotImplementedError
+
+
 class Tally(KeyObserver):
     """Looks at single keys: for globs and for the digest. It is shown the keys of an RDB while that is checked, or
-    taken through a dataset.
+    taken through a dataset. ``beside``: is shown the same.
 
     ``now_ms``: when keys count as expired, and hash fields, where a server drops them as it loads a snapshot.
     """
 
-    def __init__(self, wanted: Expectations, now_ms: int | None = None) -> None:
+    def __init__(self, wanted: Expectations, now_ms: int | None = None, beside: Onlooker | None = None) -> None:
         self.now_ms = int(time.time() * 1000) if now_ms is None else now_ms
         self.digests = bool(wanted.digest)
+        self.beside = beside
         self.counts = Counts(globs=dict.fromkeys((one.name for one in wanted.keys), 0))
         self._globs = [(name, os.fsencode(name)) for name in self.counts.globs]
         self._digester: Digester | None = None
@@ -56,7 +65,7 @@ class Tally(KeyObserver):
     @property
     def idle(self) -> bool:
         """Whether nothing is asked for that single keys have to be looked at for."""
-        return not (self._globs or self.digests)
+        return not (self._globs or self.digests or self.beside is not None)
 
     def begin(self, facts: RdbFacts) -> None:
         """An RDB is about to be read."""
@@ -67,8 +76,11 @@ class Tally(KeyObserver):
         if is_empty(frame):
             return
         self._match(frame.key)
+        if self.digests or self.beside is not None:
+            frame.raw()  # it is read again, at last by the check
+        if self.beside is not None:
+            self.beside.see(frame)
         if self.digests:
-            frame.raw()  # the check reads it again
             self._take_damage(self._digest_of_file().add_frame(frame, frame.db, frame.key, frame.expire_at_ms))
 
     def of_snapshot(self, facts: RdbFacts) -> Counts:
@@ -93,6 +105,8 @@ class Tally(KeyObserver):
             counts.databases[db] = counts.databases.get(db, 0) + 1
             counts.expired += cell.expire_at_ms != NO_EXPIRY and cell.expire_at_ms < self.now_ms
             self._match(key)
+            if self.beside is not None:
+                self.beside.see_cell(db, key, cell)
             if self.digests and isinstance(cell, FrameCell):
                 self._take_damage(digester.add_frame(cell.frame, db, key, cell.expire_at_ms))
             elif self.digests:
