@@ -79,5 +79,7 @@ def show_text(judgement: Judgement) -> None:
         print(f"  {mark} {name}  {show_path(check.found)}{expected}")
     if judgement.error is not None:
         print(f"  {paint(MARKS[UNKNOWN], 'red')} {judgement.error}")
+    if judgement.steps:
+        print(f"{show_path(judgement.steps_to)}:")
     for number, step in enumerate(judgement.steps, 1):
         print(f"  {number}. {show_path(step)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from typing import TYPE_CHECKING, Annotated
 
@@ -153,10 +154,12 @@ def _is_program(name: str) -> bool:
 
 def _program(name: str) -> str:
     """The server program of that name, or the first on PATH. Raises `UsageError`."""
-    for known in (name,) if name else ("redis-server", "valkey-server"):
-        found = shutil.which(known)
-        if found is not None:
-            return found
+    places = [None] if name else os.get_exec_path()
+    for place in places:
+        for known in (name,) if name else ("redis-server", "valkey-server"):
+            found = shutil.which(known, path=place)
+            if found is not None:
+                return found
     raise UsageError(
         "--boot: there is no such program" if name else "--boot: PATH has no redis-server or valkey-server"
     )
@@ -167,8 +170,6 @@ def _rehearsal(
 ) -> BootOptions | None:
     """How to start a server, None for not at all. Raises `InputError`, `UsageError`."""
     if server is None:
-        if config or directory:
-            raise UsageError("--boot-config and --boot-dir go with --boot")
         return None
     from rdbtool.tasks.verify.boot import BootOptions
     from rdbtool.tasks.verify.server_config import read_server_config
@@ -196,6 +197,14 @@ def command(
             "--config",
             metavar="FILE",
             help="Expectations in TOML, a table for each pattern of paths; options come on top.",
+        ),
+    ] = "",
+    conf: Annotated[
+        str,
+        typer.Option(
+            "--conf",
+            metavar="FILE",
+            help="The redis.conf of the server whose directory PATH is: which file it loads, under which names.",
         ),
     ] = "",
     modules: Annotated[
@@ -245,11 +254,17 @@ def command(
     Exit code: 0 all is met, 1 something is not, 2 something could not be looked at.
     """
     from rdbtool.tasks.verify.found import Setup
-    from rdbtool.tasks.verify.run import absent, verify
+    from rdbtool.tasks.verify.run import VerifyOptions, absent, verify_all
+    from rdbtool.tasks.verify.server_config import read_server_config
 
     tables = read_config(config) if config else None
-    rehearsal = _rehearsal(boot, boot_config, boot_timeout, boot_dir, databases)
-    setup = Setup(databases, names, tuple(modules or ()))
+    if boot is None and (boot_config or boot_dir):
+        raise UsageError("--boot-config and --boot-dir go with --boot")
+    options = VerifyOptions(
+        Setup(databases, names, tuple(modules or ())),
+        boot=_rehearsal(boot, boot_config or conf, boot_timeout, boot_dir, databases),
+        config=read_server_config(conf) if conf else None,
+    )
     judgements: list[Judgement] = []
 
     def take(judgement: Judgement) -> None:
@@ -257,11 +272,14 @@ def command(
         if output is JudgementFormat.TEXT:
             show_text(judgement)
 
+    def of_path(path: str) -> Expectations:
+        return wanted if tables is None else wanted.over(tables.of(path))
+
     for path in paths:
-        of_path = wanted if tables is None else wanted.over(tables.of(path))
         with Progress() as progress:
-            judgement = verify(path, of_path, setup=setup, boot=rehearsal, progress=progress)
-        take(judgement)
+            for judgement in verify_all(path, of_path, options, progress=progress):
+                progress.clear()
+                take(judgement)
     for table in tables.unused if tables is not None else ():
         take(absent(table))
     if output is not JudgementFormat.TEXT:

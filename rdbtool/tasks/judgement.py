@@ -52,8 +52,9 @@ class Measure:
 class Judgement(Report):
     """One thing that was judged. ``subject``: its path or URL, without a password; ``kind``: what it is.
 
-    ``notes`` and ``steps`` are sentences for people: what else is to be known, and what to do about it in this order;
-    ``error``: why it could not be judged at all; ``details``: further fields of the JSON, which its schema has.
+    ``notes`` and ``steps`` are sentences for people: what else is to be known, and what to do in this order, for the
+    purpose ``steps_to``; ``error``: why it could not be judged at all; ``details``: further fields of the JSON, which
+    its schema has.
     """
 
     subject: str
@@ -62,6 +63,7 @@ class Judgement(Report):
     measures: list[Measure] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     steps: list[str] = field(default_factory=list)
+    steps_to: str = ""
     error: RdbToolError | None = None
     details: dict[str, Any] = field(default_factory=dict)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -64,9 +65,10 @@ class Found:
     """What a backup is.
 
     ``size``: bytes as servers read them, uncompressed; ``made_s``: when it was made, a Unix time, and ``made_by``: how
-    that is known; ``counts``: of its keys, None where they were not counted, for which ``uncounted`` says why, and
-    ``unsupported`` that it is not for damage, but because this program cannot; ``modules`` that it needs; ``writer``:
-    the server that wrote it, as far as it says.
+    that is known; ``newest_s``: when the last of it was written; ``counts``: of its keys, None where they were not
+    counted, for which ``uncounted`` says why, and ``unsupported`` that it is not for damage, but because this program
+    cannot; ``modules`` that it needs; ``writer``: the server that wrote it, as far as it says; ``empty``: it is a log
+    that holds nothing.
     """
 
     path: str
@@ -75,6 +77,7 @@ class Found:
     size: int = 0
     made_s: int | None = None
     made_by: str = ""
+    newest_s: int | None = None
     counts: Counts | None = None
     uncounted: str = ""
     unsupported: bool = False
@@ -82,6 +85,7 @@ class Found:
     modules: list[str] = field(default_factory=list)
     functions: list[str] = field(default_factory=list)
     writer: str = ""
+    empty: bool = False
 
     def take(self, facts: RdbFacts) -> None:
         """Take over what the snapshot in it says."""
@@ -123,8 +127,10 @@ def look(
                 _count_log(found, report, Tally(wanted, now_ms, beside), setup)
         else:
             found = look_at_snapshot(opened.window, path, wanted, setup=setup, now_ms=now_ms, beside=beside)
-    if found.made_s is None:
-        _take_file_time(found, [path])
+    if found.made_s is None and (changed := changed_s([path])) is not None:
+        found.made_s, found.made_by = changed, "by the time of the file, as nothing in it says"
+    if found.newest_s is None:
+        found.newest_s = found.made_s
     return found
 
 
@@ -167,6 +173,7 @@ def found_in_log(report: CheckAofReport) -> Found:
     found = Found(report.path, LOG_SET if is_set else LOG_FILE, report.findings)
     found.size = sum(file.size for file in report.files)
     found.releases = [Loading(a.release, a.loads, "; ".join((*a.reasons, *a.remarks))) for a in report.suitability]
+    found.empty = all(file.commands == 0 and (file.preamble is None or not file.preamble.keys) for file in report.files)
     times = [file.last_timestamp for file in report.files if file.last_timestamp >= 0]
     for file in report.files:
         if file.preamble is not None:
@@ -176,8 +183,11 @@ def found_in_log(report: CheckAofReport) -> Found:
         ]
     if times and max(times) >= (found.made_s or 0):
         found.made_s, found.made_by = max(times), "by the last timestamp in the log"
+        found.newest_s = found.made_s
     elif found.made_s is not None and any(file.commands for file in report.files):
         found.made_by = "as its snapshot says; the log behind that has no timestamps"
+    if found.newest_s is None:
+        found.newest_s = changed_s(file.path for file in report.files)
     return found
 
 
@@ -200,13 +210,10 @@ def _count_log(found: Found, report: CheckAofReport, tally: Tally, setup: Setup)
     found.functions = [name.decode("utf-8", "replace") for name in replayed.dataset.functions]
 
 
-def _take_file_time(found: Found, paths: Iterable[str]) -> None:
-    """Take the time of the newest of these files for when it was made, as nothing else says."""
+def changed_s(paths: Iterable[str]) -> int | None:
+    """When the newest of these files was changed, a Unix time; None where that is not known."""
     times = []
     for path in paths:
-        try:
+        with contextlib.suppress(OSError):  # standard input, or gone since
             times.append(int(os.stat(path).st_mtime))
-        except OSError:  # standard input, or gone since
-            continue
-    if times:
-        found.made_s, found.made_by = max(times), "by the time of the file, as nothing in it says"
+    return max(times, default=None)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
+from typing import Final
 
 from rdbtool.findings import Findings, Severity, plural
 from rdbtool.tasks.judgement import Judgement
@@ -10,7 +12,10 @@ from rdbtool.tasks.judgement import Judgement
 from .expectations import Counted, Expectations
 from .found import Found
 
-AHEAD_S = 300
+LOADS: Final = {True: "loads it", False: "refuses it", None: "may or may not load it"}
+LAST_S: Final = 1 << 37
+"""A Unix time of the year 6325, which can be shown."""
+AHEAD_S: Final = 300
 """Seconds that the clock of the machine that made a backup may be ahead."""
 
 
@@ -21,6 +26,7 @@ def judge(found: Found, wanted: Expectations, *, now_s: int | None = None, befor
     """
     now = int(time.time()) if now_s is None else now_s
     judged = Judgement(subject=found.path, kind=found.kind, findings=found.findings)
+    judged.notes.append(_summary(found))
     errors = _of(found.findings, Severity.ERROR)
     judged.expect("sound", "no errors", _told(errors, "error"), met=not errors)
     _age(judged, found, wanted, now)
@@ -34,7 +40,7 @@ def judge(found: Found, wanted: Expectations, *, now_s: int | None = None, befor
     for release in wanted.releases:
         answer = next((a for a in found.releases if a.release == release.name), None)
         loads = None if answer is None else answer.loads
-        told = {True: "loads it", False: "refuses it", None: "cannot be told"}[loads]
+        told = LOADS[loads]
         why = f": {answer.why}" if answer is not None and answer.why else ""
         judged.expect(f"for {release.name}", "loads it", f"{told}{why}", met=loads)
     if wanted.no_warnings:
@@ -44,6 +50,17 @@ def judge(found: Found, wanted: Expectations, *, now_s: int | None = None, befor
         names = ", ".join(found.modules) or "none"
         judged.expect("no-modules", "nothing of modules", names, met=not found.modules)
     return judged
+
+
+def _summary(found: Found) -> str:
+    """What it is, in a line."""
+    parts = [found.kind + (f" of {found.writer}" if found.writer else "")]
+    if found.counts is not None:
+        parts.append(plural(found.counts.keys, "key"))
+    parts.append(plural(found.size, "byte"))
+    if found.made_s is not None and found.made_s < LAST_S:
+        parts.append(f"made {datetime.fromtimestamp(found.made_s, UTC):%Y-%m-%d %H:%M:%S} UTC ({found.made_by})")
+    return ", ".join(parts)
 
 
 def _of(findings: Findings, severity: Severity) -> dict[str, int]:

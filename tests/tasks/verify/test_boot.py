@@ -22,7 +22,7 @@ from rdbtool.servers.releases import NEWEST
 from rdbtool.tasks.judgement import Judgement
 from rdbtool.tasks.verify.boot import BootOptions, program_release
 from rdbtool.tasks.verify.expectations import Expectations
-from rdbtool.tasks.verify.run import verify
+from rdbtool.tasks.verify.run import VerifyOptions, verify
 from rdbtool.tasks.verify.server_config import read_server_config
 from tests.servers.harness import SERVERS, ServerKind, running
 
@@ -41,7 +41,7 @@ def nothing_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[P
 
 
 def boot(path: Path, kind: ServerKind, **options: object) -> Judgement:
-    return verify(str(path), boot=BootOptions(kind.binary, **options))  # type: ignore[arg-type]
+    return verify(str(path), options=VerifyOptions(boot=BootOptions(kind.binary, **options)))  # type: ignore[arg-type]
 
 
 def verdicts(judged: Judgement) -> dict[str, str]:
@@ -127,7 +127,7 @@ def test_damaged_snapshots_are_refused_with_the_servers_own_words(kind: ServerKi
 def test_every_snapshot_of_the_fixtures_is_loaded_or_refused_as_for_says(kind: ServerKind) -> None:
     release = program_release(kind.binary)[1]
     for path in sorted((FIXTURES / "rdb").glob("*/small-plain.rdb")):
-        judged = verify(str(path), Expectations(releases=(release,)), boot=BootOptions(kind.binary))
+        judged = verify(str(path), Expectations(releases=(release,)), VerifyOptions(boot=BootOptions(kind.binary)))
         found = verdicts(judged)
         assert found["boot"] == found[f"for {release.name}"], path
         assert {v for name, v in found.items() if name.startswith("boot ")} <= {"met"}, path
@@ -181,7 +181,9 @@ def test_a_server_that_does_not_get_ready_in_time_is_stopped(kind: ServerKind) -
 def test_what_is_no_server_is_refused() -> None:
     with pytest.raises(UsageError):
         program_release(sys.executable)
-    judged = verify(str(FIXTURES / "rdb/redis-5.0.14/small-plain.rdb"), boot=BootOptions("/no/such/server"))
+    judged = verify(
+        str(FIXTURES / "rdb/redis-5.0.14/small-plain.rdb"), options=VerifyOptions(boot=BootOptions("/no/such"))
+    )
     assert isinstance(judged.error, UsageError)
 
 
@@ -193,7 +195,7 @@ def test_a_copy_that_does_not_fit_is_refused(monkeypatch: pytest.MonkeyPatch, tm
 
     monkeypatch.setattr(os, "write", full)
     monkeypatch.setattr("rdbtool.tasks.verify.boot.program_release", lambda _: ("Redis", NEWEST))
-    judged = verify(str(source), boot=BootOptions("redis-server"))
+    judged = verify(str(source), options=VerifyOptions(boot=BootOptions("redis-server")))
     assert judged.error is not None
     assert "No space left" in str(judged.error)
     assert judged.verdict == "unknown"
