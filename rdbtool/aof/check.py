@@ -163,12 +163,15 @@ def verify_log_in(
     file: LogFile,
     findings: Findings,
     *,
-    last: bool = True,
+    last: bool | None = True,
     config: LogConfig = DEFAULT,
     until: int = -1,
     salvageable: bool = True,
 ) -> FileVerdict:
-    """The same for a file that is open at its first byte. What is no file of its own is not looked behind."""
+    """The same for a file that is open at its first byte. What is no file of its own is not looked behind.
+
+    ``last``: None where that is not known yet: then `tell_fault` is still to be called.
+    """
     verdict = FileVerdict(file.path, file.role)
     verdict.plain = w.file is not None
     if w.at_end():
@@ -197,8 +200,15 @@ def verify_log_in(
         if salvageable and verdict.plain:
             _look_behind(verdict, verdict.fault, config)
             _tell_foreign(verdict, verdict.fault, findings)
-        _tell_fault(verdict, verdict.fault, findings, last)
+        if last is not None:
+            _tell_fault(verdict, verdict.fault, findings, last)
     return verdict
+
+
+def tell_fault(verdict: FileVerdict, findings: Findings, *, last: bool) -> None:
+    """Tell what ended the reading of a file, when it is known whether it is the last of its set."""
+    if verdict.fault is not None and not verdict.foreign:
+        _tell_fault(verdict, verdict.fault, findings, last)
 
 
 def _head(w: Window) -> bytes:

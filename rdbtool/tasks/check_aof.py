@@ -110,7 +110,7 @@ def check_aof(
         report.findings.add(_bad_manifest(e))
         for file in parts_beside(path):
             report.files.append(verify_log(file, report.findings, config=config, progress=progress))
-        _judge(report, releases)
+        judge_log(report, releases)
         return report
     for finding in layout.findings:
         report.findings.add(finding)
@@ -134,12 +134,12 @@ def check_aof(
         )
     if history:
         report.history = [verify_log(file, report.findings, config=config) for file in layout.history]
-    _judge(report, releases)
+    judge_log(report, releases)
     return report
 
 
-def _judge(report: CheckAofReport, releases: Sequence[Release]) -> None:
-    """Tell what releases do with it, and find what some of them refuse."""
+def judge_log(report: CheckAofReport, releases: Sequence[Release]) -> None:
+    """Tell what releases do with a log whose files were checked, and find what some of them refuse."""
     writer = _writer(report)
     asked = releases or ((writer,) if writer is not None else newest_of_each())
     report.releases = asked

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from typing import Final
 
 from rdbtool.aof.layout import DEFAULT_DIRECTORY, DEFAULT_NAME, parts_beside
-from rdbtool.errors import InputError, RdbToolError, UsageError, reason
-from rdbtool.inputs.detect import BASE, LOG, SNAPSHOT, open_detected
+from rdbtool.errors import InputError, RdbToolError, reason
+from rdbtool.io.source import open_input
 
+from .found import backup_kind
 from .server_config import DEFAULT_SNAPSHOT, ServerConfig
 
-ENDINGS = (".rdb", ".aof")
-PACKED = (".gz", ".zst")
-ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.zst")
+ARCHIVES: Final = (".tar", ".tar.gz", ".tgz", ".tar.zst")
 
 
 @dataclass(slots=True)
@@ -115,13 +115,10 @@ def _is_backup(directory: str, name: str) -> bool:
     path = os.path.join(directory, name)
     if name.startswith(".") or not os.path.isfile(path):
         return False
-    bare = name
-    for ending in PACKED:
-        bare = bare.removesuffix(ending)
-    if bare.endswith(ENDINGS) or name.endswith(ARCHIVES):
+    if name.endswith(ARCHIVES):
         return True
     try:
-        with open_detected(path) as opened:
-            return opened.kind in {SNAPSHOT, BASE, LOG}
-    except (RdbToolError, UsageError):
-        return False
+        with open_input(path) as source:
+            return bool(backup_kind(source.window(), name))
+    except RdbToolError:
+        return name.endswith((".rdb", ".aof"))  # what is wrong with it will be told

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
@@ -12,7 +13,8 @@ from rdbtool.aof.check import BROKEN
 from rdbtool.aof.names import STOCK, CommandNames
 from rdbtool.errors import RdbToolError
 from rdbtool.findings import Findings
-from rdbtool.inputs.detect import BASE, DIRECTORY, LOG, MANIFEST, Progress, open_detected
+from rdbtool.inputs import detect
+from rdbtool.inputs.detect import BASE, DIRECTORY, LOG, MANIFEST, Opened, Progress, kind_at, open_detected
 from rdbtool.inputs.replaying import replay
 from rdbtool.inputs.server import Server
 from rdbtool.io.window import Window
@@ -27,6 +29,8 @@ from .tally import Counts, Onlooker, Tally
 SNAPSHOT: Final = "snapshot"
 LOG_FILE: Final = "log"
 LOG_SET: Final = "log set"
+_BEGINNING: Final = re.compile(rb"\*[0-9]+\r\n|#TS:")
+"""How a log begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,13 @@ class Found:
     writer: str = ""
     empty: bool = False
 
+    def date(self, changed_s: int | None) -> None:
+        """Take the time of the file where nothing in it says when it was made."""
+        if self.made_s is None and changed_s is not None:
+            self.made_s, self.made_by = changed_s, "by the time of the file, as nothing in it says"
+        if self.newest_s is None:
+            self.newest_s = self.made_s
+
     def take(self, facts: RdbFacts) -> None:
         """Take over what the snapshot in it says."""
         self.writer = facts.writer or self.writer
@@ -97,6 +108,19 @@ class Found:
             self.made_s, self.made_by = int(made), "as the snapshot says"
 
 
+def backup_kind(w: Window, name: str) -> str:
+    """`SNAPSHOT` or `LOG_FILE` for what is one by its name or its first bytes, at the window's position; else "".
+
+    A comment does not make a log: configurations begin with one, too.
+    """
+    bare = name.removesuffix(".gz").removesuffix(".zst")
+    kind = kind_at(w)
+    begins_log = kind == LOG and _BEGINNING.match(w.data, int(w.pos)) is not None
+    if kind == BASE or begins_log or bare.endswith(".aof"):
+        return LOG_FILE
+    return SNAPSHOT if kind == detect.SNAPSHOT or bare.endswith(".rdb") else ""
+
+
 def look(
     path: str,
     wanted: Expectations = NOTHING,
@@ -105,32 +129,46 @@ def look(
     now_ms: int | None = None,
     progress: Progress | None = None,
     beside: Onlooker | None = None,
+    opened: Opened | None = None,
 ) -> Found:
     """Check what is at ``path``: an RDB, a log, a manifest, or the directory of a set; find what ``wanted`` is about.
 
     ``beside`` is shown the keys. Those of a log are counted only where somebody wants to know: it is replayed, in
-    memory. Raises `InputError` where it cannot be read, `UsageError` where ``path`` is ambiguous.
+    memory. ``opened``: ``path``, where it is open already. Raises `InputError` where it cannot be read, `UsageError`
+    where ``path`` is ambiguous.
     """
-    with open_detected(path, progress) as opened:
-        if opened.kind in {DIRECTORY, MANIFEST, BASE, LOG} or path.endswith(".aof"):
-            window = None if opened.kind in {DIRECTORY, MANIFEST} else opened.window
-            report = check_aof(
-                path,
-                databases=setup.databases or DATABASES,
-                names=setup.names,
-                releases=wanted.releases,
-                progress=progress,
-                window=window,
-            )
-            found = found_in_log(report)
-            if wanted.counts_keys or beside is not None:
-                _count_log(found, report, Tally(wanted, now_ms, beside), setup)
+    with opened or open_detected(path, progress) as source:
+        if source.kind in {DIRECTORY, MANIFEST, BASE, LOG} or path.endswith(".aof"):
+            window = None if source.kind in {DIRECTORY, MANIFEST} else source.window
+            found = look_at_log(window, path, wanted, setup=setup, now_ms=now_ms, progress=progress, beside=beside)
         else:
-            found = look_at_snapshot(opened.window, path, wanted, setup=setup, now_ms=now_ms, beside=beside)
-    if found.made_s is None and (changed := changed_s([path])) is not None:
-        found.made_s, found.made_by = changed, "by the time of the file, as nothing in it says"
-    if found.newest_s is None:
-        found.newest_s = found.made_s
+            found = look_at_snapshot(source.window, path, wanted, setup=setup, now_ms=now_ms, beside=beside)
+    found.date(changed_s([path]))
+    return found
+
+
+def look_at_log(
+    w: Window | None,
+    path: str,
+    wanted: Expectations = NOTHING,
+    *,
+    setup: Setup = STOCK_SETUP,
+    now_ms: int | None = None,
+    progress: Progress | None = None,
+    beside: Onlooker | None = None,
+) -> Found:
+    """The same for a log that is open at its first byte, or for the set at ``path``."""
+    report = check_aof(
+        path,
+        databases=setup.databases or DATABASES,
+        names=setup.names,
+        releases=wanted.releases,
+        progress=progress,
+        window=w,
+    )
+    found = found_in_log(report)
+    if wanted.counts_keys or beside is not None:
+        _count_log(found, report, Tally(wanted, now_ms, beside), setup)
     return found
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rdbtool.errors import RdbToolError, UsageError
 from rdbtool.findings import Severity, plural
-from rdbtool.inputs.detect import Progress
+from rdbtool.inputs.detect import Opened, Progress, open_detected
+from rdbtool.io.archive import is_tar
+from rdbtool.io.window import Window
 from rdbtool.tasks.judgement import MET, Judgement
 
 from .expectations import COUNTED, NOTHING, Expectations, Table
@@ -74,7 +77,14 @@ def verify_all(
     try:
         if options.config is not None and not os.path.isdir(path):
             raise UsageError("a configuration is about a server's directory", path=path)
-        if not os.path.isdir(path) or (options.config is None and is_set(path)):
+        if not os.path.isdir(path):
+            with open_detected(path, progress) as opened:
+                if is_tar(opened.window):
+                    yield from _verify_archive(opened.window, path, wanted, options)
+                else:
+                    yield _verify_file(path, wanted(path), options, progress, opened)[0]
+            return
+        if options.config is None and is_set(path):
             yield _verify_file(path, wanted(path), options, progress)[0]
             return
         backups = None if options.config is not None else backups_in(path)
@@ -106,23 +116,45 @@ def previous(path: str, wanted: Expectations, setup: Setup = STOCK_SETUP) -> Fou
     return look(against, COUNTED, setup=setup)
 
 
+def _verify_archive(
+    window: Window, path: str, wanted: Callable[[str], Expectations], options: VerifyOptions
+) -> Iterator[Judgement]:
+    """Judge what is in a tar archive."""
+    from .archive import ArchiveOptions, verify_archive
+
+    room = "" if options.boot is None else options.boot.directory
+    in_archive = ArchiveOptions(
+        wanted,
+        lambda place, of_member: _verify_file(place, of_member, options, None)[0],
+        options.setup_of_server(),
+        options.now_s,
+        room or tempfile.gettempdir(),
+        options.boot is not None,
+    )
+    yield from verify_archive(window, path, in_archive)
+
+
 def _verify_file(
-    path: str, wanted: Expectations, options: VerifyOptions, progress: Progress | None
+    path: str,
+    wanted: Expectations,
+    options: VerifyOptions,
+    progress: Progress | None,
+    opened: Opened | None = None,
 ) -> tuple[Judgement, Found | None]:
-    """Judge a file or a set."""
+    """Judge a file or a set. ``opened``: it, where it is open already."""
     setup = options.setup_of_server()
     now_ms = None if options.now_s is None else options.now_s * 1000
     try:
         before = None if wanted.max_shrink is None else previous(path, wanted, setup)
         if options.boot is None:
-            found = look(path, wanted, setup=setup, now_ms=now_ms, progress=progress)
+            found = look(path, wanted, setup=setup, now_ms=now_ms, progress=progress, opened=opened)
             return judge(found, wanted, now_s=options.now_s, before=before), found
         from .boot import booted
         from .rehearse import Survivors, compare
 
         with booted(path, options.boot, progress) as server:
             survivors = None if server.client is None else Survivors(server)
-            found = look(path, wanted, setup=setup, now_ms=now_ms, progress=progress, beside=survivors)
+            found = look(path, wanted, setup=setup, now_ms=now_ms, progress=progress, beside=survivors, opened=opened)
             judged = judge(found, wanted, now_s=options.now_s, before=before)
             compare(judged, server, found, survivors)
             return judged, found
