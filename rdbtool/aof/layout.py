@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final
 
-from rdbtool.errors import InputError, UsageError, reason
+from rdbtool.errors import FormatError, InputError, NoLogError, UsageError, reason
 from rdbtool.findings import Finding, Severity
 
 from .detect import HEAD, MANIFEST, kind_of
@@ -66,9 +66,25 @@ class Layout:
         self.findings.append(Finding(severity, code, message, path, doing="looking at the set of files"))
 
 
+def is_absent(path: str) -> bool:
+    """Whether there is no log, as before the first start of a server: no such path, or a directory without one.
+
+    Raises as `locate` does, but for a manifest that a server refuses.
+    """
+    if not os.path.lexists(path):
+        return path != "-"
+    try:
+        locate(path)
+    except NoLogError:
+        return True
+    except FormatError:
+        return False
+    return False
+
+
 def locate(path: str) -> Layout:
-    """Find out what ``path`` holds. Raises `InputError`, `UsageError`, and `FormatError` for a manifest that
-    a server refuses.
+    """Find out what ``path`` holds. Raises `InputError`, `NoLogError` among them, `UsageError`, and `FormatError` for a
+    manifest that a server refuses.
     """
     if path == "-":
         return Layout(path, [LogFile(path, "aof")])
@@ -106,7 +122,7 @@ def _directory(path: str) -> Layout:
         return locate(os.path.join(path, DEFAULT_NAME))
     if len(old) == 1:
         return locate(os.path.join(path, old[0]))
-    raise InputError("no manifest and no append-only file in this directory", path=path)
+    raise NoLogError("no manifest and no append-only file in this directory", path=path)
 
 
 def _without_manifest(path: str, names: list[str]) -> Layout:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rdbtool.aof.layout import is_absent
 from rdbtool.aof.names import CommandNames
 from rdbtool.aof.resp import MAX_BULK
 from rdbtool.errors import RdbToolError, UsageError
@@ -29,7 +30,7 @@ from .options import (
     takes,
 )
 from .progress import Progress
-from .render import plural, print_json
+from .render import plural, print_json, show_path
 
 if TYPE_CHECKING:
     from rdbtool.aof.repair.plan import RepairPlan
@@ -103,6 +104,14 @@ def command(
         bool, typer.Option("--no-save-cut", help="Do not save what is cut: then there is no way back.")
     ] = False,
     force: ForceOption = False,
+    missing_ok: Annotated[
+        bool,
+        typer.Option(
+            "--missing-ok",
+            help="A path that is not there, or a directory without a log, is fine: before the first start of a server "
+            "nothing is there.",
+        ),
+    ] = False,
     until: Annotated[
         str | None,
         typer.Option(
@@ -163,6 +172,12 @@ def command(
     for path in paths:
         facts: dict[str, Any] = {"path": path}
         try:
+            if missing_ok and is_absent(path):
+                if text:
+                    print(f"{show_path(path)}: no log is there")
+                results.append({**facts, "missing": True})
+                codes.append(ExitCode.FINE)
+                continue
             with Progress() as progress:
                 report = check_aof(
                     path,

@@ -148,6 +148,7 @@ CHECK_AOF: Final = _object(
         "plan": PLAN,
         "repair": REPAIR,
         "error": _object({"code": TEXT, "message": TEXT}),
+        "missing": TRUTH,
     },
 )
 CHECK_RDB: Final = _or(

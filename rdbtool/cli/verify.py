@@ -12,7 +12,7 @@ from rdbtool.aof.names import CommandNames
 from rdbtool.errors import UsageError
 from rdbtool.inputs.filters import duration_ms
 from rdbtool.rdb.opcodes import MAGICS
-from rdbtool.tasks.judgement import Judgement
+from rdbtool.tasks.judgement import MET, Judgement
 from rdbtool.tasks.verify.expectations import Expectations, expectations, read_config
 
 from .judgements import JudgementFormat, JudgementFormatOption, code_of, show, show_text
@@ -247,6 +247,9 @@ def command(
             rich_help_panel=BOOT_PANEL,
         ),
     ] = "",
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Say nothing of what is good: cron mails what is printed.")
+    ] = False,
     output: JudgementFormatOption = JudgementFormat.TEXT,
 ) -> None:
     """Judge backups: all that check-rdb and check-aof find, and what you expect of them.
@@ -269,7 +272,7 @@ def command(
 
     def take(judgement: Judgement) -> None:
         judgements.append(judgement)
-        if output is JudgementFormat.TEXT:
+        if output is JudgementFormat.TEXT and not (quiet and judgement.verdict == MET):
             show_text(judgement)
 
     def of_path(path: str) -> Expectations:
