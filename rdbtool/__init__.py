@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rdbtool.tasks.digest import digest
     from rdbtool.tasks.history import history
     from rdbtool.tasks.rewrite import rewrite
+    from rdbtool.tasks.verify.run import verify
 
     from .errors import RdbToolError
 
@@ -29,6 +30,7 @@ __all__ = [
     "open_rdb_writer",
     "replay",
     "rewrite",
+    "verify",
     "version_line",
 ]
 __version__ = "0.1.0"
@@ -44,6 +46,7 @@ _PLACES = {
     "open_rdb_writer": "rdb.writer",
     "replay": "inputs.replaying",
     "rewrite": "tasks.rewrite",
+    "verify": "tasks.verify.run",
 }
 """Where names are that are loaded when they are asked for: most runs of the program need none of them."""
 

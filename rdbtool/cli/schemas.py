@@ -220,6 +220,7 @@ BOOT: Final = _object(
         "digest": TEXT,
     },
 )
+SERVER_DIRECTORY: Final = _object({"loads": _or(TEXT, NONE), "appendonly": TRUTH, "configured": TRUTH})
 VERDICT: Final[Schema] = {"enum": ["met", "unmet", "unknown"]}
 JUDGEMENT: Final = _object(
     {
@@ -233,7 +234,7 @@ JUDGEMENT: Final = _object(
         "findings": FINDINGS,
         "counts": COUNTS,
     },
-    {"error": _object({"code": TEXT, "message": TEXT}), "boot": BOOT},
+    {"error": _object({"code": TEXT, "message": TEXT}), "boot": BOOT, "server_directory": SERVER_DIRECTORY},
 )
 JUDGEMENTS: Final = {"verdict": VERDICT, "results": _list(JUDGEMENT)}
 

@@ -25,6 +25,7 @@ from .copy import make_private
 from .expectations import Expectations
 from .found import LOG_FILE, Found, Setup, backup_kind, found_in_log, look_at_log, look_at_snapshot
 from .judge import judge
+from .previous import previous
 
 MANIFEST: Final = ".manifest"
 
@@ -33,12 +34,12 @@ MANIFEST: Final = ".manifest"
 class ArchiveOptions:
     """How members are judged. ``wanted``: what is expected of a path; a member's is that of a file in a directory.
 
-    ``judge_file`` judges what was unpacked into a private directory in ``room``. All is, where ``boots``; else only
-    logs whose keys have to be counted, which are read twice for that.
+    ``judge_file`` judges what was unpacked into a private directory in ``room``, and is told what it is called. That is
+    all, where ``boots``; else only logs whose keys have to be counted, which are read twice for that.
     """
 
     wanted: Callable[[str], Expectations]
-    judge_file: Callable[[str, Expectations], Judgement]
+    judge_file: Callable[[str, Expectations, str], Judgement]
     setup: Setup
     now_s: int | None
     room: str
@@ -181,10 +182,11 @@ class _Job:
         return Window(member.stream, path=self._called(member.name), size=member.size).take(member.size)
 
     def _judge(self, found: Found, wanted: Expectations) -> Judgement:
-        return judge(found, wanted, now_s=self.options.now_s)
+        before = None if wanted.max_shrink is None else previous(found.path, wanted, self.options.setup)
+        return judge(found, wanted, now_s=self.options.now_s, before=before)
 
     def _judge_unpacked(self, place: str, subject: str, wanted: Expectations) -> Judgement:
-        judged = self.options.judge_file(place, wanted)
+        judged = self.options.judge_file(place, wanted, subject)
         judged.subject = subject
         findings = judged.findings
         findings.items = [replace(f, path=subject + f.path.removeprefix(place)) for f in findings.items]

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from rdbtool.errors import OutputError, UsageError, reason
@@ -60,7 +60,7 @@ class BootOptions:
 @dataclass(slots=True)
 class Booted:
     """A server that was started on a copy. ``title``: what it is; ``client``: None where it did not load the copy,
-    for the reason ``refusal``, with lines of its ``log``.
+    for the reason ``refusal``. It runs in ``directory``.
 
     ``started_ms`` and ``ready_ms``: Unix times between which it loaded; ``is_log``: it loaded a log; ``shared``: the
     copy shares the blocks of the original; ``no_debug``: why DEBUG cannot be used, or "".
@@ -68,14 +68,18 @@ class Booted:
 
     title: str
     release: Release
+    directory: str
     is_log: bool
     shared: bool
     started_ms: int
     client: Client | None = None
     refusal: str = ""
-    log: list[str] = field(default_factory=list)
     ready_ms: int = 0
     no_debug: str = ""
+
+    def log(self) -> list[str]:
+        """The lines of its log that say what became of it."""
+        return _told(self.directory)
 
     @property
     def load_s(self) -> float:
@@ -109,13 +113,11 @@ def booted(path: str, options: BootOptions, progress: Progress | None = None) ->
     plan = plan_copy(path, release)
     copy, shared = make_copy(plan, options.directory, progress)
     with _removed(copy), _removed(make_private(_short_directory())) as sockets:
-        server = Booted(title, release, plan.is_log, shared, int(time.time() * 1000))
+        server = Booted(title, release, copy.path, plan.is_log, shared, int(time.time() * 1000))
         address = os.path.join(sockets.path, "s")
         process = _start(options, release, copy.path, {"unixsocket": address, **plan.settings})
         try:
             _wait(server, process, address, options, progress)
-            if server.client is None:
-                server.log = _told(copy.path)
             yield server
         finally:
             _stop(server, process)
@@ -255,11 +257,11 @@ def _ending(code: int) -> str:
 
 
 def _told(directory: str) -> list[str]:
-    """The lines of a server's log that say why it ended."""
+    """The lines of the server's log in its directory that say what became of it."""
     lines = _lines(os.path.join(directory, LOG))
     if not lines:
         return _lines(os.path.join(directory, OUTPUT))[-TOLD_LINES:]
-    end = next((i for i, line in enumerate(lines) if "BUG REPORT START" in line), len(lines))
+    end = next((i for i, line in enumerate(lines) if "STACK TRACE" in line), len(lines))
     start = next((i + 1 for i, line in enumerate(lines) if "Server initialized" in line), 0)
     found = [m for line in lines[start:end] if (m := _LINE.fullmatch(line))]
     said = [m["text"] for m in found if not any(noise in m["text"] for noise in NOISE)]

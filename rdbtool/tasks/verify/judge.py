@@ -37,7 +37,8 @@ def judge(found: Found, wanted: Expectations, *, now_s: int | None = None, befor
         met = found.size >= wanted.min_size
         judged.expect("min-size", f"at least {wanted.min_size:,} bytes", plural(found.size, "byte"), met=met)
     _keys(judged, found, wanted)
-    if before is not None and wanted.max_shrink is not None:
+    if wanted.max_shrink is not None:
+        assert before is not None, "it is there to be compared with"
         _shrink(judged, found, before, wanted.max_shrink)
     for release in wanted.releases:
         answer = next((a for a in found.releases if a.release == release.name), None)

@@ -81,8 +81,7 @@ def compare(judged: Judgement, server: Booted, found: Found, survivors: Survivor
     expected = f"{server.title} loads it"
     if client is None or survivors is None:
         judged.expect("boot", expected, server.refusal, met=False)
-        judged.notes += [f"{server.title} says: {line}" for line in server.log]
-        details["log"] = server.log
+        _tell_log(judged, server)
         return
     try:
         memory = _memory(client)
@@ -100,7 +99,15 @@ def compare(judged: Judgement, server: Booted, found: Found, survivors: Survivor
         _compare_functions(judged, server, client, found)
         _compare_digest(judged, server, client, survivors)
     except (GoneError, RefusedError) as e:
-        judged.expect("boot", f"{server.title} answers", f"it does not: {e}", met=False)
+        judged.expect("boot answers", f"{server.title} answers", f"it does not: {e}", met=False)
+        _tell_log(judged, server)
+
+
+def _tell_log(judged: Judgement, server: Booted) -> None:
+    """Show what the server says in its log."""
+    lines = server.log()
+    judged.notes += [f"{server.title} says: {line}" for line in lines]
+    judged.details["boot"]["log"] = lines
 
 
 def _memory(client: Client) -> int | None:

@@ -15,7 +15,7 @@ from rdbtool.io.archive import is_tar
 from rdbtool.io.window import Window
 from rdbtool.tasks.judgement import MET, Judgement
 
-from .expectations import COUNTED, NOTHING, Expectations, Table
+from .expectations import NOTHING, Expectations, Table
 from .found import STOCK_SETUP, Found, Setup, look
 from .judge import LOADS, judge, span
 
@@ -107,15 +107,6 @@ def absent(table: Table) -> Judgement:
     return judged
 
 
-def previous(path: str, wanted: Expectations, setup: Setup = STOCK_SETUP) -> Found:
-    """The backup to compare with: ``wanted.against``, or what is called like ``path`` in that directory."""
-    against = wanted.against
-    inside = os.path.join(against, os.path.basename(path.rstrip("/")))
-    if os.path.isdir(against) and os.path.exists(inside):
-        against = inside
-    return look(against, COUNTED, setup=setup)
-
-
 def _verify_archive(
     window: Window, path: str, wanted: Callable[[str], Expectations], options: VerifyOptions
 ) -> Iterator[Judgement]:
@@ -125,7 +116,7 @@ def _verify_archive(
     room = "" if options.boot is None else options.boot.directory
     in_archive = ArchiveOptions(
         wanted,
-        lambda place, of_member: _verify_file(place, of_member, options, None)[0],
+        lambda place, of_member, called: _verify_file(place, of_member, options, None, called=called)[0],
         options.setup_of_server(),
         options.now_s,
         room or tempfile.gettempdir(),
@@ -140,12 +131,15 @@ def _verify_file(
     options: VerifyOptions,
     progress: Progress | None,
     opened: Opened | None = None,
+    called: str = "",
 ) -> tuple[Judgement, Found | None]:
-    """Judge a file or a set. ``opened``: it, where it is open already."""
+    """Judge a file or a set. ``opened``: it, where it is open already; ``called``: its name, where it was unpacked."""
     setup = options.setup_of_server()
     now_ms = None if options.now_s is None else options.now_s * 1000
+    from .previous import previous
+
     try:
-        before = None if wanted.max_shrink is None else previous(path, wanted, setup)
+        before = None if wanted.max_shrink is None else previous(called or path, wanted, setup)
         if options.boot is None:
             found = look(path, wanted, setup=setup, now_ms=now_ms, progress=progress, opened=opened)
             return judge(found, wanted, now_s=options.now_s, before=before), found
@@ -174,6 +168,11 @@ def _verify_server(
     else:
         judged, found = Judgement(subject=directory.path), None
     judged.subject, judged.kind = directory.path, "server directory"
+    judged.details["server_directory"] = {
+        "loads": loaded or None,
+        "appendonly": directory.logged,
+        "configured": directory.config is not None,
+    }
     judged.notes[:0] = [_which(directory)]
     if found is not None and not wanted.releases:
         judged.notes += [f"{answer.release} {LOADS[answer.loads]}" for answer in found.releases]
