@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import os
 import tarfile
@@ -9,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from rdbtool.cli import verify
+from rdbtool.tasks.verify.expectations import ENTRIES
 from tests.cli.running import run
 from tests.servers.harness import SERVERS, ServerKind
 
@@ -22,6 +25,13 @@ def packed(path: Path, **files: Path) -> Path:
         for name, source in files.items():
             archive.add(source, name.replace("_", "."))
     return path
+
+
+def test_a_file_can_hold_what_options_say_and_nothing_else() -> None:
+    parameters = inspect.signature(verify.expected, eval_str=True).parameters.values()
+    given = [parameter.annotation.__metadata__[0] for parameter in parameters]
+    options = {str(option.default).removeprefix("--") for option in given}  # where typer keeps the first name
+    assert options | {"optional"} == set(ENTRIES)
 
 
 @pytest.mark.parametrize(

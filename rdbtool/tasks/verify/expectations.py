@@ -215,7 +215,7 @@ def read_config(path: str) -> Config:
 
 _NUMBERS: Final = frozenset({"min_size", "max_age", "max_shrink", "max_expired"})
 """Arguments of `expectations` for which a bare number may stand in the file."""
-_ENTRIES: Final[dict[str, tuple[str, type]]] = {
+ENTRIES: Final[dict[str, tuple[str, type]]] = {
     "max-age": ("max_age", str),
     "min-size": ("min_size", str),
     "min-keys": ("min_keys", int),
@@ -237,9 +237,9 @@ _TYPE_NAMES: Final = {str: "a string", int: "a whole number", list: "a list of s
 def _table(pattern: str, table: dict[str, Any]) -> Table:
     options: dict[str, Any] = {}
     for name, value in table.items():
-        if name not in _ENTRIES:
-            raise UsageError(f"no expectation '{printable_text(name)}'{_nearest(name, _ENTRIES)}")
-        option, kind = _ENTRIES[name]
+        if name not in ENTRIES:
+            raise UsageError(f"no expectation '{printable_text(name)}'{_nearest(name, ENTRIES)}")
+        option, kind = ENTRIES[name]
         options[option] = _value(name, value, kind, bare=option in _NUMBERS)
     optional = options.pop("optional", False)
     return Table(pattern, expectations(**options), optional)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,10 +14,10 @@ from rdbtool.findings import Severity, plural
 from rdbtool.inputs.detect import Opened, Progress, open_detected
 from rdbtool.io.archive import is_tar
 from rdbtool.io.window import Window
-from rdbtool.tasks.judgement import MET, Judgement
+from rdbtool.tasks.judgement import Judgement
 
 from .expectations import NOTHING, Expectations, Table
-from .found import STOCK_SETUP, Found, Setup, look
+from .found import STOCK_SETUP, Found, Setup, changed_s, look
 from .judge import LOADS, judge, span
 
 if TYPE_CHECKING:
@@ -167,6 +168,7 @@ def _verify_server(
         judged, found = _verify_file(loaded, wanted, options, progress)
     else:
         judged, found = Judgement(subject=directory.path), None
+    ignored: Found | None = None
     judged.subject, judged.kind = directory.path, "server directory"
     judged.details["server_directory"] = {
         "loads": loaded or None,
@@ -176,14 +178,21 @@ def _verify_server(
     judged.notes[:0] = [_which(directory)]
     if found is not None and not wanted.releases:
         judged.notes += [f"{answer.release} {LOADS[answer.loads]}" for answer in found.releases]
-    beside = [path for path in (directory.snapshot, directory.log, *directory.others) if path and path != loaded]
-    told = {path: _look_beside(path, found, options.setup_of_server()) for path in beside}
-    judged.notes += [f"{path} {text}" for path, (text, _) in told.items()]
-    ignored = told.get(directory.snapshot, ("", None))[1] if directory.logged else None
+    setup = options.setup_of_server()
+    for path in (directory.snapshot, directory.log):
+        if path and path != loaded:
+            text, beside = _look_beside(path, found, setup)
+            judged.notes.append(f"{path} is not loaded: {text}")
+            ignored = beside if directory.logged else None
+    for path in directory.others:
+        age = _compared(changed_s([path]), found)
+        judged.notes.append(f"{path} is not loaded{age}")
     keys = 0 if ignored is None or ignored.counts is None else ignored.counts.keys
     backup = PLACEHOLDER
-    if ignored is not None and (not loaded or found is None or found.empty or judged.verdict != MET):
+    if ignored is not None and (found is None or found.empty):
         backup = directory.snapshot  # there is nothing better in the log
+    elif directory.logged and found is not None and found.findings.worst is Severity.ERROR:
+        judged.notes.append(f"what a repair keeps of the log tells: rdbtool check-aof {shlex.quote(loaded)}")
     if not loaded:
         rest = f", although {directory.snapshot_name} holds {plural(keys, 'key')}" if keys else ""
         judged.expect("loads", "a backup", f"nothing: the server starts empty{rest}", met=False)
@@ -207,15 +216,19 @@ def _which(directory: ServerDirectory) -> str:
 
 
 def _look_beside(path: str, loaded: Found | None, setup: Setup) -> tuple[str, Found | None]:
-    """What is to be said of a file that the server does not load."""
+    """What is to be said of a snapshot or log that the server does not load."""
     try:
         found = look(path, setup=setup)
     except RdbToolError as e:
-        return f"is not loaded, and cannot be read: {e.message}", None
+        return e.message, None
     sound = "damaged" if found.findings.worst is Severity.ERROR else "sound"
     keys = f", {plural(found.counts.keys, 'key')}" if found.counts is not None else ""
-    age = ""
-    if loaded is not None and loaded.newest_s is not None and found.newest_s is not None:
-        ahead = found.newest_s - loaded.newest_s
-        age = f", {span(abs(ahead))} {'newer' if ahead > 0 else 'older'}" if ahead else ", of the same time"
-    return f"is not loaded: {sound}{keys}{age}", found
+    return f"{sound}{keys}{_compared(found.newest_s, loaded)}", found
+
+
+def _compared(newest_s: int | None, loaded: Found | None) -> str:
+    """How much newer or older something is than what the server loads."""
+    if newest_s is None or loaded is None or loaded.newest_s is None:
+        return ""
+    ahead = newest_s - loaded.newest_s
+    return f", {span(abs(ahead))} {'newer' if ahead > 0 else 'older'}" if ahead else ", of the same time"

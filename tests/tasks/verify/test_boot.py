@@ -30,6 +30,7 @@ from tests.servers.harness import SERVERS, ServerKind, running
 
 FIXTURES = Path(__file__).resolve().parents[3] / "fixtures"
 ROOT = FIXTURES.parent
+SLOW_LOG = b"*3\r\n$3\r\nSET\r\n$5\r\nkey%02d\r\n$3\r\n123\r\n"
 
 
 @pytest.fixture(autouse=True)
@@ -210,6 +211,20 @@ def test_a_configuration_that_the_server_refuses_is_told_in_its_words(kind: Serv
 
 
 @pytest.mark.parametrize("kind", SERVERS[:1], ids=lambda k: k.name)
+def test_how_far_it_is_is_told(kind: ServerKind, tmp_path: Path) -> None:
+    log = tmp_path / "big.aof"
+    log.write_bytes(b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$700\r\n%b\r\n" % (b"x" * 700) * 100_000)
+    told: list[tuple[int, int]] = []
+    options = VerifyOptions(boot=BootOptions(kind.binary))
+    verify(str(log), options=options, progress=lambda done, total: told.append((done, total)))
+    size = log.stat().st_size
+    ends = [i for i, (done, total) in enumerate(told) if done == total == size]
+    assert len(ends) >= 2, "of the copy, and of our own reading"
+    loading = told[ends[0] + 1 : ends[-1]]
+    assert any(0 < done < size == total for done, total in loading)
+
+
+@pytest.mark.parametrize("kind", SERVERS[:1], ids=lambda k: k.name)
 def test_a_server_that_does_not_get_ready_in_time_is_stopped(kind: ServerKind) -> None:
     judged = boot(FIXTURES / "rdb/redis-5.0.14/small-plain.rdb", kind, timeout_s=-1)
     assert verdicts(judged)["boot"] == "unmet"
@@ -246,9 +261,6 @@ def test_blocks_are_shared_where_the_file_system_can(monkeypatch: pytest.MonkeyP
     assert copying.copy_file(str(source), str(tmp_path / "copy"))
     assert calls == [copying.FICLONE]
     assert (tmp_path / "copy").stat().st_ino != source.stat().st_ino
-
-
-SLOW_LOG = b"*3\r\n$3\r\nSET\r\n$5\r\nkey%02d\r\n$3\r\n123\r\n"
 
 
 @pytest.mark.slow
