@@ -65,6 +65,14 @@ def test_junit_is_what_its_schema_wants(tmp_path: Path) -> None:
     assert counts == [("2", "1", "0"), ("2", "2", "0"), ("1", "0", "1")]
 
 
+def test_no_sample_stands_there_twice() -> None:
+    twice = ["--expect-key", "set*", "--expect-key", "set*>=100"]
+    shown = verify(SNAPSHOT, SNAPSHOT, *twice, "--format", "prometheus").stdout
+    labelled = [line.rpartition(" ")[0] for line in shown.splitlines() if not line.startswith("#")]
+    assert len(labelled) == len(set(labelled))
+    assert f'rdbtool_verify_check_met{{subject="{SNAPSHOT}",check="expect-key set*"}} 0' in shown
+
+
 def test_prometheus_text_is_parsed(tmp_path: Path) -> None:
     odd = tmp_path / ODD
     odd.write_bytes(TRUNCATED.read_bytes())

@@ -96,6 +96,13 @@ def test_shrinking_is_told_in_keys_and_bytes(tmp_path: Path) -> None:
     assert run("verify", SMALLER, "--max-shrink", "5", "--against", before).stdout == shown.stdout
 
 
+def test_all_else_is_judged_where_the_previous_one_cannot_be_looked_at() -> None:
+    shown = run("verify", SNAPSHOT, "--max-shrink", "10", "--against", "/no/such/file", "--min-keys", "1")
+    assert shown.returncode == 2
+    assert "ok      min-keys" in shown.stdout
+    assert "UNKNOWN max-shrink" in shown.stdout
+
+
 def test_archives_are_compared_with_archives(tmp_path: Path) -> None:
     sets = {"old": FIXTURES / "aof/multi-rdb", "new": FIXTURES / "aof/multi"}
     old = packed(tmp_path / "old.tar.gz", dump_rdb=SNAPSHOT, appendonlydir=sets["old"])

@@ -182,7 +182,7 @@ class _Job:
         return Window(member.stream, path=self._called(member.name), size=member.size).take(member.size)
 
     def _judge(self, found: Found, wanted: Expectations) -> Judgement:
-        before = None if wanted.max_shrink is None else previous(found.path, wanted, self.options.setup)
+        before = previous(found.path, wanted, self.options.setup)
         return judge(found, wanted, now_s=self.options.now_s, before=before)
 
     def _judge_unpacked(self, place: str, subject: str, wanted: Expectations) -> Judgement:

@@ -6,7 +6,7 @@ import time
 from datetime import UTC, datetime
 from typing import Final
 
-from rdbtool.errors import InputError
+from rdbtool.errors import InputError, RdbToolError
 from rdbtool.findings import Findings, Severity, plural
 from rdbtool.tasks.judgement import Judgement
 
@@ -20,10 +20,16 @@ AHEAD_S: Final = 300
 """Seconds that the clock of the machine that made a backup may be ahead."""
 
 
-def judge(found: Found, wanted: Expectations, *, now_s: int | None = None, before: Found | None = None) -> Judgement:
+def judge(
+    found: Found,
+    wanted: Expectations,
+    *,
+    now_s: int | None = None,
+    before: Found | RdbToolError | None = None,
+) -> Judgement:
     """What is expected and what is there, one check for each expectation, and before them whether it is sound.
 
-    ``before``: the previous backup, where ``wanted.max_shrink`` is given.
+    ``before``: the previous backup, where ``wanted.max_shrink`` is given, or why it cannot be looked at.
     """
     now = int(time.time()) if now_s is None else now_s
     judged = Judgement(subject=found.path, kind=found.kind, findings=found.findings)
@@ -37,9 +43,11 @@ def judge(found: Found, wanted: Expectations, *, now_s: int | None = None, befor
         met = found.size >= wanted.min_size
         judged.expect("min-size", f"at least {wanted.min_size:,} bytes", plural(found.size, "byte"), met=met)
     _keys(judged, found, wanted)
-    if wanted.max_shrink is not None:
-        assert before is not None, "it is there to be compared with"
+    if wanted.max_shrink is not None and isinstance(before, Found):
         _shrink(judged, found, before, wanted.max_shrink)
+    elif wanted.max_shrink is not None:
+        expected = f"at most {_percent(wanted.max_shrink)} less than the previous one"
+        judged.expect("max-shrink", expected, f"not known: {before or 'there is none'}", met=None)
     for release in wanted.releases:
         answer = next((a for a in found.releases if a.release == release.name), None)
         loads = None if answer is None else answer.loads
@@ -115,8 +123,8 @@ def _keys(judged: Judgement, found: Found, wanted: Expectations) -> None:
         part = counts.expired / counts.keys if counts.keys else 0.0
         judged.expect(
             "max-expired",
-            f"at most {wanted.max_expired:.1%}",
-            f"{part:.1%} ({counts.expired:,} of {plural(counts.keys, 'key')})",
+            f"at most {_percent(wanted.max_expired)}",
+            f"{_percent(part)} ({counts.expired:,} of {plural(counts.keys, 'key')})",
             met=part <= wanted.max_expired,
         )
     if wanted.digest:
@@ -130,7 +138,7 @@ def _about_keys(wanted: Expectations) -> list[tuple[str, str]]:
     names += [(f"expect-key {one.name}", one.expected) for one in wanted.keys]
     names += [(f"expect-type {one.name}", one.expected) for one in wanted.types]
     if wanted.max_expired is not None:
-        names.append(("max-expired", f"at most {wanted.max_expired:.1%}"))
+        names.append(("max-expired", f"at most {_percent(wanted.max_expired)}"))
     return names + ([("digest", wanted.digest)] if wanted.digest else [])
 
 
@@ -140,7 +148,7 @@ def _counted(judged: Judgement, name: str, one: Counted, count: int) -> None:
 
 def _shrink(judged: Judgement, found: Found, before: Found, limit: float) -> None:
     """Compare keys and bytes with the previous backup."""
-    expected = f"at most {limit:.1%} less"
+    expected = f"at most {_percent(limit)} less"
     _shrunk(judged, "bytes", found.size, before.size, limit)
     if found.counts is None or before.counts is None:
         why = found.uncounted or f"the previous one: {before.uncounted}"
@@ -152,13 +160,18 @@ def _shrink(judged: Judgement, found: Found, before: Found, limit: float) -> Non
 
 def _shrunk(judged: Judgement, what: str, now: int, before: int, limit: float) -> None:
     part = (before - now) / before if before else 0.0
-    change = f"{part:.1%} less" if part > 0 else "not less"
+    change = f"{_percent(part)} less" if part > 0 else "not less"
     judged.expect(
         f"max-shrink {what}",
-        f"at most {limit:.1%} less than {before:,}",
+        f"at most {_percent(limit)} less than {before:,}",
         f"{change}: {now:,}",
         met=part <= limit,
     )
+
+
+def _percent(part: float) -> str:
+    """A part of 1, for reading."""
+    return f"{part * 100:.3g} %"
 
 
 def span(seconds: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 
-from rdbtool.errors import InputError, UsageError, printable_text
+from rdbtool.errors import InputError, RdbToolError, UsageError, printable_text
 from rdbtool.inputs.detect import open_detected
 from rdbtool.io.archive import Rest, is_tar, members
 from rdbtool.io.copying import write_all
@@ -17,12 +17,19 @@ from .expectations import COUNTED, Expectations
 from .found import SNAPSHOT, STOCK_SETUP, Found, Setup, backup_kind, look, look_at_snapshot
 
 
-def previous(path: str, wanted: Expectations, setup: Setup = STOCK_SETUP) -> Found:
+def previous(path: str, wanted: Expectations, setup: Setup = STOCK_SETUP) -> Found | RdbToolError | None:
     """The backup to compare ``path`` with, with its keys counted: ``wanted.against``, or in that directory or archive
-    the one that is called like it.
-
-    Raises `InputError`, `UsageError` where it is not said or not clear which that is, `OutputError`.
+    the one that is called like it. None where nothing is to be compared, the error where it cannot be looked at.
     """
+    if wanted.max_shrink is None:
+        return None
+    try:
+        return _previous(path, wanted, setup)
+    except RdbToolError as e:
+        return e
+
+
+def _previous(path: str, wanted: Expectations, setup: Setup) -> Found:
     against = wanted.against
     name = os.path.basename(path.rstrip("/"))
     if not against:

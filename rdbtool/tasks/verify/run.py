@@ -57,10 +57,13 @@ def verify(
 ) -> Judgement:
     """Judge one backup, or the directory of a server: whether it is sound, and meets what is expected.
 
-    What cannot be looked at is the judgement's ``error``. Raises `UsageError` for a directory that holds several.
+    What cannot be looked at is the judgement's ``error``. Raises `UsageError` for a directory or archive that holds
+    several.
     """
-    (judged,) = verify_all(path, lambda _: wanted, options, progress=progress)
-    return judged
+    found = list(verify_all(path, lambda _: wanted, options, progress=progress))
+    if len(found) > 1:
+        raise UsageError("holds several backups: verify_all judges each of them", path=path)
+    return found[0]
 
 
 def verify_all(
@@ -135,12 +138,12 @@ def _verify_file(
     called: str = "",
 ) -> tuple[Judgement, Found | None]:
     """Judge a file or a set. ``opened``: it, where it is open already; ``called``: its name, where it was unpacked."""
-    setup = options.setup_of_server()
-    now_ms = None if options.now_s is None else options.now_s * 1000
     from .previous import previous
 
+    setup = options.setup_of_server()
+    now_ms = None if options.now_s is None else options.now_s * 1000
     try:
-        before = None if wanted.max_shrink is None else previous(called or path, wanted, setup)
+        before = previous(called or path, wanted, setup)
         if options.boot is None:
             found = look(path, wanted, setup=setup, now_ms=now_ms, progress=progress, opened=opened)
             return judge(found, wanted, now_s=options.now_s, before=before), found
