@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.aof import craft
 from tests.cli.running import run
-from tests.servers.harness import SERVERS, ServerKind, running
+from tests.servers.harness import SERVERS, ServerKind, program_on_path, running
 
 ROOT = Path(__file__).resolve().parents[1]
 FIXTURES = ROOT / "fixtures"
@@ -216,7 +216,7 @@ def test_the_restore_restores(kind: ServerKind, machine: Machine) -> None:
     (machine.at("/etc/redis") / "redis.conf").write_text("appendonly yes\n")
     for name in ("redis-cli", "systemctl"):
         machine.program(name, f'echo "{name} $@" >> "{machine.root}/called"')
-    (machine.programs / "redis-server").symlink_to(kind.binary)
+    program_on_path(kind, machine.programs)
     done = machine.run("set -e\n" + blocks("sh", "shutdown nosave"))
     assert done.returncode == 0, done.stdout + done.stderr
     assert len(re.findall(r"^\S.*: good$", done.stdout, re.MULTILINE)) == 2

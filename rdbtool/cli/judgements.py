@@ -9,7 +9,7 @@ from typing import Annotated, Final
 
 import typer
 
-from rdbtool.exit_codes import ExitCode
+from rdbtool.exit_codes import ExitCode, of_verdict
 from rdbtool.tasks.judgement import MET, UNKNOWN, UNMET, Judgement, verdict_of
 
 from .render import findings_lines, paint, print_json, show_path
@@ -17,7 +17,6 @@ from .render import findings_lines, paint, print_json, show_path
 MARKS: Final = {MET: "ok", UNMET: "FAILED", UNKNOWN: "UNKNOWN"}
 COLOURS: Final = {MET: "green", UNMET: "red", UNKNOWN: "red"}
 VERDICTS: Final = {MET: "good", UNMET: "not as expected", UNKNOWN: "not known"}
-CODES: Final = {MET: ExitCode.FINE, UNMET: ExitCode.PROBLEMS, UNKNOWN: ExitCode.FAILED}
 
 
 class JudgementFormat(StrEnum):
@@ -57,9 +56,9 @@ def show(command: str, judgements: Sequence[Judgement], form: JudgementFormat) -
         sys.stdout.write(prometheus_text(command, judgements))
 
 
-def code_of(judgements: Sequence[Judgement]) -> ExitCode:
+def code_of(judgement: Judgement) -> ExitCode:
     """0: all is met, 1: something is not, 2: something could not be looked at."""
-    return CODES[verdict_of(judgements)]
+    return of_verdict(known=judgement.verdict != UNKNOWN, met=judgement.verdict == MET)
 
 
 def show_text(judgement: Judgement) -> None:

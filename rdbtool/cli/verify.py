@@ -10,6 +10,7 @@ import typer
 
 from rdbtool.aof.names import CommandNames
 from rdbtool.errors import UsageError
+from rdbtool.exit_codes import of_all
 from rdbtool.inputs.filters import duration_ms
 from rdbtool.rdb.opcodes import MAGICS
 from rdbtool.tasks.judgement import MET, Judgement
@@ -287,4 +288,4 @@ def command(
         take(absent(table))
     if output is not JudgementFormat.TEXT:
         show(NAME, judgements, output)
-    raise typer.Exit(code_of(judgements))
+    raise typer.Exit(of_all(map(code_of, judgements)))

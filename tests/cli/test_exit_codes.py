@@ -11,7 +11,7 @@ import pytest
 
 from rdbtool.cli.app import COMMANDS
 from rdbtool.errors import InputError
-from rdbtool.exit_codes import PRECEDENCE, ExitCode, of_all, of_comparison, of_error, of_report, of_signal
+from rdbtool.exit_codes import PRECEDENCE, ExitCode, of_all, of_comparison, of_error, of_report, of_signal, of_verdict
 from rdbtool.findings import Finding, Report, Severity
 from tests.cli.running import run
 
@@ -37,6 +37,10 @@ def test_what_a_report_amounts_to() -> None:
 
 def test_what_a_comparison_amounts_to() -> None:
     assert [of_comparison(same=same, loss=loss) for same in (True, False) for loss in (False, True)] == [0, 3, 1, 3]
+
+
+def test_what_a_verdict_amounts_to() -> None:
+    assert [of_verdict(known=known, met=met) for known in (True, False) for met in (True, False)] == [0, 1, 2, 2]
 
 
 @pytest.mark.parametrize(
@@ -125,6 +129,7 @@ ROWS: dict[str, tuple[str, list[str], list[str], dict[str, ExitCode]]] = {
     "history": ("aof", ["--key", "*"], [], {"good": FINE, "bad": FAILED, "missing": FAILED}),
     "schema": ("name", [], [], {"good": FINE, "bad": FAILED, "missing": FAILED}),
     "rewrite": ("aof", [], ["-o", "OUT.aof", "--force"], {"good": FINE, "bad": FAILED, "missing": FAILED}),
+    "verify": ("rdb", [], [], {"good": FINE, "bad": PROBLEMS, "missing": FAILED}),
 }
 
 
@@ -141,7 +146,7 @@ def test_good_bad_and_missing_inputs(name: str, inputs: dict[str, dict[str, Path
         assert done.returncode == code, (which, done.stderr)
 
 
-@pytest.mark.parametrize("name", ["check-aof", "check-rdb", "digest"])
+@pytest.mark.parametrize("name", ["check-aof", "check-rdb", "digest", "verify"])
 @pytest.mark.parametrize("order", list(itertools.permutations(["good", "bad", "missing"])), ids="-".join)
 def test_of_several_inputs_one_that_could_not_be_done_decides(
     name: str, order: tuple[str, ...], inputs: dict[str, dict[str, Path]]

@@ -14,7 +14,7 @@ from rdbtool.cli.app import COMMANDS
 from rdbtool.cli.schemas import SCHEMAS, schema_of
 from tests.cli.running import run
 from tests.rdb import craft
-from tests.servers.harness import SERVERS, ServerKind
+from tests.servers.harness import SERVERS, ServerKind, program
 
 FIXTURES = Path(__file__).resolve().parents[2] / "fixtures"
 RDB = FIXTURES / "rdb"
@@ -121,7 +121,7 @@ def test_verify(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", SERVERS[:1], ids=lambda k: k.name)
 def test_verify_boot(kind: ServerKind, tmp_path: Path) -> None:
     shown = run(
-        "verify", "--format", "json", "--boot", kind.binary, *LOGS, *SNAPSHOTS, NEWEST.parent, tmp_path / "missing"
+        "verify", "--format", "json", "--boot", program(kind), *LOGS, *SNAPSHOTS, NEWEST.parent, tmp_path / "missing"
     )
     holds("verify", shown.stdout)
     assert '"boot": {' in shown.stdout

@@ -13,7 +13,7 @@ import pytest
 from rdbtool.cli import verify
 from rdbtool.tasks.verify.expectations import ENTRIES
 from tests.cli.running import run
-from tests.servers.harness import SERVERS, ServerKind
+from tests.servers.harness import SERVERS, ServerKind, program, program_on_path
 
 FIXTURES = Path(__file__).resolve().parents[2] / "fixtures"
 SNAPSHOT = FIXTURES / "rdb/redis-5.0.14/small-plain.rdb"
@@ -167,11 +167,11 @@ def test_quiet_says_nothing_of_what_is_good() -> None:
 def test_boot_takes_a_server_or_stands_alone(
     kind: ServerKind, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "redis-server").symlink_to(kind.binary)
+    program_on_path(kind, tmp_path)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     words: list[object] = {
-        "behind": [SNAPSHOT, "--boot", kind.binary],
-        "before": ["--boot", kind.binary, SNAPSHOT],
+        "behind": [SNAPSHOT, "--boot", program(kind)],
+        "before": ["--boot", program(kind), SNAPSHOT],
         "alone before": ["--boot", SNAPSHOT],
         "alone behind": [SNAPSHOT, "--boot"],
     }[place]

@@ -17,7 +17,7 @@ from typing import Final
 
 from rdbtool.errors import OutputError, UsageError, reason
 from rdbtool.inputs.detect import Progress
-from rdbtool.io.signals import held_back
+from rdbtool.io.signals import ENDING, held_back
 from rdbtool.io.temporary import Temporary
 from rdbtool.servers.features import MULTI_PART_LOGS
 from rdbtool.servers.releases import Release, find_release
@@ -115,8 +115,10 @@ def booted(path: str, options: BootOptions, progress: Progress | None = None) ->
     with _removed(copy), _removed(make_private(_short_directory())) as sockets:
         server = Booted(title, release, copy.path, plan.is_log, shared, int(time.time() * 1000))
         address = os.path.join(sockets.path, "s")
-        process = _start(options, release, copy.path, {"unixsocket": address, **plan.settings})
+        process: subprocess.Popen[bytes] | None = None
         try:
+            with held_back():  # a server that nobody knows could not be stopped
+                process = _start(options, release, copy.path, {"unixsocket": address, **plan.settings})
             _wait(server, process, address, options, progress)
             yield server
         finally:
@@ -174,18 +176,22 @@ def _start(options: BootOptions, release: Release, directory: str, settings: dic
                 stdout=output,
                 stderr=output,
                 start_new_session=True,  # Ctrl-C is for this program, which ends the server
-                preexec_fn=_end_with_parent(),  # noqa: PLW1509 - one system call, and no threads here
+                preexec_fn=_end_with_parent(),  # noqa: PLW1509 - two system calls, and no threads here
             )
     except OSError as e:
         raise UsageError(f"cannot run it: {reason(e)}", path=options.program) from e
 
 
-def _end_with_parent() -> Callable[[], object] | None:
-    """What makes Linux end a child when this process is killed."""
-    if not sys.platform.startswith("linux"):
-        return None
-    prctl = ctypes.CDLL(None).prctl
-    return lambda: prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+def _end_with_parent() -> Callable[[], None]:
+    """What a child does first: it takes signals again, and on Linux it is to end when this process is killed."""
+    prctl = ctypes.CDLL(None).prctl if sys.platform.startswith("linux") else None
+
+    def begin() -> None:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
+        if prctl is not None:
+            prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+
+    return begin
 
 
 def _wait(
@@ -278,10 +284,11 @@ def _lines(path: str) -> list[str]:
         return []
 
 
-def _stop(server: Booted, process: subprocess.Popen[bytes]) -> None:
+def _stop(server: Booted, process: subprocess.Popen[bytes] | None) -> None:
     """Stop the server, whatever state it is in."""
     with held_back():
         if server.client is not None:
             server.client.close()
-        process.kill()  # it has nothing of its own to save
-        process.wait()
+        if process is not None:
+            process.kill()  # it has nothing of its own to save
+            process.wait()

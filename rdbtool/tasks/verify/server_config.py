@@ -23,7 +23,7 @@ OWN: Final = frozenset(
         *("appendonly", "appendfilename", "appenddirname"),
         *("port", "bind", "bind-source-addr", "unixsocket", "unixsocketperm", "unixsocketgroup", "rdma-port"),
         *("daemonize", "supervised", "pidfile", "logfile", "loglevel", "enable-debug-command", "always-show-logo"),
-        *("crash-log-enabled", "set-proc-title", "proc-title-template", "shutdown-on-sigterm", "shutdown-on-sigint"),
+        *("crash-log-enabled", "shutdown-on-sigterm", "shutdown-on-sigint"),
     }
 )
 """What a server that rehearses gets a value of its own for, or must not have: who may connect to it, where it writes,

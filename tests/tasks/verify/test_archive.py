@@ -19,7 +19,7 @@ from rdbtool.tasks.verify.boot import BootOptions
 from rdbtool.tasks.verify.expectations import NOTHING, Expectations, expectations
 from rdbtool.tasks.verify.run import VerifyOptions, verify, verify_all
 from tests.cli.running import run
-from tests.servers.harness import server
+from tests.servers.harness import program, server
 
 FIXTURES = Path(__file__).resolve().parents[3] / "fixtures"
 SNAPSHOT = FIXTURES / "rdb/redis-7.0.15/small-plain.rdb"
@@ -134,7 +134,7 @@ def test_a_server_is_started_on_what_is_unpacked(tmp_path: Path) -> None:
     path.write_bytes(
         gzip.compress(tar(*files_of(FIXTURES / "aof/multi-rdb", "a"), ("dump.rdb", SNAPSHOT.read_bytes())))
     )
-    options = VerifyOptions(boot=BootOptions(server("valkey-9.1").binary))
+    options = VerifyOptions(boot=BootOptions(program(server("valkey-9.1"))))
     found = list(verify_all(str(path), lambda _: NOTHING, options))
     assert [one.verdict for one in found] == ["met", "met"]
     assert all("boot digest" in {check.name for check in one.checks} for one in found)

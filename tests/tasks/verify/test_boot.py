@@ -26,7 +26,7 @@ from rdbtool.tasks.verify.boot import BootOptions, program_release
 from rdbtool.tasks.verify.expectations import Expectations
 from rdbtool.tasks.verify.run import VerifyOptions, verify
 from rdbtool.tasks.verify.server_config import read_server_config
-from tests.servers.harness import SERVERS, ServerKind, running
+from tests.servers.harness import SERVERS, ServerKind, program, running
 
 FIXTURES = Path(__file__).resolve().parents[3] / "fixtures"
 ROOT = FIXTURES.parent
@@ -44,7 +44,7 @@ def nothing_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[P
 
 
 def boot(path: Path, kind: ServerKind, **options: object) -> Judgement:
-    return verify(str(path), options=VerifyOptions(boot=BootOptions(kind.binary, **options)))  # type: ignore[arg-type]
+    return verify(str(path), options=VerifyOptions(boot=BootOptions(program(kind), **options)))  # type: ignore[arg-type]
 
 
 def verdicts(judged: Judgement) -> dict[str, str]:
@@ -163,9 +163,9 @@ def test_what_a_server_makes_of_a_damaged_snapshot_is_what_we_say(kind: ServerKi
 
 @pytest.mark.parametrize("kind", SERVERS, ids=lambda k: k.name)
 def test_every_snapshot_of_the_fixtures_is_loaded_or_refused_as_for_says(kind: ServerKind) -> None:
-    release = program_release(kind.binary)[1]
+    release = program_release(program(kind))[1]
     for path in sorted((FIXTURES / "rdb").glob("*/small-plain.rdb")):
-        judged = verify(str(path), Expectations(releases=(release,)), VerifyOptions(boot=BootOptions(kind.binary)))
+        judged = verify(str(path), Expectations(releases=(release,)), VerifyOptions(boot=BootOptions(program(kind))))
         found = verdicts(judged)
         assert found["boot"] == found[f"for {release.name}"], path
         assert {v for name, v in found.items() if name.startswith("boot ")} <= {"met"}, path
@@ -215,7 +215,7 @@ def test_how_far_it_is_is_told(kind: ServerKind, tmp_path: Path) -> None:
     log = tmp_path / "big.aof"
     log.write_bytes(b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$700\r\n%b\r\n" % (b"x" * 700) * 100_000)
     told: list[tuple[int, int]] = []
-    options = VerifyOptions(boot=BootOptions(kind.binary))
+    options = VerifyOptions(boot=BootOptions(program(kind)))
     verify(str(log), options=options, progress=lambda done, total: told.append((done, total)))
     size = log.stat().st_size
     ends = [i for i, (done, total) in enumerate(told) if done == total == size]
@@ -247,7 +247,7 @@ def test_a_copy_that_does_not_fit_is_refused(monkeypatch: pytest.MonkeyPatch, tm
 
     monkeypatch.setattr(os, "write", full)
     monkeypatch.setattr("rdbtool.tasks.verify.boot.program_release", lambda _: ("Redis", NEWEST))
-    judged = verify(str(source), options=VerifyOptions(boot=BootOptions("redis-server")))
+    judged = verify(str(source), options=VerifyOptions(boot=BootOptions("some-server")))
     assert judged.error is not None
     assert "No space left" in str(judged.error)
     assert judged.verdict == "unknown"
@@ -270,7 +270,7 @@ def test_nothing_is_left_when_the_run_is_ended(number: signal.Signals, nothing_s
     log = tmp_path / "big.aof"
     log.write_bytes(b"".join(SLOW_LOG % (i % 100) for i in range(100)) * 30_000)
     kind = SERVERS[0]
-    command = [sys.executable, "-m", "rdbtool", "verify", str(log), "--boot", kind.binary]
+    command = [sys.executable, "-m", "rdbtool", "verify", str(log), "--boot", program(kind)]
     environment = {**os.environ, "TMPDIR": str(nothing_stays), "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     deadline = time.monotonic() + 60

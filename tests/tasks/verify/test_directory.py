@@ -15,7 +15,7 @@ from rdbtool.tasks.verify.expectations import NOTHING, expectations
 from rdbtool.tasks.verify.restore import PLACEHOLDER
 from rdbtool.tasks.verify.run import VerifyOptions, verify, verify_all
 from rdbtool.tasks.verify.server_config import ServerConfig, read_server_config
-from tests.servers.harness import SERVERS, ServerKind, running
+from tests.servers.harness import SERVERS, ServerKind, program_on_path, running
 
 ROOT = Path(__file__).resolve().parents[3]
 FIXTURES = ROOT / "fixtures"
@@ -144,7 +144,7 @@ def test_the_steps_of_a_restore_restore(kind: ServerKind, lines: list[str], stat
     shims.mkdir()
     (shims / "redis-cli").write_text(SHIM)
     (shims / "rdbtool").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m rdbtool "$@"\n')
-    (shims / "redis-server").symlink_to(kind.binary)
+    program_on_path(kind, shims)
     for shim in shims.iterdir():
         shim.chmod(0o755)
     environment = {
