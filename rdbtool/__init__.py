@@ -75,6 +75,7 @@ if TYPE_CHECKING:
     from rdbtool.tasks.repair_aof import RepairAofReport, plan_aof_repair, repair_aof
     from rdbtool.tasks.rewrite import RewriteForm, RewriteReport, rewrite, rewrite_in_place
     from rdbtool.tasks.stats import StatsReport, stats
+    from rdbtool.tasks.verify.run import verify
 
 __all__ = [
     "Array",
@@ -168,6 +169,7 @@ __all__ = [
     "rewrite_in_place",
     "select",
     "stats",
+    "verify",
     "version_line",
 ]
 __version__ = "0.1.0"
@@ -263,6 +265,7 @@ _PLACES = {
     "rewrite_in_place": "tasks.rewrite",
     "select": "inputs.filters",
     "stats": "tasks.stats",
+    "verify": "tasks.verify.run",
 }
 """Where names are that are loaded when they are asked for: most runs of the program need none of them."""
 

@@ -47,7 +47,16 @@ an edit, a group whose sources are the same is not compiled again.
 """
 
 LEFT_OUT = (
-    *("io/compression", "io/destination", "io/lock", "io/open_files", "io/ownership", "io/signals", "io/sink"),
+    *(
+        "io/compression",
+        "io/copying",
+        "io/destination",
+        "io/lock",
+        "io/open_files",
+        "io/ownership",
+        "io/signals",
+        "io/sink",
+    ),
     "io/progress",
     *(
         "io/temporary",

@@ -148,6 +148,7 @@ CHECK_AOF: Final = _object(
         "plan": PLAN,
         "repair": REPAIR,
         "error": _object({"code": TEXT, "message": TEXT}),
+        "missing": TRUTH,
     },
 )
 CHECK_RDB: Final = _or(
@@ -208,6 +209,34 @@ STATS_OVER_TIME: Final = {
     "keys": COUNT,
     "stopped": TEXT,
 }
+
+BOOT: Final = _object(
+    {"server": TEXT, "loaded": TRUTH, "shared": TRUTH},
+    {
+        "log": _list(TEXT),
+        "load_seconds": {"type": "number"},
+        "memory_bytes": COUNT,
+        "databases": COUNTS,
+        "digest": TEXT,
+    },
+)
+SERVER_DIRECTORY: Final = _object({"loads": _or(TEXT, NONE), "appendonly": TRUTH, "configured": TRUTH})
+VERDICT: Final[Schema] = {"enum": ["met", "unmet", "unknown"]}
+JUDGEMENT: Final = _object(
+    {
+        "subject": TEXT,
+        "kind": TEXT,
+        "verdict": VERDICT,
+        "checks": _list(_object({"name": TEXT, "expected": TEXT, "found": TEXT, "verdict": VERDICT})),
+        "measures": _map({"type": "number"}),
+        "notes": _list(TEXT),
+        "steps": _list(TEXT),
+        "findings": FINDINGS,
+        "counts": COUNTS,
+    },
+    {"error": _object({"code": TEXT, "message": TEXT}), "boot": BOOT, "server_directory": SERVER_DIRECTORY},
+)
+JUDGEMENTS: Final = {"verdict": VERDICT, "results": _list(JUDGEMENT)}
 
 _IDS: Final = _list(TEXT)
 _CONSUMER: Final = _object({"name": TEXT, "seen_ms": _or(WHOLE, NONE), "active_ms": _or(WHOLE, NONE), "pending": _IDS})
@@ -461,6 +490,7 @@ SCHEMAS: Final[dict[str, tuple[str, Schema]]] = {
             {"left_out": COUNT, "history": _list(TEXT), "removed": _list(TEXT), "stopped": TEXT},
         ),
     ),
+    "verify": ("verify --format json", _document("verify", JUDGEMENTS)),
 }
 """By name: what is written so, and its schema."""
 

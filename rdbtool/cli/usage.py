@@ -13,6 +13,8 @@ OPTIONS_PANEL: Final = "Options"
 KEYS_PANEL: Final = "Which keys"
 TIME_PANEL: Final = "Point in time"
 REPAIR_PANEL: Final = "Repair"
+EXPECTED_PANEL: Final = "What is expected"
+BOOT_PANEL: Final = "A rehearsal of the recovery"
 COUNTS_PANEL: Final = "What counts"
 PREFIXES_PANEL: Final = "Prefixes"
 CHANGES_PANEL: Final = "Changes"
@@ -23,6 +25,8 @@ EVERYWHERE_PANEL: Final = "On every command"
 PANELS: Final = (
     OPTIONS_PANEL,
     REPAIR_PANEL,
+    EXPECTED_PANEL,
+    BOOT_PANEL,
     COUNTS_PANEL,
     KEYS_PANEL,
     TIME_PANEL,

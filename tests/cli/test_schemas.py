@@ -14,6 +14,7 @@ from rdbtool.cli.app import COMMANDS
 from rdbtool.cli.schemas import SCHEMAS, schema_of
 from tests.cli.running import run
 from tests.rdb import craft
+from tests.servers.harness import SERVERS, ServerKind, program
 
 FIXTURES = Path(__file__).resolve().parents[2] / "fixtures"
 RDB = FIXTURES / "rdb"
@@ -103,6 +104,27 @@ def test_check_aof(tmp_path: Path) -> None:
 @pytest.mark.parametrize("options", [["--keys"], ["--limit", "3", "--key", "*"]])
 def test_digest(options: list[str], tmp_path: Path) -> None:
     holds("digest", run("digest", "--format", "json", *options, *LOGS, *inputs(tmp_path)).stdout)
+
+
+def test_verify(tmp_path: Path) -> None:
+    options = ["--max-age", "1h", "--min-keys", "20", "--expect-key", "*a*", "--for", "redis-7.2", "--digest", "0" * 40]
+    holds("verify", run("verify", "--format", "json", *options, *LOGS, *inputs(tmp_path)).stdout)
+    directory = tmp_path / "server"
+    directory.mkdir()
+    (directory / "dump.rdb").write_bytes(NEWEST.read_bytes())
+    conf = tmp_path / "redis.conf"
+    for text in ("", "appendonly yes"):
+        conf.write_text(text)
+        holds("verify", run("verify", "--format", "json", "--conf", conf, directory).stdout)
+
+
+@pytest.mark.parametrize("kind", SERVERS[:1], ids=lambda k: k.name)
+def test_verify_boot(kind: ServerKind, tmp_path: Path) -> None:
+    shown = run(
+        "verify", "--format", "json", "--boot", program(kind), *LOGS, *SNAPSHOTS, NEWEST.parent, tmp_path / "missing"
+    )
+    holds("verify", shown.stdout)
+    assert '"boot": {' in shown.stdout
 
 
 @pytest.mark.parametrize("ending", [".rdb", ".aof", ".csv", ".jsonl.gz"])
