@@ -38,6 +38,7 @@ COMMANDS = (
     "history",
     "info",
     "memory",
+    "report",
     "rewrite",
     "schema",
     "verify",

@@ -62,6 +62,11 @@ def made_text(facts: Facts) -> str:
     return time_s_text(int(made)) if made.isdigit() and len(made) < 12 else ""
 
 
+def aux_text(facts: Facts) -> str:
+    """The auxiliary fields."""
+    return ", ".join(f"{printable(name, 40)}={printable(value, 60)}" for name, value in facts.aux.items())
+
+
 def time_s_text(seconds: int) -> str:
     """A Unix time in s, as ``2026-01-01 00:00:00 UTC``."""
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S} UTC"
@@ -116,8 +121,7 @@ def _add_facts(screen: Screen, report: InfoReport) -> None:
         if traffic.first_s >= 0:
             add(("timestamps", f"{time_s_text(traffic.first_s)} to {time_s_text(traffic.last_s)}"))
     if facts is not None and facts.aux:
-        fields_text = (f"{printable(name, 40)}={printable(value, 60)}" for name, value in facts.aux.items())
-        add(("aux", ", ".join(fields_text)))
+        add(("aux", aux_text(facts)))
 
 
 def _add_parts(screen: Screen, report: InfoReport) -> None:

@@ -1,0 +1,122 @@
+"""``rdbtool report``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+import typer
+
+from rdbtool.analysis.prefixes import Prefixes
+from rdbtool.aof.names import CommandNames
+from rdbtool.aof.point_in_time import PointInTime
+from rdbtool.errors import UsageError
+from rdbtool.exit_codes import of_report
+from rdbtool.inputs.selection import Selection
+from rdbtool.servers.memory import ALLOCATORS, JEMALLOC
+
+from .console import remark
+from .filters import chosen_keys, hint_at_regex
+from .options import command_names, takes
+from .overwriting import ask_to_overwrite
+from .point_in_time import (
+    From,
+    FromOption,
+    MemoryLimitOption,
+    ServerDatabasesOption,
+    Unknown,
+    UnknownOption,
+    point_in_time,
+    server_of,
+)
+from .prefixes import prefixes as prefix_options
+from .progress import Progress
+from .render import plural, print_findings, show_path, size
+from .usage import PREFIXES_PANEL, SERVER_PANEL, Usage
+
+USAGE: Final = Usage(
+    example="rdbtool report dump.rdb -o report.html",
+    fine="written, and the input is sound",
+    problems="written; the input is damaged, and the page tells what could be read",
+    loss="written; a command of a log had no effect that it should have had",
+)
+
+
+@takes(selection=chosen_keys, prefixes=prefix_options, point=point_in_time, names=command_names)
+def command(
+    selection: Selection,
+    prefixes: Prefixes,
+    point: PointInTime,
+    names: CommandNames,
+    path: Annotated[
+        str,
+        typer.Argument(metavar="PATH", help="An RDB or AOF file, manifest, directory of a set, JSON lines, or '-'."),
+    ],
+    output: Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="The page, or '-'.")],
+    force: Annotated[
+        bool, typer.Option("--force", "--yes", help="Do not ask before a file is overwritten: for scripts.")
+    ] = False,
+    release: Annotated[
+        str,
+        typer.Option("--for", metavar="RELEASE", help="On this server: redis-7.0, valkey-9.1; else the file's writer."),
+    ] = "",
+    allocator: Annotated[
+        str,
+        typer.Option(
+            "--allocator",
+            metavar=f"[{'|'.join(ALLOCATORS)}]",
+            help="The server's, as INFO memory names it: what Redis and Valkey bring, what distributions link, libc.",
+            rich_help_panel=SERVER_PANEL,
+        ),
+    ] = JEMALLOC,
+    top: Annotated[
+        int, typer.Option("--top", metavar="N", min=1, max=1000, help="N keys by memory, and N by elements.")
+    ] = 500,
+    depth: Annotated[
+        int,
+        typer.Option(
+            "--depth", metavar="N", min=1, max=64, help="Parts in a prefix, at most.", rich_help_panel=PREFIXES_PANEL
+        ),
+    ] = 5,
+    unknown: UnknownOption = Unknown.STOP,
+    databases: ServerDatabasesOption = None,
+    memory_limit: MemoryLimitOption = "",
+    source: FromOption = From.AUTO,
+) -> None:
+    """Write a page for a browser: where memory goes, and what is wrong.
+
+    It is one file that needs no network: prefixes as a map that zooms, types, encodings, sizes, elements, expiries,
+    slots, the biggest keys, and what the check finds.
+    """
+    from rdbtool.io.sink import open_sink
+    from rdbtool.tasks.memory import Reading
+    from rdbtool.tasks.report import report
+
+    from .report_page import page_of
+
+    if allocator not in ALLOCATORS:
+        raise UsageError(f"unknown allocator {allocator!r}; known are {', '.join(ALLOCATORS)}")
+    if prefixes.depth:
+        prefixes.depth = depth
+    if not force:
+        ask_to_overwrite([output], [path])
+    with open_sink(output, inputs=(path,)) as sink:
+        with Progress() as progress:
+            told = report(
+                path,
+                prefixes=prefixes,
+                top=top,
+                release=release or None,
+                allocator=allocator,
+                selection=selection,
+                reading=Reading(
+                    point, unknown.value, source is From.COMMANDS, server_of(names, databases, memory_limit)
+                ),
+                now_ms=int(selection.now_ms),
+                progress=progress,
+            )
+        sink.write(page_of(told))
+    print_findings(told.findings)
+    name = "standard output" if output == "-" else show_path(output)
+    remark(f"{size(sink.written)} about {plural(told.measured.contents.total.keys, 'key')} written to {name}")
+    hint_at_regex(selection.keys, told.measured.contents.total.keys)
+    raise typer.Exit(of_report(told))
