@@ -59,7 +59,9 @@
   }
 
   const map = document.getElementById("map");
-  const boxes = data.boxes;
+  const boxes = data.boxes.labels.map((label, i) =>
+    ({ label, parent: data.boxes.parents[i], keys: data.boxes.keys[i], bytes: data.boxes.bytes[i] }));
+  boxes.forEach((box) => { box.name = box.parent > 0 ? boxes[box.parent].name + box.label : box.label; });
   const children = boxes.map(() => []);
   boxes.forEach((box, i) => { if (box.parent >= 0) children[box.parent].push(i); });
   let level = 0;

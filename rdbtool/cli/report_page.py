@@ -27,8 +27,10 @@ from .memory_output import OTHER, OWN, part_of, partial_text
 from .render import number, plural, show_path, size
 from .screens import share_text
 
-LONGEST: Final = 200
+LONGEST: Final = 120
 """Characters of a name that are shown."""
+LONGEST_PART: Final = 80
+"""The same of what a prefix adds to the one before it."""
 GROUP: Final = 128
 """Slots in a bar."""
 FINDINGS: Final = 1000
@@ -41,9 +43,9 @@ except ImportError as e:
     raise UnsupportedError(f"a page needs plotly and Jinja2: {how_to_install('report')}") from e
 
 
-def name_text(name: bytes) -> str:
+def name_text(name: bytes, width: int = LONGEST) -> str:
     r"""A name for people: UTF-8 as text; what is none, or not printable, as ``\xHH``."""
-    return shortened(printable_text(name[: 4 * LONGEST].decode("utf-8", "surrogateescape")), LONGEST)
+    return shortened(printable_text(name[: 4 * width].decode("utf-8", "surrogateescape")), width)
 
 
 def page_of(report: PageReport) -> bytes:
@@ -73,7 +75,7 @@ def page_of(report: PageReport) -> bytes:
         name=show_path(report.path),
         version=__version__,
         made=time_text(report.now_ms) + " UTC",
-        headline=f"{size(contents.total.bytes + contents.tables)} of memory in {plural(contents.total.keys, 'key')}",
+        headline=_headline(report),
         partial=partial,
         part=" (partial)" if partial else "",
         verdict=verdict,
@@ -108,12 +110,18 @@ def _hash(script: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
 
 
+def _headline(report: PageReport) -> str:
+    contents = report.measured.contents
+    chosen = " (the figures are of keys that were chosen)" if report.chosen else ""
+    return f"{size(contents.total.bytes + contents.tables)} of memory in {plural(contents.total.keys, 'key')}{chosen}"
+
+
 def _verdict(report: PageReport) -> tuple[str, str]:
-    if not report.checked:
-        return f"Not checked: {printable_text(report.unchecked)}", "warning"
     errors = sum(alike.count for alike in report.findings.alike.values() if alike.first.severity is Severity.ERROR)
     if errors:
         return f"Damaged: {plural(errors, 'error')}", "error"
+    if not report.checked:
+        return f"Not checked: {printable_text(report.unchecked)}", "warning"
     return "Sound: the check found no errors", "fine"
 
 
@@ -162,20 +170,18 @@ def _finding(finding: Finding, alike: Alike | None) -> dict[str, str]:
     }
 
 
-def _boxes(boxes: Sequence[Box]) -> list[dict[str, Any]]:
-    told = []
-    for box in boxes:
-        whole = name_text(box.name)
-        if box.parent < 0:
-            label, name = "all keys", "all keys"
-        elif box.own or box.other:
-            label = OWN if box.own else OTHER
-            name = f"{whole} {label}".strip()
-        else:
-            label = name_text(box.name.removeprefix(boxes[box.parent].name))
-            name = whole
-        told.append({"label": label, "name": name, "parent": box.parent, "keys": box.keys, "bytes": box.bytes})
-    return told
+def _boxes(boxes: Sequence[Box]) -> dict[str, list[Any]]:
+    """Columns. ``labels``: what a box adds to the name of the one that it is in."""
+    labels = ["all keys"]
+    for box in boxes[1:]:
+        part = box.name.removeprefix(boxes[box.parent].name)
+        labels.append(OWN if box.own else OTHER if box.other else name_text(part, LONGEST_PART))
+    return {
+        "labels": labels[: len(boxes)],
+        "parents": [box.parent for box in boxes],
+        "keys": [box.keys for box in boxes],
+        "bytes": [box.bytes for box in boxes],
+    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,7 @@ class Balance:
 class PageReport(Report):
     """``measured``: what the keys take; ``checked``: whether its values were verified, with what is in ``findings``;
     ``unchecked``: why not; ``size``: bytes of the uncompressed input, -1 where that is not known; ``now_ms``: what the
-    expiries are seen from.
+    expiries are seen from; ``chosen``: only some keys were measured, as was asked for.
     """
 
     path: str
@@ -74,6 +74,7 @@ class PageReport(Report):
     size: int = -1
     writer: str = ""
     now_ms: int = 0
+    chosen: bool = False
     boxes: list[Box] = field(default_factory=list)
 
     @property
@@ -114,6 +115,7 @@ def report(
         progress=progress,
     )
     told = PageReport(path=path, measured=measured, now_ms=now, loss=measured.loss)
+    told.chosen = selection is not None and not selection.everything
     checked = _check(told, reading, now, progress)
     told.findings = measured.findings if checked is None else _joined(checked, measured.findings)
     tree = measured.contents.prefixes
