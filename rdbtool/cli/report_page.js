@@ -54,7 +54,7 @@
     });
     const shown = layout({ barmode: "group", bargap: chart.keys ? 0.25 : 0.05, showlegend: traces.length > 1 });
     shown.yaxis.ticksuffix = " %";
-    if (chart.starts) shown.xaxis.type = "linear";
+    if (chart.starts) Object.assign(shown.xaxis, { type: "linear", tickformat: "d" });
     return Plotly.react(place, traces, shown, settings);
   }
 
