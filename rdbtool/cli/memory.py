@@ -41,6 +41,37 @@ USAGE: Final = Usage(
 )
 
 
+ReleaseOption = Annotated[
+    str,
+    typer.Option("--for", metavar="RELEASE", help="On this server: redis-7.0, valkey-9.1; else the file's writer."),
+]
+AllocatorOption = Annotated[
+    str,
+    typer.Option(
+        "--allocator",
+        metavar=f"[{'|'.join(ALLOCATORS)}]",
+        help="The server's, as INFO memory names it: what Redis and Valkey bring, what distributions link, libc.",
+        rich_help_panel=SERVER_PANEL,
+    ),
+]
+ListDepthOption = Annotated[
+    int,
+    typer.Option(
+        "--list-compress-depth",
+        metavar="N",
+        min=0,
+        help="The server's setting of that name.",
+        rich_help_panel=SERVER_PANEL,
+    ),
+]
+
+
+def refuse_unknown_allocator(allocator: str) -> None:
+    """Raise `UsageError` for what is none."""
+    if allocator not in ALLOCATORS:
+        raise UsageError(f"unknown allocator {allocator!r}; known are {', '.join(ALLOCATORS)}")
+
+
 class MemoryFormat(StrEnum):
     """How it is written."""
 
@@ -71,33 +102,13 @@ def command(
             metavar="PATH...", help="RDB or AOF files, manifests, directories of a set, JSON lines, or '-'."
         ),
     ],
-    release: Annotated[
-        str,
-        typer.Option("--for", metavar="RELEASE", help="On this server: redis-7.0, valkey-9.1; else the file's writer."),
-    ] = "",
-    allocator: Annotated[
-        str,
-        typer.Option(
-            "--allocator",
-            metavar=f"[{'|'.join(ALLOCATORS)}]",
-            help="The server's, as INFO memory names it: what Redis and Valkey bring, what distributions link, libc.",
-            rich_help_panel=SERVER_PANEL,
-        ),
-    ] = JEMALLOC,
+    release: ReleaseOption = "",
+    allocator: AllocatorOption = JEMALLOC,
     reported: Annotated[
         bool,
         typer.Option("--as-reported", help="Count as MEMORY USAGE of that release does, which leaves some things out."),
     ] = False,
-    list_depth: Annotated[
-        int,
-        typer.Option(
-            "--list-compress-depth",
-            metavar="N",
-            min=0,
-            help="The server's setting of that name.",
-            rich_help_panel=SERVER_PANEL,
-        ),
-    ] = 0,
+    list_depth: ListDepthOption = 0,
     top: Annotated[
         int | None, typer.Option("--top", metavar="N", min=0, help="Show N keys; with csv and jsonl only those. [10]")
     ] = None,
@@ -127,8 +138,7 @@ def command(
 
     from .memory_output import facts_of, first_keys, print_memory
 
-    if allocator not in ALLOCATORS:
-        raise UsageError(f"unknown allocator {allocator!r}; known are {', '.join(ALLOCATORS)}")
+    refuse_unknown_allocator(allocator)
     if csv_safe and output is not MemoryFormat.CSV:
         raise UsageError("--csv-safe is about CSV: --format csv")
     lines = output in {MemoryFormat.CSV, MemoryFormat.JSONL}

@@ -9,13 +9,13 @@ import typer
 from rdbtool.analysis.prefixes import Prefixes
 from rdbtool.aof.names import CommandNames
 from rdbtool.aof.point_in_time import PointInTime
-from rdbtool.errors import UsageError
 from rdbtool.exit_codes import of_report
 from rdbtool.inputs.selection import Selection
-from rdbtool.servers.memory import ALLOCATORS, JEMALLOC
+from rdbtool.servers.memory import JEMALLOC
 
 from .console import remark
 from .filters import chosen_keys, hint_at_regex
+from .memory import AllocatorOption, ListDepthOption, ReleaseOption, refuse_unknown_allocator
 from .options import command_names, takes
 from .overwriting import ask_to_overwrite
 from .point_in_time import (
@@ -31,7 +31,7 @@ from .point_in_time import (
 from .prefixes import prefixes as prefix_options
 from .progress import Progress
 from .render import plural, print_findings, show_path, size
-from .usage import PREFIXES_PANEL, SERVER_PANEL, Usage
+from .usage import PREFIXES_PANEL, Usage
 
 USAGE: Final = Usage(
     example="rdbtool report dump.rdb -o report.html",
@@ -55,19 +55,9 @@ def command(
     force: Annotated[
         bool, typer.Option("--force", "--yes", help="Do not ask before a file is overwritten: for scripts.")
     ] = False,
-    release: Annotated[
-        str,
-        typer.Option("--for", metavar="RELEASE", help="On this server: redis-7.0, valkey-9.1; else the file's writer."),
-    ] = "",
-    allocator: Annotated[
-        str,
-        typer.Option(
-            "--allocator",
-            metavar=f"[{'|'.join(ALLOCATORS)}]",
-            help="The server's, as INFO memory names it: what Redis and Valkey bring, what distributions link, libc.",
-            rich_help_panel=SERVER_PANEL,
-        ),
-    ] = JEMALLOC,
+    release: ReleaseOption = "",
+    allocator: AllocatorOption = JEMALLOC,
+    list_depth: ListDepthOption = 0,
     top: Annotated[
         int, typer.Option("--top", metavar="N", min=1, max=1000, help="N keys by memory, and N by elements.")
     ] = 500,
@@ -93,8 +83,7 @@ def command(
 
     from .report_page import page_of
 
-    if allocator not in ALLOCATORS:
-        raise UsageError(f"unknown allocator {allocator!r}; known are {', '.join(ALLOCATORS)}")
+    refuse_unknown_allocator(allocator)
     if prefixes.depth:
         prefixes.depth = depth
     if not force:
@@ -107,6 +96,7 @@ def command(
                 top=top,
                 release=release or None,
                 allocator=allocator,
+                list_depth=list_depth,
                 selection=selection,
                 reading=Reading(
                     point, unknown.value, source is From.COMMANDS, server_of(names, databases, memory_limit)

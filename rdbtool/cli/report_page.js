@@ -219,9 +219,12 @@
   }
 
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
+  const PAPER = { width: "700px", rows: 100 };
   const onPaper = (on) => {
     document.documentElement.classList.toggle("printed", on);
-    document.body.style.width = on ? "700px" : "";
+    document.body.style.width = on ? PAPER.width : "";
+    const rows = document.querySelectorAll("#key-table tbody tr:not([hidden])");
+    rows.forEach((row, i) => row.classList.toggle("off-paper", on && i >= PAPER.rows));
     drawAll();
     document.querySelectorAll(".chart").forEach((place) => { if (place.data) Plotly.Plots.resize(place); });
   };

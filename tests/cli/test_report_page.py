@@ -86,7 +86,7 @@ def click(browser: Chrome, label: str) -> None:
 
 
 def complaints(browser: Chrome) -> list[Any]:
-    return list(browser.get_log("browser"))
+    return list(browser.get_log("browser"))  # type: ignore[no-untyped-call]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
