@@ -214,6 +214,14 @@ class RdbReader:
         self._table = TABLE[0]
         self._checksum = checksum
 
+    def resume(self, dialect: i64, version: i64, db: i64) -> None:
+        """Take the window's position for the beginning of a record in database ``db``: no header is read."""
+        self._started = True
+        self.dialect = dialect
+        self.version = version
+        self.db = db
+        self._table = TABLE[dialect]
+
     def __iter__(self) -> Iterator[Event]:
         while True:
             event = self.next()
