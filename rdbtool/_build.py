@@ -45,6 +45,7 @@ LEFT_OUT = (
         "engine/scripting",
         "inputs/filters",
         "inputs/opening",
+        "inputs/salvaging",
     ),
     *("inputs/replaying", "outputs/outlets"),
 )

@@ -100,7 +100,8 @@ class Salvaged:
     ``dialect`` and ``version`` of the RDB, guessed where ``headless``; ``start``: where the RDB begins; ``complete``:
     whether its end mark was found; ``tail``: where what follows it begins, -1 for nothing; ``checksum``: as
     `End.checksum`, or ``unread`` where not all was read in step; ``plain``: values of plain text, of which only the
-    checksum tells whether they are right; ``miscounted``: streams whose count of entries is wrong, and nothing else.
+    checksum tells whether they are right; ``miscounted``: streams whose count of entries is wrong, and nothing else;
+    ``line_ends``: of a copy in which each CR LF is an LF again.
     """
 
     def __init__(self, path: str, size: i64) -> None:
@@ -117,11 +118,12 @@ class Salvaged:
         self.lost: list[Lost] = []
         self.plain: i64 = 0
         self.miscounted: i64 = 0
+        self.line_ends = False
 
     @property
     def whole(self) -> bool:
         """Whether nothing is damaged, as far as can be told."""
-        return self.complete and not self.lost and not self.headless and self.checksum != "bad"
+        return self.complete and not self.lost and not self.headless and not self.line_ends and self.checksum != "bad"
 
     @property
     def lost_bytes(self) -> int:
@@ -137,6 +139,24 @@ class Salvaged:
     def behind(self) -> int:
         """Keys that stand behind damage which puts a reader out of step."""
         return sum(int(run.keys) for run in self.runs if run.is_guessed)
+
+    def as_json(self) -> dict[str, Any]:
+        """As data."""
+        return {
+            "size": int(self.size),
+            "dialect": opcodes.DIALECT_NAMES[self.dialect],
+            "version": int(self.version),
+            "header": not self.headless,
+            "complete": self.complete,
+            "checksum": self.checksum,
+            "line_ends_turned_back": self.line_ends,
+            "keys": self.keys,
+            "keys_behind_damage": self.behind,
+            "lost_bytes": self.lost_bytes,
+            "plain_values": int(self.plain),
+            "runs": [run.as_json() for run in self.runs],
+            "lost": [lost.as_json() for lost in self.lost],
+        }
 
     def pieces(self) -> list[Piece]:
         """What a sound RDB of it is made of."""

@@ -66,10 +66,11 @@ class Suspect:
 
 @final
 class Salvager:
-    """Goes through an open file. `run` gives what was found."""
+    """Goes through an open file. `run` gives what was found. ``partial``: also what can be read of bad collections."""
 
-    def __init__(self, pages: Pages) -> None:
+    def __init__(self, pages: Pages, *, partial: bool = False) -> None:
         self.pages = pages
+        self.partial = partial
         self.size: i64 = pages.size
         self.result = Salvaged(pages.path, pages.size)
         self.table: list[TypeRow | None] = TABLE[opcodes.REDIS]
