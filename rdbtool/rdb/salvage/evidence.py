@@ -28,7 +28,7 @@ ENOUGH: Final[i64] = 64
 """Evidence for which a run of records is believed wherever it ends."""
 ENOUGH_TO_END: Final[i64] = 16
 """Evidence for which one is believed that ends where the file does, with the end mark."""
-FIRST: Final[i64] = 6
+FIRST: Final[i64] = 8
 """Evidence that the first record of a run must have by itself."""
 LEAST: Final[i64] = 4
 """Evidence that what stands in front of the first key of a run must have by itself."""
@@ -56,7 +56,7 @@ def of_key(key: bytes) -> i64:
         return min(2 + 3 * size, 24)
     if _TEXT.match(key):
         return min(size, 12)
-    return min(size // 2, 6)
+    return min(size // 2, 4)
 
 
 def of_value(frame: Frame, first: i64, size: i64) -> i64:
@@ -94,6 +94,10 @@ def is_time(raw: bytes) -> bool:
     return len(raw) == 8 and raw[6:] == b"\0\0" and 0 < raw[5] < 8
 
 
+OPCODES: Final = (opcodes.EXPIRE_MS, opcodes.EXPIRE_S, opcodes.IDLE, opcodes.FREQ)
+"""Of what belongs to the next key."""
+
+
 def is_opcode_of_key(byte: i64) -> bool:
     """Whether the byte begins something that belongs to the next key."""
-    return byte in {opcodes.EXPIRE_MS, opcodes.EXPIRE_S, opcodes.IDLE, opcodes.FREQ}
+    return byte in OPCODES

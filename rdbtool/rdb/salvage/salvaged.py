@@ -59,11 +59,23 @@ class Lost:
 
 
 @final
+class Part:
+    """Keys of one database that follow each other: see `Run.parts`."""
+
+    def __init__(self, start: i64, db: i64) -> None:
+        self.start: i64 = start
+        self.db: i64 = db
+        self.keys: i64 = 0
+        self.said: i64 = -1
+
+
+@final
 class Run:
     """Records from ``start`` to ``end``, the first of them in database ``db``.
 
-    ``sure``: one of the above; ``sure_of_db``: whether the number of the database is known; ``keys``: how many, with
-    those that are left out for their value; ``parts``: databases and how many keys of each follow each other.
+    ``sure``: one of the above; ``sure_of_db``: whether the number of the database is known; ``parts``: databases,
+    where each begins, how many keys of it follow, with those that are left out for their value, and how many it is
+    said to have, or -1.
     """
 
     def __init__(self, start: i64, db: i64, sure: str) -> None:
@@ -72,9 +84,15 @@ class Run:
         self.db: i64 = db
         self.sure = sure
         self.sure_of_db = True
-        self.records: i64 = 0
-        self.keys: i64 = 0
-        self.parts: list[tuple[int, int]] = []
+        self.parts: list[Part] = [Part(start, db)]
+
+    @property
+    def keys(self) -> i64:
+        """How many keys there are."""
+        keys: i64 = 0
+        for part in self.parts:
+            keys += part.keys
+        return keys
 
     @property
     def is_guessed(self) -> bool:

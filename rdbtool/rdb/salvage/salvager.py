@@ -32,9 +32,9 @@ from rdbtool.rdb.reader import Frame, RdbReader
 from rdbtool.rdb.types import TABLE, TypeRow
 from rdbtool.servers.releases import MAX_RDB_VERSION, writer_of
 
-from .evidence import FIRST, is_opcode_of_key, is_time, of_key, one_bit_apart
-from .salvaged import IN_A_ROW, IN_STEP, TO_THE_END, Lost, Run, Salvaged
-from .search import Search
+from .evidence import FIRST, LEAST, OPCODES, is_opcode_of_key, is_time, of_event, of_key, one_bit_apart
+from .salvaged import IN_A_ROW, IN_STEP, TO_THE_END, Lost, Part, Run, Salvaged
+from .search import Search, ends_at
 
 SUSPECTS: Final[i64] = 8
 """Records before a break that are judged once more."""
@@ -74,10 +74,10 @@ class Salvager:
         self.size: i64 = pages.size
         self.result = Salvaged(pages.path, pages.size)
         self.table: list[TypeRow | None] = TABLE[opcodes.REDIS]
-        self.hints: dict[int, int] = {}
-        self.counts: dict[int, int] = {}
         self.libraries: set[bytes] = set()
         self.broke_at: i64 = -1
+        self.end_at: i64 = -1
+        """Behind an end mark with which the file does not end."""
         self.why = ""
         self.code = ""
         self.key: bytes | None = None
@@ -201,10 +201,11 @@ class Salvager:
         ins = Inspection(findings)
         starts: list[int] = []
         self.starts = starts
+        part = run.parts[-1]
         db = run.db
-        keys: i64 = 0
         while True:
             at = w.offset()
+            run.end = at
             try:
                 event = reader.next()
                 if isinstance(event, Frame):
@@ -218,16 +219,13 @@ class Salvager:
                 self.why = e.message
                 self.key = e.key
                 if reader.ended:
-                    break
-                run.parts.append((int(db), int(keys)))
-                run.end = at
+                    break  # the end mark is there, and the checksum is not
                 return False
             starts.append(int(at))
             if len(starts) > SUSPECTS:
                 del starts[0]
             if isinstance(event, Frame):
-                keys += 1
-                run.keys += 1
+                part.keys += 1
                 self.newest = max(self.newest, event.type.since)
                 if event.freq >= 0:
                     self.is_lfu = True
@@ -240,32 +238,35 @@ class Salvager:
                     findings = Findings()
                     ins.findings = findings
             elif isinstance(event, SelectDb):
-                run.parts.append((int(db), int(keys)))
-                keys = 0
                 db = event.db
+                part = Part(at, db)
+                run.parts.append(part)
             elif isinstance(event, ResizeDb):
-                self._resize(event, db, at, w.offset())
+                self._resize(event, part, at, w.offset())
             elif isinstance(event, (Function, FunctionPreGa)):
                 self._library(event, at, w.offset())
-            elif isinstance(event, End):
-                if is_first:
+            elif event is None or isinstance(event, End):
+                if isinstance(event, End) and is_first:
                     result.checksum = event.checksum
                 break
-            elif event is None:
-                break
-        run.parts.append((int(db), int(keys)))
-        run.end = at
+        if result.checksum != "ok" and not ends_at(self.pages, w.offset()):
+            self.broke_at = at
+            self.code = "end-mark"
+            self.why = "an end mark, and the file goes on"
+            self.key = None
+            self.end_at = w.offset()
+            return False
         result.complete = True
         if not w.at_end():
             result.tail = w.offset()
         return True
 
-    def _resize(self, event: ResizeDb, db: i64, at: i64, end: i64) -> None:
+    def _resize(self, event: ResizeDb, part: Part, at: i64, end: i64) -> None:
         if event.keys > self.size or event.expires > event.keys:
             lost = self._lose(at, end, "size-hint", "the size that is announced for a database is wrong")
             lost.in_step = True
             return
-        self.hints[int(db)] = event.keys
+        part.said = event.keys
 
     def _library(self, event: Event, at: i64, end: i64) -> None:
         """Leave out a function library that servers refuse."""
@@ -311,6 +312,10 @@ class Salvager:
         begin = suspects[first].start + 1 if first < len(suspects) else at + 1
         search = self._search()
         place = search.find(begin, self.size, at)
+        if place < 0 and self.code == "end-mark":
+            self.result.complete = True
+            self.result.tail = self.end_at
+            return None
         cut = self._cut(suspects, at, place)
         dropped = [suspect for suspect in suspects if suspect.start >= cut and suspect.key is not None]
         self._shorten(run, cut, len(dropped))
@@ -322,8 +327,7 @@ class Salvager:
         self._name_lost(lost)
         if place < 0:
             return None
-        db = run.parts[-1][0]
-        behind = self._guessed(place, db, search)
+        behind = self._guessed(place, run.parts[-1].db, search)
         self._database_in(lost, behind)
         if self._may_lack(cut, at, place):
             self._pass_first(behind, lost)
@@ -335,7 +339,7 @@ class Salvager:
         reader = self._reader(w)
         event = reader.next()
         if not isinstance(event, Frame):
-            return Suspect(start, w.offset(), None, 4, False)
+            return Suspect(start, w.offset(), None, 0 if event is None else of_event(event), False)
         w.need(1)
         coded: i64 = w.data[w.pos] if w.pos < w.end else 0
         reader.skip_payload(event)
@@ -358,7 +362,7 @@ class Salvager:
         if at >= self.size or self._is_head(at) or self._is_explained(at, place):
             return at
         for suspect in reversed(suspects):
-            if suspect.proven or suspect.key is None:
+            if suspect.proven or (suspect.key is None and suspect.evidence >= LEAST):
                 break
             at = suspect.start
             if suspect.evidence >= FIRST:
@@ -369,10 +373,10 @@ class Salvager:
         """Whether the head of a record stands at ``at``: what may come before a type, a type, and a name."""
         w = self.pages.window(at, self.size)
         byte = self._type_behind_opcodes(w)
-        if byte < 0:
-            return w.at_end()
+        if byte < 0 or self.pages.byte(at) == opcodes.EXPIRE_MS:
+            return True
         if byte >= opcodes.LOWEST:
-            return False
+            return self._is_special_head(at)
         if self.table[byte] is None:
             return False
         try:
@@ -383,14 +387,22 @@ class Salvager:
         except FormatError:
             return False
 
+    def _is_special_head(self, at: i64) -> bool:
+        """Whether something other than a key seems to begin at ``at``."""
+        head = self.pages.take(at, 3)
+        if head[0] == opcodes.SELECT_DB:
+            return head[1:2] < b"\x10"
+        if head[0] in {opcodes.AUX, opcodes.FUNCTION}:
+            return True
+        return head[0] == opcodes.EOF and self.size - at <= 9
+
     def _type_behind_opcodes(self, w: Window) -> i64:
         """Pass what may stand in front of a type, and the type; it, another opcode, or -1 where the file ends."""
         try:
             while True:
                 byte = w.u8()
                 if byte == opcodes.EXPIRE_MS:
-                    if not is_time(w.take(8)):
-                        return opcodes.EXPIRE_MS
+                    w.skip(8)
                 elif byte == opcodes.EXPIRE_S:
                     w.skip(4)
                 elif byte in {opcodes.FREQ, opcodes.IDLE}:
@@ -408,9 +420,17 @@ class Salvager:
         data = self.pages.take(at, place - at)
         if self.pages.byte(place) == opcodes.RESIZE_DB and one_bit_apart(data[0], opcodes.SELECT_DB):
             return True
+        for opcode in OPCODES:
+            w = window_over(bytes((opcode,)) + data[1:])
+            byte = self._type_behind_opcodes(w)
+            if 0 <= byte < opcodes.LOWEST and opcode != data[0]:
+                row = self.table[byte]
+                if row is not None and self._fits(data, w.pos - 1, row):
+                    return True
         w = window_over(data)
         if is_opcode_of_key(data[0]):
-            self._type_behind_opcodes(w)
+            if self._type_behind_opcodes(w) < 0:
+                return False
             w.pos -= 1
         pos = w.pos
         for row in self.table:
@@ -449,15 +469,18 @@ class Salvager:
             return True
         if n >= 5 and self.result.version < 3 and one_bit_apart(near[n - 5], opcodes.EXPIRE_S):
             return True
-        if n >= 2 and self.is_lfu and byte != opcodes.FREQ:
-            return True
-        if n >= 2 and self.is_lru and byte != opcodes.IDLE:
+        if n >= 2 and (self.is_lfu or self.is_lru) and byte < opcodes.LOWEST:
             return True
         if ZEROS in near:
             return True
-        if place >= at and place - at <= NEAR and (cut < at or not self._is_head(at)):
-            return not self._is_explained(at, place) and cut == at
+        if at <= place <= at + NEAR and cut == at and not self._is_head(at) and not self._follows_bad(at):
+            return not self._is_explained(at, place)
         return place - cut <= 24 and is_opcode_of_key(self.pages.byte(cut)) and not self._is_head(cut)
+
+    def _follows_bad(self, at: i64) -> bool:
+        """Whether the value in front of ``at`` is bad: then the damage is there."""
+        lost = self.result.lost
+        return any(hole.end == at for hole in lost[-2:])
 
     def _pass_first(self, run: Run, lost: Lost) -> None:
         """Let ``run`` begin behind its first record."""
@@ -468,14 +491,14 @@ class Salvager:
             reader.skip_payload(event)
             lost.keys.append(event.key)
             lost.end = w.offset()
-            run.start = run.end = w.offset()
+            run.start = run.end = run.parts[0].start = w.offset()
 
     def _shorten(self, run: Run, cut: i64, keys: i64) -> None:
         """Let ``run`` end at ``cut``, which leaves out its last ``keys`` keys."""
         run.end = cut
-        run.keys -= keys
-        db, count = run.parts[-1]
-        run.parts[-1] = (db, max(count - int(keys), 0))
+        while len(run.parts) > 1 and run.parts[-1].start >= cut:
+            keys -= run.parts.pop().keys
+        run.parts[-1].keys -= max(keys, 0)
         lost = self.result.lost
         while lost and lost[-1].start >= cut:
             lost.pop()
@@ -489,33 +512,39 @@ class Salvager:
 
     def _database_in(self, lost: Lost, run: Run) -> None:
         """Find the number of the database that ``run`` begins in, where a SELECTDB stands in what is lost."""
+        part = run.parts[0]
         near = self.pages.take(max(lost.start, run.start - 2), 2)
-        if self.pages.byte(run.start) == opcodes.RESIZE_DB and len(near) == 2:
-            run.sure_of_db = one_bit_apart(near[0], opcodes.SELECT_DB) and near[1] < 64
-            run.db = near[1] if run.sure_of_db else run.db + 1
+        chosen = any(len(earlier.parts) > 1 for earlier in self.result.runs)
+        if self.pages.byte(run.start) == opcodes.RESIZE_DB:
+            run.sure_of_db = len(near) == 2 and one_bit_apart(near[0], opcodes.SELECT_DB) and near[1] < 64
+            if run.sure_of_db:
+                run.db = near[1]
+            elif chosen:
+                run.db += 1
+            part.db = run.db
             return
         data = self.pages.take(lost.start, min(lost.end - lost.start, 1 << 20))
         for found in re.finditer(rb"\xfe([\x00-\x3f])\xfb[\x00-\xbf]", data):
             db = found.group(1)[0]
-            run.db = max(run.db, db)
+            if db > run.db or not chosen:
+                run.db = part.db = db
 
     def _databases(self) -> None:
         """Settle in which database runs begin whose SELECTDB may be lost."""
         counts: dict[int, int] = {}
+        said: dict[int, int] = {}
         before: i64 = 0
         for run in self.result.runs:
-            if run.is_guessed and run.db <= before and run.parts and run.parts[0][1]:
-                hint = self.hints.get(int(before), -1)
+            part = run.parts[0]
+            if run.is_guessed and run.db <= before and part.keys:
+                hint = said.get(int(before), -1)
                 if hint < 0:
                     run.sure_of_db = False
-                elif counts.get(int(before), 0) + run.parts[0][1] > hint:
-                    run.db = before + 1
+                elif counts.get(int(before), 0) + part.keys > hint:
+                    run.db = part.db = before + 1
                     run.sure_of_db = False
-                    run.parts[0] = (int(run.db), run.parts[0][1])
-            elif run.parts and run.parts[0][0] != run.db:
-                run.parts[0] = (int(run.db), run.parts[0][1])
-            for db, keys in run.parts:
-                counts[db] = counts.get(db, 0) + keys
-                if keys or db != 0:
-                    before = db
-        self.counts = counts
+            for part in run.parts:
+                counts[int(part.db)] = counts.get(int(part.db), 0) + int(part.keys)
+                if part.said >= 0:
+                    said[int(part.db)] = int(part.said)
+                before = part.db
