@@ -20,7 +20,7 @@ from mypy_extensions import i64
 
 from rdbtool.errors import FormatError, InputError, RdbToolError, TruncatedError
 from rdbtool.findings import Finding, Findings, Severity
-from rdbtool.io.random_access import Pages
+from rdbtool.io.random_access import PAGE, Pages
 from rdbtool.io.window import Window, window_over
 from rdbtool.rdb import opcodes
 from rdbtool.rdb.events import End, Event, Function, FunctionPreGa, Header, ResizeDb, SelectDb
@@ -42,6 +42,8 @@ PROVEN: Final[i64] = 48
 """Evidence behind a record for which its end is believed."""
 NEAR: Final[i64] = 32
 """Bytes within which what stands in front of a key may belong to it: its expiry, its access times."""
+A_NAME: Final[i64] = 5
+"""Evidence in a name of one letter."""
 ZEROS: Final = bytes(16)
 """A run of zeros that a file system or a disk puts in the place of what it lost."""
 MISCOUNTED: Final = "stream-count"
@@ -319,6 +321,8 @@ class Salvager:
         cut = self._cut(suspects, at, place)
         dropped = [suspect for suspect in suspects if suspect.start >= cut and suspect.key is not None]
         self._shorten(run, cut, len(dropped))
+        if run.parts[-1].keys == 0:
+            run.parts[-1].said = -1  # what stands right before damage is not to be relied on
         end = self.size if place < 0 else place
         lost = self._lose(cut, end, self.code, self.why)
         for suspect in dropped:
@@ -359,31 +363,51 @@ class Salvager:
             for suspect in reversed(suspects):
                 if suspect.start < place:
                     return suspect.start
-        if at >= self.size or self._is_head(at) or self._is_explained(at, place):
+        if at >= self.size:
+            return at
+        zeros = self._zeros_from(at)
+        if zeros < 0 and (self._is_head(at, place < 0) or self._is_explained(at, place)):
             return at
         for suspect in reversed(suspects):
-            if suspect.proven or (suspect.key is None and suspect.evidence >= LEAST):
+            if suspect.proven or (suspect.key is None and suspect.evidence >= LEAST) or suspect.end <= zeros:
                 break
             at = suspect.start
-            if suspect.evidence >= FIRST:
+            if suspect.evidence >= FIRST and zeros < 0:
                 break
         return at
 
-    def _is_head(self, at: i64) -> bool:
-        """Whether the head of a record stands at ``at``: what may come before a type, a type, and a name."""
+    def _zeros_from(self, at: i64) -> i64:
+        """Where the zeros begin in the midst of which ``at`` is; -1 where it is not."""
+        if self.pages.take(at, 4) != bytes(4):
+            return -1
+        while at > 0:
+            first = max(0, at - PAGE)
+            before = self.pages.take(first, at - first)
+            kept: i64 = len(before.rstrip(b"\0"))
+            if kept:
+                return first + kept
+            at = first
+        return 0
+
+    def _is_head(self, at: i64, is_cut: bool = False) -> bool:
+        """Whether the head of a record stands at ``at``: what may come before a type, a type, and a name.
+
+        ``is_cut``: nothing can be read behind it; then an end of the file within its value speaks for it, too.
+        """
         w = self.pages.window(at, self.size)
         byte = self._type_behind_opcodes(w)
-        if byte < 0 or self.pages.byte(at) == opcodes.EXPIRE_MS:
+        first = self.pages.byte(at)
+        if byte < 0 or first == opcodes.EXPIRE_MS or (first == opcodes.EXPIRE_S and self.result.version < 3):
             return True
         if byte >= opcodes.LOWEST:
             return self._is_special_head(at)
         if self.table[byte] is None:
             return False
         try:
-            return of_key(read_string(w)) >= FIRST - 1
+            return of_key(read_string(w)) >= A_NAME or (is_cut and self.code == "truncated")
         except TruncatedError:
             rest = self.pages.take(w.offset(), min(16, self.size - w.offset()))
-            return of_key(rest) >= 5 or not rest
+            return of_key(rest) >= A_NAME or not rest
         except FormatError:
             return False
 
@@ -471,11 +495,11 @@ class Salvager:
             return True
         if n >= 2 and (self.is_lfu or self.is_lru) and byte < opcodes.LOWEST:
             return True
-        if ZEROS in near:
+        if ZEROS in near and (near.endswith(b"\0\0") or self.result.version < 3):
             return True
         if at <= place <= at + NEAR and cut == at and not self._is_head(at) and not self._follows_bad(at):
             return not self._is_explained(at, place)
-        return place - cut <= 24 and is_opcode_of_key(self.pages.byte(cut)) and not self._is_head(cut)
+        return place - cut <= 18 and is_opcode_of_key(self.pages.byte(cut)) and not self._is_explained(cut, place)
 
     def _follows_bad(self, at: i64) -> bool:
         """Whether the value in front of ``at`` is bad: then the damage is there."""

@@ -160,7 +160,7 @@ class Search:
                 break
             if event is None or isinstance(event, End):
                 rest = self.pages.size - w.offset()
-                if rest == 0 and (evidence >= ENOUGH_TO_END or keys == 0):
+                if rest == 0 and (evidence >= ENOUGH_TO_END or (keys == 0 and at >= self.barrier)):
                     return YES
                 break
             if isinstance(event, Frame):
@@ -171,7 +171,7 @@ class Search:
                 elif not ins.empty:
                     size = w.offset() - event.value_offset
                     bits = of_key(event.key) + of_value(event, first, size)
-                if keys == 0 and bits < FIRST:
+                if keys == 0 and bits + evidence < FIRST:
                     break
                 keys += 1
                 evidence += bits
