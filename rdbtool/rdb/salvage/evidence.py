@@ -32,6 +32,8 @@ FIRST: Final[i64] = 8
 """Evidence that the first record of a run must have by itself."""
 LEAST: Final[i64] = 4
 """Evidence that what stands in front of the first key of a run must have by itself."""
+LONGEST_FIELD: Final[i64] = 64
+"""Bytes of the name of an auxiliary field."""
 CHECKED: Final[i64] = 24
 """Evidence in a value that says how long it is, and is as long, in more than one place: LZF, listpacks, ziplists."""
 
@@ -71,7 +73,8 @@ def of_value(frame: Frame, first: i64, size: i64) -> i64:
 def of_event(event: Event) -> i64:
     """Evidence in what is no key."""
     if isinstance(event, Aux):
-        return of_key(event.name)
+        bits = of_key(event.name)
+        return bits if bits >= FIRST and len(event.name) < LONGEST_FIELD else 0
     if isinstance(event, SelectDb):
         return 4 if event.db < 16 else 0
     if isinstance(event, ResizeDb):

@@ -42,6 +42,8 @@ PROVEN: Final[i64] = 48
 """Evidence behind a record for which its end is believed."""
 NEAR: Final[i64] = 32
 """Bytes within which what stands in front of a key may belong to it: its expiry, its access times."""
+TORN: Final = 12
+"""Bytes that may have been put in between a record and the name of the next."""
 A_NAME: Final[i64] = 5
 """Evidence in a name of one letter."""
 ZEROS: Final = bytes(16)
@@ -56,14 +58,17 @@ HEADS_SEARCHED: Final = 1 << 16
 
 @final
 class Suspect:
-    """A record before a break: where it begins and ends, the evidence in its name, and whether its end is proven."""
+    """A record before a break: where it begins and ends, its key, the evidence in that, whether its end is proven, and
+    whether it is a string.
+    """
 
-    def __init__(self, start: i64, end: i64, key: bytes | None, evidence: i64, proven: bool) -> None:
+    def __init__(self, start: i64, end: i64, key: bytes | None, evidence: i64, proven: bool, is_string: bool) -> None:
         self.start: i64 = start
         self.end: i64 = end
         self.key = key
         self.evidence: i64 = evidence
         self.proven = proven
+        self.is_string = is_string
 
 
 @final
@@ -333,7 +338,7 @@ class Salvager:
             return None
         behind = self._guessed(place, run.parts[-1].db, search)
         self._database_in(lost, behind)
-        if self._may_lack(cut, at, place):
+        if self._may_lack(cut, at, place, bool(suspects) and suspects[-1].key is None):
             self._pass_first(behind, lost)
         return behind
 
@@ -343,14 +348,14 @@ class Salvager:
         reader = self._reader(w)
         event = reader.next()
         if not isinstance(event, Frame):
-            return Suspect(start, w.offset(), None, 0 if event is None else of_event(event), False)
+            return Suspect(start, w.offset(), None, 0 if event is None else of_event(event), False, False)
         w.need(1)
         coded: i64 = w.data[w.pos] if w.pos < w.end else 0
         reader.skip_payload(event)
         row = event.type
         one_blob = row.empty_at == 11 or row.name in {"hash-listpack", "zset-listpack", "set-listpack", "set-intset"}
         proven = (one_blob and row.byte != 14) or (row.byte == 0 and coded == 0xC3)
-        return Suspect(start, w.offset(), event.key, of_key(event.key), proven)
+        return Suspect(start, w.offset(), event.key, of_key(event.key), proven, row.byte == 0)
 
     def _reader(self, w: Window) -> RdbReader:
         reader = RdbReader(w, checksum=False)
@@ -367,6 +372,8 @@ class Salvager:
             return at
         zeros = self._zeros_from(at)
         if zeros < 0 and (self._is_head(at, place < 0) or self._is_explained(at, place)):
+            return at
+        if suspects and suspects[-1].is_string and self._is_torn(at, place):
             return at
         for suspect in reversed(suspects):
             if suspect.proven or (suspect.key is None and suspect.evidence >= LEAST) or suspect.end <= zeros:
@@ -403,6 +410,9 @@ class Salvager:
             return self._is_special_head(at)
         if self.table[byte] is None:
             return False
+        begin = self.pages.take(w.offset(), min(5, self.size - w.offset()))
+        if len(begin) == 5 and 5 <= begin[0] < 64 and of_key(begin[1:]) >= FIRST:
+            return True  # so begins a name, whatever is wrong with the rest of it
         try:
             return of_key(read_string(w)) >= A_NAME or (is_cut and self.code == "truncated")
         except TruncatedError:
@@ -469,6 +479,21 @@ class Salvager:
                 return True
         return False
 
+    def _is_torn(self, at: i64, place: i64) -> bool:
+        """Whether bytes ``at`` to ``place`` end in a name and a value, a few bytes behind their beginning: then
+        something was put in there. Of the elements of a collection the same could be said.
+        """
+        if place < 0 or place - at > 1 << 20:
+            return False
+        data = self.pages.take(at, place - at)
+        for pos in range(min(TORN, len(data) - 3)):
+            if not of_key(data[pos + 2 : pos + 5]) >= A_NAME:
+                continue
+            for row in self.table:
+                if row is not None and self._fits(data, pos, row):
+                    return True
+        return False
+
     def _fits(self, data: bytes, pos: i64, row: TypeRow) -> bool:
         """Whether a name and a value of that type fill the bytes behind ``pos``."""
         w = window_over(data)
@@ -481,8 +506,10 @@ class Salvager:
             return False
         return w.at_end()
 
-    def _may_lack(self, cut: i64, at: i64, place: i64) -> bool:
-        """Whether the record at ``place`` may lack what stood in front of it, in the bytes that are lost."""
+    def _may_lack(self, cut: i64, at: i64, place: i64, behind_other: bool) -> bool:
+        """Whether the record at ``place`` may lack what stood in front of it, in the bytes that are lost;
+        ``behind_other``: what stands before them is no key.
+        """
         byte = self.pages.byte(place)
         if byte >= opcodes.LOWEST and not is_opcode_of_key(byte):
             return False
@@ -497,8 +524,10 @@ class Salvager:
             return True
         if ZEROS in near and (near.endswith(b"\0\0") or self.result.version < 3):
             return True
+        if behind_other and cut == at:
+            return False
         if at <= place <= at + NEAR and cut == at and not self._is_head(at) and not self._follows_bad(at):
-            return not self._is_explained(at, place)
+            return not self._is_explained(at, place) and not self._is_torn(at, place)
         return place - cut <= 18 and is_opcode_of_key(self.pages.byte(cut)) and not self._is_explained(cut, place)
 
     def _follows_bad(self, at: i64) -> bool:
@@ -540,6 +569,9 @@ class Salvager:
         near = self.pages.take(max(lost.start, run.start - 2), 2)
         chosen = any(len(earlier.parts) > 1 for earlier in self.result.runs)
         if self.pages.byte(run.start) == opcodes.RESIZE_DB:
+            last = self.result.runs[-1].parts[-1]
+            if last.start >= 0 and last.keys == 0 and last.said < 0 and chosen:
+                return  # the SELECTDB that it belongs to was read
             run.sure_of_db = len(near) == 2 and one_bit_apart(near[0], opcodes.SELECT_DB) and near[1] < 64
             if run.sure_of_db:
                 run.db = near[1]
