@@ -32,6 +32,8 @@ FIRST: Final[i64] = 8
 """Evidence that the first record of a run must have by itself."""
 LEAST: Final[i64] = 4
 """Evidence that what stands in front of the first key of a run must have by itself."""
+NUMBER: Final[i64] = 4
+"""Evidence in a name that is a number: such stand in many values, too."""
 LONGEST_FIELD: Final[i64] = 64
 """Bytes of the name of an auxiliary field."""
 CHECKED: Final[i64] = 24
@@ -41,7 +43,7 @@ _PACKED: Final = frozenset(
     {
         *("hash-zipmap", "list-ziplist", "set-intset", "zset-ziplist", "hash-ziplist", "list-quicklist"),
         *("hash-listpack", "zset-listpack", "list-quicklist2", "set-listpack"),
-        *("hash-listpack-ex", "hash-listpack-ex-pre-ga", "module2"),
+        *("hash-listpack-ex", "hash-listpack-ex-pre-ga"),
         *("stream-listpacks", "stream-listpacks2", "stream-listpacks3", "stream-listpacks4", "stream-listpacks5"),
     }
 )
@@ -61,10 +63,20 @@ def of_key(key: bytes) -> i64:
     return min(size // 2, 4)
 
 
+def of_name(key: bytes, coded: i64) -> i64:
+    """Evidence in the name of a key, whose string begins with the byte ``coded``."""
+    bits = of_key(key)
+    if coded < 0xC0:
+        return bits
+    return min(bits, 16) if coded == 0xC3 else NUMBER
+
+
 def of_value(frame: Frame, first: i64, size: i64) -> i64:
     """Evidence in a value without flaws, whose payload of ``size`` bytes begins with the byte ``first``."""
     if size < 6:
         return 2 if frame.type.byte == 0 and first >= 192 else 0
+    if frame.type.name == "module2":
+        return CHECKED if first == 0x81 else 0  # the names of modules' types are long numbers
     if frame.type.name in _PACKED:
         return CHECKED
     return CHECKED if frame.type.byte == 0 and first == 0xC3 and size >= 12 else 0

@@ -32,7 +32,7 @@ from rdbtool.rdb.reader import Frame, RdbReader
 from rdbtool.rdb.types import TABLE, TypeRow
 from rdbtool.servers.releases import MAX_RDB_VERSION, writer_of
 
-from .evidence import FIRST, LEAST, OPCODES, is_opcode_of_key, is_time, of_event, of_key, one_bit_apart
+from .evidence import FIRST, LEAST, OPCODES, is_opcode_of_key, is_time, of_event, of_key, of_name, one_bit_apart
 from .salvaged import IN_A_ROW, IN_STEP, TO_THE_END, Lost, Part, Run, Salvaged
 from .search import Search, ends_at
 
@@ -44,6 +44,8 @@ NEAR: Final[i64] = 32
 """Bytes within which what stands in front of a key may belong to it: its expiry, its access times."""
 TORN: Final = 12
 """Bytes that may have been put in between a record and the name of the next."""
+TAIL: Final[i64] = 6
+"""Bytes at the end of a value that tell whether it is text."""
 A_NAME: Final[i64] = 5
 """Evidence in a name of one letter."""
 ZEROS: Final = bytes(16)
@@ -319,6 +321,10 @@ class Salvager:
         begin = suspects[first].start + 1 if first < len(suspects) else at + 1
         search = self._search()
         place = search.find(begin, self.size, at)
+        is_weak = place < 0
+        if is_weak:  # perhaps no name in the file is one that tells much
+            search.first = 0
+            place = search.find(begin, self.size, at)
         if place < 0 and self.code == "end-mark":
             self.result.complete = True
             self.result.tail = self.end_at
@@ -338,7 +344,7 @@ class Salvager:
             return None
         behind = self._guessed(place, run.parts[-1].db, search)
         self._database_in(lost, behind)
-        if self._may_lack(cut, at, place, bool(suspects) and suspects[-1].key is None):
+        if (is_weak and search.runs_on) or self._may_lack(cut, at, place, bool(suspects) and suspects[-1].key is None):
             self._pass_first(behind, lost)
         return behind
 
@@ -351,11 +357,13 @@ class Salvager:
             return Suspect(start, w.offset(), None, 0 if event is None else of_event(event), False, False)
         w.need(1)
         coded: i64 = w.data[w.pos] if w.pos < w.end else 0
+        at = reader.key_offset
+        evidence = of_name(event.key, self.pages.byte(at))
         reader.skip_payload(event)
         row = event.type
         one_blob = row.empty_at == 11 or row.name in {"hash-listpack", "zset-listpack", "set-listpack", "set-intset"}
         proven = (one_blob and row.byte != 14) or (row.byte == 0 and coded == 0xC3)
-        return Suspect(start, w.offset(), event.key, of_key(event.key), proven, row.byte == 0)
+        return Suspect(start, w.offset(), event.key, evidence, proven, row.byte == 0)
 
     def _reader(self, w: Window) -> RdbReader:
         reader = RdbReader(w, checksum=False)
@@ -373,7 +381,7 @@ class Salvager:
         zeros = self._zeros_from(at)
         if zeros < 0 and (self._is_head(at, place < 0) or self._is_explained(at, place)):
             return at
-        if suspects and suspects[-1].is_string and self._is_torn(at, place):
+        if suspects and suspects[-1].is_string and (self._is_torn(at, place) or self._ends_text(suspects[-1], place)):
             return at
         for suspect in reversed(suspects):
             if suspect.proven or (suspect.key is None and suspect.evidence >= LEAST) or suspect.end <= zeros:
@@ -411,6 +419,8 @@ class Salvager:
         if self.table[byte] is None:
             return False
         begin = self.pages.take(w.offset(), min(5, self.size - w.offset()))
+        if begin[:1] == b"\0":
+            begin = self.pages.take(w.offset() + 1, min(5, self.size - w.offset() - 1))  # the value of the empty name
         if len(begin) == 5 and 5 <= begin[0] < 64 and of_key(begin[1:]) >= FIRST:
             return True  # so begins a name, whatever is wrong with the rest of it
         try:
@@ -478,6 +488,18 @@ class Salvager:
             if self._fits(other, pos, row):
                 return True
         return False
+
+    def _ends_text(self, suspect: Suspect, place: i64) -> bool:
+        """Whether the value of ``suspect`` ends as its length says: where text ends and a type follows, or behind a
+        number that no other form of it brings up to ``place``.
+        """
+        byte = self.pages.byte(suspect.end)
+        if byte >= 32 or byte in {9, 10, 13} or self.table[byte] is None:
+            return False
+        tail = self.pages.take(suspect.end - TAIL, TAIL)
+        if suspect.end - suspect.start > 2 * TAIL and of_key(tail) >= 2 + 3 * TAIL:
+            return True
+        return 0xC0 <= tail[-2] <= 0xC1 and place > suspect.end + 4
 
     def _is_torn(self, at: i64, place: i64) -> bool:
         """Whether bytes ``at`` to ``place`` end in a name and a value, a few bytes behind their beginning: then

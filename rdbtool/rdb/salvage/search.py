@@ -18,7 +18,7 @@ from rdbtool.rdb.reader import Frame, RdbReader
 from rdbtool.rdb.types import TABLE
 from rdbtool.servers.releases import CHECKSUM_SINCE
 
-from .evidence import ENOUGH, ENOUGH_TO_END, FIRST, LEAST, START, of_event, of_key, of_value
+from .evidence import ENOUGH, ENOUGH_TO_END, FIRST, LEAST, START, of_event, of_name, of_value
 
 LOOK: Final[i64] = 1 << 17
 """Bytes that are looked at together."""
@@ -26,6 +26,9 @@ MARGIN: Final[i64] = 1 << 10
 """Bytes from the end of those within which a place is looked at only with what follows."""
 LAST_WITH_SECONDS: Final[i64] = 2
 """The last RDB version that Redis wrote with expiries in seconds (up to Redis 2.4)."""
+MODULE: Final[i64] = 7
+LONG: Final[i64] = 0x81
+"""The type of modules' values, and the byte with which they begin: that of a long number, their type's name."""
 
 NO: Final[i64] = 0
 YES: Final[i64] = 1
@@ -47,6 +50,8 @@ class Search:
         self.version: i64 = version
         self.table = TABLE[dialect]
         self.barrier: i64 = 0
+        self.first: i64 = FIRST
+        """Evidence that the first record of a run must have."""
         self.is_lfu = False
         self.is_lru = False
         """Whether keys have access frequencies, or idle times, in front of them."""
@@ -54,6 +59,8 @@ class Search:
         self.behind_end: i64 = -1
         """Behind the end mark to which the last run leads that was looked at."""
         self.leads_to_end = False
+        self.runs_on = False
+        """Whether the last run that was found has keys."""
 
     def find(self, begin: i64, end: i64, barrier: i64) -> i64:
         """The first offset from ``begin`` on, and before ``end``, from which records run; -1 for none."""
@@ -119,15 +126,15 @@ class Search:
         if row is None:
             return NO
         w.pos += 1
+        coded: i64 = w.data[w.pos] if w.pos < w.end else 0
         try:
             key = read_string(w)
         except TruncatedError:
             return NO if last else UNKNOWN
         except RdbToolError:
             return NO
-        if of_key(key) >= FIRST or row.empty_at > 0 or row.byte == 11 or row.stream_version or row.byte == 0:
-            return UNKNOWN
-        return NO
+        may_be_checked = row.empty_at != 0 or row.byte in {0, 11} or row.stream_version > 0
+        return UNKNOWN if may_be_checked or of_name(key, coded) >= self.first else NO
 
     def _run(self, w: Window) -> i64:
         """Whether there is enough evidence for the records that ``w`` stands at; UNKNOWN where it ends before."""
@@ -148,6 +155,10 @@ class Search:
                 if isinstance(event, Frame):
                     w.need(1)
                     first: i64 = w.data[w.pos] if w.pos < w.end else 0
+                    key_at = reader.key_offset - w.base
+                    coded: i64 = w.data[key_at] if 0 <= key_at < w.end else 0
+                    if event.type.byte == MODULE and first != LONG:
+                        break
                     ins.begin(0, event.key)
                     event.type.verify(event.window(), ins)
             except InputError:
@@ -161,6 +172,7 @@ class Search:
             if event is None or isinstance(event, End):
                 rest = self.pages.size - w.offset()
                 if rest == 0 and (evidence >= ENOUGH_TO_END or (keys == 0 and at >= self.barrier)):
+                    self.runs_on = keys > 0
                     return YES
                 break
             if isinstance(event, Frame):
@@ -170,8 +182,8 @@ class Search:
                     ins.findings = findings
                 elif not ins.empty:
                     size = w.offset() - event.value_offset
-                    bits = of_key(event.key) + of_value(event, first, size)
-                if keys == 0 and bits + evidence < FIRST:
+                    bits = of_name(event.key, coded) + of_value(event, first, size)
+                if keys == 0 and bits + evidence < self.first:
                     break
                 keys += 1
                 evidence += bits
@@ -181,6 +193,7 @@ class Search:
                     break
                 evidence += bits
             if evidence >= ENOUGH and keys >= 2 and w.offset() > self.barrier:
+                self.runs_on = True
                 return YES
         self.dead.update(passed)
         return NO
