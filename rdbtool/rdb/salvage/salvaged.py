@@ -38,6 +38,8 @@ class Lost:
         self.message = message
         self.keys: list[bytes] = []
         self.in_step = in_step
+        self.is_key = False
+        """Whether it is a key, and the only one in these bytes."""
         self.put = b""
         """What takes its place: a record with what could be read of its value."""
         self.elements: i64 = 0
@@ -84,6 +86,8 @@ class Run:
         self.db: i64 = db
         self.sure = sure
         self.sure_of_db = True
+        self.is_bare = False
+        """Whether nothing tells when its first key was used."""
         self.parts: list[Part] = [Part(start, db)]
 
     @property
@@ -151,7 +155,7 @@ class Salvaged:
     @property
     def keys(self) -> int:
         """Keys that can be read."""
-        return sum(int(run.keys) for run in self.runs) - sum(lost.in_step and not lost.put for lost in self.lost)
+        return sum(int(run.keys) for run in self.runs) - sum(lost.is_key and not lost.put for lost in self.lost)
 
     @property
     def behind(self) -> int:

@@ -11,7 +11,7 @@ from rdbtool.findings import Findings, Severity
 from rdbtool.io.random_access import Pages
 from rdbtool.io.window import Window, window_over
 from rdbtool.rdb import opcodes
-from rdbtool.rdb.events import End
+from rdbtool.rdb.events import End, SelectDb
 from rdbtool.rdb.layout.inspection import Inspection
 from rdbtool.rdb.layout.primitives import read_string
 from rdbtool.rdb.reader import Frame, RdbReader
@@ -20,6 +20,8 @@ from rdbtool.servers.releases import CHECKSUM_SINCE
 
 from .evidence import ENOUGH, ENOUGH_TO_END, FIRST, LEAST, START, of_event, of_name, of_value
 
+A_LETTER: Final[i64] = 5
+"""Evidence in a name of one letter: enough for the first record of a run if no other run begins within it."""
 LOOK: Final[i64] = 1 << 17
 """Bytes that are looked at together."""
 MARGIN: Final[i64] = 1 << 10
@@ -52,13 +54,17 @@ class Search:
         self.barrier: i64 = 0
         self.first: i64 = FIRST
         """Evidence that the first record of a run must have."""
-        self.is_lfu = False
-        self.is_lru = False
+        self.has_access = False
         """Whether keys have access frequencies, or idle times, in front of them."""
         self.dead: set[int] = set()
         self.behind_end: i64 = -1
         """Behind the end mark to which the last run leads that was looked at."""
         self.leads_to_end = False
+        self.strong_only = False
+        self.weak_end: i64 = -1
+        """Where the first record of the last run ends, if it has little evidence."""
+        self.goal: i64 = -1
+        self.run_keys: i64 = 0
         self.runs_on = False
         """Whether the last run that was found has keys."""
 
@@ -86,9 +92,9 @@ class Search:
                     break
                 place = at + pos
                 if self.begins(w, place, last):
-                    behind = self._behind_stored(place)
+                    behind = -1 if self.goal >= 0 else self._behind_stored(place)
                     if behind < 0:
-                        return place
+                        return self._or_stronger(place, self.weak_end)
                     pos = behind - at
                     if pos >= stop:
                         break
@@ -96,6 +102,31 @@ class Search:
                     pos += 1
             at += max(pos, stop) if pos >= stop else max(pos, 1)
         return -1
+
+    def _or_stronger(self, place: i64, weak_end: i64) -> i64:
+        """The place within the first record from ``place`` on from which records run with more evidence, if that
+        record has little; else ``place``.
+        """
+        if weak_end < 0:
+            return place
+        leads_to_end = self.leads_to_end
+        self.strong_only = True
+        stronger = self.find(place + 1, weak_end, self.barrier)
+        self.strong_only = False
+        if stronger >= 0:
+            return stronger
+        self.leads_to_end = leads_to_end
+        return place
+
+    def leads_to(self, begin: i64, end: i64) -> i64:
+        """The first offset from ``begin`` on from which records run that end exactly at ``end``; -1 for none.
+        ``run_keys`` is then the number of those in the database of the first.
+        """
+        self.goal = end
+        try:
+            return self.find(begin, end, end)
+        finally:
+            self.goal = -1
 
     def begins(self, w: Window, place: i64, last: bool) -> bool:
         """Whether records run from ``place`` on, which is in the window ``w``; ``last``: that reaches to the end."""
@@ -118,9 +149,9 @@ class Search:
             return UNKNOWN if rest == (8 if self.version >= CHECKSUM_SINCE else 0) else NO
         if byte >= opcodes.LOWEST:
             if byte == opcodes.FREQ:
-                return UNKNOWN if self.is_lfu else NO
+                return UNKNOWN if self.has_access else NO
             if byte == opcodes.IDLE:
-                return UNKNOWN if self.is_lru else NO
+                return UNKNOWN if self.has_access else NO
             return NO if byte == opcodes.EXPIRE_S and self.version > LAST_WITH_SECONDS else UNKNOWN
         row = self.table[byte]
         if row is None:
@@ -144,9 +175,15 @@ class Search:
         ins = Inspection(findings)
         evidence: i64 = 0
         keys: i64 = 0
+        self.weak_end = -1
+        before_select: i64 = -1
         passed: list[int] = []
         while True:
             at = w.offset()
+            if at == self.goal:
+                self.run_keys = keys if before_select < 0 else before_select
+                if keys and evidence >= ENOUGH_TO_END:
+                    return YES
             if at in self.dead:
                 break
             passed.append(int(at))
@@ -184,10 +221,14 @@ class Search:
                     size = w.offset() - event.value_offset
                     bits = of_name(event.key, coded) + of_value(event, first, size)
                 if keys == 0 and bits + evidence < self.first:
-                    break
+                    if self.strong_only or bits + evidence < A_LETTER:
+                        break
+                    self.weak_end = w.offset()
                 keys += 1
                 evidence += bits
             else:
+                if before_select < 0 and isinstance(event, SelectDb):
+                    before_select = keys
                 bits = of_event(event)
                 if keys == 0 and bits < LEAST:
                     break

@@ -1,0 +1,65 @@
+"""Which database keys behind damage belong to, where the number may be among what is lost."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from mypy_extensions import i64
+
+from rdbtool.io.random_access import Pages
+from rdbtool.rdb import opcodes
+
+from .evidence import one_bit_apart
+from .salvaged import Lost, Run
+
+SELECT: Final = re.compile(rb"\xfe([\x00-\x3f])\xfb[\x00-\xbf]")
+"""The number of a database, and how many keys it has, which servers write behind it."""
+LOOKED_AT: Final[i64] = 1 << 20
+"""Bytes at the end of a gap in which that is looked for."""
+
+
+def database_in(pages: Pages, runs: list[Run], lost: Lost, run: Run) -> None:
+    """Find the number of the database that ``run`` begins in, where a SELECTDB stands in what is ``lost`` behind
+    ``runs``.
+    """
+    part = run.parts[0]
+    near = pages.take(max(lost.start, run.start - 2), 2)
+    chosen = any(len(earlier.parts) > 1 for earlier in runs)
+    if pages.byte(run.start) == opcodes.RESIZE_DB:
+        last = runs[-1].parts[-1]
+        if last.start >= 0 and last.keys == 0 and last.said < 0 and chosen:
+            return  # the SELECTDB that it belongs to was read
+        run.sure_of_db = len(near) == 2 and one_bit_apart(near[0], opcodes.SELECT_DB) and near[1] < 64
+        if run.sure_of_db:
+            run.db = near[1]
+        elif chosen:
+            run.db += 1
+        part.db = run.db
+        return
+    first = max(lost.start, lost.end - LOOKED_AT)
+    for found in SELECT.finditer(pages.take(first, lost.end - first)):
+        db = found.group(1)[0]
+        if db > run.db or not chosen:
+            run.db = part.db = db
+
+
+def settle(runs: list[Run]) -> None:
+    """Settle in which database runs begin whose SELECTDB may be lost."""
+    counts: dict[int, int] = {}
+    said: dict[int, int] = {}
+    before: i64 = 0
+    for run in runs:
+        part = run.parts[0]
+        if run.is_guessed and run.db <= before and part.keys:
+            hint = said.get(int(before), -1)
+            if hint < 0:
+                run.sure_of_db = False
+            elif counts.get(int(before), 0) + part.keys > hint:
+                run.db = part.db = before + 1
+                run.sure_of_db = False
+        for part in run.parts:
+            counts[int(part.db)] = counts.get(int(part.db), 0) + int(part.keys)
+            if part.said >= 0:
+                said[int(part.db)] = int(part.said)
+            before = part.db
