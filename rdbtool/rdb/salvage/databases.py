@@ -15,6 +15,8 @@ from .salvaged import Lost, Run
 
 SELECT: Final = re.compile(rb"\xfe([\x00-\x3f])\xfb[\x00-\xbf]")
 """The number of a database, and how many keys it has, which servers write behind it."""
+LEAST: Final = 5
+"""Bytes that a key with its value has at least."""
 LOOKED_AT: Final[i64] = 1 << 20
 """Bytes at the end of a gap in which that is looked for."""
 
@@ -45,17 +47,24 @@ def database_in(pages: Pages, runs: list[Run], lost: Lost, run: Run) -> None:
 
 
 def settle(runs: list[Run]) -> None:
-    """Settle in which database runs begin whose SELECTDB may be lost."""
+    """Settle in which database runs begin whose SELECTDB may be lost.
+
+    A database says how many keys it has. Where a run has more than are left of it, it belongs to another; where more
+    are left than the gap can hold, it does not.
+    """
     counts: dict[int, int] = {}
     said: dict[int, int] = {}
     before: i64 = 0
-    for run in runs:
+    end: i64 = 0
+    for number, run in enumerate(runs):
         part = run.parts[0]
         if run.is_guessed and run.db <= before and part.keys:
-            hint = said.get(int(before), -1)
-            if hint < 0:
-                run.sure_of_db = False
-            elif counts.get(int(before), 0) + part.keys > hint:
+            left = said.get(int(before), -1)
+            if left >= 0:
+                left -= counts.get(int(before), 0)
+            fits = left >= part.keys and left * LEAST > run.start - end
+            run.sure_of_db = fits or _selected_next(runs, number) == before + 1
+            if 0 <= left < part.keys:
                 run.db = part.db = before + 1
                 run.sure_of_db = False
         for part in run.parts:
@@ -63,3 +72,12 @@ def settle(runs: list[Run]) -> None:
             if part.said >= 0:
                 said[int(part.db)] = int(part.said)
             before = part.db
+        end = run.end
+
+
+def _selected_next(runs: list[Run], number: int) -> i64:
+    """The next database that is chosen within or behind the run of that number; -1 for none."""
+    for run in runs[number:]:
+        if len(run.parts) > 1:
+            return run.parts[1].db
+    return -1

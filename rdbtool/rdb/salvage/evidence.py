@@ -32,7 +32,7 @@ FIRST: Final[i64] = 8
 """Evidence that the first record of a run must have by itself."""
 LEAST: Final[i64] = 4
 """Evidence that what stands in front of the first key of a run must have by itself."""
-NUMBER: Final[i64] = 4
+NUMBER: Final[i64] = 2
 """Evidence in a name that is a number: such stand in many values, too."""
 LONGEST_FIELD: Final[i64] = 64
 """Bytes of the name of an auxiliary field."""

@@ -132,14 +132,14 @@ class Salvager:
         """The run behind the break at which ``run`` ended, and what is lost between them; None where none is."""
         following = self.following
         at = following.broke_at
-        if following.code == DATABASE:
+        search = self._search()
+        if following.code == DATABASE and search.begins_at(at):
             self._lose(at, at, DATABASE, following.why)
             run.end = at
             behind = Run(at, run.parts[-1].db, IN_A_ROW)
             database_in(self.pages, self.result.runs, self.result.lost[-1], behind)
             return behind
         suspects = [self.judge.suspect(start) for start in following.starts]
-        search = self._search()
         place: i64 = self.stops.get(int(at), -1)
         is_weak = False
         if place < 0:

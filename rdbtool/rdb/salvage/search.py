@@ -103,6 +103,12 @@ class Search:
             at += max(pos, stop) if pos >= stop else max(pos, 1)
         return -1
 
+    def begins_at(self, place: i64) -> bool:
+        """Whether records run from ``place`` on."""
+        self.barrier = place
+        self.dead.clear()
+        return self._run(self.pages.window(place, self.pages.size)) == YES
+
     def _or_stronger(self, place: i64, weak_end: i64) -> i64:
         """The place within the first record from ``place`` on from which records run with more evidence, if that
         record has little; else ``place``.
