@@ -115,16 +115,17 @@ def rewrite(
     source: Source = "auto",
     now_ms: int | None = None,
     server: Server = STOCK_SERVER,
+    keep_going: bool = False,
 ) -> RewriteReport:
     """Write what the log at ``path`` amounts to, to ``output``.
 
     A directory (which must be new, or empty) becomes a multi-part set, ready to be a server's appendonlydir; a name
     that ends in ``.aof``, or ``-``, one file: a snapshot in front of an empty log, or commands. ``selection``: with
-    these keys only. The snapshot loses nothing; commands cannot say everything, and ``losses`` are findings. Raises
+    these keys only; ``keep_going``: take what can be read of a damaged base. The snapshot loses nothing; commands cannot say everything, and ``losses`` are findings. Raises
     as `replaying.replay` does, and `OutputError`, and `UnsupportedError` for what ``form.to`` cannot keep.
     """
     one_file = output == "-" or output.endswith(SINGLE) or find(output).is_stream
-    job = _Job(path, layout_of(path, source), form, point, selection, unknown, source, now_ms, server)
+    job = _Job(path, layout_of(path, source), form, point, selection, unknown, source, now_ms, server, keep_going)
     report = RewriteReport(path=path, output=output)
     if one_file:
         with open_sink(output, inputs=job.layout.paths) as sink:
@@ -224,6 +225,7 @@ class _Job:
     source: Source
     now_ms: int | None
     server: Server
+    keep_going: bool = False
 
     def replay(self, aside: Aside | None) -> Replayed:
         return replay(
@@ -235,6 +237,7 @@ class _Job:
             now_ms=self.now_ms,
             aside=aside,
             server=self.server,
+            keep_going=self.keep_going,
         )
 
 

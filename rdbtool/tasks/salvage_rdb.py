@@ -6,12 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from rdbtool.errors import FormatError, UsageError
-from rdbtool.findings import Finding, Report, Severity, plural
+from rdbtool.findings import Finding, Findings, Report, Severity, plural
 from rdbtool.inputs.detect import Progress
 from rdbtool.inputs.keys import RdbSource
-from rdbtool.inputs.salvaging import salvaged
+from rdbtool.inputs.salvaging import SalvagedFile, open_salvaged
 from rdbtool.inputs.selection import Selection
-from rdbtool.io.random_access import Pages
 from rdbtool.io.sink import commit_all
 from rdbtool.outputs.losses import loss_findings
 from rdbtool.outputs.merging import Merge
@@ -67,7 +66,8 @@ def salvage_rdb(
     most, -1 for any. Raises `FormatError` where no key can be found, `UsageError` where more would be lost than may be,
     `InputError`, `OutputError`; then nothing is written.
     """
-    with salvaged(path, partial=partial, progress=progress) as (result, pages):
+    with open_salvaged(path, partial=partial, progress=progress) as source:
+        result = source.result
         report = SalvageRdbReport(path=path, output=output, result=result)
         if not result.runs:
             raise FormatError("no records of an RDB can be found in it", path=path, doing="salvaging")
@@ -75,83 +75,32 @@ def salvage_rdb(
             raise UsageError(
                 f"{plural(result.lost_bytes, 'byte')} would be lost, more than the {max_lost:,} allowed", path=path
             )
-        for finding in salvage_findings(result, path):
+        for finding in source.findings():
             report.findings.add(finding)
         report.loss = not result.whole
-        _write(report, pages, options or RdbOptions())
+        _write(report, source, options or RdbOptions())
     return report
 
 
-def _write(report: SalvageRdbReport, pages: Pages, options: RdbOptions) -> None:
-    result = report.result
-    form = OutputOptions("rdb", rdb=options, verify=result.miscounted > 0)
-    told = len(report.findings.items)
+def _write(report: SalvageRdbReport, source: SalvagedFile, options: RdbOptions) -> None:
+    form = OutputOptions("rdb", rdb=options, verify=report.result.miscounted > 0)
+    told = Findings()
     with open_outlet(report.output, form, (report.path,)) as outlet:
         merge = Merge(outlet.exporter, refuse=False)
         merge.next_input(report.path)
-        pipeline = Pipeline(Selection(), merge, report.findings, keep_going=True)
-        source = RdbSource(result.window(pages), checksum=False)
-        pipeline.run(source)
+        pipeline = Pipeline(Selection(), merge, told, keep_going=True)
+        keys = RdbSource(source.window(), checksum=False)
+        pipeline.run(keys)
         merge.end()
         if isinstance(outlet.exporter, RdbOut):
             report.target = outlet.exporter.target_name
-        report.losses = {**outlet.exporter.losses.counts, **source.lost}
+        report.losses = {**outlet.exporter.losses.counts, **keys.lost}
         report.dropped = merge.repeated
         report.written = int(pipeline.written) - merge.repeated
         if merge.repeated:
             what = f"{plural(merge.repeated, 'copy')} of keys that came before left out: the first counts"
             report.findings.add(Finding(Severity.WARNING, "duplicate-key", what, report.path))
-        for finding in loss_findings(report.losses, report.output):
+        for finding in [*map(source.located, told.items), *loss_findings(report.losses, report.output)]:
             report.findings.add(finding)
         report.loss = report.loss or pipeline.loss or merge.repeated > 0 or bool(report.losses)
         commit_all([outlet.finish()])
-    _locate(report, told)
-
-
-def _locate(report: SalvageRdbReport, told: int) -> None:
-    """Turn offsets in the sound RDB into those in the file."""
-    items = report.findings.items
-    for i in range(told, len(items)):
-        finding = items[i]
-        if finding.offset >= 0:
-            offset = report.result.offset_in_file(finding.offset)
-            items[i] = Finding(
-                finding.severity, finding.code, finding.message, finding.path, offset, finding.key, finding.db,
-                finding.doing,
-            )  # fmt: skip
-
-
-def salvage_findings(result: Salvaged, path: str) -> list[Finding]:
-    """What is to be said of a file of which not all can be read."""
-    found: list[Finding] = []
-
-    def note(code: str, message: str, offset: int = -1, key: bytes | None = None) -> None:
-        found.append(Finding(Severity.WARNING, code, message, path, offset, key))
-
-    if result.line_ends:
-        note("line-ends", "LF had become CR LF all over, as in a copy made as text: it is turned back")
-    for lost in result.lost:
-        size = plural(int(lost.end - lost.start), "byte")
-        kept = f"; {plural(int(lost.elements), 'element')} of it kept" if lost.put else ""
-        note(lost.code, f"{size} left out: {lost.message}{kept}", int(lost.start), lost.keys[0] if lost.keys else None)
-    for run in result.runs:
-        if not run.sure_of_db and run.keys:
-            note(
-                "database-uncertain",
-                f"{plural(int(run.keys), 'key')} from here on are taken for keys of database {run.db}: whether another "
-                "was chosen in what is lost before them cannot be told",
-                int(run.start),
-            )
-    if not result.complete:
-        note("no-end", "the end mark is not there: what stood behind the last record is lost", int(result.size))
-    if result.checksum == "bad":
-        note(
-            "checksum",
-            "the checksum differs"
-            + ("" if result.lost else ", and every record is in form")
-            + f": at most {plural(int(result.plain), 'value')} of plain text may be wrong",
-        )
-    if result.headless:
-        version = f"{('Redis', 'Valkey')[result.dialect]} RDB version {result.version}"
-        note("header", f"the header is lost: what is there was read as {version}", 0)
-    return found

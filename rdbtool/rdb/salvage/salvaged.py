@@ -153,9 +153,14 @@ class Salvaged:
         return sum(int(lost.end - lost.start) for lost in self.lost)
 
     @property
+    def skipped(self) -> int:
+        """Keys that are left out for their values, and nothing else."""
+        return sum(lost.is_key and not lost.put for lost in self.lost)
+
+    @property
     def keys(self) -> int:
         """Keys that can be read."""
-        return sum(int(run.keys) for run in self.runs) - sum(lost.is_key and not lost.put for lost in self.lost)
+        return sum(int(run.keys) for run in self.runs) - self.skipped
 
     @property
     def behind(self) -> int:
