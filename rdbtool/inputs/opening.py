@@ -36,10 +36,9 @@ if TYPE_CHECKING:
 class OpenedKeys:
     """An input that is open: ``source`` gives its keys.
 
-    ``findings``: what is to be said of the input beforehand; ``loss``: not all of it could be taken; ``skipped``: keys that were
-    left out for their damaged values;
-    ``files``: all paths it is made of; ``carried``: commands of a log that are kept, ``followers``: those of
-    them that are kept because of others. Use it as a context manager.
+    ``findings``: what is to be said of the input beforehand; ``loss``: not all of it could be taken; ``skipped``: keys
+    that were left out for their damaged values; ``files``: all paths it is made of; ``carried``: commands of a log that
+    are kept, ``followers``: those of them that are kept because of others. Use it as a context manager.
     """
 
     def __init__(self, source: KeySource, files: tuple[str, ...], stream: Input | SalvagedFile | None) -> None:

@@ -121,8 +121,9 @@ def rewrite(
 
     A directory (which must be new, or empty) becomes a multi-part set, ready to be a server's appendonlydir; a name
     that ends in ``.aof``, or ``-``, one file: a snapshot in front of an empty log, or commands. ``selection``: with
-    these keys only; ``keep_going``: take what can be read of a damaged base. The snapshot loses nothing; commands cannot say everything, and ``losses`` are findings. Raises
-    as `replaying.replay` does, and `OutputError`, and `UnsupportedError` for what ``form.to`` cannot keep.
+    these keys only; ``keep_going``: take what can be read of a damaged base. The snapshot loses nothing; commands
+    cannot say everything, and ``losses`` are findings. Raises as `replaying.replay` does, and `OutputError`, and
+    `UnsupportedError` for what ``form.to`` cannot keep.
     """
     one_file = output == "-" or output.endswith(SINGLE) or find(output).is_stream
     job = _Job(path, layout_of(path, source), form, point, selection, unknown, source, now_ms, server, keep_going)

@@ -135,7 +135,7 @@ def plan_repair(
     plan = RepairPlan(layout, config=config)
     for i, (file, verdict) in enumerate(zip(layout.files, verdicts, strict=True)):
         if salvage and needs_mending(verdict):
-            _mend(plan, file, verdict, keep_open, drop_refused, config)
+            _mend(plan, file, keep_open, drop_refused, config)
             continue
         _refuse_hopeless(verdict)
         if verdict.restorable:
@@ -168,9 +168,7 @@ def needs_mending(verdict: FileVerdict) -> bool:
     return verdict.plain and verdict.verdict != MISSING and (lost_header or not verdict.cuttable)
 
 
-def _mend(
-    plan: RepairPlan, file: LogFile, verdict: FileVerdict, keep_open: bool, drop_refused: bool, config: LogConfig
-) -> None:
+def _mend(plan: RepairPlan, file: LogFile, keep_open: bool, drop_refused: bool, config: LogConfig) -> None:
     """Plan to keep what can be read of a snapshot, and of the log behind it."""
     mended = mend_base(file.path)
     cuts = mended.cuts
@@ -187,8 +185,8 @@ def _mend(
     plan.files.append(FilePlan(file, size, cuts))
     result = mended.result
     message = (
-        f"{plural(result.keys, 'key')} of the snapshot come back, {result.lost_bytes:,} bytes of it are lost; the log is "
-        "then applied to what came back: a lost key that it changes may end up with another value than it had"
+        f"{plural(result.keys, 'key')} of the snapshot come back, {result.lost_bytes:,} bytes of it are lost; the log "
+        "is then applied to what came back: a lost key that it changes may end up with another value than it had"
     )
     plan.findings.append(Finding(Severity.WARNING, "snapshot-mended", message, file.path))
 

@@ -16,7 +16,7 @@ from rdbtool.rdb.layout.inspection import Inspection
 from rdbtool.rdb.reader import Frame, RdbReader
 
 from .judge import SIZES_SINCE
-from .partial import partial_record
+from .partial import Partial
 from .salvaged import Lost, Part, Run, Salvaged
 from .search import ends_at
 
@@ -114,7 +114,7 @@ class Following:
                 if event.type.byte == 0:
                     result.plain += 1
                 if findings.items:
-                    self._bad_value(event, at, w.offset(), findings)
+                    self._bad_value(event, at, reader.key_offset, w.offset(), findings)
                     findings = Findings()
                     ins.findings = findings
             elif isinstance(event, SelectDb):
@@ -197,7 +197,7 @@ class Following:
         if found.worst is Severity.ERROR:
             self._lose(at, end, "function-library", found.of(Severity.ERROR)[0].message)
 
-    def _bad_value(self, frame: Frame, at: i64, end: i64, findings: Findings) -> None:
+    def _bad_value(self, frame: Frame, at: i64, key_at: i64, end: i64, findings: Findings) -> None:
         """Leave out a key whose value servers refuse."""
         if findings.worst is not Severity.ERROR:
             return
@@ -213,7 +213,8 @@ class Following:
         lost.keys.append(frame.key)
         lost.is_key = True
         if self.partial:
-            lost.put, lost.elements = partial_record(self.pages, frame, at, end, self.result.version)
+            partial = Partial(self.pages, frame, end)
+            lost.put, lost.elements = partial.record(at, key_at, self.result.version, broken=False)
 
     def _lose(self, start: i64, end: i64, code: str, message: str) -> Lost:
         lost = Lost(start, end, code, message, in_step=True)

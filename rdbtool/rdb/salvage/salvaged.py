@@ -199,7 +199,7 @@ class Salvaged:
                 out.append(u8(opcodes.SELECT_DB))
                 put_length(out, run.db)
                 pieces.append(Piece(at, -1, out.getvalue()))
-            while i < len(lost) and lost[i].start < run.end:
+            while i < len(lost) and lost[i].start <= run.end:
                 hole = lost[i]
                 i += 1
                 if hole.start < at:

@@ -17,6 +17,7 @@ from typing import Final, final
 
 from mypy_extensions import i64
 
+from rdbtool.errors import InputError, RdbToolError
 from rdbtool.io.random_access import Pages
 from rdbtool.rdb.reader import Frame
 
@@ -24,6 +25,7 @@ from .databases import database_in, settle
 from .evidence import FIRST, of_key
 from .following import DATABASE, END_MARK, Following
 from .judge import Break, Judge, Suspect
+from .partial import Partial
 from .salvaged import IN_A_ROW, IN_STEP, TO_THE_END, Lost, Run, Salvaged
 from .search import Search
 from .start import Start, expected, find_magic, header_at
@@ -160,6 +162,8 @@ class Salvager:
         lost = self._end_at(run, cut, suspects)
         if following.key is not None and of_key(following.key) >= FIRST and following.key not in lost.keys:
             lost.keys.append(following.key)
+        if self.partial and cut == at and at < self.size:
+            self._keep_start(lost, at, place, is_cut=place < 0 and following.code == "truncated")
         if place < 0:
             return None
         lost.end = place
@@ -185,6 +189,22 @@ class Salvager:
         gap = self._lose(cut, self.size, self.following.code, self.following.why)
         gap.keys += dropped
         return gap
+
+    def _keep_start(self, lost: Lost, at: i64, place: i64, *, is_cut: bool) -> None:
+        """Keep the elements that can be read of the collection at ``at`` in which reading broke; ``is_cut``: because
+        the file ends there.
+        """
+        reader = self.judge.reader(self.pages.window(at, self.size))
+        try:
+            event = reader.next()
+        except InputError:
+            raise
+        except RdbToolError:
+            return
+        if isinstance(event, Frame) and of_key(event.key) >= FIRST:
+            partial = Partial(self.pages, event, self.size if place < 0 else place)
+            version = self.result.version
+            lost.put, lost.elements = partial.record(at, reader.key_offset, version, broken=not is_cut)
 
     def _first_key(self, run: Run) -> None:
         """Leave out the first key of ``run`` if all others have access times in front of them: it had one too."""
