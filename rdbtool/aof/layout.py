@@ -83,7 +83,7 @@ def locate(path: str) -> Layout:
             data = head + stream.read(MANIFEST_LIMIT)
     except OSError as e:
         raise InputError(f"cannot open: {reason(e)}", path=path) from e
-    return _set(path, data)
+    return layout_by(path, data)
 
 
 def _directory(path: str) -> Layout:
@@ -140,7 +140,8 @@ def parts_beside(path: str) -> list[LogFile]:
     return [file for file in _by_name(directory, names) if os.path.isfile(file.path)]
 
 
-def _set(path: str, data: bytes) -> Layout:
+def layout_by(path: str, data: bytes) -> Layout:
+    """The files that the manifest ``data`` names, if it stood at ``path``. Raises as `locate` does."""
     manifest = parse(data, path)
     layout = Layout(path, manifest_path=path, manifest=manifest)
     directory = os.path.dirname(path)

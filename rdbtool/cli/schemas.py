@@ -147,6 +147,10 @@ CHECK_AOF: Final = _object(
         "counts": COUNTS,
         "plan": PLAN,
         "repair": REPAIR,
+        "rebuilt_manifest": _object(
+            {"path": TEXT, "lines": _list(TEXT), "left_out": _list(_object({"file": TEXT, "why": TEXT}))},
+            {"undo": _list(TEXT)},
+        ),
         "error": _object({"code": TEXT, "message": TEXT}),
     },
 )

@@ -56,6 +56,11 @@ class CheckAofReport(Report):
         return TRUNCATED if TRUNCATED in verdicts else "ok"
 
     @property
+    def lacks_manifest(self) -> bool:
+        """Whether the manifest of a set is damaged, or not there."""
+        return "bad-manifest" in self.findings.counts or "no-manifest" in self.findings.counts
+
+    @property
     def refused(self) -> bool:
         """Whether a release does not load it; one that was asked for has to be known to."""
         return any(s.loads is False or (self.asked and s.loads is None) for s in self.suitability)
@@ -85,6 +90,7 @@ def check_aof(
     releases: Sequence[Release] = (),
     until: int = -1,
     all_findings: bool = False,
+    layout: Layout | None = None,
     progress: Callable[[int, int], object] | None = None,
 ) -> CheckAofReport:
     """Check what is at ``path``: a log with or without a snapshot in front, a manifest, or a directory.
@@ -93,7 +99,8 @@ def check_aof(
     ``proto-max-bulk-len``; ``databases``: how many it has; ``names``: commands it has in addition,
     from a module or renamed; ``releases``: the servers to tell what they do with it, if none the one that wrote it, or
     where that is not known the newest; ``all_findings``: keep each finding, however many they are;
-    ``until``: a Unix time: reading a file ends at the first later annotation;
+    ``layout``: the files, where they are not those that `locate` finds; ``until``: a Unix time: reading a file ends at
+    the first later annotation;
     ``progress`` is told the bytes read of all files, and their size or -1.
     Raises `InputError` where something cannot be read, `UsageError` where ``path`` is ambiguous.
     """
@@ -102,7 +109,7 @@ def check_aof(
         report.findings.kept = sys.maxsize
     report.config = config = LogConfig(names, databases=databases, max_bulk=max_bulk)
     try:
-        report.layout = layout = locate(path)
+        report.layout = layout = layout or locate(path)
     except FormatError as e:
         report.findings.add(_bad_manifest(e))
         for file in parts_beside(path):
