@@ -48,6 +48,9 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
             command(*args, **options)
         except RdbToolError as e:
             print(f"rdbtool: {e}", file=sys.stderr)
+            from .way_out import print_way_out
+
+            print_way_out(e)
             raise typer.Exit(of_error(e)) from None
         except BrokenPipeError as e:  # typer would make an error of it
             _discard_output()

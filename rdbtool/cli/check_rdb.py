@@ -20,6 +20,7 @@ from .options import DatabasesOption, Format, FormatOption, size_option
 from .overwriting import ask_to_overwrite
 from .progress import Progress
 from .render import findings_lines, number, paint, plural, print_json, show_path, size, table
+from .way_out import way_out
 
 NAME = "check-rdb"
 
@@ -163,6 +164,10 @@ def _print_file(path: str, result: CheckRdbReport | RdbToolError) -> None:
             print(f"  {line}")
     for line in findings_lines(result.findings):
         print(f"  {line}")
+    if result.findings.worst is Severity.ERROR:
+        line = way_out(path)
+        if line:
+            print(f"  {line}")
     for answer in result.releases:
         told = () if result.asked else result.findings.counts
         for line in _suitability_lines(answer, told):

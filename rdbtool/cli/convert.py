@@ -31,6 +31,7 @@ from .point_in_time import (
 )
 from .progress import Progress
 from .render import findings_lines, plural, print_json, show_path
+from .way_out import print_way_out_of
 
 if TYPE_CHECKING:
     from rdbtool.tasks.convert import ConvertReport
@@ -253,6 +254,7 @@ def _print_text(report: ConvertReport) -> None:
     for line in findings_lines(report.findings):
         print(line, file=sys.stderr)
     if not report.outputs:
+        print_way_out_of(report.findings.items)
         print("nothing was written", file=sys.stderr)
         return
     target = f" for {report.target}" if report.target else ""

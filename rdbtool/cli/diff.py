@@ -25,6 +25,7 @@ from .filters import PANEL, chosen_keys, hint_at_regex
 from .options import command_names, takes
 from .point_in_time import From, ServerDatabasesOption, Unknown, UnknownOption, point_in_time
 from .progress import Progress
+from .way_out import print_way_out
 
 NAME = "diff"
 EXAMPLE: Final = ("INPUT", "INPUT")
@@ -175,6 +176,7 @@ def command(
             if keep_going:
                 raise
             print(f"rdbtool: {e}\nto compare what can be read: --keep-going", file=sys.stderr)
+            print_way_out(e)
             raise typer.Exit(of_error(e)) from None
     hint_at_regex(selection.keys, int(selection.kept))
     raise typer.Exit(of_comparison(same=diff.report.same, loss=loss))

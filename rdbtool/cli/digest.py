@@ -26,6 +26,7 @@ from .point_in_time import (
     server_of,
 )
 from .render import findings_lines, print_json, show_path
+from .way_out import print_way_out
 
 NAME = "digest"
 
@@ -89,6 +90,7 @@ def command(
             )
         except RdbToolError as e:
             print(f"rdbtool: {e}", file=sys.stderr)
+            print_way_out(e)
             codes.append(of_error(e))
             continue
         releases.add(report.release)

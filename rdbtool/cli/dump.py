@@ -29,6 +29,7 @@ from .point_in_time import (
 )
 from .progress import Progress
 from .render import findings_lines
+from .way_out import print_way_out_of
 
 NAME = "dump"
 
@@ -143,5 +144,7 @@ def command(
             sink.flush()
     for line in findings_lines(report.findings):
         print(line, file=sys.stderr)
+    if report.failed and not keep_going:
+        print_way_out_of(report.findings.items)
     hint_at_regex(selection.keys, report.written + report.skipped)
     raise typer.Exit(of_report(report))
