@@ -11,7 +11,7 @@ from rdbtool.io.random_access import Pages
 from rdbtool.rdb import opcodes
 
 from .evidence import one_bit_apart
-from .salvaged import Lost, Run
+from .salvaged import IN_A_ROW, Lost, Run
 
 SELECT: Final = re.compile(rb"\xfe([\x00-\x3f])\xfb[\x00-\xbf]")
 """The number of a database, and how many keys it has, which servers write behind it."""
@@ -46,11 +46,33 @@ def database_in(pages: Pages, runs: list[Run], lost: Lost, run: Run) -> None:
             run.db = part.db = db
 
 
-def settle(runs: list[Run]) -> None:
+def doubtful(runs: list[Run]) -> list[Run]:
+    """Runs that were found in the middle of a file, and whose keys are too many: without them, those in front and
+    behind are as many as their database is said to have, or fewer. They stand in a value.
+    """
+    found: list[Run] = []
+    counts: dict[int, int] = {}
+    said: dict[int, int] = {}
+    for number, run in enumerate(runs):
+        db = int(run.db)
+        left = said.get(db, -1) - counts.get(db, 0)
+        if run.sure == IN_A_ROW and number + 1 < len(runs) and db in said and run.parts[0].keys > left:
+            behind = runs[number + 1]
+            if len(run.parts) == 1 and behind.db == run.db and behind.parts[0].keys <= left:
+                found.append(run)
+                continue
+        for part in run.parts:
+            counts[int(part.db)] = counts.get(int(part.db), 0) + int(part.keys)
+            if part.said >= 0:
+                said[int(part.db)] = int(part.said)
+    return found
+
+
+def settle(runs: list[Run], doubts: i64) -> None:
     """Settle in which database runs begin whose SELECTDB may be lost.
 
     A database says how many keys it has. Where a run has more than are left of it, it belongs to another; where more
-    are left than the gap can hold, it does not.
+    are left than the gap can hold, it does not. ``doubts``: how many records that were counted may be none.
     """
     counts: dict[int, int] = {}
     said: dict[int, int] = {}
@@ -64,7 +86,7 @@ def settle(runs: list[Run]) -> None:
                 left -= counts.get(int(before), 0)
             fits = left >= part.keys and left * LEAST > run.start - end
             run.sure_of_db = fits or _selected_next(runs, number) == before + 1
-            if 0 <= left < part.keys:
+            if left >= 0 and left + doubts < part.keys:
                 run.db = part.db = before + 1
                 run.sure_of_db = False
         for part in run.parts:

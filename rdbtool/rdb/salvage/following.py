@@ -52,6 +52,7 @@ class Following:
         self.not_selects: set[int] = set()
         self.newest: i64 = 1
         self.has_access = False
+        self.has_expiry = False
         self.forget()
 
     def forget(self) -> None:
@@ -111,6 +112,8 @@ class Following:
                 self.newest = max(self.newest, event.type.since)
                 if event.freq >= 0 or event.idle_s >= 0:
                     self.has_access = True
+                if event.expire_at_ms != -1:
+                    self.has_expiry = True
                 if event.type.byte == 0:
                     result.plain += 1
                 if findings.items:
@@ -187,6 +190,7 @@ class Following:
             self._lose(at, end, "size-hint", "the size that is announced for a database is wrong")
             return
         part.said = event.keys
+        self.has_expiry = self.has_expiry or event.expires > 0
 
     def _library(self, event: Event, at: i64, end: i64) -> None:
         """Leave out a function library that servers refuse."""

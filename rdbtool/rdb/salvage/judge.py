@@ -4,6 +4,7 @@ whole.
 
 from __future__ import annotations
 
+import re
 from typing import Final, final
 
 from mypy_extensions import i64
@@ -21,18 +22,29 @@ from .evidence import FIRST, LEAST, OPCODES, is_opcode_of_key, is_time, of_event
 
 SIZES_SINCE: Final[i64] = 7
 """The first RDB version with the sizes of databases (Redis 3.2)."""
-NEAR: Final[i64] = 32
-"""Bytes within which what stands in front of a key may belong to it: its expiry, its access times."""
+PROVEN: Final[i64] = 48
+"""Evidence behind a record for which its end is believed."""
 TORN: Final = 12
 """Bytes that may have been put in between a record and the name of the next."""
 TAIL: Final[i64] = 6
 """Bytes at the end of a value that tell whether it is text."""
 A_NAME: Final[i64] = 5
 """Evidence in a name of one letter."""
+FIELDS: Final = frozenset(
+    {
+        *(b"redis-ver", b"valkey-ver", b"redis-bits", b"ctime", b"used-mem", b"aof-preamble", b"aof-base", b"lua"),
+        *(b"repl-stream-db", b"repl-id", b"repl-offset", b"slot-info"),
+    }
+)
+"""Auxiliary fields that servers write (rdb.c: rdbSaveInfoAuxFields)."""
 ZEROS: Final = bytes(16)
 """A run of zeros that a file system or a disk puts in the place of what it lost."""
 LONGEST: Final[i64] = 1 << 20
 """Bytes of a damaged record that are tried to be explained."""
+_TIME_END: Final = re.compile(rb"[\x01-\x07]\0\0\Z")
+"""The end of a time in ms of this century."""
+_TEXT: Final = re.compile(rb"[\t\n\r -~]|[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
+"""A character of a text in UTF-8."""
 
 
 @final
@@ -50,24 +62,33 @@ class Suspect:
         self.is_string = is_string
 
 
+def _is_nothing(suspect: Suspect) -> bool:
+    """Whether next to nothing speaks for it: a key without a name, such as zeros are, a number of a database where
+    there is none.
+    """
+    return suspect.evidence < (LEAST if suspect.key is None else 1)
+
+
 @final
 class Break:
     """A break at ``at``, with the error's ``code``; ``place``: from where records run again, -1 for nowhere.
 
-    ``suspects``: the last records before it, in order; ``after_bad``: the last one is known to be damaged.
+    ``suspects``: the last records before it, in order; ``bad``: where those end whose values are known to be damaged.
     """
 
-    def __init__(self, at: i64, code: str, place: i64, suspects: list[Suspect], *, after_bad: bool) -> None:
+    def __init__(self, at: i64, code: str, place: i64, suspects: list[Suspect], bad: set[int]) -> None:
         self.at: i64 = at
         self.code = code
         self.place: i64 = place
         self.suspects = suspects
-        self.after_bad = after_bad
+        self.bad = bad
 
 
 @final
 class Judge:
-    """Judges breaks in an open file. ``has_access``: keys have access times or frequencies in front of them."""
+    """Judges breaks in an open file. ``has_access``: keys have access times or frequencies in front of them;
+    ``has_expiry``: there are keys with an expiry.
+    """
 
     def __init__(self, pages: Pages, dialect: i64, version: i64) -> None:
         self.pages = pages
@@ -76,6 +97,7 @@ class Judge:
         self.version: i64 = version
         self.table = TABLE[dialect]
         self.has_access = False
+        self.has_expiry = False
 
     def reader(self, w: Window) -> RdbReader:
         """A reader of records from the position of ``w`` on."""
@@ -112,6 +134,14 @@ class Judge:
             for suspect in reversed(suspects):
                 if suspect.start < place:
                     return suspect.start
+        suspects = list(suspects)
+        while suspects and _is_nothing(suspects[-1]):
+            at = suspects.pop().start
+        behind = 0
+        for suspect in reversed(suspects):
+            if suspect.end in broken.bad and behind < PROVEN:
+                return suspect.end  # its end is as doubtful as its value, and so is what follows
+            behind += suspect.evidence
         if at >= self.size:
             return at
         zeros = self._zeros_from(at)
@@ -119,13 +149,21 @@ class Judge:
             return at
         if suspects and suspects[-1].is_string and (self._is_torn(at, place) or self._ends_text(suspects[-1], place)):
             return at
+        usual = sorted([suspect.evidence for suspect in suspects])[len(suspects) // 2] if suspects else FIRST
         for suspect in reversed(suspects):
-            if suspect.proven or (suspect.key is None and suspect.evidence >= LEAST) or suspect.end <= zeros:
+            if suspect.proven or suspect.key is None or suspect.end <= zeros:
                 break
             at = suspect.start
-            if suspect.evidence >= FIRST and zeros < 0:
+            if suspect.evidence >= min(FIRST, usual) and zeros < 0:
                 break
         return at
+
+    def _is_field(self, place: i64) -> bool:
+        """Whether the string at ``place`` has the name of a field that servers write in front of all keys."""
+        try:
+            return read_string(self.pages.window(place + 1, self.size)) in FIELDS
+        except FormatError:
+            return False
 
     def _zeros_from(self, at: i64) -> i64:
         """Where the zeros begin in the midst of which ``at`` is; -1 where it is not."""
@@ -200,6 +238,8 @@ class Judge:
         data = self.pages.take(at, place - at)
         if self.pages.byte(place) == opcodes.RESIZE_DB and one_bit_apart(data[0], opcodes.SELECT_DB):
             return True
+        if place - at == 9 and is_time(data[1:]):
+            return True  # the expiry of the key behind it
         for opcode in OPCODES:
             w = window_over(bytes((opcode,)) + data[1:])
             byte = self._type_behind_opcodes(w)
@@ -226,16 +266,14 @@ class Judge:
         return False
 
     def _ends_text(self, suspect: Suspect, place: i64) -> bool:
-        """Whether the value of ``suspect`` ends as its length says: where text ends and a type follows, or behind a
+        """Whether the value of ``suspect`` ends as its length says: where text ends and no text follows, or behind a
         number that no other form of it brings up to ``place``.
         """
-        byte = self.pages.byte(suspect.end)
-        if byte >= 32 or byte in {9, 10, 13} or self.table[byte] is None:
-            return False
         tail = self.pages.take(suspect.end - TAIL, TAIL)
         if suspect.end - suspect.start > 2 * TAIL and of_key(tail) >= 2 + 3 * TAIL:
-            return True
-        return 0xC0 <= tail[-2] <= 0xC1 and place > suspect.end + 4
+            return not _TEXT.match(self.pages.take(suspect.end, min(4, self.size - suspect.end)))
+        byte = self.pages.byte(suspect.end)
+        return self.table[byte] is not None and 0xC0 <= tail[-2] <= 0xC1 and place > suspect.end + 4
 
     def _is_torn(self, at: i64, place: i64) -> bool:
         """Whether bytes ``at`` to ``place`` end in a name and a value, a few bytes behind their beginning: then
@@ -268,7 +306,6 @@ class Judge:
         """Whether the record from which on records run again may lack what stood in front of it, in the bytes from
         ``cut`` on that are lost.
         """
-        at = broken.at
         place = broken.place
         byte = self.pages.byte(place)
         if byte >= opcodes.LOWEST and not is_opcode_of_key(byte):
@@ -276,16 +313,16 @@ class Judge:
         first = max(cut, place - 24)
         near = self.pages.take(first, place - first)
         n: i64 = len(near)
-        if n >= 9 and is_time(near[n - 8 :]) and one_bit_apart(near[n - 9], opcodes.EXPIRE_MS):
-            return True
-        if n >= 5 and self.version < 3 and one_bit_apart(near[n - 5], opcodes.EXPIRE_S):
-            return True
         if n >= 2 and self.has_access and byte < opcodes.LOWEST:
+            return True
+        if byte == 0 and self._is_field(place):
+            return True
+        if is_time(near[-8:]) or (byte == 0 and near.endswith(ZEROS[:8])):
+            return True  # in the second case, it may have been another type
+        if not self.has_expiry:
+            return False
+        if _TIME_END.search(near) or (n >= 5 and self.version < 3 and one_bit_apart(near[n - 5], opcodes.EXPIRE_S)):
             return True
         if ZEROS in near and (near.endswith(b"\0\0") or self.version < 3):
             return True
-        if cut == at and broken.suspects and broken.suspects[-1].key is None:
-            return False  # the damage is in what stands before, which is no key
-        if at <= place <= at + NEAR and cut == at and not self._is_head(at) and not broken.after_bad:
-            return not self._is_explained(at, place) and not self._is_torn(at, place)
         return place - cut <= 18 and is_opcode_of_key(self.pages.byte(cut)) and not self._is_explained(cut, place)

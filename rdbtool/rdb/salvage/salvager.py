@@ -21,18 +21,16 @@ from rdbtool.errors import InputError, RdbToolError
 from rdbtool.io.random_access import Pages
 from rdbtool.rdb.reader import Frame
 
-from .databases import database_in, settle
+from .databases import database_in, doubtful, settle
 from .evidence import FIRST, of_key
 from .following import DATABASE, END_MARK, Following
-from .judge import Break, Judge, Suspect
+from .judge import PROVEN, Break, Judge, Suspect
 from .partial import Partial
 from .salvaged import IN_A_ROW, IN_STEP, TO_THE_END, Lost, Run, Salvaged
 from .search import Search
 from .start import Start, expected, find_magic, header_at
 from .swallowed import Swallowed
 
-PROVEN: Final[i64] = 48
-"""Evidence behind a record for which its end is believed."""
 HEADER: Final[i64] = 9
 LEAST_VERSIONS: Final = (9, 80)
 """By dialect, the version that a file is given of which nothing tells it."""
@@ -61,7 +59,10 @@ class Salvager:
             if found is not None:
                 self.stops = {int(found[0]): int(found[1])}
                 self._from(start, strict=True)
-        settle(self.result.runs)
+        for run in doubtful(self.result.runs):
+            self.result.runs.remove(run)
+            self._lose(run.start, run.end, "doubtful", "more records than the database is said to have")
+        settle(self.result.runs, len(self.result.lost) + 1)
         return self.result
 
     def _from(self, start: Start, *, strict: bool) -> None:
@@ -141,23 +142,27 @@ class Salvager:
             behind = Run(at, run.parts[-1].db, IN_A_ROW)
             database_in(self.pages, self.result.runs, self.result.lost[-1], behind)
             return behind
+        self.judge.has_access = following.has_access
+        self.judge.has_expiry = following.has_expiry
         suspects = [self.judge.suspect(start) for start in following.starts]
         place: i64 = self.stops.get(int(at), -1)
         is_weak = False
         if place < 0:
             begin = _begin(suspects, at)
             place = search.find(begin, self.size, at)
-            is_weak = place < 0
-            if is_weak:  # perhaps no name in the file is one that tells much
-                search.first = 0
-                place = search.find(begin, self.size, at)
-                is_weak = search.runs_on
+            if place < 0 or not search.runs_on:  # perhaps no name in the file is one that tells much
+                weak = self._search()
+                weak.first = 0
+                other = weak.find(begin, self.size if place < 0 else place, at)
+                if other >= 0:
+                    place, search = other, weak
+                    is_weak = weak.runs_on
         if place < 0 and following.code == END_MARK:
             self.result.complete = True
             self.result.tail = following.end_at
             return None
-        after_bad = bool(self.result.lost) and self.result.lost[-1].end == at
-        broken = Break(at, following.code, place, suspects, after_bad=after_bad)
+        bad = {int(lost.end) for lost in self.result.lost[-len(suspects) :] if lost.is_key}
+        broken = Break(at, following.code, place, suspects, bad)
         cut = at if at in self.stops else self.judge.cut(broken)
         lost = self._end_at(run, cut, suspects)
         if following.key is not None and of_key(following.key) >= FIRST and following.key not in lost.keys:

@@ -202,6 +202,8 @@ class Search:
                     coded: i64 = w.data[key_at] if 0 <= key_at < w.end else 0
                     if event.type.byte == MODULE and first != LONG:
                         break
+                    if keys == 0 and event.type.byte == 0 and first == 0:
+                        break  # an empty string is little evidence for what is in front of it
                     ins.begin(0, event.key)
                     event.type.verify(event.window(), ins)
             except InputError:
@@ -221,9 +223,8 @@ class Search:
             if isinstance(event, Frame):
                 bits: i64 = 0
                 if findings.worst is Severity.ERROR:
-                    findings = Findings()
-                    ins.findings = findings
-                elif not ins.empty:
+                    break
+                if not ins.empty:
                     size = w.offset() - event.value_offset
                     bits = of_name(event.key, coded) + of_value(event, first, size)
                 if keys == 0 and bits + evidence < self.first:
