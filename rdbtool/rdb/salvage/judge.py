@@ -62,13 +62,6 @@ class Suspect:
         self.is_string = is_string
 
 
-def _is_nothing(suspect: Suspect) -> bool:
-    """Whether next to nothing speaks for it: a key without a name, such as zeros are, a number of a database where
-    there is none.
-    """
-    return suspect.evidence < (LEAST if suspect.key is None else 1)
-
-
 @final
 class Break:
     """A break at ``at``, with the error's ``code``; ``place``: from where records run again, -1 for nowhere.
@@ -134,8 +127,12 @@ class Judge:
             for suspect in reversed(suspects):
                 if suspect.start < place:
                     return suspect.start
+        # First what next to nothing speaks for: a key without a name, as zeros are, or with a name like noise where
+        # others have better ones; the number of a database where there is none.
         suspects = list(suspects)
-        while suspects and _is_nothing(suspects[-1]):
+        usual = sorted([suspect.evidence for suspect in suspects])[len(suspects) // 2] if suspects else FIRST
+        least = A_NAME if usual >= FIRST else 1
+        while suspects and suspects[-1].evidence < (LEAST if suspects[-1].key is None else least):
             at = suspects.pop().start
         behind = 0
         for suspect in reversed(suspects):
@@ -149,7 +146,6 @@ class Judge:
             return at
         if suspects and suspects[-1].is_string and (self._is_torn(at, place) or self._ends_text(suspects[-1], place)):
             return at
-        usual = sorted([suspect.evidence for suspect in suspects])[len(suspects) // 2] if suspects else FIRST
         for suspect in reversed(suspects):
             if suspect.proven or suspect.key is None or suspect.end <= zeros:
                 break
