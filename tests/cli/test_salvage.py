@@ -81,7 +81,12 @@ def test_a_file_is_not_overwritten_unasked(damaged: Path, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("command", ["check-rdb", "dump", "convert", "digest", "diff", "rewrite"])
 def test_whatever_stops_at_damage_names_the_way_out(command: str, damaged: Path, tmp_path: Path) -> None:
-    more = {"convert": [tmp_path / "x.rdb"], "diff": [PLAIN], "rewrite": ["-o", tmp_path / "x.aof"]}.get(command, [])
+    options: dict[str, list[object]] = {
+        "convert": [tmp_path / "x.rdb"],
+        "diff": [PLAIN],
+        "rewrite": ["-o", tmp_path / "x.aof"],
+    }
+    more = options.get(command, [])
     done = run(command, damaged, *more)
     line = f"rdbtool check-rdb {damaged} --salvage -o OUT"
     assert line in done.stdout + done.stderr

@@ -22,13 +22,11 @@ CRLF = FIXTURES / "broken" / "7.4.1-nochecksum-crlf.rdb"
 WHOLE = FIXTURES / "broken" / "7.4.1-nochecksum-whole.rdb"
 
 
-def saved(
-    data: bytes, tmp_path: Path, **options: bool | int
-) -> tuple[SalvageRdbReport, dict[tuple[int, bytes], bytes]]:
+def saved(data: bytes, tmp_path: Path) -> tuple[SalvageRdbReport, dict[tuple[int, bytes], bytes]]:
     source = tmp_path / "damaged.rdb"
     source.write_bytes(data)
     output = tmp_path / "saved.rdb"
-    report = salvage_rdb(str(source), str(output), **options)  # type: ignore[arg-type]  # by name
+    report = salvage_rdb(str(source), str(output))
     assert check_rdb(str(output)).sound
     return report, keys_of(output)
 
