@@ -20,7 +20,7 @@ from .partial import Partial
 from .salvaged import Lost, Part, Run, Salvaged
 from .search import ends_at
 
-SUSPECTS: Final[i64] = 8
+SUSPECTS: Final[i64] = 32
 """Records before a break that are judged once more."""
 MISCOUNTED: Final = "stream-count"
 """The finding of a stream whose entries can be had, although their count is wrong."""

@@ -15,7 +15,7 @@ from tests.rdb.corpus import FIXTURES
 from .harming import KINDS, Outcome, harm, table, whole_of
 
 SEED = 20261127
-FEW, MANY = 2, 60
+FEW, MANY = 2, 20
 PATHS = [
     path
     for path in sorted(FIXTURES.glob("*/*.rdb"))
