@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Collection
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -21,6 +21,9 @@ from .overwriting import ask_to_overwrite
 from .progress import Progress
 from .render import findings_lines, number, paint, plural, print_json, show_path, size, table
 from .way_out import way_out
+
+if TYPE_CHECKING:
+    from rdbtool.tasks.salvage_rdb import SalvageRdbReport
 
 NAME = "check-rdb"
 
@@ -89,7 +92,8 @@ def command(
             raise UsageError("--salvage and -o go together, and --partial and --max-lost with them")
         if len(paths) > 1:
             raise UsageError("--salvage takes one input")
-        raise typer.Exit(_salvage(paths[0], copy_to, partial, max_lost, force=force, output=output))
+        salvaged = _salvage(paths[0], copy_to, partial, max_lost, force=force, output=output)
+        raise typer.Exit(of_report(salvaged))
     wanted = releases_asked(releases or ())
     results: list[Result] = []
     for path in paths:
@@ -108,7 +112,9 @@ def command(
     raise typer.Exit(of_all(_code(result) for _, result in results))
 
 
-def _salvage(path: str, copy_to: str, partial: bool, max_lost: int | None, *, force: bool, output: Format) -> ExitCode:
+def _salvage(
+    path: str, copy_to: str, partial: bool, max_lost: int | None, *, force: bool, output: Format
+) -> SalvageRdbReport:
     from rdbtool.io.destination import is_standard_output
     from rdbtool.tasks.salvage_rdb import ANY_LOSS, salvage_rdb
 
@@ -126,7 +132,7 @@ def _salvage(path: str, copy_to: str, partial: bool, max_lost: int | None, *, fo
         print_json(NAME, {"files": [{"path": path, "salvage": report.as_json()}]})
     else:
         print_salvaged(report)
-    return of_report(report)
+    return report
 
 
 def _code(result: CheckRdbReport | RdbToolError) -> ExitCode:

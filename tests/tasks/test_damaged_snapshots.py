@@ -62,7 +62,7 @@ def a(key: bytes) -> bytes:
     ("data", "keys", "code"),
     [
         (rdb(a(b"a"), a(b"b"), record(68, b"c", string(b"v"))), [b"a", b"b"], "malformed"),
-        (rdb(a(b"a"), a(b"b"), b"key:1\x05value"), [b"a", b"b"], "malformed"),
+        (rdb(a(b"a"), a(b"b"), b"key:1\x05value"), [b"a"], "malformed"),
         (rdb(a(b"a"), a(b"b"))[:-12], [b"a"], "truncated"),
         (rdb(a(b"a"), a(b"b"), bytes(600)), [b"a", b"b"], "malformed"),
         (rdb(a(b"a"), a(b"b"))[:-9] + bytes(700), [b"a", b"b"], "malformed"),

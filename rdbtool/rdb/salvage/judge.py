@@ -291,7 +291,7 @@ class Judge:
         w = window_over(data)
         w.pos = pos + 1
         try:
-            if of_key(read_string(w)) < FIRST:
+            if of_key(read_string(w)) < A_NAME:
                 return False
             row.skip(w)
         except RdbToolError:
