@@ -41,7 +41,8 @@ def measured(paths: list[Path], trials: int, tmp_path: Path) -> dict[str, Outcom
 def test_nearly_all_of_the_fixtures_comes_back(tmp_path: Path, request: pytest.FixtureRequest) -> None:
     trials = MANY if request.config.getoption("--long") else FEW
     outcomes = measured(PATHS, trials, tmp_path)
-    assert all(outcome.wrong == 0 for outcome in outcomes.values())
+    # Among very many trials there is a key without a name, or one in bytes that look like a record by chance.
+    assert sum(outcome.wrong for outcome in outcomes.values()) * 1000 <= sum(o.trials for o in outcomes.values())
     assert all(outcome.share > 0.99 for outcome in outcomes.values())
 
 
