@@ -11,6 +11,7 @@ from typing import Final
 
 from rdbtool.errors import InputError, UsageError, reason
 from rdbtool.findings import Finding, Severity
+from rdbtool.io.source import opener_of
 
 from .detect import HEAD, MANIFEST, kind_of
 from .manifest import BASE, HISTORY, INCREMENT, ROLES, Manifest, Part, parse
@@ -68,7 +69,7 @@ def locate(path: str) -> Layout:
     """Find out what ``path`` holds. Raises `InputError`, `UsageError`, and `FormatError` for a manifest that
     a server refuses.
     """
-    if path == "-":
+    if path == "-" or opener_of(path) is not None:
         return Layout(path, [LogFile(path, "aof")])
     try:
         mode = os.stat(path).st_mode
