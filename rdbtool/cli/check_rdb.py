@@ -15,6 +15,7 @@ from rdbtool.rdb.check import DATABASES, RdbFacts
 from rdbtool.servers.releases import releases_asked
 from rdbtool.tasks.check_rdb import CheckRdbReport, Suitability, check_rdb
 
+from .live import reads_servers
 from .options import DatabasesOption, Format, FormatOption
 from .progress import Progress
 from .render import findings_lines, number, paint, plural, print_json, show_path, size, table
@@ -31,6 +32,7 @@ USAGE: Final = Usage(
 Result = tuple[str, CheckRdbReport | RdbToolError]
 
 
+@reads_servers
 def command(
     paths: Annotated[
         list[str], typer.Argument(metavar="PATH...", help="RDB files, gzip or zstd too, or '-' for standard input.")

@@ -22,6 +22,7 @@ from rdbtool.inputs.server import Server
 
 from .diff_output import DiffFormat, show
 from .filters import chosen_keys, hint_at_regex
+from .live import reads_servers
 from .options import command_names, takes
 from .point_in_time import From, ServerDatabasesOption, Unknown, UnknownOption, point_in_time
 from .progress import Progress
@@ -77,6 +78,7 @@ def point_of(side: str) -> Callable[..., PointInTime]:
     return make
 
 
+@reads_servers
 @takes(
     selection=chosen_keys,
     point=point_in_time,

@@ -18,6 +18,7 @@ CHANGES_PANEL: Final = "Changes"
 WRITING_PANEL: Final = "How it is written"
 REPLAY_PANEL: Final = "Replay of a log"
 SERVER_PANEL: Final = "How the server is set up"
+LIVE_PANEL: Final = "How a live server is reached"
 EVERYWHERE_PANEL: Final = "On every command"
 PANELS: Final = (
     OPTIONS_PANEL,
@@ -31,6 +32,7 @@ PANELS: Final = (
     WRITING_PANEL,
     REPLAY_PANEL,
     SERVER_PANEL,
+    LIVE_PANEL,
     EVERYWHERE_PANEL,
 )
 """The headings of options in help, in their order: an option's ``rich_help_panel`` is one of them."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import unquote, urlsplit
@@ -25,13 +26,14 @@ def is_url(text: str) -> bool:
 class Access:
     """How a server is reached; what is "" is not given.
 
-    ``user`` and ``password`` stand back behind those of a URL; ``cacert``: a file of certificates to trust instead of
-    the system's; ``cert`` and ``key``: files with our own certificate; ``insecure``: trust any certificate;
-    ``timeout_s``: seconds without a sign of life after which a server counts as gone.
+    ``password``: where a URL has none; ``passwords``: of URLs that had one, by what is left of them; ``cacert``: a file
+    of certificates to trust instead of the system's; ``cert`` and ``key``: files with our own certificate;
+    ``insecure``: trust any certificate; ``timeout_s``: seconds without a sign of life after which a server counts as
+    gone.
     """
 
-    user: str = ""
     password: str = field(default="", repr=False)
+    passwords: Mapping[str, str] = field(default_factory=dict, repr=False)
     cacert: str = ""
     cert: str = ""
     key: str = ""
@@ -83,6 +85,15 @@ def parse_url(url: str) -> Address:
     place = named if port is None else f"{named}:{port}"
     shown = printable_text(f"{scheme}://{who}{place}")
     return Address(scheme, unquote(host), port or PORT, user=user, password=password, shown=shown)
+
+
+def without_password(url: str) -> tuple[str, str]:
+    """A URL without its password, and the password as it stands there, percent signs and all; "" for none."""
+    scheme, _, rest = url.partition("://")
+    authority, slash, path = rest.partition("/")
+    who, at, place = authority.rpartition("@")
+    user, colon, password = who.partition(":")
+    return (f"{scheme}://{user}{at if user else ''}{place}{slash}{path}", password) if colon else (url, "")
 
 
 def shown_url(text: str) -> str:

@@ -35,8 +35,8 @@ class Connection:
         address = parse_url(url)
         self.name = address.shown
         self.timeout_s = access.timeout_s
-        user = address.user or access.user
-        password = address.password or access.password
+        user = address.user
+        password = address.password or access.passwords.get(url, "") or access.password
         self._secret = password
         if user and not password:
             raise UsageError("a user without a password", path=self.name)

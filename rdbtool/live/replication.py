@@ -29,7 +29,7 @@ _FULL: Final = re.compile(rb"\+FULLRESYNC ([0-9a-zA-Z?]+) (-?\d+)")
 _UNKNOWN: Final = re.compile(r"unknown (command|subcommand)|Unrecognized REPLCONF", re.IGNORECASE)
 
 OnWait: TypeAlias = Callable[[float], object]
-"""Is told for how many seconds the server has been making the snapshot."""
+"""Is told for how many seconds the server has been making the snapshot, and -1 when it begins to come."""
 
 
 class Snapshot:
@@ -123,6 +123,7 @@ class Snapshot:
             line = self._line(started, "waiting for the snapshot")
         if line.startswith(b"-"):
             raise RefusedError(printable(line[1:]).removeprefix("ERR "), self.connection.name, doing)
+        self._wait(-1)
         if line.startswith(b"$EOF:") and len(line) == 5 + MARK:
             self._mark = line[5:]
             self._look_for_mark()

@@ -54,6 +54,8 @@ def pretending(answer: Callable[[socket.socket], object]) -> Iterator[str]:
     try:
         yield f"redis://127.0.0.1:{listener.getsockname()[1]}"
     finally:
+        with contextlib.suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)  # a close alone does not end an accept
         listener.close()
         thread.join(timeout=30)
         assert not thread.is_alive()

@@ -50,10 +50,11 @@ def test_a_user_needs_the_right_to_replicate(kind: ServerKind, tmp_path: Path) -
         server.execute("SET", "k", "v")
         server.execute("ACL", "SETUSER", "backup", "on", f">{SECRET}", "+psync", "+replconf", "+ping", "+info")
         server.execute("ACL", "SETUSER", "nobody", "on", f">{SECRET}", "+ping")
-        url = url_of(server)
-        with Connection(url, Access("backup", SECRET)) as connection:
+        url = url_of(server).replace("unix://", "unix://backup@")
+        with Connection(url, Access(SECRET)) as connection:
             assert b"redis-ver" in received(connection) or kind.is_valkey
-        with Connection(url, Access("nobody", SECRET)) as connection, pytest.raises(RefusedError) as raised:
+        other = url.replace("backup", "nobody")
+        with Connection(other, Access(passwords={other: SECRET})) as connection, pytest.raises(RefusedError) as raised:
             received(connection)
         assert "no permissions" in str(raised.value)
 

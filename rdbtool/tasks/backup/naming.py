@@ -38,6 +38,11 @@ class Naming:
         return os.path.join(self.directory, _FIELD.sub(lambda found: values[found.group(1)], self.name))
 
     @property
+    def unfilled(self) -> str:
+        """The path with the fields as they were written: what it is called until it has its name."""
+        return os.path.join(self.directory, self.name)
+
+    @property
     def told_by_content(self) -> bool:
         """Whether the name is known only when all of it has been read."""
         return any(field in {"keys", "digest"} for field in _FIELD.findall(self.name))
