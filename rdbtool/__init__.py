@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -27,7 +28,19 @@ if TYPE_CHECKING:
     from rdbtool.inputs.replaying import Replayed, replay
     from rdbtool.inputs.selection import Selection
     from rdbtool.inputs.server import Server
-    from rdbtool.model import Consumer, Entry, Group, Hash, Module, Pending, SortedSet, Stream, Value
+    from rdbtool.model import (
+        Array,
+        Consumer,
+        Entry,
+        Group,
+        Hash,
+        Module,
+        PathHash,
+        Pending,
+        SortedSet,
+        Stream,
+        Value,
+    )
     from rdbtool.outputs.changing import Changes
     from rdbtool.outputs.options import OutputOptions, RdbOptions
     from rdbtool.rdb.events import (
@@ -37,12 +50,14 @@ if TYPE_CHECKING:
         Foreign,
         Function,
         FunctionPreGa,
+        HashTemplate,
         Header,
         ModuleAux,
         ResizeDb,
         SelectDb,
         SlotImport,
         SlotInfo,
+        Update,
     )
     from rdbtool.rdb.opening import RdbEvents, open_rdb, open_rdb_writer
     from rdbtool.rdb.reader import Frame, RdbReader
@@ -60,6 +75,7 @@ if TYPE_CHECKING:
     from rdbtool.tasks.stats import StatsReport, stats
 
 __all__ = [
+    "Array",
     "Aux",
     "Changes",
     "CheckAofReport",
@@ -85,6 +101,7 @@ __all__ = [
     "FunctionPreGa",
     "Group",
     "Hash",
+    "HashTemplate",
     "Header",
     "HistoryReport",
     "IncompleteError",
@@ -97,6 +114,7 @@ __all__ = [
     "NotSyncedError",
     "OutputError",
     "OutputOptions",
+    "PathHash",
     "Pending",
     "Place",
     "PointInTime",
@@ -124,6 +142,7 @@ __all__ = [
     "Touch",
     "TruncatedError",
     "UnsupportedError",
+    "Update",
     "UsageError",
     "Value",
     "check_aof",
@@ -148,6 +167,7 @@ __all__ = [
 __version__ = "0.1.0"
 
 _PLACES = {
+    "Array": "model",
     "Aux": "rdb.events",
     "Changes": "outputs.changing",
     "CheckAofReport": "tasks.check_aof",
@@ -173,6 +193,7 @@ _PLACES = {
     "FunctionPreGa": "rdb.events",
     "Group": "model",
     "Hash": "model",
+    "HashTemplate": "rdb.events",
     "Header": "rdb.events",
     "HistoryReport": "tasks.history",
     "IncompleteError": "errors",
@@ -185,6 +206,7 @@ _PLACES = {
     "NotSyncedError": "errors",
     "OutputError": "errors",
     "OutputOptions": "outputs.options",
+    "PathHash": "model",
     "Pending": "model",
     "Place": "aof.point_in_time",
     "PointInTime": "aof.point_in_time",
@@ -212,6 +234,7 @@ _PLACES = {
     "Touch": "engine.replay.key_history",
     "TruncatedError": "errors",
     "UnsupportedError": "errors",
+    "Update": "rdb.events",
     "UsageError": "errors",
     "Value": "model",
     "check_aof": "tasks.check_aof",
@@ -295,4 +318,18 @@ def _sha256(path: str) -> str:
         return sha256(stream.read()).hexdigest()
 
 
+def _refuse_old_python() -> None:
+    """Fail in one clear line where the sources are run by a Python that cannot: pip is not asked then."""
+    if sys.version_info < (3, 11):  # noqa: UP036 - for those who run a checkout
+        refusal = f"rdbtool needs Python 3.11 or later, and this is {sys.version_info[0]}.{sys.version_info[1]}"
+        if sys.argv[:1] != ["-m"]:
+            raise ImportError(refusal)
+        sys.stderr.write(refusal + "\n")
+        from .errors import UnsupportedError
+        from .exit_codes import of_error
+
+        raise SystemExit(of_error(UnsupportedError(refusal)))
+
+
+_refuse_old_python()
 _refuse_stale_compiled_files()

@@ -230,6 +230,9 @@ class Array:
         self.elements: dict[int, bytes] = {} if elements is None else elements
         self.cursor = cursor
 
+    def __repr__(self) -> str:
+        return f"<Array of {plural(len(self.elements), 'element')}>"
+
 
 @final
 class PathHash:
@@ -239,6 +242,9 @@ class PathHash:
 
     def __init__(self, paths: dict[bytes, dict[bytes, bytes]] | None = None) -> None:
         self.paths: dict[bytes, dict[bytes, bytes]] = {} if paths is None else paths
+
+    def __repr__(self) -> str:
+        return f"<PathHash of {plural(len(self.paths), 'path')}>"
 
 
 Value: TypeAlias = bytes | deque[bytes] | dict[bytes, None] | Hash | SortedSet | Stream | Module | Array | PathHash

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
+from rdbtool.cli.uncompiled import SILENT
+from tests.rdb.corpus import CORPUS
 from tests.servers import harness
 
 LONG = "RDBTOOL_TEST_TIMES"
@@ -21,6 +24,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    os.environ[SILENT] = "1"  # what terminals show must not depend on the hour
     if config.getoption("--long"):
         os.environ.setdefault(LONG, "40")
     if config.option.markexpr == FAST:
@@ -29,12 +33,17 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)  # before ``-m`` chooses among the tests
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A test that is given a kind of server is marked for it."""
+    """A test that is given a kind of server is marked for it.
+
+    One that is given a file of the corpus beside the clone counts as slow: there are fixtures like most of them.
+    """
     for item in items:
         callspec = getattr(item, "callspec", None)
         for value in callspec.params.values() if callspec is not None else ():
             if isinstance(value, harness.ServerKind):
                 item.add_marker(pytest.mark.server(value.name))
+            elif isinstance(value, Path) and CORPUS in value.parents:
+                item.add_marker(pytest.mark.slow)
 
 
 @pytest.hookimpl(tryfirst=True)  # before fixtures are made

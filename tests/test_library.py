@@ -131,8 +131,12 @@ def values(value: Value) -> int:
     if isinstance(value, Stream):
         for group in assert_type(value.groups, dict[bytes, Group]).values():
             assert_type(group.consumers, dict[bytes, Consumer])
-            assert_type(group.pending, dict[tuple[int, int], Pending])
-        return len(assert_type(value.entries, dict[tuple[int, int], list[bytes]]))
+            assert_type(group.pending, list[Pending])
+        return len(assert_type(value.entries, list[tuple[tuple[int, int], list[bytes]]]))
+    if isinstance(value, Array):
+        return len(assert_type(value.elements, dict[int, bytes]))
+    if isinstance(value, PathHash):
+        return len(assert_type(value.paths, dict[bytes, dict[bytes, bytes]]))
     return len(assert_type(value, Module).payload)
 
 def events(path: Path) -> int:
@@ -144,7 +148,7 @@ def events(path: Path) -> int:
             if isinstance(event, Header):
                 version: int = event.version
                 print(version)
-            elif isinstance(event, (Aux, SelectDb, ResizeDb, SlotInfo, SlotImport, Foreign)):
+            elif isinstance(event, (Aux, SelectDb, ResizeDb, SlotInfo, SlotImport, Foreign, HashTemplate, Update)):
                 print(event)
             elif isinstance(event, (Function, FunctionPreGa)):
                 assert_type(event.code, bytes)

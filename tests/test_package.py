@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -12,13 +14,14 @@ import pytest
 
 import rdbtool
 from rdbtool._build import CustomBuildHook
+from rdbtool.extras import DISTRIBUTION
 from rdbtool.rdb.types import TABLE
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "rdbtool"
 
 ROOMS = (
-    ("errors", "exit_codes", "findings", "model"),
+    ("errors", "exit_codes", "extras", "findings", "model"),
     ("io", "basics", "servers"),
     ("rdb",),
     ("aof",),
@@ -61,7 +64,7 @@ def folder_of(name: str) -> Path:
 MODULES = sorted(
     p for p in PACKAGE.rglob("*.py") if p.name not in {"_build.py", "_compiled.py"} and p.parent != PACKAGE
 )
-MODULES += [PACKAGE / f"{name}.py" for name in ("errors", "exit_codes", "findings", "model")]
+MODULES += [PACKAGE / f"{name}.py" for name in ROOMS[0]]
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
@@ -125,6 +128,42 @@ def test_an_edited_source_beside_its_compiled_file_is_refused(tmp_path: Path) ->
     assert "rdbtool/model.py was edited after it was compiled" in run.stderr
 
 
+@pytest.mark.parametrize(("how", "code", "end"), [("-m", 2, ""), ("-c", 1, "ImportError: ")])
+def test_an_old_python_is_refused_in_one_line(how: str, code: int, end: str, tmp_path: Path) -> None:
+    package = tmp_path / "rdbtool"
+    package.mkdir()
+    for name in ("__init__.py", "errors.py", "exit_codes.py"):
+        source = (PACKAGE / name).read_text()
+        ast.parse(source, feature_version=(3, 8))
+        (package / name).write_text(source)
+    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.version_info = (3, 10, 4, 'final', 0)\n")
+    run = subprocess.run(
+        [sys.executable, how, {"-m": "rdbtool", "-c": "import rdbtool"}[how]],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    line = f"{end}rdbtool needs Python 3.11 or later, and this is 3.10\n"
+    assert (run.returncode, run.stderr if how == "-m" else run.stderr.splitlines(keepends=True)[-1]) == (code, line)
+
+
+def test_what_names_the_distribution_or_an_extra_is_right() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["name"] == DISTRIBUTION
+    assert list(project["scripts"]) == ["rdbtool"]
+    extras = {name for name in project["optional-dependencies"] if name not in {"test", "unit"}}
+    asked = set()
+    for path in PACKAGE.rglob("*.py"):
+        text = path.read_text()
+        asked |= set(re.findall(r"how_to_install\(['\"](\w+)['\"]\)", text))
+        assert not re.findall(r"rdbtool(?:kit)?\[\w+\]", text), path
+    assert {"lua", "zstd"} <= asked <= extras
+    told = re.findall(r"\b([\w-]+)\[(\w+)\]", "".join(re.findall(r"`[^`\n]*`", (ROOT / "README.md").read_text())))
+    assert {(name, extra) for name, extra in told if extra in extras} == {(DISTRIBUTION, extra) for extra in extras}
+
+
 def test_each_exception_from_a_lint_rule_has_its_reason() -> None:
     lines = (ROOT / "pyproject.toml").read_text().splitlines()
     start = next(i for i, line in enumerate(lines) if line == "ignore = [")
@@ -149,3 +188,11 @@ def test_without_a_compiler_the_sources_are_installed_as_they_are(monkeypatch: p
     assert hook.reason_not_to() == "no C compiler: /no/such/cc not found"
     monkeypatch.setenv("RDBTOOL_PURE", "1")
     assert hook.reason_not_to() == "RDBTOOL_PURE is set"
+    assert hook.dependencies() == []
+
+
+def test_the_compiler_is_the_one_whose_types_the_tests_check() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    compiler = settings["tool"]["hatch"]["build"]["targets"]["wheel"]["hooks"]["custom"]["compiler"]
+    extra = settings["project"]["optional-dependencies"]["test"]
+    assert {name for name in compiler if name.startswith("mypy")} == {name for name in extra if name.startswith("mypy")}

@@ -12,7 +12,7 @@ from librt.strings import BytesWriter
 from mypy_extensions import i64, u8
 
 from rdbtool.basics.numbers import format_score
-from rdbtool.io.output import Output
+from rdbtool.io.output import LONG, Output
 from rdbtool.model import MAX_FIELD_EXPIRY_SET, Id, stream_id
 from rdbtool.rdb.layout import facts
 from rdbtool.rdb.layout.facts import Losses
@@ -20,6 +20,7 @@ from rdbtool.rdb.layout.stream_node import key_of
 from rdbtool.rdb.layout.visitor import ARRAY, HASH, LIST, MODULE, PATH_HASH, SET, STREAM, STRING, ZSET, Visitor
 from rdbtool.rdb.values.idempotence import Idempotence
 from rdbtool.rdb.values.stream_nodes import pair_of
+from rdbtool.servers.limits import Limits, refuse_database
 
 from .entry_ids import EntryIds
 
@@ -43,8 +44,6 @@ MOST_SENT: Final[i64] = 512 << 20
 """Bytes of the longest argument that a server takes from a client (proto-max-bulk-len, by default). From an append-only
 file servers take longer ones: Redis 6.2 and 7.0 and Valkey 9.1 do.
 """
-LONG: Final[i64] = 1 << 16
-"""Bytes of a string from which on it is written piece by piece."""
 BYTES_PER_COMMAND: Final[i64] = 16 << 20
 """A command that has grown to this is closed early: memory stays bounded whatever the elements are."""
 
@@ -112,6 +111,9 @@ class CommandWriter(Visitor):
         self._arguments: i64 = 0
         self._member = b""
         self._scored = False
+        self._negative_zeros: list[bytes] = []
+        self._members: i64 = 0
+        self._longest: i64 = 0
         self._field = b""
         self._has_field = False
         self._expiry: i64 = 0
@@ -133,6 +135,7 @@ class CommandWriter(Visitor):
     def select(self, db: i64) -> None:
         """Make sure that what follows goes to database ``db``."""
         if db != self._db:
+            refuse_database(db)
             self._db = db
             write_command(self.output.buffer, [b"SELECT", b"%d" % db])
 
@@ -167,6 +170,10 @@ class CommandWriter(Visitor):
         if kind == STREAM:
             self._ids.clear()
             self._released = []
+        elif kind == ZSET:
+            self._members = 0
+            self._longest = 0
+            self._negative_zeros = []
         if len(self._items) > 0:
             self._items.truncate(0)  # of a value that was damaged
 
@@ -182,6 +189,20 @@ class CommandWriter(Visitor):
                 self._empty_path_hash()
         elif kind != MODULE:
             self._close()
+            if self._negative_zeros and kind == ZSET:
+                self._restore_signs()
+
+    def _restore_signs(self) -> None:
+        """Add members of score -0 anew to a set that has become too large for a listpack, in which they lost the sign.
+
+        ZADD alone would leave them as they are, for 0 is -0.
+        """
+        limits = Limits()
+        if self._members > limits.zset_entries or self._longest > limits.zset_value:
+            for member in self._negative_zeros:
+                write_command(self.output.buffer, [b"ZREM", self._key, member])
+                write_command(self.output.buffer, [b"ZADD", self._key, b"-0", member])
+                self.output.room()
 
     def text(self, data: bytes, start: i64, end: i64) -> None:
         kind = self._kind
@@ -191,23 +212,11 @@ class CommandWriter(Visitor):
             self._expiring_part(data[start:end])
         elif kind == PATH_HASH:
             self._path_part(data[start:end])
-        elif kind == STRING and end - start >= LONG:
-            self._long(data, start, end)
+        elif end - start >= LONG and kind != STREAM and (kind != HASH or self._arguments & 1):
+            self._close_with(data[start:end])
         else:
             write_bulk(self._items, data, start, end)
             self._count_one()
-
-    def _long(self, data: bytes, start: i64, end: i64) -> None:
-        """Write a long string, which is held no second time."""
-        if end - start > MOST_SENT:
-            self.longest = max(self.longest, end - start)
-        out = self.output.buffer
-        write_header(out, 42, 3)
-        out.write(b"$3\r\nSET\r\n")
-        write_bulk(out, self._key, 0, len(self._key))
-        write_header(out, 36, end - start)
-        self.output.run(data, start, end)
-        self.output.buffer.write(b"\r\n")
 
     def _count_one(self) -> None:
         """An argument was added: close the command where it has enough."""
@@ -224,11 +233,26 @@ class CommandWriter(Visitor):
 
     def _close(self) -> None:
         """Write the command whose items were collected."""
-        if self._arguments == 0:
-            return
+        if self._arguments > 0:
+            self._begin_command(self._arguments)
+            self._take_items(self.output.buffer)
+
+    def _close_with(self, last: bytes) -> None:
+        """Write the command whose items were collected, and behind them one that is long."""
+        if len(last) > MOST_SENT:
+            self.longest = max(self.longest, len(last))
+        self._begin_command(self._arguments + 1)
+        output = self.output
+        self._take_items(output.buffer)
+        write_header(output.buffer, 36, len(last))
+        output.write_long(last)
+        output.buffer.write(b"\r\n")
+
+    def _begin_command(self, arguments: i64) -> None:
+        """Write a command up to its key, behind which so many arguments will stand."""
         out = self.output.buffer
         kind = self._kind
-        write_header(out, 42, 2 + self._arguments)
+        write_header(out, 42, 2 + arguments)
         if kind == STRING:
             out.write(b"$3\r\nSET\r\n")
         elif kind == LIST:
@@ -242,7 +266,6 @@ class CommandWriter(Visitor):
         else:
             out.write(b"$5\r\nHMSET\r\n")
         write_bulk(out, self._key, 0, len(self._key))
-        self._take_items(out)
 
     def _take_items(self, out: BytesWriter) -> None:
         if len(self._items) > MOST_SENT + BYTES_PER_COMMAND:  # a long element, and what came before it
@@ -259,9 +282,17 @@ class CommandWriter(Visitor):
     def score(self, x: float) -> None:
         text = format_score(x)
         member = self._member
+        n: i64 = len(member)
+        self._longest = max(self._longest, n)
+        self._members += 1
+        if len(text) == 2 and text[0] == 45 and text[1] == 48:
+            self._negative_zeros.append(member)
         write_bulk(self._items, text, 0, len(text))
-        write_bulk(self._items, member, 0, len(member))
         self._arguments += 1
+        if n >= LONG:
+            self._close_with(member)
+            return
+        write_bulk(self._items, member, 0, len(member))
         self._count_one()
 
     def expiry(self, ms: i64) -> None:

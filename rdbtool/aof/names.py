@@ -9,6 +9,17 @@ from typing import Final, final
 from rdbtool.errors import UsageError, printable_text
 from rdbtool.servers.commands import is_known, row_of
 
+STOP: Final = "stop"
+SKIP: Final = "skip"
+CARRY: Final = "carry"
+"""What a replay does about commands that no server has: it ends there, leaves them out, or keeps them for an output
+that holds commands."""
+
+
+def uncarried(unknown: str) -> str:
+    """What to do about unknown commands where nothing is written that could hold them: `CARRY` becomes `SKIP`."""
+    return SKIP if unknown == CARRY else unknown
+
 
 @final
 class CommandNames:

@@ -5,16 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, cast
 
-import crcmod
-
 POLYNOMIAL: Final = 0x1AD93D23594C935A9
 
+Update = Callable[[bytes, int], int]
 
-def _fast() -> Callable[[bytes, int], int] | None:
+
+def crc64_plain() -> Update:
+    """The checksum by crcmod: anywhere, at about 0.3 GB/s, or 16 MB/s where no compiler was there to install it."""
+    import crcmod
+
+    return cast("Update", crcmod.mkCrcFun(POLYNOMIAL, initCrc=0, rev=True, xorOut=0))
+
+
+def _fastest() -> Update:
     try:
         import anycrc
     except ImportError:
-        return None
+        return crc64_plain()
     engine = anycrc.Model("CRC64-REDIS")
 
     def update(data: bytes, crc: int) -> int:
@@ -23,15 +30,7 @@ def _fast() -> Callable[[bytes, int], int] | None:
     return update
 
 
-_slow: Final = crcmod.mkCrcFun(POLYNOMIAL, initCrc=0, rev=True, xorOut=0)
-
-
-def crc64_plain(data: bytes, crc: int = 0) -> int:
-    """The checksum by crcmod: anywhere, at about 0.3 GB/s."""
-    return cast("int", _slow(data, crc))
-
-
-_update: Final = _fast() or crc64_plain
+_update: Final = _fastest()
 
 
 def crc64(data: bytes, crc: int = 0) -> int:

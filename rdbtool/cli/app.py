@@ -182,6 +182,10 @@ def _program(
 ) -> None:
     global _debug
     _debug = debug
+    if sys.stderr.isatty():
+        from .uncompiled import tell_if_uncompiled
+
+        tell_if_uncompiled()
 
 
 _debug = False

@@ -21,7 +21,6 @@ from .console import ask, must_be_told
 from .options import (
     AllFindingsOption,
     DatabasesOption,
-    ForceOption,
     Format,
     FormatOption,
     command_names,
@@ -29,6 +28,7 @@ from .options import (
     some_size_option,
     takes,
 )
+from .overwriting import ask_to_overwrite
 from .progress import Progress
 from .render import plural, print_json
 from .usage import REPAIR_PANEL, SERVER_PANEL, Usage
@@ -117,7 +117,13 @@ def command(
             "--no-save-cut", help="Do not save what is cut: then there is no way back.", rich_help_panel=REPAIR_PANEL
         ),
     ] = False,
-    force: ForceOption = False,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force",
+            help="With --fix: go on although a process has the log open for writing. With -o: overwrite a file.",
+        ),
+    ] = False,
     until: Annotated[
         str | None,
         typer.Option(
@@ -168,8 +174,12 @@ def command(
         raise UsageError("-o takes one input")
     if (salvage or yes or max_loss is not None) and not (fix or output):
         raise UsageError("--salvage, --yes and --max-loss go with --fix or -o")
-    if (save_cut or no_save_cut or force) and (output or not fix):
-        raise UsageError("--save-cut, --no-save-cut and --force go with --fix, and not with -o")
+    if (save_cut or no_save_cut) and (output or not fix):
+        raise UsageError("--save-cut and --no-save-cut go with --fix, and not with -o")
+    if force and not (fix or output):
+        raise UsageError("--force goes with --fix or -o")
+    if output and not (force or yes):
+        ask_to_overwrite([output], paths)
     if save_cut and no_save_cut:
         raise UsageError("--save-cut and --no-save-cut contradict each other")
     if save_cut and not os.path.isdir(save_cut):

@@ -16,7 +16,7 @@ from rdbtool.servers.releases import releases_asked
 from rdbtool.tasks.check_rdb import CheckRdbReport, Suitability, check_rdb
 
 from .live import reads_servers
-from .options import DatabasesOption, Format, FormatOption
+from .options import AllFindingsOption, DatabasesOption, Format, FormatOption
 from .progress import Progress
 from .render import findings_lines, number, paint, plural, print_json, show_path, size, table
 from .usage import SERVER_PANEL, Usage
@@ -56,6 +56,7 @@ def command(
         ),
     ] = None,
     databases: DatabasesOption = DATABASES,
+    all_findings: AllFindingsOption = False,
     output: FormatOption = Format.TEXT,
 ) -> None:
     """Check RDB files: every record and value, checksum, duplicate keys.
@@ -67,12 +68,19 @@ def command(
     for path in paths:
         try:
             with Progress() as progress:
-                report = check_rdb(path, databases=databases, releases=wanted, modules=modules or (), progress=progress)
+                report = check_rdb(
+                    path,
+                    databases=databases,
+                    releases=wanted,
+                    modules=modules or (),
+                    all_findings=all_findings,
+                    progress=progress,
+                )
                 results.append((path, report))
         except RdbToolError as e:
             results.append((path, e))
         if output is Format.TEXT:
-            _print_file(*results[-1])
+            _print_file(*results[-1], all_findings=all_findings)
     if output is Format.JSON:
         print_json(NAME, {"files": [_as_json(*result) for result in results]})
     elif len(results) > 1:
@@ -103,7 +111,7 @@ def _verdict(result: CheckRdbReport | RdbToolError) -> str:
     return "sound" if result.sound else "damaged"
 
 
-def _print_file(path: str, result: CheckRdbReport | RdbToolError) -> None:
+def _print_file(path: str, result: CheckRdbReport | RdbToolError, *, all_findings: bool) -> None:
     verdict = _verdict(result)
     print(f"{paint(show_path(path), 'bold')}: {paint(verdict, 'green' if verdict == 'sound' else 'red')}")
     if isinstance(result, RdbToolError):
@@ -113,7 +121,7 @@ def _print_file(path: str, result: CheckRdbReport | RdbToolError) -> None:
     if facts is not None and facts.dialect:
         for line in _facts_lines(facts, result.size):
             print(f"  {line}")
-    for line in findings_lines(result.findings):
+    for line in findings_lines(result.findings, all_of_them=all_findings):
         print(f"  {line}")
     for answer in result.releases:
         told = () if result.asked else result.findings.counts

@@ -14,17 +14,16 @@ import typer
 
 from rdbtool.aof.names import CommandNames
 from rdbtool.aof.point_in_time import WHOLE, PointInTime
-from rdbtool.errors import FormatError, UsageError
+from rdbtool.errors import FormatError, UsageError, printable_text
 from rdbtool.exit_codes import of_comparison, of_error
 from rdbtool.inputs.filters import BIGGEST, parse_size
 from rdbtool.inputs.selection import Selection
-from rdbtool.inputs.server import Server
 
 from .diff_output import DiffFormat, show
 from .filters import chosen_keys, hint_at_regex
 from .live import reads_servers
 from .options import command_names, takes
-from .point_in_time import From, ServerDatabasesOption, Unknown, UnknownOption, point_in_time
+from .point_in_time import From, ServerDatabasesOption, Unknown, UnknownOption, point_in_time, server_of
 from .progress import Progress
 from .usage import COUNTS_PANEL, REPLAY_PANEL, TIME_PANEL, WRITING_PANEL, Usage
 
@@ -145,8 +144,13 @@ def command(
         bool, typer.Option("--encodings", help="How a value is encoded counts.", rich_help_panel=COUNTS_PANEL)
     ] = False,
     memory_limit: Annotated[
-        str, typer.Option("--memory-limit", metavar="SIZE", help="Read the files more often rather than take more.")
-    ] = "512MiB",
+        str,
+        typer.Option(
+            "--memory-limit",
+            metavar="SIZE",
+            help="Read the files more often rather than take more (512MiB). Logs are replayed in memory all the same.",
+        ),
+    ] = "",
     keep_going: Annotated[
         bool, typer.Option("--keep-going", help="Compare what can be read of damaged files, and list the damage.")
     ] = False,
@@ -176,13 +180,13 @@ def command(
         raise UsageError("only one of the two can be standard input")
     points = _points(point, (left, point_a, from_a), (right, point_b, from_b))
     now_ms = int(selection.now_ms)
-    server = Server(names, databases)
+    server = server_of(names, databases, memory_limit)
     options = DiffOptions(
         ignore_expiry=Ignorable.EXPIRY in (ignore or ()),
         ttl_tolerance_ms=ttl_tolerance,
         eviction=eviction,
         encodings=encodings,
-        memory_limit=min(parse_size(memory_limit), BIGGEST),
+        memory_limit=min(parse_size(memory_limit or "512MiB"), BIGGEST),
         keep_going=keep_going,
         selection=selection,
     )
@@ -207,6 +211,10 @@ def command(
             commands=from_b is From.COMMANDS,
         ) as b,
     ):
+        for snapshot in (a, b):
+            if memory_limit and snapshot.replayed:
+                note = "--memory-limit does not hold for the replay of a log, which takes memory for all its data"
+                print(f"note    {printable_text(snapshot.name)}: {note}", file=sys.stderr)
         diff = Diff(a, b, options)
         diff.progress = progress
         try:

@@ -44,7 +44,7 @@ from rdbtool.rdb.walk import Walker
 from rdbtool.servers.features import FIELD_EXPIRIES, INTEGER_SCORES, SHORTEST_SCORES
 from rdbtool.servers.releases import Release
 
-from .cells.cell import SKIPLIST, Cell, FrameCell
+from .cells.cell import Cell, FrameCell
 from .cells.zset import SortedSetCell
 
 FOREVER: Final[i64] = -(1 << 62)
@@ -118,16 +118,16 @@ class ValueDigest(Visitor):
         self._members: i64 = 0
         self._longest: i64 = 0
         self._zeros = 0
-        self._unpacked = False
+        self._is_exact = False
         self.type: TypeRow | None = None
         """How the value that is told next stands in a file."""
 
     def tell(self, cell: Cell) -> None:
-        """Be told the value of a cell: a sorted set that commands have unpacked stays so."""
-        self.type = None
-        self._unpacked = isinstance(cell, SortedSetCell) and cell.encoding == SKIPLIST
+        """Be told the value of a cell; that of a sorted set holds each -0 as its server does."""
+        self.type = cell.frame.type if isinstance(cell, FrameCell) else None
+        self._is_exact = isinstance(cell, SortedSetCell)
         visit_value(cell.value(), self)
-        self._unpacked = False
+        self._is_exact = False
 
     def begin(self, kind: i64, expiring: bool) -> None:
         self._kind = kind
@@ -146,7 +146,7 @@ class ValueDigest(Visitor):
         if (
             self._zeros
             and self._packs_integers
-            and not self._unpacked
+            and not self._is_exact
             and (self.type is None or self.type.name not in {"zset-ziplist", "zset-listpack"})
         ):
             limits = self._limits
@@ -262,6 +262,11 @@ class Digester:
     def modules(self) -> int:
         """Keys whose digest only their module knows."""
         return self._value.modules
+
+    @property
+    def miscounted(self) -> int:
+        """Streams that hold another number of entries than they say."""
+        return int(self._walker.miscounted)
 
     def add_cell(self, db: int, key: bytes, cell: Cell) -> None:
         """Add a key that is no frame."""

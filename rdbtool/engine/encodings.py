@@ -26,7 +26,6 @@ from .cells.cell import (
     LISTPACKEX,
     NATURAL,
     RAW,
-    SKIPLIST,
     Cell,
     FrameCell,
     HashCell,
@@ -65,18 +64,6 @@ def hash_encoding(release: Release, fields: dict[bytes, bytes], expiries: dict[b
     if expiries is None:
         return LISTPACK
     return HASHTABLE if release.valkey else LISTPACKEX
-
-
-def zset_encoding(release: Release, scores: dict[bytes, float]) -> u8:
-    """The encoding of a sorted set built from these members."""
-    count: i64 = len(scores)
-    limits = release.limits
-    if count > limits.zset_entries:
-        return SKIPLIST
-    for member in scores:
-        if len(member) > limits.zset_value:
-            return SKIPLIST
-    return LISTPACK
 
 
 def type_name(cell: Cell) -> str:

@@ -92,15 +92,6 @@ def invalidate(cell: StringCell) -> None:
 # Dense.
 
 
-def _register(data: bytes, index: i64) -> i64:
-    at = HEADER + (index * 6 >> 3)
-    shift = index * 6 & 7
-    value: i64 = data[at] >> shift
-    if shift > 2:
-        value |= data[at + 1] << (8 - shift)
-    return value & 63
-
-
 def _raise_dense(buffer: BytesWriter, index: i64, count: i64) -> bool:
     at = HEADER + (index * 6 >> 3)
     shift = index * 6 & 7
@@ -136,13 +127,9 @@ def to_dense(cell: StringCell) -> None:
 
 def registers_of(data: bytes) -> bytes:
     """The value of every register. Raises `CommandError` if the runs do not cover all of them exactly."""
-    out = BytesWriter()
-    i: i64 = 0
     if data[4] == DENSE:
-        while i < REGISTERS:
-            out.append(_register(data, i))
-            i += 1
-        return out.getvalue()
+        return _unpacked(data)
+    out = BytesWriter()
     covered: i64 = 0
     p: i64 = HEADER
     end: i64 = len(data)
@@ -167,6 +154,24 @@ def registers_of(data: bytes) -> bytes:
     if covered != REGISTERS:
         raise CommandError(CORRUPT)
     return out.getvalue()
+
+
+def _unpacked(data: bytes) -> bytes:
+    """The registers of a dense one, four in three bytes, as a few calculations with long integers."""
+    first = int.from_bytes(data[HEADER::3], "little")
+    second = int.from_bytes(data[HEADER + 1 :: 3], "little")
+    third = int.from_bytes(data[HEADER + 2 :: 3], "little")
+    ones = int.from_bytes(b"\1" * (REGISTERS // 4), "little")
+    out = bytearray(REGISTERS)
+    fours = (
+        first & ones * 63,
+        first >> 6 & ones * 3 | (second & ones * 15) << 2,
+        second >> 4 & ones * 15 | (third & ones * 3) << 4,
+        third >> 2 & ones * 63,
+    )
+    for at, registers in enumerate(fours):
+        out[at::4] = registers.to_bytes(REGISTERS // 4, "little")
+    return bytes(out)
 
 
 # Sparse.

@@ -19,7 +19,7 @@ from .cells.lists import PACKED, QUICK, ListCell, Node, Shape, kind_of, loaded_l
 from .cells.path_hash import PathHashCell
 from .cells.stream import stream_cell
 from .cells.zset import SortedSetCell
-from .encodings import hash_encoding, set_encoding, zset_encoding
+from .encodings import hash_encoding, set_encoding
 
 PLAIN_NODE: Final = 1
 LISTPACK_HEADER: Final = 6
@@ -36,7 +36,9 @@ def cell_of(release: Release, value: Value) -> Cell:
     if isinstance(value, Hash):
         return HashCell(value.fields, value.expiries, hash_encoding(release, value.fields, value.expiries))
     if isinstance(value, SortedSet):
-        return SortedSetCell(value.scores, zset_encoding(release, value.scores))
+        zset = SortedSetCell(value.scores)
+        zset.pack(release)
+        return zset
     if isinstance(value, Stream):
         return stream_cell(value)
     if isinstance(value, Array):
@@ -50,9 +52,13 @@ def cell_of(release: Release, value: Value) -> Cell:
 def cell_of_frame(release: Release, frame: Frame, expire_at_ms: i64) -> Cell:
     """The cell of a key as it stands in a snapshot: what is packed there stays packed unless it is too long."""
     value = frame.value()
-    cell = cell_of(release, value)
-    cell.expire_at_ms = expire_at_ms
     name = frame.type.name
+    if isinstance(value, SortedSet) and name in {"zset-listpack", "zset-ziplist"}:
+        # -0 stays as it is there (seen of Redis 7.0 and Valkey 9.1)
+        cell: Cell = SortedSetCell(value.scores, _packed_or(len(value.scores), release.limits.zset_entries, SKIPLIST))
+    else:
+        cell = cell_of(release, value)
+    cell.expire_at_ms = expire_at_ms
     if isinstance(cell, HashCell):
         if name.startswith(("hash-listpack-ex", "hash-metadata")) and cell.encoding == LISTPACK:
             cell.encoding = LISTPACKEX
@@ -61,9 +67,6 @@ def cell_of_frame(release: Release, frame: Frame, expire_at_ms: i64) -> Cell:
     elif isinstance(cell, SetCell):
         if name == "set-listpack" and release.limits.set_entries:
             cell.encoding = _packed_or(len(cell), release.limits.set_entries, HASHTABLE)
-    elif isinstance(cell, SortedSetCell):
-        if name in {"zset-listpack", "zset-ziplist"}:
-            cell.encoding = _packed_or(len(cell.scores), release.limits.zset_entries, SKIPLIST)
     elif isinstance(cell, ListCell):
         if name == "list-quicklist2" and cell.kind in {PACKED, QUICK}:
             cell.load_shape(_nodes(frame))

@@ -11,6 +11,7 @@ import math
 from typing import Any, Final, final
 
 from rdbtool.basics.fpconv import shortest
+from rdbtool.extras import how_to_install
 from rdbtool.servers.commands import IDLE, is_known
 from rdbtool.servers.features import NEWER_SCRIPTS, SHORTEST_SCORES, SORTED_SCRIPT_REPLIES, VALKEY_SCRIPTS
 
@@ -93,7 +94,7 @@ class Scripts:
     def _started(self) -> ScriptProcess:
         if self._process is None:
             if not is_available():
-                raise NotRunError("the command is a Lua script, and needs lupa: pip install 'rdbtool[lua]'")
+                raise NotRunError(f"the command is a Lua script, and needs lupa: {how_to_install('lua')}")
             release = self.dataset.release
             newer = release.has(NEWER_SCRIPTS)
             # Valkey gives scripts the version of Redis that it branched off from.

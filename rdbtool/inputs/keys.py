@@ -9,6 +9,7 @@ from mypy_extensions import i64, mypyc_attr
 from rdbtool.errors import UnsupportedError, printable
 from rdbtool.io.window import Window
 from rdbtool.model import Entry
+from rdbtool.rdb.dump_payload import open_dump, parse_dump
 from rdbtool.rdb.empty import is_empty
 from rdbtool.rdb.events import Aux, Event, Header, Update
 from rdbtool.rdb.head import RdbHead
@@ -102,3 +103,20 @@ class RdbSource(KeySource):
                 self.facts.version = event.version
             else:
                 return event
+
+
+@final
+class PayloadSource(KeySource):
+    """The one key that the answer of DUMP holds, under a name that it does not hold."""
+
+    def __init__(self, path: str, data: bytes, key: bytes) -> None:
+        super().__init__(path, distinct=True)
+        payload = open_dump(data, key=key)
+        self.facts.dialect = payload.dialect
+        self.facts.version = payload.rdb_version
+        self._frame: Frame | None = parse_dump(data, key=key)
+
+    def next(self) -> Event | None:
+        frame = self._frame
+        self._frame = None
+        return frame

@@ -15,11 +15,12 @@ from rdbtool.io.source import Input, open_input
 from rdbtool.io.window import Window
 from rdbtool.rdb.events import End
 from rdbtool.rdb.layout.facts import MADE_BY_REPLAY
+from rdbtool.rdb.magic import is_payload
 from rdbtool.rdb.reader import Frame, RdbReader
 
-from .detect import BASE, JSON_LINES, SNAPSHOT, Progress, open_detected, refuse_empty_snapshot
+from .detect import BASE, JSON_LINES, OTHER, SNAPSHOT, Progress, open_detected, refuse_empty_snapshot
 from .jsonl import JsonlSource
-from .keys import EntryEvent, KeySource, RdbSource
+from .keys import EntryEvent, KeySource, PayloadSource, RdbSource
 from .server import STOCK_SERVER, Server
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ def open_keys(
     server: Server = STOCK_SERVER,
     layout: Layout | None = None,
     keep_going: bool = False,
+    name: bytes | None = None,
 ) -> OpenedKeys:
     """Open whatever is at ``path``: an RDB, a log, a manifest, a directory, JSON lines, ``-``; what it is, its bytes
     tell.
@@ -84,8 +86,9 @@ def open_keys(
     ``point``: how far a log is replayed; ``unknown``: what to do about commands that no server has (`engine.replay`);
     ``commands``: the input is a text of commands; ``now_ms``: what relative expiries in a log count from, else the
     present; ``to``: who is to load the keys, and probably wrote a log that does not say who did; ``mode``: how JSON
-    lines without a header say bytes; ``aside``, ``server``, ``layout`` and ``keep_going``: as for `replaying.replay`. A
-    log is replayed here and now. Raises what opening and replaying raise.
+    lines without a header say bytes; ``name``: of the key that the answer of a DUMP is taken for; ``aside``,
+    ``server``, ``layout`` and ``keep_going``: as for `replaying.replay`. A log is replayed here and now. Raises what
+    opening and replaying raise.
     """
     if commands or layout is not None:
         return _replayed(path, point, unknown, commands, now_ms, to, None, aside, server, layout, keep_going, progress)
@@ -93,6 +96,8 @@ def open_keys(
     try:
         refuse_empty_snapshot(opened)
         stream = opened.stream
+        if name is not None and stream is not None and opened.kind == OTHER and is_payload(opened.window):
+            return OpenedKeys(PayloadSource(path, opened.window.take(opened.window.size), name), (path,), stream)
         if stream is not None and not point.asked:
             if opened.kind == JSON_LINES:
                 return OpenedKeys(JsonlSource(opened.window, mode), (path,), stream)

@@ -9,13 +9,14 @@ from typing import Final, Literal, TypeAlias
 
 from rdbtool.aof.command_text import TextReader
 from rdbtool.aof.layout import Layout, LogFile, locate
+from rdbtool.aof.names import CARRY, STOP
 from rdbtool.aof.point_in_time import LAST, WHOLE, Place, PointInTime
 from rdbtool.aof.resp import CommandReader
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.functions import load_library
 from rdbtool.engine.replay.feed import count_commands, load_rdb, names_all, replay_log
 from rdbtool.engine.replay.passthrough import Passthrough
-from rdbtool.engine.replay.replay import CARRY, STOP, Replay, collector_off
+from rdbtool.engine.replay.replay import Replay, collector_off
 from rdbtool.engine.replies import CommandError
 from rdbtool.engine.table import find
 from rdbtool.errors import (
@@ -119,8 +120,8 @@ def replay(
 
     A log that ends within a command is taken up to there, as the server takes it, with a finding and
     ``loss``. Raises `FormatError`
-    where the server refuses the file, `UnsupportedError` at an unknown command and `IncompleteError` where one could
-    not be carried out here, unless ``unknown`` says what to do about them, `InputError`, `UsageError`.
+    where the server refuses the file, `IncompleteError` where a command is unknown or could not be carried out here,
+    unless ``unknown`` says what to do about them, `InputError`, `UsageError`.
     """
     layout = layout or layout_of(os.fspath(path), source)
     follow = None if release is None else release_of(release)
@@ -330,8 +331,7 @@ class _Loader:
         if replay.stopped:
             result.stopped = replay.stopped
             if self.unknown == STOP and "unknown-command" in self.findings.counts:
-                kind = UnsupportedError if replay.stopped.startswith("unknown") else IncompleteError
-                raise kind(
+                raise IncompleteError(
                     f"{replay.stopped} after {plural(replay.count - 1, 'command')}: {replay.stopped_why}; --unknown "
                     "skip leaves such commands out, and carry keeps them in an append-only file",
                     path=w.path,

@@ -127,6 +127,14 @@ class Selection:
         return f"<Selection by {', '.join(asked) or 'nothing'}>"
 
     @property
+    def one_name(self) -> bytes | None:
+        """The only key that is wanted, where one is named; None for any other choice."""
+        names = self.keys or [name for name in self.exact or () if name not in self.spelled.values()]
+        if len(names) != 1 or (self.keys and set(names[0]) & set(b"*?[\\")):
+            return None
+        return names[0]
+
+    @property
     def everything(self) -> bool:
         """Whether there is no condition."""
         self._look()

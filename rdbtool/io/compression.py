@@ -6,6 +6,7 @@ import zlib
 from typing import IO, Any, Final, Protocol, cast
 
 from rdbtool.errors import UnsupportedError
+from rdbtool.extras import how_to_install
 
 from .window import Readable
 
@@ -13,7 +14,7 @@ VCS: Final = "vcs"
 ZSTD_SKIPPABLE: Final = 0x184D2A50
 """The last four bits of a skippable frame's magic are free."""
 ZSTD_LONGEST_HEADER: Final = 18
-NO_ZSTD: Final = "zstd needs Python 3.14, or the extra: pip install 'rdbtool[zstd]'"
+NO_ZSTD: Final = f"zstd needs Python 3.14, or the extra: {how_to_install('zstd')}"
 
 
 class Compressor(Protocol):

@@ -12,6 +12,9 @@ FLUSH: Final[i64] = 1 << 20
 WHOLE: Final[i64] = 4 << 20
 """A record of up to this many bytes is held back until it is complete, so that it can be taken back."""
 
+LONG: Final[i64] = 4 << 20
+"""What has at least so many bytes is better not copied on its way out."""
+
 
 class Writable(Protocol):
     """Anything that takes bytes."""
@@ -35,7 +38,8 @@ class Output:
     """A buffer in front of ``sink``.
 
     Hot loops append to ``buffer`` and call `room` after each element. Between `begin` and `finish` is
-    a record: it goes out whole, or, when it is larger than `WHOLE`, in pieces, and ``partial`` is set.
+    a record: it goes out whole, or, when it is larger than `WHOLE` or has something long, in pieces, and ``partial`` is
+    set.
     """
 
     def __init__(self, sink: Writable) -> None:
@@ -60,13 +64,13 @@ class Output:
                 self.partial = True
                 self._start = 0
 
-    def run(self, data: bytes, start: i64, end: i64) -> None:
-        """Write ``data[start:end]`` piece by piece, so that no long run is held twice."""
-        while start < end:
-            stop = min(start + FLUSH, end)
-            self.buffer.write(data[start:stop])
-            self.room()
-            start = stop
+    def write_long(self, data: bytes) -> None:
+        """Write what is long, past the buffer, of which it would take two copies."""
+        self.partial = self._start >= 0
+        self.flush()
+        self.sink.write(data)
+        if self.partial:
+            self._start = 0
 
     def finish(self) -> None:
         """End the record; it will be written."""

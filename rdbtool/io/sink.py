@@ -127,6 +127,8 @@ class Sink:
 
     def write(self, data: bytes) -> None:
         """Append ``data``. Raises `OutputError`; for standard output, a broken pipe stays `BrokenPipeError`."""
+        if len(data) >= BUFFER and self._parts:
+            self.flush()  # what is long goes out as it is, and is not joined with what is before it
         self._parts.append(data)
         self._held += len(data)
         self.written += len(data)

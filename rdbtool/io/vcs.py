@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from rdbtool.errors import FormatError, TruncatedError, UnsupportedError
+from rdbtool.extras import how_to_install
 
 from .window import Envelope, Readable
 
@@ -16,7 +17,7 @@ MAGIC: Final = b"VCS"
 VERSION: Final = 1
 LZ4: Final = 1
 SNAPSHOT: Final = 1
-NO_LZ4: Final = "a snapshot of Valkey 9.2 that is compressed with LZ4 needs the extra: pip install 'rdbtool[lz4]'"
+NO_LZ4: Final = f"a snapshot of Valkey 9.2 that is compressed with LZ4 needs the extra: {how_to_install('lz4')}"
 HEADER: Final = MAGIC + bytes((VERSION, LZ4, 0, SNAPSHOT))
 """Envelope version 1 of a snapshot, with an LZ4 frame inside."""
 _STEP: Final = 1 << 16

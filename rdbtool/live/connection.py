@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from typing import Any, Final, TypeAlias
 
 from rdbtool.errors import InputError, UnsupportedError, UsageError, printable_text, reason
+from rdbtool.extras import how_to_install
 
 from .address import ANONYMOUS, HIDDEN, TLS, UNIX, Access, parse_url
 
-NO_REDIS: Final = "a live server needs the extra: pip install 'rdbtool[server]'"
+NO_REDIS: Final = f"a live server needs the extra: {how_to_install('server')}"
 
 Reply: TypeAlias = "bytes | int | list[Reply] | None"
 

@@ -16,7 +16,7 @@ from mypy_extensions import i64, u8
 from rdbtool.basics.numbers import format_score
 from rdbtool.basics.text import AUTO, BASE64, UTF8, is_marked, to_text
 from rdbtool.inputs.keys import Facts
-from rdbtool.io.output import Output
+from rdbtool.io.output import LONG, Output
 from rdbtool.model import NO_EXPIRY, Id, stream_id
 from rdbtool.rdb.layout.facts import EMPTY_PATH_HASHES, EMPTY_STREAMS, MODULE_VERSIONS, STREAM_COUNTERS, Losses
 from rdbtool.rdb.layout.visitor import ARRAY, HASH, LIST, PATH_HASH, SET, STREAM, STRING, ZSET, Visitor
@@ -54,10 +54,12 @@ def write_cell(out: BytesWriter, data: bytes, start: i64, end: i64, mode: i64) -
 
 def write_safe_cell(out: BytesWriter, data: bytes, start: i64, end: i64, mode: i64) -> None:
     """`write_cell` of what no spreadsheet takes for a formula: a quote stands before what would be one."""
-    text = to_text(data[start:end], mode)
-    if text[:1] in _FORMULA and not _NUMBER.fullmatch(text):
-        text = b"'" + text
+    text = _unformulated(to_text(data[start:end], mode))
     write_cell(out, text, 0, len(text), UTF8)
+
+
+def _unformulated(text: bytes) -> bytes:
+    return b"'" + text if text[:1] in _FORMULA and not _NUMBER.fullmatch(text) else text
 
 
 def _write_simple(out: BytesWriter, data: bytes, pos: i64, end: i64) -> bool:
@@ -115,11 +117,8 @@ class CsvRows(Visitor):
         if self._has_field:
             self._has_field = False
             out.append(_COMMA)
-            if self.safe:
-                write_safe_cell(out, data, start, end, self.mode)
-            else:
-                write_cell(out, data, start, end, self.mode)
-            self._end_row(out)
+            self._cell(data, start, end)
+            self._end_row(self.output.buffer)
             return
         out.write(self.prefix)
         if kind == LIST:
@@ -130,14 +129,28 @@ class CsvRows(Visitor):
         out.append(_COMMA)
         if kind in (STRING, LIST, SET, ARRAY):
             out.append(_COMMA)
-        if self.safe:
-            write_safe_cell(out, data, start, end, self.mode)
-        else:
-            write_cell(out, data, start, end, self.mode)
+        self._cell(data, start, end)
         if kind in (HASH, ZSET, STREAM, PATH_HASH):
             self._has_field = True
         else:
-            self._end_row(out)
+            self._end_row(self.output.buffer)
+
+    def _cell(self, data: bytes, start: i64, end: i64) -> None:
+        if end - start >= LONG:
+            self._long_cell(data[start:end])
+        elif self.safe:
+            write_safe_cell(self.output.buffer, data, start, end, self.mode)
+        else:
+            write_cell(self.output.buffer, data, start, end, self.mode)
+
+    def _long_cell(self, data: bytes) -> None:
+        """Write a cell that is copied as little as possible."""
+        text = _unformulated(to_text(data, self.mode)) if self.safe else to_text(data, self.mode)
+        del data
+        quote = b'"' if _TO_QUOTE.search(text) else b""
+        self.output.buffer.write(quote)
+        self.output.write_long(text.replace(b'"', b'""') if quote else text)
+        self.output.buffer.write(quote)
 
     def _end_row(self, out: BytesWriter) -> None:
         out.append(_COMMA)

@@ -2,29 +2,60 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from mypy_extensions import i64
 
-from rdbtool.errors import RdbToolError
+from rdbtool.errors import FormatError, RdbToolError
+from rdbtool.findings import Findings, Severity
 from rdbtool.inputs.keys import Facts
 from rdbtool.io.output import Output
 from rdbtool.model import Entry, type_name
 from rdbtool.rdb.events import Event, ModuleAux, SlotImport
 from rdbtool.rdb.layout.facts import ACCESS_TIMES, FUNCTIONS, KEY_META, MODULE_AUX, SLOT_IMPORTS, Losses
+from rdbtool.rdb.layout.inspection import Inspection
 from rdbtool.rdb.layout.visitor import Visitor, visit_value
 from rdbtool.rdb.reader import Frame
 from rdbtool.rdb.walk import Walker
+
+MISCOUNTED: Final = "stream-count"
+"""The code of a stream whose count of entries is wrong: entries can be had all the same."""
+
+
+def flaw_of(frame: Frame) -> RdbToolError | None:
+    """What is wrong with a value, if servers refuse it for that."""
+    findings = Findings()
+    inspection = Inspection(findings)
+    inspection.begin(frame.db, frame.key)
+    frame.type.verify(frame.window(), inspection)
+    if findings.worst is not Severity.ERROR:
+        return None
+    errors = findings.of(Severity.ERROR)
+    worst = next((error for error in errors if error.code != MISCOUNTED), errors[0])
+    error = FormatError(
+        worst.message, path=worst.path, offset=frame.value_offset, doing="checking a value", key=frame.key
+    )
+    error.code = worst.code
+    return error
 
 
 class Exporter:
     """Writes keys, and what stands before them, to ``output``.
 
     ``losses`` knows what the format keeps, by its row in `outputs.registry`, and counts what was met and is not kept.
-    A subclass overrides the calls for what it keeps; those that it leaves as they are count a loss.
+    A subclass overrides the calls for what it keeps; those that it leaves as they are count a loss. ``verify``: look
+    into each value, and report as damaged what servers refuse, instead of writing it.
     """
 
     def __init__(self, output: Output, losses: Losses) -> None:
         self.output = output
         self.losses = losses
+        self.verify = False
+
+    @property
+    def miscounted(self) -> int:
+        """Streams that hold another number of entries than they say, of those that were looked into."""
+        return 0
 
     def begin(self, facts: Facts) -> None:
         """The first call."""
@@ -86,6 +117,18 @@ class ValueExporter(Exporter):
         self._walker = Walker(visitor)
         self._facts = KeyFacts()
 
+    def flaw(self, frame: Frame) -> RdbToolError | None:
+        """With ``verify``, why the value is not written; the frame is kept then."""
+        if not self.verify:
+            return None
+        frame.raw()
+        flaw = flaw_of(frame)
+        return None if flaw is None or flaw.code == MISCOUNTED else flaw
+
+    @property
+    def miscounted(self) -> int:
+        return int(self._walker.miscounted)
+
     def head(self, k: KeyFacts) -> None:
         """Write what stands before the value."""
 
@@ -104,6 +147,9 @@ class ValueExporter(Exporter):
             self.losses.left_out(KEY_META)
 
     def frame(self, frame: Frame) -> RdbToolError | None:
+        flaw = self.flaw(frame)
+        if flaw is not None:
+            return flaw
         k = self._facts
         k.db = frame.db
         k.key = frame.key

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Final, final
+from typing import final
 
 from rdbtool.errors import FormatError, RdbToolError, UnsupportedError
-from rdbtool.findings import Findings, Severity
 from rdbtool.inputs.keys import Facts
 from rdbtool.io.output import Output, Writable
 from rdbtool.model import Entry
 from rdbtool.rdb.events import Event, ModuleAux, SlotImport
 from rdbtool.rdb.layout.facts import Losses
-from rdbtool.rdb.layout.inspection import Inspection
 from rdbtool.rdb.reader import Frame
 from rdbtool.rdb.targets import Target, target_for_version
 from rdbtool.rdb.writer import RdbWriter, open_rdb_writer
 from rdbtool.servers.releases import SHARED, Release, writer_of
 
-from .exporter import Exporter
+from .exporter import MISCOUNTED, Exporter, flaw_of
 from .options import RdbOptions
-
-MISCOUNTED: Final = "stream-count"
-"""The code of a stream whose count of entries is wrong: entries can be had all the same."""
 
 
 def target_of(facts: Facts, otherwise: Release = SHARED) -> Target:
@@ -39,16 +34,14 @@ def target_of(facts: Facts, otherwise: Release = SHARED) -> Target:
 class RdbOut(Exporter):
     """Writes an RDB. Frames whose type the target knows are copied as they are.
 
-    ``aof``: it is the base or the preamble of an append-only file; ``verify``: look into each value, and report as
-    damaged what servers refuse, instead of copying it.
+    ``aof``: it is the base or the preamble of an append-only file.
     """
 
-    def __init__(self, sink: Writable, options: RdbOptions, *, aof: bool = False, verify: bool = False) -> None:
+    def __init__(self, sink: Writable, options: RdbOptions, *, aof: bool = False) -> None:
         super().__init__(Output(sink), Losses("an RDB"))
         self.sink = sink
         self.aof = aof
         self.options = options
-        self.verify = verify
         self.writer: RdbWriter | None = None
 
     def begin(self, facts: Facts) -> None:
@@ -97,7 +90,7 @@ class RdbOut(Exporter):
     def frame(self, frame: Frame) -> RdbToolError | None:
         if self.verify:
             frame.raw()
-            damage = _inspect(frame)
+            damage = flaw_of(frame)
             if damage is not None:
                 if damage.code != MISCOUNTED:
                     return damage
@@ -125,20 +118,3 @@ class RdbOut(Exporter):
 
     def end(self) -> None:
         self.ready().close()
-
-
-def _inspect(frame: Frame) -> RdbToolError | None:
-    """What is wrong with a value, if servers refuse it for that."""
-    findings = Findings()
-    inspection = Inspection(findings)
-    inspection.begin(frame.db, frame.key)
-    frame.type.verify(frame.window(), inspection)
-    if findings.worst is not Severity.ERROR:
-        return None
-    errors = findings.of(Severity.ERROR)
-    worst = next((error for error in errors if error.code != MISCOUNTED), errors[0])
-    error = FormatError(
-        worst.message, path=worst.path, offset=frame.value_offset, doing="checking a value", key=frame.key
-    )
-    error.code = worst.code
-    return error

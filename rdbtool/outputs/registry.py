@@ -131,7 +131,7 @@ def _keys(output: Output, losses: Losses, options: OutputOptions) -> Exporter:
 def _rdb(output: Output, _losses: Losses, options: OutputOptions) -> Exporter:
     from .rdb import RdbOut
 
-    return RdbOut(output.sink, options.rdb, aof=bool(BY_NAME[options.format].base), verify=options.verify)
+    return RdbOut(output.sink, options.rdb, aof=bool(BY_NAME[options.format].base))
 
 
 def _resp(output: Output, losses: Losses, options: OutputOptions) -> Exporter:
@@ -308,4 +308,6 @@ def make_exporter(output: Output, options: OutputOptions) -> Exporter:
         make = row.make_summary
         is_view = True
     kept = facts.NOTHING if is_view else keeps(options)
-    return make(output, Losses(row.name, kept, untold=ALL if is_view else ABOUT_THE_FILE), options)
+    exporter = make(output, Losses(row.name, kept, untold=ALL if is_view else ABOUT_THE_FILE), options)
+    exporter.verify = options.verify
+    return exporter

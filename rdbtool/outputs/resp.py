@@ -9,7 +9,7 @@ from librt.strings import BytesWriter
 from mypy_extensions import i64
 
 from rdbtool.aof.command_writer import MOST_SENT, CommandWriter, write_command
-from rdbtool.errors import RdbToolError
+from rdbtool.errors import RdbToolError, UnsupportedError
 from rdbtool.findings import Finding, Severity
 from rdbtool.inputs.keys import Facts
 from rdbtool.io.output import Output
@@ -47,6 +47,7 @@ class Resp(ValueExporter):
         self.to = to
         self.keeps = keeps
         self.replace = replace
+        self.verify = False
         self._write_for(output, losses, to)
 
     def begin(self, facts: Facts) -> None:
@@ -62,7 +63,9 @@ class Resp(ValueExporter):
 
     def _write_for(self, output: Output, losses: Losses, to: Target | None) -> None:
         self.commands = CommandWriter(output, losses, valkey=to is not None and to.dialect == VALKEY)
+        verify = self.verify
         super().__init__(output, losses, self.commands)
+        self.verify = verify
         self.with_functions = FUNCTIONS in losses.keeps
         self.unknown = frozenset(name for name, fact in OF_TYPE.items() if fact not in losses.keeps)
 
@@ -80,9 +83,15 @@ class Resp(ValueExporter):
         if redis_type in self.unknown:
             self.losses.left_out(OF_TYPE[redis_type])
             return None
-        self.commands.select(frame.db)
+        try:
+            self.commands.select(frame.db)
+        except UnsupportedError as e:
+            return e
         if redis_type != "module":
             return super().frame(frame)
+        flaw = self.flaw(frame)
+        if flaw is not None:
+            return flaw
         self._restore(frame.key, frame.expire_at_ms, frame.type, frame.raw())
         self.count_losses(frame.idle_s, frame.freq, frame.meta)
         return None

@@ -43,9 +43,10 @@ class RdbFacts:
 
     ``offset``: where it begins; ``end``: the offset behind it, or behind what could be read; ``complete``: whether it
     was read to its end; ``good_to``: the offset up to which records were read in step; ``encodings``: keys by name of
-    the type in the file; ``databases``: keys by number; ``modules``: keys by module; ``valkey_functions``: libraries
-    that need Valkey's name for the server; ``module_data``: modules with data beside the keys; ``expired``: keys
-    whose time had come at ``now_ms``; ``checksum``: as `End.checksum`, or ``unread``.
+    the type in the file; ``functions``: names of libraries; ``libraries``: offset and code of each; ``databases``:
+    keys by number; ``modules``: keys by module; ``valkey_functions``: libraries that need Valkey's name for the
+    server; ``module_data``: modules with data beside the keys; ``expired``: keys whose time had come at ``now_ms``;
+    ``checksum``: as `End.checksum`, or ``unread``.
     """
 
     def __init__(self, offset: i64) -> None:
@@ -65,6 +66,7 @@ class RdbFacts:
         self.encodings: dict[str, int] = {}
         self.databases: dict[int, int] = {}
         self.functions: list[str] = []
+        self.libraries: list[tuple[int, bytes]] = []
         self.valkey_functions: list[str] = []
         self.modules: dict[str, int] = {}
         self.module_data: list[str] = []
@@ -222,6 +224,8 @@ class _Check:
         elif isinstance(event, Function):
             name = check_library(event, self.libraries, self.inspection)
             facts.functions.append(name)
+            if name:
+                facts.libraries.append((int(event.offset), event.code))
             if needs_server_table(event.code):
                 facts.valkey_functions.append(name)
         elif isinstance(event, FunctionPreGa):

@@ -66,12 +66,13 @@ def what_else(w: Window) -> str:
     zeros: i64 = len(head) - len(head.lstrip(b"\0"))
     if zeros >= 5:
         return f"its first {zeros} bytes are zeros: the header is lost, or all of it"
-    if _is_payload(w):
-        return "it is the answer of DUMP for one key: RESTORE takes it"
+    if is_payload(w):
+        return "it is the answer of DUMP for one key: RESTORE takes it, and --key NAME reads it as the key of that name"
     return ""
 
 
-def _is_payload(w: Window) -> bool:
+def is_payload(w: Window) -> bool:
+    """Whether all of the input is what DUMP answers for a key, and not long."""
     if w.size < 0 or w.size > LONGEST_PAYLOAD or w.offset() != 0:
         return False
     data = head_of(w, LONGEST_PAYLOAD)

@@ -26,6 +26,11 @@ class Walker:
         self.size: i64 = 0
         self._visit = Visit(visitor)
 
+    @property
+    def miscounted(self) -> i64:
+        """Streams that hold another number of entries than they say, of all that were told."""
+        return self._visit.miscounted
+
     def walk(self, frame: Frame) -> RdbToolError | None:
         """Tell the value of ``frame`` and pass its payload; what is wrong inside it is returned.
 

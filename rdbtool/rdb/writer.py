@@ -30,7 +30,7 @@ from rdbtool.rdb.layout.templates import (
 )
 from rdbtool.rdb.layout.visitor import STREAM
 from rdbtool.servers.features import MULTI_PART_LOGS
-from rdbtool.servers.limits import Limits
+from rdbtool.servers.limits import Limits, refuse_database
 
 from . import opcodes, transcode
 from .encode import encode_value
@@ -311,6 +311,7 @@ class RdbWriter:
         """Go on in database ``db``."""
         if db == self._db:
             return
+        refuse_database(db)
         out = self._output.buffer
         self._db = db
         out.append(u8(opcodes.SELECT_DB))

@@ -236,7 +236,7 @@ FEATURES: Final = (
     Feature(IDEMPOTENT_PRODUCERS, redis=(8, 6)),
     Feature(KEY_METADATA, redis=(8, 6)),
     Feature(CHECKS_STREAM_COUNTERS, redis=(8, 10)),
-    Feature(LIMITS_LEAST_EXPIRY, redis=(7, 4), redis_until=(8, 10)),
+    Feature(LIMITS_LEAST_EXPIRY, redis=(7, 4)),
     Feature(ZADD_LOOKS_AT_ALL_LENGTHS, valkey=(8, 1)),
     Feature(RELAXED_VERSION_CHECK, valkey=(8, 1)),
     Feature(SLOT_IMPORTS, valkey=(9, 0)),

@@ -6,7 +6,7 @@ from typing import Final, final
 
 from mypy_extensions import i64
 
-from rdbtool.errors import FormatError
+from rdbtool.errors import FormatError, UnsupportedError
 
 DATABASES: Final = 16
 """How many databases a server has unless it is told otherwise."""
@@ -19,6 +19,14 @@ def check_database(db: int, path: str, offset: int) -> None:
     """Raise `FormatError` for a number that no server has a database of."""
     if db >= MOST_DATABASES:
         raise FormatError(f"database {db}: no server has so many", path=path, offset=offset, doing="selecting it")
+
+
+def refuse_database(db: int) -> None:
+    """Raise `UnsupportedError` where keys are to be written into a database that no server has."""
+    if db >= MOST_DATABASES:
+        raise UnsupportedError(
+            f"database {db}: no server has so many; --db-map gives it another number", doing="selecting it"
+        )
 
 
 @final

@@ -21,10 +21,11 @@ from rdbtool.findings import Finding, Report, Severity, finding_of, plural
 from rdbtool.io.progress import Meter, Progress
 from rdbtool.rdb.check import DATABASES
 from rdbtool.servers.commands import COMMANDS
-from rdbtool.servers.features import CHECKS_ARITY_IN_LOG, LOOKS_UP_SUBCOMMANDS, SCRIPT_ERRORS_CRASH
+from rdbtool.servers.features import CHECKS_ARITY_IN_LOG, SCRIPT_ERRORS_CRASH
 from rdbtool.servers.releases import RELEASES, Release, newest_of_each, releases_asked, writer_of
 
-from .log_suitability import SCRIPTS, LogSuitability, is_in, log_suitability
+from .libraries import tell_libraries
+from .log_suitability import SCRIPTS, LogSuitability, knows, log_suitability
 
 
 @dataclass(slots=True)
@@ -129,6 +130,12 @@ def check_aof(
         )
     if history:
         report.history = [verify_log(file, report.findings, config=config) for file in layout.history]
+    for verdict in report.files:
+        if verdict.preamble is not None:
+            known = len(verdict.preamble_findings.items)
+            tell_libraries(verdict.preamble, verdict.preamble_findings, verdict.path)
+            for finding in verdict.preamble_findings.items[known:]:
+                report.findings.add(finding)
     _judge(report, asked)
     return report
 
@@ -177,7 +184,7 @@ def _newer(file: FileVerdict, asked: Iterable[Release]) -> Iterator[tuple[int, b
     for name, start in file.used.items():
         row = COMMANDS[name]
         for release in asked:
-            if not is_in(row, release) and (release.does(LOOKS_UP_SUBCOMMANDS) or not row.is_subcommand):
+            if not knows(row, release):
                 yield start, name.replace(b"|", b" "), release.title
                 break
 

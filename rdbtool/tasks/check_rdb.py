@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +22,8 @@ from rdbtool.rdb.targets import loads_type
 from rdbtool.rdb.types import row_of
 from rdbtool.servers.features import FUNCTIONS, LOOKS_INTO_VALUES, RELAXED_VERSION_CHECK, VALKEY_SCRIPTS
 from rdbtool.servers.releases import LAST_SHARED, Release, newest_of_each, release_of, releases_asked, writer_of
+
+from .libraries import libraries_remark, tell_libraries
 
 
 @dataclass(slots=True)
@@ -97,20 +100,23 @@ def check_rdb(
     modules: Sequence[str] = (),
     now_ms: int | None = None,
     values: bool = True,
+    all_findings: bool = False,
     progress: Progress | None = None,
 ) -> CheckRdbReport:
     """Check the RDB at ``path`` (or ``-``; gzip and zstd are opened).
 
     ``databases``: how many the server has; ``releases``, and ``target`` before them: names of servers to tell whether
     they load the file (`releases_asked`); ``modules``: types of modules that they have;
-    ``now_ms``: when keys count as expired, the present if None; ``values``: look into values; ``progress``
-    is called with the bytes read and the size, or -1. Raises
+    ``now_ms``: when keys count as expired, the present if None; ``values``: look into values; ``all_findings``: keep
+    each finding, however many they are; ``progress`` is called with the bytes read and the size, or -1. Raises
     `InputError` where the input cannot be read, `OutputError` where temporary data cannot be written,
     `UnsupportedError` for zstd without a decoder.
     """
     path = os.fspath(path)
     named = [*(() if target is None else [release_of(target)]), *releases_asked(releases)]
     report = CheckRdbReport(path=path, asked=bool(named))
+    if all_findings:
+        report.findings.kept = sys.maxsize
     now = int(time.time() * 1000) if now_ms is None else now_ms
     if os.path.isdir(path):
         raise InputError("is a directory; check-aof checks append-only directories", path=path)
@@ -120,6 +126,7 @@ def check_rdb(
             w.source = Metered(source.stream, source.size, progress)
         report.facts = facts = verify_rdb(w, report.findings, databases=databases, now_ms=now, values=values)
         report.size = _size(w, facts, report.findings)
+    tell_libraries(facts, report.findings, path)
     if named:
         report.releases = [suitability(facts, report.findings, release, modules) for release in named]
     elif facts.dialect:
@@ -183,6 +190,9 @@ def suitability(facts: RdbFacts, findings: Findings, target: Release, modules: S
     if facts.valkey_functions and target.has(FUNCTIONS) and not target.has(VALKEY_SCRIPTS):
         names = ", ".join(facts.valkey_functions)
         answer.refuse(f"function library {names} calls 'server', which only Valkey has from 8.0 on")
+    remark = libraries_remark(facts)
+    if remark and target.has(FUNCTIONS):
+        answer.remarks.append(remark)
     _weigh_modules(answer, facts, target, modules)
     _weigh_findings(answer, findings, target)
     if not facts.complete and answer.loads and "unsupported" in findings.counts:

@@ -26,7 +26,7 @@ from rdbtool.io.source import opener_of
 from rdbtool.outputs.changing import Changes, Changing
 from rdbtool.outputs.exporter import Exporter
 from rdbtool.outputs.joining import Join, Repeated
-from rdbtool.outputs.losses import loss_findings
+from rdbtool.outputs.losses import loss_findings, miscount_findings
 from rdbtool.outputs.merging import Merge
 from rdbtool.outputs.options import OutputOptions
 from rdbtool.outputs.outlets import Outlet, open_outlet
@@ -174,6 +174,7 @@ def convert(
                 "server": server,
                 "layout": layout,
                 "keep_going": keep_going,
+                "name": selection.one_name,
             }
             repeated = _repeated(job, given) if on_conflict == "merge" else {}
             outlets = [stack.enter_context(open_outlet(path, checked, inputs)) for path in outputs]
@@ -207,6 +208,8 @@ def convert(
                     _carry(opened, outlets, job.changes, report, alone=alone)
             stages[-1].end()
             _note_losses(stages, options, report, output)
+            for finding in miscount_findings(sum(outlet.exporter.miscounted for outlet in outlets), ", ".join(given)):
+                report.findings.add(finding)
             if by_slot is not None and by_slot.elsewhere:
                 report.findings.add(_not_in_database_0(by_slot.elsewhere, output))
             commit_all([outlet.finish() for outlet in outlets])

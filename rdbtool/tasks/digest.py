@@ -8,11 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from rdbtool.aof.names import STOP, uncarried
 from rdbtool.aof.point_in_time import WHOLE, PointInTime
 from rdbtool.engine.cells.cell import FrameCell
 from rdbtool.engine.digest import Digester
 from rdbtool.engine.replay.passthrough import comes_twice
-from rdbtool.engine.replay.replay import STOP, uncarried
 from rdbtool.errors import FormatError
 from rdbtool.findings import Finding, Report, Severity
 from rdbtool.inputs.detect import SNAPSHOT, open_detected, refuse_empty_snapshot
@@ -22,6 +22,7 @@ from rdbtool.inputs.selection import Selection
 from rdbtool.inputs.server import STOCK_SERVER, Server
 from rdbtool.io.progress import Progress
 from rdbtool.io.window import Window
+from rdbtool.outputs.losses import miscount_findings
 from rdbtool.rdb.empty import is_empty
 from rdbtool.rdb.events import End, SelectDb
 from rdbtool.rdb.head import RdbHead
@@ -172,6 +173,8 @@ def _add(digester: Digester, frame: Frame, db: int, key: bytes, expire_at_ms: in
 def _finish(report: DigestReport, digester: Digester) -> None:
     report.digest = digester.result()
     report.keys = digester.keys
+    for finding in miscount_findings(digester.miscounted, report.path):
+        report.findings.add(finding)
     if digester.modules:
         report.findings.add(
             Finding(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from rdbtool.aof.names import uncarried
 from rdbtool.aof.point_in_time import WHOLE, PointInTime
 from rdbtool.errors import FormatError
 from rdbtool.findings import Finding, Report, Severity, finding_of
@@ -12,7 +13,7 @@ from rdbtool.inputs.opening import open_keys
 from rdbtool.inputs.selection import Selection
 from rdbtool.inputs.server import STOCK_SERVER, Server
 from rdbtool.outputs.exporter import Exporter
-from rdbtool.outputs.losses import loss_findings
+from rdbtool.outputs.losses import loss_findings, miscount_findings
 from rdbtool.outputs.pipeline import Pipeline
 from rdbtool.outputs.resp import too_long
 
@@ -51,6 +52,7 @@ def dump(
     `UnsupportedError`.
     """
     selection = Selection() if selection is None else selection
+    exporter.verify = keep_going
     report = DumpReport(path=path)
     pipeline = Pipeline(selection, exporter, report.findings, beside=selection.everything, keep_going=keep_going)
     lost: dict[str, int] = {}
@@ -58,12 +60,13 @@ def dump(
         with open_keys(
             path,
             point=point,
-            unknown="skip" if unknown == "carry" else unknown,  # the output is not replayed
+            unknown=uncarried(unknown),
             commands=commands,
             progress=progress,
             aside=pipeline,
             server=server,
             keep_going=keep_going,
+            name=selection.one_name,
         ) as opened:
             for finding in opened.findings:
                 report.findings.add(finding)
@@ -85,6 +88,8 @@ def dump(
     report.skipped = pipeline.skipped
     report.losses = {**exporter.losses.counts, **lost}
     for finding in [*loss_findings(report.losses, "standard output"), *too_long(exporter, "standard output")]:
+        report.findings.add(finding)
+    for finding in miscount_findings(exporter.miscounted, path):
         report.findings.add(finding)
     report.loss = report.loss or bool(report.losses) or pipeline.loss
     report.missing = selection.missing

@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from rdbtool.aof.names import STOP, uncarried
 from rdbtool.aof.point_in_time import WHOLE, PointInTime
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.replay.key_history import Chosen, KeyHistory, Touch, loaded
-from rdbtool.engine.replay.replay import STOP, Replay, uncarried
+from rdbtool.engine.replay.replay import Replay
 from rdbtool.errors import UsageError
 from rdbtool.findings import Report
 from rdbtool.inputs.replaying import Commands, Feed, Source, replay

@@ -157,11 +157,13 @@ def _refusals(file: FileVerdict, release: Release) -> list[Refusal]:
         found.append(Refusal(file.log_start, "it knows no timestamp annotations", BAD_FORMAT))
     for unknown in file.unknown:
         if b" " in unknown.name and not release.does(LOOKS_UP_SUBCOMMANDS):
-            continue
+            container = COMMANDS.get(unknown.name.partition(b" ")[0].upper())
+            if container is None or is_in(container, release):
+                continue
         found.append(_unknown(unknown.name, int(unknown.start), release))
     for name, start in file.used.items():
         row = COMMANDS[name]
-        if not is_in(row, release) and not (row.is_subcommand and not release.does(LOOKS_UP_SUBCOMMANDS)):
+        if not knows(row, release):
             found.append(_unknown(name.replace(b"|", b" "), start, release))
     wrong = file.wrong
     if wrong is not None and release.does(CHECKS_ARITY_IN_LOG):
@@ -194,6 +196,13 @@ def is_in(row: CommandRow, release: Release) -> bool:
     since = row.valkey if release.valkey else row.redis
     last = "" if release.valkey else row.redis_last
     return since != "" and _version(since) <= release.version and (not last or release.version <= _version(last))
+
+
+def knows(row: CommandRow, release: Release) -> bool:
+    """Whether the release finds that command when it loads a log: some look up only the name in front."""
+    if row.is_subcommand and not release.does(LOOKS_UP_SUBCOMMANDS):
+        row = COMMANDS[row.name.partition(b"|")[0]]
+    return is_in(row, release)
 
 
 def _version(text: str) -> tuple[int, int]:

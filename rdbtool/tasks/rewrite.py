@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 from rdbtool.aof.in_place import alone
 from rdbtool.aof.layout import DEFAULT_NAME, Layout
 from rdbtool.aof.manifest import BASE, HISTORY, INCREMENT, Part, format_part
+from rdbtool.aof.names import STOP
 from rdbtool.aof.point_in_time import WHOLE, PointInTime
 from rdbtool.aof.scan import Scanner
-from rdbtool.engine.replay.replay import STOP
 from rdbtool.errors import FormatError, NotSyncedError, OutputError, UnsupportedError, UsageError, reason
 from rdbtool.findings import Finding, Findings, Report, Severity, finding_of
 from rdbtool.inputs.dataset import facts_of_replayed

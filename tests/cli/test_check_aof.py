@@ -85,6 +85,7 @@ def test_without_a_terminal_nothing_is_assumed(truncated: Path) -> None:
     assert truncated.stat().st_size == 2917
 
 
+@pytest.mark.slow  # starts the program on a terminal
 @pytest.mark.parametrize(("answer", "code", "size"), [(b"y\n", 0, 2892), (b"n\n", 2, 2917), (b"\n", 2, 2917)])
 def test_on_a_terminal_it_asks(truncated: Path, answer: bytes, code: int, size: int) -> None:
     ours, theirs = pty.openpty()
@@ -419,6 +420,19 @@ def test_what_is_cut_goes_where_it_is_told_to(truncated: Path, tmp_path: Path) -
 def test_options_about_saving_that_make_no_sense_are_refused(truncated: Path, options: list[str]) -> None:
     assert run(*options, truncated).returncode == 2
     assert truncated.stat().st_size == 2917
+
+
+def test_a_copy_overwrites_a_file_only_if_forced(tmp_path: Path, truncated: Path) -> None:
+    output = tmp_path / "copy.aof"
+    assert run("-o", output, truncated).returncode == 0
+    output.write_bytes(b"precious")
+    done = run("-o", output, truncated)
+    assert (done.returncode, "--force overwrites it" in done.stderr) == (2, True)
+    assert output.read_bytes() == b"precious"
+    for word in ("--force", "--yes"):
+        output.write_bytes(b"precious")
+        assert run("-o", output, word, truncated).returncode == 0
+        assert output.stat().st_size == 2892
 
 
 def test_a_log_that_is_being_written_is_repaired_only_if_forced(truncated: Path) -> None:

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from rdbtool.engine.scripting import compiling, process
 from tests.cli.running import run
 from tests.rdb.corpus import FIXTURES
-from tests.rdb.craft import listpack, rdb, record, string
+from tests.rdb.craft import counted, listpack, rdb, record, string
 
 try:
     from compression.zstd import compress as zstd_compress
@@ -171,3 +172,39 @@ def test_a_newer_version_is_called_unsupported(tmp_path: Path) -> None:
     assert code == 1
     assert "new.rdb: unsupported" in out
     assert "RDB version 99 of Redis is newer than this program knows" in out
+
+
+def test_all_findings_are_shown_one_by_one(tmp_path: Path) -> None:
+    path = tmp_path / "twice.rdb"
+    path.write_bytes(rdb(*(record(2, b"s%d" % n, counted(b"x", b"x")) for n in range(1500))))
+    for options, count in ((), 1), (("--all-findings",), 1500):
+        lines = [line for line in check(*options, path)[1].splitlines() if "duplicate-member" in line]
+        assert len(lines) == count
+    shown = json.loads(check("--all-findings", "--format", "json", path)[1])
+    assert len(shown["files"][0]["findings"]) == 1500
+
+
+LIBRARY = b"#!lua name=%b\nredis.register_function('f', function(%b return 1 end)"
+
+
+def test_a_library_that_does_not_compile_is_damage_as_to_servers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Redis 7.0 and Valkey 9.1 refuse to load it, with these words."""
+    said = "function library 'bad' does not compile: user_function:2: <name> or '...' expected near 'return'"
+    aux = b"\xfa" + string(b"aof-base") + string(b"1")
+    libraries = b"\xf5" + string(LIBRARY % (b"good", b")")) + b"\xf5" + string(LIBRARY % (b"bad", b""))
+    data = rdb(libraries, record(0, b"k", string(b"v")), magic=b"REDIS0010" + aux)
+    for command in ("check-rdb", "check-aof"):
+        path = tmp_path / command
+        path.write_bytes(data)
+        done = run(command, path, "--for", "redis-7.0")
+        assert done.returncode == 1
+        assert said in done.stdout
+        assert "not checked" not in done.stdout
+        with monkeypatch.context() as without:
+            for module in (process, compiling):
+                without.setattr(module, "is_available", lambda: False)
+            done = run(command, path, "--for", "redis-7.0")
+        assert done.returncode == 0
+        assert "compile was not checked: that needs lupa, pip install 'rdbtool[lua]'" in done.stdout

@@ -243,3 +243,15 @@ def test_a_damaged_value_is_told_with_its_file_and_key(tmp_path: Path) -> None:
     assert shown.returncode == 2
     assert shown.stderr.decode().startswith(f"rdbtool: {left}, offset ")
     assert b"key 'key'" in shown.stderr
+
+
+def test_a_memory_limit_says_that_it_does_not_hold_for_a_replay(tmp_path: Path, pair: tuple[Path, Path]) -> None:
+    log = tmp_path / "log.txt"
+    log.write_text("SET a 1\n")
+    note = b"--memory-limit does not hold for the replay of a log"
+    assert note in run("--memory-limit", "64MiB", log, pair[0]).stderr
+    assert note not in run(log, pair[0]).stderr
+    assert note not in run("--memory-limit", "64MiB", *pair).stderr
+    log.write_text("SETBIT a 4294967295 1\n")
+    done = run("--memory-limit", "64MiB", log, pair[0])
+    assert (done.returncode, b"--memory-limit" in done.stderr) == (2, True)

@@ -122,6 +122,7 @@ def test_a_full_disk_leaves_no_shard(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.slow  # starts the program many times
 @pytest.mark.parametrize("output", ["/dev/stdout", "/dev/fd/1", "-"])
 def test_standard_output_by_any_name_gets_the_result_and_nothing_else(output: str) -> None:
     process = start("rewrite", ROOT / "fixtures/aof/multi-rdb", "-o", output)

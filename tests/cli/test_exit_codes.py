@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+import rdbtool
 from rdbtool.cli.app import COMMANDS
+from rdbtool.engine import scripts
 from rdbtool.errors import InputError
 from rdbtool.exit_codes import PRECEDENCE, ExitCode, of_all, of_comparison, of_error, of_report, of_signal
 from rdbtool.findings import Finding, Report, Severity
@@ -53,6 +55,20 @@ def test_what_an_error_amounts_to(error: BaseException, code: int) -> None:
     assert of_error(error) == code
 
 
+@pytest.mark.parametrize("command", ["FOO.BAR a", "EVAL 'return 1' 0"], ids=["unknown", "not to be run here"])
+def test_a_replay_that_stops_at_a_command_has_found_a_problem(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scripts, "is_available", lambda: False)
+    path = tmp_path / "log.txt"
+    path.write_text(f"SET a 1\n{command}\nSET b 1\n")
+    output = tmp_path / "out.rdb"
+    for words in (["dump", path], ["digest", path], ["convert", path, output], ["rewrite", path, "-o", output]):
+        assert run(*words).returncode == PROBLEMS, words
+        assert not output.exists()
+    assert run("diff", path, path).returncode == FAILED  # that must not read as "different"
+
+
 def test_signals_end_a_run_as_a_shell_tells_it() -> None:
     assert [of_signal(number) for number in (1, 2, 15)] == [129, 130, 143]
 
@@ -80,7 +96,7 @@ def decided(node: ast.expr) -> bool:
 
 def test_no_exit_code_is_decided_elsewhere() -> None:
     found = 0
-    for path in (ROOT / "rdbtool").rglob("*.py"):
+    for path in Path(rdbtool.__file__).parent.rglob("*.py"):
         for node in ends(ast.parse(path.read_text())):
             found += 1
             where = f"{path}:{node.lineno}: {ast.unparse(node)}"

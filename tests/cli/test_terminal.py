@@ -55,6 +55,7 @@ def on_terminal(*arguments: object) -> str:
     return shown.decode().replace("\r\n", "\n")
 
 
+@pytest.mark.slow  # starts the program on a terminal, many times
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from rdbtool.aof.names import SKIP, STOP
 from rdbtool.engine.encodings import encoding_name, type_name
-from rdbtool.engine.replay.replay import SKIP, STOP
 from rdbtool.errors import printable
 from rdbtool.findings import Severity
 from rdbtool.inputs.replaying import Replayed, replay

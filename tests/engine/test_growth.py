@@ -82,6 +82,11 @@ def fields_that_expire(n: int) -> Script:
     return lines(*[c for i in range(n) for c in (f"HSET h f{i} v", f"HPEXPIREAT h 9999999999999 FIELDS 1 f{i}")])
 
 
+def merges_of_hyperloglogs(n: int) -> Script:
+    few = lines(*[f"PFADD h{i} a{i} b{i}" for i in range(20)])
+    return few + lines(*["PFMERGE all " + " ".join(f"h{i}" for i in range(20))] * (n // 200))
+
+
 def short_lived_keys(n: int) -> Script:
     return lines(*[c for i in range(n) for c in (f"SET k{i} v", f"PEXPIREAT k{i} 9999999999999", f"DEL k{i}")])
 
@@ -102,6 +107,7 @@ CASES = [
     popped_set,
     oldest_field_first,
     fields_that_expire,
+    merges_of_hyperloglogs,
     short_lived_keys,
 ]
 

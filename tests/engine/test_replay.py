@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import pytest
 
+from rdbtool.aof.names import CARRY, SKIP, STOP
 from rdbtool.aof.point_in_time import Place, PointInTime
 from rdbtool.engine.dataset import Dataset
-from rdbtool.engine.replay.replay import CARRY, SKIP, STOP, Replay
+from rdbtool.engine.replay.replay import Replay
 from rdbtool.errors import UsageError
 from rdbtool.findings import Severity
 from rdbtool.model import NO_EXPIRY

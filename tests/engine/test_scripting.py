@@ -192,6 +192,14 @@ def test_a_hostile_script_is_an_error_and_the_next_one_runs(code: str) -> None:
     assert run(dataset, "EVAL", "return redis.call('incr', 'n')", "0") == 1
 
 
+def test_what_a_script_returns_may_be_nested_deeply() -> None:
+    dataset = Dataset()
+    code = "local t = {} for i = 1, 900 do t = {t} end redis.call('set', KEYS[1], 'v') return t"
+    assert isinstance(run(dataset, "EVAL", code, "1", "k"), list)
+    assert run(dataset, "GET", "k") == b"v"
+    assert "reached lua stack limit" in error(dataset, "EVAL", "local t = {} t[1] = t return t", "0")
+
+
 def test_bytecode_is_refused_whole() -> None:
     assert "bytecode" in error(Dataset(), "EVAL", b"\x1bLuaQ" + bytes(60), "0")
 
@@ -236,7 +244,7 @@ def test_without_lupa_a_script_is_a_finding_and_the_replay_goes_on(monkeypatch: 
     assert list(replay.dataset.keys) == [b"a"]
     (finding,) = replay.findings.items
     assert (finding.code, finding.offset) == ("not-run", 0)
-    assert "rdbtool[lua]" in finding.message
+    assert "pip install 'rdbtoolkit[lua]'" in finding.message
 
 
 def test_functions_are_kept_as_data() -> None:

@@ -149,6 +149,7 @@ def rewrite_error(path: Path, tmp_path: Path) -> FormatError:
     return e.value
 
 
+@pytest.mark.skipif(not SERVERS, reason="no servers are wanted here: their commands are made for one")
 def test_commands_name_all_keys_that_they_reach(tmp_path: Path) -> None:
     seed = Random().randrange(1 << 30)
     print(f"seed {seed}")
@@ -165,7 +166,7 @@ def test_commands_name_all_keys_that_they_reach(tmp_path: Path) -> None:
         return b"".join(command(*c) for c in commands)
 
     beginning = tmp_path / "beginning.aof"
-    for turn in range(4):
+    for turn in range(2):
         beginning.write_bytes(log(some(200)) + command("SET", "large", random.randbytes(1_000_000)))
         rewrite(str(beginning), str(tmp_path / f"{turn}"), form=RewriteForm(to=target(kind.name)))
         made = (tmp_path / f"{turn}" / "appendonly.aof.1.base.rdb").read_bytes()

@@ -15,9 +15,6 @@ from rdbtool.inputs.replaying import Replayed, replay
 from tests.aof.craft import command, make_set
 from tests.servers.harness import SERVERS, running
 
-SERVER = SERVERS[0]
-
-
 LINES = [
     b"#TS:1000\r\n",
     command("SELECT", "0"),
@@ -181,7 +178,7 @@ def test_failing_commands_are_findings_with_the_servers_own_text(tmp_path: Path)
     first = command("SET", "a", "x")
     path.write_bytes(first + command("INCR", "a") + command("LPUSH", "a", "1"))
     result = replay(str(path))
-    with running(SERVER, tmp_path) as server:
+    with running(SERVERS[0], tmp_path) as server:
         server.execute("SET", "a", "x")
         errors = server.send(("INCR", "a"), ("LPUSH", "a", "1"))
     told = result.findings.items

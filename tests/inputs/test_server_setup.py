@@ -149,6 +149,16 @@ def test_a_value_that_does_not_fit_is_refused_first(tmp_path: Path) -> None:
     for big in (command("SETBIT", "a", "4294967295", "1"), command("SETRANGE", "a", "536870000", "x")):
         with pytest.raises(UnsupportedError, match=r"--memory-limit"):
             replay(log(tmp_path, big), server=Server(memory_limit=1 << 20))
+    half = "x" * (40 << 20)
+    grown = [command("SET", "a", half), command("APPEND", "a", half)]
+    for commands in (grown, [command("RPUSH", "a", half, half)], [command("SETBIT", "a", str(8 << 26), "1")]):
+        for limit in (128 << 20, 1 << 30):
+            path = log(tmp_path, *commands, command("BITOP", "NOT", "b", "c"))
+            if limit >> 30:
+                assert found(replay(path, server=Server(memory_limit=limit)))
+            else:
+                with pytest.raises(UnsupportedError, match=r"--memory-limit"):
+                    replay(path, server=Server(memory_limit=limit))
     shown = rdbtool("digest", log(tmp_path, command("SETBIT", "a", "4294967295", "1")), "--memory-limit", "64MB")
     assert (shown.returncode, "--memory-limit" in shown.stderr) == (2, True)
 

@@ -6,7 +6,6 @@ import subprocess
 from pathlib import Path
 
 import pytest
-import trustme
 
 from rdbtool.errors import InputError
 from rdbtool.live.address import Access
@@ -77,6 +76,8 @@ def test_what_cannot_be_reached_is_named_with_the_systems_words() -> None:
 
 @pytest.mark.parametrize("kind", WITH_TLS, ids=lambda k: k.name)
 def test_over_tls_only_a_trusted_server_is_spoken_to(kind: ServerKind, tmp_path: Path) -> None:
+    import trustme  # it does not come as a wheel for every machine
+
     authority = trustme.CA()
     files = {name: tmp_path / f"{name}.pem" for name in ("ca", "cert", "key")}
     own = authority.issue_cert("localhost", "127.0.0.1")

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import random
+import struct
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -191,7 +192,33 @@ def test_huge_elements_close_a_command_early() -> None:
     big = b"x" * 9_000_000
     data = craft.rdb(craft.record(1, b"l", craft.counted(big, big, big)))
     commands = commands_of(from_window(window_over(data), make("resp")))
-    assert [len(c) for c in commands[1:]] == [4, 3]
+    assert [len(c) for c in commands[1:]] == [3, 3, 3]
+    assert [c[0] for c in commands[1:]] == [b"RPUSH"] * 3
+    assert all(c[2] == big for c in commands[1:])
+
+
+def test_a_long_element_ends_its_command_and_its_cell_is_whole() -> None:
+    long = b'a,"b' * 1_200_000
+    data = craft.rdb(
+        craft.record(2, b"s", craft.counted(b"m", long, b"n")),
+        craft.record(4, b"h", b"\x03" + craft.strings(b"f", b"v", b"g", long, long, b"w")),
+        craft.record(5, b"z", b"\x02" + b"".join(craft.string(m) + struct.pack("<d", 1) for m in (b"m", long))),
+    )
+    commands = commands_of(from_window(window_over(data), make("resp")))
+    assert commands[1:] == [
+        [b"SADD", b"s", b"m", long],
+        [b"SADD", b"s", b"n"],
+        [b"HMSET", b"h", b"f", b"v", b"g", long],
+        [b"HMSET", b"h", long, b"w"],
+        [b"ZADD", b"z", b"1", b"m", b"1", long],
+    ]
+    csv.field_size_limit(len(long))
+    rows = list(csv.reader(io.StringIO(from_window(window_over(data), make("csv")).decode(), newline="")))
+    assert [(row[5], row[6]) for row in rows[1:]] == [
+        *(("", text) for text in ("m", long.decode(), "n")),
+        *(("f", "v"), ("g", long.decode()), (long.decode(), "w")),
+        *(("m", "1"), (long.decode(), "1")),
+    ]
 
 
 def test_modes_of_bytes_reach_every_text() -> None:

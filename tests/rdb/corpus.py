@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 FIXTURES = ROOT / "fixtures" / "rdb"
 CORPUS = ROOT.parent / "shared" / "corpus"
@@ -28,6 +30,14 @@ def written_files() -> list[Path]:
     found = sorted(path for path in FIXTURES.glob("*/*.rdb") if path.parent.name not in BROKEN)
     newest = [path for path in sorted(NEXT.glob("*/*.rdb")) if path.name != "update-inline.rdb"]
     return found + sorted((CORPUS / "made").glob("*/*.rdb")) + newest
+
+
+def numbered(files: list[Path]) -> list[Any]:
+    """The numbers of ``files`` for a test that is given them; those of the corpus beside the clone are slow."""
+    return [
+        pytest.param(number, id=name_of(path), marks=[pytest.mark.slow] * (CORPUS in path.parents))
+        for number, path in enumerate(files)
+    ]
 
 
 def name_of(path: Path) -> str:

@@ -115,6 +115,7 @@ def test_all_agree_on_each_changed_byte(name: str) -> None:
             check(ROWS[name], changed)
 
 
+@pytest.mark.slow  # tens of thousands of values; those of changed bytes are checked all the same
 @pytest.mark.parametrize("name", ROWS)
 def test_all_agree_on_the_edges_of_each_number(name: str) -> None:
     """Times, counts, ids and lengths: none has a limit in one walk that it has not in the others."""

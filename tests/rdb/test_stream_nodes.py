@@ -86,7 +86,7 @@ def test_a_node_is_what_a_plain_list_of_entries_is() -> None:
     print("seed", seed)
     rng = random.Random(seed)
     scratch = ListpackBuilder()
-    for _ in range(15 * TIMES):
+    for _ in range(5 * TIMES):
         first = rng.choice(MASTERS)
         fields = [element(rng) for _ in range(rng.choice((1, 2, 3, 90)))]
         node = Node(first, fields, scratch)

@@ -11,6 +11,7 @@ from random import Random
 
 import pytest
 
+import rdbtool
 from rdbtool.findings import Findings
 from rdbtool.io.window import window_over
 from rdbtool.model import type_name
@@ -33,7 +34,7 @@ from tests.rdb.mutation import ROWS, SAMPLES
 from tests.rdb.recorder import Recorder
 from tests.rdb.values_strategies import KINDS, any_value
 
-PACKAGE = Path(__file__).resolve().parents[2] / "rdbtool"
+PACKAGE = Path(rdbtool.__file__).resolve().parent
 LOOKS_LIKE_A_TYPE = re.compile(r"(?:list|set|zset|hash|stream|module)(?:\d|-[a-z0-9-]+\d?)")
 
 

@@ -18,7 +18,11 @@ from rdbtool.io.window import window_over
 from rdbtool.rdb.check import RdbFacts, verify_rdb
 from rdbtool.rdb.layout.duplicates import Duplicates, strings_at
 from rdbtool.rdb.layout.seen import LIMIT, hash_integer, hash_text
+from rdbtool.servers.releases import release_named
+from rdbtool.tasks.check_rdb import check_rdb
 from tests.rdb.craft import encode_length, listpack, rdb, record, string, strings
+from tests.servers.harness import SERVERS, ServerKind
+from tests.servers.loading import load
 
 SEED = 20260408
 HASHED_WITH = 0x1851F42D4C957F2D
@@ -119,7 +123,26 @@ def test_a_large_listpack_with_a_duplicate() -> None:
     findings = Findings()
     data = rdb(record(20, b"k", string(listpack(*items, count=65535))), magic=b"REDIS0011")
     verify_rdb(window_over(data), findings)
-    assert [f.code for f in findings.items] == ["listpack-duplicate"]
+    assert [f.code for f in findings.items] == ["listpack-unpacked"]
+
+
+PACKED = {"hash": (16, 512), "zset": (17, 128)}
+"""Types of pairs in a listpack, and how many servers leave packed."""
+
+
+@pytest.mark.parametrize("kind", SERVERS, ids=lambda kind: kind.name)
+@pytest.mark.parametrize("name", PACKED)
+@pytest.mark.parametrize("more", [0, 1])
+def test_a_server_crashes_on_a_duplicate_where_it_unpacks(
+    tmp_path: Path, name: str, more: int, kind: ServerKind
+) -> None:
+    type_byte, most = PACKED[name]
+    pairs = [part for i in range(most + more - 1) for part in (b"m%d" % i, b"1")]
+    path = tmp_path / "x.rdb"
+    path.write_bytes(rdb(record(type_byte, b"k", string(listpack(*pairs, b"m0", b"1"))), magic=b"REDIS0010"))
+    (told,) = check_rdb(str(path), releases=[release_named(kind.name)]).releases
+    assert load(kind, tmp_path / "server", path).loads == told.loads
+    assert told.loads is not True or not more
 
 
 def test_hashes_spill_to_a_file_and_every_duplicate_comes_back() -> None:

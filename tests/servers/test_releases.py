@@ -227,7 +227,7 @@ def test_what_is_written_is_said_where_people_look() -> None:
     assert written_span() == f"redis-4.0 to {NEWEST.name}, valkey-7.2 to {newest('valkey').name}"
     spans = {p: [r.number for r in RELEASES_OF[p] if r.is_written] for p in RELEASES_OF}
     (redis_first, *_, redis_last), (valkey_first, *_, valkey_last) = spans.values()
-    text = " ".join((PACKAGE.parent / "README.md").read_text().split())
+    text = " ".join((Path(__file__).resolve().parents[2] / "README.md").read_text().split())
     written = f"Redis {redis_first} to {redis_last} and Valkey {valkey_first} to {valkey_last}"
     assert f"It writes RDB files for {written}" in text
     assert f"to {redis_last} and Valkey {valkey_first} to {valkey_last} (the compressed ones too)" in text

@@ -10,6 +10,7 @@ import pytest
 from rdbtool.aof.resp import Command, CommandReader
 from rdbtool.io.window import window_over
 from tests.servers.harness import SERVERS, ServerKind, running
+from tests.servers.loading import load
 from tests.servers.workload import OPTIONS, log_of, rdbtool, run, script
 
 Written = dict[tuple[int, bytes], list[object]]
@@ -22,6 +23,7 @@ def written(data: bytes) -> Written:
     reader = CommandReader(window_over(data))
     found: Written = {}
     db = 0
+    anew = False
     while (event := reader.next()) is not None:
         if not isinstance(event, Command):
             continue
@@ -29,6 +31,9 @@ def written(data: bytes) -> Written:
         args = event.args[1:]
         if name == b"SELECT":
             db = int(args[0])
+            continue
+        if name == b"ZREM" or anew:  # what servers lose: the sign of -0, for which a member is added anew
+            anew = name == b"ZREM"
             continue
         if name == b"XGROUP":
             name, args = b"XGROUP " + args[0], args[1:]
@@ -94,3 +99,24 @@ def test_the_commands_are_those_of_the_server(kind: ServerKind, tmp_path: Path) 
     assert mine.keys() == theirs.keys()
     for key, told in theirs.items():
         assert mine[key] == told, key
+
+
+@pytest.mark.parametrize("kind", SERVERS, ids=lambda kind: kind.name)
+def test_commands_keep_the_sign_of_zero_wherever_a_snapshot_does(kind: ServerKind, tmp_path: Path) -> None:
+    """Small sets are packed, and lose it from 7.0 on; larger ones begin small, and would lose it on the way."""
+    scored = [part for i in range(200) for part in ("-0" if i < 70 else -i, f"m{i}")]
+    commands: list[tuple[bytes | str | int, ...]] = [
+        ("ZADD", "small", "-0", "a", "1", "b"),
+        ("ZADD", "long", "-1", "x" * 65, "-0", "a", "1", "z"),
+        ("ZADD", "alone", "-0", "x" * 65),
+        ("ZADD", "many", *scored),
+    ]
+    (tmp_path / "a").mkdir()
+    with running(kind, tmp_path / "a") as server:
+        server.send(*commands)
+        server.execute("ZADD", "long", "-0", "b")
+        server.execute("SAVE")
+    snapshot = tmp_path / "a" / "dump.rdb"
+    rdbtool("rewrite", snapshot, "--resp", "-o", tmp_path / "log.aof")
+    as_snapshot = load(kind, tmp_path / "b", snapshot)
+    assert load(kind, tmp_path / "c", tmp_path / "log.aof").digest == as_snapshot.digest

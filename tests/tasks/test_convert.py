@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import tracemalloc
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -378,3 +379,16 @@ def test_the_checksum_can_be_left_out(tmp_path: Path) -> None:
     assert (tmp_path / "x.rdb").read_bytes()[-8:] == b"\0" * 8
     with open_input(str(tmp_path / "x.rdb")) as stream:
         assert isinstance(next(iter(RdbReader(stream.window()))), Header)
+
+
+@pytest.mark.parametrize("to", ["rdb", "aof", "resp"])
+def test_a_long_string_takes_twice_its_size_at_most(tmp_path: Path, to: str) -> None:
+    source = tmp_path / "x.rdb"
+    source.write_bytes(craft.rdb(craft.record(0, b"k", craft.string(b"x" * (16 << 20)))))
+    tracemalloc.start()
+    try:
+        convert([str(source)], str(tmp_path / "out"), OutputOptions(to, base="resp" if to == "aof" else ""))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 40 << 20

@@ -17,6 +17,7 @@ from rdbtool.tasks.diff.commands import CommandsOut
 from rdbtool.tasks.diff.run import Diff, DiffOptions
 from rdbtool.tasks.diff.snapshot import open_snapshot
 from rdbtool.tasks.digest import digest
+from tests.rdb.corpus import numbered
 from tests.rdb.expected import corpus_files, label
 
 UNREADABLE = {"redis-4.0-rc1/module-hellotype"}
@@ -49,7 +50,7 @@ def digests(path: str) -> dict[tuple[int, bytes], str]:
     return {place: text for place, text in found.items() if place[1] not in {b"L:zset400", b"zset:small"}}
 
 
-@pytest.mark.parametrize("number", range(len(FILES)), ids=[label(path) for path in FILES])
+@pytest.mark.parametrize("number", numbered(FILES))
 def test_replaying_them_on_one_file_gives_the_other(number: int, tmp_path: Path) -> None:
     left, right = FILES[number], partner(number)
     log = str(tmp_path / "left-and-commands.aof")

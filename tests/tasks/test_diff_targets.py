@@ -13,6 +13,7 @@ from rdbtool.rdb.targets import target_names
 from rdbtool.rdb.writer import open_rdb_writer
 from rdbtool.tasks.diff.run import Diff
 from rdbtool.tasks.diff.snapshot import open_snapshot
+from tests.rdb.corpus import numbered
 from tests.rdb.expected import corpus_files, label
 
 UNREADABLE = {"redis-4.0-rc1/module-hellotype"}
@@ -29,7 +30,7 @@ def between(path: Path, copy: str, *, large: int | None = None) -> list[tuple[st
         return [(d.kind, d.db, d.key, d.type) for d in diff]
 
 
-@pytest.mark.parametrize("number", range(len(FILES)), ids=[label(path) for path in FILES])
+@pytest.mark.parametrize("number", numbered(FILES))
 def test_a_file_and_its_copies_for_other_servers_are_the_same(number: int, tmp_path: Path) -> None:
     path = FILES[number]
     copy = str(tmp_path / "copy.rdb")

@@ -17,6 +17,10 @@ from rdbtool.findings import Severity
 from rdbtool.inputs.filters import select
 from rdbtool.inputs.selection import Selection
 from rdbtool.io.output import Output
+from rdbtool.rdb.dump_payload import build_dump
+from rdbtool.rdb.opcodes import REDIS
+from rdbtool.rdb.types import row_of
+from rdbtool.tasks.digest import digest
 from rdbtool.tasks.dump import DumpReport, dump
 from tests.outputs.collected import Collected, entries_of, exporter
 from tests.rdb import craft
@@ -262,3 +266,35 @@ def test_what_no_client_may_send_is_said(tmp_path: Path) -> None:
         assert sink.written > size
         assert [f.code for f in report.findings.items] == ["long-argument"] * said
         assert peak < 2 * size + (6 << 20)
+
+
+def test_a_stream_that_miscounts_its_entries_is_told_with_a_finding(tmp_path: Path) -> None:
+    node = craft.stream_node((0, 0, [b"v"]))
+    for length, codes in (1, []), (7, ["stream-count"]):
+        path = tmp_path / "x.rdb"
+        payload = craft.stream([(craft.stream_id(1, 1), node)], length)
+        path.write_bytes(craft.rdb(craft.record(15, b"s", payload)))
+        report, out = run(path)
+        assert b'"1-1"' in out
+        assert [finding.code for finding in report.findings.items] == codes
+        assert [finding.code for finding in digest(str(path)).findings.items] == codes
+
+
+def test_the_answer_of_dump_is_read_as_the_key_that_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "x.dump"
+    path.write_bytes(build_dump(row_of(REDIS, "set"), craft.counted(b"x", b"y"), 10))
+    named = Selection()
+    named.keys = [b"foo"]
+    for selection in (named, select(exact=("foo",)), select(exact=("a\\x00b",))):
+        report, out = run(path, selection=selection)
+        assert selection.one_name is not None
+        key = selection.one_name.decode()
+        assert json.loads(out) == {"db": 0, "key": key, "type": "set", "value": ["x", "y"]}
+        assert of_report(report) == 0
+    report, out = run(path)
+    assert "--key NAME reads it" in report.findings.items[0].message
+    named.keys = [b"foo*"]
+    assert run(path, selection=named)[0].failed
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    named.keys = [b"foo"]
+    assert run(path, selection=named)[0].failed

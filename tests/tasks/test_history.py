@@ -116,7 +116,7 @@ def test_an_expiry_is_told_from_a_deletion_by_the_clock_of_the_log(tmp_path: Pat
 
 
 def test_scripts_are_judged_by_what_they_did(tmp_path: Path) -> None:
-    pytest.importorskip("lupa", reason="pip install rdbtool[lua]")
+    pytest.importorskip("lupa", reason="the extra lua is not installed")
     text = (
         "SET k 1\nEVAL \"redis.call('set', 'k', '1') redis.call('set', 'm', 2)\" 0\nEVAL \"redis.call('del', 'k')\" 0"
     )

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from rdbtool.aof.names import CARRY
 from rdbtool.engine.replay.key_history import Touch
-from rdbtool.engine.replay.replay import CARRY
 from rdbtool.errors import InputError, RdbToolError
 from rdbtool.inputs.replaying import replay
 from rdbtool.inputs.selection import Selection

@@ -103,6 +103,7 @@ def bitop(dataset: Dataset, args: list[bytes]) -> object:
     size = 0
     for key in args[3:]:
         cell = dataset.string(key)
+        dataset.make_room(0 if cell is None else len(cell))
         data = b"" if cell is None else cell.get()
         size = max(size, len(data))
         numbers.append(int.from_bytes(data, "little"))

@@ -228,6 +228,7 @@ def append(dataset: Dataset, args: list[bytes]) -> object:
     if cell is None:
         dataset.keys[args[1]] = StringCell(args[2])
         return len(args[2])
+    dataset.make_room(len(cell) + len(args[2]))
     cell.append(args[2])
     return len(cell)
 

@@ -8,7 +8,7 @@ from librt.vecs import vec
 from mypy_extensions import i64
 
 from rdbtool.aof.resp import ANNOTATION, COMMAND, CommandReader, argument_lists
-from rdbtool.engine.dataset import Dataset
+from rdbtool.engine.dataset import ASKED, Dataset
 from rdbtool.engine.functions import with_header
 from rdbtool.engine.keyspace import AHEAD
 from rdbtool.engine.replies import CommandError
@@ -170,6 +170,14 @@ class Batch:
         self.count = n
         self.kind = kind
 
+    def make_room(self, dataset: Dataset, end: i64) -> None:
+        """Raise `UnsupportedError` where a command is too large for memory; ``end``: where the last one ends."""
+        i: i64 = self.count
+        while i > 0:
+            i -= 1
+            dataset.make_room(end - self.offsets[i])
+            end = self.offsets[i]
+
 
 def replay_log(replay: Replay, reader: CommandReader) -> bool:
     """Apply a log's commands to its end; False where the replay stopped before, and nothing was read beyond.
@@ -181,6 +189,8 @@ def replay_log(replay: Replay, reader: CommandReader) -> bool:
     while True:
         batch.fill(reader, most)
         commands = batch.commands
+        if batch.count and reader.window.offset() - batch.offsets[0] >= ASKED:
+            batch.make_room(replay.dataset, reader.window.offset())
         replay.dataset.keys.touch(commands, batch.count)
         i: i64 = 0
         while i < batch.count:

@@ -9,7 +9,7 @@ from typing import Final, final
 
 from mypy_extensions import i64
 
-from rdbtool.aof.names import STOCK, CommandNames
+from rdbtool.aof.names import CARRY, SKIP, STOCK, STOP, CommandNames
 from rdbtool.aof.point_in_time import LAST, PointInTime
 from rdbtool.aof.resp import COMMAND, NAME_SLOTS, CommandReader, name_slot
 from rdbtool.engine import commands as _commands
@@ -19,27 +19,21 @@ from rdbtool.engine.table import check_arity, find
 from rdbtool.errors import FormatError, UnsupportedError, UsageError, printable
 from rdbtool.findings import Finding, Findings, Severity, plural
 from rdbtool.io.window import window_over
-from rdbtool.servers.commands import CONTAINER, CONTROL, SCRIPT, CommandRow
+from rdbtool.servers.commands import CONTAINER, CONTROL, SCRIPT, UNSUPPORTED, CommandRow
 from rdbtool.servers.commands import find as find_any
 
 from .carrying import Carried, Carrier
 
 assert _commands  # imported for the table it fills
 
-STOP: Final = "stop"
-SKIP: Final = "skip"
-CARRY: Final = "carry"
 
 RREPLAY: Final = b"RREPLAY"
 DEEPEST: Final = 8
 """How deep commands of KeyDB are nested at most."""
+UNCACHED: Final = CONTAINER | UNSUPPORTED
+"""Rows that do not stand for every command of their name: which row it is, or whether it is any, other words tell."""
 NEVER: Final = 0x7FFF_FFFF_FFFF_FFFF
 """In place of a time, an offset or a count at which to stop."""
-
-
-def uncarried(unknown: str) -> str:
-    """What to do about unknown commands where nothing is written that could hold them: `CARRY` becomes `SKIP`."""
-    return SKIP if unknown == CARRY else unknown
 
 
 class Observer:
@@ -173,8 +167,8 @@ class Replay:
         row = self._rows[slot] if self._names[slot] is name else None
         if row is None:
             args = self._real(args)
-            row = find(args)
-            if row is not None and args[0] is name and not row.is_subcommand and not row.flags & CONTAINER:
+            row = _row_of(args)
+            if row is not None and args[0] is name and not row.is_subcommand and not row.flags & UNCACHED:
                 self._names[slot] = name
                 self._rows[slot] = row
         if self.is_limited and not self._wanted(offset, row):
@@ -310,7 +304,7 @@ class Replay:
                 self._queue = []
                 self.in_transaction = False
                 for at, args in queue:
-                    self._execute(at, find(args), args)
+                    self._execute(at, _row_of(args), args)
             else:  # a loading server queues it, and it fails with the others
                 self._error(offset, row, [row.name], f"ERR {row.name.decode()} calls can not be nested")
         elif row.name == b"MULTI":
@@ -404,6 +398,16 @@ class Replay:
 
     def _note(self, severity: Severity, code: str, message: str, offset: i64) -> None:
         self.findings.add(Finding(severity, code, message, self.path, offset))
+
+
+def _row_of(args: list[bytes]) -> CommandRow | None:
+    """The row of what the engine can carry out, or what fails on any server because words lack or are too many."""
+    row = find(args)
+    if row is None:
+        known = find_any(args)
+        if known is not None and not known.fits(len(args)):
+            return known
+    return row
 
 
 def _why_unknown(args: list[bytes]) -> str:

@@ -23,6 +23,9 @@ MEMORY = 512 << 20
 """Bytes that Lua may use; the whole process gets twice as much."""
 DEEPEST = 1000
 """How deep tables of a result may be nested: a server's Lua stack is used up behind some thousands."""
+TOLD = 100
+"""How deep what a script returns is told: in a log nobody reads it, and deep messages take a deep stack to read."""
+TOO_DEEP: dict[str, object] = {"failed": "ERR reached lua stack limit"}
 PRELUDE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "prelude.lua")
 _FLOAT = re.compile(rb"[+-]?(?:0[xX][0-9a-fA-F]+|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[iI]nf(?:inity)?|[nN]a[nN])")
 
@@ -78,8 +81,10 @@ class Child:
             except (MemoryError, self.lua.LuaMemoryError):
                 self.send({"lacks": "more memory than a script gets"})
                 return
-            except (self.lua.LuaError, RecursionError) as e:
+            except self.lua.LuaError as e:
                 self.send({"failed": f"ERR {e}"})
+            except RecursionError:
+                self.send(TOO_DEEP)
 
     def run(self, asked: dict[str, Any]) -> dict[str, object]:
         """Run one script: what it returned, why it failed, or what it needs that is not there."""
@@ -93,7 +98,7 @@ class Child:
         try:
             return {"done": self.reply(result, 0)}
         except TooDeepError:
-            return {"failed": "ERR reached lua stack limit"}
+            return TOO_DEEP
 
     def functions(self) -> dict[bytes, Callable[..., object]]:
         """What the prelude calls. None of them raises: an exception would be an object in the script's hands."""
@@ -167,7 +172,8 @@ class Child:
             item = value[len(items) + 1]
             if item is None:
                 return items
-            items.append(self.reply(item, depth + 1))
+            told = self.reply(item, depth + 1)
+            items.append(told if depth < TOLD else None)
 
     def seed(self, number: object) -> None:
         self.random = (int(float(number)) & 0xFFFFFFFF) << 16 | 0x330E  # type: ignore[arg-type]  # of Lua: a number
@@ -521,6 +527,7 @@ def main() -> None:
 
     incoming, outgoing = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     lua = import_module("lupa.lua51")
+    sys.setrecursionlimit(5 * DEEPEST)
     confine()
     with contextlib.suppress(EOFError):
         Child(lua, incoming, outgoing).serve()

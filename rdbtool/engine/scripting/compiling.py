@@ -21,5 +21,6 @@ def compile_error(code: bytes) -> str:
         runtime.compile(text)
     except lua.LuaError as e:
         said = e.args[0] if e.args else ""
-        return said.decode("latin-1") if isinstance(said, bytes) else str(said)
+        text = said if isinstance(said, bytes) else str(said).encode()
+        return text.replace(b'[string "<python>"]', b"user_function").decode("latin-1")  # as servers call it
     return ""

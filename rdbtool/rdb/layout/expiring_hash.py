@@ -171,7 +171,7 @@ def _check_metadata(fields: MetadataFields, ins: Inspection) -> None:
 def _check_least(ins: Inspection, least: int, at: i64) -> None:
     """Check the least expiry: servers do not look whether it is right (rdb.c: "Hash read invalid minExpire value")."""
     if not 0 <= least <= MAX_FIELD_EXPIRY + 1:
-        message = f"the least expiry of a hash is {least & U64_MASK}, which Redis from 7.4 to 8.8 refuses"
+        message = f"the least expiry of a hash is {least & U64_MASK}, which Redis from 7.4 on refuses"
         ins.report("field-least-expiry", message, at)
 
 

@@ -222,19 +222,31 @@ def check_one_listpack(w: Window, ins: Inspection, holds: i64) -> None:
 def _check_unpacking(ins: Inspection, holds: i64) -> None:
     """Look whether servers turn a damaged listpack into another encoding as they load it: they crash on the way."""
     announced: i64 = i64(read_i16_le(ins.data, ins.start + 4)) & 0xFFFF
-    limits = Limits()
-    most = limits.set_entries
-    if holds == SCORES:
-        most = 2 * limits.zset_entries
-    elif holds == FIELDS:
-        most = 2 * limits.hash_entries
-    elif holds != MEMBERS:
-        most = 3 * limits.hash_entries
-    if announced > most:
+    if announced > _most_elements(holds):
         message = (
             f"a damaged listpack announces {announced} elements: servers unpack so many as they load it, and crash"
         )
         ins.report_packed("listpack-unpacked", message, ins.start + 4)
+
+
+def _most_elements(holds: i64) -> i64:
+    """How many elements of a listpack servers leave packed as they load it."""
+    limits = Limits()
+    if holds == MEMBERS:
+        return limits.set_entries
+    if holds == SCORES:
+        return 2 * limits.zset_entries
+    return (2 if holds == FIELDS else 3) * limits.hash_entries
+
+
+def _report_twice(ins: Inspection, holds: i64, count: i64, pos: i64) -> None:
+    """Report that an element of a listpack of ``count`` comes twice."""
+    message = f"a {'member' if holds in (MEMBERS, SCORES) else 'field'} twice in a listpack"
+    if count > _most_elements(holds):
+        message += f" of {count} elements: servers unpack so many as they load it, and crash"
+        ins.report_packed("listpack-unpacked", message, pos)
+    else:
+        ins.report_packed("listpack-duplicate", message, pos)
 
 
 def check_listpack(ins: Inspection, *, stream: bool = False) -> i64:
@@ -366,8 +378,7 @@ def check_elements(ins: Inspection, holds: i64, count: i64) -> None:
                 recent[slot] = value
                 recent[slot + 1] = pos
             if earlier >= 0 and element_at(data, earlier) == element_at(data, pos):
-                what = "member" if holds in (MEMBERS, SCORES) else "field"
-                ins.report_packed("listpack-duplicate", f"a {what} twice in a listpack", pos)
+                _report_twice(ins, holds, count, pos)
                 return
         elif turn == 2:
             previous = _check_expiry(ins, pos, previous)
@@ -385,15 +396,15 @@ def check_elements(ins: Inspection, holds: i64, count: i64) -> None:
         if turn == width:
             turn = 0
     if seen.many is not None:
-        _late_duplicates(ins, seen.many)
+        _late_duplicates(ins, holds, count, seen.many)
 
 
-def _late_duplicates(ins: Inspection, many: Duplicates) -> None:
+def _late_duplicates(ins: Inspection, holds: i64, count: i64, many: Duplicates) -> None:
     """Report duplicates in a listpack of very many elements."""
     many.finish()
     for earlier, later in many.pairs:
         if element_at(ins.data, earlier) == element_at(ins.data, later):
-            ins.report_packed("listpack-duplicate", "an element twice in a listpack", later)
+            _report_twice(ins, holds, count, later)
             return
 
 

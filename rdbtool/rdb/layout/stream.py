@@ -248,15 +248,18 @@ class StreamLayout:
         w = visit.window
         v = visit.visitor
         stream = StreamFraming(w, self.version)
+        count = 0
         while stream.next_node():
             key = visit.node()
             data = visit.node()
             if key is not None and data is not None:
                 try:
-                    visit_node(v, master_id(key), data)
+                    count += visit_node(v, master_id(key), data)
                 except FormatError as e:
                     visit.damaged_node(e)
-        stream.read_counters()  # their number of entries may be wrong, which most servers do not mind
+        stream.read_counters()
+        if stream.length != count and visit.damage is None:  # which most servers do not mind
+            visit.miscounted += 1
         v.counters(stream.last_id, stream.max_deleted_id, stream.entries_added)
         while stream.next_group():
             name = visit.node()

@@ -31,6 +31,8 @@ class Visit:
         self.visitor = visitor
         self.window = Window(None)
         self.damage: RdbToolError | None = None
+        self.miscounted: i64 = 0
+        """Streams that hold another number of entries than they say, in all values so far."""
         self.node_at: i64 = 0
         """Where in the file the node at hand begins."""
 

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable
 from typing import Final, final
 
+from rdbtool.aof.names import uncarried
 from rdbtool.aof.point_in_time import WHOLE, PointInTime
 from rdbtool.errors import IncompleteError, InputError, OutputError, UnsupportedError, reason
 from rdbtool.findings import Finding
@@ -52,8 +53,8 @@ class _TemporaryFile:
     def __init__(self, path: str) -> None:
         self._path = path
         try:
-            self.handle, temporary = tempfile.mkstemp(prefix="rdbtool-diff-")
-            os.unlink(temporary)
+            with tempfile.TemporaryFile(prefix="rdbtool-diff-") as temporary:  # where that can be, it never has a name
+                self.handle = os.dup(temporary.fileno())
         except OSError as e:
             raise self._error(e) from e
 
@@ -95,7 +96,8 @@ class Snapshot:
 
     ``name`` is for messages; ``size`` is in bytes, -1 for a pipe or compressed file. Of those, ``first`` is the
     window of the first pass, which keeps what it reads in the file that ``handle`` is. ``findings``, ``loss``: what
-    a replay said, and whether not all could be replayed. ``on_read`` is told of bytes read in passes.
+    a replay said, and whether not all could be replayed; ``replayed``: it was a log. ``on_read`` is told of
+    bytes read in passes.
     """
 
     def __init__(
@@ -105,6 +107,7 @@ class Snapshot:
         self.size = size
         self.findings: list[Finding] = []
         self.loss = False
+        self.replayed = False
         self.on_read: Callable[[int], None] | None = None
         self._opened = opened
         self._handle = handle
@@ -175,7 +178,7 @@ def open_snapshot(
         opened = open_keys(
             path,
             point=point,
-            unknown="skip" if unknown == "carry" else unknown,  # nothing is written that could hold them
+            unknown=uncarried(unknown),
             commands=commands,
             now_ms=now_ms,
             progress=progress,
@@ -215,7 +218,9 @@ def _of_dataset(path: str, opened: OpenedKeys, keys: DatasetSource) -> Snapshot:
     except BaseException:
         os.close(copy.handle)
         raise
-    return _written(path, opened, copy)
+    snapshot = _written(path, opened, copy)
+    snapshot.replayed = True
+    return snapshot
 
 
 def _of_stream(path: str, opened: OpenedKeys) -> Snapshot:

@@ -1,0 +1,63 @@
+"""What a real server does with a copy of a file: load it, cut it, or refuse it."""
+
+from __future__ import annotations
+
+import gzip
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.servers.harness import DidNotStartError, Server, ServerKind, running
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """``loads``: whether the server starts; then ``digest``, the number of ``keys`` in all databases, and ``size``: of
+    the last file of the log when the server has loaded it, -1 for a snapshot; else ``log``: what it said.
+    """
+
+    loads: bool
+    digest: str = ""
+    keys: int = -1
+    size: int = -1
+    log: str = ""
+
+
+def load(
+    kind: ServerKind, directory: Path, source: Path, *options: str, files: Mapping[str, str] | None = None
+) -> Outcome:
+    """Start ``kind`` in ``directory``, which is made, on a copy of ``source``: a snapshot (``*.rdb``, ``*.rdb.gz``), a
+    log, or the directory of a set. ``files``: other files that it finds there.
+    """
+    directory.mkdir(parents=True)
+    for name, text in (files or {}).items():
+        (directory / name).write_text(text)
+    if source.is_dir():
+        kept = shutil.copytree(source, directory / "appendonlydir")
+        log = kept / max((p.name for p in kept.glob("*.incr.aof")), default="none")
+        options = ("--appendonly", "yes", *options)
+    elif source.name.endswith((".rdb", ".rdb.gz")):
+        log = None
+        data = source.read_bytes()
+        (directory / "dump.rdb").write_bytes(gzip.decompress(data) if source.suffix == ".gz" else data)
+    else:
+        log = directory / "appendonly.aof"
+        shutil.copy(source, log)
+        options = ("--appendonly", "yes", *options)
+    try:
+        with running(kind, directory, "--logfile", str(directory / "log"), *options) as server:
+            digest, keys = server.digest(), _keys(server)
+            if log is not None and not log.exists():  # a single file becomes the base of a set
+                log = directory / "appendonlydir" / log.name
+            size = log.stat().st_size if log is not None and log.exists() else -1
+            return Outcome(True, digest, keys, size)
+    except DidNotStartError:
+        log_path = directory / "log"
+        return Outcome(False, log=log_path.read_text(errors="replace") if log_path.exists() else "")
+
+
+def _keys(server: Server) -> int:
+    info = server.execute("INFO", "keyspace")
+    assert isinstance(info, bytes)
+    return sum(int(row.split(b"keys=")[1].split(b",")[0]) for row in info.split() if row.startswith(b"db"))
