@@ -70,9 +70,12 @@ if TYPE_CHECKING:
     from rdbtool.tasks.diff.run import Diff, DiffOptions, DiffReport, open_diff
     from rdbtool.tasks.digest import DigestReport, digest
     from rdbtool.tasks.history import HistoryReport, history
+    from rdbtool.tasks.info import InfoReport, info
+    from rdbtool.tasks.memory import ContentsReport, memory
     from rdbtool.tasks.repair_aof import RepairAofReport, plan_aof_repair, repair_aof
     from rdbtool.tasks.rewrite import RewriteForm, RewriteReport, rewrite, rewrite_in_place
     from rdbtool.tasks.stats import StatsReport, stats
+    from rdbtool.tasks.verify.run import verify
 
 __all__ = [
     "Array",
@@ -82,6 +85,7 @@ __all__ = [
     "CheckRdbReport",
     "CommandNames",
     "Consumer",
+    "ContentsReport",
     "ConvertReport",
     "Dataset",
     "Diff",
@@ -105,6 +109,7 @@ __all__ = [
     "Header",
     "HistoryReport",
     "IncompleteError",
+    "InfoReport",
     "InputError",
     "Key",
     "Keys",
@@ -150,8 +155,10 @@ __all__ = [
     "convert",
     "digest",
     "history",
+    "info",
     "is_compiled",
     "keys",
+    "memory",
     "open_diff",
     "open_rdb",
     "open_rdb_writer",
@@ -162,6 +169,7 @@ __all__ = [
     "rewrite_in_place",
     "select",
     "stats",
+    "verify",
     "version_line",
 ]
 __version__ = "0.1.0"
@@ -174,6 +182,7 @@ _PLACES = {
     "CheckRdbReport": "tasks.check_rdb",
     "CommandNames": "aof.names",
     "Consumer": "model",
+    "ContentsReport": "tasks.memory",
     "ConvertReport": "tasks.convert",
     "Dataset": "engine.dataset",
     "Diff": "tasks.diff.run",
@@ -197,6 +206,7 @@ _PLACES = {
     "Header": "rdb.events",
     "HistoryReport": "tasks.history",
     "IncompleteError": "errors",
+    "InfoReport": "tasks.info",
     "InputError": "errors",
     "Key": "inputs.key_stream",
     "Keys": "inputs.key_stream",
@@ -242,7 +252,9 @@ _PLACES = {
     "convert": "tasks.convert",
     "digest": "tasks.digest",
     "history": "tasks.history",
+    "info": "tasks.info",
     "keys": "inputs.key_stream",
+    "memory": "tasks.memory",
     "open_diff": "tasks.diff.run",
     "open_rdb": "rdb.opening",
     "open_rdb_writer": "rdb.opening",
@@ -253,6 +265,7 @@ _PLACES = {
     "rewrite_in_place": "tasks.rewrite",
     "select": "inputs.filters",
     "stats": "tasks.stats",
+    "verify": "tasks.verify.run",
 }
 """Where names are that are loaded when they are asked for: most runs of the program need none of them."""
 

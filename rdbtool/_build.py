@@ -32,6 +32,9 @@ GROUPS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
         (
             *("model", "io", "basics", "servers", "rdb", "outputs", "inputs/keys", "inputs/selection"),
             *("aof/resp", "aof/scan", "aof/command_writer", "aof/entry_ids"),
+            *("analysis/collecting", "analysis/contents", "analysis/costs", "analysis/encodings", "analysis/key_rows"),
+            *("analysis/measure", "analysis/packed", "analysis/prefixes", "analysis/rax", "analysis/stream_size"),
+            "analysis/tallies",
         ),
     ),
     ("rdbtool_engine", "2", ("engine", "aof", "analysis", "inputs")),
@@ -44,7 +47,16 @@ an edit, a group whose sources are the same is not compiled again.
 """
 
 LEFT_OUT = (
-    *("io/compression", "io/destination", "io/lock", "io/open_files", "io/ownership", "io/signals", "io/sink"),
+    *(
+        "io/compression",
+        "io/copying",
+        "io/destination",
+        "io/lock",
+        "io/open_files",
+        "io/ownership",
+        "io/signals",
+        "io/sink",
+    ),
     "io/progress",
     *(
         "io/temporary",

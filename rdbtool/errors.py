@@ -88,6 +88,10 @@ class InputError(RdbToolError):
     code = "unreadable"
 
 
+class NoLogError(InputError):
+    """A directory that holds no append-only file."""
+
+
 class OutputError(RdbToolError):
     """An output that cannot be written, or must not be."""
 

@@ -54,6 +54,13 @@ def of_comparison(*, same: bool, loss: bool) -> ExitCode:
     return ExitCode.FINE if same else ExitCode.PROBLEMS
 
 
+def of_verdict(*, known: bool, met: bool) -> ExitCode:
+    """The code for a job that held something against expectations. ``known``: all of it could be looked at."""
+    if not known:
+        return ExitCode.FAILED
+    return ExitCode.FINE if met else ExitCode.PROBLEMS
+
+
 def of_error(error: BaseException) -> ExitCode:
     """The code for a job that ``error`` ended."""
     if isinstance(error, BrokenPipeError):

@@ -189,6 +189,9 @@ def read(path: os.PathLike[str], log: str) -> None:
     assert_type(replay(log, release="redis-7.2", point=PointInTime(offset=Place(17))), Replayed)
     assert_type(replay(log).dataset, Dataset)
     assert_type(stats(log), StatsReport)
+    assert_type(info(path), InfoReport)
+    print(verify(path))
+    assert_type(memory([log, path], release="redis-7.0"), ContentsReport)
     def told(touch: Touch) -> None:
         assert_type(touch.key, bytes)
     assert_type(history(log, [b"key"], told), HistoryReport)

@@ -146,28 +146,47 @@ def verify_log(
 
     Raises `InputError`.
     """
-    verdict = FileVerdict(file.path, file.role)
     if file.missing:
+        verdict = FileVerdict(file.path, file.role)
         verdict.verdict = MISSING
         verdict.cuttable = False
         return verdict
     with open_input(file.path) as source:
         stream = source.stream if progress is None else Metered(source.stream, source.size, progress)
         w = Window(Portions(stream), path=source.name, size=source.size)
-        verdict.plain = source.size >= 0
-        if w.at_end():
-            verdict.verdict = EMPTY
-            _empty(file, findings)
-            return verdict
-        head = _head(w)
-        if kind_at(w) == RDB and not _preamble(w, verdict, findings, config):
-            return verdict
-        verdict.log_start = int(w.offset())
-        scanner = Scanner(w, findings, config, until=until)
-        outcome = scanner.run()
-        _results(verdict, scanner, outcome)
-        if not verdict.cuttable:
-            verdict.good_up_to = 0
+        w.file = source.file
+        return verify_log_in(w, file, findings, last=last, config=config, until=until, salvageable=salvageable)
+
+
+def verify_log_in(
+    w: Window,
+    file: LogFile,
+    findings: Findings,
+    *,
+    last: bool | None = True,
+    config: LogConfig = DEFAULT,
+    until: int = -1,
+    salvageable: bool = True,
+) -> FileVerdict:
+    """The same for a file that is open at its first byte. What is no file of its own is not looked behind.
+
+    ``last``: None where that is not known yet: then `tell_fault` is still to be called.
+    """
+    verdict = FileVerdict(file.path, file.role)
+    verdict.plain = w.file is not None
+    if w.at_end():
+        verdict.verdict = EMPTY
+        _empty(file, findings)
+        return verdict
+    head = _head(w)
+    if kind_at(w) == RDB and not _preamble(w, verdict, findings, config):
+        return verdict
+    verdict.log_start = int(w.offset())
+    scanner = Scanner(w, findings, config, until=until)
+    outcome = scanner.run()
+    _results(verdict, scanner, outcome)
+    if not verdict.cuttable:
+        verdict.good_up_to = 0
     _tell_names(verdict, findings, config)
     if verdict.outside is not None:
         _tell_outside(verdict, verdict.outside, findings, config)
@@ -181,8 +200,15 @@ def verify_log(
         if salvageable and verdict.plain:
             _look_behind(verdict, verdict.fault, config)
             _tell_foreign(verdict, verdict.fault, findings)
-        _tell_fault(verdict, verdict.fault, findings, last)
+        if last is not None:
+            _tell_fault(verdict, verdict.fault, findings, last)
     return verdict
+
+
+def tell_fault(verdict: FileVerdict, findings: Findings, *, last: bool) -> None:
+    """Tell what ended the reading of a file, when it is known whether it is the last of its set."""
+    if verdict.fault is not None and not verdict.foreign:
+        _tell_fault(verdict, verdict.fault, findings, last)
 
 
 def _head(w: Window) -> bytes:

@@ -30,7 +30,7 @@ _MAGIC: Final[i64] = CAPTURE_HEAD
 ARCHIVE_HEAD: Final[i64] = 265
 """Bytes in which an archive shows."""
 _ARCHIVES: Final = (
-    (257, b"ustar", "a tar archive: unpack it"),
+    (257, b"ustar", "a tar archive, which verify reads: else unpack it"),
     (0, b"PK\x03\x04", "a zip archive: unpack it"),
     (0, b"BZh", "compressed by bzip2: unpack it"),
     (0, b"\xfd7zXZ\0", "compressed by xz: unpack it"),

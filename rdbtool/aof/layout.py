@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import re
 import stat
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final
 
-from rdbtool.errors import InputError, UsageError, reason
+from rdbtool.errors import FormatError, InputError, NoLogError, UsageError, reason
 from rdbtool.findings import Finding, Severity
 from rdbtool.io.source import opener_of
 
@@ -22,7 +23,8 @@ DEFAULT_DIRECTORY: Final = "appendonlydir"
 DEFAULT_NAME: Final = "appendonly.aof"
 SAVED_CUT: Final = re.compile(r"\.cut-\d+(\.\d+)?$")
 """How a repair names what it cut."""
-_PART_NAME: Final = re.compile(r"\.(\d+)\.(base|incr)\.(rdb|aof)$")
+PART_NAME: Final = re.compile(r"\.(\d+)\.(base|incr)\.(rdb|aof)$")
+"""How the name of a part of a set ends: its number, its role, how it begins."""
 
 
 @dataclass(slots=True)
@@ -65,9 +67,25 @@ class Layout:
         self.findings.append(Finding(severity, code, message, path, doing="looking at the set of files"))
 
 
+def is_absent(path: str) -> bool:
+    """Whether there is no log, as before the first start of a server: no such path, or a directory without one.
+
+    Raises as `locate` does, but for a manifest that a server refuses.
+    """
+    if not os.path.lexists(path):
+        return path != "-"
+    try:
+        locate(path)
+    except NoLogError:
+        return True
+    except FormatError:
+        return False
+    return False
+
+
 def locate(path: str) -> Layout:
-    """Find out what ``path`` holds. Raises `InputError`, `UsageError`, and `FormatError` for a manifest that
-    a server refuses.
+    """Find out what ``path`` holds. Raises `InputError`, `NoLogError` among them, `UsageError`, and `FormatError` for a
+    manifest that a server refuses.
     """
     if path == "-" or opener_of(path) is not None:
         return Layout(path, [LogFile(path, "aof")])
@@ -94,18 +112,18 @@ def _directory(path: str) -> Layout:
         raise UsageError(f"several manifests, name one: {', '.join(manifests)}", path=path)
     if manifests:
         return locate(os.path.join(path, manifests[0]))
-    parts = [n for n in names if _PART_NAME.search(n)]
+    parts = [n for n in names if PART_NAME.search(n)]
     if parts:
         return _without_manifest(path, parts)
     inner = os.path.join(path, DEFAULT_DIRECTORY)
-    if os.path.isdir(inner) and any(n.endswith(".manifest") or _PART_NAME.search(n) for n in os.listdir(inner)):
+    if os.path.isdir(inner) and any(n.endswith(".manifest") or PART_NAME.search(n) for n in os.listdir(inner)):
         return _directory(inner)
     old = [n for n in names if n.endswith(".aof")]
     if DEFAULT_NAME in old:
         return locate(os.path.join(path, DEFAULT_NAME))
     if len(old) == 1:
         return locate(os.path.join(path, old[0]))
-    raise InputError("no manifest and no append-only file in this directory", path=path)
+    raise NoLogError("no manifest and no append-only file in this directory", path=path)
 
 
 def _without_manifest(path: str, names: list[str]) -> Layout:
@@ -124,7 +142,7 @@ def _by_name(directory: str, names: list[str]) -> list[LogFile]:
     """The parts among ``names``, bases first and then by their numbers."""
     ranked = []
     for name in names:
-        found = _PART_NAME.search(name)
+        found = PART_NAME.search(name)
         if found:
             ranked.append((found.group(2) != "base", int(found.group(1)), name))
     return [LogFile(os.path.join(directory, name), "incr" if late else "base") for late, _, name in sorted(ranked)]
@@ -141,30 +159,43 @@ def parts_beside(path: str) -> list[LogFile]:
     return [file for file in _by_name(directory, names) if os.path.isfile(file.path)]
 
 
-def _set(path: str, data: bytes) -> Layout:
+def set_in_archive(path: str, data: bytes | None, names: Collection[str]) -> Layout:
+    """The set in a directory of an archive that holds files of these ``names``: that of the manifest with this path and
+    ``data``, or without one what the names say. Raises `FormatError` for a manifest that a server refuses.
+    """
+    if data is None:
+        return _without_manifest(os.path.dirname(path), sorted(names))
+    return _set(path, data, names)
+
+
+def _set(path: str, data: bytes, names: Collection[str] | None = None) -> Layout:
+    """``names``: of the files beside the manifest, where they are not those of a directory."""
     manifest = parse(data, path)
     layout = Layout(path, manifest_path=path, manifest=manifest)
     directory = os.path.dirname(path)
     for part in manifest.loaded():
-        layout.files.append(_member(layout, directory, part))
+        layout.files.append(_member(layout, directory, part, names))
     for part in manifest.history():
-        layout.history.append(_member(layout, directory, part))
+        layout.history.append(_member(layout, directory, part, names))
     if not layout.files:
         layout.note(Severity.WARNING, "no-parts", "the manifest names no file to load: a server starts empty", path)
     _check_names(layout, manifest)
-    _check_directory(layout, manifest, directory)
+    if names is None:
+        _check_directory(layout, manifest, directory)
     return layout
 
 
-def _member(layout: Layout, directory: str, part: Part) -> LogFile:
+def _member(layout: Layout, directory: str, part: Part, names: Collection[str] | None) -> LogFile:
     file = LogFile(os.path.join(directory, part.name), ROLES[part.type], part)
-    if os.path.exists(file.path):
+    if names is not None and part.name in names:
+        return file
+    if names is None and os.path.exists(file.path):
         if not os.path.isfile(file.path):
             raise InputError("is no plain file, and a set is made of those", path=file.path)
         return file
     assert layout.manifest is not None
     beside = os.path.join(directory or ".", os.pardir, part.name)
-    if part.type == BASE and len(layout.manifest.loaded()) == 1 and os.path.exists(beside):
+    if names is None and part.type == BASE and len(layout.manifest.loaded()) == 1 and os.path.exists(beside):
         file.path = beside
         layout.note(
             Severity.NOTE,
@@ -223,7 +254,7 @@ def _check_directory(layout: Layout, manifest: Manifest, directory: str) -> None
             layout.note(
                 Severity.NOTE, "leftover", "a temporary file of a rewrite that did not finish; no server reads it", path
             )
-        elif _PART_NAME.search(name) and name.startswith(prefix):
+        elif PART_NAME.search(name) and name.startswith(prefix):
             layout.note(
                 Severity.WARNING,
                 "not-in-manifest",

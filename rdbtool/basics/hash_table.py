@@ -17,13 +17,12 @@ ROUNDS: Final[i64] = 1 << 16
 class HashTable:
     """Hashes and where what they stand for is found. `begin`, then `put` each.
 
-    A slot is a hash and, in the other run, a reference times ROUNDS plus the round it was put in. Slots of
-    other rounds are free, so that a new round costs nothing.
+    A slot is two words side by side: a hash, and a reference times ROUNDS plus the round it was put in. Slots of other
+    rounds are free, so that a new round costs nothing.
     """
 
     def __init__(self) -> None:
-        self.hashes = vec[i64](capacity=0)
-        self.slots = vec[i64](capacity=0)
+        self.words = vec[i64](capacity=0)
         self.bits: i64 = 2
         self.round: i64 = 0
 
@@ -35,36 +34,33 @@ class HashTable:
             size *= 2
             bits += 1
         self.bits = bits
-        slots = self.slots
-        have: i64 = len(slots)
-        if have < size:
-            hashes = self.hashes
+        words = self.words
+        have: i64 = len(words)
+        if have < 2 * size:
             zero: i64 = 0
-            while have < size:
-                hashes = append(hashes, zero)
-                slots = append(slots, zero)
+            while have < 2 * size:
+                words = append(words, zero)
                 have += 1
-            self.hashes = hashes
-            self.slots = slots
+            self.words = words
         self.round += 1
         if self.round == ROUNDS:
             self.round = 1
-            i: i64 = 0
+            i: i64 = 1
             while i < have:
-                slots[i] = 0
-                i += 1
+                words[i] = 0
+                i += 2
 
     def put(self, value: i64, reference: i64) -> i64:
         """Note a hash of 62 bits and a reference of 46; -1, or the reference of an earlier hash that is the same."""
-        slots = self.slots
-        last = MASK >> 62 - self.bits
-        i = value >> 62 - self.bits
+        words = self.words
+        last = 2 * (MASK >> 62 - self.bits)
+        at = 2 * (value >> 62 - self.bits)
         while True:
-            slot = slots[i]
+            slot = words[at + 1]
             if slot & ROUNDS - 1 != self.round:
-                self.hashes[i] = value
-                slots[i] = reference << 16 | self.round
+                words[at] = value
+                words[at + 1] = reference << 16 | self.round
                 return -1
-            if self.hashes[i] == value:
+            if words[at] == value:
                 return slot >> 16
-            i = i + 1 & last
+            at = at + 2 & last

@@ -76,6 +76,38 @@ def is_valid(data: bytes, pos: i64, end: i64, size: i64) -> bool:
     return out == size
 
 
+def beginning(data: bytes, pos: i64, end: i64, want: i64) -> bytes:
+    """The first ``want`` bytes that ``data[pos:end]`` stands for, or as many as there are before its end or a flaw."""
+    out = b""
+    while pos < end and len(out) < want:
+        control: i64 = data[pos]
+        pos += 1
+        if control < 32:
+            out += data[pos : min(pos + control + 1, end)]
+            pos += control + 1
+            continue
+        length = control >> 5
+        if length == 7:
+            if pos >= end:
+                break
+            more: i64 = data[pos]
+            length += more
+            pos += 1
+        if pos >= end:
+            break
+        low: i64 = data[pos]
+        start = len(out) - ((control & 31) << 8) - low - 1
+        pos += 1
+        if start < 0:
+            break
+        length = min(length + 2, want)
+        while length > 0:
+            out += out[start : start + 1]
+            start += 1
+            length -= 1
+    return out[:want]
+
+
 def decompress_plain(data: bytes, size: int) -> bytes | None:
     """`decompress` without the library."""
     out = bytearray()

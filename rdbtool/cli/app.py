@@ -12,6 +12,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from enum import StrEnum
+from types import ModuleType
 from typing import Annotated, Any, Final
 
 import typer
@@ -27,7 +28,20 @@ from .options import Format, takes
 from .pages import Command, Page, Program, page_of
 from .usage import Usage
 
-COMMANDS = ("check-aof", "check-rdb", "convert", "diff", "digest", "dump", "history", "rewrite", "schema")
+COMMANDS = (
+    "check-aof",
+    "check-rdb",
+    "convert",
+    "diff",
+    "digest",
+    "dump",
+    "history",
+    "info",
+    "memory",
+    "rewrite",
+    "schema",
+    "verify",
+)
 """The subcommands. Each is a module of this package, with ``command``, which is its options and help, and ``USAGE``."""
 
 HELP: Final = """Check, repair, convert, compact and compare the files of Redis and Valkey, without a server.
@@ -91,10 +105,14 @@ def _refuse_big_numbers(options: dict[str, object]) -> None:
                 raise UsageError(f"--{name.replace('_', '-')}: {number} is too large")
 
 
-def register(name: str) -> None:
-    """Load a subcommand's module and make it known."""
+def register(name: str) -> ModuleType:
+    """Load a subcommand's module and make it known.
+
+    A module may have ``prepared``: what it makes of the arguments before they are parsed.
+    """
     module = importlib.import_module(f".{name.replace('-', '_')}", __package__)
     app.command(name, cls=Command)(guarded(module.command, module.USAGE))
+    return module
 
 
 def pages() -> list[Page]:
@@ -231,8 +249,11 @@ def run(arguments: list[str]) -> None:
 
         arguments = without_passwords(arguments)
     # Only what is asked for is loaded: with all subcommands, starting takes longer than checking a small file.
-    for name in [name for name in COMMANDS if name in arguments[:1]] or COMMANDS:
-        register(name)
+    asked = [name for name in COMMANDS if name in arguments[:1]]
+    for name in asked or COMMANDS:
+        prepared = getattr(register(name), "prepared", None)
+        if asked and prepared is not None:
+            arguments = prepared(arguments)
     gc.freeze()  # modules stay: collections need not walk them
     gc.enable()
     _open_missing()

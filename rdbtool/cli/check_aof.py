@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from rdbtool.aof.layout import is_absent
 from rdbtool.aof.names import CommandNames
 from rdbtool.aof.resp import MAX_BULK
 from rdbtool.errors import RdbToolError, UsageError
@@ -30,7 +31,7 @@ from .options import (
 )
 from .overwriting import ask_to_overwrite
 from .progress import Progress
-from .render import plural, print_json
+from .render import plural, print_json, show_path
 from .usage import REPAIR_PANEL, SERVER_PANEL, Usage
 
 if TYPE_CHECKING:
@@ -124,6 +125,14 @@ def command(
             help="With --fix: go on although a process has the log open for writing. With -o: overwrite a file.",
         ),
     ] = False,
+    missing_ok: Annotated[
+        bool,
+        typer.Option(
+            "--missing-ok",
+            help="A path that is not there, or a directory without a log, is fine: before the first start of a server "
+            "nothing is there.",
+        ),
+    ] = False,
     until: Annotated[
         str | None,
         typer.Option(
@@ -195,6 +204,12 @@ def command(
     for path in paths:
         facts: dict[str, Any] = {"path": path}
         try:
+            if missing_ok and is_absent(path):
+                if text:
+                    print(f"{show_path(path)}: no log is there")
+                results.append({**facts, "missing": True})
+                codes.append(ExitCode.FINE)
+                continue
             with Progress() as progress:
                 report = check_aof(
                     path,

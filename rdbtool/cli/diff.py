@@ -12,18 +12,22 @@ from typing import Annotated, Any, Final, get_args
 
 import typer
 
+from rdbtool.analysis.prefixes import Prefixes
 from rdbtool.aof.names import CommandNames
 from rdbtool.aof.point_in_time import WHOLE, PointInTime
 from rdbtool.errors import FormatError, UsageError, printable_text
 from rdbtool.exit_codes import of_comparison, of_error
 from rdbtool.inputs.filters import BIGGEST, parse_size
 from rdbtool.inputs.selection import Selection
+from rdbtool.inputs.server import Server
+from rdbtool.servers.releases import Release
 
 from .diff_output import DiffFormat, show
 from .filters import chosen_keys, hint_at_regex
 from .live import reads_servers
 from .options import command_names, takes
 from .point_in_time import From, ServerDatabasesOption, Unknown, UnknownOption, point_in_time, server_of
+from .prefixes import prefixes as prefix_options
 from .progress import Progress
 from .usage import COUNTS_PANEL, REPLAY_PANEL, TIME_PANEL, WRITING_PANEL, Usage
 
@@ -84,9 +88,11 @@ def point_of(side: str) -> Callable[..., PointInTime]:
     point_a=point_of("a"),
     point_b=point_of("b"),
     names=command_names,
+    prefixes=prefix_options,
 )
 def command(
     selection: Selection,
+    prefixes: Prefixes,
     point: PointInTime,
     point_a: PointInTime,
     point_b: PointInTime,
@@ -143,6 +149,10 @@ def command(
     encodings: Annotated[
         bool, typer.Option("--encodings", help="How a value is encoded counts.", rich_help_panel=COUNTS_PANEL)
     ] = False,
+    memory: Annotated[
+        bool,
+        typer.Option("--memory", help="Compare what keys take on a server, by prefix: which grew. For text and json."),
+    ] = False,
     memory_limit: Annotated[
         str,
         typer.Option(
@@ -181,6 +191,14 @@ def command(
     points = _points(point, (left, point_a, from_a), (right, point_b, from_b))
     now_ms = int(selection.now_ms)
     server = server_of(names, databases, memory_limit)
+    if memory:
+        if output not in {DiffFormat.TEXT, DiffFormat.JSON}:
+            raise UsageError("--memory is about sums: --format text or json")
+        froms = (from_a is From.COMMANDS, from_b is From.COMMANDS)
+        same, partial = _compare_memory(
+            (left, right), points, froms, unknown.value, server, selection, prefixes, limit, output
+        )
+        raise typer.Exit(of_comparison(same=same, loss=same and partial))
     options = DiffOptions(
         ignore_expiry=Ignorable.EXPIRY in (ignore or ()),
         ttl_tolerance_ms=ttl_tolerance,
@@ -226,6 +244,40 @@ def command(
             raise typer.Exit(of_error(e)) from None
     hint_at_regex(selection.keys, int(selection.kept))
     raise typer.Exit(of_comparison(same=diff.report.same, loss=loss))
+
+
+def _compare_memory(
+    paths: tuple[str, str],
+    points: list[PointInTime],
+    commands: tuple[bool, bool],
+    unknown: str,
+    server: Server,
+    selection: Selection,
+    prefixes: Prefixes,
+    limit: int | None,
+    output: DiffFormat,
+) -> tuple[bool, bool]:
+    """Show which prefixes grew. Returns whether none changed, and whether not all of both sides was counted."""
+    from rdbtool.analysis.contents import Wanted
+    from rdbtool.tasks.memory import ContentsReport, Reading, memory
+
+    from .diff_memory import show_growth
+
+    wanted = Wanted(top=0, prefixes=prefixes, now_ms=int(selection.now_ms))
+    release: Release | None = None  # of the one after: what is compared must be counted alike
+    reports: list[ContentsReport] = []
+    for side in (1, 0):
+        selection.kept = 0
+        reading = Reading(points[side], unknown, commands[side], server)
+        with Progress() as progress:
+            report = memory(
+                [paths[side]], wanted, release=release, selection=selection, reading=reading, progress=progress
+            )
+        release = report.files[0].release
+        reports.insert(0, report)
+    same = show_growth(reports[0], reports[1], limit, as_json=output is DiffFormat.JSON)
+    hint_at_regex(selection.keys, sum(report.contents.total.keys for report in reports))
+    return same, any(report.partial or report.loss for report in reports)
 
 
 def _points(common: PointInTime, *sides: tuple[str, PointInTime, From]) -> list[PointInTime]:

@@ -148,6 +148,7 @@ CHECK_AOF: Final = _object(
         "plan": PLAN,
         "repair": REPAIR,
         "error": _object({"code": TEXT, "message": TEXT}),
+        "missing": TRUTH,
     },
 )
 CHECK_RDB: Final = _or(
@@ -209,6 +210,34 @@ STATS_OVER_TIME: Final = {
     "stopped": TEXT,
 }
 
+BOOT: Final = _object(
+    {"server": TEXT, "loaded": TRUTH, "shared": TRUTH},
+    {
+        "log": _list(TEXT),
+        "load_seconds": {"type": "number"},
+        "memory_bytes": COUNT,
+        "databases": COUNTS,
+        "digest": TEXT,
+    },
+)
+SERVER_DIRECTORY: Final = _object({"loads": _or(TEXT, NONE), "appendonly": TRUTH, "configured": TRUTH})
+VERDICT: Final[Schema] = {"enum": ["met", "unmet", "unknown"]}
+JUDGEMENT: Final = _object(
+    {
+        "subject": TEXT,
+        "kind": TEXT,
+        "verdict": VERDICT,
+        "checks": _list(_object({"name": TEXT, "expected": TEXT, "found": TEXT, "verdict": VERDICT})),
+        "measures": _map({"type": "number"}),
+        "notes": _list(TEXT),
+        "steps": _list(TEXT),
+        "findings": FINDINGS,
+        "counts": COUNTS,
+    },
+    {"error": _object({"code": TEXT, "message": TEXT}), "boot": BOOT, "server_directory": SERVER_DIRECTORY},
+)
+JUDGEMENTS: Final = {"verdict": VERDICT, "results": _list(JUDGEMENT)}
+
 _IDS: Final = _list(TEXT)
 _CONSUMER: Final = _object({"name": TEXT, "seen_ms": _or(WHOLE, NONE), "active_ms": _or(WHOLE, NONE), "pending": _IDS})
 _PENDING: Final[Schema] = {"type": "array", "prefixItems": [TEXT, WHOLE, COUNT], "minItems": 3, "maxItems": 3}
@@ -239,7 +268,9 @@ VALUES: Final[dict[str, Schema]] = {
     "array": _object({"elements": _list(_ELEMENT)}, {"cursor": COUNT}),
     "path-hash": _map(_map(TEXT)),
 }
-_KEY_OPTIONS: Final = {"expire_at_ms": WHOLE, "idle_s": COUNT, "freq": COUNT, "meta": TEXT}
+_FIRST: Final[Schema] = {"schema": {"const": RECORDS}}
+"""What the first record has, unless a header comes before it."""
+_KEY_OPTIONS: Final = {**_FIRST, "expire_at_ms": WHOLE, "idle_s": COUNT, "freq": COUNT, "meta": TEXT}
 KEYS: Final = [
     _object({"db": COUNT, "key": TEXT, "type": {"const": name}, "value": value}, _KEY_OPTIONS)
     for name, value in VALUES.items()
@@ -248,8 +279,8 @@ SUMMARY: Final = _object(
     {"db": COUNT, "key": TEXT, "type": KIND, "elements": COUNT}, {**_KEY_OPTIONS, "encoding": TEXT, "size": COUNT}
 )
 BESIDE: Final = [
-    _object({"function": TEXT}),
-    _object({"module_aux": TEXT, "when": COUNT, "payload": TEXT}),
+    _object({"function": TEXT}, _FIRST),
+    _object({"module_aux": TEXT, "when": COUNT, "payload": TEXT}, _FIRST),
 ]
 HEADER: Final = _object(
     {
@@ -301,6 +332,119 @@ TOUCH: Final = _object(
     {"time_s": COUNT, "detail": TEXT, "other_key": TEXT, "other_db": COUNT},
 )
 
+TALLY: Final = _object(dict.fromkeys(("keys", "expires", "elements", "bytes", "size"), COUNT))
+TALLIES: Final = _map(TALLY)
+_CLASSES: Final = _list(_object({"up_to": COUNT, "keys": COUNT, "bytes": COUNT}))
+CONTENTS: Final = {
+    "total": TALLY,
+    "tables": COUNT,
+    "types": TALLIES,
+    "encodings": TALLIES,
+    "databases": TALLIES,
+    "field_expiries": COUNT,
+    "expiries": _list(_object({"expires": TEXT, "keys": COUNT, "bytes": COUNT})),
+    "key_bytes": _CLASSES,
+    "key_elements": _CLASSES,
+}
+_MEASURED: Final = {
+    "db": COUNT,
+    "key": TEXT,
+    "type": KIND,
+    "encoding": TEXT,
+    "bytes": COUNT,
+    "size": COUNT,
+    "elements": COUNT,
+}
+_MEASURED_OPTIONS: Final = {"largest_element": COUNT, "expire_at_ms": WHOLE, "idle_s": COUNT, "freq": COUNT}
+MEASURED: Final = _object(_MEASURED, _MEASURED_OPTIONS)
+PREFIX: Final = _object(
+    {
+        "prefix": TEXT,
+        "keys": COUNT,
+        "bytes": COUNT,
+        "other_keys": COUNT,
+        "other_bytes": COUNT,
+        "prefixes": _list({"$ref": "#/$defs/prefix"}),
+    }
+)
+MEMORY: Final = {
+    "partial": TRUTH,
+    "allocator": TEXT,
+    "files": _list(
+        _object(
+            {
+                "path": TEXT,
+                "release": TEXT,
+                "partial": TRUTH,
+                "replayed": TRUTH,
+                "keys": COUNT,
+                "bytes": COUNT,
+                "tables": COUNT,
+            }
+        )
+    ),
+    **CONTENTS,
+    "by": {"enum": ["memory", "elements", "freq", "idle"]},
+    "top": _list(MEASURED),
+    "loss": TRUTH,
+    "findings": FINDINGS,
+}
+_GROWTH: Final = _object(
+    {"prefix": TEXT, "keys": _list(COUNT), "bytes": _list(COUNT), "grown": WHOLE},
+)
+DIFF_MEMORY: Final = {
+    "left": TEXT,
+    "right": TEXT,
+    "partial": TRUTH,
+    "release": TEXT,
+    "total": _GROWTH,
+    "prefixes": _list(_GROWTH),
+    "findings": FINDINGS,
+}
+_INFO_PART: Final = _object(
+    {"path": TEXT, "role": TEXT, "kind": TEXT, "size": COUNT, "commands": COUNT},
+    {
+        "rdb": _object(
+            {
+                "dialect": TEXT,
+                "version": COUNT,
+                "writer": TEXT,
+                "aux": _map(TEXT),
+                "checksum": TEXT,
+                "empty": COUNT,
+                "functions": _list(TEXT),
+                "module_data": _list(TEXT),
+            }
+        )
+    },
+)
+INFO: Final = _object(
+    {
+        "path": TEXT,
+        "kind": TEXT,
+        "partial": TRUTH,
+        "size": COUNT,
+        "parts": _list(_INFO_PART),
+        **CONTENTS,
+        "stored": TALLIES,
+        "largest": _list(MEASURED),
+        "most_elements": _list(MEASURED),
+        "findings": FINDINGS,
+    },
+    {
+        "release": TEXT,
+        "log": _object(
+            {
+                "commands": COUNT,
+                "transactions": COUNT,
+                "by_name": _list(_object({"name": TEXT, "count": COUNT, "bytes": COUNT})),
+            },
+            {"first_time_s": COUNT, "last_time_s": COUNT},
+        ),
+    },
+)
+SUMS: Final = _object(dict.fromkeys(("inputs", "size", "keys", "expires", "values", "commands"), COUNT))
+
 
 def _document(command: str, fields: Schema, optional: Schema | None = None) -> Schema:
     """What a command prints with ``--format json``."""
@@ -312,6 +456,7 @@ SCHEMAS: Final[dict[str, tuple[str, Schema]]] = {
     "check-rdb": ("check-rdb --format json", _document("check-rdb", {"files": _list(CHECK_RDB)})),
     "convert": ("convert --format json", _document("convert", CONVERT)),
     "diff": ("diff --format json", _document("diff", DIFF)),
+    "diff-memory": ("diff --memory --format json", _document("diff", DIFF_MEMORY)),
     "diff-line": ("a line of diff --format jsonl", _difference(_NUMBER)),
     "digest": ("digest --format json", _document("digest", {"files": _list(DIGEST)})),
     "dump": (
@@ -321,6 +466,22 @@ SCHEMAS: Final[dict[str, tuple[str, Schema]]] = {
     "dump-json": ("dump --format json, convert --to json", _list(_or(*KEYS, *BESIDE))),
     "history": ("a line of history --format json", TOUCH),
     "history-stats": ("history --stats --format json", _document("history", STATS, STATS_OVER_TIME)),
+    "info": ("info --format json", _document("info", {"files": _list(INFO), "sum": SUMS})),
+    "memory": (
+        "memory --format json",
+        {
+            **_document(
+                "memory",
+                MEMORY,
+                {
+                    "prefixes": {"$ref": "#/$defs/prefix"},
+                    "slots": _list(_object({"slot": COUNT, "keys": COUNT, "bytes": COUNT})),
+                },
+            ),
+            "$defs": {"prefix": PREFIX},
+        },
+    ),
+    "memory-line": ("a line of memory --format jsonl", _object({**_NUMBER, **_MEASURED}, _MEASURED_OPTIONS)),
     "rewrite": (
         "rewrite --format json",
         _document(
@@ -329,6 +490,7 @@ SCHEMAS: Final[dict[str, tuple[str, Schema]]] = {
             {"left_out": COUNT, "history": _list(TEXT), "removed": _list(TEXT), "stopped": TEXT},
         ),
     ),
+    "verify": ("verify --format json", _document("verify", JUDGEMENTS)),
 }
 """By name: what is written so, and its schema."""
 

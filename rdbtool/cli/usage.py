@@ -13,7 +13,10 @@ OPTIONS_PANEL: Final = "Options"
 KEYS_PANEL: Final = "Which keys"
 TIME_PANEL: Final = "Point in time"
 REPAIR_PANEL: Final = "Repair"
+EXPECTED_PANEL: Final = "What is expected"
+BOOT_PANEL: Final = "A rehearsal of the recovery"
 COUNTS_PANEL: Final = "What counts"
+PREFIXES_PANEL: Final = "Prefixes"
 CHANGES_PANEL: Final = "Changes"
 WRITING_PANEL: Final = "How it is written"
 REPLAY_PANEL: Final = "Replay of a log"
@@ -23,11 +26,14 @@ EVERYWHERE_PANEL: Final = "On every command"
 PANELS: Final = (
     OPTIONS_PANEL,
     REPAIR_PANEL,
+    EXPECTED_PANEL,
+    BOOT_PANEL,
     COUNTS_PANEL,
     KEYS_PANEL,
     TIME_PANEL,
     f"{TIME_PANEL} of A",
     f"{TIME_PANEL} of B",
+    PREFIXES_PANEL,
     CHANGES_PANEL,
     WRITING_PANEL,
     REPLAY_PANEL,

@@ -75,7 +75,7 @@ def select(
     selection.not_types = [_type(name) for names in not_types for name in names.split(",")]
     selection.ttl = [_span(text) for text in ttl]
     selection.expired = expired
-    selection.now_ms = _now_ms(now)
+    selection.now_ms = time_ms(now)
     if slots:
         selection.slots = slot_map(slots)
     if min_size > BIGGEST:
@@ -229,7 +229,8 @@ def _span(text: str) -> tuple[int, int]:
     return (duration_ms(low) if low else 0, duration_ms(high) if high else NEVER)
 
 
-def _now_ms(text: str) -> int:
+def time_ms(text: str) -> int:
+    """A time as an option gives it, in ms; the present for ``""`` and ``now``. Raises `UsageError`."""
     if text in {"", "now"}:
         return time.time_ns() // 1_000_000
     from rdbtool.aof.point_in_time import parse_time

@@ -124,6 +124,8 @@ class JsonlSource(KeySource):
         if "rdbtool" in record:
             self._header(record)
             return None
+        if record.get("schema", SCHEMA) != SCHEMA:
+            raise _BadRecordError(f"records of version {record['schema']}; this program reads {SCHEMA}", "schema")
         if "function" in record:
             return Function(offset, self._bytes(record, "function"))
         if "module_aux" in record:

@@ -118,9 +118,7 @@ class ValueExporter(Exporter):
         self._facts = KeyFacts()
 
     def flaw(self, frame: Frame) -> RdbToolError | None:
-        """With ``verify``, why the value is not written; the frame is kept then."""
-        if not self.verify:
-            return None
+        """Why servers refuse the value, if they do; the frame is kept."""
         frame.raw()
         flaw = flaw_of(frame)
         return None if flaw is None or flaw.code == MISCOUNTED else flaw
@@ -147,9 +145,10 @@ class ValueExporter(Exporter):
             self.losses.left_out(KEY_META)
 
     def frame(self, frame: Frame) -> RdbToolError | None:
-        flaw = self.flaw(frame)
-        if flaw is not None:
-            return flaw
+        if self.verify:
+            flaw = self.flaw(frame)
+            if flaw is not None:
+                return flaw
         k = self._facts
         k.db = frame.db
         k.key = frame.key

@@ -32,7 +32,7 @@ class JsonDocument(ValueExporter):
 
     def head(self, k: KeyFacts) -> None:
         self._separate()
-        write_head(self.output, k, self.mode)
+        write_head(self.output, k, self.mode, numbered=not self._any)
         self.output.buffer.write(b',"value":')
 
     def tail(self, k: KeyFacts) -> None:
@@ -44,14 +44,14 @@ class JsonDocument(ValueExporter):
 
     def function(self, code: bytes) -> None:
         self._separate()
+        write_function(self.output, code, self.mode, numbered=not self._any)
         self._any = True
-        write_function(self.output, code, self.mode)
         self.output.room()
 
     def module_aux(self, aux: ModuleAux) -> None:
         self._separate()
+        write_module_aux(self.output, aux, numbered=not self._any)
         self._any = True
-        write_module_aux(self.output, aux)
         self.output.room()
 
     def end(self) -> None:

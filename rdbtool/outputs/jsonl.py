@@ -323,6 +323,7 @@ def _write_id(out: BytesWriter, ms: int, seq: int) -> None:
     out.append(_QUOTE)
 
 
+_FIRST: Final = b'{"schema":%d,' % SCHEMA
 _TYPES: Final[dict[str, bytes]] = {name: b',"type":"%b"' % name.encode() for name in KINDS}
 
 
@@ -334,36 +335,44 @@ class JsonLines(ValueExporter):
         super().__init__(output, losses, JsonValues(output, mode))
         self.mode: i64 = mode
         self.header = header
+        self._numbered = header
 
     def begin(self, facts: Facts) -> None:
         if self.header:
             self.output.buffer.write(header_record(facts, self.mode) + b"\n")
 
     def head(self, k: KeyFacts) -> None:
-        write_head(self.output, k, self.mode)
+        write_head(self.output, k, self.mode, numbered=not self._numbered)
         self.output.buffer.write(b',"value":')
 
     def tail(self, k: KeyFacts) -> None:
         self.output.buffer.write(b"}\n")
+        self._numbered = True
 
     def broken(self) -> None:
         self.output.buffer.append(10)
 
     def function(self, code: bytes) -> None:
-        write_function(self.output, code, self.mode)
+        write_function(self.output, code, self.mode, numbered=not self._numbered)
+        self._numbered = True
         self.output.buffer.append(10)
         self.output.room()
 
     def module_aux(self, aux: ModuleAux) -> None:
-        write_module_aux(self.output, aux)
+        write_module_aux(self.output, aux, numbered=not self._numbered)
+        self._numbered = True
         self.output.buffer.append(10)
         self.output.room()
 
 
-def write_head(o: Output, k: KeyFacts, mode: i64) -> None:
-    """Write the facts of a key, from the brace on."""
+def write_head(o: Output, k: KeyFacts, mode: i64, *, numbered: bool) -> None:
+    """Write the facts of a key, from the brace on. ``numbered``: the record says which version of the records it is."""
     out = o.buffer
-    out.write(b'{"db":')
+    if numbered:
+        out.write(_FIRST)
+        out.write(b'"db":')
+    else:
+        out.write(b'{"db":')
     write_integer(out, k.db)
     out.write(b',"key":')
     write_string(o, k.key, 0, len(k.key), mode)
@@ -383,16 +392,18 @@ def write_head(o: Output, k: KeyFacts, mode: i64) -> None:
         write_string(o, k.meta, 0, len(k.meta), BASE64)
 
 
-def write_function(o: Output, code: bytes, mode: i64) -> None:
+def write_function(o: Output, code: bytes, mode: i64, *, numbered: bool) -> None:
     """Write the record of a function library."""
-    o.buffer.write(b'{"function":')
+    o.buffer.write(_FIRST if numbered else b"{")
+    o.buffer.write(b'"function":')
     write_string(o, code, 0, len(code), mode)
     o.buffer.append(125)
 
 
-def write_module_aux(o: Output, aux: ModuleAux) -> None:
+def write_module_aux(o: Output, aux: ModuleAux, *, numbered: bool) -> None:
     """Write the record of a module's data beside the keys."""
-    o.buffer.write(b'{"module_aux":"%b","when":%d,"payload":' % (aux.module.encode(), aux.when))
+    o.buffer.write(_FIRST if numbered else b"{")
+    o.buffer.write(b'"module_aux":"%b","when":%d,"payload":' % (aux.module.encode(), aux.when))
     write_string(o, aux.raw, 0, len(aux.raw), BASE64)
     o.buffer.append(125)
 

@@ -100,7 +100,10 @@ class Pipeline(Aside):
         seen = self._seen
         assert seen is not None
         reader = self._reader
-        if seen.add(key, -1 if reader is None else reader.key_offset, db):
+        offset: i64 = -1  # a conditional expression would make an object of it
+        if reader is not None:
+            offset = reader.key_offset
+        if seen.add(key, offset, db):
             raise self._comes_twice(key)
 
     def _late_duplicates(self) -> None:

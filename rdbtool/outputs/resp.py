@@ -89,7 +89,7 @@ class Resp(ValueExporter):
             return e
         if redis_type != "module":
             return super().frame(frame)
-        flaw = self.flaw(frame)
+        flaw = self.flaw(frame) if self.verify else None
         if flaw is not None:
             return flaw
         self._restore(frame.key, frame.expire_at_ms, frame.type, frame.raw())

@@ -124,9 +124,10 @@ class SummaryLines(ValueExporter):
         self.counter = Counter()
         super().__init__(output, losses, self.counter)
         self.mode: i64 = mode
+        self._numbered = False
 
     def head(self, k: KeyFacts) -> None:
-        write_head(self.output, k, self.mode)
+        write_head(self.output, k, self.mode, numbered=not self._numbered)
 
     def tail(self, k: KeyFacts) -> None:
         out = self.output.buffer
@@ -136,6 +137,7 @@ class SummaryLines(ValueExporter):
         out.write(b',"elements":')
         write_integer(out, self.counter.elements)
         out.write(b"}\n")
+        self._numbered = True
 
 
 @final

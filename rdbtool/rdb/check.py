@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, final
 
 from librt.vecs import vec
-from mypy_extensions import i64
+from mypy_extensions import i64, mypyc_attr
 
 from rdbtool.errors import OutputError, RdbToolError, TruncatedError, printable
 from rdbtool.findings import Findings, Severity, finding_of, plural
@@ -107,6 +107,19 @@ class RdbFacts:
         }
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
+class KeyObserver:
+    """Is shown the keys of an RDB while it is checked."""
+
+    def begin(self, facts: RdbFacts) -> None:
+        """What the check finds out, before it has: at the first key the header and the auxiliary fields are there."""
+        raise NotImplementedError
+
+    def see(self, frame: Frame) -> None:
+        """A key, good until the next one. Raises what reading raises."""
+        raise NotImplementedError
+
+
 def verify_rdb(
     w: Window,
     findings: Findings,
@@ -115,16 +128,17 @@ def verify_rdb(
     now_ms: int = 0,
     keep_expired: bool = False,
     values: bool = True,
+    observer: KeyObserver | None = None,
 ) -> RdbFacts:
     """Read an RDB from its first byte to behind its checksum, and report all that is wrong with it.
 
     After damage that breaks the step of the stream, reading ends there with a finding, and ``complete``
     is False; else the window stands at the first byte behind the RDB. ``keep_expired``: it is the base
     or preamble of an AOF, whose expired keys a server keeps. ``values``: look into values; else their
-    frames only. Raises `InputError` where the input cannot be read, `OutputError` where temporary data
-    cannot be written.
+    frames only. ``observer`` is shown the keys. Raises `InputError` where the input cannot be read, `OutputError` where
+    temporary data cannot be written.
     """
-    check = _Check(w, findings, databases, now_ms, keep_expired, values)
+    check = _Check(w, findings, databases, now_ms, keep_expired, values, observer)
     check.run()
     return check.facts
 
@@ -132,7 +146,14 @@ def verify_rdb(
 @final
 class _Check:
     def __init__(
-        self, w: Window, findings: Findings, databases: int, now_ms: int, keep_expired: bool, values: bool
+        self,
+        w: Window,
+        findings: Findings,
+        databases: int,
+        now_ms: int,
+        keep_expired: bool,
+        values: bool,
+        observer: KeyObserver | None,
     ) -> None:
         self.window = w
         self.findings = findings
@@ -140,6 +161,7 @@ class _Check:
         self.now_ms: i64 = now_ms
         self.keep_expired = keep_expired
         self.values = values
+        self.observer = observer
         self.reader = RdbReader(w)
         self.inspection = Inspection(findings, w.path)
         self.facts = RdbFacts(w.offset())
@@ -154,6 +176,8 @@ class _Check:
     def run(self) -> None:
         facts = self.facts
         w = self.window
+        if self.observer is not None:
+            self.observer.begin(facts)
         try:
             while True:
                 event = self.reader.next()
@@ -279,6 +303,8 @@ class _Check:
                 facts.expired += 1
                 expired = not self.keep_expired
         ins.begin(self.db, frame.key)
+        if self.observer is not None:
+            self.observer.see(frame)
         if self.values:
             try:
                 row.verify(frame.window(), ins)

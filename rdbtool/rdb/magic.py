@@ -60,7 +60,7 @@ def what_else(w: Window) -> str:
         if head.startswith(magic):
             return text
     if head[257:262] == b"ustar":
-        return "it is a tar archive: unpack it first, with tar -xf"
+        return "it is a tar archive: verify reads it; else unpack it first, with tar -xf"
     if head.lstrip()[:20].lower().startswith(_PAGES):
         return "it is a web page, perhaps the error of a download"
     zeros: i64 = len(head) - len(head.lstrip(b"\0"))

@@ -561,13 +561,11 @@ class RdbReader:
     def _see_zeros(self, at: i64) -> None:
         """Raise `FormatError` if zeros go on behind the type and the name of a key."""
         w = self.window
-        before = at - w.base - 1
-        goes_on = before >= 0 and w.data[before] == 0
         run = zero_run(w, w.offset() - at)
         if run:
             where = "to the end of the input" if w.at_end() else "where a key should be"
-            last = "; the last key in front of them ends in zeros too, and may have lost its end" if goes_on else ""
-            raise FormatError(f"{run} zero bytes {where}: what was there is lost{last}", offset=at)
+            lost = "what was there is lost, and perhaps the end of what stands in front"
+            raise FormatError(f"{run} zero bytes {where}: {lost}", offset=at)
 
     def _name_key(self) -> None:
         """Read the key behind an unknown type, so that the error can name it; unless it is long, or none."""

@@ -60,8 +60,6 @@ RELAXED_VERSION_CHECK: Final[i64] = 1 << 20
 """``rdb-version-check relaxed`` makes the server try snapshots of versions that it does not know."""
 CHECKS_STREAM_COUNTERS: Final[i64] = 1 << 60
 """The counters of a stream and its groups must agree with its entries (redis#15124 and redis#15308)."""
-LIMITS_LEAST_EXPIRY: Final[i64] = 1 << 61
-"""The least expiry in front of a hash's fields must be a time, even where no field expires."""
 ALWAYS_SANITIZES: Final[i64] = 1 << 21
 """All of a packed value is checked whatever ``sanitize-dump-payload`` says."""
 
@@ -236,7 +234,6 @@ FEATURES: Final = (
     Feature(IDEMPOTENT_PRODUCERS, redis=(8, 6)),
     Feature(KEY_METADATA, redis=(8, 6)),
     Feature(CHECKS_STREAM_COUNTERS, redis=(8, 10)),
-    Feature(LIMITS_LEAST_EXPIRY, redis=(7, 4)),
     Feature(ZADD_LOOKS_AT_ALL_LENGTHS, valkey=(8, 1)),
     Feature(RELAXED_VERSION_CHECK, valkey=(8, 1)),
     Feature(SLOT_IMPORTS, valkey=(9, 0)),

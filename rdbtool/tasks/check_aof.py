@@ -10,15 +10,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from rdbtool.aof.check import BROKEN, EMPTY, MISSING, TRUNCATED, FileVerdict, verify_log
+from rdbtool.aof.check import BROKEN, EMPTY, MISSING, TRUNCATED, FileVerdict, verify_log, verify_log_in
 from rdbtool.aof.config import DEFAULT, LogConfig
-from rdbtool.aof.layout import Layout, locate, parts_beside
+from rdbtool.aof.layout import Layout, LogFile, locate, parts_beside
 from rdbtool.aof.names import STOCK, CommandNames
 from rdbtool.aof.resp import MAX_BULK
 from rdbtool.aof.scan import BadCommand
 from rdbtool.errors import FormatError, UsageError, printable
 from rdbtool.findings import Finding, Report, Severity, finding_of, plural
 from rdbtool.io.progress import Meter, Progress
+from rdbtool.io.window import Window
 from rdbtool.rdb.check import DATABASES
 from rdbtool.servers.commands import COMMANDS
 from rdbtool.servers.features import CHECKS_ARITY_IN_LOG, SCRIPT_ERRORS_CRASH
@@ -87,6 +88,7 @@ def check_aof(
     until: int = -1,
     all_findings: bool = False,
     progress: Progress | None = None,
+    window: Window | None = None,
 ) -> CheckAofReport:
     """Check what is at ``path``: a log with or without a snapshot in front, a manifest, or a directory.
 
@@ -94,7 +96,8 @@ def check_aof(
     ``databases``: how many it has; ``names``: commands it has in addition, from a module or renamed; ``releases``:
     names of servers to tell what they do with it (`releases_asked`), if none the one that wrote it, or where that is
     not known the newest; ``all_findings``: keep each finding, however many they are; ``until``: a Unix time: reading a
-    file ends at the first later annotation; ``progress`` is told the bytes read of all files, and their size or -1.
+    file ends at the first later annotation; ``progress`` is told the bytes read of all files, and their size or -1;
+    ``window``: at the first byte of what is at ``path``, a single file, where it is open.
     Raises `InputError` where something cannot be read, `UsageError` where ``path`` is ambiguous.
     """
     path = os.fspath(path)
@@ -104,17 +107,20 @@ def check_aof(
         report.findings.kept = sys.maxsize
     report.config = config = LogConfig(names, databases=databases, max_bulk=max_bulk)
     try:
-        report.layout = layout = locate(path)
+        report.layout = layout = locate(path) if window is None else Layout(path, [LogFile(path, "aof")])
     except FormatError as e:
         report.findings.add(_bad_manifest(e))
         for file in parts_beside(path):
             report.files.append(verify_log(file, report.findings, config=config, progress=progress))
-        _judge(report, asked)
+        judge_log(report, asked)
         return report
     for finding in layout.findings:
         report.findings.add(finding)
     meter = Meter([file.path for file in layout.files], progress)
     for i, file in enumerate(layout.files):
+        if window is not None:
+            report.files.append(verify_log_in(window, file, report.findings, config=config, until=until))
+            continue
         verdict = verify_log(
             file,
             report.findings,
@@ -136,12 +142,12 @@ def check_aof(
             tell_libraries(verdict.preamble, verdict.preamble_findings, verdict.path)
             for finding in verdict.preamble_findings.items[known:]:
                 report.findings.add(finding)
-    _judge(report, asked)
+    judge_log(report, asked)
     return report
 
 
-def _judge(report: CheckAofReport, releases: Sequence[Release]) -> None:
-    """Tell what releases do with it, and find what some of them refuse."""
+def judge_log(report: CheckAofReport, releases: Sequence[Release]) -> None:
+    """Tell what releases do with a log whose files were checked, and find what some of them refuse."""
     writer = _writer(report)
     asked = releases or ((writer,) if writer is not None else newest_of_each())
     report.releases = asked

@@ -14,7 +14,7 @@ from rdbtool.findings import Findings, Report, Severity, plural
 from rdbtool.io.progress import Progress
 from rdbtool.io.source import open_input
 from rdbtool.io.window import Metered, Window
-from rdbtool.rdb.check import DATABASES, RdbFacts, verify_rdb
+from rdbtool.rdb.check import DATABASES, KeyObserver, RdbFacts, verify_rdb
 from rdbtool.rdb.layout.codes import CODES, SOME
 from rdbtool.rdb.layout.inspection import Inspection
 from rdbtool.rdb.opcodes import DIALECT_NAMES, REDIS, VALKEY
@@ -102,30 +102,61 @@ def check_rdb(
     values: bool = True,
     all_findings: bool = False,
     progress: Progress | None = None,
+    observer: KeyObserver | None = None,
 ) -> CheckRdbReport:
     """Check the RDB at ``path`` (or ``-``; gzip and zstd are opened).
 
     ``databases``: how many the server has; ``releases``, and ``target`` before them: names of servers to tell whether
     they load the file (`releases_asked`); ``modules``: types of modules that they have;
     ``now_ms``: when keys count as expired, the present if None; ``values``: look into values; ``all_findings``: keep
-    each finding, however many they are; ``progress`` is called with the bytes read and the size, or -1. Raises
-    `InputError` where the input cannot be read, `OutputError` where temporary data cannot be written,
+    each finding, however many they are; ``progress`` is called with the bytes read and the size, or -1; ``observer`` is
+    shown the keys. Raises `InputError` where the input cannot be read, `OutputError` where temporary data cannot be
+    written,
     `UnsupportedError` for zstd without a decoder.
     """
     path = os.fspath(path)
     named = [*(() if target is None else [release_of(target)]), *releases_asked(releases)]
-    report = CheckRdbReport(path=path, asked=bool(named))
-    if all_findings:
-        report.findings.kept = sys.maxsize
-    now = int(time.time() * 1000) if now_ms is None else now_ms
     if os.path.isdir(path):
         raise InputError("is a directory; check-aof checks append-only directories", path=path)
     with open_input(path) as source:
         w = source.window()
         if progress is not None:
             w.source = Metered(source.stream, source.size, progress)
-        report.facts = facts = verify_rdb(w, report.findings, databases=databases, now_ms=now, values=values)
-        report.size = _size(w, facts, report.findings)
+        return check_rdb_in(
+            w,
+            path,
+            databases=databases,
+            releases=named,
+            modules=modules,
+            now_ms=now_ms,
+            values=values,
+            all_findings=all_findings,
+            observer=observer,
+        )
+
+
+def check_rdb_in(
+    w: Window,
+    path: str,
+    *,
+    databases: int = DATABASES,
+    releases: Sequence[Release] = (),
+    modules: Sequence[str] = (),
+    now_ms: int | None = None,
+    values: bool = True,
+    all_findings: bool = False,
+    observer: KeyObserver | None = None,
+) -> CheckRdbReport:
+    """The same for an RDB that is open, at its first byte; ``path``: what it is called."""
+    named = list(releases)
+    report = CheckRdbReport(path=path, asked=bool(named))
+    if all_findings:
+        report.findings.kept = sys.maxsize
+    now = int(time.time() * 1000) if now_ms is None else now_ms
+    report.facts = facts = verify_rdb(
+        w, report.findings, databases=databases, now_ms=now, values=values, observer=observer
+    )
+    report.size = _size(w, facts, report.findings)
     tell_libraries(facts, report.findings, path)
     if named:
         report.releases = [suitability(facts, report.findings, release, modules) for release in named]

@@ -8,8 +8,6 @@ from rdbtool.findings import Finding, Findings, Severity
 from rdbtool.rdb.check import RdbFacts
 from rdbtool.rdb.libraries import library_header
 
-UNCHECKED = f"whether its function libraries compile was not checked: that needs lupa, {how_to_install('lua')}"
-
 
 def tell_libraries(facts: RdbFacts, findings: Findings, path: str) -> None:
     """Add a finding for each library in Lua that does not compile; none without lupa."""
@@ -34,4 +32,6 @@ def libraries_remark(facts: RdbFacts) -> str:
         return ""
     from rdbtool.engine.scripting.process import is_available
 
-    return "" if is_available() else UNCHECKED
+    if is_available():
+        return ""
+    return f"whether its function libraries compile was not checked: that needs lupa, {how_to_install('lua')}"

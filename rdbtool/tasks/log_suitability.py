@@ -107,7 +107,9 @@ def _weigh(answer: LogSuitability, report: CheckAofReport, file: FileVerdict, re
         answer.refuse(f"{where}it reads no snapshot in front of a log", BAD_FORMAT)
         return False
     if file.preamble is not None:
-        snapshot = suitability(file.preamble, file.preamble_findings, release)
+        # whoever wrote it has the modules whose data it holds
+        owned = [] if report.asked else [*file.preamble.modules, *file.preamble.module_data]
+        snapshot = suitability(file.preamble, file.preamble_findings, release, owned)
         if snapshot.loads is False:
             for reason in snapshot.reasons:
                 answer.refuse(f"{where}the snapshot: {reason}")

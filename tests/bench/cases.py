@@ -39,10 +39,12 @@ def all_cases(size: int) -> Iterator[Case]:
     """The cases, each with its input made when it is asked for."""
     from tests.bench.diff_cases import diff_cases
     from tests.bench.dump_cases import dump_cases
+    from tests.bench.memory_cases import memory_cases
     from tests.bench.replay_cases import replay_cases
 
     yield from check_cases(size)
     yield from dump_cases(size)
+    yield from memory_cases(size)
     yield from replay_cases(size)
     yield from diff_cases(size)
 

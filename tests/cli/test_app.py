@@ -99,6 +99,7 @@ def test_output_that_cannot_be_written_is_one_line_and_code_2(arguments: list[st
     assert "cannot write" in shown.stderr
 
 
+@pytest.mark.slow  # starts the program many times
 @pytest.mark.parametrize(("redirect", "code"), [("2>&-", 2), ("<&-", 2), ("2>&- <&-", 2)])
 def test_other_streams_may_be_closed(redirect: str, code: int) -> None:
     command = f"{sys.executable} -m rdbtool check-aof --fix {LOG} {redirect}"

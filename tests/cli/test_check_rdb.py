@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from rdbtool.engine.scripting import compiling, process
+from rdbtool.extras import how_to_install
 from tests.cli.running import run
 from tests.rdb.corpus import FIXTURES
 from tests.rdb.craft import counted, listpack, rdb, record, string
@@ -207,4 +208,4 @@ def test_a_library_that_does_not_compile_is_damage_as_to_servers(
                 without.setattr(module, "is_available", lambda: False)
             done = run(command, path, "--for", "redis-7.0")
         assert done.returncode == 0
-        assert "compile was not checked: that needs lupa, pip install 'rdbtool[lua]'" in done.stdout
+        assert f"compile was not checked: that needs lupa, {how_to_install('lua')}" in done.stdout

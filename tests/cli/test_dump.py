@@ -42,7 +42,7 @@ def test_without_a_terminal_it_is_json_lines(tmp_path: Path) -> None:
     code, out, err = run(small(tmp_path / "x.rdb"))
     assert (code, err) == (0, "")
     assert [json.loads(line) for line in out.splitlines()] == [
-        {"db": 0, "key": "user:1", "type": "string", "value": "x"},
+        {"schema": 1, "db": 0, "key": "user:1", "type": "string", "value": "x"},
         {"db": 0, "key": "queue", "type": "list", "value": ["a", "b"]},
         {"db": 0, "key": "base64:Ymlu/w==", "type": "string", "value": "\n"},
     ]

@@ -134,6 +134,7 @@ def test_standard_output_by_any_name_gets_the_result_and_nothing_else(output: st
     assert run("check-rdb", "-", stdin=data).returncode == 0
 
 
+@pytest.mark.slow  # starts the program many times
 def test_a_process_substitution_gets_the_result(tmp_path: Path) -> None:
     log = ROOT / "fixtures/aof/truncated.aof"
     for words, size in (

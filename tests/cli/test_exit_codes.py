@@ -13,7 +13,7 @@ import rdbtool
 from rdbtool.cli.app import COMMANDS
 from rdbtool.engine import scripts
 from rdbtool.errors import InputError
-from rdbtool.exit_codes import PRECEDENCE, ExitCode, of_all, of_comparison, of_error, of_report, of_signal
+from rdbtool.exit_codes import PRECEDENCE, ExitCode, of_all, of_comparison, of_error, of_report, of_signal, of_verdict
 from rdbtool.findings import Finding, Report, Severity
 from tests.cli.running import run
 
@@ -39,6 +39,10 @@ def test_what_a_report_amounts_to() -> None:
 
 def test_what_a_comparison_amounts_to() -> None:
     assert [of_comparison(same=same, loss=loss) for same in (True, False) for loss in (False, True)] == [0, 3, 1, 3]
+
+
+def test_what_a_verdict_amounts_to() -> None:
+    assert [of_verdict(known=known, met=met) for known in (True, False) for met in (True, False)] == [0, 1, 2, 2]
 
 
 @pytest.mark.parametrize(
@@ -139,8 +143,11 @@ ROWS: dict[str, tuple[str, list[str], list[str], dict[str, ExitCode]]] = {
     "digest": ("rdb", [], [], {"good": FINE, "bad": FAILED, "missing": FAILED}),
     "dump": ("rdb", [], [], {"good": FINE, "bad": PROBLEMS, "missing": FAILED}),
     "history": ("aof", ["--key", "*"], [], {"good": FINE, "bad": FAILED, "missing": FAILED}),
+    "info": ("rdb", [], [], {"good": FINE, "bad": PROBLEMS, "missing": FAILED}),
+    "memory": ("rdb", [], [], {"good": FINE, "bad": PROBLEMS, "missing": FAILED}),
     "schema": ("name", [], [], {"good": FINE, "bad": FAILED, "missing": FAILED}),
     "rewrite": ("aof", [], ["-o", "OUT.aof", "--force"], {"good": FINE, "bad": FAILED, "missing": FAILED}),
+    "verify": ("rdb", [], [], {"good": FINE, "bad": PROBLEMS, "missing": FAILED}),
 }
 
 
@@ -157,7 +164,7 @@ def test_good_bad_and_missing_inputs(name: str, inputs: dict[str, dict[str, Path
         assert done.returncode == code, (which, done.stderr)
 
 
-@pytest.mark.parametrize("name", ["check-aof", "check-rdb", "digest"])
+@pytest.mark.parametrize("name", ["check-aof", "check-rdb", "digest", "info", "memory", "verify"])
 @pytest.mark.parametrize("order", list(itertools.permutations(["good", "bad", "missing"])), ids="-".join)
 def test_of_several_inputs_one_that_could_not_be_done_decides(
     name: str, order: tuple[str, ...], inputs: dict[str, dict[str, Path]]

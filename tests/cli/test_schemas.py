@@ -14,6 +14,7 @@ from rdbtool.cli.app import COMMANDS
 from rdbtool.cli.schemas import SCHEMAS, schema_of
 from tests.cli.running import run
 from tests.rdb import craft
+from tests.servers.harness import SERVERS, ServerKind, program
 
 FIXTURES = Path(__file__).resolve().parents[2] / "fixtures"
 RDB = FIXTURES / "rdb"
@@ -105,6 +106,27 @@ def test_digest(options: list[str], tmp_path: Path) -> None:
     holds("digest", run("digest", "--format", "json", *options, *LOGS, *inputs(tmp_path)).stdout)
 
 
+def test_verify(tmp_path: Path) -> None:
+    options = ["--max-age", "1h", "--min-keys", "20", "--expect-key", "*a*", "--for", "redis-7.2", "--digest", "0" * 40]
+    holds("verify", run("verify", "--format", "json", *options, *LOGS, *inputs(tmp_path)).stdout)
+    directory = tmp_path / "server"
+    directory.mkdir()
+    (directory / "dump.rdb").write_bytes(NEWEST.read_bytes())
+    conf = tmp_path / "redis.conf"
+    for text in ("", "appendonly yes"):
+        conf.write_text(text)
+        holds("verify", run("verify", "--format", "json", "--conf", conf, directory).stdout)
+
+
+@pytest.mark.parametrize("kind", SERVERS[:1], ids=lambda k: k.name)
+def test_verify_boot(kind: ServerKind, tmp_path: Path) -> None:
+    shown = run(
+        "verify", "--format", "json", "--boot", program(kind), *LOGS, *SNAPSHOTS, NEWEST.parent, tmp_path / "missing"
+    )
+    holds("verify", shown.stdout)
+    assert '"boot": {' in shown.stdout
+
+
 @pytest.mark.parametrize("ending", [".rdb", ".aof", ".csv", ".jsonl.gz"])
 def test_convert(ending: str, tmp_path: Path) -> None:
     for i, path in enumerate([*LOGS, *inputs(tmp_path)]):
@@ -156,3 +178,41 @@ def test_history() -> None:
             if shown:
                 holds("history-stats", shown)
     assert told > 100
+
+
+def test_info(tmp_path: Path) -> None:
+    told = [*LOGS, *inputs(tmp_path)]
+    for path in told:
+        holds("info", run("info", path, "--format", "json").stdout)
+    shown = run("info", *told, "--format", "json")
+    holds("info", shown.stdout)
+    assert json.loads(shown.stdout)["sum"]["keys"] > 500
+
+
+def test_memory(tmp_path: Path) -> None:
+    for path in [*LOGS, *inputs(tmp_path)]:
+        for options in ([], ["--slots", "--patterns", "--by", "elements"], ["--prefix-sep", ""]):
+            shown = run("memory", path, "--format", "json", *options)
+            if shown.returncode != 2:
+                holds("memory", shown.stdout)
+        holds("memory-line", run("memory", path, "--format", "jsonl").stdout, lines=True)
+
+
+def test_diff_memory() -> None:
+    for left, right in zip(SNAPSHOTS, [*SNAPSHOTS[1:], SNAPSHOTS[0]], strict=True):
+        holds("diff-memory", run("diff", left, right, "--memory", "--format", "json").stdout)
+
+
+@pytest.mark.parametrize("options", [["--format", "jsonl"], ["--format", "jsonl", "--no-values"], ["--format", "json"]])
+def test_the_first_record_of_a_dump_has_the_number(options: list[str]) -> None:
+    for path in (NEWEST, AOF / "multi-rdb"):
+        text = run("dump", path, *options).stdout
+        records = json.loads(text) if text.startswith("[") else [json.loads(line) for line in text.splitlines()]
+        assert [record.get("schema") for record in records] == [1] + [None] * (len(records) - 1)
+
+
+def test_records_of_another_schema_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    for number, code in (1, 0), (2, 1):
+        path.write_text(f'{{"schema":{number},"db":0,"key":"k","type":"string","value":"v"}}\n')
+        assert run("dump", path).returncode == code

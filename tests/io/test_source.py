@@ -144,6 +144,7 @@ def drained(window: Window) -> bool:
     return True
 
 
+@pytest.mark.slow  # a file is opened for each of its bytes
 @pytest.mark.parametrize("wrap", [lambda text: gzip.compress(text) * 2, frames], ids=["gzip", "zstd"])
 def test_compression_that_is_cut_short_is_told_wherever_it_is_cut(
     tmp_path: Path, wrap: Callable[[bytes], bytes]

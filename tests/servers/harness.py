@@ -116,6 +116,17 @@ def servers() -> list[ServerKind]:
     return found
 
 
+def program(kind: ServerKind) -> str:
+    """The path of a server program, for what starts it by itself."""
+    check_permission()
+    return kind.binary
+
+
+def program_on_path(kind: ServerKind, directory: Path) -> None:
+    """Let ``directory``, which stands on a PATH, hold that server under the name that all look for."""
+    (directory / "redis-server").symlink_to(program(kind))
+
+
 def server(name: str) -> ServerKind:
     """The server of that name; fails if it is not here."""
     return next(kind for kind in servers() if kind.name == name)

@@ -17,10 +17,12 @@ from rdbtool.aof.names import CommandNames
 from rdbtool.basics.crc64 import crc64
 from rdbtool.errors import InputError, RdbToolError
 from rdbtool.exit_codes import of_report
+from rdbtool.model import Entry, Module
 from rdbtool.servers.releases import RELEASES, find_release, releases_asked
 from rdbtool.tasks.check_aof import CheckAofReport, check_aof
 from rdbtool.tasks.repair_aof import plan_aof_repair, repair_aof
 from tests.aof.craft import CORPUS, FIXTURES, command, damage, seeded, sets
+from tests.rdb.writing import written
 
 VERDICTS: dict[str, Any] = json.loads((FIXTURES / "damaged/verdicts.json").read_text())["files"]
 
@@ -393,3 +395,13 @@ def test_many_files_that_are_missing_take_little_time(tmp_path: Path) -> None:
     started = time.process_time()
     assert check_aof(str(tmp_path)).verdict == BROKEN
     assert time.process_time() - started < 10
+
+
+def test_the_writer_of_a_preamble_has_the_modules_of_its_data(tmp_path: Path) -> None:
+    """Asked for by name, a release is taken as it comes."""
+    path = tmp_path / "appendonly.aof"
+    path.write_bytes(written("redis-7.0", Entry(0, b"m", Module("hellotype", 0, b"\x00")), aof=True)[0])
+    (own,) = {answer.loads for answer in check_aof(str(path)).suitability}
+    assert own is None
+    (named,) = check_aof(str(path), releases=[*releases_asked(["redis-7.0"])]).suitability
+    assert named.loads is False

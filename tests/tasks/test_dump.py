@@ -289,7 +289,7 @@ def test_the_answer_of_dump_is_read_as_the_key_that_is_named(tmp_path: Path) -> 
         report, out = run(path, selection=selection)
         assert selection.one_name is not None
         key = selection.one_name.decode()
-        assert json.loads(out) == {"db": 0, "key": key, "type": "set", "value": ["x", "y"]}
+        assert json.loads(out) == {"schema": 1, "db": 0, "key": key, "type": "set", "value": ["x", "y"]}
         assert of_report(report) == 0
     report, out = run(path)
     assert "--key NAME reads it" in report.findings.items[0].message

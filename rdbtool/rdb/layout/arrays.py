@@ -9,7 +9,7 @@ Facts: observed of Redis 8.10.2.
 from __future__ import annotations
 
 import struct
-from typing import Final
+from typing import Final, final
 
 from librt.strings import BytesWriter
 from mypy_extensions import i64, u8
@@ -45,23 +45,37 @@ _DOING: Final = "decoding an array"
 
 def skip(w: Window) -> None:
     """Pass a payload."""
-    count = _head(w)
-    while count > 0:
+    elements = ArrayElements(w)
+    while elements.next():
+        if not elements.is_number:
+            skip_string(w)
+
+
+@final
+class ArrayElements:
+    """The elements of a payload, one after the other: ``left`` are still to come. After `next`, the string of the
+    element is the caller's to read, unless it ``is_number``, which is passed.
+    """
+
+    def __init__(self, w: Window) -> None:
+        self.window = w
+        self.left: i64 = read_count(w, 3)
+        self.is_number = False
+        if _has_cursor(w):
+            read_u64(w)
+
+    def next(self) -> bool:
+        """Go to the next element; False where there is none."""
+        if self.left == 0:
+            return False
+        self.left -= 1
+        w = self.window
         read_u64(w)
         tag = _tag(w)
-        if tag in (INTEGER, FLOAT):
+        self.is_number = tag in (INTEGER, FLOAT)
+        if self.is_number:
             w.skip(8)
-        else:
-            skip_string(w)
-        count -= 1
-
-
-def _head(w: Window) -> i64:
-    """Pass what stands before the elements; their number."""
-    count = read_count(w, 3)
-    if _has_cursor(w):
-        read_u64(w)
-    return count
+        return True
 
 
 def _has_cursor(w: Window) -> bool:

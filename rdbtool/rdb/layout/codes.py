@@ -12,7 +12,6 @@ from rdbtool.servers.features import (
     CHECKS_STREAM_COUNTERS,
     CHECKS_ZIPLISTS_AND_STREAMS,
     CHECKSUMS,
-    LIMITS_LEAST_EXPIRY,
     LOOKS_INTO_VALUES,
     PRE_RELEASE_FUNCTIONS,
 )
@@ -86,7 +85,7 @@ CODES: Final[dict[str, Code]] = {
     "array": Code(Severity.ERROR),
     "path-hash": Code(Severity.ERROR),
     "field-expiry": Code(Severity.ERROR),
-    "field-least-expiry": Code(Severity.ERROR, SOME, since=LIMITS_LEAST_EXPIRY),
+    "field-least-expiry": Code(Severity.ERROR),
     # Packed values
     "listpack-header": Code(Severity.ERROR, since=LOOKS_INTO_VALUES),
     "listpack": Code(Severity.ERROR, SANITIZING),

@@ -1,0 +1,101 @@
+"""Keys of any source into `Contents`."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import final
+
+from mypy_extensions import i64
+
+from rdbtool.errors import FormatError
+from rdbtool.inputs.keys import EntryEvent, KeySource
+from rdbtool.inputs.selection import Selection
+from rdbtool.model import Entry
+from rdbtool.rdb.encode import encode
+from rdbtool.rdb.events import End, Event, Function, FunctionPreGa, ModuleAux
+from rdbtool.rdb.libraries import library_header
+from rdbtool.rdb.reader import Frame, frame_of
+from rdbtool.rdb.targets import Target
+from rdbtool.servers.releases import Release, newest
+
+from .contents import Contents, measured_key
+from .costs import Costs
+from .key_rows import KeyRows
+from .measure import Measure
+
+
+@final
+class Collector:
+    """Takes the events of a source. ``rows``: where each key is written, if anywhere.
+
+    ``libraries``: names of function libraries; ``module_data``: types of modules with data beside the keys;
+    ``checksum``: as `End.checksum` says, "" where there was no end.
+    """
+
+    def __init__(
+        self,
+        contents: Contents,
+        costs: Costs,
+        *,
+        rows: KeyRows | None = None,
+        largest: bool = False,
+        list_depth: int = 0,
+        writer: Release | None = None,
+    ) -> None:
+        self.contents = contents
+        self.measure = Measure(costs, largest_wanted=largest, list_depth=list_depth, writer=writer)
+        self.rows = rows
+        self.libraries: list[str] = []
+        self.module_data: list[str] = []
+        self.checksum = ""
+        self.end_offset: i64 = -1
+        release = costs.layout.release
+        self._target = Target(release.name, release if release.is_written else newest(release.product))
+
+    def run(self, source: KeySource, selection: Selection, first: Event | None) -> None:
+        """Take ``first`` and all further events of ``source``. Raises what reading raises."""
+        event = first
+        contents = self.contents
+        measure = self.measure
+        rows = self.rows
+        while event is not None:
+            if isinstance(event, Frame):
+                if selection.keeps(event):
+                    measure.measure(event)
+                    contents.take(event, measure)
+                    if rows is not None:
+                        rows.write(measured_key(event, measure))
+                    if selection.full:
+                        return
+            elif isinstance(event, EntryEvent):
+                if selection.keeps_entry(event.entry):
+                    self._entry(event.entry)
+                    if selection.full:
+                        return
+            else:
+                self._other(event)
+            event = source.next()
+
+    def _entry(self, entry: Entry) -> None:
+        """Measure a decoded value as the server that is asked for would save it."""
+        row, raw = encode(entry.value, self._target, compress=False)
+        frame = frame_of(entry.db, entry.key, row, raw)
+        frame.expire_at_ms = entry.expire_at_ms
+        frame.idle_s = entry.idle_s
+        frame.freq = entry.freq
+        self.measure.measure(frame)
+        self.contents.take(frame, self.measure)
+        if self.rows is not None:
+            self.rows.write(measured_key(frame, self.measure))
+
+    def _other(self, event: Event) -> None:
+        if isinstance(event, Function):
+            with contextlib.suppress(FormatError):  # what is wrong with it is for a check to tell
+                self.libraries.append(library_header(event.code)[1].decode("utf-8", "backslashreplace"))
+        elif isinstance(event, FunctionPreGa):
+            self.libraries.append(event.name.decode("utf-8", "backslashreplace"))
+        elif isinstance(event, ModuleAux):
+            self.module_data.append(event.module)
+        elif isinstance(event, End):
+            self.checksum = event.checksum
+            self.end_offset = event.offset

@@ -1,0 +1,72 @@
+"""``rdbtool info``."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Final
+
+import typer
+
+from rdbtool.errors import RdbToolError
+from rdbtool.exit_codes import ExitCode, of_all, of_error, of_report
+from rdbtool.inputs.filters import time_ms
+
+from .options import Format, FormatOption
+from .progress import Progress
+from .render import findings_lines, print_json
+from .usage import Usage
+
+NAME = "info"
+USAGE: Final = Usage(
+    example="rdbtool info dump.rdb appendonlydir",
+    fine="read to the end",
+    problems="damaged: what can be read is shown",
+)
+
+
+def command(
+    paths: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="PATH...", help="Any input: RDB, AOF, manifest, directory of a set, JSON lines, commands, '-'."
+        ),
+    ],
+    top: Annotated[int, typer.Option("--top", metavar="N", min=0, help="Keys in each list.")] = 10,
+    now: Annotated[
+        str, typer.Option("--now", metavar="TIME", help="When keys count as expired: Unix time or ISO 8601.")
+    ] = "",
+    output: FormatOption = Format.TEXT,
+) -> None:
+    """Show on one screen what a file is and what it is made of.
+
+    A log is counted, not replayed. Several files are a table and a sum.
+    """
+    from rdbtool.analysis.contents import Wanted
+    from rdbtool.tasks.info import InfoReport, info
+
+    from .info_output import facts_of, print_info, print_table, sums_of
+
+    wanted = Wanted(top=top, now_ms=time_ms(now))
+    reports: list[InfoReport] = []
+    codes: list[ExitCode] = []
+    for path in paths:
+        try:
+            with Progress() as progress:
+                report = info(path, wanted, progress=progress)
+        except RdbToolError as e:
+            print(f"rdbtool: {e}", file=sys.stderr)
+            codes.append(of_error(e))
+            continue
+        reports.append(report)
+        codes.append(of_report(report))
+    if output is Format.JSON:
+        print_json(NAME, {"files": [facts_of(report) for report in reports], "sum": sums_of(reports)})
+    elif len(paths) == 1:
+        for report in reports:
+            print_info(report)
+    elif reports:
+        print_table(reports)
+    for report in reports:
+        for line in findings_lines(report.findings):
+            print(line if len(paths) == 1 else f"{line} ({report.path})", file=sys.stderr)
+    raise typer.Exit(of_all(codes))

@@ -1,0 +1,84 @@
+"""Copies of files, which share their blocks with the original where the file system can do that."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Callable
+from typing import Final
+
+from rdbtool.errors import InputError, OutputError, reason
+
+from .window import CHUNK, Readable
+
+FICLONE: Final = 0x40049409
+"""Let one file share all blocks of another, each of which is copied when one of the two changes (ioctl_ficlone(2))."""
+
+
+def copy_file(
+    source: str,
+    destination: str,
+    progress: Callable[[int], object] | None = None,
+    *,
+    only_shared: bool = False,
+) -> bool:
+    """Copy a file to one that is not there yet; whether they share their blocks. It is never a link.
+
+    ``progress`` is told the bytes of each step; ``only_shared``: copy nothing where they cannot. Raises `InputError`,
+    `OutputError`.
+    """
+    try:
+        stream = open(source, "rb", buffering=0)  # noqa: SIM115 - entered below
+    except OSError as e:
+        raise InputError(f"cannot open: {reason(e)}", path=source) from e
+    with stream:
+        if _clone(stream.fileno(), destination):
+            return True
+        if not only_shared:
+            write_all(stream, source, destination, progress)
+    return False
+
+
+def _clone(handle: int, destination: str) -> bool:
+    """Let a new file share the blocks of an open one; False where that cannot be, and then there is no new file."""
+    try:
+        made = os.open(destination, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except OSError as e:
+        raise OutputError(f"cannot create: {reason(e)}", path=destination) from e
+    try:
+        fcntl.ioctl(made, FICLONE, handle)
+    except OSError:
+        os.unlink(destination)
+        return False
+    finally:
+        os.close(made)
+    return True
+
+
+def write_all(stream: Readable, source: str, destination: str, progress: Callable[[int], object] | None = None) -> None:
+    """Write the rest of a stream to a new file, for nobody else to read. ``source`` is for messages.
+
+    Raises `InputError` and `OutputError`.
+    """
+    try:
+        made = os.open(destination, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except OSError as e:
+        raise OutputError(f"cannot create: {reason(e)}", path=destination) from e
+    try:
+        while True:
+            try:
+                data = stream.read(CHUNK * 8)
+            except (OSError, EOFError) as e:
+                raise InputError(f"cannot read: {reason(e)}", path=source) from e
+            if not data:
+                return
+            written = 0
+            while written < len(data):
+                try:
+                    written += os.write(made, data[written:])
+                except OSError as e:
+                    raise OutputError(f"cannot write the copy: {reason(e)}", path=destination) from e
+            if progress is not None:
+                progress(len(data))
+    finally:
+        os.close(made)
