@@ -29,12 +29,14 @@ from .pages import Command, Page, Program, page_of
 from .usage import Usage
 
 COMMANDS = (
+    "backup",
     "check-aof",
     "check-rdb",
     "convert",
     "diff",
     "digest",
     "dump",
+    "health",
     "history",
     "info",
     "memory",

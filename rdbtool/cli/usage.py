@@ -15,6 +15,7 @@ TIME_PANEL: Final = "Point in time"
 REPAIR_PANEL: Final = "Repair"
 EXPECTED_PANEL: Final = "What is expected"
 BOOT_PANEL: Final = "A rehearsal of the recovery"
+KEEPING_PANEL: Final = "Which backups stay"
 COUNTS_PANEL: Final = "What counts"
 PREFIXES_PANEL: Final = "Prefixes"
 CHANGES_PANEL: Final = "Changes"
@@ -28,6 +29,7 @@ PANELS: Final = (
     REPAIR_PANEL,
     EXPECTED_PANEL,
     BOOT_PANEL,
+    KEEPING_PANEL,
     COUNTS_PANEL,
     KEYS_PANEL,
     TIME_PANEL,
