@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from enum import StrEnum
 from typing import Annotated, Final
 
@@ -10,16 +9,13 @@ import typer
 
 from rdbtool.aof.names import CommandNames
 from rdbtool.live.address import Access
-from rdbtool.tasks.backup.keeping import Keep
 from rdbtool.tasks.backup.naming import GZIP, ZSTD
-from rdbtool.tasks.backup.run import BackupOptions, backup
 from rdbtool.tasks.judgement import MET
 from rdbtool.tasks.verify.expectations import Expectations, read_config
-from rdbtool.tasks.verify.run import VerifyOptions
 
 from .console import console
 from .judgements import JudgementFormat, JudgementFormatOption, code_of, show
-from .judging import expected, how_judged
+from .judging import HowJudged, expected, how_judged
 from .judging import prepared as prepared  # noqa: PLC0414 - `app` looks for it here
 from .live import reached
 from .options import command_names, takes
@@ -34,6 +30,8 @@ USAGE: Final = Usage(
     failed="could not do the job: no server, wrong options, a full disk; nothing written",
 )
 
+EXAMPLE = ("INPUT", "no-such-directory/backup.rdb")
+
 
 class Compression(StrEnum):
     """How a backup is compressed."""
@@ -47,7 +45,7 @@ class Compression(StrEnum):
 def command(
     wanted: Expectations,
     names: CommandNames,
-    judged: VerifyOptions,
+    judged: HowJudged,
     access: Access,
     source: Annotated[
         str,
@@ -105,11 +103,14 @@ def command(
     All that verify finds and can be told to expect holds here: what is not good is not written, and no older one
     removed. Beside each backup stands a record, FILE.json, of what it holds.
     """
+    from rdbtool.tasks.backup.keeping import Keep
+    from rdbtool.tasks.backup.run import BackupOptions, backup
+
     if config:
         wanted = wanted.over(read_config(config).of(destination))
     options = BackupOptions(
         access,
-        replace(judged, setup=replace(judged.setup, names=names)),
+        judged.options(names),
         "" if compress is Compression.NONE else compress.value,
         Keep(keep, daily, weekly),
         overwrite,

@@ -9,7 +9,7 @@ import typer
 from rdbtool.exit_codes import of_all
 from rdbtool.inputs.filters import duration_ms
 from rdbtool.live.address import Access
-from rdbtool.tasks.health import DEFAULT, Thresholds, checks_named, health
+from rdbtool.tasks.health.thresholds import DEFAULT, Thresholds, checks_named
 from rdbtool.tasks.judgement import MET, Judgement
 from rdbtool.tasks.verify.expectations import percentage
 
@@ -129,6 +129,8 @@ def command(
     What a server says of its snapshots and its log, its memory and its disk is held against thresholds. It is asked
     INFO and, where it lets us, CONFIG GET. With --quiet nothing is said of a server that is well.
     """
+    from rdbtool.tasks.health.run import health
+
     judgements: list[Judgement] = []
     for url in urls:
         judgement = health(url, limits, access)

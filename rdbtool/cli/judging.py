@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import os
 import shutil
-from typing import Annotated
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rdbtool.aof.names import CommandNames
 from rdbtool.errors import UsageError
 from rdbtool.inputs.filters import duration_ms
 from rdbtool.rdb.opcodes import MAGICS
-from rdbtool.tasks.verify.boot import BootOptions
 from rdbtool.tasks.verify.expectations import Expectations, expectations
-from rdbtool.tasks.verify.found import Setup
-from rdbtool.tasks.verify.run import VerifyOptions
-from rdbtool.tasks.verify.server_config import read_server_config
 
 from .point_in_time import ServerDatabasesOption
 from .usage import BOOT_PANEL, EXPECTED_PANEL, SERVER_PANEL
+
+if TYPE_CHECKING:
+    from rdbtool.tasks.verify.boot import BootOptions
+    from rdbtool.tasks.verify.run import VerifyOptions
 
 
 def expected(
@@ -164,21 +166,41 @@ def _program(name: str) -> str:
     )
 
 
-def _rehearsal(
-    server: str | None, config: str, timeout: str, directory: str, databases: int | None
-) -> BootOptions | None:
-    """How to start a server, None for not at all. Raises `InputError`, `UsageError`."""
-    if server is None:
-        if config or directory:
-            raise UsageError("--boot-config and --boot-dir go with --boot")
-        return None
-    return BootOptions(
-        _program(server),
-        read_server_config(config) if config else None,
-        duration_ms(timeout) // 1000,
-        directory,
-        databases,
-    )
+@dataclass(frozen=True, slots=True)
+class HowJudged:
+    """What the options of `how_judged` were."""
+
+    conf: str
+    modules: tuple[str, ...]
+    databases: int | None
+    boot: str | None
+    boot_config: str
+    boot_timeout: str
+    boot_dir: str
+
+    def options(self, names: CommandNames) -> VerifyOptions:
+        """The same for the judge; the files are read. Raises `InputError`, `UsageError`."""
+        from rdbtool.tasks.verify.found import Setup
+        from rdbtool.tasks.verify.run import VerifyOptions
+        from rdbtool.tasks.verify.server_config import read_server_config
+
+        config = read_server_config(self.conf) if self.conf else None
+        return VerifyOptions(Setup(self.databases, names, self.modules), boot=self.rehearsal(), config=config)
+
+    def rehearsal(self) -> BootOptions | None:
+        """How to start a server, None for not at all. Raises `InputError`, `UsageError`."""
+        if self.boot is None:
+            return None
+        from rdbtool.tasks.verify.boot import BootOptions
+        from rdbtool.tasks.verify.server_config import read_server_config
+
+        return BootOptions(
+            _program(self.boot),
+            read_server_config(self.boot_config) if self.boot_config else None,
+            duration_ms(self.boot_timeout) // 1000,
+            self.boot_dir,
+            self.databases,
+        )
 
 
 def how_judged(
@@ -235,10 +257,8 @@ def how_judged(
             rich_help_panel=BOOT_PANEL,
         ),
     ] = "",
-) -> VerifyOptions:
-    """How a backup is judged; for `takes`. Raises `InputError`, `UsageError`."""
-    return VerifyOptions(
-        Setup(databases, modules=tuple(modules or ())),
-        boot=_rehearsal(boot, boot_config or (conf if boot is not None else ""), boot_timeout, boot_dir, databases),
-        config=read_server_config(conf) if conf else None,
-    )
+) -> HowJudged:
+    """How a backup is judged; for `takes`. Raises `UsageError`."""
+    if boot is None and (boot_config or boot_dir):
+        raise UsageError("--boot-config and --boot-dir go with --boot")
+    return HowJudged(conf, tuple(modules or ()), databases, boot, boot_config or conf, boot_timeout, boot_dir)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Annotated, Final
 
 import typer
@@ -12,11 +11,10 @@ from rdbtool.errors import UsageError
 from rdbtool.exit_codes import of_all
 from rdbtool.tasks.judgement import MET, Judgement
 from rdbtool.tasks.verify.expectations import Expectations, read_config
-from rdbtool.tasks.verify.run import VerifyOptions, absent, verify_all
 
 from .console import console
 from .judgements import JudgementFormat, JudgementFormatOption, code_of, show, show_text
-from .judging import expected, how_judged
+from .judging import HowJudged, expected, how_judged
 from .judging import prepared as prepared  # noqa: PLC0414 - `app` looks for it here
 from .options import command_names, takes
 from .progress import Progress
@@ -31,11 +29,11 @@ USAGE: Final = Usage(
 )
 
 
-@takes(wanted=expected, names=command_names, options=how_judged)
+@takes(wanted=expected, names=command_names, judged=how_judged)
 def command(
     wanted: Expectations,
     names: CommandNames,
-    options: VerifyOptions,
+    judged: HowJudged,
     paths: Annotated[
         list[str],
         typer.Argument(metavar="PATH...", help="RDB or AOF files, manifests, directories, tar archives, or '-'."),
@@ -55,10 +53,12 @@ def command(
     Always looked for is all that check-rdb and check-aof find. With --quiet nothing is said of what is good: cron mails
     what is printed.
     """
+    from rdbtool.tasks.verify.run import absent, verify_all
+
     tables = read_config(config) if config else None
     if wanted.max_shrink is not None and not wanted.against:
         raise UsageError("--max-shrink and --against go together")
-    options = replace(options, setup=replace(options.setup, names=names))
+    options = judged.options(names)
     judgements: list[Judgement] = []
 
     def take(judgement: Judgement) -> None:

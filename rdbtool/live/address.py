@@ -65,7 +65,8 @@ def parse_url(url: str) -> Address:
     """
     scheme, _, rest = url.partition("://")
     if scheme not in SCHEMES:
-        raise UsageError("not the URL of a server: it begins with redis://, rediss:// or unix://")
+        what = _behind_secret(url)
+        raise UsageError(f"not the URL of a server, which begins with redis://, rediss:// or unix://: {what}")
     try:
         parts = urlsplit(f"{scheme}://{rest}")
         port = parts.port
@@ -108,4 +109,4 @@ def shown_url(text: str) -> str:
 
 def _behind_secret(rest: str) -> str:
     """What stands behind the password, if there is one."""
-    return rest.rpartition("@")[2]
+    return printable_text(rest.rpartition("@")[2])

@@ -126,6 +126,10 @@ class _Run:
         self.source = self.given
         if is_url(self.source):
             return False
+        try:
+            os.stat(self.source)
+        except OSError as e:
+            raise InputError(f"cannot open: {reason(e)}", path=self.source) from e
         config = self.options.verify.config
         if os.path.isdir(self.source):
             if config is None and is_set(self.source):
