@@ -10,6 +10,7 @@ import pytest
 
 from rdbtool.errors import UsageError
 from rdbtool.live.address import Access
+from rdbtool.live.connection import Connection
 from rdbtool.tasks.health.run import health
 from rdbtool.tasks.health.thresholds import CHECKS, DEFAULT, Thresholds, checks_named
 from rdbtool.tasks.judgement import MET, UNKNOWN, UNMET, Judgement
@@ -104,6 +105,34 @@ def test_a_log_that_is_not_rewritten_or_not_synced_is_told(kind: ServerKind, tmp
         assert failing(health(url_of(server), ROOMY)) == []
 
 
+@pytest.mark.server
+@pytest.mark.parametrize(
+    ("said", "check"),
+    [
+        ({"aof_current_size": "230", "aof_base_size": "100"}, "aof-rewrite-due"),
+        ({"aof_last_bgrewrite_status": "err"}, "aof-rewrite"),
+        ({"aof_last_write_status": "err"}, "aof-write"),
+        ({"aof_delayed_fsync": "500"}, "delayed-fsync"),
+        ({"latest_fork_usec": "900000"}, "fork-time"),
+        ({"total_system_memory": "1000"}, "fork-memory"),
+        ({"aof_last_cow_size": str(1 << 50)}, "copy-on-write"),
+    ],
+)
+def test_states_that_a_server_is_hard_to_bring_into_are_told(
+    said: dict[str, str], check: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = ("--auto-aof-rewrite-percentage", "100", "--auto-aof-rewrite-min-size", "64")
+    with running(SERVERS[0], tmp_path, *LOGGED, *settings) as server:
+        real = Connection.info
+        monkeypatch.setattr(Connection, "info", lambda connection: real(connection) | said)
+        assert failing(health(url_of(server), replace(ROOMY, max_cow=10.0))) == [check]
+        if check == "aof-rewrite-due":
+            said["aof_current_size"] = "215"  # the slack
+            assert failing(health(url_of(server), ROOMY)) == []
+            said |= {"aof_current_size": "900", "aof_rewrite_scheduled": "1"}
+            assert failing(health(url_of(server), ROOMY)) == []
+
+
 @pytest.mark.parametrize(
     ("limits", "check"),
     [
@@ -148,7 +177,6 @@ def test_a_server_that_loads_is_told(kind: ServerKind, tmp_path: Path) -> None:
         time.sleep(0.5)
         judged = health(url_of(server), ROOMY)
         assert failing(judged) == ["loaded"], judged.error
-        server.execute("CONFIG", "SET", "key-load-delay", "0")
         other._reply()
         other.close()
 
