@@ -249,6 +249,8 @@ class _Run:
         judged.notes += [note for note in rehearsed.notes[1:] if note not in judged.notes]
         judged.details |= rehearsed.details
         judged.error = rehearsed.error
+        if judged.error is not None:
+            judged.error.path = self.name  # not that of the copy
         return judged
 
     def earlier(self, names: Naming) -> list[Made]:
