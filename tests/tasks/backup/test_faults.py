@@ -7,6 +7,7 @@ import random
 import resource
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -136,9 +137,21 @@ def test_a_connection_lost_at_any_byte_leaves_nothing(marked: bool, tmp_path: Pa
     assert (tmp_path / "x-200.rdb").read_bytes() == data
 
 
-def test_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
-    import subprocess
+def test_a_byte_that_is_changed_on_the_way_leaves_nothing(tmp_path: Path) -> None:
+    data = snapshot(200, 3000)
+    seed = random.randrange(1 << 30)
+    print("seed", seed)
+    rng = random.Random(seed)
+    for _ in range(20):
+        at = rng.randrange(len(data))
+        changed = data[:at] + bytes([data[at] ^ rng.randrange(1, 256)]) + data[at + 1 :]
+        with pretending(lambda client, sent=changed: client.sendall(FULL + b"$%d\r\n" % len(sent) + sent)) as url:
+            judged = backup(url, str(tmp_path / "x-{keys}.rdb"), options=KEEP)
+        assert judged.verdict != MET, at
+        assert os.listdir(tmp_path) == []
 
+
+def test_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
     data = snapshot(200, 3000)
     started = tmp_path / "started"
     out = tmp_path / "out"
