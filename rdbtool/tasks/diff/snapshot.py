@@ -194,7 +194,7 @@ def open_snapshot(
         if not isinstance(source, RdbSource):
             return _of_stream(path, opened)
         window = source.reader.window
-        if window.size >= 0:
+        if window.file is not None:
             return Snapshot(window.path, os.open(path, os.O_RDONLY), int(window.size), opened=opened)
         copy = _TemporaryFile(window.path)
         copy.write(window.data)
