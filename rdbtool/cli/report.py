@@ -15,6 +15,7 @@ from rdbtool.servers.memory import JEMALLOC
 
 from .console import remark
 from .filters import chosen_keys, hint_at_regex
+from .live import reads_servers
 from .memory import AllocatorOption, ListDepthOption, ReleaseOption, refuse_unknown_allocator
 from .options import command_names, takes
 from .overwriting import ask_to_overwrite
@@ -41,6 +42,7 @@ USAGE: Final = Usage(
 )
 
 
+@reads_servers
 @takes(selection=chosen_keys, prefixes=prefix_options, point=point_in_time, names=command_names)
 def command(
     selection: Selection,
@@ -78,6 +80,7 @@ def command(
     slots, the biggest keys, and what the check finds.
     """
     from rdbtool.io.sink import open_sink
+    from rdbtool.live.address import is_url
     from rdbtool.tasks.memory import Reading
     from rdbtool.tasks.report import report
 
@@ -88,7 +91,7 @@ def command(
         prefixes.depth = depth
     if not force:
         ask_to_overwrite([output], [path])
-    with open_sink(output, inputs=(path,)) as sink:
+    with open_sink(output, inputs=() if is_url(path) else (path,)) as sink:
         with Progress() as progress:
             told = report(
                 path,

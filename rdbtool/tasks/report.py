@@ -15,6 +15,7 @@ from rdbtool.findings import Findings, Report, Severity
 from rdbtool.inputs.detect import EMPTY, JSON_LINES, TEXT, open_detected
 from rdbtool.inputs.selection import Selection
 from rdbtool.io.progress import Progress
+from rdbtool.live.address import is_url
 from rdbtool.servers.memory import JEMALLOC
 from rdbtool.servers.releases import Release
 from rdbtool.servers.slots import SLOTS
@@ -96,8 +97,8 @@ def report(
     now_ms: int | None = None,
     progress: Progress | None = None,
 ) -> PageReport:
-    """Check what is at ``path``, and measure its keys as `memory` does. It is read twice, but standard input once, and
-    not checked.
+    """Check what is at ``path``, and measure its keys as `memory` does. It is read twice; standard input and
+    servers are read once, and not checked.
 
     Raises as `memory` does.
     """
@@ -127,8 +128,8 @@ def report(
 
 
 def _check(told: PageReport, reading: Reading, now_ms: int, progress: Progress | None) -> Findings | None:
-    if told.path == "-":
-        told.unchecked = "standard input is read once, and measured only"
+    if told.path == "-" or is_url(told.path):
+        told.unchecked = f"{'standard input' if told.path == '-' else 'a server'} is read once, and measured only"
         return None
     with open_detected(told.path, progress) as opened:
         told.kind = opened.kind
