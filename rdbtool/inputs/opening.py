@@ -97,7 +97,9 @@ def open_keys(
     opened = open_detected(path, progress)
     try:
         refuse_empty_snapshot(opened)
-        if keep_going and opened.kind in {SNAPSHOT, BASE, OTHER} and not point.asked:
+        # A base that cannot be opened again is salvaged by the replay, which goes on behind it.
+        kinds = {SNAPSHOT, BASE, OTHER} if os.path.isfile(path) else {SNAPSHOT, OTHER}
+        if keep_going and opened.kind in kinds and not point.asked:
             salvaged = _salvaged(path, opened)
             if salvaged is not None:
                 return salvaged
@@ -127,7 +129,8 @@ def _salvaged(path: str, opened: Opened) -> OpenedKeys | None:
 
     file = open_salvaged(path, first=opened.window)
     result = file.result
-    if (result.whole and os.path.isfile(path)) or not result.keys or (opened.kind == BASE and result.tail >= 0):
+    again = os.path.isfile(path)
+    if (result.whole and again) or not (result.keys or result.whole) or (opened.kind == BASE and result.tail >= 0):
         file.close()
         return None
     opened.close()

@@ -93,6 +93,7 @@ def _pages(path: str, progress: Progress | None, first: Window | None, stack: co
         with open_input(path) as source:
             if source.file is not None:
                 return Pages(path)
+        first = None  # whoever has it open goes on with that where all is well
     if first is None:
         source = stack.enter_context(open_input(path))
         first = source.window()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import json
 from pathlib import Path
@@ -171,6 +172,27 @@ def test_no_name_drives_a_terminal_or_breaks_a_line(tmp_path: Path) -> None:
     shown = run("memory", path, "--format", "csv", "--csv-safe")
     assert len(rows_of(shown.stdout)) == 1
     assert run("memory", path, "--csv-safe").returncode == 2
+
+
+def test_compressed_or_from_standard_input_it_takes_what_the_file_takes(tmp_path: Path) -> None:
+    empty = tmp_path / "empty.rdb"
+    empty.write_bytes(craft.rdb())
+    for source in (WHOLE, LOG, empty):
+        path = tmp_path / f"{source.name}.gz"
+        path.write_bytes(gzip.compress(source.read_bytes()))
+        plain, *others = [
+            json.loads(done.stdout)
+            for done in (
+                run("memory", source, "--format", "json"),
+                run("memory", path, "--format", "json"),
+                run("memory", "-", "--format", "json", stdin=source.read_bytes()),
+                run("memory", "-", "--format", "json", stdin=path.read_bytes()),
+            )
+        ]
+        for other in others:
+            assert (other["total"], other["partial"]) == (plain["total"], False)
+    path.write_bytes(gzip.compress(b"rubbish"))
+    assert "neither an RDB" in run("memory", path).stderr
 
 
 @pytest.mark.parametrize(("data", "code"), [(b"", 1), (b"rubbish" * 100, 1), (b"REDIS0099", 2)])
