@@ -41,6 +41,8 @@ USAGE: Final = Usage(
     loss="written; a command of a log had no effect that it should have had",
 )
 
+EXAMPLE: Final = ("INPUT", "-o", "-")
+
 
 @reads_servers
 @takes(selection=chosen_keys, prefixes=prefix_options, point=point_in_time, names=command_names)
@@ -82,7 +84,7 @@ def command(
     from rdbtool.io.sink import open_sink
     from rdbtool.live.address import is_url
     from rdbtool.tasks.memory import Reading
-    from rdbtool.tasks.report import report
+    from rdbtool.tasks.report.run import report
 
     from .report_page import page_of
 

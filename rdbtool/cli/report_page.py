@@ -20,7 +20,8 @@ from rdbtool.model import NO_EXPIRY
 from rdbtool.outputs.table import shortened, time_text
 from rdbtool.rdb.layout.visitor import KIND_NAMES
 from rdbtool.servers.slots import SLOTS
-from rdbtool.tasks.report import Box, PageReport, balances_of
+from rdbtool.tasks.report.run import PageReport
+from rdbtool.tasks.report.shares import Box, balances_of
 
 from .info_output import WHAT, aux_text, format_text, made_text
 from .memory_output import OTHER, OWN, part_of, partial_text
