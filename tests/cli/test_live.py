@@ -31,6 +31,8 @@ def test_every_command_that_reads_a_snapshot_reads_from_a_server(kind: ServerKin
         assert run("digest", copy).stdout.split()[0] == server.digest()
         assert run("diff", url, copy).returncode == 0
         assert run("diff", copy, url).returncode == 0
+        assert run("report", url, "-o", tmp_path / "page.html").returncode == 0
+        assert "of 501.</p>" in (tmp_path / "page.html").read_text()
         server.execute("SET", "new", "1")
         changed = run("diff", copy, url)
         assert changed.returncode == 1
