@@ -5,7 +5,7 @@
   const style = getComputedStyle(document.documentElement);
   const colour = (name) => style.getPropertyValue("--" + name).trim();
   const count = (n) => n.toLocaleString("en-US");
-  const percent = (part) => (100 * part).toFixed(1) + " %";
+  const percent = (part) => (100 * part).toFixed(part < 0.01 ? 2 : 1) + " %";
   // Plotly takes its texts for a kind of HTML.
   const plain = (text) => text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
 
@@ -66,14 +66,11 @@
   boxes.forEach((box, i) => { if (box.parent >= 0) children[box.parent].push(i); });
   let level = 0;
 
-  function branchOf(i) {
-    while (boxes[i].parent > 0) i = boxes[i].parent;
-    return i;
-  }
-
   function drawMap() {
-    const branches = children[0];
-    const paints = boxes.map((_, i) => (i === 0 ? 0 : (branches.indexOf(branchOf(i)) % 8) + 1));
+    // What is directly in the level has colours of its own, which all have that are within; parents come first.
+    const paints = boxes.map(() => 0);
+    children[level].forEach((i, n) => { paints[i] = (n % 8) + 1; });
+    boxes.forEach((box, i) => { if (box.parent > level) paints[i] = paints[box.parent]; });
     const trace = {
       type: "treemap",
       ids: boxes.map((_, i) => String(i)),
@@ -130,7 +127,7 @@
       path.append(i === level ? element("strong", boxes[i].label) : opener(i, boxes[i].label));
     });
     const here = boxes[level];
-    document.getElementById("level").textContent = here.name + ": " + bytes(here.bytes) + ", " + count(here.keys) + " keys";
+    document.getElementById("level").textContent = here.name + " (" + bytes(here.bytes) + ", " + count(here.keys) + " keys)";
     const body = document.getElementById("boxes");
     body.replaceChildren();
     const inside = children[level].slice().sort((a, b) => boxes[b].bytes - boxes[a].bytes);
@@ -159,7 +156,7 @@
   function zoom(to, focus) {
     if (to === level || to < 0 || !children[to].length) return;
     level = to;
-    Plotly.restyle(map, { level: String(level) });
+    drawMap();
     tellLevel();
     if (focus) (document.querySelector("#boxes button, #path button") || map).focus();
   }
