@@ -35,6 +35,7 @@ LONGEST_PART: Final = 80
 GROUP: Final = 128
 """Slots in a bar."""
 FINDINGS: Final = 1000
+"""Findings that are shown, the worst first."""
 
 try:
     import jinja2
@@ -46,7 +47,7 @@ except ImportError as e:
 
 def name_text(name: bytes, width: int = LONGEST) -> str:
     r"""A name for people: UTF-8 as text; what is none, or not printable, as ``\xHH``."""
-    return shortened(printable_text(name[: 4 * width].decode("utf-8", "surrogateescape")), width)
+    return shortened(printable_text(name[: 4 * (width + 1)].decode("utf-8", "surrogateescape")), width)
 
 
 def page_of(report: PageReport) -> bytes:
@@ -64,7 +65,8 @@ def page_of(report: PageReport) -> bytes:
     verdict, verdict_class = _verdict(report)
     charts = _charts(contents) if contents.total.keys else []
     keys, heads = _keys(contents)
-    findings = [_finding(*shown) for shown in _ranked(report)[:FINDINGS]]
+    ranked = _ranked(report)
+    findings = [_finding(*shown) for shown in ranked[:FINDINGS]]
     boxes = report.boxes if contents.total.keys else []
     by = "pattern" if contents.prefixes is not None and contents.prefixes.patterns else "prefix"
     sections = [("file", "What it is")]
@@ -84,6 +86,7 @@ def page_of(report: PageReport) -> bytes:
         sections=sections,
         facts=_facts(report),
         findings=findings,
+        more_findings=f"... and {number(len(ranked) - FINDINGS)} more" if len(ranked) > FINDINGS else "",
         by=by,
         boxes=bool(boxes),
         keys=keys,

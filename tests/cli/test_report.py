@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from rdbtool.findings import Finding, Severity
 from tests.cli.running import run
 from tests.rdb import craft
 
@@ -229,3 +230,16 @@ def test_without_its_libraries_one_line_names_the_extra(
     assert told.returncode == 2
     assert told.stderr == "rdbtool: a page needs plotly and Jinja2: pip install 'rdbtoolkit[report]'\n"
     assert not (tmp_path / "out.html").exists()
+
+
+def test_of_very_many_findings_the_worst_are_shown(whole: Path) -> None:
+    from rdbtool.cli.report_page import FINDINGS, page_of
+    from rdbtool.tasks.report.run import report
+
+    told = report(whole)
+    for i in range(FINDINGS + 1):
+        told.findings.add(Finding(Severity.ERROR if i == FINDINGS else Severity.NOTE, f"code-{i}", "<b>"))
+    text = page_of(told).decode()
+    assert "... and 1 more" in text
+    assert f"code-{FINDINGS}<" in text
+    assert f"code-{FINDINGS - 1}<" not in text
