@@ -145,6 +145,7 @@ ROWS: dict[str, tuple[str, list[str], list[str], dict[str, ExitCode]]] = {
     "history": ("aof", ["--key", "*"], [], {"good": FINE, "bad": FAILED, "missing": FAILED}),
     "info": ("rdb", [], [], {"good": FINE, "bad": PROBLEMS, "missing": FAILED}),
     "memory": ("rdb", [], [], {"good": FINE, "bad": PROBLEMS, "missing": FAILED}),
+    "report": ("rdb", [], ["-o", "OUT.html", "--force"], {"good": FINE, "bad": PROBLEMS, "missing": FAILED}),
     "schema": ("name", [], [], {"good": FINE, "bad": FAILED, "missing": FAILED}),
     "rewrite": ("aof", [], ["-o", "OUT.aof", "--force"], {"good": FINE, "bad": FAILED, "missing": FAILED}),
     "verify": ("rdb", [], [], {"good": FINE, "bad": PROBLEMS, "missing": FAILED}),
