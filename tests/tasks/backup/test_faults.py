@@ -145,7 +145,11 @@ def test_a_byte_that_is_changed_on_the_way_leaves_nothing(tmp_path: Path) -> Non
     for _ in range(20):
         at = rng.randrange(len(data))
         changed = data[:at] + bytes([data[at] ^ rng.randrange(1, 256)]) + data[at + 1 :]
-        with pretending(lambda client, sent=changed: client.sendall(FULL + b"$%d\r\n" % len(sent) + sent)) as url:
+
+        def answer(client: socket.socket, sent: bytes = FULL + b"$%d\r\n" % len(changed) + changed) -> None:
+            client.sendall(sent)
+
+        with pretending(answer) as url:
             judged = backup(url, str(tmp_path / "x-{keys}.rdb"), options=KEEP)
         assert judged.verdict != MET, at
         assert os.listdir(tmp_path) == []
