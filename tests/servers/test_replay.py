@@ -139,8 +139,8 @@ def converted(kind: ServerKind, log: Path, place: Path, _: bool) -> State:
 
 
 def rewritten(kind: ServerKind, log: Path, place: Path, fails: bool) -> State:
-    # What fails in the server that loads its own log is loss, and nothing else is.
-    rdbtool("rewrite", log, "-o", log_of(kind, place), "--target", kind.name, codes=(3,) if fails else (0,))
+    # What fails in the server that loads its own log can be loss, and nothing else is.
+    rdbtool("rewrite", log, "-o", log_of(kind, place), "--target", kind.name, codes=(0, 3) if fails else (0,))
     return loaded(kind, place, *OPTIONS)
 
 
