@@ -66,6 +66,7 @@ LEFT_OUT = (
         "engine/scripting",
         "inputs/filters",
         "inputs/opening",
+        "inputs/salvaging",
     ),
     *("inputs/key_stream", "inputs/replaying", "outputs/outlets", "rdb/opening"),
 )

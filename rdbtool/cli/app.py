@@ -88,6 +88,9 @@ def _one_line() -> Iterator[None]:
         yield
     except RdbToolError as e:
         print(f"rdbtool: {e}", file=sys.stderr)
+        from .way_out import print_way_out
+
+        print_way_out(e)
         raise typer.Exit(of_error(e)) from None
     except BrokenPipeError as e:  # typer would make an error of it
         _discard_output()

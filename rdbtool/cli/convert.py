@@ -33,6 +33,7 @@ from .point_in_time import (
 from .progress import Progress
 from .render import plural, print_findings, print_json, show_path
 from .usage import CHANGES_PANEL, WRITING_PANEL, Usage
+from .way_out import print_way_out_of
 
 if TYPE_CHECKING:
     from rdbtool.tasks.convert import ConvertReport
@@ -290,6 +291,7 @@ def _print_text(report: ConvertReport) -> None:
     """All of it goes to stderr: standard output may be the output."""
     print_findings(report.findings)
     if not report.outputs:
+        print_way_out_of(report.findings.items)
         print("nothing was written", file=sys.stderr)
         return
     target = f" for {report.target}" if report.target else ""

@@ -29,6 +29,7 @@ from .point_in_time import From, ServerDatabasesOption, Unknown, UnknownOption, 
 from .prefixes import prefixes as prefix_options
 from .progress import Progress
 from .usage import COUNTS_PANEL, REPLAY_PANEL, TIME_PANEL, WRITING_PANEL, Usage
+from .way_out import print_way_out
 
 NAME = "diff"
 EXAMPLE: Final = ("INPUT", "INPUT")
@@ -239,6 +240,7 @@ def command(
             if keep_going:
                 raise
             print(f"rdbtool: {e}\nto compare what can be read: --keep-going", file=sys.stderr)
+            print_way_out(e)
             raise typer.Exit(of_error(e)) from None
     hint_at_regex(selection.keys, int(selection.kept))
     raise typer.Exit(of_comparison(same=diff.report.same, loss=loss))

@@ -29,6 +29,7 @@ from .point_in_time import (
 from .progress import Progress
 from .render import print_findings, print_json, show_path
 from .usage import Usage
+from .way_out import print_way_out
 
 NAME = "digest"
 USAGE: Final = Usage(
@@ -99,6 +100,7 @@ def command(
                 )
         except RdbToolError as e:
             print(f"rdbtool: {e}", file=sys.stderr)
+            print_way_out(e)
             codes.append(of_error(e))
             continue
         releases.add(report.release)

@@ -30,6 +30,7 @@ from .point_in_time import (
 from .progress import Progress
 from .render import print_findings
 from .usage import WRITING_PANEL, Usage
+from .way_out import print_way_out_of
 
 NAME = "dump"
 USAGE: Final = Usage(
@@ -154,5 +155,7 @@ def command(
         finally:
             sink.flush()
     print_findings(report.findings)
+    if report.failed and not keep_going:
+        print_way_out_of(report.findings.items)
     hint_at_regex(selection.keys, report.written + report.skipped)
     raise typer.Exit(of_report(report))

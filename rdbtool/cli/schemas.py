@@ -148,11 +148,47 @@ CHECK_AOF: Final = _object(
         "counts": COUNTS,
         "plan": PLAN,
         "repair": REPAIR,
+        "rebuilt_manifest": _object(
+            {"path": TEXT, "lines": _list(TEXT), "left_out": _list(_object({"file": TEXT, "why": TEXT}))},
+            {"undo": _list(TEXT)},
+        ),
         "error": _object({"code": TEXT, "message": TEXT}),
         "missing": TRUTH,
     },
 )
+SALVAGE: Final = _object(
+    {
+        "output": TEXT,
+        "written": COUNT,
+        "dropped": COUNT,
+        "target": TEXT,
+        "losses": COUNTS,
+        "size": COUNT,
+        "dialect": TEXT,
+        "version": WHOLE,
+        "header": TRUTH,
+        "complete": TRUTH,
+        "checksum": TEXT,
+        "line_ends_turned_back": TRUTH,
+        "keys": COUNT,
+        "keys_behind_damage": COUNT,
+        "lost_bytes": COUNT,
+        "plain_values": COUNT,
+        "runs": _list(
+            _object({"start": COUNT, "end": COUNT, "db": COUNT, "db_sure": TRUTH, "keys": COUNT, "sure": TEXT})
+        ),
+        "lost": _list(
+            _object(
+                {"start": COUNT, "end": COUNT, "bytes": COUNT, "code": TEXT, "message": TEXT, "keys": _list(TEXT)},
+                {"elements_kept": COUNT},
+            )
+        ),
+        "loss": TRUTH,
+        "findings": FINDINGS,
+    }
+)
 CHECK_RDB: Final = _or(
+    _object({"path": TEXT, "salvage": SALVAGE}),
     _object(
         {"path": TEXT, "sound": TRUTH, "size": COUNT, "findings": FINDINGS, "counts": COUNTS},
         {"rdb": RDB, "for": _or(SUITABILITY, _list(SUITABILITY)), "releases": _list(SUITABILITY)},

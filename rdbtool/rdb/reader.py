@@ -266,6 +266,15 @@ class RdbReader:
     def __repr__(self) -> str:
         return f"<RdbReader of {opcodes.DIALECT_NAMES[self.dialect]} {self.version} at {self.window.offset()}>"
 
+    def resume(self, dialect: i64, version: i64, db: i64) -> None:
+        """Take the window's position for the beginning of a record in database ``db``: no header is read."""
+        self._started = True
+        self.dialect = dialect
+        self.version = version
+        self.db = db
+        self._table = TABLE[dialect]
+        self._has_templates = dialect == opcodes.REDIS and version >= HASH_TEMPLATES_SINCE
+
     def __iter__(self) -> Iterator[Event]:
         while True:
             event = self.next()

@@ -309,6 +309,8 @@ def _move(pipeline: Pipeline, opened: OpenedKeys, report: ConvertReport) -> None
     for finding in opened.findings:
         report.findings.add(finding)
     report.loss = report.loss or opened.loss
+    report.skipped += opened.skipped
+    report.keys += opened.skipped
     try:
         pipeline.run(opened.source)
     except FormatError as e:
