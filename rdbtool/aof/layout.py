@@ -12,6 +12,7 @@ from typing import Final
 
 from rdbtool.errors import FormatError, InputError, NoLogError, UsageError, reason
 from rdbtool.findings import Finding, Severity
+from rdbtool.io.source import opener_of
 
 from .detect import HEAD, MANIFEST, kind_of
 from .manifest import BASE, HISTORY, INCREMENT, ROLES, Manifest, Part, parse
@@ -86,7 +87,7 @@ def locate(path: str) -> Layout:
     """Find out what ``path`` holds. Raises `InputError`, `NoLogError` among them, `UsageError`, and `FormatError` for a
     manifest that a server refuses.
     """
-    if path == "-":
+    if path == "-" or opener_of(path) is not None:
         return Layout(path, [LogFile(path, "aof")])
     try:
         mode = os.stat(path).st_mode

@@ -29,12 +29,14 @@ from .pages import Command, Page, Program, page_of
 from .usage import Usage
 
 COMMANDS = (
+    "backup",
     "check-aof",
     "check-rdb",
     "convert",
     "diff",
     "digest",
     "dump",
+    "health",
     "history",
     "info",
     "memory",
@@ -247,6 +249,10 @@ def _ended_by_signals() -> Iterator[None]:
 @_ended_by_signals()
 def run(arguments: list[str]) -> None:
     """Run the program and exit, with one of `exit_codes.ExitCode`."""
+    if any("://" in argument for argument in arguments):
+        from .live import without_passwords
+
+        arguments = without_passwords(arguments)
     # Only what is asked for is loaded: with all subcommands, starting takes longer than checking a small file.
     asked = [name for name in COMMANDS if name in arguments[:1]]
     for name in asked or COMMANDS:

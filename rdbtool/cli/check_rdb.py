@@ -16,6 +16,7 @@ from rdbtool.rdb.check import DATABASES, RdbFacts
 from rdbtool.servers.releases import releases_asked
 from rdbtool.tasks.check_rdb import CheckRdbReport, Suitability, check_rdb
 
+from .live import reads_servers
 from .options import AllFindingsOption, DatabasesOption, Format, FormatOption, size_option
 from .overwriting import ask_to_overwrite
 from .progress import Progress
@@ -38,6 +39,7 @@ USAGE: Final = Usage(
 Result = tuple[str, CheckRdbReport | RdbToolError]
 
 
+@reads_servers
 def command(
     paths: Annotated[
         list[str], typer.Argument(metavar="PATH...", help="RDB files, gzip or zstd too, or '-' for standard input.")

@@ -18,6 +18,7 @@ from rdbtool.servers.releases import written_span
 
 from .console import remark
 from .filters import chosen_keys, hint_at_regex
+from .live import reads_servers
 from .options import AUTO, CsvSafeOption, Format, FormatOption, ReplaceOption, choices, command_names, one_of, takes
 from .overwriting import ask_to_overwrite
 from .point_in_time import (
@@ -79,6 +80,7 @@ class OnConflict(StrEnum):
     MERGE = "merge"
 
 
+@reads_servers
 @takes(selection=chosen_keys, point=point_in_time, names=command_names)
 def command(
     selection: Selection,

@@ -24,6 +24,7 @@ from rdbtool.servers.releases import Release
 
 from .diff_output import DiffFormat, show
 from .filters import chosen_keys, hint_at_regex
+from .live import reads_servers
 from .options import command_names, takes
 from .point_in_time import From, ServerDatabasesOption, Unknown, UnknownOption, point_in_time, server_of
 from .prefixes import prefixes as prefix_options
@@ -81,6 +82,7 @@ def point_of(side: str) -> Callable[..., PointInTime]:
     return make
 
 
+@reads_servers
 @takes(
     selection=chosen_keys,
     point=point_in_time,

@@ -15,6 +15,7 @@ from rdbtool.inputs.selection import Selection
 
 from .console import remark
 from .filters import chosen_keys, hint_at_regex
+from .live import reads_servers
 from .options import Format, FormatOption, command_names, takes
 from .point_in_time import (
     From,
@@ -38,6 +39,7 @@ USAGE: Final = Usage(
 )
 
 
+@reads_servers
 @takes(selection=chosen_keys, point=point_in_time, names=command_names)
 def command(
     selection: Selection,

@@ -16,6 +16,7 @@ from rdbtool.inputs.selection import Selection
 from rdbtool.outputs.registry import DUMPED, dumped_by_default, row_of
 
 from .filters import chosen_keys, hint_at_regex
+from .live import reads_servers
 from .options import AUTO, CsvSafeOption, ReplaceOption, choices, command_names, one_of, takes
 from .point_in_time import (
     From,
@@ -40,6 +41,7 @@ USAGE: Final = Usage(
 )
 
 
+@reads_servers
 @takes(selection=chosen_keys, point=point_in_time, names=command_names)
 def command(
     selection: Selection,

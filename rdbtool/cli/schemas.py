@@ -12,6 +12,8 @@ from typing import Any, Final, TypeAlias
 from rdbtool.basics.text import MODES
 from rdbtool.inputs.jsonl import SCHEMA as RECORDS
 from rdbtool.rdb.layout.visitor import KIND_NAMES
+from rdbtool.tasks.backup.record import MADE_BY
+from rdbtool.tasks.backup.record import SCHEMA as RECORD_SCHEMA
 from rdbtool.tasks.diff.difference import KINDS, SAME
 
 from .render import SCHEMA
@@ -259,19 +261,51 @@ BOOT: Final = _object(
 )
 SERVER_DIRECTORY: Final = _object({"loads": _or(TEXT, NONE), "appendonly": TRUTH, "configured": TRUTH})
 VERDICT: Final[Schema] = {"enum": ["met", "unmet", "unknown"]}
+_CHECK: Final = _object({"name": TEXT, "expected": TEXT, "found": TEXT, "verdict": VERDICT})
+_MADE: Final = {
+    "file": TEXT,
+    "source": TEXT,
+    "kind": TEXT,
+    "server": TEXT,
+    "taken": TEXT,
+    "taken_s": WHOLE,
+    "keys": _or(COUNT, NONE),
+    "digest": _or(TEXT, NONE),
+    "size": COUNT,
+    "compression": _or({"enum": ["gzip", "zstd"]}, NONE),
+}
+_REPLICATION: Final = {"replication": _object({"id": TEXT, "offset": WHOLE})}
+BACKUP_RECORD: Final = _object(
+    {
+        "schema": {"const": RECORD_SCHEMA},
+        "made_by": {"const": MADE_BY},
+        **_MADE,
+        "rdbtool": TEXT,
+        "verdict": VERDICT,
+        "checks": _list(_CHECK),
+        "findings": FINDINGS,
+        "counts": COUNTS,
+    },
+    _REPLICATION,
+)
 JUDGEMENT: Final = _object(
     {
         "subject": TEXT,
         "kind": TEXT,
         "verdict": VERDICT,
-        "checks": _list(_object({"name": TEXT, "expected": TEXT, "found": TEXT, "verdict": VERDICT})),
+        "checks": _list(_CHECK),
         "measures": _map({"type": "number"}),
         "notes": _list(TEXT),
         "steps": _list(TEXT),
         "findings": FINDINGS,
         "counts": COUNTS,
     },
-    {"error": _object({"code": TEXT, "message": TEXT}), "boot": BOOT, "server_directory": SERVER_DIRECTORY},
+    {
+        "error": _object({"code": TEXT, "message": TEXT}),
+        "boot": BOOT,
+        "server_directory": SERVER_DIRECTORY,
+        "backup": _object({"path": TEXT, **_MADE, "removed": _list(TEXT)}, _REPLICATION),
+    },
 )
 JUDGEMENTS: Final = {"verdict": VERDICT, "results": _list(JUDGEMENT)}
 
@@ -489,6 +523,8 @@ def _document(command: str, fields: Schema, optional: Schema | None = None) -> S
 
 
 SCHEMAS: Final[dict[str, tuple[str, Schema]]] = {
+    "backup": ("backup --format json", _document("backup", JUDGEMENTS)),
+    "backup-record": ("the record beside a backup", BACKUP_RECORD),
     "check-aof": ("check-aof --format json", _document("check-aof", {"files": _list(CHECK_AOF)})),
     "check-rdb": ("check-rdb --format json", _document("check-rdb", {"files": _list(CHECK_RDB)})),
     "convert": ("convert --format json", _document("convert", CONVERT)),
@@ -501,6 +537,7 @@ SCHEMAS: Final[dict[str, tuple[str, Schema]]] = {
         _or(HEADER, *KEYS, *BESIDE, SUMMARY),
     ),
     "dump-json": ("dump --format json, convert --to json", _list(_or(*KEYS, *BESIDE))),
+    "health": ("health --format json", _document("health", JUDGEMENTS)),
     "history": ("a line of history --format json", TOUCH),
     "history-stats": ("history --stats --format json", _document("history", STATS, STATS_OVER_TIME)),
     "info": ("info --format json", _document("info", {"files": _list(INFO), "sum": SUMS})),

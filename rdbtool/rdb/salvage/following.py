@@ -10,7 +10,7 @@ from rdbtool.errors import InputError, RdbToolError
 from rdbtool.findings import Finding, Findings, Severity
 from rdbtool.io.random_access import Pages
 from rdbtool.rdb import opcodes
-from rdbtool.rdb.events import Aux, End, Event, Function, FunctionPreGa, ResizeDb, SelectDb
+from rdbtool.rdb.events import Aux, End, Event, Function, FunctionPreGa, HashTemplate, ResizeDb, SelectDb
 from rdbtool.rdb.functions import check_library
 from rdbtool.rdb.layout.inspection import Inspection
 from rdbtool.rdb.reader import Frame, RdbReader
@@ -77,9 +77,10 @@ class Following:
         w = self.pages.window(result.start if is_first else run.start, size)
         reader = RdbReader(w, checksum=is_first)
         if is_first:
+            reader.templates = result.templates
             reader.next()
         else:
-            reader.resume(result.dialect, result.version, run.db)
+            reader.resume(result.dialect, result.version, run.db, result.templates)
         findings = Findings()
         ins = Inspection(findings)
         starts: list[int] = []
@@ -120,6 +121,9 @@ class Following:
                     self._bad_value(event, at, reader.key_offset, w.offset(), findings)
                     findings = Findings()
                     ins.findings = findings
+            elif isinstance(event, HashTemplate):
+                key = event.template_id.to_bytes(8, "little")
+                result.template_places.setdefault(key, (int(at), int(w.offset())))
             elif isinstance(event, SelectDb):
                 w.need(1)
                 odd = self._is_odd(event, at, w.data[w.pos] if w.pos < w.end else 0)

@@ -15,6 +15,7 @@ from rdbtool.io.window import Window, window_over
 from rdbtool.rdb import opcodes
 from rdbtool.rdb.events import SelectDb
 from rdbtool.rdb.layout.primitives import read_string
+from rdbtool.rdb.layout.templates import Template
 from rdbtool.rdb.reader import Frame, RdbReader
 from rdbtool.rdb.types import TABLE, TypeRow
 
@@ -91,11 +92,12 @@ class Judge:
         self.table = TABLE[dialect]
         self.has_access = False
         self.has_expiry = False
+        self.templates: dict[bytes, Template] = {}
 
     def reader(self, w: Window) -> RdbReader:
         """A reader of records from the position of ``w`` on."""
         reader = RdbReader(w, checksum=False)
-        reader.resume(self.dialect, self.version, 0)
+        reader.resume(self.dialect, self.version, 0, self.templates)
         return reader
 
     def suspect(self, start: int) -> Suspect:

@@ -11,7 +11,8 @@ from rdbtool.errors import printable
 from rdbtool.io.random_access import Pages, Span
 from rdbtool.io.window import CHUNK, Readable, Window, window_over
 from rdbtool.rdb import opcodes
-from rdbtool.rdb.layout.encoders import put_length
+from rdbtool.rdb.layout.encoders import put_length, put_u64
+from rdbtool.rdb.layout.templates import Template
 from rdbtool.servers.releases import CHECKSUM_SINCE
 
 IN_STEP: Final = "in step"
@@ -141,6 +142,10 @@ class Salvaged:
         self.plain: i64 = 0
         self.miscounted: i64 = 0
         self.line_ends = False
+        self.templates: dict[bytes, Template] = {}
+        """Of hashes, by id in 8 bytes, from wherever in the file they were read."""
+        self.template_places: dict[bytes, tuple[int, int]] = {}
+        """Where the record of each begins and ends."""
 
     @property
     def whole(self) -> bool:
@@ -189,7 +194,7 @@ class Salvaged:
         """What a sound RDB of it is made of."""
         magic = opcodes.MAGICS[self.dialect]
         head = magic + b"%0*d" % (9 - len(magic), self.version)
-        pieces = [Piece(self.start, -1, head)]
+        pieces = [Piece(self.start, -1, head + self._missing_templates())]
         lost = sorted(self.lost, key=_start_of)
         i = 0
         for run in self.runs:
@@ -216,6 +221,17 @@ class Salvaged:
         if self.tail >= 0:
             pieces.append(Piece(self.tail, self.size))
         return pieces
+
+    def _missing_templates(self) -> bytes:
+        """The records of templates that are known, and do not stand in what is kept."""
+        out = BytesWriter()
+        for key, (start, end) in self.template_places.items():
+            in_run = any(run.start <= start and end <= run.end for run in self.runs)
+            if not in_run or any(lost.start < end and start < lost.end for lost in self.lost):
+                out.append(u8(opcodes.HASH_TEMPLATE_OR_UPDATE))
+                put_u64(out, int.from_bytes(key, "little"))
+                out.write(self.templates[key].packed[1:])  # what comes first says how the names are packed
+        return out.getvalue()
 
     def window(self, pages: Pages) -> Window:
         """A window over a sound RDB with what can be read, and what follows the damaged one. ``pages``: of its file."""

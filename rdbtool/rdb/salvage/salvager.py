@@ -120,10 +120,12 @@ class Salvager:
         self.result.dialect = start.dialect
         self.result.version = start.highest
         self.judge = Judge(self.pages, start.dialect, start.highest)
+        self.judge.templates = self.result.templates
 
     def _search(self) -> Search:
         search = Search(self.pages, self.result.dialect, self.result.version)
         search.has_access = self.following.has_access
+        search.templates = self.result.templates
         return search
 
     def _lose(self, start: i64, end: i64, code: str, message: str) -> Lost:

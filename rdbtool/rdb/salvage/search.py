@@ -14,6 +14,7 @@ from rdbtool.rdb import opcodes
 from rdbtool.rdb.events import End, SelectDb
 from rdbtool.rdb.layout.inspection import Inspection
 from rdbtool.rdb.layout.primitives import read_string
+from rdbtool.rdb.layout.templates import OF_REFERENCE, Template
 from rdbtool.rdb.reader import Frame, RdbReader
 from rdbtool.rdb.types import TABLE
 from rdbtool.servers.releases import CHECKSUM_SINCE
@@ -54,6 +55,7 @@ class Search:
         self.barrier: i64 = 0
         self.first: i64 = FIRST
         """Evidence that the first record of a run must have."""
+        self.templates: dict[bytes, Template] = {}
         self.has_access = False
         """Whether keys have access frequencies, or idle times, in front of them."""
         self.dead: set[int] = set()
@@ -159,7 +161,7 @@ class Search:
             if byte == opcodes.IDLE:
                 return UNKNOWN if self.has_access else NO
             return NO if byte == opcodes.EXPIRE_S and self.version > LAST_WITH_SECONDS else UNKNOWN
-        row = self.table[byte]
+        row = self.table[OF_REFERENCE.get(byte, byte)]
         if row is None:
             return NO
         w.pos += 1
@@ -176,7 +178,7 @@ class Search:
     def _run(self, w: Window) -> i64:
         """Whether there is enough evidence for the records that ``w`` stands at; UNKNOWN where it ends before."""
         reader = RdbReader(w, checksum=False)
-        reader.resume(self.dialect, self.version, 0)
+        reader.resume(self.dialect, self.version, 0, self.templates)
         findings = Findings()
         ins = Inspection(findings)
         evidence: i64 = 0
@@ -250,7 +252,7 @@ class Search:
         """Where a search goes on behind a snapshot that is a value; -1 where what begins at ``place`` is none."""
         w = self.pages.window(place, self.pages.size)
         reader = RdbReader(w, checksum=False)
-        reader.resume(self.dialect, self.version, 0)
+        reader.resume(self.dialect, self.version, 0, self.templates)
         self.leads_to_end = False
         try:
             while (event := reader.next()) is not None:

@@ -56,6 +56,7 @@ class Swallowed:
                 if size >= missing * LEAST:
                     left -= size
                     search = Search(self.pages, self.result.dialect, self.result.version)
+                    search.templates = self.result.templates
                     place = search.leads_to(reader.key_offset + 1, w.offset())
                     if place >= 0 and search.run_keys == missing:
                         return at, place

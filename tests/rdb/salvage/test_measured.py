@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.bench import data
-from tests.rdb.corpus import FIXTURES
+from tests.rdb.corpus import BROKEN, FIXTURES
 
 from .harming import KINDS, Outcome, harm, table, whole_of
 
@@ -19,7 +19,10 @@ FEW, MANY = 2, 20
 PATHS = [
     path
     for path in sorted(FIXTURES.glob("*/*.rdb"))
-    if path.parent.name not in {"broken", "redis-4.0-rc1"}  # the module value there does not tell its length
+    # the module value of redis-4.0-rc1 does not tell its length; what is compressed as a whole cannot be searched
+    if path.parent.name not in {*BROKEN, "redis-4.0-rc1"} and path.read_bytes()[:3] != b"VCS"
+    # damage to a template costs every hash that names it
+    if path.name not in {"hash-templates.rdb", "mixed.rdb"}
 ]
 
 
