@@ -258,8 +258,8 @@ def _check_directory(layout: Layout, manifest: Manifest, directory: str) -> None
             layout.note(Severity.NOTE, "leftover", message, path)
         elif PART_NAME.search(name) and name.startswith(prefix):
             message = (
-                f"'{shown}' is part of a set by its name, and not in the manifest: no server reads it; a rewrite that was "
-                "killed leaves such files"
+                f"'{shown}' is part of a set by its name, and not in the manifest: no server reads it; a rewrite that "
+                "was killed leaves such files"
             )
             layout.note(Severity.WARNING, "not-in-manifest", message, path)
         elif name.startswith(prefix):
