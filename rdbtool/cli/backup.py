@@ -8,6 +8,7 @@ from typing import Annotated, Final
 import typer
 
 from rdbtool.aof.names import CommandNames
+from rdbtool.exit_codes import of_all
 from rdbtool.live.address import Access
 from rdbtool.tasks.backup.naming import GZIP, ZSTD
 from rdbtool.tasks.judgement import MET
@@ -120,4 +121,4 @@ def command(
         judgement = backup(source, destination, wanted, options, progress=progress)
     if output is not JudgementFormat.TEXT or not (console.quiet and judgement.verdict == MET):
         show(NAME, [judgement], output)
-    raise typer.Exit(code_of(judgement))
+    raise typer.Exit(of_all([code_of(judgement)]))

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from rdbtool.errors import InputError
+from rdbtool.errors import InputError, UnsupportedError
 from rdbtool.live.address import Access
 from rdbtool.live.connection import Connection, RefusedError
 from tests.live.serving import free_port, received, url_of
-from tests.servers.harness import SERVERS, ServerKind, running
+from tests.servers.harness import SERVERS, Server, ServerKind, running
 
 SECRET = "s3cret-of-the-test"
 
@@ -104,3 +106,28 @@ def test_over_tls_only_a_trusted_server_is_spoken_to(kind: ServerKind, tmp_path:
 
 def test_some_server_of_the_tests_speaks_tls() -> None:
     assert WITH_TLS
+
+
+def test_without_redis_py_one_line_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "redis", None)
+    with pytest.raises(UnsupportedError, match=r"needs the extra: pip install 'rdbtoolkit\[server\]'"):
+        Connection("redis://localhost")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", SERVERS, ids=lambda k: k.name)
+def test_a_server_that_loads_says_so(kind: ServerKind, tmp_path: Path) -> None:
+    with running(kind, tmp_path) as server:
+        server.execute("CONFIG", "SET", "rdbcompression", "no")
+        server.execute("DEBUG", "POPULATE", 6000, "key", 5000)  # it answers after every 2 MB that it has loaded
+        server.execute("CONFIG", "SET", "key-load-delay", "500")
+        other = Server(kind, tmp_path, server.process, server._path)
+        other._socket.sendall(b"*2\r\n$5\r\nDEBUG\r\n$6\r\nRELOAD\r\n")
+        time.sleep(0.5)
+        with (
+            pytest.raises(InputError, match=r"the server says: .*loading the dataset"),
+            Connection(url_of(server)) as link,
+        ):
+            received(link)
+        other._reply()
+        other.close()

@@ -23,7 +23,7 @@ from rdbtool.live.source import open_server
 from rdbtool.tasks.judgement import MET, Judgement
 from rdbtool.tasks.verify.directory import is_set, server_directory
 from rdbtool.tasks.verify.expectations import NOTHING, Expectations
-from rdbtool.tasks.verify.found import Found, look, look_at_snapshot
+from rdbtool.tasks.verify.found import Found, changed_s, look, look_at_snapshot
 from rdbtool.tasks.verify.judge import judge
 from rdbtool.tasks.verify.previous import previous
 from rdbtool.tasks.verify.run import PLAIN, VerifyOptions, verify
@@ -224,7 +224,7 @@ class _Run:
         if found.counts is not None:
             while tee.read(CHUNK):
                 pass
-        found.date(self.taken_s if is_url(self.source) else int(os.stat(self.source).st_mtime))
+        found.date(self.taken_s if is_url(self.source) else changed_s([self.source]))
         return found
 
     def judge(self, names: Naming, found: Found) -> Judgement:
@@ -316,10 +316,12 @@ class _Run:
                     }
                 )
             )
+            out.sync()
+            stored = _stored(named.temporary)
             commit_all([out, record])
         finally:
             record.abort()
-        judged.notes.append(f"written to {path}, {plural(_stored(path), 'byte')}")
+        judged.notes.append(f"written to {path}, {plural(stored, 'byte')}")
         removed: list[str] = []
         judged.details["backup"] = {"path": path, **facts, "removed": removed}
         remove_others(names, Made(path, self.name, self.taken_s), self.options.keep, removed.append)

@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -138,10 +137,6 @@ def test_a_connection_lost_at_any_byte_leaves_nothing(marked: bool, tmp_path: Pa
     assert (tmp_path / "x-200.rdb").read_bytes() == data
 
 
-def _send(answer: bytes, client: socket.socket) -> None:
-    client.sendall(answer)
-
-
 def test_a_byte_that_is_changed_on_the_way_leaves_nothing(tmp_path: Path) -> None:
     data = snapshot(200, 3000)
     seed = random.randrange(1 << 30)
@@ -150,8 +145,11 @@ def test_a_byte_that_is_changed_on_the_way_leaves_nothing(tmp_path: Path) -> Non
     for _ in range(20):
         at = rng.randrange(len(data))
         changed = data[:at] + bytes([data[at] ^ rng.randrange(1, 256)]) + data[at + 1 :]
-        answer = FULL + b"$%d\r\n" % len(changed) + changed
-        with pretending(partial(_send, answer)) as url:
+
+        def answer(client: socket.socket, sent: bytes = FULL + b"$%d\r\n" % len(changed) + changed) -> None:
+            client.sendall(sent)
+
+        with pretending(answer) as url:
             judged = backup(url, str(tmp_path / "x-{keys}.rdb"), options=KEEP)
         assert judged.verdict != MET, at
         assert os.listdir(tmp_path) == []
