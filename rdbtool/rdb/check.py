@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, final
 
 from librt.vecs import vec
@@ -236,6 +237,9 @@ class _Check:
         facts = self.facts
         if isinstance(event, Aux):
             facts.aux.setdefault(printable(event.name), printable(event.value))
+            if event.name.lower() == b"slot-info" and not _tells_slot(event.value):
+                message = f"no three numbers are in the field slot-info: '{printable(event.value)}'"
+                self.report("slot-info", message, event.offset)
         elif isinstance(event, SelectDb):
             self.count_db()
             self.db = event.db
@@ -367,6 +371,13 @@ class _Check:
                 if found:
                     facts.encodings[row.name] = found
                     facts.types[row.redis_type] = facts.types.get(row.redis_type, 0) + found
+
+
+def _tells_slot(value: bytes) -> bool:
+    """Whether C's ``sscanf(value, "%i,%lu,%lu")`` finds three numbers: a slot, its keys, and those with an expiry."""
+    number = rb"[+-]?[0-9]+"
+    slot = rb"[+-]?(0[xX][0-9a-fA-F]*|0[0-7]*|[1-9][0-9]*)"
+    return re.match(rb"\s*" + slot + rb",\s*" + number + rb",\s*" + number, value) is not None
 
 
 def _needs(module: str) -> str:
