@@ -23,6 +23,7 @@ from rdbtool.rdb.events import (
     ModuleAux,
     SelectDb,
     SlotImport,
+    SlotInfo,
     Update,
 )
 from rdbtool.rdb.reader import Frame, RdbReader
@@ -47,11 +48,12 @@ class RdbFacts:
     the type in the file; ``functions``: names of libraries; ``libraries``: offset and code of each; ``databases``:
     keys by number; ``modules``: keys by module; ``valkey_functions``: libraries that need Valkey's name for the
     server; ``module_data``: modules with data beside the keys; ``expired``: keys whose time had come at ``now_ms``;
-    ``checksum``: as `End.checksum`, or ``unread``.
+    ``slot_counts``: opcodes that count the keys of slots; ``checksum``: as `End.checksum`, or ``unread``.
     """
 
     def __init__(self, offset: i64) -> None:
         self.offset: i64 = offset
+        self.slot_counts: i64 = 0
         self.end: i64 = offset
         self.good_to: i64 = offset
         self.complete = False
@@ -276,6 +278,8 @@ class _Check:
                 self.has_updates = True
                 message = "commands inside the snapshot, as a master that saves without a fork sends them"
                 self.report("update", message, event.offset)
+        elif isinstance(event, SlotInfo):
+            facts.slot_counts += 1
         elif isinstance(event, SlotImport):
             self.report("slot-import", "a slot migration was under way when the file was written", event.offset)
         elif isinstance(event, Foreign):

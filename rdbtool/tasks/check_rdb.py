@@ -20,7 +20,13 @@ from rdbtool.rdb.layout.inspection import Inspection
 from rdbtool.rdb.opcodes import DIALECT_NAMES, REDIS, VALKEY
 from rdbtool.rdb.targets import loads_type
 from rdbtool.rdb.types import row_of
-from rdbtool.servers.features import FUNCTIONS, LOOKS_INTO_VALUES, RELAXED_VERSION_CHECK, VALKEY_SCRIPTS
+from rdbtool.servers.features import (
+    FUNCTIONS,
+    LOOKS_INTO_VALUES,
+    RELAXED_VERSION_CHECK,
+    SLOT_COUNTS_PASSED,
+    VALKEY_SCRIPTS,
+)
 from rdbtool.servers.releases import LAST_SHARED, Release, newest_of_each, release_of, releases_asked, writer_of
 
 from .libraries import libraries_remark, tell_libraries
@@ -216,6 +222,10 @@ def suitability(facts: RdbFacts, findings: Findings, target: Release, modules: S
     for name, count in facts.encodings.items():
         if not loads_type(target, row_of(dialect, name)):
             answer.refuse(f"it holds {plural(count, 'value')} of type {name}, which {target.name} does not know")
+    if facts.slot_counts and not target.does(SLOT_COUNTS_PASSED):
+        answer.refuse(
+            f"it counts the keys of {plural(int(facts.slot_counts), 'slot')}, which {target.name} does not know"
+        )
     if facts.functions and not target.has(FUNCTIONS):
         answer.refuse(f"it holds {plural(len(facts.functions), 'function library')}, which {target.name} does not know")
     if facts.valkey_functions and target.has(FUNCTIONS) and not target.has(VALKEY_SCRIPTS):

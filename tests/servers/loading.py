@@ -68,7 +68,8 @@ def load(
         return Outcome(True, crashed=True)
     except DidNotStartError:
         log_path = directory / "log"
-        return Outcome(False, log=log_path.read_text(errors="replace") if log_path.exists() else "")
+        text = log_path.read_text(errors="replace") if log_path.exists() else ""
+        return Outcome(False, log=text, crashed="ASSERTION FAILED" in text or "crashed by signal" in text)
 
 
 def _keys(server: Server) -> int:

@@ -9,15 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers.damaging import ask
+from tests.servers.damaging import NO_NUMBER, ask
 from tests.servers.harness import SERVERS, ServerKind
 
 SEED = 17
 REASONS = {
     "it loads what kills it, or has no end, when it is looked at": "check-rdb tells the damage",
     "damaged inside a value, where this server does not look": "what it makes of it depends on its memory",
-    "a packed score that is no number: servers make one of it, we refuse it": "check-rdb tells the score",
-    "a field of Valkey's hash twice, once expired: it drops that first, we do not look at the time": "as if not expired",
+    NO_NUMBER: "check-rdb tells the score",
+    "a field of Valkey's hash twice, once expired: it drops that first, we do not": "as if not expired",
+    "a line of 128 bytes or more, of which the server takes so many": "no server writes such a header",
     "the snapshot in front no longer says that a log follows": "digest takes the file for a snapshot",
 }
 """Kinds of files of which a server and we may say different things, and why that is so."""
