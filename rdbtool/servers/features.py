@@ -256,7 +256,7 @@ HASH_TEMPLATES: Final = Feature(0, redis=(8, 10))
 RELEASED_ENTRIES: Final = Feature(0, redis=(8, 8))
 """XNACK gives pending entries of a stream back, which nobody owns then."""
 SLOT_COUNTS_PASSED: Final = Feature(0, redis=(7, 4), valkey=(8, 0))
-"""Opcode 244, the keys of a slot, is known: Redis 6.2 and 7.0 refuse it, Valkey 9.1 passes it in files of any version."""
+"""Opcode 244, the keys of a slot, is known: Redis 6.2 and 7.0 refuse it, Valkey 9.1 passes it in every file."""
 PATH_HASHES: Final = Feature(0, valkey=(9, 2))
 LZ4_SNAPSHOTS: Final = Feature(0, valkey=(9, 2))
 """A whole snapshot can be compressed (``rdbcompression lz4``)."""

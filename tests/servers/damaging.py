@@ -35,6 +35,7 @@ SMALL: Final = 1500
 PATIENCE: Final = 5
 """Seconds after which a server does not come to an end."""
 NO_NUMBER: Final = "a packed score that is no number: servers make one of it, we refuse it"
+NO_ORDER: Final = "stream entries out of order: what the server finds of them depends on where it looks"
 FAR: Final = 4_000_000_000_000
 """Milliseconds of a time that does not come."""
 QUICK: Final = ("--crash-memcheck-enabled", "no")
@@ -234,6 +235,9 @@ def told_of_snapshot(kind: ServerKind, path: Path, outcome: Outcome, answers: An
     if lurking:
         answers.excuse("damaged inside a value, where this server does not look")
         return ""
+    if "stream-order" in report.findings.counts:
+        answers.excuse(NO_ORDER)
+        return ""
     return f"digest {outcome.digest}, and we say {ours.digest}; keys {outcome.keys} and {ours.keys}"
 
 
@@ -282,6 +286,9 @@ def told_of_log(kind: ServerKind, path: Path, outcome: Outcome, answers: Answers
             if opened.kind == SNAPSHOT:
                 answers.excuse("the snapshot in front no longer says that a log follows")
                 return ""
+        if "stream-order" in report.findings.counts:
+            answers.excuse(NO_ORDER)
+            return ""
         found.append(f"{ours.digest} of {ours.keys}")
     return f"digest {outcome.digest} of {outcome.keys} keys, and we say {found} {told.remarks}"
 

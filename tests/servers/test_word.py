@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers.damaging import NO_NUMBER, ask
+from tests.servers.damaging import NO_NUMBER, NO_ORDER, ask
 from tests.servers.harness import SERVERS, ServerKind
 
 SEED = 17
@@ -17,6 +17,7 @@ REASONS = {
     "it loads what kills it, or has no end, when it is looked at": "check-rdb tells the damage",
     "damaged inside a value, where this server does not look": "what it makes of it depends on its memory",
     NO_NUMBER: "check-rdb tells the score",
+    NO_ORDER: "check-rdb tells the order",
     "a field of Valkey's hash twice, once expired: it drops that first, we do not": "as if not expired",
     "a line of 128 bytes or more, of which the server takes so many": "no server writes such a header",
     "the snapshot in front no longer says that a log follows": "digest takes the file for a snapshot",
