@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rdbtool.errors import InputError
-from rdbtool.findings import Findings, Report, Severity, plural
+from rdbtool.findings import Findings, Report, Severity, changed_finding, plural
 from rdbtool.io.progress import Progress
 from rdbtool.io.source import open_input
 from rdbtool.io.window import Metered, Window
@@ -128,7 +128,7 @@ def check_rdb(
         w = source.window()
         if progress is not None:
             w.source = Metered(source.stream, source.size, progress)
-        return check_rdb_in(
+        report = check_rdb_in(
             w,
             path,
             databases=databases,
@@ -139,6 +139,10 @@ def check_rdb(
             all_findings=all_findings,
             observer=observer,
         )
+        change = source.changed()
+        if change:
+            report.findings.add(changed_finding(change, path))
+        return report
 
 
 def check_rdb_in(
