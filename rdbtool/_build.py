@@ -37,7 +37,7 @@ GROUPS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
             "analysis/tallies",
         ),
     ),
-    ("rdbtool_engine", "2", ("engine", "aof", "analysis", "inputs")),
+    ("rdbtool_engine", "3", ("engine", "aof", "analysis", "inputs")),
 )
 """What is compiled: the name of a group, the level of optimisation that a wheel gets, and the rooms and modules in it;
 where two groups name a module, the first one has it.
@@ -48,6 +48,7 @@ an edit, a group whose sources are the same is not compiled again.
 
 LEFT_OUT = (
     *(
+        "io/archive",
         "io/compression",
         "io/copying",
         "io/destination",
@@ -56,6 +57,7 @@ LEFT_OUT = (
         "io/ownership",
         "io/signals",
         "io/sink",
+        "io/vcs",
     ),
     "io/progress",
     *(
@@ -66,6 +68,7 @@ LEFT_OUT = (
         "engine/scripting",
         "inputs/filters",
         "inputs/opening",
+        "inputs/salvaging",
     ),
     *("inputs/key_stream", "inputs/replaying", "outputs/outlets", "rdb/opening"),
 )

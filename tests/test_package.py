@@ -27,6 +27,7 @@ ROOMS = (
     ("aof",),
     ("engine",),
     ("inputs", "outputs", "analysis"),
+    ("live",),
     ("tasks",),
     ("cli",),
     ("__main__",),

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.aof import craft
 from tests.cli.running import run
-from tests.servers.harness import SERVERS, ServerKind, program_on_path, running
+from tests.servers.harness import SERVERS, Server, ServerKind, program_on_path, running
 
 ROOT = Path(__file__).resolve().parents[1]
 FIXTURES = ROOT / "fixtures"
@@ -77,7 +81,7 @@ def cron(word: str) -> str:
     """The command of the line for cron: behind five fields and a user."""
     (line,) = blocks("cron", word).splitlines()
     fields = line.split(None, 6)
-    assert re.fullmatch(r"[\d*]+", fields[0])
+    assert re.fullmatch(r"[\d*/]+", fields[0])
     assert fields[5] == "root"
     return fields[6]
 
@@ -102,7 +106,7 @@ def shards(machine: Machine) -> Machine:
 
 
 def test_the_line_for_cron_is_silent_while_all_is_well(shards: Machine) -> None:
-    done = shards.run(cron("--quiet"))
+    done = shards.run(cron("verify --quiet"))
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
@@ -119,24 +123,24 @@ def test_the_line_for_cron_speaks_when_something_is_wrong(trouble: str, shards: 
     else:
         (today / "shard-1.rdb").unlink()
         snapshot(today / "shard-1.rdb", 800)
-    done = shards.run(cron("--quiet"))
+    done = shards.run(cron("verify --quiet"))
     assert done.returncode == 1
     assert "FAILED" in done.stdout
 
 
 def test_what_prometheus_is_told_is_what_its_rules_ask_for(shards: Machine) -> None:
-    done = shards.run(cron("prometheus"))
+    done = shards.run(cron("verify /var"))
     assert done.returncode == 0, done.stderr
     written = (shards.at("/var/lib/node_exporter") / "rdbtool.prom").read_text()
     metrics = {family.name for family in text_string_to_metric_families(written)}
-    rules = yaml.safe_load(blocks("yaml", "alert:"))["groups"][0]["rules"]
+    rules = yaml.safe_load(blocks("yaml", "RedisBackupBad"))["groups"][0]["rules"]
     assert len(rules) == 2
     for rule in rules:
         asked = set(re.findall(r"rdbtool_\w+", rule["expr"]))
         assert asked
         assert asked <= metrics
     (shards.at("/var/backups/redis") / "today" / "shard-1.rdb").write_bytes(b"")
-    shards.run(cron("prometheus"))
+    shards.run(cron("verify /var"))
     written = (shards.at("/var/lib/node_exporter") / "rdbtool.prom").read_text()
     verdicts = [line for line in written.splitlines() if line.startswith("rdbtool_verify_verdict{")]
     assert sorted(line.rpartition(" ")[2] for line in verdicts) == ["0", "1"]
@@ -223,3 +227,49 @@ def test_the_restore_restores(kind: ServerKind, machine: Machine) -> None:
     assert (machine.root / "called").read_text() == "redis-cli shutdown nosave\nsystemctl start redis\n"
     with running(kind, data, "--appendonly", "yes") as server:
         assert server.digest() == digest
+
+
+@contextlib.contextmanager
+def serving(machine: Machine, directory: Path, *options: str) -> Iterator[tuple[Server, Callable[[str], str]]]:
+    """A server, and what makes a recipe be about it."""
+    with running(SERVERS[0], directory, "--repl-diskless-sync-delay", "0", *options) as server:
+        yield server, lambda script: script.replace("redis://localhost:6379", f"unix://{server._path}")
+
+
+@pytest.mark.server
+def test_the_nightly_backup_is_silent_and_keeps_what_it_shall(machine: Machine) -> None:
+    backups, data = machine.at("/var/backups/redis"), machine.at("/var/lib/redis")
+    (backups / "by-hand.rdb").write_bytes(b"mine")
+    with serving(machine, data) as (server, about):
+        for keys in (100, 110, 120, 130, 140):
+            server.execute("DEBUG", "POPULATE", keys)
+            done = machine.run(about(cron("rdbtool backup")))
+            assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+            time.sleep(1)  # each has its own second
+        kept = sorted(path.name for path in backups.iterdir() if path.name.endswith(".gz"))
+        assert [json.loads((backups / f"{name}.json").read_text())["keys"] for name in kept] == [120, 130, 140]
+        server.execute("FLUSHALL")
+        server.execute("DEBUG", "POPULATE", 50)
+        done = machine.run(about(cron("rdbtool backup")))
+        assert done.returncode == 1
+        assert "FAILED  max-shrink keys" in done.stdout
+        assert sorted(path.name for path in backups.iterdir() if path.name.endswith(".gz")) == kept
+    done = machine.run(about(cron("rdbtool backup")))
+    assert done.returncode == 2
+    assert (backups / "by-hand.rdb").read_bytes() == b"mine"
+
+
+@pytest.mark.server
+def test_what_prometheus_is_told_of_health_is_what_its_rules_ask_for(machine: Machine) -> None:
+    data, written = machine.at("/var/lib/redis"), machine.at("/var/lib/node_exporter") / "rdbtool_health.prom"
+    with serving(machine, data, "--appendonly", "yes") as (_, about):
+        machine.run(about(cron("rdbtool health")))
+        families = {family.name: family for family in text_string_to_metric_families(written.read_text())}
+        for rule in yaml.safe_load(blocks("yaml", "RedisPersistenceBroken"))["groups"][0]["rules"]:
+            asked = set(re.findall(r"rdbtool_\w+", rule["expr"]))
+            assert asked
+            assert asked <= set(families)
+        (sample,) = families["rdbtool_health_verdict"].samples
+        assert sample.value in {0, 1}  # whether the disk of this machine is full is its own affair
+    machine.run(about(cron("rdbtool health")))
+    assert re.search(r"^rdbtool_health_verdict\{.*\} 2$", written.read_text(), re.MULTILINE)

@@ -12,6 +12,7 @@ from typing import Final
 
 from rdbtool.errors import FormatError, InputError, NoLogError, UsageError, reason
 from rdbtool.findings import Finding, Severity
+from rdbtool.io.source import opener_of
 
 from .detect import HEAD, MANIFEST, kind_of
 from .manifest import BASE, HISTORY, INCREMENT, ROLES, Manifest, Part, parse
@@ -86,7 +87,7 @@ def locate(path: str) -> Layout:
     """Find out what ``path`` holds. Raises `InputError`, `NoLogError` among them, `UsageError`, and `FormatError` for a
     manifest that a server refuses.
     """
-    if path == "-":
+    if path == "-" or opener_of(path) is not None:
         return Layout(path, [LogFile(path, "aof")])
     try:
         mode = os.stat(path).st_mode
@@ -101,7 +102,7 @@ def locate(path: str) -> Layout:
             data = head + stream.read(MANIFEST_LIMIT)
     except OSError as e:
         raise InputError(f"cannot open: {reason(e)}", path=path) from e
-    return _set(path, data)
+    return layout_by(path, data)
 
 
 def _directory(path: str) -> Layout:
@@ -164,11 +165,13 @@ def set_in_archive(path: str, data: bytes | None, names: Collection[str]) -> Lay
     """
     if data is None:
         return _without_manifest(os.path.dirname(path), sorted(names))
-    return _set(path, data, names)
+    return layout_by(path, data, names)
 
 
-def _set(path: str, data: bytes, names: Collection[str] | None = None) -> Layout:
-    """``names``: of the files beside the manifest, where they are not those of a directory."""
+def layout_by(path: str, data: bytes, names: Collection[str] | None = None) -> Layout:
+    """The files that the manifest ``data`` names, if it stood at ``path``; ``names``: of the files beside it, where
+    they are not those of a directory. Raises as `locate` does.
+    """
     manifest = parse(data, path)
     layout = Layout(path, manifest_path=path, manifest=manifest)
     directory = os.path.dirname(path)

@@ -29,12 +29,14 @@ from .pages import Command, Page, Program, page_of
 from .usage import Usage
 
 COMMANDS = (
+    "backup",
     "check-aof",
     "check-rdb",
     "convert",
     "diff",
     "digest",
     "dump",
+    "health",
     "history",
     "info",
     "memory",
@@ -88,6 +90,9 @@ def _one_line() -> Iterator[None]:
         yield
     except RdbToolError as e:
         print(f"rdbtool: {e}", file=sys.stderr)
+        from .way_out import print_way_out
+
+        print_way_out(e)
         raise typer.Exit(of_error(e)) from None
     except BrokenPipeError as e:  # typer would make an error of it
         _discard_output()
@@ -244,6 +249,10 @@ def _ended_by_signals() -> Iterator[None]:
 @_ended_by_signals()
 def run(arguments: list[str]) -> None:
     """Run the program and exit, with one of `exit_codes.ExitCode`."""
+    if any("://" in argument for argument in arguments):
+        from .live import without_passwords
+
+        arguments = without_passwords(arguments)
     # Only what is asked for is loaded: with all subcommands, starting takes longer than checking a small file.
     asked = [name for name in COMMANDS if name in arguments[:1]]
     for name in asked or COMMANDS:

@@ -17,7 +17,7 @@ from rdbtool.rdb.check import DATABASES
 from rdbtool.servers.releases import releases_asked
 from rdbtool.tasks.check_aof import check_aof
 
-from .check_aof_output import print_done, print_hint, print_plan, print_report
+from .check_aof_output import print_done, print_hint, print_plan, print_rebuilt, print_report
 from .console import ask, must_be_told
 from .options import (
     AllFindingsOption,
@@ -226,6 +226,35 @@ def command(
             code = of_report(report, problems=report.refused)
             if text:
                 print_report(report, all_findings=all_findings)
+            if (fix or output) and report.lacks_manifest:
+                from rdbtool.aof.layout import layout_by
+                from rdbtool.aof.rebuilding import rebuild
+                from rdbtool.tasks.rebuild_manifest import write_manifest
+
+                rebuilt = rebuild(path)
+                facts["rebuilt_manifest"] = rebuilt.as_json()
+                if text:
+                    print_rebuilt(rebuilt)
+                if not output:
+                    _ask(f"Write {show_path(rebuilt.path)}?", yes, rebuilt.path)
+                    undo = write_manifest(rebuilt, save=not no_save_cut, force=force)
+                    facts["rebuilt_manifest"]["undo"] = undo
+                    if text:
+                        print("the manifest is written; to undo it:")
+                        print("\n".join(f"  {show_path(line)}" for line in undo))
+                report = check_aof(
+                    rebuilt.path,
+                    max_bulk=max_bulk,
+                    databases=databases,
+                    names=names,
+                    releases=asked,
+                    all_findings=all_findings,
+                    until=time,
+                    layout=layout_by(rebuilt.path, rebuilt.text) if output else None,
+                )
+                code = ExitCode.LOSS if rebuilt.left_out else of_report(report, problems=report.refused)
+                if text and not output:
+                    print_report(report, all_findings=all_findings)
             if fix or output or time >= 0:
                 from rdbtool.tasks.repair_aof import plan_aof_repair, repair_aof
 
@@ -288,10 +317,14 @@ def _time(until: str | None, seconds: int | None) -> int:
 
 
 def _confirm(plan: RepairPlan, yes: bool) -> None:
+    _ask(f"Cut {plural(plan.lost, 'byte')}?", yes, plan.layout.path)
+
+
+def _ask(question: str, yes: bool, path: str) -> None:
     """Ask, unless told not to; raises `UsageError` for no, and where nobody can be asked."""
     if yes:
         return
     if not sys.stdin.isatty():
-        raise UsageError("--fix changes files: add --yes where nobody can be asked", path=plan.layout.path)
-    if not ask(f"Cut {plural(plan.lost, 'byte')}?"):
-        raise UsageError("nothing was changed", path=plan.layout.path)
+        raise UsageError("--fix changes files: add --yes where nobody can be asked", path=path)
+    if not ask(question):
+        raise UsageError("nothing was changed", path=path)

@@ -16,6 +16,7 @@ from rdbtool.tasks.check_aof import CheckAofReport
 from .render import finding_line, number, paint, plural, show_path, size, table, unkept_lines
 
 if TYPE_CHECKING:
+    from rdbtool.aof.rebuilding import Rebuilt
     from rdbtool.aof.repair.plan import RepairPlan
     from rdbtool.tasks.repair_aof import RepairAofReport
 
@@ -78,6 +79,11 @@ def _meaning(report: CheckAofReport) -> str:
     else:
         who = " and ".join(s.title for s in report.suitability) or "a server"
     one = len(report.suitability) == 1
+    codes = report.findings.counts
+    if "no-manifest" in codes or "no-parts" in codes or "all-empty" in codes:
+        return f"{who} start{'s' if one else ''} empty"
+    if "bad-manifest" in codes:
+        return f"{who} refuse{'s' if one else ''} to start: the manifest is damaged"
     if verdict == OK:
         if any(s.loads is None for s in report.suitability):
             return f"whether {who} load{'s' if one else ''} it cannot be told for sure"
@@ -162,6 +168,16 @@ def _file_lines(file: FileVerdict, in_set: bool) -> list[str]:
     return lines
 
 
+def print_rebuilt(rebuilt: Rebuilt) -> None:
+    """A manifest that was rebuilt from the files."""
+    print(f"the manifest {show_path(rebuilt.path)} would be")
+    for line in rebuilt.text.splitlines():
+        print(f"  {printable(line, 1024)}")
+    for name, why in rebuilt.left_out:
+        print(f"  without {show_path(name)}: {why}")
+    sys.stdout.flush()
+
+
 def print_plan(plan: RepairPlan, time: int) -> None:
     """What a repair, or a cut at ``time`` where that is not -1, would drop."""
     if plan.empty:
@@ -214,12 +230,20 @@ def print_done(done: RepairAofReport) -> None:
 
 def print_hint(report: CheckAofReport) -> None:
     """Say what can be done about damage."""
+    from rdbtool.aof.repair.plan import needs_mending
+
     layout = report.layout
+    if report.lacks_manifest:
+        print(f"to rebuild the manifest from the files: rdbtool check-aof --fix {show_path(shlex.quote(report.path))}")
+        return
     if layout is None or (not layout.is_set and (len(layout.files) > 1 or any(f.foreign for f in report.files))):
+        return
+    path = show_path(shlex.quote(report.path))
+    if any(needs_mending(f) for f in report.files) and all(f.plain for f in report.files):
+        print(f"to save what can be read of the snapshot, and the log: rdbtool check-aof --fix --salvage {path}")
         return
     if any(f.foreign for f in report.files) or not all(f.cuttable and f.plain for f in report.files):
         return
-    path = show_path(shlex.quote(report.path))
     damaged = [f for f in report.files if f.fault is not None]
     if not damaged:
         if "unknown-command" in report.findings.counts:

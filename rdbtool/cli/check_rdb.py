@@ -2,35 +2,44 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from rdbtool.errors import RdbToolError
+from rdbtool.errors import RdbToolError, UsageError
 from rdbtool.exit_codes import ExitCode, of_all, of_error, of_report
 from rdbtool.findings import Severity
 from rdbtool.rdb.check import DATABASES, RdbFacts
 from rdbtool.servers.releases import releases_asked
 from rdbtool.tasks.check_rdb import CheckRdbReport, Suitability, check_rdb
 
-from .options import AllFindingsOption, DatabasesOption, Format, FormatOption
+from .live import reads_servers
+from .options import AllFindingsOption, DatabasesOption, Format, FormatOption, size_option
+from .overwriting import ask_to_overwrite
 from .progress import Progress
 from .render import findings_lines, number, paint, plural, print_json, show_path, size, table
-from .usage import SERVER_PANEL, Usage
+from .usage import REPAIR_PANEL, SERVER_PANEL, Usage
+from .way_out import way_out
+
+if TYPE_CHECKING:
+    from rdbtool.tasks.salvage_rdb import SalvageRdbReport
 
 NAME = "check-rdb"
 USAGE: Final = Usage(
     example="rdbtool check-rdb dump.rdb --for redis-7.0",
     fine="sound",
     problems="damaged, or not loaded by a release asked for",
+    loss="saved, with loss",
     verdict=True,
 )
 
 Result = tuple[str, CheckRdbReport | RdbToolError]
 
 
+@reads_servers
 def command(
     paths: Annotated[
         list[str], typer.Argument(metavar="PATH...", help="RDB files, gzip or zstd too, or '-' for standard input.")
@@ -55,12 +64,61 @@ def command(
     ] = None,
     databases: DatabasesOption = DATABASES,
     all_findings: AllFindingsOption = False,
+    salvage: Annotated[
+        bool,
+        typer.Option(
+            "--salvage",
+            help="Write what can be read of a damaged file to the output (-o).",
+            rich_help_panel=REPAIR_PANEL,
+        ),
+    ] = False,
+    copy_to: Annotated[
+        str | None,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="PATH",
+            help="With --salvage: where the sound file goes, '-' for standard output; the input stays as it is.",
+            show_default=False,
+            rich_help_panel=REPAIR_PANEL,
+        ),
+    ] = None,
+    partial: Annotated[
+        bool,
+        typer.Option(
+            "--partial",
+            help="With --salvage: keep the elements that can be read of a damaged collection, and the beginning of one "
+            "that is cut.",
+            rich_help_panel=REPAIR_PANEL,
+        ),
+    ] = False,
+    max_lost: Annotated[
+        int | None,
+        typer.Option(
+            "--max-lost",
+            metavar="SIZE",
+            parser=size_option,
+            help="With --salvage: refuse to lose more than this.",
+            show_default=False,
+            rich_help_panel=REPAIR_PANEL,
+        ),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Overwrite the output without asking.", rich_help_panel=REPAIR_PANEL)
+    ] = False,
     output: FormatOption = Format.TEXT,
 ) -> None:
-    """Check RDB files: every record and value, checksum, duplicate keys.
+    """Check RDB files, and save what can be read of damaged ones.
 
     Says what a current server would say that verifies all it loads, and where.
     """
+    if salvage or copy_to is not None or partial or max_lost is not None:
+        if not salvage or copy_to is None:
+            raise UsageError("--salvage and -o go together, and --partial and --max-lost with them")
+        if len(paths) > 1:
+            raise UsageError("--salvage takes one input")
+        salvaged = _salvage(paths[0], copy_to, partial, max_lost, force=force, output=output)
+        raise typer.Exit(of_report(salvaged))
     wanted = releases_asked(releases or ())
     results: list[Result] = []
     for path in paths:
@@ -84,6 +142,29 @@ def command(
     elif len(results) > 1:
         _print_table(results)
     raise typer.Exit(of_all(_code(result) for _, result in results))
+
+
+def _salvage(
+    path: str, copy_to: str, partial: bool, max_lost: int | None, *, force: bool, output: Format
+) -> SalvageRdbReport:
+    from rdbtool.io.destination import is_standard_output
+    from rdbtool.tasks.salvage_rdb import ANY_LOSS, salvage_rdb
+
+    from .salvage_output import print_salvaged
+
+    destination = "-" if is_standard_output(copy_to) else copy_to
+    if not force:
+        ask_to_overwrite([destination], [path])
+    with Progress() as progress:
+        limit = ANY_LOSS if max_lost is None else max_lost
+        report = salvage_rdb(path, destination, partial=partial, max_lost=limit, progress=progress)
+    if destination == "-":
+        print_salvaged(report, sys.stderr)
+    elif output is Format.JSON:
+        print_json(NAME, {"files": [{"path": path, "salvage": report.as_json()}]})
+    else:
+        print_salvaged(report)
+    return report
 
 
 def _code(result: CheckRdbReport | RdbToolError) -> ExitCode:
@@ -121,6 +202,10 @@ def _print_file(path: str, result: CheckRdbReport | RdbToolError, *, all_finding
             print(f"  {line}")
     for line in findings_lines(result.findings, all_of_them=all_findings):
         print(f"  {line}")
+    if result.findings.worst is Severity.ERROR:
+        line = way_out(path)
+        if line:
+            print(f"  {line}")
     for answer in result.releases:
         told = () if result.asked else result.findings.counts
         for line in _suitability_lines(answer, told):

@@ -18,6 +18,7 @@ from rdbtool.servers.releases import written_span
 
 from .console import remark
 from .filters import chosen_keys, hint_at_regex
+from .live import reads_servers
 from .options import AUTO, CsvSafeOption, Format, FormatOption, ReplaceOption, choices, command_names, one_of, takes
 from .overwriting import ask_to_overwrite
 from .point_in_time import (
@@ -33,6 +34,7 @@ from .point_in_time import (
 from .progress import Progress
 from .render import plural, print_findings, print_json, show_path
 from .usage import CHANGES_PANEL, WRITING_PANEL, Usage
+from .way_out import print_way_out_of
 
 if TYPE_CHECKING:
     from rdbtool.tasks.convert import ConvertReport
@@ -78,6 +80,7 @@ class OnConflict(StrEnum):
     MERGE = "merge"
 
 
+@reads_servers
 @takes(selection=chosen_keys, point=point_in_time, names=command_names)
 def command(
     selection: Selection,
@@ -290,6 +293,7 @@ def _print_text(report: ConvertReport) -> None:
     """All of it goes to stderr: standard output may be the output."""
     print_findings(report.findings)
     if not report.outputs:
+        print_way_out_of(report.findings.items)
         print("nothing was written", file=sys.stderr)
         return
     target = f" for {report.target}" if report.target else ""

@@ -24,11 +24,13 @@ from rdbtool.servers.releases import Release
 
 from .diff_output import DiffFormat, show
 from .filters import chosen_keys, hint_at_regex
+from .live import reads_servers
 from .options import command_names, takes
 from .point_in_time import From, ServerDatabasesOption, Unknown, UnknownOption, point_in_time, server_of
 from .prefixes import prefixes as prefix_options
 from .progress import Progress
 from .usage import COUNTS_PANEL, REPLAY_PANEL, TIME_PANEL, WRITING_PANEL, Usage
+from .way_out import print_way_out
 
 NAME = "diff"
 EXAMPLE: Final = ("INPUT", "INPUT")
@@ -80,6 +82,7 @@ def point_of(side: str) -> Callable[..., PointInTime]:
     return make
 
 
+@reads_servers
 @takes(
     selection=chosen_keys,
     point=point_in_time,
@@ -239,6 +242,7 @@ def command(
             if keep_going:
                 raise
             print(f"rdbtool: {e}\nto compare what can be read: --keep-going", file=sys.stderr)
+            print_way_out(e)
             raise typer.Exit(of_error(e)) from None
     hint_at_regex(selection.keys, int(selection.kept))
     raise typer.Exit(of_comparison(same=diff.report.same, loss=loss))

@@ -15,6 +15,7 @@ from rdbtool.inputs.selection import Selection
 
 from .console import remark
 from .filters import chosen_keys, hint_at_regex
+from .live import reads_servers
 from .options import Format, FormatOption, command_names, takes
 from .point_in_time import (
     From,
@@ -29,6 +30,7 @@ from .point_in_time import (
 from .progress import Progress
 from .render import print_findings, print_json, show_path
 from .usage import Usage
+from .way_out import print_way_out
 
 NAME = "digest"
 USAGE: Final = Usage(
@@ -37,6 +39,7 @@ USAGE: Final = Usage(
 )
 
 
+@reads_servers
 @takes(selection=chosen_keys, point=point_in_time, names=command_names)
 def command(
     selection: Selection,
@@ -99,6 +102,7 @@ def command(
                 )
         except RdbToolError as e:
             print(f"rdbtool: {e}", file=sys.stderr)
+            print_way_out(e)
             codes.append(of_error(e))
             continue
         releases.add(report.release)

@@ -16,6 +16,7 @@ from rdbtool.inputs.selection import Selection
 from rdbtool.outputs.registry import DUMPED, dumped_by_default, row_of
 
 from .filters import chosen_keys, hint_at_regex
+from .live import reads_servers
 from .options import AUTO, CsvSafeOption, ReplaceOption, choices, command_names, one_of, takes
 from .point_in_time import (
     From,
@@ -30,6 +31,7 @@ from .point_in_time import (
 from .progress import Progress
 from .render import print_findings
 from .usage import WRITING_PANEL, Usage
+from .way_out import print_way_out_of
 
 NAME = "dump"
 USAGE: Final = Usage(
@@ -39,6 +41,7 @@ USAGE: Final = Usage(
 )
 
 
+@reads_servers
 @takes(selection=chosen_keys, point=point_in_time, names=command_names)
 def command(
     selection: Selection,
@@ -154,5 +157,7 @@ def command(
         finally:
             sink.flush()
     print_findings(report.findings)
+    if report.failed and not keep_going:
+        print_way_out_of(report.findings.items)
     hint_at_regex(selection.keys, report.written + report.skipped)
     raise typer.Exit(of_report(report))

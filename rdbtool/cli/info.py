@@ -11,6 +11,7 @@ from rdbtool.errors import RdbToolError
 from rdbtool.exit_codes import ExitCode, of_all, of_error, of_report
 from rdbtool.inputs.filters import time_ms
 
+from .live import reads_servers
 from .options import Format, FormatOption
 from .progress import Progress
 from .render import findings_lines, print_json
@@ -24,6 +25,7 @@ USAGE: Final = Usage(
 )
 
 
+@reads_servers
 def command(
     paths: Annotated[
         list[str],

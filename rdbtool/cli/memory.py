@@ -17,6 +17,7 @@ from rdbtool.inputs.selection import Selection
 from rdbtool.servers.memory import ALLOCATORS, JEMALLOC
 
 from .filters import chosen_keys, hint_at_regex
+from .live import reads_servers
 from .options import CsvSafeOption, command_names, takes
 from .point_in_time import (
     From,
@@ -59,6 +60,7 @@ class By(StrEnum):
     IDLE = "idle"
 
 
+@reads_servers
 @takes(selection=chosen_keys, prefixes=prefix_options, point=point_in_time, names=command_names)
 def command(
     selection: Selection,

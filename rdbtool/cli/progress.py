@@ -56,6 +56,30 @@ class Progress:
             sys.stderr.flush()
 
 
+class Waiting:
+    """Call it with the seconds for which a server has been making a snapshot, and with -1 when it comes."""
+
+    def __init__(self) -> None:
+        self._wanted = progress_wanted()
+        self._terminal = sys.stderr.isatty()
+        self._next = AFTER_S
+        self._shown = False
+
+    def __call__(self, seconds: float) -> None:
+        """Show it, now and then."""
+        if self._shown and self._terminal and seconds < 0:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+        self._shown = self._shown and seconds >= 0
+        if not self._wanted or seconds < self._next:
+            return
+        self._next = seconds + (EVERY_S if self._terminal else LINE_EVERY_S)
+        self._shown = True
+        line = f"the server makes a snapshot, {_clock(seconds)}"
+        sys.stderr.write(f"\r\x1b[K{line}" if self._terminal else f"{line}\n")
+        sys.stderr.flush()
+
+
 def progress_line(done: int, total: int, seconds: float) -> str:
     """``42 %, 2.1 GiB of 5.0 GiB, 310 MiB/s, 0:09 left``."""
     rate = done / seconds if seconds > 0 else 0.0

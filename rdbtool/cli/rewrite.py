@@ -84,6 +84,12 @@ def command(
             "for writing.",
         ),
     ] = False,
+    keep_going: Annotated[
+        bool,
+        typer.Option(
+            "--keep-going", help="Take what can be read of a damaged base, and exit with 3. Not with --in-place."
+        ),
+    ] = False,
     unknown: UnknownOption = Unknown.STOP,
     databases: ServerDatabasesOption = None,
     memory_limit: MemoryLimitOption = "",
@@ -104,6 +110,8 @@ def command(
         output_path = "-"
     if bool(output_path) == in_place:
         raise UsageError("say where to: -o OUT, or --in-place")
+    if keep_going and in_place:
+        raise UsageError("--keep-going writes a new log, not in place: check-aof --fix --salvage mends the set itself")
     if purge_history and not in_place:
         raise UsageError("--purge-history is about --in-place: a new output has no history")
     if in_place and source is not From.AUTO:
@@ -134,6 +142,7 @@ def command(
                 unknown=unknown.value,
                 source=source.value,
                 server=server_of(names, databases, memory_limit),
+                keep_going=keep_going,
                 progress=progress,
             )
     # Where the result itself goes to standard output, the report must not.

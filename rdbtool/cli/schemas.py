@@ -12,6 +12,8 @@ from typing import Any, Final, TypeAlias
 from rdbtool.basics.text import MODES
 from rdbtool.inputs.jsonl import SCHEMA as RECORDS
 from rdbtool.rdb.layout.visitor import KIND_NAMES
+from rdbtool.tasks.backup.record import MADE_BY
+from rdbtool.tasks.backup.record import SCHEMA as RECORD_SCHEMA
 from rdbtool.tasks.diff.difference import KINDS, SAME
 
 from .render import SCHEMA
@@ -147,11 +149,47 @@ CHECK_AOF: Final = _object(
         "counts": COUNTS,
         "plan": PLAN,
         "repair": REPAIR,
+        "rebuilt_manifest": _object(
+            {"path": TEXT, "lines": _list(TEXT), "left_out": _list(_object({"file": TEXT, "why": TEXT}))},
+            {"undo": _list(TEXT)},
+        ),
         "error": _object({"code": TEXT, "message": TEXT}),
         "missing": TRUTH,
     },
 )
+SALVAGE: Final = _object(
+    {
+        "output": TEXT,
+        "written": COUNT,
+        "dropped": COUNT,
+        "target": TEXT,
+        "losses": COUNTS,
+        "size": COUNT,
+        "dialect": TEXT,
+        "version": WHOLE,
+        "header": TRUTH,
+        "complete": TRUTH,
+        "checksum": TEXT,
+        "line_ends_turned_back": TRUTH,
+        "keys": COUNT,
+        "keys_behind_damage": COUNT,
+        "lost_bytes": COUNT,
+        "plain_values": COUNT,
+        "runs": _list(
+            _object({"start": COUNT, "end": COUNT, "db": COUNT, "db_sure": TRUTH, "keys": COUNT, "sure": TEXT})
+        ),
+        "lost": _list(
+            _object(
+                {"start": COUNT, "end": COUNT, "bytes": COUNT, "code": TEXT, "message": TEXT, "keys": _list(TEXT)},
+                {"elements_kept": COUNT},
+            )
+        ),
+        "loss": TRUTH,
+        "findings": FINDINGS,
+    }
+)
 CHECK_RDB: Final = _or(
+    _object({"path": TEXT, "salvage": SALVAGE}),
     _object(
         {"path": TEXT, "sound": TRUTH, "size": COUNT, "findings": FINDINGS, "counts": COUNTS},
         {"rdb": RDB, "for": _or(SUITABILITY, _list(SUITABILITY)), "releases": _list(SUITABILITY)},
@@ -222,19 +260,51 @@ BOOT: Final = _object(
 )
 SERVER_DIRECTORY: Final = _object({"loads": _or(TEXT, NONE), "appendonly": TRUTH, "configured": TRUTH})
 VERDICT: Final[Schema] = {"enum": ["met", "unmet", "unknown"]}
+_CHECK: Final = _object({"name": TEXT, "expected": TEXT, "found": TEXT, "verdict": VERDICT})
+_MADE: Final = {
+    "file": TEXT,
+    "source": TEXT,
+    "kind": TEXT,
+    "server": TEXT,
+    "taken": TEXT,
+    "taken_s": WHOLE,
+    "keys": _or(COUNT, NONE),
+    "digest": _or(TEXT, NONE),
+    "size": COUNT,
+    "compression": _or({"enum": ["gzip", "zstd"]}, NONE),
+}
+_REPLICATION: Final = {"replication": _object({"id": TEXT, "offset": WHOLE})}
+BACKUP_RECORD: Final = _object(
+    {
+        "schema": {"const": RECORD_SCHEMA},
+        "made_by": {"const": MADE_BY},
+        **_MADE,
+        "rdbtool": TEXT,
+        "verdict": VERDICT,
+        "checks": _list(_CHECK),
+        "findings": FINDINGS,
+        "counts": COUNTS,
+    },
+    _REPLICATION,
+)
 JUDGEMENT: Final = _object(
     {
         "subject": TEXT,
         "kind": TEXT,
         "verdict": VERDICT,
-        "checks": _list(_object({"name": TEXT, "expected": TEXT, "found": TEXT, "verdict": VERDICT})),
+        "checks": _list(_CHECK),
         "measures": _map({"type": "number"}),
         "notes": _list(TEXT),
         "steps": _list(TEXT),
         "findings": FINDINGS,
         "counts": COUNTS,
     },
-    {"error": _object({"code": TEXT, "message": TEXT}), "boot": BOOT, "server_directory": SERVER_DIRECTORY},
+    {
+        "error": _object({"code": TEXT, "message": TEXT}),
+        "boot": BOOT,
+        "server_directory": SERVER_DIRECTORY,
+        "backup": _object({"path": TEXT, **_MADE, "removed": _list(TEXT)}, _REPLICATION),
+    },
 )
 JUDGEMENTS: Final = {"verdict": VERDICT, "results": _list(JUDGEMENT)}
 
@@ -452,6 +522,8 @@ def _document(command: str, fields: Schema, optional: Schema | None = None) -> S
 
 
 SCHEMAS: Final[dict[str, tuple[str, Schema]]] = {
+    "backup": ("backup --format json", _document("backup", JUDGEMENTS)),
+    "backup-record": ("the record beside a backup", BACKUP_RECORD),
     "check-aof": ("check-aof --format json", _document("check-aof", {"files": _list(CHECK_AOF)})),
     "check-rdb": ("check-rdb --format json", _document("check-rdb", {"files": _list(CHECK_RDB)})),
     "convert": ("convert --format json", _document("convert", CONVERT)),
@@ -464,6 +536,7 @@ SCHEMAS: Final[dict[str, tuple[str, Schema]]] = {
         _or(HEADER, *KEYS, *BESIDE, SUMMARY),
     ),
     "dump-json": ("dump --format json, convert --to json", _list(_or(*KEYS, *BESIDE))),
+    "health": ("health --format json", _document("health", JUDGEMENTS)),
     "history": ("a line of history --format json", TOUCH),
     "history-stats": ("history --stats --format json", _document("history", STATS, STATS_OVER_TIME)),
     "info": ("info --format json", _document("info", {"files": _list(INFO), "sum": SUMS})),

@@ -15,18 +15,21 @@ TIME_PANEL: Final = "Point in time"
 REPAIR_PANEL: Final = "Repair"
 EXPECTED_PANEL: Final = "What is expected"
 BOOT_PANEL: Final = "A rehearsal of the recovery"
+KEEPING_PANEL: Final = "Which backups stay"
 COUNTS_PANEL: Final = "What counts"
 PREFIXES_PANEL: Final = "Prefixes"
 CHANGES_PANEL: Final = "Changes"
 WRITING_PANEL: Final = "How it is written"
 REPLAY_PANEL: Final = "Replay of a log"
 SERVER_PANEL: Final = "How the server is set up"
+LIVE_PANEL: Final = "How a live server is reached"
 EVERYWHERE_PANEL: Final = "On every command"
 PANELS: Final = (
     OPTIONS_PANEL,
     REPAIR_PANEL,
     EXPECTED_PANEL,
     BOOT_PANEL,
+    KEEPING_PANEL,
     COUNTS_PANEL,
     KEYS_PANEL,
     TIME_PANEL,
@@ -37,6 +40,7 @@ PANELS: Final = (
     WRITING_PANEL,
     REPLAY_PANEL,
     SERVER_PANEL,
+    LIVE_PANEL,
     EVERYWHERE_PANEL,
 )
 """The headings of options in help, in their order: an option's ``rich_help_panel`` is one of them."""

@@ -18,7 +18,7 @@ from rdbtool.rdb.layout.facts import MADE_BY_REPLAY
 from rdbtool.rdb.magic import is_payload
 from rdbtool.rdb.reader import Frame, RdbReader
 
-from .detect import BASE, JSON_LINES, OTHER, SNAPSHOT, Progress, open_detected, refuse_empty_snapshot
+from .detect import BASE, JSON_LINES, OTHER, SNAPSHOT, Opened, Progress, open_detected, refuse_empty_snapshot
 from .jsonl import JsonlSource
 from .keys import EntryEvent, KeySource, PayloadSource, RdbSource
 from .server import STOCK_SERVER, Server
@@ -30,22 +30,24 @@ if TYPE_CHECKING:
     from rdbtool.rdb.targets import Target
 
     from .replaying import Source
+    from .salvaging import SalvagedFile
 
 
 @final
 class OpenedKeys:
     """An input that is open: ``source`` gives its keys.
 
-    ``findings``: what is to be said of the input beforehand; ``loss``: not all of it could be taken;
-    ``files``: all paths it is made of; ``carried``: commands of a log that are kept, ``followers``: those of
-    them that are kept because of others. Use it as a context manager.
+    ``findings``: what is to be said of the input beforehand; ``loss``: not all of it could be taken; ``skipped``: keys
+    that were left out for their damaged values; ``files``: all paths it is made of; ``carried``: commands of a log that
+    are kept, ``followers``: those of them that are kept because of others. Use it as a context manager.
     """
 
-    def __init__(self, source: KeySource, files: tuple[str, ...], stream: Input | None) -> None:
+    def __init__(self, source: KeySource, files: tuple[str, ...], stream: Input | SalvagedFile | None) -> None:
         self.source = source
         self.files = files
         self.findings: list[Finding] = []
         self.loss = False
+        self.skipped = 0
         self.carried: list[Carried] = []
         self.followers = 0
         self._stream = stream
@@ -95,6 +97,10 @@ def open_keys(
     opened = open_detected(path, progress)
     try:
         refuse_empty_snapshot(opened)
+        if keep_going and opened.kind in {SNAPSHOT, BASE, OTHER} and not point.asked:
+            salvaged = _salvaged(path, opened)
+            if salvaged is not None:
+                return salvaged
         stream = opened.stream
         if name is not None and stream is not None and opened.kind == OTHER and is_payload(opened.window):
             return OpenedKeys(PayloadSource(path, opened.window.take(opened.window.size), name), (path,), stream)
@@ -113,6 +119,23 @@ def open_keys(
     except BaseException:
         opened.close()
         raise
+
+
+def _salvaged(path: str, opened: Opened) -> OpenedKeys | None:
+    """The keys that can be read of a damaged snapshot; None for a sound one, and for what is not just a snapshot."""
+    from .salvaging import open_salvaged
+
+    file = open_salvaged(path, first=opened.window)
+    result = file.result
+    if (result.whole and os.path.isfile(path)) or not result.keys or (opened.kind == BASE and result.tail >= 0):
+        file.close()
+        return None
+    opened.close()
+    keys = OpenedKeys(RdbSource(file.window(), checksum=False), (path,), file)
+    keys.findings = file.findings()
+    keys.loss = not result.whole
+    keys.skipped = result.skipped
+    return keys
 
 
 def repeated_keys(path: str, mode: int = AUTO) -> dict[int, dict[bytes, int]]:

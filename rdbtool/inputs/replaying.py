@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -40,7 +41,7 @@ from rdbtool.rdb.reader import RdbReader
 from rdbtool.servers.commands import COMMANDS, CONTAINER, UNSUPPORTED
 from rdbtool.servers.releases import NEWEST, Release, release_of, writer_of
 
-from .detect import JSON_LINES, LOG, TEXT, is_rdb, kind_at
+from .detect import JSON_LINES, LOG, OTHER, TEXT, is_rdb, kind_at
 from .server import STOCK_SERVER, Server
 
 Source: TypeAlias = Literal["auto", "commands"]
@@ -250,8 +251,16 @@ class _Loader:
         """Whether a server wrote the commands, and not a person."""
         self.keep_going = False
         self.progress: Progress | None = None
+        self.lossy = False
+        self.open = contextlib.ExitStack()
 
     def run(self) -> Replayed:
+        with self.open:
+            result = self._run()
+        result.loss = result.loss or self.lossy
+        return result
+
+    def _run(self) -> Replayed:
         for finding in self.layout.findings:
             self.findings.add(finding)
         for file in self.layout.files:
@@ -294,6 +303,8 @@ class _Loader:
 
     def _file(self, w: Window, file: LogFile, point: PointInTime, *, last: bool) -> bool:
         """Take one file; False where the replay stopped."""
+        if self.keep_going and self.source == "auto" and file.role in {"aof", "base"}:
+            w = self._salvaged(w, file)
         if self.source == "auto" and is_rdb(w):
             if not self._rdb(w, self.passthrough if file.role == "base" else None):
                 return False
@@ -345,6 +356,27 @@ class _Loader:
                     path=w.path,
                 )
         return going
+
+    def _salvaged(self, w: Window, file: LogFile) -> Window:
+        """A window at the same file without what cannot be read of the snapshot that it begins with; or ``w``."""
+        if not is_rdb(w) and (file.role != "base" or kind_at(w) != OTHER):
+            return w
+        from .salvaging import open_salvaged
+
+        salvaged = self.open.enter_context(open_salvaged(file.path, first=w))
+        result = salvaged.result
+        if (result.whole and os.path.isfile(file.path)) or not result.keys:
+            return w
+        if not result.whole:
+            for finding in salvaged.findings():
+                self.findings.add(finding)
+            self.lossy = True
+            last = self.layout.files[-1]
+            if last.path != file.path or result.tail >= 0:
+                message = "the log is applied to what came back of the snapshot: keys that it changes, and that are "
+                message += "among what is lost, may end up with another value than they had"
+                self.findings.add(Finding(Severity.WARNING, "gap", message, last.path))
+        return salvaged.window()
 
     def _damaged(self, errors: Sequence[RdbToolError]) -> None:
         """Tell damage that did not end the job."""

@@ -228,6 +228,7 @@ class CompressedSink:
         self.path = sink.path
         self._sink = sink
         self._compressor = compressor(ending, sink.name)
+        self._ended = False
 
     def write(self, data: bytes) -> None:
         """Append ``data``. Raises `OutputError`."""
@@ -237,7 +238,9 @@ class CompressedSink:
 
     def sync(self) -> None:
         """Bring all of it to the disk, under its temporary name."""
-        self._sink.write(self._compressor.flush())
+        if not self._ended:
+            self._ended = True
+            self._sink.write(self._compressor.flush())
         self._sink.sync()
 
     def publish(self, *, revocable: bool) -> None:

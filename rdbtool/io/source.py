@@ -7,7 +7,7 @@ import stat
 import sys
 from collections.abc import Callable
 from io import FileIO
-from typing import final
+from typing import Final, TypeAlias, final
 
 from rdbtool.errors import InputError, reason
 
@@ -69,12 +69,33 @@ class Input:
         self._close()
 
 
+Opener: TypeAlias = Callable[[str], Input]
+
+_openers: Final[dict[str, Opener]] = {}
+"""Who opens URLs, by scheme."""
+
+
+def register_opener(scheme: str, opener: Opener) -> None:
+    """Let ``opener`` open what is named ``scheme://...``."""
+    _openers[scheme] = opener
+
+
+def opener_of(path: str) -> Opener | None:
+    """Who opens it, where that is a URL of a registered scheme, and not a path."""
+    scheme, separator, _ = path.partition("://")
+    return _openers.get(scheme) if separator else None
+
+
 def open_input(path: str) -> Input:
-    """Open a file, ``-`` for standard input, or either of them compressed with gzip, zstd, or as Valkey 9.2 does.
+    """Open a file, ``-`` for standard input, or either of them compressed with gzip, zstd, or as Valkey 9.2 does; or
+    what a registered opener opens.
 
     What it is, is told by its first bytes. Raises `InputError`; for zstd without a decoder
     (Python 3.14, or the package ``zstandard``), `UnsupportedError`.
     """
+    opener = opener_of(path)
+    if opener is not None:
+        return opener(path)
     if path == "-":
         return _detect("standard input", sys.stdin.buffer, -1, _keep_open)
     try:

@@ -152,3 +152,15 @@ def _remove_dead(path: str) -> None:
         return
     finally:
         os.close(handle)
+
+
+def discard(path: str) -> None:
+    """Remove a file or a directory; at no moment half of it stands under its name. Raises `OSError`."""
+    if os.path.islink(path) or not os.path.isdir(path):
+        os.unlink(path)
+        return
+    doomed = Temporary(_name(path), directory=True)
+    with held_back():
+        os.rename(path, doomed.path)
+        _live[doomed.path] = doomed
+    doomed.remove()

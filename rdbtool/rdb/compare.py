@@ -37,12 +37,14 @@ MOST_SHARES: Final = 1 << 16
 @mypyc_attr(acyclic=True)
 class Kept:
     """What is kept of a key: its facts as in `Frame`, ``size`` of its payload and ``offset`` of that in the
-    file, and ``digest``: of equal ``type``, ``size`` and ``digest`` are equal payloads.
+    file, and ``digest``: of equal ``type``, ``size`` and ``digest`` are equal payloads. ``names``: of the template of a
+    hash, which stand elsewhere in the file.
     """
 
-    __slots__ = ("digest", "expire_at_ms", "freq", "idle_s", "met", "meta", "offset", "size", "type")
+    __slots__ = ("digest", "expire_at_ms", "freq", "idle_s", "met", "meta", "names", "offset", "size", "type")
 
-    def __init__(self, frame: Frame, size: i64, digest: bytes) -> None:
+    def __init__(self, frame: Frame, size: i64, digest: bytes, names: bytes = b"") -> None:
+        self.names = names
         self.type: TypeRow = frame.type
         self.offset: i64 = frame.value_offset
         self.size: i64 = size
@@ -135,12 +137,19 @@ class Keeper:
     def __init__(self, reader: RdbReader) -> None:
         self.reader = reader
         self._tap: _Tap | None = None
+        self._names: dict[bytes, bytes] = {}
+        """Names of templates, held once each."""
 
     def keep(self, frame: Frame) -> Kept:
         """What is kept of ``frame``, whose payload is passed. Raises what reading raises."""
         w = frame.window()
         if w is not self.reader.window:  # somebody has asked for the bytes before
-            return Kept(frame, len(w.data), digest_of(w.data))
+            data = w.data
+            before = len(data) - frame.size
+            if frame.size < 0 or before == 0:
+                return Kept(frame, len(data), digest_of(data))
+            names = data[:before]
+            return Kept(frame, frame.size, digest_of(data), self._names.setdefault(names, names))
         try:
             return self._walk(frame, w)
         except RdbToolError as e:

@@ -107,6 +107,11 @@ class Frame(Event):
         self._at: RdbReader | Stored | bytes = at
         """Where the payload is."""
 
+    @property
+    def holds_payload(self) -> bool:
+        """Whether the payload's bytes are here."""
+        return isinstance(self._at, bytes)
+
     def copy(self) -> Frame:
         """Another one of the same payload, for another key. Raises `UsageError` for one that was not kept."""
         if isinstance(self._at, RdbReader):
@@ -258,13 +263,27 @@ class RdbReader:
         self._started = False
         self._ahead: FactsAhead | None = None
         self._has_templates = False
-        self._templates: dict[bytes, templates.Template] = {}
+        self._resumed = False
+        self.templates: dict[bytes, templates.Template] = {}
         """By id, in 8 bytes: the hash of bytes has a seed."""
         self._table = TABLE[0]
         self._checksum = checksum
 
     def __repr__(self) -> str:
         return f"<RdbReader of {opcodes.DIALECT_NAMES[self.dialect]} {self.version} at {self.window.offset()}>"
+
+    def resume(self, dialect: i64, version: i64, db: i64, templates: dict[bytes, templates.Template]) -> None:
+        """Take the window's position for the beginning of a record in database ``db``, without a header. ``templates``:
+        those of hashes that are known, by id in 8 bytes; more are added.
+        """
+        self._started = True
+        self.templates = templates
+        self._resumed = True
+        self.dialect = dialect
+        self.version = version
+        self.db = db
+        self._table = TABLE[dialect]
+        self._has_templates = dialect == opcodes.REDIS and version >= HASH_TEMPLATES_SINCE
 
     def __iter__(self) -> Iterator[Event]:
         while True:
@@ -323,7 +342,9 @@ class RdbReader:
         self._unread = None
 
     def skip_payload(self, frame: Frame) -> None:
-        """Pass the payload of ``frame``, which is still unread."""
+        """Pass the payload of ``frame``, which is still unread, unless the frame holds it."""
+        if frame.holds_payload:
+            return
         self.leave(frame)
         try:
             frame.type.skip(self.window)
@@ -589,8 +610,10 @@ class RdbReader:
         number = read_u64(w)
         names = templates.read_names(w)
         key = number.to_bytes(8, "little")
-        flaw = templates.flaw_of(names) or ("two templates with one id" if key in self._templates else "")
-        self._templates[key] = templates.Template(names)
+        flaw = templates.flaw_of(names) or (
+            "two templates with one id" if key in self.templates and not self._resumed else ""
+        )
+        self.templates[key] = templates.Template(names)
         return HashTemplate(at, number, names, flaw)
 
     def _templated(self, byte: i64, key: bytes, row: TypeRow) -> Frame:
@@ -605,7 +628,7 @@ class RdbReader:
                 template = self._template_of(w.data[w.pin : w.pos])
             else:
                 number = read_u64(w)
-                template = self._templates.get(number.to_bytes(8, "little"))
+                template = self.templates.get(number.to_bytes(8, "little"))
                 if template is None:
                     raise FormatError(f"no template has the id {number}", offset=at)
                 behind = w.pos - w.pin
@@ -628,7 +651,7 @@ class RdbReader:
             number, count = templates.id_and_count(read_string(window_over(raw)))
         except FormatError:
             return None  # the values cannot be decompressed: whoever looks at them finds it
-        template = self._templates.get(int(number).to_bytes(8, "little")) if number >= 0 else None
+        template = self.templates.get(int(number).to_bytes(8, "little")) if number >= 0 else None
         return template if template is not None and count in {-1, template.count} else None
 
     def _module_aux(self, at: i64) -> ModuleAux:

@@ -58,6 +58,11 @@ class CheckAofReport(Report):
         return TRUNCATED if TRUNCATED in verdicts else "ok"
 
     @property
+    def lacks_manifest(self) -> bool:
+        """Whether the manifest of a set is damaged, or not there."""
+        return "bad-manifest" in self.findings.counts or "no-manifest" in self.findings.counts
+
+    @property
     def refused(self) -> bool:
         """Whether a release does not load it; one that was asked for has to be known to."""
         return any(s.loads is False or (self.asked and s.loads is None) for s in self.suitability)
@@ -87,6 +92,7 @@ def check_aof(
     releases: Iterable[str | Release] = (),
     until: int = -1,
     all_findings: bool = False,
+    layout: Layout | None = None,
     progress: Progress | None = None,
     window: Window | None = None,
 ) -> CheckAofReport:
@@ -95,8 +101,9 @@ def check_aof(
     ``history``: check also the files that a rewrite has replaced; ``max_bulk``: the server's ``proto-max-bulk-len``;
     ``databases``: how many it has; ``names``: commands it has in addition, from a module or renamed; ``releases``:
     names of servers to tell what they do with it (`releases_asked`), if none the one that wrote it, or where that is
-    not known the newest; ``all_findings``: keep each finding, however many they are; ``until``: a Unix time: reading a
-    file ends at the first later annotation; ``progress`` is told the bytes read of all files, and their size or -1;
+    not known the newest; ``all_findings``: keep each finding, however many they are; ``layout``: the files,
+    where they are not those that `locate` finds; ``until``: a Unix time: reading a file ends at the first later
+    annotation; ``progress`` is told the bytes read of all files, and their size or -1;
     ``window``: at the first byte of what is at ``path``, a single file, where it is open.
     Raises `InputError` where something cannot be read, `UsageError` where ``path`` is ambiguous.
     """
@@ -107,7 +114,9 @@ def check_aof(
         report.findings.kept = sys.maxsize
     report.config = config = LogConfig(names, databases=databases, max_bulk=max_bulk)
     try:
-        report.layout = layout = locate(path) if window is None else Layout(path, [LogFile(path, "aof")])
+        if window is not None:
+            layout = Layout(path, [LogFile(path, "aof")])
+        report.layout = layout = layout or locate(path)
     except FormatError as e:
         report.findings.add(_bad_manifest(e))
         for file in parts_beside(path):

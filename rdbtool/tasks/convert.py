@@ -22,6 +22,7 @@ from rdbtool.inputs.parts import set_of
 from rdbtool.inputs.selection import Selection
 from rdbtool.inputs.server import STOCK_SERVER, Server
 from rdbtool.io.sink import commit_all, without_compression
+from rdbtool.io.source import opener_of
 from rdbtool.outputs.changing import Changes, Changing
 from rdbtool.outputs.exporter import Exporter
 from rdbtool.outputs.joining import Join, Repeated
@@ -260,7 +261,8 @@ def _repeated(job: _Job, sources: Sequence[str]) -> dict[int, set[bytes]]:
     input that cannot be read twice.
     """
     for source in sources:
-        if source == "-" or (os.path.exists(source) and stat.S_ISFIFO(os.stat(source).st_mode)):
+        is_fifo = os.path.exists(source) and stat.S_ISFIFO(os.stat(source).st_mode)
+        if source == "-" or is_fifo or opener_of(source) is not None:
             raise UsageError("cannot be read twice, which merging needs", path=source)
     told = job.report.findings
     job.report.findings = Findings()  # the second time tells the same
@@ -309,6 +311,8 @@ def _move(pipeline: Pipeline, opened: OpenedKeys, report: ConvertReport) -> None
     for finding in opened.findings:
         report.findings.add(finding)
     report.loss = report.loss or opened.loss
+    report.skipped += opened.skipped
+    report.keys += opened.skipped
     try:
         pipeline.run(opened.source)
     except FormatError as e:

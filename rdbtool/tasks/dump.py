@@ -56,6 +56,7 @@ def dump(
     report = DumpReport(path=path)
     pipeline = Pipeline(selection, exporter, report.findings, beside=selection.everything, keep_going=keep_going)
     lost: dict[str, int] = {}
+    skipped = 0
     try:
         with open_keys(
             path,
@@ -71,6 +72,7 @@ def dump(
             for finding in opened.findings:
                 report.findings.add(finding)
             report.loss = opened.loss
+            skipped = opened.skipped
             exporter.losses.untold |= opened.source.made
             try:
                 pipeline.run(opened.source)
@@ -83,9 +85,9 @@ def dump(
     finally:
         if pipeline.begun:
             exporter.end()
-    report.keys = pipeline.keys
+    report.keys = pipeline.keys + skipped
     report.written = pipeline.written
-    report.skipped = pipeline.skipped
+    report.skipped = pipeline.skipped + skipped
     report.losses = {**exporter.losses.counts, **lost}
     for finding in [*loss_findings(report.losses, "standard output"), *too_long(exporter, "standard output")]:
         report.findings.add(finding)

@@ -122,17 +122,21 @@ def rewrite(
     now_ms: int | None = None,
     server: Server = STOCK_SERVER,
     progress: Progress | None = None,
+    keep_going: bool = False,
 ) -> RewriteReport:
     """Write what the log at ``path`` amounts to, to ``output``.
 
     A directory (which must be new, or empty) becomes a multi-part set, ready to be a server's appendonlydir; a name
     that ends in ``.aof``, or ``-``, one file: a snapshot in front of an empty log, or commands. ``selection``: with
-    these keys only. The snapshot loses nothing; commands cannot say everything, and ``losses`` are findings. Raises
-    as `replaying.replay` does, and `OutputError`, and `UnsupportedError` for what ``form.to`` cannot keep.
+    these keys only; ``keep_going``: take what can be read of a damaged base. The snapshot loses nothing; commands
+    cannot say everything, and ``losses`` are findings. Raises as `replaying.replay` does, and `OutputError`, and
+    `UnsupportedError` for what ``form.to`` cannot keep.
     """
     path, output = os.fspath(path), os.fspath(output)
     one_file = output == "-" or output.endswith(SINGLE) or find(output).is_stream
-    job = _Job(path, layout_of(path, source), form, point, selection, unknown, source, now_ms, server, progress)
+    job = _Job(
+        path, layout_of(path, source), form, point, selection, unknown, source, now_ms, server, progress, keep_going
+    )
     report = RewriteReport(path=path, output=output)
     if one_file:
         with open_sink(output, inputs=job.layout.paths) as sink:
@@ -235,6 +239,7 @@ class _Job:
     now_ms: int | None
     server: Server
     progress: Progress | None
+    keep_going: bool = False
 
     def replay(self, aside: Aside | None) -> Replayed:
         return replay(
@@ -247,6 +252,7 @@ class _Job:
             aside=aside,
             server=self.server,
             progress=self.progress,
+            keep_going=self.keep_going,
         )
 
 

@@ -136,12 +136,14 @@ def inputs(tmp_path: Path) -> dict[str, dict[str, Path]]:
 
 ROWS: dict[str, tuple[str, list[str], list[str], dict[str, ExitCode]]] = {
     # command: kind of input, words before and behind it, codes
+    "backup": ("rdb", [], ["OUT.rdb"], {"good": FINE, "bad": PROBLEMS, "missing": FAILED}),
     "check-aof": ("aof", [], [], {"good": FINE, "bad": PROBLEMS, "missing": FAILED}),
     "check-rdb": ("rdb", [], [], {"good": FINE, "bad": PROBLEMS, "missing": FAILED}),
     "convert": ("rdb", [], ["OUT.jsonl", "--force"], {"good": FINE, "bad": PROBLEMS, "missing": FAILED}),
     "diff": ("rdb", [str(RDB)], [], {"good": FINE, "bad": FAILED, "missing": FAILED}),
     "digest": ("rdb", [], [], {"good": FINE, "bad": FAILED, "missing": FAILED}),
     "dump": ("rdb", [], [], {"good": FINE, "bad": PROBLEMS, "missing": FAILED}),
+    "health": ("rdb", [], [], {"good": FAILED, "bad": FAILED, "missing": FAILED}),
     "history": ("aof", ["--key", "*"], [], {"good": FINE, "bad": FAILED, "missing": FAILED}),
     "info": ("rdb", [], [], {"good": FINE, "bad": PROBLEMS, "missing": FAILED}),
     "memory": ("rdb", [], [], {"good": FINE, "bad": PROBLEMS, "missing": FAILED}),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from rdbtool.cli import verify
+from rdbtool.cli import judging
 from rdbtool.tasks.verify.expectations import ENTRIES
 from tests.cli.running import run
 from tests.servers.harness import SERVERS, ServerKind, program, program_on_path
@@ -28,7 +28,7 @@ def packed(path: Path, **files: Path) -> Path:
 
 
 def test_a_file_can_hold_what_options_say_and_nothing_else() -> None:
-    parameters = inspect.signature(verify.expected, eval_str=True).parameters.values()
+    parameters = inspect.signature(judging.expected, eval_str=True).parameters.values()
     given = [parameter.annotation.__metadata__[0] for parameter in parameters]
     options = {str(option.default).removeprefix("--") for option in given}  # where typer keeps the first name
     assert options | {"optional"} == set(ENTRIES)

@@ -377,7 +377,7 @@ def test_the_server_is_the_one_that_wrote_it(tmp_path: Path) -> None:
         path.write_bytes(head + crc64(head).to_bytes(8, "little") + sets(1))
         assert [row.release for row in check_aof(str(path)).suitability] == [release]
     path.write_bytes(sets(1))
-    assert [row.release for row in check_aof(str(path)).suitability] == ["redis-8.10", "valkey-9.1"]
+    assert [row.release for row in check_aof(str(path)).suitability] == ["redis-8.10", "valkey-9.2"]
 
 
 @needs_corpus

@@ -35,7 +35,10 @@ ALL = FIXTURES / "redis-7.4.1" / "small-nochecksum.rdb"
 FILES = [
     path
     for path in written_files()
-    if path.stat().st_size < 1 << 18 and "huge" not in path.name and "4.0-rc1/module" not in str(path)
+    if path.stat().st_size < 1 << 18
+    and "huge" not in path.name
+    and "4.0-rc1/module" not in str(path)
+    and path.name != "key-metadata.rdb"  # JSON lines bring no metadata of modules back
 ]
 
 
@@ -153,7 +156,7 @@ def test_losses_are_counted_or_refused(tmp_path: Path) -> None:
         ((1, 80, b"valkey-ver", b"9.0.1"), "valkey-9.0"),
         ((0, 12, b"redis-ver", b"255.255.255"), "rdb-12"),
         ((0, 6, b"redis-ver", b"2.8.24"), "rdb-8"),
-        ((0, 15, b"redis-ver", b"8.10.0"), "rdb-13"),
+        ((0, 15, b"redis-ver", b"8.10.0"), "redis-8.10"),
         ((0, 0, b"", b""), "redis-7.2"),
     ],
 )

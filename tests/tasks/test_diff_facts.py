@@ -10,7 +10,7 @@ import pytest
 
 from rdbtool.io.sink import open_sink
 from rdbtool.io.source import open_input
-from rdbtool.model import Entry, Value, type_name
+from rdbtool.model import Entry, PathHash, Value, type_name
 from rdbtool.rdb.reader import RdbReader
 from rdbtool.rdb.targets import target_names
 from rdbtool.rdb.values.idempotence import Idempotence
@@ -22,7 +22,7 @@ from rdbtool.tasks.diff.snapshot import open_snapshot
 from tests.cli.running import run
 from tests.rdb.one_fact import PAIRS, Pair, stream_value
 
-NEWEST: Final = "redis-8.6"
+NEWEST: Final = "redis-8.10"
 """A server whose files can tell all facts."""
 
 VALUES: Final = {type_name(pair.left): pair.left for pair in PAIRS}
@@ -37,10 +37,10 @@ def digested(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
     return bool(request.param)
 
 
-def write(path: Path, value: Value, target: str = NEWEST) -> dict[str, int]:
+def write(path: Path, value: Value, target: str = "") -> dict[str, int]:
     """An RDB for that server with one key; what could not be kept is returned."""
     with open_sink(str(path)) as sink:
-        writer = open_rdb_writer(sink, target)
+        writer = open_rdb_writer(sink, target or ("valkey-9.2" if isinstance(value, PathHash) else NEWEST))
         writer.entry(Entry(0, b"k", value))
         writer.close()
     return dict(writer.losses.counts)

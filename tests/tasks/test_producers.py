@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rdbtool.errors import FormatError, TruncatedError, UnsupportedError
+from rdbtool.errors import FormatError, TruncatedError
 from rdbtool.inputs.replaying import replay
 from rdbtool.io.output import Output
 from rdbtool.io.window import window_over
@@ -20,10 +20,8 @@ from rdbtool.rdb.targets import target
 from rdbtool.rdb.types import row_of
 from rdbtool.rdb.values.idempotence import Idempotence
 from rdbtool.tasks.convert import convert
-from rdbtool.tasks.rewrite import rewrite
 from tests.aof.craft import command
 from tests.outputs.collected import Collected
-from tests.rdb import craft
 from tests.rdb.corpus import FIXTURES, expected_of
 from tests.rdb.craft import RELEASED
 from tests.rdb.expected import frames
@@ -126,27 +124,18 @@ def test_settings_that_no_server_takes_are_damage(tmp_path: Path) -> None:
         assert "Bad data format" in replay(str(log)).findings.items[0].message
 
 
-def test_what_restore_cannot_keep_is_refused_where_it_stands(tmp_path: Path) -> None:
+def test_released_entries_are_carried_from_a_payload_to_who_has_them(tmp_path: Path) -> None:
     log = tmp_path / "a.aof"
     payload = build_dump(row_of(REDIS, "stream-listpacks5"), RELEASED, 15)
     log.write_bytes(command("SET", "a", "1") + command("RESTORE", "s", "0", payload))
-    with pytest.raises(UnsupportedError, match="released entries") as e:
-        rewrite(str(log), str(tmp_path / "out.aof"))
-    assert (e.value.path, e.value.offset, e.value.key) == (str(log), len(command("SET", "a", "1")), b"s")
-
-
-def test_released_entries_are_left_out_where_damage_is(tmp_path: Path) -> None:
-    path = tmp_path / "a.rdb"
-    records = [craft.record(27, b"s", RELEASED), craft.record(0, b"b", craft.string(b"2"))]
-    path.write_bytes(craft.rdb(craft.record(0, b"a", craft.string(b"1")), *records, magic=b"REDIS0015"))
-    for kind in ("rdb", "jsonl"):
-        report = convert([str(path)], str(tmp_path / "out"), OutputOptions(kind), keep_going=True)
-        assert (report.written, report.skipped) == (2, 1)
-        (finding,) = [f for f in report.findings.items if "released" in f.message]
-        assert (finding.path, finding.key) == (str(path), b"s")
-        with pytest.raises(UnsupportedError, match="released entries") as e:
-            convert([str(path)], str(tmp_path / "out"), OutputOptions(kind))
-        assert (e.value.path, e.value.key) == (str(path), b"s")
+    for release, lost in (("redis-8.10", {}), ("redis-8.6", {"released entries": 2})):
+        report = convert([str(log)], str(tmp_path / "out.aof"), OutputOptions("aof", RdbOptions(release)))
+        assert report.losses == lost
+        value = replay(str(tmp_path / "out.aof")).dataset.stream(b"s")
+        assert value is not None
+        told = value.value()
+        assert isinstance(told, Stream)
+        assert [group.released for group in told.groups.values()] == ([[]] if lost else [[(2, 0), (1, 0)]])
 
 
 def test_states_are_compared_by_what_they_say() -> None:

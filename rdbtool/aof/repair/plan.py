@@ -12,8 +12,9 @@ from rdbtool.aof.config import DEFAULT, LogConfig
 from rdbtool.aof.layout import Layout, LogFile
 from rdbtool.aof.manifest import Part
 from rdbtool.aof.salvage import OPEN_TRANSACTION, Cut, Salvager, database_at, survey
+from rdbtool.aof.salvage_base import mend_base
 from rdbtool.errors import UsageError, printable
-from rdbtool.findings import Finding, Severity
+from rdbtool.findings import Finding, Severity, plural
 from rdbtool.io.random_access import Pages
 from rdbtool.servers.releases import Release
 
@@ -133,6 +134,9 @@ def plan_repair(
     """
     plan = RepairPlan(layout, config=config)
     for i, (file, verdict) in enumerate(zip(layout.files, verdicts, strict=True)):
+        if salvage and needs_mending(verdict):
+            _mend(plan, file, keep_open, drop_refused, config)
+            continue
         _refuse_hopeless(verdict)
         if verdict.restorable:
             plan.files.append(FilePlan(file, verdict.size, [], verdict.log_start))
@@ -158,11 +162,44 @@ def plan_repair(
     return plan
 
 
+def needs_mending(verdict: FileVerdict) -> bool:
+    """Whether the snapshot that a plain file should begin with is damaged."""
+    lost_header = verdict.foreign and verdict.role == "base" and verdict.path.endswith(".rdb")
+    return verdict.plain and verdict.verdict != MISSING and (lost_header or not verdict.cuttable)
+
+
+def _mend(plan: RepairPlan, file: LogFile, keep_open: bool, drop_refused: bool, config: LogConfig) -> None:
+    """Plan to keep what can be read of a snapshot, and of the log behind it."""
+    mended = mend_base(file.path)
+    cuts = mended.cuts
+    size = int(mended.result.size)
+    if mended.log_start < size:
+        with Pages(file.path) as pages:
+            salvager = Salvager(pages, mended.log_start, size, config, drop_refused=drop_refused, keep_open=keep_open)
+            salvager.run()
+            for cut, select in zip(salvager.cuts, salvager.selects, strict=True):
+                inner = survey(pages, cut, config)
+                if int(cut.end) < size:
+                    _keep_database(pages, cut, inner, select)
+            cuts = cuts + salvager.cuts
+    plan.files.append(FilePlan(file, size, cuts))
+    result = mended.result
+    message = (
+        f"{plural(result.keys, 'key')} of the snapshot come back, {result.lost_bytes:,} bytes of it are lost; the log "
+        "is then applied to what came back: a lost key that it changes may end up with another value than it had"
+    )
+    plan.findings.append(Finding(Severity.WARNING, "snapshot-mended", message, file.path))
+
+
 def _refuse_hopeless(verdict: FileVerdict) -> None:
     if verdict.verdict == MISSING:
         raise UsageError("the manifest names a file that is not there: no cut repairs that", path=verdict.path)
     if not verdict.cuttable:
-        raise UsageError("the snapshot it begins with is damaged: no cut repairs that", path=verdict.path, offset=0)
+        raise UsageError(
+            "the snapshot it begins with is damaged, and no cut repairs that: --salvage keeps what can be read of it",
+            path=verdict.path,
+            offset=0,
+        )
     if not verdict.plain:
         raise UsageError("only a plain file can be repaired, neither a compressed one nor a pipe", path=verdict.path)
 
@@ -262,7 +299,7 @@ def _remark(plan: RepairPlan, file_plan: FilePlan) -> None:
                     int(cut.start),
                 )
             )
-        if cut.insert:
+        if cut.insert.startswith(b"*"):
             plan.findings.append(
                 Finding(
                     Severity.NOTE,

@@ -25,7 +25,7 @@ from rdbtool.servers.releases import NEWEST, newest
 
 AT_ONCE: Final = CHUNK
 """Payloads up to this many bytes are read at once, longer ones through a window."""
-TARGETS: Final = (newest("redis", without=IDEMPOTENT_PRODUCERS).name, NEWEST.name)
+TARGETS: Final = (newest("redis", without=IDEMPOTENT_PRODUCERS).name, NEWEST.name, newest("valkey").name)
 """The dataset of a replayed log is written for one of these servers, the first for which nothing is lost."""
 
 
@@ -138,14 +138,15 @@ class Snapshot:
         """The key again, its value unread; of a value of more than `AT_ONCE` bytes only what is needed is held."""
         size = int(kept.size)
         offset = int(kept.offset)
-        if size <= AT_ONCE:
+        if size <= AT_ONCE or kept.names:
             raw = b""
             while len(raw) < size:
                 more = os.pread(self._handle, size - len(raw), offset + len(raw))
                 if not more:
                     raise InputError("the file got shorter while it was read", path=self.name, offset=offset)
                 raw += more
-            frame = frame_of(db, key, kept.type, raw)
+            frame = frame_of(db, key, kept.type, kept.names + raw)
+            frame.size = size
         else:
             window = Window(_Tail(self._handle, offset), path=self.name, size=offset + size, base=offset)
             frame = RdbReader(window, checksum=False).frame_here(db, key, kept.type)
@@ -193,7 +194,7 @@ def open_snapshot(
         if not isinstance(source, RdbSource):
             return _of_stream(path, opened)
         window = source.reader.window
-        if window.size >= 0:
+        if window.file is not None:
             return Snapshot(window.path, os.open(path, os.O_RDONLY), int(window.size), opened=opened)
         copy = _TemporaryFile(window.path)
         copy.write(window.data)
@@ -228,7 +229,7 @@ def _of_stream(path: str, opened: OpenedKeys) -> Snapshot:
     copy = _TemporaryFile(path)
     try:
         with opened:
-            _write(copy, TARGETS[-1], opened.source)
+            _write(copy, NEWEST.name, opened.source, lossless=True)
     except BaseException:
         os.close(copy.handle)
         raise
@@ -242,10 +243,12 @@ def _written(path: str, opened: OpenedKeys, copy: _TemporaryFile) -> Snapshot:
     return snapshot
 
 
-def _write(copy: _TemporaryFile, target: str, source: KeySource) -> bool:
-    """Write all keys for the server ``target``, and answer whether nothing was lost."""
+def _write(copy: _TemporaryFile, target: str, source: KeySource, *, lossless: bool = False) -> bool:
+    """Write all keys for the server ``target``, and answer whether nothing was lost; ``lossless``: raise
+    `UnsupportedError` for that.
+    """
     copy.restart()
-    writer = open_rdb_writer(copy, target, compress=False)
+    writer = open_rdb_writer(copy, target, compress=False, lossless=lossless)
     while (event := source.next()) is not None:
         if isinstance(event, EntryEvent):
             writer.entry(event.entry)

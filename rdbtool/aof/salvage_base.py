@@ -1,0 +1,67 @@
+"""Mend the snapshot that a log, or a set of files, begins with: as cuts, and what takes their place."""
+
+from __future__ import annotations
+
+from typing import Final, final
+
+from mypy_extensions import i64
+
+from rdbtool.errors import UsageError
+from rdbtool.io.random_access import Pages
+from rdbtool.rdb.salvage.salvaged import Lost, Salvaged
+from rdbtool.rdb.salvage.salvager import Salvager
+
+from .salvage import KEYS, Cut
+
+SNAPSHOT: Final = "snapshot"
+"""Code of a cut that loses nothing: the checksum of a snapshot that is changed."""
+
+
+@final
+class MendedBase:
+    """``cuts`` make bytes up to ``log_start`` of a file a sound snapshot; ``result`` says what of it comes back."""
+
+    def __init__(self, cuts: list[Cut], log_start: i64, result: Salvaged) -> None:
+        self.cuts = cuts
+        self.log_start: i64 = log_start
+        self.result = result
+
+
+def mend_base(path: str) -> MendedBase:
+    """Plan it for the file at ``path``. Raises `UsageError` where no key can be found, and `InputError`."""
+    with Pages(path) as pages:
+        result = Salvager(pages).run()
+        if not result.keys:
+            raise UsageError("nothing can be read of the snapshot it begins with", path=path, offset=0)
+        log_start = result.tail if result.tail >= 0 else pages.size
+        cuts: list[Cut] = []
+        at: i64 = 0
+        insert = b""
+        for piece in result.pieces():
+            if piece.end < 0:
+                insert += piece.data
+                continue
+            _cut(pages, cuts, at, piece.start, insert, result)
+            at = piece.end
+            insert = b""
+        if at < log_start or insert:
+            _cut(pages, cuts, at, log_start, insert, result)
+        return MendedBase(cuts, log_start, result)
+
+
+def _cut(pages: Pages, cuts: list[Cut], start: i64, end: i64, insert: bytes, result: Salvaged) -> None:
+    """Add a cut, unless it would change nothing."""
+    if start == end and not insert:
+        return
+    if len(insert) == end - start and pages.take(start, end - start) == insert:
+        return
+    lost = [one for one in result.lost if start <= one.start < end or one.start == start]
+    first: Lost | None = lost[0] if lost else None
+    if first is None:
+        cut = Cut(start, end, SNAPSHOT, "the end of the snapshot, whose checksum is left out")
+    else:
+        cut = Cut(start, end, first.code, first.message)
+    cut.insert = insert
+    for one in lost:
+        cut.keys += one.keys[: KEYS - len(cut.keys)]
+    cuts.append(cut)

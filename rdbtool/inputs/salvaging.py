@@ -1,0 +1,199 @@
+"""Open a damaged snapshot for what can be read of it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from dataclasses import replace
+from typing import IO, Final, final
+
+from rdbtool.errors import InputError, OutputError, reason
+from rdbtool.findings import Finding, Severity, plural
+from rdbtool.io.random_access import Pages
+from rdbtool.io.source import open_input
+from rdbtool.io.window import CHUNK, Metered, Window
+from rdbtool.rdb.salvage.salvaged import Salvaged
+from rdbtool.rdb.salvage.salvager import Salvager
+
+from .detect import Progress
+
+LINE_ENDS: Final = 4
+"""CR LFs that a file must have, and no LF alone, to be taken for one whose LFs something has turned into them."""
+
+
+@final
+class SalvagedFile:
+    """An RDB that is open for what can be read of it: ``result`` says what that is. Use it as a context manager, or
+    call ``close``.
+    """
+
+    def __init__(self, path: str, result: Salvaged, pages: Pages, stack: contextlib.ExitStack) -> None:
+        self.path = path
+        self.result = result
+        self.pages = pages
+        self._stack = stack
+
+    def __enter__(self) -> SalvagedFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def window(self) -> Window:
+        """A window over a sound RDB with what can be read, and what follows the damaged one."""
+        return self.result.window(self.pages)
+
+    def close(self) -> None:
+        """Close the file, and remove copies that were made."""
+        self._stack.close()
+
+    def findings(self) -> list[Finding]:
+        """What is to be said of it."""
+        return salvage_findings(self.result, self.path)
+
+    def located(self, finding: Finding) -> Finding:
+        """The same finding, about something in that sound RDB, with the offset in the file."""
+        if finding.path != self.path or finding.offset < 0:
+            return finding
+        return replace(finding, offset=self.result.offset_in_file(finding.offset))
+
+
+def open_salvaged(
+    path: str, *, partial: bool = False, progress: Progress | None = None, first: Window | None = None
+) -> SalvagedFile:
+    """Open the RDB at ``path``, ``-`` for standard input, compressed or not, for what can be read of it.
+
+    What is no plain file is first copied to a temporary one. ``partial``: keep what can be read of damaged
+    collections; ``first``: a window at its beginning, where it is open already and cannot be opened again. Raises
+    `InputError`, `OutputError`.
+    """
+    stack = contextlib.ExitStack()
+    try:
+        pages = stack.enter_context(_pages(path, progress, first, stack))
+        result = Salvager(pages, partial=partial).run()
+        if not result.whole and result.checksum != "bad":
+            turned = _turned_back(pages)
+            if turned is not None:
+                copy = stack.enter_context(turned)
+                other_pages = stack.enter_context(_open(copy, path))
+                other = Salvager(other_pages, partial=partial).run()
+                if other.lost_bytes < result.lost_bytes:
+                    other.line_ends = True
+                    result, pages = other, other_pages
+        return SalvagedFile(path, result, pages, stack)
+    except BaseException:
+        stack.close()
+        raise
+
+
+def _pages(path: str, progress: Progress | None, first: Window | None, stack: contextlib.ExitStack) -> Pages:
+    """The file, open for reading anywhere."""
+    if os.path.isfile(path):
+        with open_input(path) as source:
+            if source.file is not None:
+                return Pages(path)
+    if first is None:
+        source = stack.enter_context(open_input(path))
+        first = source.window()
+        if progress is not None:
+            first.source = Metered(source.stream, source.size, progress)
+    return _open(stack.enter_context(_copied(first)), path)
+
+
+def _open(copy: IO[bytes], path: str) -> Pages:
+    pages = Pages(copy.name)
+    pages.path = pages.file.path = path
+    return pages
+
+
+def _copied(w: Window) -> IO[bytes]:
+    """What is left in a window, in a temporary file."""
+    copy = _temporary()
+    try:
+        while not w.at_end():
+            _write(copy, w.take(w.end - w.pos))
+    except InputError:
+        if copy.tell() == 0:
+            copy.close()
+            raise  # else what was unpacked before a damaged place is what there is
+    copy.flush()
+    return copy
+
+
+def _temporary() -> IO[bytes]:
+    try:
+        return tempfile.NamedTemporaryFile(prefix="rdbtool-")
+    except OSError as e:
+        raise OutputError(f"cannot create a temporary file: {reason(e)}", path=tempfile.gettempdir()) from e
+
+
+def _write(copy: IO[bytes], data: bytes) -> None:
+    try:
+        copy.write(data)
+    except OSError as e:
+        raise OutputError(f"cannot write a temporary file: {reason(e)}", path=copy.name) from e
+
+
+def _turned_back(pages: Pages) -> IO[bytes] | None:
+    """A copy in which each CR LF is an LF again; None where something else was done to the file, if anything."""
+    pairs = 0
+    at = 0
+    last = b""
+    while at < pages.size:
+        data = pages.file.read(min(CHUNK, pages.size - at), at, True)
+        ends = data.count(b"\n")
+        both = data.count(b"\r\n") + (last == b"\r" and data[:1] == b"\n")
+        if ends != both:
+            return None
+        pairs += both
+        last = data[-1:]
+        at += len(data)
+    if pairs < LINE_ENDS:
+        return None
+    copy = _temporary()
+    at = 0
+    held = b""
+    while at < pages.size:
+        data = held + pages.file.read(min(CHUNK, pages.size - at), at, True)
+        at += len(data) - len(held)
+        held = b"\r" if data.endswith(b"\r") and at < pages.size else b""
+        _write(copy, data[: len(data) - len(held)].replace(b"\r\n", b"\n"))
+    copy.flush()
+    return copy
+
+
+def salvage_findings(result: Salvaged, path: str) -> list[Finding]:
+    """What is to be said of a file of which not all can be read."""
+    found: list[Finding] = []
+
+    def note(code: str, message: str, offset: int = -1, key: bytes | None = None) -> None:
+        found.append(Finding(Severity.WARNING, code, message, path, offset, key))
+
+    if result.line_ends:
+        note("line-ends", "LF had become CR LF all over, as in a copy made as text: it is turned back")
+    for lost in result.lost:
+        size = plural(int(lost.end - lost.start), "byte")
+        kept = f"; {plural(int(lost.elements), 'element')} of it kept" if lost.put else ""
+        note(lost.code, f"{size} left out: {lost.message}{kept}", int(lost.start), lost.keys[0] if lost.keys else None)
+    for run in result.runs:
+        if not run.sure_of_db and run.keys:
+            note(
+                "database-uncertain",
+                f"{plural(int(run.keys), 'key')} from here on are taken for keys of database {run.db}: whether another "
+                "was chosen in what is lost before them cannot be told",
+                int(run.start),
+            )
+    if not result.complete:
+        note("no-end", "the end mark is not there: what stood behind the last record is lost", int(result.size))
+    if result.checksum == "bad":
+        note(
+            "checksum",
+            "the checksum differs"
+            + ("" if result.lost else ", and every record is in form")
+            + f": at most {plural(int(result.plain), 'value')} of plain text may be wrong",
+        )
+    if result.headless:
+        version = f"{('Redis', 'Valkey')[result.dialect]} RDB version {result.version}"
+        note("header", f"the header is lost: what is there was read as {version}", 0)
+    return found

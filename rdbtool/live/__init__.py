@@ -1,0 +1,1 @@
+"""Live servers: connections, and what they send to their replicas."""

@@ -1,0 +1,130 @@
+"""A connection to a server: made by redis-py, which knows addresses, TLS and users; with errors of this program."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Iterator
+from typing import Any, Final, TypeAlias
+
+from rdbtool.errors import InputError, UnsupportedError, UsageError, printable_text, reason
+from rdbtool.extras import how_to_install
+
+from .address import ANONYMOUS, HIDDEN, TLS, UNIX, Access, parse_url
+
+NO_REDIS: Final = f"a live server needs the extra: {how_to_install('server')}"
+
+Reply: TypeAlias = "bytes | int | list[Reply] | None"
+
+
+class RefusedError(InputError):
+    """An error reply; ``words``: the server's."""
+
+    def __init__(self, words: str, path: str, doing: str) -> None:
+        super().__init__(f"the server says: {words}", path=path, doing=doing)
+        self.words = words
+
+
+class Connection:
+    """A connection to the server at a URL, which is closed by `close`. ``name``: the URL without its password.
+
+    Methods raise `InputError` where the server cannot be reached, does not let us in, or is gone, with its words;
+    `RefusedError` for an error reply.
+    """
+
+    def __init__(self, url: str, access: Access = ANONYMOUS) -> None:
+        address = parse_url(url)
+        self.name = address.shown
+        self.timeout_s = access.timeout_s
+        user = address.user
+        password = address.password or access.passwords.get(url, "") or access.password
+        self._secret = password
+        if user and not password:
+            raise UsageError("a user without a password", path=self.name)
+        try:
+            from redis import connection as made_by
+            from redis import exceptions
+            from redis.backoff import NoBackoff
+            from redis.retry import Retry
+        except ImportError as e:
+            raise UnsupportedError(NO_REDIS, path=self.name) from e
+        self._refused: type[Exception] = exceptions.ResponseError
+        self._failures: tuple[type[Exception], ...] = (exceptions.RedisError, OSError)
+        options: dict[str, Any] = {
+            "username": user or None,
+            "password": password or None,
+            "socket_timeout": access.timeout_s,
+            "socket_connect_timeout": access.timeout_s,
+            "protocol": 2,
+            "retry": Retry(NoBackoff(), 0),
+        }
+        kind: Any = made_by.Connection
+        if address.scheme == UNIX:
+            kind = made_by.UnixDomainSocketConnection
+            options["path"] = address.path
+        else:
+            options |= {"host": address.host, "port": address.port}
+        if address.scheme == TLS:
+            kind = made_by.SSLConnection
+            options |= {
+                "ssl_ca_certs": access.cacert or None,
+                "ssl_certfile": access.cert or None,
+                "ssl_keyfile": access.key or access.cert or None,
+                "ssl_cert_reqs": "none" if access.insecure else "required",
+            }
+        with self._told("connecting"):
+            self._link: Any = kind(**options)  # its methods have types only in part
+            self._link.connect()
+
+    def __enter__(self) -> Connection:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the connection."""
+        with contextlib.suppress(*self._failures):
+            self._link.disconnect()
+
+    def call(self, *words: str | bytes | int) -> Reply:
+        """Run one command."""
+        doing = f"running {words[0] if isinstance(words[0], str) else 'a command'}"
+        with self._told(doing):
+            self._link.send_command(*words, check_health=False)
+            reply: Reply = self._link.read_response()
+        return reply
+
+    def info(self) -> dict[str, str]:
+        """The fields of INFO."""
+        reply = self.call("INFO")
+        text = reply.decode("utf-8", "replace") if isinstance(reply, bytes) else ""
+        return dict(line.split(":", 1) for line in text.splitlines() if ":" in line and not line.startswith("#"))
+
+    def stream(self) -> socket.socket:
+        """The socket itself, for what is no reply; all replies to what was sent must have been read."""
+        taken: socket.socket = self._link._sock  # noqa: SLF001 - redis-py gives no other way to what a master sends
+        return taken
+
+    def failure(self, error: BaseException, doing: str) -> InputError:
+        """The error of this program for one of the library's or the system's."""
+        words = str(error) if not isinstance(error, OSError) else reason(error)
+        if self._secret:
+            words = words.replace(self._secret, HIDDEN)  # some replies quote the command
+        words = printable_text(words.strip().rstrip("."))
+        if isinstance(error, self._refused) or _is_reply(error):
+            return RefusedError(words, self.name, doing)
+        return InputError(words or type(error).__name__, path=self.name, doing=doing)
+
+    @contextlib.contextmanager
+    def _told(self, doing: str) -> Iterator[None]:
+        """Turn what goes wrong into errors of this program."""
+        try:
+            yield
+        except self._failures as e:
+            raise self.failure(e, doing) from None  # its words may hold the password
+
+
+def _is_reply(error: BaseException) -> bool:
+    """Whether the words are the server's, in what redis-py takes for failures of the connection."""
+    return type(error).__name__ in {"AuthenticationError", "AuthorizationError", "BusyLoadingError", "MaxClientsError"}

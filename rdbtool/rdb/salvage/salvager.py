@@ -1,0 +1,250 @@
+"""Find out what can be read of a damaged RDB.
+
+Records are read and checked in step, as long as that goes (`Following`). A value that is bad, but whose end is known,
+costs its key. Where the stream breaks, `Search` looks for the place from which records run again, and `Judge` weighs
+the last records before the break once more: a wrong length shows only behind the value that has it.
+
+- A record within which records run again that pass the break is the damaged one, and swallows them.
+- Where nothing like the head of a record stands at the break, the value before may have ended too early, unless its
+  own form proves its end.
+
+A search begins a few records before the break, and goes on from there: it takes time linear in the size.
+"""
+
+from __future__ import annotations
+
+from typing import Final, final
+
+from mypy_extensions import i64
+
+from rdbtool.errors import InputError, RdbToolError
+from rdbtool.io.random_access import Pages
+from rdbtool.rdb.reader import Frame
+
+from .databases import database_in, doubtful, settle
+from .evidence import FIRST, of_key
+from .following import DATABASE, END_MARK, Following
+from .judge import PROVEN, Break, Judge, Suspect
+from .partial import Partial
+from .salvaged import IN_A_ROW, IN_STEP, TO_THE_END, Lost, Run, Salvaged
+from .search import Search
+from .start import Start, expected, find_magic, header_at
+from .swallowed import Swallowed
+
+HEADER: Final[i64] = 9
+LEAST_VERSIONS: Final = (9, 80)
+"""By dialect, the version that a file is given of which nothing tells it."""
+
+
+@final
+class Salvager:
+    """Goes through an open file. `run` gives what was found. ``partial``: also what can be read of bad collections."""
+
+    def __init__(self, pages: Pages, *, partial: bool = False) -> None:
+        self.pages = pages
+        self.partial = partial
+        self.size: i64 = pages.size
+        self.result = Salvaged(pages.path, pages.size)
+        self.following = Following(pages, self.result, partial=partial)
+        self.stops: dict[int, int] = {}
+        """Records that swallow others, and where those begin."""
+
+    def run(self) -> Salvaged:
+        """Find what can be read. Raises `InputError`."""
+        start = expected(self.pages)
+        self._from(start, strict=False)
+        result = self.result
+        if result.complete and result.checksum != "ok" and not result.lost and not result.headless:
+            found = Swallowed(self.pages, result).find()
+            if found is not None:
+                self.stops = {int(found[0]): int(found[1])}
+                self._from(start, strict=True)
+        for run in doubtful(self.result.runs):
+            self.result.runs.remove(run)
+            self._lose(run.start, run.end, "doubtful", "more records than the database is said to have")
+        settle(self.result.runs, len(self.result.lost) + 1)
+        return self.result
+
+    def _from(self, start: Start, *, strict: bool) -> None:
+        """Find what can be read from where the RDB should begin."""
+        self.result = result = Salvaged(self.pages.path, self.size)
+        doubtful = self.following.not_selects if strict else set()
+        self.following = Following(self.pages, result, partial=self.partial)
+        self.following.strict = strict
+        self.following.not_selects = doubtful
+        self.following.stops = self.stops
+        run = self._first(start)
+        while run is not None:
+            result.runs.append(run)
+            going = self.following.follow(run)
+            following = self.following
+            if not following.strict and self._is_unsure(going) and following.is_doubtful():
+                self._from(start, strict=True)  # something is wrong, and this is where it may show
+                return
+            self._first_key(run)
+            if going:
+                break
+            self.following.strict = True
+            run = self._behind(run)
+        if result.headless and not start.version:
+            result.version = max(self.following.newest, LEAST_VERSIONS[result.dialect])
+
+    def _is_unsure(self, going: bool) -> bool:
+        """Whether something is wrong with the file, for sure or in all likelihood. ``going``: it was read in step."""
+        checksum = self.result.checksum
+        return not going or checksum == "bad" or (self.following.absurd and checksum != "ok")
+
+    def _first(self, start: Start) -> Run | None:
+        """The run that begins with the header, or where that is lost the first that is found."""
+        result = self.result
+        self._read_as(start)
+        if not start.is_sound:
+            magic = find_magic(self.pages, start.at)
+            search = self._search()
+            place = search.find(start.at, self.size if magic < 0 else magic, start.at)
+            other = header_at(self.pages, magic) if place < 0 and magic >= 0 else start
+            if not other.is_sound:
+                result.headless = True
+                if place < 0:
+                    self._lose(0, self.size, "not-rdb", "no records of an RDB can be found")
+                    return None
+                self._lose(0, place, "header", "the header, which says what the file is, is damaged")
+                return _found(place, 0, search)
+            self._lose(0, magic, "leading-bytes", "the snapshot begins behind them")
+            self._read_as(other)
+            start = other
+        result.start = start.at
+        return Run(start.at + HEADER, 0, IN_STEP)
+
+    def _read_as(self, start: Start) -> None:
+        self.result.dialect = start.dialect
+        self.result.version = start.highest
+        self.judge = Judge(self.pages, start.dialect, start.highest)
+        self.judge.templates = self.result.templates
+
+    def _search(self) -> Search:
+        search = Search(self.pages, self.result.dialect, self.result.version)
+        search.has_access = self.following.has_access
+        search.templates = self.result.templates
+        return search
+
+    def _lose(self, start: i64, end: i64, code: str, message: str) -> Lost:
+        lost = Lost(start, end, code, message, in_step=False)
+        self.result.lost.append(lost)
+        return lost
+
+    def _behind(self, run: Run) -> Run | None:
+        """The run behind the break at which ``run`` ended, and what is lost between them; None where none is."""
+        following = self.following
+        at = following.broke_at
+        search = self._search()
+        if following.code == DATABASE and search.begins_at(at):
+            self._lose(at, at, DATABASE, following.why)
+            run.end = at
+            behind = Run(at, run.parts[-1].db, IN_A_ROW)
+            database_in(self.pages, self.result.runs, self.result.lost[-1], behind)
+            return behind
+        self.judge.has_access = following.has_access
+        self.judge.has_expiry = following.has_expiry
+        suspects = [self.judge.suspect(start) for start in following.starts]
+        place: i64 = self.stops.get(int(at), -1)
+        is_weak = False
+        if place < 0:
+            begin = _begin(suspects, at)
+            place = search.find(begin, self.size, at)
+            if place < 0 or not search.runs_on:  # perhaps no name in the file is one that tells much
+                weak = self._search()
+                weak.first = 0
+                other = weak.find(begin, self.size if place < 0 else place, at)
+                if other >= 0:
+                    place, search = other, weak
+                    is_weak = weak.runs_on
+        if place < 0 and following.code == END_MARK:
+            self.result.complete = True
+            self.result.tail = following.end_at
+            return None
+        bad = {int(lost.end) for lost in self.result.lost[-len(suspects) :] if lost.is_key}
+        broken = Break(at, following.code, place, suspects, bad)
+        cut = at if at in self.stops else self.judge.cut(broken)
+        lost = self._end_at(run, cut, suspects)
+        if following.key is not None and of_key(following.key) >= FIRST and following.key not in lost.keys:
+            lost.keys.append(following.key)
+        if self.partial and cut == at and at < self.size:
+            self._keep_start(lost, at, place, is_cut=place < 0 and following.code == "truncated")
+        if place < 0:
+            return None
+        lost.end = place
+        behind = _found(place, run.parts[-1].db, search)
+        database_in(self.pages, self.result.runs, lost, behind)
+        if is_weak or self.judge.may_lack(broken, cut):
+            self._pass_first(behind, lost)
+        return behind
+
+    def _end_at(self, run: Run, cut: i64, suspects: list[Suspect]) -> Lost:
+        """Let ``run`` end at ``cut``, and what is behind be lost."""
+        run.end = cut
+        dropped = [suspect.key for suspect in suspects if suspect.start >= cut and suspect.key is not None]
+        keys: i64 = len(dropped)
+        while len(run.parts) > 1 and run.parts[-1].start >= cut:
+            keys -= run.parts.pop().keys
+        run.parts[-1].keys -= max(keys, 0)
+        if run.parts[-1].keys == 0:
+            run.parts[-1].said = -1  # what stands right before damage is not to be relied on
+        lost = self.result.lost
+        while lost and lost[-1].start >= cut:
+            lost.pop()
+        gap = self._lose(cut, self.size, self.following.code, self.following.why)
+        gap.keys += dropped
+        return gap
+
+    def _keep_start(self, lost: Lost, at: i64, place: i64, *, is_cut: bool) -> None:
+        """Keep the elements that can be read of the collection at ``at`` in which reading broke; ``is_cut``: because
+        the file ends there.
+        """
+        reader = self.judge.reader(self.pages.window(at, self.size))
+        try:
+            event = reader.next()
+        except InputError:
+            raise
+        except RdbToolError:
+            return
+        if isinstance(event, Frame) and of_key(event.key) >= FIRST:
+            partial = Partial(self.pages, event, self.size if place < 0 else place)
+            version = self.result.version
+            lost.put, lost.elements = partial.record(at, reader.key_offset, version, broken=not is_cut)
+
+    def _first_key(self, run: Run) -> None:
+        """Leave out the first key of ``run`` if all others have access times in front of them: it had one too."""
+        if run.is_guessed and run.is_bare and self.following.has_access and run.parts[0].keys > 1:
+            lost = next(lost for lost in reversed(self.result.lost) if lost.end == run.start)
+            self._pass_first(run, lost)
+            run.parts[0].keys -= 1
+
+    def _pass_first(self, run: Run, lost: Lost) -> None:
+        """Let ``run`` begin behind its first record."""
+        w = self.pages.window(run.start, self.size)
+        reader = self.judge.reader(w)
+        event = reader.next()
+        if isinstance(event, Frame):
+            reader.skip_payload(event)
+            lost.keys.append(event.key)
+            lost.end = w.offset()
+            run.start = run.parts[0].start = w.offset()
+            run.end = max(run.end, run.start)
+
+
+def _begin(suspects: list[Suspect], at: i64) -> i64:
+    """Where to begin to look for records behind a break at ``at``."""
+    evidence: i64 = 0
+    begin = at + 1
+    for suspect in reversed(suspects):
+        begin = suspect.start + 1
+        evidence += suspect.evidence
+        if evidence >= PROVEN:
+            break
+    return begin
+
+
+def _found(place: i64, db: i64, search: Search) -> Run:
+    """The run that ``search`` found at ``place``."""
+    return Run(place, db, TO_THE_END if search.leads_to_end else IN_A_ROW)

@@ -1,0 +1,283 @@
+"""Look for the place from which records run again."""
+
+from __future__ import annotations
+
+from typing import Final, final
+
+from mypy_extensions import i64
+
+from rdbtool.errors import InputError, RdbToolError, TruncatedError
+from rdbtool.findings import Findings, Severity
+from rdbtool.io.random_access import Pages
+from rdbtool.io.window import Window, window_over
+from rdbtool.rdb import opcodes
+from rdbtool.rdb.events import End, SelectDb
+from rdbtool.rdb.layout.inspection import Inspection
+from rdbtool.rdb.layout.primitives import read_string
+from rdbtool.rdb.layout.templates import OF_REFERENCE, Template
+from rdbtool.rdb.reader import Frame, RdbReader
+from rdbtool.rdb.types import TABLE
+from rdbtool.servers.releases import CHECKSUM_SINCE
+
+from .evidence import ENOUGH, ENOUGH_TO_END, FIRST, LEAST, START, of_event, of_name, of_value
+
+A_LETTER: Final[i64] = 5
+"""Evidence in a name of one letter: enough for the first record of a run if no other run begins within it."""
+LOOK: Final[i64] = 1 << 17
+"""Bytes that are looked at together."""
+MARGIN: Final[i64] = 1 << 10
+"""Bytes from the end of those within which a place is looked at only with what follows."""
+LAST_WITH_SECONDS: Final[i64] = 2
+"""The last RDB version that Redis wrote with expiries in seconds (up to Redis 2.4)."""
+MODULE: Final[i64] = 7
+LONG: Final[i64] = 0x81
+"""The type of modules' values, and the byte with which they begin: that of a long number, their type's name."""
+
+NO: Final[i64] = 0
+YES: Final[i64] = 1
+UNKNOWN: Final[i64] = 2
+
+
+@final
+class Search:
+    """Finds beginnings of records in an open file.
+
+    A run of records is taken for one if there is enough evidence for it (`evidence`), it passes ``barrier``, where
+    reading broke, and it does not come to an end mark in the middle of the file: then it belongs to a snapshot that
+    somebody has stored as a value.
+    """
+
+    def __init__(self, pages: Pages, dialect: i64, version: i64) -> None:
+        self.pages = pages
+        self.dialect: i64 = dialect
+        self.version: i64 = version
+        self.table = TABLE[dialect]
+        self.barrier: i64 = 0
+        self.first: i64 = FIRST
+        """Evidence that the first record of a run must have."""
+        self.templates: dict[bytes, Template] = {}
+        self.has_access = False
+        """Whether keys have access frequencies, or idle times, in front of them."""
+        self.dead: set[int] = set()
+        self.behind_end: i64 = -1
+        """Behind the end mark to which the last run leads that was looked at."""
+        self.leads_to_end = False
+        self.strong_only = False
+        self.weak_end: i64 = -1
+        """Where the first record of the last run ends, if it has little evidence."""
+        self.goal: i64 = -1
+        self.run_keys: i64 = 0
+        self.runs_on = False
+        """Whether the last run that was found has keys."""
+
+    def find(self, begin: i64, end: i64, barrier: i64) -> i64:
+        """The first offset from ``begin`` on, and before ``end``, from which records run; -1 for none."""
+        self.barrier = barrier
+        self.dead = {int(barrier)}
+        at = begin
+        size = self.pages.size
+        while at < end:
+            want = min(LOOK, size - at)
+            page = self.pages.take(at, want)
+            have: i64 = len(page)
+            last = at + have >= size
+            stop = have if last else have - MARGIN
+            w = window_over(page, base=at)
+            pos: i64 = 0
+            while True:
+                found = START.search(page, pos)
+                if found is None:
+                    pos = stop
+                    break
+                pos = found.start()
+                if pos >= stop or at + pos >= end:
+                    break
+                place = at + pos
+                if self.begins(w, place, last):
+                    behind = -1 if self.goal >= 0 else self._behind_stored(place)
+                    if behind < 0:
+                        return self._or_stronger(place, self.weak_end)
+                    pos = behind - at
+                    if pos >= stop:
+                        break
+                else:
+                    pos += 1
+            at += max(pos, stop) if pos >= stop else max(pos, 1)
+        return -1
+
+    def begins_at(self, place: i64) -> bool:
+        """Whether records run from ``place`` on."""
+        self.barrier = place
+        self.dead.clear()
+        return self._run(self.pages.window(place, self.pages.size)) == YES
+
+    def _or_stronger(self, place: i64, weak_end: i64) -> i64:
+        """The place within the first record from ``place`` on from which records run with more evidence, if that
+        record has little; else ``place``.
+        """
+        if weak_end < 0:
+            return place
+        leads_to_end = self.leads_to_end
+        self.strong_only = True
+        stronger = self.find(place + 1, weak_end, self.barrier)
+        self.strong_only = False
+        if stronger >= 0:
+            return stronger
+        self.leads_to_end = leads_to_end
+        return place
+
+    def leads_to(self, begin: i64, end: i64) -> i64:
+        """The first offset from ``begin`` on from which records run that end exactly at ``end``; -1 for none.
+        ``run_keys`` is then the number of those in the database of the first.
+        """
+        self.goal = end
+        try:
+            return self.find(begin, end, end)
+        finally:
+            self.goal = -1
+
+    def begins(self, w: Window, place: i64, last: bool) -> bool:
+        """Whether records run from ``place`` on, which is in the window ``w``; ``last``: that reaches to the end."""
+        if place in self.dead:
+            return False
+        w.pos = place - w.base
+        answer = self._quick(w, place, last)
+        if answer == UNKNOWN:
+            w.pos = place - w.base
+            answer = self._run(w)
+        if answer == UNKNOWN:
+            answer = NO if last else self._run(self.pages.window(place, self.pages.size))
+        return answer == YES
+
+    def _quick(self, w: Window, place: i64, last: bool) -> i64:
+        """NO where the first look says so."""
+        byte: i64 = w.data[w.pos]
+        if byte == opcodes.EOF:
+            rest = self.pages.size - place - 1
+            return UNKNOWN if rest == (8 if self.version >= CHECKSUM_SINCE else 0) else NO
+        if byte >= opcodes.LOWEST:
+            if byte == opcodes.FREQ:
+                return UNKNOWN if self.has_access else NO
+            if byte == opcodes.IDLE:
+                return UNKNOWN if self.has_access else NO
+            return NO if byte == opcodes.EXPIRE_S and self.version > LAST_WITH_SECONDS else UNKNOWN
+        row = self.table[OF_REFERENCE.get(byte, byte)]
+        if row is None:
+            return NO
+        w.pos += 1
+        coded: i64 = w.data[w.pos] if w.pos < w.end else 0
+        try:
+            key = read_string(w)
+        except TruncatedError:
+            return NO if last else UNKNOWN
+        except RdbToolError:
+            return NO
+        may_be_checked = row.empty_at != 0 or row.byte in {0, 11} or row.stream_version > 0
+        return UNKNOWN if may_be_checked or of_name(key, coded) >= self.first else NO
+
+    def _run(self, w: Window) -> i64:
+        """Whether there is enough evidence for the records that ``w`` stands at; UNKNOWN where it ends before."""
+        reader = RdbReader(w, checksum=False)
+        reader.resume(self.dialect, self.version, 0, self.templates)
+        findings = Findings()
+        ins = Inspection(findings)
+        evidence: i64 = 0
+        keys: i64 = 0
+        self.weak_end = -1
+        before_select: i64 = -1
+        passed: list[int] = []
+        while True:
+            at = w.offset()
+            if at == self.goal:
+                self.run_keys = keys if before_select < 0 else before_select
+                if keys and evidence >= ENOUGH_TO_END:
+                    return YES
+            if at in self.dead:
+                break
+            passed.append(int(at))
+            try:
+                event = reader.next()
+                if isinstance(event, Frame):
+                    w.need(1)
+                    first: i64 = w.data[w.pos] if w.pos < w.end else 0
+                    key_at = reader.key_offset - w.base
+                    coded: i64 = w.data[key_at] if 0 <= key_at < w.end else 0
+                    if event.type.byte == MODULE and first != LONG:
+                        break
+                    if keys == 0 and event.type.byte == 0 and first == 0:
+                        break  # an empty string is little evidence for what is in front of it
+                    ins.begin(0, event.key)
+                    event.type.verify(event.window(), ins)
+            except InputError:
+                raise
+            except TruncatedError:
+                if w.source is None:
+                    return UNKNOWN
+                break
+            except RdbToolError:
+                break
+            if event is None or isinstance(event, End):
+                rest = self.pages.size - w.offset()
+                if rest == 0 and (evidence >= ENOUGH_TO_END or (keys == 0 and at >= self.barrier)):
+                    self.runs_on = keys > 0
+                    return YES
+                break
+            if isinstance(event, Frame):
+                bits: i64 = 0
+                if findings.worst is Severity.ERROR:
+                    break
+                if not ins.empty:
+                    size = w.offset() - event.value_offset
+                    bits = of_name(event.key, coded) + of_value(event, first, size)
+                if keys == 0 and bits + evidence < self.first:
+                    if self.strong_only or bits + evidence < A_LETTER:
+                        break
+                    self.weak_end = w.offset()
+                keys += 1
+                evidence += bits
+            else:
+                if before_select < 0 and isinstance(event, SelectDb):
+                    before_select = keys
+                bits = of_event(event)
+                if keys == 0 and bits < LEAST:
+                    break
+                evidence += bits
+            if evidence >= ENOUGH and keys >= 2 and w.offset() > self.barrier:
+                self.runs_on = True
+                return YES
+        self.dead.update(passed)
+        return NO
+
+    def _behind_stored(self, place: i64) -> i64:
+        """Where a search goes on behind a snapshot that is a value; -1 where what begins at ``place`` is none."""
+        w = self.pages.window(place, self.pages.size)
+        reader = RdbReader(w, checksum=False)
+        reader.resume(self.dialect, self.version, 0, self.templates)
+        self.leads_to_end = False
+        try:
+            while (event := reader.next()) is not None:
+                if isinstance(event, Frame):
+                    reader.skip_payload(event)
+                elif isinstance(event, End):
+                    self.leads_to_end = True
+                    break
+        except InputError:
+            raise
+        except RdbToolError:
+            return -1
+        if ends_at(self.pages, w.offset()):
+            return -1
+        return w.offset()
+
+
+def ends_at(pages: Pages, at: i64) -> bool:
+    """Whether an RDB whose last byte is before ``at`` may be the file's, and not part of a value."""
+    rest = pages.size - at
+    if rest == 0:
+        return True
+    head = pages.take(at, min(rest, 1 << 12))
+    if head[:1] == b"*" and head[1:2].isdigit() and b"\r\n$" in head[:32]:
+        return True  # the log behind a snapshot
+    if head.startswith(b"#TS:"):
+        return True
+    return not head.strip(b"\0\r\n\x1a") or (rest == 40 and head.isalnum())

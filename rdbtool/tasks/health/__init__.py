@@ -1,0 +1,1 @@
+"""Tell whether the persistence of a live server works."""

@@ -1,0 +1,129 @@
+"""Bases, preambles and manifests that are damaged: mended, and taken with --keep-going."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from rdbtool.aof.rebuilding import rebuild
+from rdbtool.cli.schemas import schema_of
+from rdbtool.errors import UsageError
+from rdbtool.tasks.digest import digest
+from tests.cli.running import run
+from tests.servers.harness import SERVERS, ServerKind, running
+
+FIXTURES = Path(__file__).parents[2] / "fixtures" / "aof"
+SET = FIXTURES / "multi-rdb"
+HYBRID = FIXTURES / "preamble+tail.aof"
+
+
+@pytest.fixture
+def damaged(tmp_path: Path) -> Path:
+    """A set whose base has a sector of zeros."""
+    made = tmp_path / "set"
+    shutil.copytree(SET, made)
+    base = made / "appendonly.aof.2.base.rdb"
+    data = base.read_bytes()
+    base.write_bytes(data[:6000] + bytes(512) + data[6512:])
+    return made
+
+
+def test_a_damaged_base_is_mended_and_the_log_applied(damaged: Path) -> None:
+    assert run("check-aof", damaged).returncode == 1
+    assert run("check-aof", damaged, "--fix", "--yes").returncode == 2
+    before = (damaged / "appendonly.aof.2.base.rdb").read_bytes()
+    done = run("check-aof", damaged, "--fix", "--salvage", "--yes")
+    assert done.returncode == 3
+    assert "of the snapshot come back" in done.stdout
+    assert run("check-aof", damaged).returncode == 0
+    undo = [line.strip() for line in done.stdout.splitlines() if line.strip().startswith("{ ")]
+    assert os.system(undo[0]) == 0
+    assert (damaged / "appendonly.aof.2.base.rdb").read_bytes() == before
+
+
+def test_what_mends_it_and_what_keeps_going_take_the_same(damaged: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    assert run("check-aof", damaged, "--salvage", "-o", copy).returncode == 3
+    converted = tmp_path / "converted.rdb"
+    assert run("convert", damaged, converted, "--keep-going").returncode == 3
+    rewritten = tmp_path / "rewritten"
+    assert run("rewrite", damaged, "-o", rewritten, "--keep-going").returncode == 3
+    shown = run("dump", damaged, "--keep-going", "--keys-only")
+    assert shown.returncode == 3
+    keys = digest(str(copy)).keys
+    assert keys > 100
+    assert digest(str(converted)).digest == digest(str(copy)).digest == digest(str(rewritten)).digest
+    assert len(shown.stdout.splitlines()) >= keys
+
+
+def test_a_damaged_preamble_is_mended_with_the_log_behind_it(tmp_path: Path) -> None:
+    data = HYBRID.read_bytes()
+    damaged = tmp_path / "hybrid.aof"
+    damaged.write_bytes(data[:3000] + b"inserted" + data[3000:])
+    copy = tmp_path / "copy.aof"
+    assert run("check-aof", damaged, "--salvage", "-o", copy).returncode == 3
+    assert run("check-aof", copy).returncode == 0
+    whole = run("dump", HYBRID, "--keys-only").stdout.splitlines()
+    back = run("dump", copy, "--keys-only").stdout.splitlines()
+    assert len(whole) - len(back) <= 2
+    assert set(back) <= set(whole)
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("kind", [k for k in SERVERS if k.is_valkey], ids=lambda kind: kind.name)
+def test_servers_load_a_mended_set(kind: ServerKind, damaged: Path, tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
+    assert run("check-aof", damaged, "--salvage", "-o", work / "appendonlydir").returncode == 3
+    with running(kind, work, "--appendonly", "yes") as server:
+        size = server.execute("DBSIZE")
+        assert isinstance(size, int)
+        assert size > 100
+
+
+@pytest.mark.parametrize("text", [None, b"", b"file appendonly.aof.2.base.rdb seq", b"\0" * 100])
+def test_a_manifest_is_rebuilt_from_the_files(text: bytes | None, tmp_path: Path) -> None:
+    made = tmp_path / "set"
+    shutil.copytree(SET, made)
+    manifest = made / "appendonly.aof.manifest"
+    for name in ("appendonly.aof.1.base.rdb", "appendonly.aof.1.incr.aof"):
+        (made / name).unlink()
+    whole = digest(str(SET)).digest
+    manifest.unlink()
+    if text is not None:
+        manifest.write_bytes(text)
+    told = run("check-aof", made).stdout.splitlines()
+    assert ("start empty" in told[0] or "starts empty" in told[0]) == (text is None)
+    assert ("refuse" in told[0]) == (text is not None)
+    assert "to rebuild the manifest" in told[-1]
+    assert run("check-aof", made, "--fix").returncode == 2
+    done = run("check-aof", made, "--fix", "--yes", "--format", "json")
+    assert done.returncode == 0
+    document = json.loads(done.stdout)
+    jsonschema.Draft202012Validator(schema_of("check-aof")).validate(document)
+    assert document["files"][0]["rebuilt_manifest"]["lines"] == [
+        "file appendonly.aof.2.base.rdb seq 2 type b",
+        "file appendonly.aof.2.incr.aof seq 2 type i",
+    ]
+    assert digest(str(made)).digest == whole
+
+
+def test_of_two_bases_the_later_one_counts_with_what_was_written_since(tmp_path: Path) -> None:
+    made = tmp_path / "set"
+    shutil.copytree(SET, made)
+    (made / "appendonly.aof.manifest").unlink()
+    os.utime(made / "appendonly.aof.1.incr.aof", (1_000_000_000, 1_000_000_000))
+    rebuilt = rebuild(str(made))
+    assert [part.name for part in rebuilt.parts] == ["appendonly.aof.2.base.rdb", "appendonly.aof.2.incr.aof"]
+    assert {name for name, _ in rebuilt.left_out} == {"appendonly.aof.1.base.rdb", "appendonly.aof.1.incr.aof"}
+
+
+def test_files_whose_names_tell_nothing_are_no_set(tmp_path: Path) -> None:
+    (tmp_path / "x.manifest").write_bytes(b"")
+    with pytest.raises(UsageError, match="nothing tells what it held"):
+        rebuild(str(tmp_path / "x.manifest"))

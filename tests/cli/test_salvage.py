@@ -1,0 +1,93 @@
+"""``check-rdb --salvage``, and the way to it, on the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from rdbtool.cli.schemas import schema_of
+from tests.cli.running import run
+from tests.rdb.corpus import FIXTURES
+
+PLAIN = FIXTURES / "redis-7.4.1" / "small-plain.rdb"
+
+
+@pytest.fixture
+def damaged(tmp_path: Path) -> Path:
+    data = PLAIN.read_bytes()
+    path = tmp_path / "damaged.rdb"
+    path.write_bytes(data[:4000] + bytes(512) + data[4512:])
+    return path
+
+
+def test_it_tells_what_is_read_and_what_is_lost(damaged: Path, tmp_path: Path) -> None:
+    output = tmp_path / "saved.rdb"
+    done = run("check-rdb", damaged, "--salvage", "-o", output)
+    assert done.returncode == 3
+    assert "in step from the header on" in done.stdout
+    assert "found behind damage, and led to the end mark" in done.stdout
+    assert f"of them from behind the damage, to {output} for redis-7.4" in done.stdout
+    assert run("check-rdb", output).returncode == 0
+
+
+def test_the_report_is_data_too_as_its_schema_says(damaged: Path, tmp_path: Path) -> None:
+    done = run("check-rdb", damaged, "--salvage", "-o", tmp_path / "saved.rdb", "--format", "json")
+    document = json.loads(done.stdout)
+    jsonschema.Draft202012Validator(schema_of("check-rdb")).validate(document)
+    (file,) = document["files"]
+    salvage = file["salvage"]
+    assert salvage["loss"]
+    assert salvage["written"] == salvage["keys"] > 80
+    assert salvage["lost_bytes"] == sum(lost["bytes"] for lost in salvage["lost"])
+    assert salvage["runs"][0]["sure"] == "in step"
+
+
+def test_it_goes_to_standard_output_and_the_report_to_standard_error(damaged: Path, tmp_path: Path) -> None:
+    run("check-rdb", damaged, "--salvage", "-o", tmp_path / "saved.rdb")
+    done = run("check-rdb", damaged, "--salvage", "-o", "-")
+    assert done.returncode == 3
+    assert len(done.output) == (tmp_path / "saved.rdb").stat().st_size
+    assert "saved with loss" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--salvage"],
+        ["-o", "x"],
+        ["--partial"],
+        ["--max-lost", "1"],
+        ["--salvage", "-o", "x", "another"],
+        ["--salvage", "-o", "x", "--max-lost", "10"],
+    ],
+)
+def test_options_that_make_no_sense_are_refused(damaged: Path, tmp_path: Path, options: list[str]) -> None:
+    options = [str(tmp_path / "x") if option == "x" else option for option in options]
+    assert run("check-rdb", damaged, *options).returncode == 2
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_file_is_not_overwritten_unasked(damaged: Path, tmp_path: Path) -> None:
+    output = tmp_path / "saved.rdb"
+    output.write_bytes(b"mine")
+    assert run("check-rdb", damaged, "--salvage", "-o", output).returncode == 2
+    assert run("check-rdb", damaged, "--salvage", "-o", damaged, "--force").returncode == 2
+    assert output.read_bytes() == b"mine"
+    assert run("check-rdb", damaged, "--salvage", "-o", output, "--force").returncode == 3
+
+
+@pytest.mark.parametrize("command", ["check-rdb", "dump", "convert", "digest", "diff", "rewrite"])
+def test_whatever_stops_at_damage_names_the_way_out(command: str, damaged: Path, tmp_path: Path) -> None:
+    options: dict[str, list[object]] = {
+        "convert": [tmp_path / "x.rdb"],
+        "diff": [PLAIN],
+        "rewrite": ["-o", tmp_path / "x.aof"],
+    }
+    more = options.get(command, [])
+    done = run(command, damaged, *more)
+    line = f"rdbtool check-rdb {damaged} --salvage -o OUT"
+    assert line in done.stdout + done.stderr
+    assert run(command, PLAIN, *more).stderr.count("--salvage") == 0

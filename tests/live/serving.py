@@ -1,0 +1,61 @@
+"""Servers of tests that can be reached over TCP, and such as behave badly."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections.abc import Callable, Iterator
+
+from rdbtool.live.connection import Connection
+from rdbtool.live.replication import Snapshot
+from tests.servers.harness import Server
+
+AT_ONCE = ("--repl-diskless-sync-delay", "0")
+"""A server begins the snapshot for a replica without waiting for others."""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def url_of(server: Server) -> str:
+    return f"unix://{server._path}"
+
+
+def received(connection: Connection) -> bytes:
+    """All bytes of a snapshot."""
+    snapshot = Snapshot(connection)
+    parts = []
+    while part := snapshot.read(1 << 16):
+        parts.append(part)
+    return b"".join(parts)
+
+
+@contextlib.contextmanager
+def pretending(answer: Callable[[socket.socket], object]) -> Iterator[str]:
+    """The URL of a server that answers every REPLCONF with OK, and PSYNC with what ``answer`` does."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):
+            client, _ = listener.accept()
+            with client:
+                while b"PSYNC" not in (sent := client.recv(1 << 16)):
+                    if not sent:
+                        return
+                    client.sendall(b"+OK\r\n" * sent.count(b"*"))
+                answer(client)
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield f"redis://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        with contextlib.suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)  # a close alone does not end an accept
+        listener.close()
+        thread.join(timeout=30)
+        assert not thread.is_alive()

@@ -1,0 +1,133 @@
+"""Connections to real servers: with users and passwords, over TLS; and what is said where they fail."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from rdbtool.errors import InputError, UnsupportedError
+from rdbtool.live.address import Access
+from rdbtool.live.connection import Connection, RefusedError
+from tests.live.serving import free_port, received, url_of
+from tests.servers.harness import SERVERS, Server, ServerKind, running
+
+SECRET = "s3cret-of-the-test"
+
+
+def has_tls(kind: ServerKind) -> bool:
+    """Whether it was built with OpenSSL; some take the options without."""
+    return "libssl" in subprocess.run(["ldd", kind.binary], capture_output=True, text=True, check=True).stdout
+
+
+WITH_TLS = [kind for kind in SERVERS if has_tls(kind)]
+
+
+@pytest.mark.parametrize("kind", SERVERS, ids=lambda k: k.name)
+def test_a_password_lets_us_in_and_is_never_shown(kind: ServerKind, tmp_path: Path) -> None:
+    port = free_port()
+    with running(kind, tmp_path, "--port", str(port)) as server:
+        server.execute("CONFIG", "SET", "requirepass", SECRET)
+        place = f"127.0.0.1:{port}"
+        with Connection(f"redis://:{SECRET}@{place}") as connection:
+            assert connection.name == f"redis://:***@{place}"
+            assert connection.info()["redis_version"]
+        with Connection(f"redis://{place}", Access(password=SECRET)) as connection:
+            assert connection.call("PING") == b"PONG"
+        with pytest.raises(InputError) as raised:
+            Connection(f"redis://:{SECRET}x@{place}")
+        assert SECRET not in str(raised.value)
+        assert "the server says: " in str(raised.value)
+        with pytest.raises(RefusedError, match="Authentication required"), Connection(f"redis://{place}") as connection:
+            connection.info()
+
+
+@pytest.mark.parametrize("kind", SERVERS, ids=lambda k: k.name)
+def test_a_user_needs_the_right_to_replicate(kind: ServerKind, tmp_path: Path) -> None:
+    with running(kind, tmp_path, "--repl-diskless-sync-delay", "0") as server:
+        server.execute("SET", "k", "v")
+        server.execute("ACL", "SETUSER", "backup", "on", f">{SECRET}", "+psync", "+replconf", "+ping", "+info")
+        server.execute("ACL", "SETUSER", "nobody", "on", f">{SECRET}", "+ping")
+        url = url_of(server).replace("unix://", "unix://backup@")
+        with Connection(url, Access(SECRET)) as connection:
+            assert b"redis-ver" in received(connection) or kind.is_valkey
+        other = url.replace("backup", "nobody")
+        with Connection(other, Access(passwords={other: SECRET})) as connection, pytest.raises(RefusedError) as raised:
+            received(connection)
+        assert "no permissions" in str(raised.value)
+
+
+@pytest.mark.server
+def test_a_server_that_quotes_the_password_does_not_make_us_show_it(tmp_path: Path) -> None:
+    kind = SERVERS[0]
+    with running(kind, tmp_path, "--rename-command", "AUTH", "LOGIN") as server, pytest.raises(InputError) as raised:
+        Connection(url_of(server), Access(password=SECRET))
+    assert SECRET not in str(raised.value)
+    assert "***" in str(raised.value)
+
+
+def test_what_cannot_be_reached_is_named_with_the_systems_words() -> None:
+    with pytest.raises(InputError, match=r"redis://127\.0\.0\.1:\d+: .*refused"):
+        Connection(f"redis://127.0.0.1:{free_port()}")
+    with pytest.raises(InputError, match=r"unix:///no/such/socket: .*[Nn]o such file"):
+        Connection("unix:///no/such/socket")
+
+
+@pytest.mark.parametrize("kind", WITH_TLS, ids=lambda k: k.name)
+def test_over_tls_only_a_trusted_server_is_spoken_to(kind: ServerKind, tmp_path: Path) -> None:
+    import trustme  # it does not come as a wheel for every machine
+
+    authority = trustme.CA()
+    files = {name: tmp_path / f"{name}.pem" for name in ("ca", "cert", "key")}
+    own = authority.issue_cert("localhost", "127.0.0.1")
+    authority.cert_pem.write_to_path(files["ca"])
+    own.private_key_pem.write_to_path(files["key"])
+    for blob in own.cert_chain_pems:
+        blob.write_to_path(files["cert"], append=True)
+    port = free_port()
+    options = ["--tls-port", str(port), "--tls-cert-file", str(files["cert"]), "--tls-key-file", str(files["key"])]
+    options += ["--tls-ca-cert-file", str(files["ca"]), "--repl-diskless-sync-delay", "0"]
+    with running(kind, tmp_path, *options) as server:
+        server.execute("SET", "k", "v" * 500_000)
+        url = f"rediss://localhost:{port}"
+        with pytest.raises(InputError, match="certificate"):
+            Connection(url, Access(cert=str(files["cert"]), key=str(files["key"])))
+        trusted = Access(cacert=str(files["ca"]), cert=str(files["cert"]), key=str(files["key"]))
+        unchecked = Access(insecure=True, cert=str(files["cert"]), key=str(files["key"]))
+        for access in (trusted, unchecked):
+            with Connection(url, access) as connection:
+                assert received(connection)[:5] in {b"REDIS", b"VALKE"}
+        with pytest.raises(InputError), Connection(url, Access(cacert=str(files["ca"]))) as connection:
+            connection.call("PING")  # without a certificate of our own
+
+
+def test_some_server_of_the_tests_speaks_tls() -> None:
+    assert WITH_TLS
+
+
+def test_without_redis_py_one_line_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "redis", None)
+    with pytest.raises(UnsupportedError, match=r"needs the extra: pip install 'rdbtoolkit\[server\]'"):
+        Connection("redis://localhost")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", SERVERS, ids=lambda k: k.name)
+def test_a_server_that_loads_says_so(kind: ServerKind, tmp_path: Path) -> None:
+    with running(kind, tmp_path) as server:
+        server.execute("CONFIG", "SET", "rdbcompression", "no")
+        server.execute("DEBUG", "POPULATE", 6000, "key", 5000)  # it answers after every 2 MB that it has loaded
+        server.execute("CONFIG", "SET", "key-load-delay", "500")
+        other = Server(kind, tmp_path, server.process, server._path)
+        other._socket.sendall(b"*2\r\n$5\r\nDEBUG\r\n$6\r\nRELOAD\r\n")
+        time.sleep(0.5)
+        with (
+            pytest.raises(InputError, match=r"the server says: .*loading the dataset"),
+            Connection(url_of(server)) as link,
+        ):
+            received(link)
+        other._reply()
+        other.close()

@@ -1,0 +1,235 @@
+"""What is found in damaged snapshots, made by hand."""
+
+from __future__ import annotations
+
+import random
+import struct
+from pathlib import Path
+
+import pytest
+
+from rdbtool.io.random_access import Pages
+from rdbtool.io.window import window_over
+from rdbtool.rdb.events import Function
+from rdbtool.rdb.reader import Frame, RdbReader
+from rdbtool.rdb.salvage.salvaged import IN_A_ROW, TO_THE_END, Salvaged
+from rdbtool.rdb.salvage.salvager import Salvager
+from tests.rdb.corpus import FIXTURES
+from tests.rdb.craft import counted, encode_length, lzf, rdb, record, string, strings
+
+PLAIN = FIXTURES / "redis-7.4.1" / "small-plain.rdb"
+VALKEY = FIXTURES / "valkey-9.1.2" / "small-plain.rdb"
+EXPIRY = b"\xfc" + struct.pack("<q", 4102444800000)
+
+
+def salvaged(data: bytes, tmp_path: Path, *, partial: bool = False) -> tuple[Salvaged, dict[bytes, bytes]]:
+    """What is found in ``data``, and the payloads of the keys that come back."""
+    path = tmp_path / "damaged.rdb"
+    path.write_bytes(data)
+    with Pages(str(path)) as pages:
+        result = Salvager(pages, partial=partial).run()
+        sound = _all(result, pages)
+    keys = {}
+    for event in RdbReader(window_over(sound), checksum=False):
+        if isinstance(event, Frame):
+            keys[event.key] = event.raw()
+    return result, keys
+
+
+def _all(result: Salvaged, pages: Pages) -> bytes:
+    w = result.window(pages)
+    out = b""
+    while not w.at_end():
+        out += w.take(w.end - w.pos)
+    return out
+
+
+def user(n: int) -> bytes:
+    return record(0, b"user:%d" % n, string(b"value of %d" % n))
+
+
+def users(first: int, last: int) -> bytes:
+    return b"".join(user(n) for n in range(first, last))
+
+
+def names(first: int, last: int) -> set[bytes]:
+    return {b"user:%d" % n for n in range(first, last)}
+
+
+def test_a_sound_file_is_whole(tmp_path: Path) -> None:
+    for path in (PLAIN, VALKEY):
+        data = path.read_bytes()
+        result, keys = salvaged(data, tmp_path)
+        assert result.whole
+        assert not result.lost
+        assert keys.keys() == {e.key for e in RdbReader(window_over(data)) if isinstance(e, Frame)}
+
+
+def test_a_flip_in_a_length_costs_that_key_only(tmp_path: Path) -> None:
+    data = bytearray(rdb(users(0, 40)))
+    at = data.index(b"\x0bvalue of 20")
+    data[at] ^= 32
+    result, keys = salvaged(bytes(data), tmp_path)
+    assert keys.keys() == names(0, 40) - {b"user:20"}
+    assert [lost.keys for lost in result.lost] == [[b"user:20"]]
+    assert result.runs[1].sure == TO_THE_END
+    assert result.behind == 19
+
+
+def test_what_is_behind_two_places_comes_back(tmp_path: Path) -> None:
+    data = rdb(users(0, 20), b"\xc5\xc6 rubbish", users(20, 40), b"\xc5\xc6 rubbish", users(40, 60))
+    result, keys = salvaged(data, tmp_path)
+    assert keys.keys() == names(0, 60)
+    assert [run.sure for run in result.runs[1:]] == [IN_A_ROW, TO_THE_END]
+
+
+def test_a_stored_snapshot_gives_no_keys(tmp_path: Path) -> None:
+    inner = rdb(*(record(0, b"inner:%d" % n, string(b"of the dump")) for n in range(300)))
+    assert len(inner) > 1 << 12
+    head = record(0, b"backup", b"")
+    value = encode_length(len(inner)) + inner
+    whole = rdb(users(0, 20), head + value, users(20, 40))
+    assert salvaged(whole, tmp_path)[1].keys() == names(0, 40) | {b"backup"}
+    damaged = whole.replace(head + value, b"\xc5" + head[1:] + value)
+    result, keys = salvaged(damaged, tmp_path)
+    assert keys.keys() == names(0, 40)
+    assert result.lost_bytes == len(head + value)
+
+
+def test_elements_of_a_large_list_are_no_keys(tmp_path: Path) -> None:
+    rng = random.Random(5)
+    for values in (
+        [b"element:%d" % n for n in range(20_000)],
+        [b"" if n % 2 else b"key:%d" % n for n in range(20_000)],
+        [rng.randbytes(rng.randrange(30)) for _ in range(20_000)],
+        [struct.pack("<i", n) for n in range(20_000)],
+    ):
+        payload = counted(*values)
+        middle = len(payload) // 2
+        payload = payload[:middle] + b"\xc9\xff\xff" + payload[middle:]
+        _, keys = salvaged(rdb(users(0, 20), record(1, b"large", payload), users(20, 40)), tmp_path)
+        assert keys.keys() == names(0, 40)
+
+
+def test_values_of_zeros_and_noise_give_no_keys(tmp_path: Path) -> None:
+    rng = random.Random(6)
+    for noise in (bytes(100_000) + b"\x01", rng.randbytes(100_000), bytes(range(256)) * 400):
+        _, keys = salvaged(rdb(users(0, 20), b"\xc5" + noise, users(20, 40)), tmp_path)
+        assert keys.keys() == names(0, 40)
+
+
+def test_an_expiry_whose_opcode_is_damaged_is_not_forgotten(tmp_path: Path) -> None:
+    data = rdb(users(0, 20), EXPIRY, user(20), users(21, 40))
+    at = data.index(EXPIRY)
+    for bit in range(8):
+        damaged = data[:at] + bytes((0xFC ^ 1 << bit,)) + data[at + 1 :]
+        _, keys = salvaged(damaged, tmp_path)
+        assert names(0, 20) | names(21, 40) == keys.keys() - {b"user:20"}
+        if b"user:20" in keys:  # another opcode of the same length is in form
+            assert bit in {3, 4}
+
+
+def test_weak_evidence_takes_nothing(tmp_path: Path) -> None:
+    result, keys = salvaged(rdb(users(0, 20), b"\xc5\xc6", user(20))[:-9] + b"\xc5 tail", tmp_path)
+    assert keys.keys() == names(0, 20)
+    assert (result.complete, len(result.runs)) == (False, 1)
+
+
+def test_names_that_are_numbers_come_back_too(tmp_path: Path) -> None:
+    many = [b"\0\xc1" + struct.pack("<h", 1000 + n) + string(b"v%d" % n) for n in range(200)]
+    _, keys = salvaged(rdb(*many[:100], b"\xc5\xc6\xc7", *many[100:]), tmp_path)
+    assert keys.keys() >= {b"%d" % n for n in range(1000, 1200)} - {b"1099", b"1100"}
+    assert len(keys) >= 198
+
+
+@pytest.mark.parametrize("path", [PLAIN, VALKEY], ids=["redis", "valkey"])
+@pytest.mark.parametrize(
+    "harm",
+    [
+        lambda data: bytes(9) + data[9:],
+        lambda data: b"X" + data[1:],
+        lambda data: data[:8] + b"?" + data[9:],
+        lambda data: b"HTTP/1.1 200 OK\r\nContent-Length: 11354\r\n\r\n" + data,
+        lambda data: b"\x00" * 4096 + data,
+        lambda data: data + bytes(70_000),
+        lambda data: b"$EOF:" + b"a" * 40 + b"\r\n" + data + b"a" * 40,
+        lambda data: data[:-8],
+        lambda data: data[:9] + b"\xfa\x09redXX" + data[14:],
+    ],
+    ids=["zeros", "letter", "version", "http", "leading zeros", "trailing zeros", "transfer", "no checksum", "aux"],
+)
+def test_all_keys_come_back_where_only_what_is_around_them_is_damaged(path: Path, harm: object, tmp_path: Path) -> None:
+    data = path.read_bytes()
+    assert callable(harm)
+    result, _ = salvaged(data, tmp_path)
+    again, _ = salvaged(harm(data), tmp_path)
+    assert again.keys == result.keys
+    assert (again.dialect, again.complete) == (result.dialect, True)
+
+
+def test_a_selected_database_that_is_lost_is_told(tmp_path: Path) -> None:
+    sizes = b"\xfb" + bytes((20, 0))
+    data = rdb(sizes, users(0, 20), b"\xfe\x03", sizes, users(20, 40), magic=b"REDIS0010")
+    at = data.index(b"\xfe\x03")
+    flipped = salvaged(data[:at] + b"\xbe" + data[at + 1 :], tmp_path)[0]
+    assert [(run.db, run.sure_of_db) for run in flipped.runs] == [(0, True), (3, True)]
+    gone = salvaged(data[: at - 3] + bytes(40) + data[at + 37 :], tmp_path)[0]
+    assert [(run.db, run.sure_of_db) for run in gone.runs] == [(0, True), (1, False)]
+
+
+def test_functions_come_back_and_bad_ones_do_not(tmp_path: Path) -> None:
+    good = b"#!lua name=good\nserver.register_function('f', function() end)"
+    data = rdb(b"\xf5" + string(good), b"\xf5" + string(b"no library"), users(0, 20), b"\xc5\xc6", users(20, 40))
+    path = tmp_path / "functions.rdb"
+    path.write_bytes(data)
+    with Pages(str(path)) as pages:
+        result = Salvager(pages).run()
+        found = [e.code for e in RdbReader(result.window(pages)) if isinstance(e, Function)]
+    assert found == [good]
+    assert "function-library" in {lost.code for lost in result.lost}
+
+
+@pytest.mark.parametrize(
+    ("byte", "payload", "kept"),
+    [
+        (1, b"\x03" + string(b"a") + lzf(b"\xff\xff", 9) + string(b"c"), b"\x02" + strings(b"a", b"c")),
+        (2, b"\x03" + string(b"a") + lzf(b"\xff\xff", 9) + string(b"c"), b"\x02" + strings(b"c", b"a")),
+        (
+            4,
+            b"\x03" + strings(b"f", b"x") + string(b"g") + lzf(b"\xff\xff", 9) + strings(b"h", b"y"),
+            b"\x02" + strings(b"h", b"y", b"f", b"x"),
+        ),
+        (5, b"\x02" + lzf(b"\xff\xff", 9) + bytes(8) + string(b"m") + bytes(8), b"\x01" + string(b"m") + bytes(8)),
+    ],
+    ids=["list", "set", "hash", "zset"],
+)
+def test_readable_elements_of_a_bad_collection_are_kept_on_request(
+    byte: int, payload: bytes, kept: bytes, tmp_path: Path
+) -> None:
+    data = rdb(users(0, 3), EXPIRY, record(byte, b"bad", payload), users(3, 6))
+    assert b"bad" not in salvaged(data, tmp_path)[1]
+    result, keys = salvaged(data, tmp_path, partial=True)
+    assert keys[b"bad"] == kept
+    assert result.lost[0].elements == kept[0]
+
+
+def test_the_beginning_of_a_collection_that_is_cut_is_kept_on_request(tmp_path: Path) -> None:
+    data = rdb(users(0, 3), record(1, b"cut list", counted(*(b"element %d" % n for n in range(50)))))
+    result, keys = salvaged(data[:-300], tmp_path, partial=True)
+    assert keys[b"cut list"].startswith(encode_length(result.lost[-1].elements) + string(b"element 0"))
+    assert result.lost[-1].elements > 20
+    assert b"cut list" not in salvaged(data[:-300], tmp_path)[1]
+
+
+def test_a_file_of_noise_gives_nothing(tmp_path: Path) -> None:
+    for data in (b"", b"hello", random.Random(7).randbytes(50_000), bytes(50_000)):
+        result, keys = salvaged(data, tmp_path)
+        assert not keys
+        assert not result.runs
+
+
+def test_it_takes_linear_time(tmp_path: Path) -> None:
+    noise = random.Random(8).randbytes(1 << 20)
+    result, keys = salvaged(rdb(users(0, 20), b"\xc5" + noise * 4, users(20, 40)), tmp_path)
+    assert keys.keys() == names(0, 40)
+    assert len(result.runs) == 2
