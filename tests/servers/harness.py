@@ -242,6 +242,7 @@ def running(kind: ServerKind, directory: Path, *options: str, patience: float = 
             finally:
                 if process.poll() is None:
                     server.stop()
+                server.close()
         finally:
             if process.poll() is None:
                 process.kill()
