@@ -11,7 +11,11 @@ from . import version_line
 
 
 def main() -> None:
-    """Run the command line and end the process. ``--version`` answers without loading it."""
+    """Run the command line and end the process. ``--version`` answers without loading it.
+
+    An interrupt before this is called, while Python itself starts, is answered by Python, with a traceback and code 1:
+    nothing of ours runs yet, and no file has been opened.
+    """
     if sys.argv[1:] == ["--version"]:
         try:
             print(version_line(), flush=True)

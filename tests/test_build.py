@@ -76,13 +76,13 @@ def test_a_new_module_belongs_to_a_group_without_being_named(tmp_path: Path) -> 
     for name in _build.sources(ROOT):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("")
-    for name in ("rdb/salvage/frames", "analysis/prefixes", "engine/commands/vectors"):
+    for name in ("rdb/salvage/frames", "analysis/newcomer", "engine/commands/vectors"):
         path = tmp_path / "rdbtool" / f"{name}.py"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("")
     found = _build.groups(tmp_path)
     assert "rdbtool/rdb/salvage/frames.py" in found["rdbtool_core"]
-    assert {"rdbtool/analysis/prefixes.py", "rdbtool/engine/commands/vectors.py"} <= set(found["rdbtool_engine"])
+    assert {"rdbtool/analysis/newcomer.py", "rdbtool/engine/commands/vectors.py"} <= set(found["rdbtool_engine"])
 
 
 def test_each_name_in_the_build_is_there() -> None:

@@ -22,6 +22,7 @@ from .config import DEFAULT, LogConfig
 from .detect import ARCHIVE_HEAD, LOG, RDB, archive_of, kind_at, kind_of
 from .layout import LogFile
 from .line_ends import can_turn_back
+from .options import OptionUse
 from .resp import COMMAND, END, FAULT, CommandReader, Fault
 from .salvage import Salvager
 from .scan import UNTIL, BadCommand, Scanner
@@ -48,7 +49,8 @@ class FileVerdict:
     ``good_up_to``: what a server loads ends there; ``sound_up_to``: what can be read does, whether or not a server
     has the commands; ``log_start``: where the commands begin, behind the preamble; ``cuttable``: whether a cut can
     repair it; ``unknown``: commands that no release has; ``wrong``: the first with too few or too many words;
-    ``used``: the rows of the commands in it, by name -> where each is first; ``outside``: the first SELECT of a
+    ``used``: the rows of the commands in it, by name -> where each is first;
+    ``options``: those in it that are newer than their commands; ``outside``: the first SELECT of a
     database that is not there.
     """
 
@@ -77,6 +79,7 @@ class FileVerdict:
     wrong: BadCommand | None = None
     used: dict[bytes, int] = field(default_factory=dict)
     outside: BadCommand | None = None
+    options: list[OptionUse] = field(default_factory=list)
     nested: dict[bytes, int] = field(default_factory=dict)
     """Commands within RREPLAY of KeyDB, and how many of each."""
     cut_annotation: int = -1
@@ -288,6 +291,7 @@ def _results(verdict: FileVerdict, scanner: Scanner, outcome: int) -> None:
     verdict.before_multi = int(scanner.before_multi)
     verdict.used = scanner.used
     verdict.outside = scanner.outside
+    verdict.options = scanner.options()
     verdict.cut_annotation = int(scanner.cut_annotation)
     verdict.wrong = scanner.wrong
     verdict.unknown = sorted(scanner.unknown.values(), key=start_of)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final
 
-from rdbtool.errors import FormatError, InputError, NoLogError, UsageError, reason
+from rdbtool.errors import FormatError, InputError, NoLogError, UsageError, printable_text, reason
 from rdbtool.findings import Finding, Severity
 from rdbtool.io.source import opener_of
 
@@ -252,16 +252,15 @@ def _check_directory(layout: Layout, manifest: Manifest, directory: str) -> None
         path = os.path.join(directory, name)
         if name in named or SAVED_CUT.search(name) or not os.path.isfile(path):
             continue
+        shown = printable_text(name)
         if name.startswith("temp-"):
-            layout.note(
-                Severity.NOTE, "leftover", "a temporary file of a rewrite that did not finish; no server reads it", path
-            )
+            message = f"'{shown}' is a temporary file of a rewrite that did not finish; no server reads it"
+            layout.note(Severity.NOTE, "leftover", message, path)
         elif PART_NAME.search(name) and name.startswith(prefix):
-            layout.note(
-                Severity.WARNING,
-                "not-in-manifest",
-                "part of a set by its name, and not in the manifest: no server reads it",
-                path,
+            message = (
+                f"'{shown}' is part of a set by its name, and not in the manifest: no server reads it; a rewrite that "
+                "was killed leaves such files"
             )
+            layout.note(Severity.WARNING, "not-in-manifest", message, path)
         elif name.startswith(prefix):
-            layout.note(Severity.NOTE, "not-in-manifest", "the manifest does not name this file", path)
+            layout.note(Severity.NOTE, "not-in-manifest", f"the manifest does not name '{shown}'", path)

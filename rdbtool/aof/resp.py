@@ -26,6 +26,8 @@ RESERVABLE: Final = 1 << 40
 """A server that reads a longer length than this, or a negative one, dies when it reserves the memory."""
 MAX_NAME: Final = 128
 """Bytes of a command's name that are kept."""
+WORDS_KEPT: Final = 32
+"""Words of a command of which the beginning is kept."""
 NAME_SLOTS: Final = 1024
 """Command names that a reader remembers: making one anew, and hashing it, costs more than comparing."""
 SHORT: Final = 64
@@ -133,9 +135,9 @@ class Framer:
     """Reads one item at a time from a window, with the server's eyes.
 
     After `step`: ``start`` is the item's offset; for a command ``name`` is its first argument (at most
-    `MAX_NAME` bytes), ``second`` the one behind it where arguments are not held, and ``argc`` their
-    number; for an annotation ``timestamp`` is its time in Unix seconds, -1 where it is none; ``oddities``
-    are what the server passed unread in this item.
+    `MAX_NAME` bytes), ``second`` the one behind it and ``words`` the first `WORDS_KEPT`, cut alike, where
+    arguments are not held, and ``argc`` their number; for an annotation ``timestamp`` is its time in Unix
+    seconds, -1 where it is none; ``oddities`` are what the server passed unread in this item.
     """
 
     def __init__(self, window: Window, max_bulk: i64 = MAX_BULK) -> None:
@@ -144,6 +146,7 @@ class Framer:
         self.start: i64 = 0
         self.name = b""
         self.second = b""
+        self.words: list[bytes] = []
         self.argc: i64 = 0
         self.timestamp: i64 = -1
         self.oddities: list[Oddity] = []
@@ -158,6 +161,8 @@ class Framer:
         self.start = w.offset()
         if self.oddities:
             self.oddities = []
+        if self.words:
+            self.words = []
         n = self._line()
         if n == 0:
             return END
@@ -228,13 +233,14 @@ class Framer:
                 args.append(bulk)
                 if index == 0:
                     self.name = bulk if length <= MAX_NAME else bulk[:MAX_NAME]
-            elif index < 2:
+            elif index < WORDS_KEPT:
                 kept: i64 = min(length, MAX_NAME)
                 word = w.take(kept)
                 w.skip(length - kept)
+                self.words.append(word)
                 if index == 0:
                     self.name = word
-                else:
+                elif index == 1:
                     self.second = word
             else:
                 w.skip(length)

@@ -13,8 +13,10 @@ from rdbtool.findings import Finding, Findings, Severity
 from rdbtool.io.window import Window
 from rdbtool.rdb.opcodes import MAGICS
 from rdbtool.servers.commands import COMMANDS, CONTAINER, CommandRow, find, row_of
+from rdbtool.servers.options import OPTIONS
 
 from .config import DEFAULT, LogConfig
+from .options import OptionCounter, OptionUse
 from .resp import ANNOTATION, COMMAND, CR, END, FAULT, LF, MARGIN, MAX_NAME, STAR, Fault, Framer
 
 UNTIL: Final = 4
@@ -37,8 +39,15 @@ LENGTH: Final = 0x240A0D
 CRLF: Final = 0x0A0D
 SEVEN_BYTES: Final = 0xFF_FFFF_FFFF_FFFF
 
+PXAT_WORD: Final = 0x3124_0A0D_5441_5850
+"""``PXAT`` CR LF ``$1``: how the option begins with which servers log an expiry, and the 13 digits behind it."""
+PXAT_SIZE: Final = 26
+"""Bytes from there to the end of the command."""
+
 SLOTS: Final = 256
 """Places for names met before; with the hash, nearly every write command has its own."""
+NEVER_PLAIN: Final[i64] = 1 << 40
+"""In place of an arity: all commands of the name are looked at for options."""
 BY_SUBCOMMAND: Final[i64] = -(1 << 40)
 """In place of an arity: the second word tells it. No number of words fits it."""
 SUBCOMMANDS_KEPT: Final = 64
@@ -124,6 +133,13 @@ class Scanner:
         self._odd_transactions: i64 = 0
         # Names met before that are known and plain, in slots by a hash: first and last 8 bytes, length, arity.
         self._met: vec[i64] = vec[i64]([0] * (4 * SLOTS))
+        self._options: dict[bytes, OptionCounter] = {}
+        """By the name of the command's row."""
+        self._in_slots: list[OptionCounter | None] = [None] * SLOTS
+        """Those of the names in ``_met``: the arity there is then the number of words without any option."""
+        self._dated: i64 = 0
+        """Commands SET with PXAT and nothing else, which are most that have options, and where the first is."""
+        self._first_dated: i64 = 0
         self._subcommands: dict[bytes, int] = {}
         """The bytes of a container's name and of the word behind it, with the header between them -> arity."""
 
@@ -285,8 +301,11 @@ class Scanner:
             if met[slot] == a and met[slot + 1] == b and met[slot + 2] == name_size:
                 arity = met[slot + 3]
                 if argc != arity and (arity > 0 or argc < -arity):
-                    if arity != BY_SUBCOMMAND or not self._is_right_subcommand(
-                        argc, data, name_at, name_size, None, base + pos
+                    if arity == BY_SUBCOMMAND:
+                        if not self._is_right_subcommand(argc, data, name_at, name_size, None, base + pos):
+                            break
+                    elif not self._has_options(
+                        self._in_slots[slot >> 2], argc, data, name_at + name_size, p, base + pos
                     ):
                         break
             elif a == MULTI_WORD and name_size == 5:
@@ -304,7 +323,7 @@ class Scanner:
                 if argc != 2 or not self._is_database(data, name_at + 8, p):
                     break
                 self.select = base + pos
-            elif not self._meet(slot, a, b, name_size, argc, data, name_at, base + pos):
+            elif not self._meet(slot, a, b, name_size, argc, data, name_at, base + pos, p):
                 break
             commands += 1
             start = pos
@@ -330,11 +349,43 @@ class Scanner:
         second: i64 = data[at + 5] - 48
         return 0 <= second <= 9 and digit > 0 and digit * 10 + second < self.databases
 
-    def _meet(self, slot: i64, a: i64, b: i64, n: i64, argc: i64, data: bytes, at: i64, start: i64) -> bool:
+    def _has_options(
+        self, counter: OptionCounter | None, argc: i64, data: bytes, at: i64, end: i64, start: i64
+    ) -> bool:
+        """Count the options of a well-formed command whose name and whole end at ``at`` and ``end``; False where its
+        kind has none, or words lack.
+        """
+        if counter is None or argc < counter.options.least:
+            return False
+        if argc == 5 and read_i64_le(data, end - PXAT_SIZE) == PXAT_WORD and counter.options.command == b"SET":
+            if self._dated == 0:
+                self._first_dated = start
+            self._dated += 1
+        else:
+            counter.count(counter.look(argc, data, at), start)
+        return True
+
+    def _counter(self, row: CommandRow) -> OptionCounter | None:
+        """What counts the options of a command; None where all are as old as it is."""
+        counter = self._options.get(row.name)
+        if counter is None and row.name in OPTIONS:
+            counter = self._options[row.name] = OptionCounter(OPTIONS[row.name])
+        return counter
+
+    def options(self) -> list[OptionUse]:
+        """The options in the log that are newer than their commands."""
+        if self._dated > 0:
+            dated = self._options[b"SET"]
+            dated.count(1, self._first_dated, self._dated)
+            self._dated = 0
+        return [use for counter in self._options.values() for use in counter.uses.values()]
+
+    def _meet(self, slot: i64, a: i64, b: i64, n: i64, argc: i64, data: bytes, at: i64, start: i64, end: i64) -> bool:
         """Whether a command, which begins at ``start``, is known and plain; then its name is remembered in ``slot``."""
         name = self.names.resolve(data[at : at + n])
         row = row_of(name)
         arity: i64 = -1
+        counter: OptionCounter | None = None
         if row is None:
             if name not in self.names.allowed:
                 return False
@@ -349,7 +400,15 @@ class Scanner:
         else:
             arity = row.arity
             self._use(row, start)
+            counter = self._counter(row)
+            if counter is not None:
+                arity = counter.options.plain
+                if argc != arity:
+                    self._has_options(counter, argc, data, at + n, end, start)
+                if arity == 0:
+                    arity = NEVER_PLAIN
         if n <= 16:
+            self._in_slots[slot >> 2] = counter
             self._met[slot] = a
             self._met[slot + 1] = b
             self._met[slot + 2] = n
@@ -391,7 +450,14 @@ class Scanner:
             if len(self._subcommands) < SUBCOMMANDS_KEPT:
                 self._subcommands[words] = known
         arity: i64 = known
-        return argc == arity or (arity < 0 and argc >= -arity)
+        if argc != arity and (arity >= 0 or argc < -arity):
+            return False
+        if arity < 0 and argc > -arity:  # more words than it needs
+            row = find([self.names.resolve(data[at : at + n]), data[pos : pos + size]])
+            counter = None if row is None else self._counter(row)
+            if counter is not None:
+                counter.count(counter.look(argc, data, at + n), start)
+        return True
 
     def _command(self, name: bytes, start: i64, good: i64) -> i64:
         """Account for a command that the fast loop left alone: `COMMAND`, or what ends the run."""
@@ -419,6 +485,8 @@ class Scanner:
             if self.stop_at_refused:
                 self.fault = Fault("wrong-arity", f"{argc} words in a command '{printable(name, 64)}'", start, start)
                 return FAULT
+        elif argc > 1 and (counter := self._counter(row)) is not None:
+            counter.count(counter.options.among(self._framer.words), start)
         elif upper == b"MULTI":
             if self.in_multi:
                 self._note(

@@ -87,7 +87,9 @@ def _meaning(report: CheckAofReport) -> str:
     if verdict == OK:
         if any(s.loads is None for s in report.suitability):
             return f"whether {who} load{'s' if one else ''} it cannot be told for sure"
-        return f"{who} load{'s' if one else ''} it"
+        over = [s.title for s in report.suitability if s.passed_over]
+        less = f", but {' and '.join(over)} without commands whose options are newer" if over else ""
+        return f"{who} load{'s' if one else ''} it{less}"
     if verdict == TRUNCATED and any(s.cuts_at == 0 for s in report.suitability) and report.files[-1].log_start:
         return f"{who} start{'s' if one else ''} with it once, and then its snapshot may be lost"
     if verdict == TRUNCATED:

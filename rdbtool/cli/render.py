@@ -90,13 +90,12 @@ def unkept_lines(found: Findings) -> list[str]:
 
 def table(rows: list[list[str]]) -> list[str]:
     """Rows as lines with aligned columns; the first row is the heading. Numbers stand to the right."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    columns = range(len(rows[0]))
+    widths = [max(len(row[i]) for row in rows) for i in columns]
+    numeric = [all(row[i].replace(",", "").isdigit() or not row[i] for row in rows[1:]) for i in columns]
     lines = []
     for row in rows:
-        cells = []
-        for i, cell in enumerate(row):
-            numeric = all(other[i].replace(",", "").isdigit() or not other[i] for other in rows[1:])
-            cells.append(cell.rjust(widths[i]) if numeric else cell.ljust(widths[i]))
+        cells = [row[i].rjust(widths[i]) if numeric[i] else row[i].ljust(widths[i]) for i in range(len(row))]
         lines.append("  ".join(cells).rstrip())
     return lines
 

@@ -89,6 +89,7 @@ LOG_SUITABILITY: Final = _object(
     {
         "release": TEXT,
         "loads": _or(TRUTH, NONE),
+        "passed_over": COUNT,
         "cuts_at": _or(COUNT, NONE),
         "cut_file": _or(TEXT, NONE),
         "words": _or(TEXT, NONE),

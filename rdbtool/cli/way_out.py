@@ -9,10 +9,12 @@ from collections.abc import Iterable
 
 from rdbtool.errors import FormatError, RdbToolError
 from rdbtool.findings import Finding, Severity
+from rdbtool.rdb.opcodes import MAGICS
 
 from .render import show_path
 
-MAGICS = (b"REDIS", b"VALKEY", b"$EOF:")
+STARTS = (*MAGICS, b"$EOF:")
+"""Of snapshots, as files and as servers send them."""
 
 
 def way_out(path: str) -> str:
@@ -23,7 +25,7 @@ def way_out(path: str) -> str:
             head = stream.read(8)
     except OSError:
         return ""
-    if not head or not (head.startswith(MAGICS) or path.lower().endswith(".rdb")):
+    if not head or not (head.startswith(STARTS) or path.lower().endswith(".rdb")):
         return ""
     name = os.path.basename(path)
     if name.endswith((".base.rdb", ".aof")):

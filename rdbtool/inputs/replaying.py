@@ -111,13 +111,13 @@ def replay(
     """Bring what is at ``path`` into a dataset, as a server that loads it does.
 
     ``point``: how far; ``unknown``: what to do about commands that no server has (`engine.replay`); ``release``: the
-    server to follow, else the one that wrote the file, and ``likely`` where it does not say; ``now_ms``: what relative
-    expiries count from; ``feed``: how a log is brought in; ``first``: the first file, where it is open; ``aside``:
-    takes what a base holds that a short log does not reach, before the log is replayed; ``server``: how the server was
-    set up; ``layout``: the files, where they are not those that `layout_of` finds; ``keep_going``: of what is damaged,
-    take what can be read before the damage, with a finding and ``loss``. A log is not applied to a base that was not
-    read to its end: its commands build on what is lost; ``progress`` is told the bytes read of all files that are
-    opened here, and their size or -1.
+    server that is to load it, else it is the one that wrote the file, and ``likely`` where it does not say; ``now_ms``:
+    what relative expiries count from; ``feed``: how a log is brought in; ``first``: the first file, where it is open;
+    ``aside``: takes what a base holds that a short log does not reach, before the log is replayed; ``server``: how the
+    server was set up; ``layout``: the files, where they are not those that `layout_of` finds; ``keep_going``: of what
+    is damaged, take what can be read before the damage, with a finding and ``loss``. A log is not applied to a base
+    that was not read to its end: its commands build on what is lost; ``progress`` is told the bytes read of all files
+    that are opened here, and their size or -1.
 
     A log that ends within a command is taken up to there, as the server takes it, with a finding and
     ``loss``. Raises `FormatError`
@@ -297,7 +297,13 @@ class _Loader:
             release = self.release or writer_of(aux or {}) or self.likely or NEWEST
             dataset = Dataset(release, now_ms=self.now_ms, databases=self.server.databases)
             dataset.memory_limit = self.server.memory_limit
-            replay = Replay(dataset, findings=self.findings, unknown=self.unknown, names=self.server.names)
+            replay = Replay(
+                dataset,
+                findings=self.findings,
+                unknown=self.unknown,
+                names=self.server.names,
+                strict=self.release is not None,
+            )
             self.result = Replayed(dataset=dataset, replay=replay, layout=self.layout, findings=self.findings)
         return self.result
 

@@ -197,7 +197,8 @@ class Window:
             left -= self.end
 
     def unpin(self) -> bytes:
-        """The bytes from the pin to the position; the pin is taken off."""
+        """The bytes from the pin to the position; the pin is taken off, and must be there."""
+        assert self.pin >= 0
         data = self.data[self.pin : self.pos]
         self.pin = -1
         return data
@@ -229,6 +230,23 @@ class Metered:
         self.done += len(data)
         self.progress(self.done, self.size)
         return data
+
+
+def passed(w: Window, skip: Callable[[Window], None]) -> bytes:
+    """The bytes that ``skip`` passes. It may call this too, as may one that has pinned the window: their pin stays.
+
+    Raises what ``skip`` raises.
+    """
+    at = w.offset()
+    outermost = w.pin < 0
+    if outermost:
+        w.pin = w.pos
+    try:
+        skip(w)
+    finally:
+        if outermost:
+            w.pin = -1
+    return w.data[at - w.base : w.pos]
 
 
 def window_over(data: bytes, *, path: str = "", base: int = 0) -> Window:

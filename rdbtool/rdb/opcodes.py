@@ -24,6 +24,8 @@ IDLE: Final[i64] = 248
 FREQ: Final[i64] = 249
 AUX: Final[i64] = 250
 RESIZE_DB: Final[i64] = 251
+RESIZE_DB_SINCE: Final[i64] = 7
+"""The first RDB version with the sizes of databases (Redis 3.2)."""
 EXPIRE_MS: Final[i64] = 252
 EXPIRE_S: Final[i64] = 253
 SELECT_DB: Final[i64] = 254

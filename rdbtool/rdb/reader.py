@@ -16,7 +16,7 @@ from mypy_extensions import i64, mypyc_attr
 from rdbtool.basics.crc64 import crc64
 from rdbtool.errors import FormatError, RdbToolError, UnsupportedError, UsageError, printable, shortened
 from rdbtool.io.random_access import Stored
-from rdbtool.io.window import Window, window_over
+from rdbtool.io.window import Window, passed, window_over
 from rdbtool.model import Value
 from rdbtool.servers.releases import (
     CHECKSUM_SINCE,
@@ -354,14 +354,10 @@ class RdbReader:
     def take_payload(self, frame: Frame) -> bytes:
         """The payload of ``frame``, which is still unread, passed."""
         self.leave(frame)
-        w = self.window
-        w.pin = w.pos
         try:
-            frame.type.skip(w)
+            return passed(self.window, frame.type.skip)
         except RdbToolError as e:
-            w.pin = -1
             raise self.located(e) from None
-        return w.unpin()
 
     def _update_crc(self, data: bytes) -> None:
         self.crc = crc64(data, self.crc)

@@ -261,8 +261,23 @@ PATH_HASHES: Final = Feature(0, valkey=(9, 2))
 LZ4_SNAPSHOTS: Final = Feature(0, valkey=(9, 2))
 """A whole snapshot can be compressed (``rdbcompression lz4``)."""
 
+# What options commands take (`options`). These are looked up once a file, so they need no bit.
+
 AGGREGATE_COUNT: Final = Feature(0, redis=(8, 8))
 """ZUNIONSTORE and its kin take AGGREGATE COUNT."""
+ASYNCHRONOUS_FLUSH: Final = Feature(0, redis=(4, 0), valkey=FIRST_VALKEY)
+RESTORE_METADATA: Final = Feature(0, redis=(5, 0), valkey=FIRST_VALKEY)
+"""RESTORE takes ABSTTL, IDLETIME and FREQ."""
+KEEP_EXPIRY: Final = Feature(0, redis=(6, 0), valkey=FIRST_VALKEY)
+"""SET takes KEEPTTL."""
+OPTIONS_OF_6_2: Final = Feature(0, redis=(6, 2), valkey=FIRST_VALKEY)
+"""SET takes GET, EXAT and PXAT, ZADD GT and LT, GEOADD NX, XX and CH, XADD NOMKSTREAM and MINID, FLUSHALL SYNC."""
+ENTRIES_READ: Final = Feature(0, redis=(7, 0), valkey=FIRST_VALKEY)
+"""XGROUP takes ENTRIESREAD."""
+SET_IF_EQUAL: Final = Feature(0, redis=(8, 4), valkey=(8, 1))
+"""SET takes IFEQ."""
+SET_IF: Final = Feature(0, redis=(8, 4))
+"""SET takes IFNE, IFDEQ and IFDNE."""
 
 # What loading a log does. These are looked up once a file, so they need no bit.
 
@@ -286,6 +301,11 @@ CUTS_CORRUPT_TAIL: Final = Feature(0, redis=(8, 4))
 
 BUILT_IN_MODULES: Final[dict[str, i64]] = {"vectorset": VECTOR_SETS}
 """Module types that need no module, and the feature that a release with them has."""
+
+
+def feature_of(bit: i64) -> Feature:
+    """The row of a feature with a bit."""
+    return next(feature for feature in FEATURES if feature.bit == bit)
 
 
 def features_of(valkey: bool, version: tuple[int, int]) -> i64:

@@ -170,10 +170,16 @@ SHARED: Final = next(r for r in RELEASES if r.rdb_version == LAST_SHARED)
 
 
 def find_release(name: str) -> Release | None:
-    """The release of that name, in which patch numbers and case do not count; None for what is no name of one.
+    """The one release that a name stands for, as `releases_asked` has them; None for what is no name of one.
 
-    One that the table does not have is like the one before it, but for the features that came between them.
+    One that the table does not have is like the one before it, but for the features that came between them. Raises
+    `UsageError` for a number alone that both products have.
     """
+    asked = _asked(name.strip().lower())
+    if len(asked) > 1:
+        raise UsageError(f"'{printable_text(name)}' may be {' or '.join(asked)}: say which")
+    if asked:
+        return next(r for r in RELEASES if r.name == asked[0])
     product, _, number = name.strip().lower().partition("-")
     version = _version_of(number)
     return None if version is None or product not in DIALECT_NAMES else _release(product, version)
@@ -209,7 +215,8 @@ def releases_asked(names: Iterable[str | Release]) -> tuple[Release, ...]:
         if isinstance(name, Release):
             given.append(name)
             continue
-        found = _asked(name.strip().lower())
+        bare = name.strip().lower()
+        found = [r.name for r in RELEASES] if bare == ALL else _asked(bare)
         if not found:
             known = ", ".join(r.name for r in RELEASES)
             raise UsageError(f"unknown release '{printable_text(name)}'; known are {known}, and {ALL}")
@@ -218,8 +225,7 @@ def releases_asked(names: Iterable[str | Release]) -> tuple[Release, ...]:
 
 
 def _asked(name: str) -> list[str]:
-    if name == ALL:
-        return [r.name for r in RELEASES]
+    """The names in the table of the releases that a name stands for."""
     product, dash, number = name.rpartition("-")
     version = _version_of(number)
     if version is None or (dash and product not in DIALECT_NAMES):

@@ -14,6 +14,7 @@ from rdbtool.aof.check import BROKEN, EMPTY, MISSING, TRUNCATED, FileVerdict, ve
 from rdbtool.aof.config import DEFAULT, LogConfig
 from rdbtool.aof.layout import Layout, LogFile, locate, parts_beside
 from rdbtool.aof.names import STOCK, CommandNames
+from rdbtool.aof.options import OptionUse
 from rdbtool.aof.resp import MAX_BULK
 from rdbtool.aof.scan import BadCommand
 from rdbtool.errors import FormatError, UsageError, printable
@@ -26,7 +27,7 @@ from rdbtool.servers.features import CHECKS_ARITY_IN_LOG, MULTI_PART_LOGS, SCRIP
 from rdbtool.servers.releases import RELEASES, Release, newest_of_each, releases_asked, writer_of
 
 from .libraries import tell_libraries
-from .log_suitability import SCRIPTS, LogSuitability, knows, log_suitability
+from .log_suitability import SCRIPTS, LogSuitability, knows, lacking_options, log_suitability
 
 
 @dataclass(slots=True)
@@ -171,6 +172,9 @@ def judge_log(report: CheckAofReport, releases: Sequence[Release]) -> None:
             file.good_up_to = min(file.good_up_to, start)
             message = f"command '{printable(name, 64)}': {without} refuses the file here, and has no such command"
             report.findings.add(Finding(Severity.ERROR, "newer-command", message, file.path, start))
+        older = [(release, lacking) for release in asked if (lacking := lacking_options(file, release))]
+        if older:
+            report.findings.add(_newer_option(file, older, Severity.ERROR if report.asked else Severity.WARNING))
         script = min((file.used[name] for name in SCRIPTS if name in file.used), default=-1)
         if script >= 0 and any(r.does(SCRIPT_ERRORS_CRASH) for r in asked):
             message = (
@@ -205,6 +209,20 @@ def _newer(file: FileVerdict, asked: Iterable[Release]) -> Iterator[tuple[int, b
             if not knows(row, release):
                 yield start, name.replace(b"|", b" "), release.title
                 break
+
+
+def _newer_option(
+    file: FileVerdict, older: list[tuple[Release, list[tuple[OptionUse, list[str]]]]], severity: Severity
+) -> Finding:
+    """The finding for options that some of the releases lack: their data are not what the log's server had."""
+    release, lacking = max(older, key=lambda row: sum(use.count for use, _ in row[1]))
+    count = sum(use.count for use, _ in lacking)
+    use, names = min(lacking, key=lambda row: row[0].start)
+    message = (
+        f"{use.options.title} with {' and '.join(names)}: {release.title} has no such option, logs an error and goes "
+        f"on, so that what {plural(count, 'command')} did is missing there"
+    )
+    return Finding(severity, "newer-option", message, file.path, use.start)
 
 
 def wrong_arity(file: FileVerdict, wrong: BadCommand, releases: Iterable[Release]) -> Finding:

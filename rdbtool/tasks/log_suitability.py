@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from rdbtool.aof.check import MISSING, FileVerdict
+from rdbtool.aof.options import OptionUse
 from rdbtool.errors import printable
 from rdbtool.findings import plural
 from rdbtool.servers.commands import COMMANDS, CommandRow
@@ -44,6 +45,7 @@ class Refusal:
 class LogSuitability:
     """Whether a release loads a log: ``loads`` is None where that cannot be told.
 
+    ``passed_over``: commands that it answers with an error, and goes on, because it lacks an option in them;
     ``cuts_at``: where it cuts the file ``cut_file`` on disk, -1 if it does not; ``words``: what it says when it
     refuses the log; ``reasons`` say why it does, ``remarks`` what to expect else.
     """
@@ -51,6 +53,7 @@ class LogSuitability:
     release: str
     title: str
     loads: bool | None = True
+    passed_over: int = 0
     cuts_at: int = -1
     cut_file: str = ""
     words: str = ""
@@ -68,6 +71,7 @@ class LogSuitability:
         return {
             "release": self.release,
             "loads": self.loads,
+            "passed_over": self.passed_over,
             "cuts_at": self.cuts_at if self.cuts_at >= 0 else None,
             "cut_file": self.cut_file or None,
             "words": self.words or None,
@@ -216,6 +220,7 @@ def _version(text: str) -> tuple[int, int]:
 
 def _remark(answer: LogSuitability, where: str, file: FileVerdict, release: Release) -> None:
     """Say what happens where it goes on."""
+    _pass_over(answer, where, file, release)
     wrong = file.wrong
     if wrong is not None and not release.does(CHECKS_ARITY_IN_LOG):
         row = COMMANDS.get(wrong.name.upper().replace(b" ", b"|"))
@@ -231,3 +236,21 @@ def _remark(answer: LogSuitability, where: str, file: FileVerdict, release: Rele
         answer.remarks.append(f"{where}at {script}: it crashes if a command fails in this script, or in a later one")
         if answer.loads:
             answer.loads = None
+
+
+def _pass_over(answer: LogSuitability, where: str, file: FileVerdict, release: Release) -> None:
+    """Say which commands it knows, and fails for an option that it lacks."""
+    lacking = lacking_options(file, release)
+    if not lacking:
+        return
+    count = sum(use.count for use, _ in lacking)
+    names = ", ".join(sorted({f"{use.options.title} with {' and '.join(names)}" for use, names in lacking}))
+    start = min(use.start for use, _ in lacking)
+    answer.passed_over += count
+    answer.remarks.append(f"{where}from {start} on it passes {plural(count, 'command')} over: {names}")
+
+
+def lacking_options(file: FileVerdict, release: Release) -> list[tuple[OptionUse, list[str]]]:
+    """The commands with options that the release lacks, and which those are."""
+    found = ((use, use.options.lacking(use.found, release)) for use in file.options)
+    return [(use, names) for use, names in found if names]

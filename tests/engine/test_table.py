@@ -31,7 +31,7 @@ def test_commands_are_found_in_any_case_of_letters() -> None:
     assert find([b"xgroup"]) is COMMANDS[b"XGROUP"]
 
 
-@pytest.mark.parametrize("call", ["XGROUP|CREATE k g 0", "XGROUP HELP", "ARSET k 0 v", "JSON.SET k . 1", "NOSUCH"])
+@pytest.mark.parametrize("call", ["XGROUP|CREATE k g 0", "XGROUP HELP", "VADD k v", "JSON.SET k . 1", "NOSUCH"])
 def test_what_the_engine_cannot_run_is_not_found(call: str) -> None:
     args = call.encode().split()
     assert find(args) is None

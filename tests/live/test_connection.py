@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -18,12 +17,7 @@ from tests.servers.harness import SERVERS, Server, ServerKind, running
 SECRET = "s3cret-of-the-test"
 
 
-def has_tls(kind: ServerKind) -> bool:
-    """Whether it was built with OpenSSL; some take the options without."""
-    return "libssl" in subprocess.run(["ldd", kind.binary], capture_output=True, text=True, check=True).stdout
-
-
-WITH_TLS = [kind for kind in SERVERS if has_tls(kind)]
+WITH_TLS = [kind for kind in SERVERS if kind.has_tls()]
 
 
 @pytest.mark.parametrize("kind", SERVERS, ids=lambda k: k.name)

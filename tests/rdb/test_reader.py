@@ -51,6 +51,18 @@ def test_events_do_not_depend_on_how_the_bytes_arrive(path: Path) -> None:
     assert told(RdbReader(Window(Dripping(data, 7), size=len(data)))) == whole
 
 
+@pytest.mark.parametrize("path", [p for p in SMALL if p.name != "module-hellotype.rdb"], ids=name_of)
+def test_a_frame_whose_value_was_decoded_from_a_pipe_keeps_its_payload(path: Path) -> None:
+    data = path.read_bytes()
+    payloads = [event.raw() for event in RdbReader(window_over(data)) if isinstance(event, Frame)]
+    kept = []
+    for event in RdbReader(Window(Dripping(data, 7))):
+        if isinstance(event, Frame):
+            event.value()
+            kept.append(event.raw())
+    assert kept == payloads
+
+
 @pytest.mark.parametrize("path", SMALL, ids=name_of)
 def test_the_reader_stops_behind_the_checksum(path: Path) -> None:
     data = path.read_bytes()

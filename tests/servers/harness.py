@@ -58,6 +58,10 @@ class ServerKind:
         """Whether it is of ``product`` and at least as new as that release."""
         return self.name.startswith(product) and self.version >= (major, minor)
 
+    def has_tls(self) -> bool:
+        """Whether it was built with OpenSSL; some take the options without."""
+        return "libssl" in subprocess.run(["ldd", self.binary], capture_output=True, text=True, check=True).stdout
+
     def tool(self, role: str) -> list[str]:
         """The command that runs the check tool of this server: role ``check-aof`` or ``check-rdb``."""
         check_permission()

@@ -48,7 +48,13 @@ def test_releases_are_found_by_name() -> None:
     assert release_named("redis-7.0").rdb_version == 10
     assert release_named(" Valkey-9.1.2 ").name == "valkey-9.1"
     assert release_named("redis-8.10").name == "redis-8.10"
-    assert release_named("redis-7").name == "redis-7.0"
+    assert release_named("redis-7").name == target("redis-7").name == releases_asked("redis-7")[0].name == "redis-7.4"
+    assert release_named("7.0").name == release_named("7.0.15").name == target("7.0").name == "redis-7.0"
+    assert release_named("9").name == "valkey-9.2"
+    assert release_named("redis-9").version == (9, 0)
+    for ambiguous in ("7.2", "8"):
+        with pytest.raises(UsageError, match=f"'{ambiguous}' may be redis-.* or valkey-.*: say which"):
+            target(ambiguous)
     assert len({r.name for r in RELEASES}) == len(RELEASES)
     for name in ("redis-1.0", "redis-7.05", "valkey-7.0"):
         assert release_named(name) not in RELEASES

@@ -6,8 +6,8 @@ from typing import Final
 
 from rdbtool.engine.cells.arrays import ArrayCell
 from rdbtool.engine.dataset import Dataset
-from rdbtool.engine.numbers import I64_MAX, integer_between
-from rdbtool.engine.replies import OK, CommandError, wrong_arity
+from rdbtool.engine.numbers import integer
+from rdbtool.engine.replies import CommandError, wrong_arity
 from rdbtool.engine.table import handles
 from rdbtool.model import Array
 
@@ -18,10 +18,11 @@ INVALID_INDEX: Final = "ERR invalid array index"
 
 
 def _index(text: bytes, most: int = LAST_INDEX) -> int:
-    """An index: decimal digits without a sign or a leading zero."""
-    if not text.isdigit() or len(text) > 20 or (len(text) > 1 and text[:1] == b"0") or int(text) > most:
+    """An index: decimal digits."""
+    digits = text.removeprefix(b"+")
+    if not digits.isdigit() or len(digits) > 20 or int(digits) > most:
         raise CommandError(INVALID_INDEX)
-    return int(text)
+    return int(digits)
 
 
 def _to_write(dataset: Dataset, key: bytes) -> ArrayCell:
@@ -37,7 +38,7 @@ def _to_write(dataset: Dataset, key: bytes) -> ArrayCell:
 def arset(dataset: Dataset, args: list[bytes]) -> object:
     first = _index(args[2])
     if first + len(args) - 4 > LAST_INDEX:
-        raise CommandError(INVALID_INDEX)
+        raise CommandError("ERR array index overflow")
     cell = _to_write(dataset, args[1])
     return _put(dataset, cell, list(enumerate(args[3:], first)))
 
@@ -46,7 +47,6 @@ def arset(dataset: Dataset, args: list[bytes]) -> object:
 def armset(dataset: Dataset, args: list[bytes]) -> object:
     if len(args) % 2:
         raise wrong_arity(args[0])
-    dataset.array(args[1])  # of another type: nothing is looked at
     pairs = [(_index(args[i]), args[i + 1]) for i in range(2, len(args), 2)]
     return _put(dataset, _to_write(dataset, args[1]), pairs)
 
@@ -65,7 +65,7 @@ def arinsert(dataset: Dataset, args: list[bytes]) -> object:
     cursor = -1 if cell is None else cell.array.cursor
     last = cursor + len(args) - 2
     if last > LAST_INDEX:
-        raise CommandError("ERR array insert index overflow")
+        raise CommandError("ERR insert index overflow")
     cell = _to_write(dataset, args[1])
     _put(dataset, cell, list(enumerate(args[2:], cursor + 1)))
     cell.array.cursor = last
@@ -74,7 +74,9 @@ def arinsert(dataset: Dataset, args: list[bytes]) -> object:
 
 @handles(b"ARRING")
 def arring(dataset: Dataset, args: list[bytes]) -> object:
-    size = integer_between(args[2], 1, I64_MAX, "ERR invalid array ring size")
+    size = integer(args[2], "ERR invalid size")
+    if size < 1:
+        raise CommandError("ERR size must be positive")
     cell = dataset.array(args[1])
     if cell is None:
         cell = _to_write(dataset, args[1])
@@ -121,10 +123,11 @@ def _fit_ring(cell: ArrayCell, size: int) -> None:
 def arseek(dataset: Dataset, args: list[bytes]) -> object:
     index = _index(args[2], NO_INDEX)
     cell = dataset.array(args[1])
-    if cell is not None:
-        cell.array.cursor = index - 1
-        dataset.dirty += 1
-    return OK
+    if cell is None:
+        return 0
+    cell.array.cursor = index - 1
+    dataset.dirty += 1
+    return 1
 
 
 @handles(b"ARDEL")

@@ -179,6 +179,7 @@ FATAL: Final = 0x7FFFFFFFFFFFFFFF
 
 @handles(b"XNACK")
 def xnack(dataset: Dataset, args: list[bytes]) -> object:
+    cell, group = _claiming(dataset, args)
     mode = args[3].upper()
     if mode not in {b"SILENT", b"FAIL", b"FATAL"}:
         raise syntax_error()
@@ -190,7 +191,9 @@ def xnack(dataset: Dataset, args: list[bytes]) -> object:
     while i < argc:
         option = args[i].upper()
         if option == b"IDS" and entries is None and i + 1 < argc:
-            count = integer_between(args[i + 1], 1, argc - i - 2, "ERR Number of IDs must be a positive integer")
+            count = integer_between(args[i + 1], 1, I64_MAX, "ERR numids must be a positive integer")
+            if count > argc - i - 2:
+                raise CommandError("ERR number of IDs doesn't match numids")
             entries = [parse(text) for text in args[i + 2 : i + 2 + count]]
             i += 1 + count
         elif option == b"RETRYCOUNT" and i + 1 < argc:
@@ -203,7 +206,6 @@ def xnack(dataset: Dataset, args: list[bytes]) -> object:
         i += 1
     if entries is None:
         raise syntax_error()
-    cell, group = _claiming(dataset, args)
     released: i64 = 0
     for entry in entries:
         pending = group.pending.get(key_of(entry))

@@ -89,7 +89,7 @@ def himport_set(dataset: Dataset, args: list[bytes]) -> object:
     if names is None:
         raise CommandError("ERR no such fieldset")
     if len(args) - 4 != len(names):
-        raise wrong_arity(args[0])
+        raise CommandError("ERR value count does not match fieldset field count")
     dataset.hash(args[2])  # of another type: it stays
     cell = HashCell()
     if not dataset.limits.hash_entries:

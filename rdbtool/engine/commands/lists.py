@@ -219,34 +219,23 @@ def _move_many(
         exactly = how == b"EXACTLY"
         block = order == b"BULK"
     cell = dataset.list(source)
-    dataset.list(target)  # of another type: nothing is moved
-    there: i64 = 0 if cell is None else len(cell.items)
-    if there == 0 or (exactly and there < count):
-        return None
-    count = min(count, there)
-    if block and from_head == to_head:
-        if source == target:
-            dataset.dirty += 1
-            return None
-        return _move_block(dataset, source, target, from_head, count)
-    return [_move(dataset, source, target, from_head, to_head) for _ in range(count)]
-
-
-def _move_block(dataset: Dataset, source: bytes, target: bytes, head: bool, count: i64) -> object:
-    """Move elements from one end to the same end of another list, where they stand in the same order."""
-    cell = dataset.list(source)
-    assert cell is not None
-    elements = [cell.pop(head) for _ in range(count)]
     goal = dataset.list(target)
+    there: i64 = 0 if cell is None else len(cell.items)
+    if cell is None or (exactly and there < count):
+        return None
+    elements = [cell.pop(from_head) for _ in range(min(count, there))]
     if goal is None:
         goal = ListCell(dataset.list_kind)
         dataset.keys[target] = goal
-    for element in reversed(elements):
+    if block and from_head == to_head:  # elements that come back to the same end keep their order
+        elements.reverse()
+    for element in elements:
         goal.grow(len(element))
-        goal.push(element, head)
-    _settle(dataset, source, cell)
-    dataset.dirty += count
-    return elements if head else elements[::-1]
+        goal.push(element, to_head)
+    if cell is not goal:
+        _settle(dataset, source, cell)
+    dataset.dirty += len(elements)
+    return elements[::-1] if to_head else elements
 
 
 @handles(b"RPOPLPUSH")

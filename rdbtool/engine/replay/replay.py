@@ -21,6 +21,7 @@ from rdbtool.findings import Finding, Findings, Severity, plural
 from rdbtool.io.window import window_over
 from rdbtool.servers.commands import CONTAINER, CONTROL, SCRIPT, UNSUPPORTED, CommandRow
 from rdbtool.servers.commands import find as find_any
+from rdbtool.servers.options import OPTIONS
 
 from .carrying import Carried, Carrier
 
@@ -54,7 +55,7 @@ class Replay:
     ``unknown``: what to do about commands that the engine does not have: `STOP` at them, `SKIP`, or `CARRY` (they go to
     ``carried``, and so do later ones that may touch the same keys, see `carrying`). ``names``: of commands that only
     this server has; one that is allowed does not stop the replay. What goes wrong is added to ``findings``, with
-    ``path``.
+    ``path``. ``strict``: commands with options that the release of the dataset lacks fail, as they do there.
 
     ``count``: commands seen, those within transactions included; ``applied``: those carried out;
     ``failed``: those the server answers with an error; ``not_run``: those that the writing server ran and the engine
@@ -71,6 +72,7 @@ class Replay:
         unknown: str = STOP,
         names: CommandNames = STOCK,
         path: str = "",
+        strict: bool = False,
     ) -> None:
         if unknown not in {STOP, SKIP, CARRY}:
             raise UsageError(f"unknown commands: stop, skip or carry, not {unknown!r}")
@@ -79,6 +81,8 @@ class Replay:
         self.unknown = unknown
         self.names = names
         self.path = path
+        self._lacking = {name: row for name, row in OPTIONS.items() if strict and not row.is_whole_in(dataset.release)}
+        self._is_strict = len(self._lacking) > 0
         self.count: i64 = 0
         self.applied: i64 = 0
         self.failed: i64 = 0
@@ -331,6 +335,8 @@ class Replay:
         dirty = self.dataset.dirty
         try:
             check_arity(row, len(args))
+            if self._is_strict:
+                self._check_options(row, args)
             row.handler(self.dataset, args)
             self.applied += 1
             if observer is not None:
@@ -357,6 +363,16 @@ class Replay:
                 unsupported.offset = offset
                 unsupported.path = self.path
             raise
+
+    def _check_options(self, row: CommandRow, args: list[bytes]) -> None:
+        """Raise `CommandError` for an option that the release lacks."""
+        options = self._lacking.get(row.name)
+        if options is not None and len(args) != options.plain:
+            names = options.lacking(int(options.among(args)), self.dataset.release)
+            if names:
+                raise CommandError(
+                    f"ERR syntax error, for {self.dataset.release.title} does not know {' and '.join(names)}"
+                )
 
     def _unknown(self, offset: i64, args: list[bytes]) -> None:
         self.skipped += 1

@@ -17,7 +17,7 @@ from mypy_extensions import i64, u8
 from rdbtool.basics.fpconv import shortest
 from rdbtool.basics.numbers import is_integer, parse_integer
 from rdbtool.errors import FormatError
-from rdbtool.io.window import Window, window_over
+from rdbtool.io.window import Window, passed, window_over
 from rdbtool.model import Array
 
 from .encoders import put_length, put_ms, put_string, put_u64
@@ -168,13 +168,7 @@ def visit(visit: Visit) -> None:
     """
     w = visit.window
     at = w.offset()
-    w.pin = w.pos
-    try:
-        skip(w)
-    finally:
-        pinned = w.pin
-        w.pin = -1
-    raw = w.data[pinned : w.pos]
+    raw = passed(w, skip)
     try:
         array = decode(window_over(raw, path=w.path, base=at))
     except FormatError as e:

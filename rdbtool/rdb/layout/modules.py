@@ -9,8 +9,8 @@ from typing import Final
 
 from mypy_extensions import i64
 
-from rdbtool.errors import FormatError, RdbToolError, UnsupportedError
-from rdbtool.io.window import Window
+from rdbtool.errors import FormatError, UnsupportedError
+from rdbtool.io.window import Window, passed
 
 from .inspection import Inspection
 from .primitives import read_length, read_u64, skip_string
@@ -75,13 +75,7 @@ def skip_module_values(w: Window) -> None:
 def take_module(w: Window) -> tuple[int, bytes]:
     """A module's id, and the bytes of its values, the end mark included; both are passed."""
     number = read_u64(w)
-    w.pin = w.pos
-    try:
-        skip_module_values(w)
-    except RdbToolError:
-        w.pin = -1
-        raise
-    return number, w.unpin()
+    return number, passed(w, skip_module_values)
 
 
 def check_module(w: Window, ins: Inspection) -> None:

@@ -10,8 +10,8 @@ from typing import Final, final
 
 from mypy_extensions import i64
 
-from rdbtool.errors import FormatError, RdbToolError
-from rdbtool.io.window import Window
+from rdbtool.errors import FormatError
+from rdbtool.io.window import Window, passed, window_over
 
 from .inspection import Inspection, check_name, checked_string
 from .primitives import read_count, read_u64, skip_string
@@ -90,13 +90,7 @@ def skip_producers(w: Window) -> None:
 
 def take_producers(w: Window) -> bytes:
     """The bytes of the state, passed."""
-    w.pin = w.pos
-    try:
-        skip_producers(w)
-    except RdbToolError:
-        w.pin = -1
-        raise
-    return w.unpin()
+    return passed(w, skip_producers)
 
 
 def check_producers(w: Window, ins: Inspection) -> None:
@@ -116,20 +110,18 @@ def check_producers(w: Window, ins: Inspection) -> None:
 
 def visit_producers(visit: Visit) -> None:
     """Tell the bytes of the state."""
-    w = visit.window
-    at = w.offset()
-    w.pin = w.pos
-    try:
+
+    def visit_names(w: Window) -> None:
         producers = Producers(w)
         while producers.next_producer():
             visit.node()
             while producers.next_message():
                 visit.node()
                 producers.read_entry()
-    except RdbToolError:
-        w.pin = -1
-        raise
-    raw = w.unpin()
+
+    at = visit.window.offset()
+    raw = passed(visit.window, visit_names)
+    producers = Producers(window_over(raw))
     if not producers.has_valid_settings:
         visit.damaged(producers.settings_error(), at)
     visit.visitor.idempotence(raw)

@@ -109,7 +109,7 @@ def is_time(raw: bytes) -> bool:
     return len(raw) == 8 and raw[6:] == b"\0\0" and 0 < raw[5] < 8
 
 
-OPCODES: Final = (opcodes.EXPIRE_MS, opcodes.EXPIRE_S, opcodes.IDLE, opcodes.FREQ)
+OPCODES: Final = bytes((opcodes.EXPIRE_MS, opcodes.EXPIRE_S, opcodes.IDLE, opcodes.FREQ))
 """Of what belongs to the next key."""
 
 

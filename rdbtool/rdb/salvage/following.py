@@ -15,7 +15,6 @@ from rdbtool.rdb.functions import check_library
 from rdbtool.rdb.layout.inspection import Inspection
 from rdbtool.rdb.reader import Frame, RdbReader
 
-from .judge import SIZES_SINCE
 from .partial import Partial
 from .salvaged import Lost, Part, Run, Salvaged
 from .search import ends_at
@@ -173,7 +172,8 @@ class Following:
         has_size = follows == opcodes.RESIZE_DB
         absurd = event.db >= MANY and not has_size
         self.absurd = self.absurd or absurd
-        odd = absurd or at in self.not_selects or (self.result.version >= SIZES_SINCE and self.sized and not has_size)
+        has_lost_size = self.result.version >= opcodes.RESIZE_DB_SINCE and self.sized and not has_size
+        odd = absurd or at in self.not_selects or has_lost_size
         self.odd = self.odd or odd
         return odd
 

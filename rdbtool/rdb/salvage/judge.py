@@ -21,8 +21,6 @@ from rdbtool.rdb.types import TABLE, TypeRow
 
 from .evidence import FIRST, LEAST, OPCODES, is_opcode_of_key, is_time, of_event, of_key, of_name, one_bit_apart
 
-SIZES_SINCE: Final[i64] = 7
-"""The first RDB version with the sizes of databases (Redis 3.2)."""
 PROVEN: Final[i64] = 48
 """Evidence behind a record for which its end is believed."""
 TORN: Final = 12
@@ -107,7 +105,7 @@ class Judge:
         event = reader.next()
         if not isinstance(event, Frame):
             evidence = 0 if event is None else of_event(event)
-            if isinstance(event, SelectDb) and self.version >= SIZES_SINCE:
+            if isinstance(event, SelectDb) and self.version >= opcodes.RESIZE_DB_SINCE:
                 evidence = evidence if self.pages.byte(w.offset()) == opcodes.RESIZE_DB else 0
             return Suspect(start, w.offset(), None, evidence, False, False)
         w.need(1)

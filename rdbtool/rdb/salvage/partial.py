@@ -16,7 +16,9 @@ from rdbtool.rdb.layout.elements import Elements
 from rdbtool.rdb.layout.encoders import put_length, put_string
 from rdbtool.rdb.layout.quicklist import Quicklist
 from rdbtool.rdb.layout.strings import StringsCursor
+from rdbtool.rdb.opcodes import REDIS
 from rdbtool.rdb.reader import Frame
+from rdbtool.rdb.types import TypeRow, row_of
 
 LIST: Final[i64] = 1
 SET: Final[i64] = 2
@@ -24,7 +26,7 @@ ZSET: Final[i64] = 3
 HASH: Final[i64] = 4
 ZSET2: Final[i64] = 5
 """Types of collections that stand as they are, a count and then the elements: every server reads them."""
-ZSET2_SINCE: Final[i64] = 8
+SCORES: Final[TypeRow] = row_of(REDIS, "zset2")
 UNSURE: Final = 2
 """Elements before a break that are not kept: the length of one of the last may be what is wrong."""
 
@@ -119,7 +121,7 @@ class Partial:
                 put_string(out, item, False)
             return len(self.groups)
         members = {item: (value, score) for item, value, score in reversed(self.groups)}
-        byte = HASH if kind == "hash" else SET if kind == "set" else ZSET2 if version >= ZSET2_SINCE else ZSET
+        byte = HASH if kind == "hash" else SET if kind == "set" else ZSET2 if SCORES.is_loaded(version) else ZSET
         out.append(u8(byte))
         put_length(out, len(members))
         for item, (value, score) in members.items():
