@@ -88,6 +88,12 @@ class InputError(RdbToolError):
     code = "unreadable"
 
 
+class ChangedError(InputError):
+    """An input that changed while it was read."""
+
+    code = "changed"
+
+
 class NoLogError(InputError):
     """A directory that holds no append-only file."""
 

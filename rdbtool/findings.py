@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, Final, TypeAlias
 
-from .errors import RdbToolError, printable
+from .errors import ChangedError, RdbToolError, printable
 
 KEPT_PER_CODE = 1000
 """Findings of one code that a report keeps; further ones are counted, so memory stays bounded."""
@@ -17,6 +17,12 @@ KINDS: Final = 10000
 """Kinds of findings that are told apart."""
 _OWN: Final = re.compile(r"\d+|'[^']*'")
 """What a message says about one finding only: numbers, and names in quotes."""
+
+
+def changed_finding(change: str, path: str) -> Finding:
+    """That a file did not stay as it was while it was read. ``change``: as `Input.changed` says."""
+    message = f"the file changed while it was read: {change}; what is said of it holds for no state of it: ask again"
+    return Finding(Severity.ERROR, ChangedError.code, message, path)
 
 
 def plural(n: int, noun: str) -> str:

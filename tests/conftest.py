@@ -21,6 +21,9 @@ FAST = "not server"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="a million random commands, and all else that takes long")
+    parser.addoption(
+        "--files", type=int, default=40, help="how many damaged files of a kind each server is asked about"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

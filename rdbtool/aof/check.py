@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from rdbtool.errors import FormatError, InputError, RdbToolError, printable
-from rdbtool.findings import Finding, Findings, Severity, plural
+from rdbtool.findings import Finding, Findings, Severity, changed_finding, plural
 from rdbtool.io.random_access import Pages, Portions
 from rdbtool.io.source import open_input
 from rdbtool.io.window import Metered, Window, window_over
@@ -158,7 +159,12 @@ def verify_log(
         stream = source.stream if progress is None else Metered(source.stream, source.size, progress)
         w = Window(Portions(stream), path=source.name, size=source.size)
         w.file = source.file
-        return verify_log_in(w, file, findings, last=last, config=config, until=until, salvageable=salvageable)
+        verdict = verify_log_in(w, file, findings, last=last, config=config, until=until, salvageable=salvageable)
+        change = source.changed()
+        # A running server appends: what was read of a sound log is the beginning of one.
+        if change and not (last and verdict.verdict in {OK, EMPTY} and os.path.getsize(file.path) >= verdict.size):
+            findings.add(changed_finding(change, file.path))
+        return verdict
 
 
 def verify_log_in(

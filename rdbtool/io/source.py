@@ -29,6 +29,27 @@ class Input:
         self.file: FileIO | None = None
         self.envelope: Envelope | None = None
         self._close = close
+        self._opened: FileIO | None = None
+        self._before: os.stat_result | None = None
+
+    def watch(self, opened: FileIO, before: os.stat_result) -> None:
+        """Let `changed` compare what was opened with what it was then."""
+        self._opened = opened
+        self._before = before
+
+    def changed(self) -> str:
+        """What has happened to the file since it was opened, as "it shrank to 5 bytes"; "" for nothing, and for what is
+        no file. Ask before it is closed.
+        """
+        opened, before = self._opened, self._before
+        if opened is None or before is None:
+            return ""
+        now = os.fstat(opened.fileno())
+        if now.st_size != before.st_size:
+            return f"it {'grew' if now.st_size > before.st_size else 'shrank'} to {now.st_size} bytes"
+        if now.st_mtime_ns != before.st_mtime_ns:
+            return "it was written to"
+        return ""
 
     def __enter__(self) -> Input:
         return self
@@ -86,6 +107,8 @@ def open_input(path: str) -> Input:
         opened = _detect(path, stream, status.st_size if stream.seekable() else -1, stream.close)
         if opened.size >= 0 and stat.S_ISREG(status.st_mode):
             opened.file = stream
+        if stat.S_ISREG(status.st_mode):
+            opened.watch(stream, status)
         return opened
     except OSError as e:
         stream.close()
@@ -106,17 +129,24 @@ def _keep_open() -> None:
 
 @final
 class _Peeked:
-    """A source whose first bytes were looked at: they are given out again first."""
+    """A source whose first bytes were looked at: they are given out again first. ``size``: where it ends, although more
+    may be written meanwhile, or -1.
+    """
 
-    def __init__(self, head: bytes, stream: Readable) -> None:
+    def __init__(self, head: bytes, stream: Readable, size: int = -1) -> None:
         self.head = head
         self.stream = stream
+        self.left = size - len(head) if size >= 0 else -1
 
     def read(self, n: int, /) -> bytes:
         if self.head:
             head, self.head = self.head[:n], self.head[n:]
             return head
-        return self.stream.read(n)
+        if self.left < 0:
+            return self.stream.read(n)
+        data = self.stream.read(min(n, self.left))
+        self.left -= len(data)
+        return data
 
 
 def _detect(name: str, stream: Readable, size: int, close: Callable[[], None]) -> Input:
@@ -142,4 +172,4 @@ def _detect(name: str, stream: Readable, size: int, close: Callable[[], None]) -
         opened = Input(name, vcs, -1, close)
         opened.envelope = vcs.envelope
         return opened
-    return Input(name, peeked, size, close)
+    return Input(name, _Peeked(head, stream, size), size, close)

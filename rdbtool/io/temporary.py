@@ -7,7 +7,6 @@ directory clears away what a SIGKILL or a power cut left.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import fcntl
 import os
@@ -64,8 +63,13 @@ class Temporary:
         if self.directory:
             shutil.rmtree(self.path, ignore_errors=True)
         else:
-            with contextlib.suppress(OSError):
+            try:
                 os.unlink(self.path)
+            except FileNotFoundError:
+                pass
+            except OSError:  # the end of the run tries again
+                self.close()
+                return
         self.forget()
 
 
@@ -114,6 +118,7 @@ def remove_all() -> None:
     for made in list(_live.values()):
         if made.owner == os.getpid():
             made.remove()
+            made.forget()
 
 
 def sweep(directory: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, final
 
 from librt.vecs import vec
@@ -22,6 +23,7 @@ from rdbtool.rdb.events import (
     ModuleAux,
     SelectDb,
     SlotImport,
+    SlotInfo,
     Update,
 )
 from rdbtool.rdb.reader import Frame, RdbReader
@@ -46,11 +48,12 @@ class RdbFacts:
     the type in the file; ``functions``: names of libraries; ``libraries``: offset and code of each; ``databases``:
     keys by number; ``modules``: keys by module; ``valkey_functions``: libraries that need Valkey's name for the
     server; ``module_data``: modules with data beside the keys; ``expired``: keys whose time had come at ``now_ms``;
-    ``checksum``: as `End.checksum`, or ``unread``.
+    ``slot_counts``: opcodes that count the keys of slots; ``checksum``: as `End.checksum`, or ``unread``.
     """
 
     def __init__(self, offset: i64) -> None:
         self.offset: i64 = offset
+        self.slot_counts: i64 = 0
         self.end: i64 = offset
         self.good_to: i64 = offset
         self.complete = False
@@ -236,6 +239,9 @@ class _Check:
         facts = self.facts
         if isinstance(event, Aux):
             facts.aux.setdefault(printable(event.name), printable(event.value))
+            if event.name.lower() == b"slot-info" and not _tells_slot(event.value):
+                message = f"no three numbers are in the field slot-info: '{printable(event.value)}'"
+                self.report("slot-info", message, event.offset)
         elif isinstance(event, SelectDb):
             self.count_db()
             self.db = event.db
@@ -272,6 +278,8 @@ class _Check:
                 self.has_updates = True
                 message = "commands inside the snapshot, as a master that saves without a fork sends them"
                 self.report("update", message, event.offset)
+        elif isinstance(event, SlotInfo):
+            facts.slot_counts += 1
         elif isinstance(event, SlotImport):
             self.report("slot-import", "a slot migration was under way when the file was written", event.offset)
         elif isinstance(event, Foreign):
@@ -367,6 +375,13 @@ class _Check:
                 if found:
                     facts.encodings[row.name] = found
                     facts.types[row.redis_type] = facts.types.get(row.redis_type, 0) + found
+
+
+def _tells_slot(value: bytes) -> bool:
+    """Whether C's ``sscanf(value, "%i,%lu,%lu")`` finds three numbers: a slot, its keys, and those with an expiry."""
+    number = rb"[+-]?[0-9]+"
+    slot = rb"[+-]?(0[xX][0-9a-fA-F]*|0[0-7]*|[1-9][0-9]*)"
+    return re.match(rb"\s*" + slot + rb",\s*" + number + rb",\s*" + number, value) is not None
 
 
 def _needs(module: str) -> str:

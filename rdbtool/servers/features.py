@@ -41,6 +41,8 @@ SLOT_INFO: Final[i64] = 1 << 13
 """A snapshot tells how many keys a slot of a cluster holds."""
 SLOT_IMPORTS: Final[i64] = 1 << 14
 """A snapshot tells which slots are just being imported."""
+CHECKS_SLOT_COUNTS: Final[i64] = 1 << 61
+"""A field ``slot-info`` must hold three numbers, in a cluster or not (seen of Valkey 9.1)."""
 VECTOR_SETS: Final[i64] = 1 << 15
 KEY_METADATA: Final[i64] = 1 << 16
 """Modules can attach data to keys of any type."""
@@ -204,6 +206,7 @@ FEATURES: Final = (
     Feature(SORTED_SCRIPT_REPLIES, redis=(2, 6), redis_until=(5, 0)),
     Feature(NEWER_SCRIPTS, redis=(7, 0), valkey=FIRST_VALKEY),
     Feature(VALKEY_SCRIPTS, valkey=(8, 0)),
+    Feature(CHECKS_SLOT_COUNTS, valkey=(8, 0)),
     Feature(NEWER_ERRORS, redis=(7, 0), valkey=FIRST_VALKEY),
     Feature(CHECKS_COUNTS, redis=(7, 0), valkey=FIRST_VALKEY),
     Feature(CHECKS_DECREMENT, redis=(7, 0), valkey=FIRST_VALKEY),
@@ -252,6 +255,8 @@ HASH_TEMPLATES: Final = Feature(0, redis=(8, 10))
 """Hashes can share the names of their fields."""
 RELEASED_ENTRIES: Final = Feature(0, redis=(8, 8))
 """XNACK gives pending entries of a stream back, which nobody owns then."""
+SLOT_COUNTS_PASSED: Final = Feature(0, redis=(7, 4), valkey=(8, 0))
+"""Opcode 244, the keys of a slot, is known: Redis 6.2 and 7.0 refuse it, Valkey 9.1 passes it in every file."""
 PATH_HASHES: Final = Feature(0, valkey=(9, 2))
 LZ4_SNAPSHOTS: Final = Feature(0, valkey=(9, 2))
 """A whole snapshot can be compressed (``rdbcompression lz4``)."""

@@ -23,7 +23,7 @@ from rdbtool.io.progress import Meter, Progress
 from rdbtool.io.window import Window
 from rdbtool.rdb.check import DATABASES
 from rdbtool.servers.commands import COMMANDS
-from rdbtool.servers.features import CHECKS_ARITY_IN_LOG, SCRIPT_ERRORS_CRASH
+from rdbtool.servers.features import CHECKS_ARITY_IN_LOG, MULTI_PART_LOGS, SCRIPT_ERRORS_CRASH
 from rdbtool.servers.releases import RELEASES, Release, newest_of_each, releases_asked, writer_of
 
 from .libraries import tell_libraries
@@ -190,6 +190,9 @@ def _writer(report: CheckAofReport) -> Release | None:
         if file.preamble is not None:
             aux = {name.encode(): value.encode() for name, value in file.preamble.aux.items()}
             writer = writer_of(aux)
+            if writer is not None and report.layout is not None and report.layout.is_set:
+                if not writer.has(MULTI_PART_LOGS):  # it wrote the snapshot, but never a set
+                    return None
             if writer is not None:
                 # A version between two releases of the table, such as 3.9, is a pre-release of the later one.
                 newest = newest_of_each()[writer.valkey]

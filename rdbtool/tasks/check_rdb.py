@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rdbtool.errors import InputError
-from rdbtool.findings import Findings, Report, Severity, plural
+from rdbtool.findings import Findings, Report, Severity, changed_finding, plural
 from rdbtool.io.progress import Progress
 from rdbtool.io.source import open_input
 from rdbtool.io.window import Metered, Window
@@ -20,7 +20,13 @@ from rdbtool.rdb.layout.inspection import Inspection
 from rdbtool.rdb.opcodes import DIALECT_NAMES, REDIS, VALKEY
 from rdbtool.rdb.targets import loads_type
 from rdbtool.rdb.types import row_of
-from rdbtool.servers.features import FUNCTIONS, LOOKS_INTO_VALUES, RELAXED_VERSION_CHECK, VALKEY_SCRIPTS
+from rdbtool.servers.features import (
+    FUNCTIONS,
+    LOOKS_INTO_VALUES,
+    RELAXED_VERSION_CHECK,
+    SLOT_COUNTS_PASSED,
+    VALKEY_SCRIPTS,
+)
 from rdbtool.servers.releases import LAST_SHARED, Release, newest_of_each, release_of, releases_asked, writer_of
 
 from .libraries import libraries_remark, tell_libraries
@@ -122,7 +128,7 @@ def check_rdb(
         w = source.window()
         if progress is not None:
             w.source = Metered(source.stream, source.size, progress)
-        return check_rdb_in(
+        report = check_rdb_in(
             w,
             path,
             databases=databases,
@@ -133,6 +139,10 @@ def check_rdb(
             all_findings=all_findings,
             observer=observer,
         )
+        change = source.changed()
+        if change:
+            report.findings.add(changed_finding(change, path))
+        return report
 
 
 def check_rdb_in(
@@ -216,6 +226,10 @@ def suitability(facts: RdbFacts, findings: Findings, target: Release, modules: S
     for name, count in facts.encodings.items():
         if not loads_type(target, row_of(dialect, name)):
             answer.refuse(f"it holds {plural(count, 'value')} of type {name}, which {target.name} does not know")
+    if facts.slot_counts and not target.does(SLOT_COUNTS_PASSED):
+        answer.refuse(
+            f"it counts the keys of {plural(int(facts.slot_counts), 'slot')}, which {target.name} does not know"
+        )
     if facts.functions and not target.has(FUNCTIONS):
         answer.refuse(f"it holds {plural(len(facts.functions), 'function library')}, which {target.name} does not know")
     if facts.valkey_functions and target.has(FUNCTIONS) and not target.has(VALKEY_SCRIPTS):

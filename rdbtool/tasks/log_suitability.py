@@ -127,7 +127,9 @@ def _weigh(answer: LogSuitability, report: CheckAofReport, file: FileVerdict, re
         remark = BAD_FORMAT if fault.code != "bad-length" else ""
         refusals.append(Refusal(int(fault.start), fault.message, remark))
     first = min(refusals, key=_offset, default=None)
-    if first is not None and (fault is None or not fault.truncated or first.offset < fault.start):
+    # what an open MULTI holds is read before its end is missed
+    read = fault is None or not fault.truncated or fault.code == "multi-without-exec"
+    if first is not None and (read or (fault is not None and first.offset < fault.start)):
         answer.refuse(f"{where}at {first.offset}: {first.reason}", first.words)
         if fault is not None and first.offset == fault.start and last and release.does(CUTS_CORRUPT_TAIL):
             tail = file.size - file.sound_up_to

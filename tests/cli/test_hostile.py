@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import tracemalloc
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +13,7 @@ from rdbtool.model import Consumer, Entry, Group, Id, Pending, Stream
 from rdbtool.rdb.values.idempotence import Idempotence
 from rdbtool.rdb.values.stream_nodes import of_pair
 from tests.rdb.colliding import colliding_ids
+from tests.rdb.craft import encode_length, listpack, lzf, rdb, record, string
 from tests.rdb.writing import written
 
 from .running import run
@@ -79,3 +81,32 @@ def test_stream_ids_that_collide_take_no_longer(tmp_path: Path) -> None:
         seconds.append(took(path, folder))
     for one, other in zip(*(part.values() for part in seconds), strict=True):
         assert other < 3 * one + 1, seconds
+
+
+HOSTILE: Final = {
+    "a string of 2^63 bytes": (0, b"\x81" + (1 << 63).to_bytes(8, "big") + b"x"),
+    "a list of 2^63 elements": (1, b"\x81" + (1 << 63).to_bytes(8, "big") + b"\x01x"),
+    "a hash of 2^63 fields": (4, b"\x81" + (1 << 63).to_bytes(8, "big") + b"\x01x\x01y"),
+    "a stream of 2^63 nodes": (15, b"\x81" + (1 << 63).to_bytes(8, "big")),
+    "a compressed string of 2^62 bytes": (0, b"\xc3" + encode_length(5) + encode_length(1 << 62) + b"\0a\xe0\x15\0"),
+    "a compressed string of 1 GiB": (0, lzf(b"\0a\xe0\x15\0", 1 << 30)),
+    "a listpack that claims 65,534 elements": (16, string(listpack(b"f", b"v", count=65534))),
+    "a module that has no end": (7, b"\x81" + bytes(8) + b"\x02\x01" * 1000),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_sizes_that_are_not_there_are_refused_and_take_no_memory(name: str, tmp_path: Path) -> None:
+    type_byte, value = HOSTILE[name]
+    path = tmp_path / "dump.rdb"
+    path.write_bytes(rdb(record(type_byte, b"k", value)))
+    for words in (["check-rdb", path], ["digest", path], ["convert", path, tmp_path / "out.jsonl"], ["dump", path]):
+        tracemalloc.start()
+        try:
+            done = run(*words)
+            assert tracemalloc.get_traced_memory()[1] < 64 << 20
+        finally:
+            tracemalloc.stop()
+        assert done.returncode in {1, 2}, (words, done)
+        assert "Traceback" not in done.stderr
+    assert not (tmp_path / "out.jsonl").exists()

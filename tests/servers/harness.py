@@ -142,13 +142,15 @@ SERVERS = servers()
 class Server:
     """A running server and a connection to it."""
 
-    def __init__(self, kind: ServerKind, directory: Path, process: subprocess.Popen[bytes], path: str) -> None:
+    def __init__(
+        self, kind: ServerKind, directory: Path, process: subprocess.Popen[bytes], path: str, patience: float = PATIENCE
+    ) -> None:
         self.kind = kind
         self.directory = directory
         self.process = process
         self._path = path
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._socket.settimeout(PATIENCE)
+        self._socket.settimeout(patience)
         try:
             self._socket.connect(path)
         except OSError:
@@ -215,9 +217,10 @@ class DidNotStartError(Exception):
 
 
 @contextlib.contextmanager
-def running(kind: ServerKind, directory: Path, *options: str) -> Iterator[Server]:
+def running(kind: ServerKind, directory: Path, *options: str, patience: float = PATIENCE) -> Iterator[Server]:
     """Start a server in ``directory`` with DEBUG enabled; raises `DidNotStartError` with its log.
 
+    ``patience``: seconds to wait for a reply; it raises `TimeoutError`.
     It listens on a Unix socket only. The directory may hold dump.rdb or an appendonlydir to load.
     """
     check_permission()
@@ -237,12 +240,13 @@ def running(kind: ServerKind, directory: Path, *options: str) -> Iterator[Server
             stderr=subprocess.STDOUT,
         )
         try:
-            server = _connect(kind, directory, process, path)
+            server = _connect(kind, directory, process, path, patience)
             try:
                 yield server
             finally:
                 if process.poll() is None:
                     server.stop()
+                server.close()
         finally:
             if process.poll() is None:
                 process.kill()
@@ -258,19 +262,22 @@ def _one_at_a_time() -> Iterator[None]:
         yield
 
 
-def _connect(kind: ServerKind, directory: Path, process: subprocess.Popen[bytes], path: str) -> Server:
+def _connect(kind: ServerKind, directory: Path, process: subprocess.Popen[bytes], path: str, patience: float) -> Server:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         if process.poll() is not None:
             break
         try:
-            server = Server(kind, directory, process, path)
+            server = Server(kind, directory, process, path, patience)
         except (FileNotFoundError, ConnectionRefusedError):
             time.sleep(0.01)
             continue
         while True:
             try:
                 (reply,) = server.send(("PING",))
+            except TimeoutError:
+                server.close()
+                raise
             except (EOFError, OSError):
                 server.close()
                 process.wait(timeout=60)

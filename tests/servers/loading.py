@@ -8,13 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.servers.harness import DidNotStartError, Server, ServerKind, running
+from tests.servers.harness import PATIENCE, DidNotStartError, Server, ServerKind, running
 
 
 @dataclass(frozen=True)
 class Outcome:
     """``loads``: whether the server starts; then ``digest``, the number of ``keys`` in all databases, and ``size``: of
-    the last file of the log when the server has loaded it, -1 for a snapshot; else ``log``: what it said.
+    the last file of the log when the server has loaded it, -1 for a snapshot; else ``log``: what it said. ``crashed``:
+    it has loaded, or begins to load, what then kills it, or has no end,
+    when it looks at it.
     """
 
     loads: bool
@@ -22,13 +24,19 @@ class Outcome:
     keys: int = -1
     size: int = -1
     log: str = ""
+    crashed: bool = False
 
 
 def load(
-    kind: ServerKind, directory: Path, source: Path, *options: str, files: Mapping[str, str] | None = None
+    kind: ServerKind,
+    directory: Path,
+    source: Path,
+    *options: str,
+    files: Mapping[str, str] | None = None,
+    patience: float = PATIENCE,
 ) -> Outcome:
     """Start ``kind`` in ``directory``, which is made, on a copy of ``source``: a snapshot (``*.rdb``, ``*.rdb.gz``), a
-    log, or the directory of a set. ``files``: other files that it finds there.
+    log, or the directory of a set. ``files``: other files that it finds there; ``patience``: seconds for it to load.
     """
     directory.mkdir(parents=True)
     for name, text in (files or {}).items():
@@ -46,15 +54,22 @@ def load(
         shutil.copy(source, log)
         options = ("--appendonly", "yes", *options)
     try:
-        with running(kind, directory, "--logfile", str(directory / "log"), *options) as server:
-            digest, keys = server.digest(), _keys(server)
+        with running(kind, directory, "--logfile", str(directory / "log"), *options, patience=patience) as server:
+            try:
+                digest, keys = server.digest(), _keys(server)
+            except TimeoutError:
+                server.process.kill()
+                raise
             if log is not None and not log.exists():  # a single file becomes the base of a set
                 log = directory / "appendonlydir" / log.name
             size = log.stat().st_size if log is not None and log.exists() else -1
             return Outcome(True, digest, keys, size)
+    except (EOFError, ConnectionError, TimeoutError):
+        return Outcome(True, crashed=True)
     except DidNotStartError:
         log_path = directory / "log"
-        return Outcome(False, log=log_path.read_text(errors="replace") if log_path.exists() else "")
+        text = log_path.read_text(errors="replace") if log_path.exists() else ""
+        return Outcome(False, log=text, crashed="ASSERTION FAILED" in text or "crashed by signal" in text)
 
 
 def _keys(server: Server) -> int:

@@ -21,7 +21,7 @@ from rdbtool.model import Entry, Module
 from rdbtool.servers.releases import RELEASES, find_release, releases_asked
 from rdbtool.tasks.check_aof import CheckAofReport, check_aof
 from rdbtool.tasks.repair_aof import plan_aof_repair, repair_aof
-from tests.aof.craft import CORPUS, FIXTURES, command, damage, seeded, sets
+from tests.aof.craft import CORPUS, FIXTURES, command, damage, make_set, seeded, sets
 from tests.rdb.writing import written
 
 VERDICTS: dict[str, Any] = json.loads((FIXTURES / "damaged/verdicts.json").read_text())["files"]
@@ -405,3 +405,21 @@ def test_the_writer_of_a_preamble_has_the_modules_of_its_data(tmp_path: Path) ->
     assert own is None
     (named,) = check_aof(str(path), releases=[*releases_asked(["redis-7.0"])]).suitability
     assert named.loads is False
+
+
+def test_a_command_that_is_unknown_within_an_open_transaction_stops_the_server(tmp_path: Path) -> None:
+    """It is looked up before the end is missed: seen of Redis 7.0."""
+    path = tmp_path / "x.aof"
+    path.write_bytes(command("SET", "a", "1") + command("MULTI") + command("EZEC"))
+    (told,) = check_aof(path, releases=["redis-7.0"]).suitability
+    assert told.loads is False
+    assert told.cuts_at == -1
+    assert told.words == "Unknown command 'EZEC'"
+
+
+def test_a_set_was_not_written_by_a_server_that_knows_no_sets(tmp_path: Path) -> None:
+    """The base says Redis 5.0, for whoever compacts a set keeps the version of its snapshot."""
+    base = written("redis-5.0", Entry(0, b"k", b"v"), aof=True)[0]
+    report = check_aof(make_set(tmp_path / "set", base=base, one=sets(3)))
+    assert report.verdict == OK
+    assert all(told.loads for told in report.suitability)

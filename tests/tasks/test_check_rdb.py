@@ -384,3 +384,35 @@ def test_a_snapshot_of_dragonfly_is_named(tmp_path: Path) -> None:
     (finding,) = checked(tmp_path, data).findings.items
     assert finding.code == "unsupported"
     assert "Dragonfly wrote the file" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("value", "loads"),
+    [
+        (b"1,2,3", True),
+        (b" 0x1f, 2,\n3junk", True),
+        (b"-1,+2,-3", True),
+        (b"0x,1,2", True),
+        (b"1,2", False),
+        (b"08,2,3", False),
+        (b"1 ,2,3", False),
+        (b"1,0x2,3", False),
+        (b"", False),
+    ],
+)
+def test_valkey_wants_three_numbers_in_a_slot_info(tmp_path: Path, value: bytes, loads: bool) -> None:
+    """As sscanf reads them, seen of Valkey 9.1; Redis passes the field by."""
+    path = tmp_path / "x.rdb"
+    path.write_bytes(rdb(b"\xfa" + strings(b"Slot-Info", value), record(0, b"k", string(b"v"))))
+    told = {answer.release: answer.loads for answer in check_rdb(path, releases=["valkey-9.1", "redis-7.0"]).releases}
+    assert told == {"valkey-9.1": loads, "redis-7.0": True}
+
+
+@pytest.mark.parametrize(("release", "loads"), [("redis-6.2", False), ("redis-7.0", False), ("valkey-9.1", True)])
+def test_the_opcode_that_counts_the_keys_of_a_slot_is_unknown_to_old_servers(
+    tmp_path: Path, release: str, loads: bool
+) -> None:
+    path = tmp_path / "x.rdb"
+    path.write_bytes(rdb(b"\xfe\0\xf4\1\1\0", record(0, b"k", string(b"v")), magic=b"REDIS0009"))
+    (told,) = check_rdb(path, releases=[release]).releases
+    assert told.loads is loads

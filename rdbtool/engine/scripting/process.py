@@ -121,8 +121,10 @@ class ScriptProcess:
         pieces = [self._held]
         have = len(self._held)
         while have < n:
-            ready, _, _ = select.select([handle], [], [], max(deadline - time.monotonic(), 0))
-            if not ready:
+            # poll, for select knows no descriptor above 1023
+            poll = select.poll()
+            poll.register(handle, select.POLLIN)
+            if not poll.poll(max(deadline - time.monotonic(), 0) * 1000):
                 raise ScriptEndedError(f"it did not end in {self._seconds:g} s")
             piece = os.read(handle, 1 << 16)
             if not piece:

@@ -9,6 +9,7 @@ from mypy_extensions import i64
 from rdbtool.findings import Severity
 from rdbtool.servers.features import (
     ALWAYS_SANITIZES,
+    CHECKS_SLOT_COUNTS,
     CHECKS_STREAM_COUNTERS,
     CHECKS_ZIPLISTS_AND_STREAMS,
     CHECKSUMS,
@@ -66,6 +67,7 @@ CODES: Final[dict[str, Code]] = {
     "module-data": Code(Severity.NOTE),
     "slot-import": Code(Severity.NOTE),
     "update": Code(Severity.NOTE),
+    "slot-info": Code(Severity.ERROR, SOME, since=CHECKS_SLOT_COUNTS),
     "keydb-cron": Code(Severity.ERROR),
     "keydb-member-expiry": Code(Severity.WARNING),
     "capture": Code(Severity.ERROR),
