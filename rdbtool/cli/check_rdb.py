@@ -163,7 +163,7 @@ def _salvage(
     elif output is Format.JSON:
         print_json(NAME, {"files": [{"path": path, "salvage": report.as_json()}]})
     else:
-        print_salvaged(report)
+        print_salvaged(report, sys.stdout)
     return report
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Final, TextIO
 
 from rdbtool.errors import printable
@@ -22,7 +21,7 @@ _SURE: Final = {
 }
 
 
-def print_salvaged(report: SalvageRdbReport, stream: TextIO = sys.stdout) -> None:
+def print_salvaged(report: SalvageRdbReport, stream: TextIO) -> None:
     """What was read, what is lost, and where the rest went."""
     result = report.result
     lines: list[str] = []

@@ -35,7 +35,7 @@ from rdbtool.outputs.rdb import RdbOut
 from rdbtool.outputs.registry import format_of_path, row_of
 from rdbtool.outputs.resp import too_long
 from rdbtool.outputs.sharding import NO_OUTPUT, BySlot
-from rdbtool.rdb.layout.facts import MODULE_VALUES, STREAMS
+from rdbtool.rdb.layout.facts import MODULE_VALUES, OF_TYPE
 from rdbtool.servers.slots import SLOTS
 
 BY_NAME: Final = OutputOptions()
@@ -224,7 +224,7 @@ def convert(
                 _note_repeated(merge.repeated, report, on_conflict)
             if join is not None:
                 report.merged = join.joined
-            gone = [report.losses.get(fact, 0) for fact in (STREAMS, MODULE_VALUES, NO_OUTPUT)]
+            gone = [report.losses.get(fact, 0) for fact in (*OF_TYPE.values(), MODULE_VALUES, NO_OUTPUT)]
             report.written -= report.dropped + report.merged + sum(gone)
     except FormatError as e:
         report.findings.add(finding_of(e))

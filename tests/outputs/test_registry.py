@@ -126,7 +126,7 @@ def test_the_choices_of_a_command_are_those_of_the_table(command: str, option: s
 
 def test_no_other_module_lists_formats() -> None:
     for path in PACKAGE.rglob("*.py"):
-        if path.name in {"registry.py", "diff_output.py"}:  # diff writes differences, not keys
+        if path.name in {"registry.py", "diff_output.py", "memory.py"}:  # those two write differences and sizes
             continue
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Tuple | ast.List | ast.Set):

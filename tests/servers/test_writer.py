@@ -12,7 +12,7 @@ import pytest
 
 from rdbtool.basics.numbers import format_double
 from rdbtool.io.window import window_over
-from rdbtool.model import Entry, Hash, SortedSet, Stream, Value
+from rdbtool.model import Array, Entry, Hash, SortedSet, Stream, Value
 from rdbtool.rdb.dump_payload import dump
 from rdbtool.rdb.encode import encode
 from rdbtool.rdb.events import FunctionPreGa, Header
@@ -25,7 +25,12 @@ from tests.rdb.expected import corpus_files, label, unshown
 from tests.rdb.values_strategies import KINDS, any_value, score
 from tests.servers.harness import SERVERS, Server, ServerError, ServerKind, running
 
-FILES = [p for p in corpus_files() if "module" not in p.name and "new-types" not in p.name]
+FILES = [
+    p
+    for p in corpus_files()
+    if not any(word in p.name for word in ("module", "new-types", "mixed", "key-metadata", "path-hash"))
+    and p.read_bytes()[:3] != b"VCS"  # an envelope of one here
+]
 Key = tuple[int, bytes]
 
 
@@ -150,6 +155,9 @@ def compare_with_json(server: Server, path: Path, values: dict[Key, Value], loss
                 assert not exists(server, key)
                 continue
             if isinstance(value, Stream) and "streams" in losses:
+                continue
+            if isinstance(value, Array) and "arrays" in losses:
+                assert not exists(server, key)
                 continue
             if isinstance(value, SortedSet):
                 if zset_of(server, key) != sorted((m, s) for m, s in value.scores.items()):

@@ -148,6 +148,14 @@ def test_losses_are_counted_or_refused(tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["x.rdb"]
 
 
+@pytest.mark.parametrize("output", ["x.rdb", "x.aof", "x.resp"])
+@pytest.mark.parametrize("name", ["redis-8.10.2/arrays.rdb", "valkey-9.2-by-hand/path-hash.rdb"])
+def test_keys_that_the_target_has_no_type_for_do_not_count_as_written(name: str, output: str, tmp_path: Path) -> None:
+    report = run(FIXTURES / name, tmp_path / output, rdb=RdbOptions(target("redis-7.0")))
+    assert report.keys == sum(report.losses.values()) > 0
+    assert report.written == 0
+
+
 @pytest.mark.parametrize(
     ("facts", "name"),
     [
