@@ -11,7 +11,7 @@ from typing import IO, Final, final
 from rdbtool.errors import InputError, OutputError, reason
 from rdbtool.findings import Finding, Severity, plural
 from rdbtool.io.random_access import Pages
-from rdbtool.io.source import open_input
+from rdbtool.io.source import is_plain, open_input
 from rdbtool.io.window import CHUNK, Metered, Window
 from rdbtool.rdb.salvage.salvaged import Salvaged
 from rdbtool.rdb.salvage.salvager import Salvager
@@ -90,9 +90,8 @@ def open_salvaged(
 def _pages(path: str, progress: Progress | None, first: Window | None, stack: contextlib.ExitStack) -> Pages:
     """The file, open for reading anywhere."""
     if os.path.isfile(path):
-        with open_input(path) as source:
-            if source.file is not None:
-                return Pages(path)
+        if is_plain(path):
+            return Pages(path)
         first = None  # whoever has it open goes on with that where all is well
     if first is None:
         source = stack.enter_context(open_input(path))

@@ -115,6 +115,14 @@ def open_input(path: str) -> Input:
         raise InputError(f"cannot read: {reason(e)}", path=path) from e
 
 
+def is_plain(path: str) -> bool:
+    """Whether the file at ``path`` can be read anywhere: it is no pipe, and its bytes are not compressed. Raises
+    `InputError`.
+    """
+    with open_input(path) as source:
+        return source.file is not None
+
+
 def open_stream(stream: Readable, name: str = "input") -> Input:
     """The same for anything with ``.read(n)``, which stays open; ``name`` stands in errors. Raises `InputError`."""
     try:

@@ -24,6 +24,7 @@ from rdbtool.inputs.keys import Facts, RdbSource
 from rdbtool.inputs.opening import OpenedKeys, open_keys
 from rdbtool.inputs.selection import Selection
 from rdbtool.inputs.server import STOCK_SERVER, Server
+from rdbtool.io.source import is_plain
 from rdbtool.rdb.targets import target_for_version
 from rdbtool.servers import releases
 from rdbtool.servers.memory import JEMALLOC
@@ -95,8 +96,9 @@ def memory(
     ``release``: of the server, such as ``redis-7.0``, else the one that wrote each file, or the newest Redis;
     ``allocator``: the server's (`servers.memory`); ``reported``: as MEMORY USAGE counts; ``list_depth``: the server's
     ``list-compress-depth``; ``rows``: where each key goes; ``largest``: find out the size of the largest elements. What
-    is damaged is a finding, after what could be read; so is one of several inputs that cannot be read at all. Raises
-    `InputError`, `OutputError`, `UsageError` and `UnsupportedError`.
+    is damaged is a finding, after what could be read: behind damage too, except in what is compressed or piped, which
+    is not copied for that. So is one of several inputs that cannot be read at all. Raises `InputError`, `OutputError`,
+    `UsageError` and `UnsupportedError`.
     """
     wanted = Wanted(now_ms=time.time_ns() // 1_000_000) if wanted is None else wanted
     report = ContentsReport(contents=Contents(wanted), allocator=allocator)
@@ -117,7 +119,7 @@ def memory(
                 commands=reading.commands,
                 progress=progress,
                 server=reading.server,
-                keep_going=True,
+                keep_going=os.path.isdir(path) or (os.path.isfile(path) and is_plain(path)),
             ) as opened:
                 _note_opened(report, file, opened)
                 source = opened.source

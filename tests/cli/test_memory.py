@@ -195,6 +195,24 @@ def test_compressed_or_from_standard_input_it_takes_what_the_file_takes(tmp_path
     assert "neither an RDB" in run("memory", path).stderr
 
 
+def test_of_what_is_damaged_it_takes_what_stands_behind_too_but_copies_nothing_for_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
+    records = [craft.record(0, b"key:%d" % n, craft.string(b"value")) for n in range(60)]
+    damaged = craft.rdb(*records[:30], b"\xf0garbage", *records[30:])
+    path = tmp_path / "x.rdb"
+    path.write_bytes(damaged)
+    shown = run("memory", path, "--format", "json")
+    assert shown.returncode == 1
+    assert json.loads(shown.stdout)["total"]["keys"] >= 59  # the one beside the damage may be lost
+    packed = tmp_path / "x.rdb.gz"
+    packed.write_bytes(gzip.compress(damaged))
+    for shown in (run("memory", packed, "--format", "json"), run("memory", "-", "--format", "json", stdin=damaged)):
+        document = json.loads(shown.stdout)
+        assert (shown.returncode, document["total"]["keys"], document["partial"]) == (1, 30, True)
+
+
 @pytest.mark.parametrize(("data", "code"), [(b"", 1), (b"rubbish" * 100, 1), (b"REDIS0099", 2)])
 def test_what_is_no_snapshot_is_told(tmp_path: Path, data: bytes, code: int) -> None:
     path = tmp_path / "x.rdb"
