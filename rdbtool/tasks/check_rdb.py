@@ -235,11 +235,11 @@ def suitability(facts: RdbFacts, findings: Findings, target: Release, modules: S
     if facts.valkey_functions and target.has(FUNCTIONS) and not target.has(VALKEY_SCRIPTS):
         names = ", ".join(facts.valkey_functions)
         answer.refuse(f"function library {names} calls 'server', which only Valkey has from 8.0 on")
-    remark = libraries_remark(facts)
-    if remark and target.has(FUNCTIONS):
-        answer.remarks.append(remark)
     _weigh_modules(answer, facts, target, modules)
     _weigh_findings(answer, findings, target)
+    remark = libraries_remark(facts)
+    if remark and target.has(FUNCTIONS) and answer.loads:
+        answer.remarks.append(remark)
     if not facts.complete and answer.loads and "unsupported" in findings.counts:
         answer.loads = None
         answer.remarks.append(f"rdbtool itself could read it only up to offset {facts.good_to}")
