@@ -301,12 +301,7 @@ class Scanner:
             if met[slot] == a and met[slot + 1] == b and met[slot + 2] == name_size:
                 arity = met[slot + 3]
                 if argc != arity and (arity > 0 or argc < -arity):
-                    if arity == BY_SUBCOMMAND:
-                        if not self._is_right_subcommand(argc, data, name_at, name_size, None, base + pos):
-                            break
-                    elif not self._has_options(
-                        self._in_slots[slot >> 2], argc, data, name_at + name_size, p, base + pos
-                    ):
+                    if not self._has_other_words(slot, argc, data, name_at, p, base + pos):
                         break
             elif a == MULTI_WORD and name_size == 5:
                 if self.in_multi or argc != 1:
@@ -323,7 +318,7 @@ class Scanner:
                 if argc != 2 or not self._is_database(data, name_at + 8, p):
                     break
                 self.select = base + pos
-            elif not self._meet(slot, a, b, name_size, argc, data, name_at, base + pos, p):
+            elif not self._meet(slot, a, b, name_size, argc, data, name_at, base + pos):
                 break
             commands += 1
             start = pos
@@ -349,12 +344,14 @@ class Scanner:
         second: i64 = data[at + 5] - 48
         return 0 <= second <= 9 and digit > 0 and digit * 10 + second < self.databases
 
-    def _has_options(
-        self, counter: OptionCounter | None, argc: i64, data: bytes, at: i64, end: i64, start: i64
-    ) -> bool:
-        """Count the options of a well-formed command whose name and whole end at ``at`` and ``end``; False where its
-        kind has none, or words lack.
+    def _has_other_words(self, slot: i64, argc: i64, data: bytes, at: i64, end: i64, start: i64) -> bool:
+        """Account for a command whose name, at ``at``, was met before, with another number of words than it has without
+        options; it begins at ``start``, and ends at ``end`` of ``data``. False where the number is wrong.
         """
+        n = self._met[slot + 2]
+        if self._met[slot + 3] == BY_SUBCOMMAND:
+            return self._is_right_subcommand(argc, data, at, n, None, start)
+        counter = self._in_slots[slot >> 2]
         if counter is None or argc < counter.options.least:
             return False
         if argc == 5 and read_i64_le(data, end - PXAT_SIZE) == PXAT_WORD and counter.options.command == b"SET":
@@ -362,7 +359,7 @@ class Scanner:
                 self._first_dated = start
             self._dated += 1
         else:
-            counter.count(counter.look(argc, data, at), start)
+            counter.count(counter.look(argc, data, at + n), start)
         return True
 
     def _counter(self, row: CommandRow) -> OptionCounter | None:
@@ -380,7 +377,7 @@ class Scanner:
             self._dated = 0
         return [use for counter in self._options.values() for use in counter.uses.values()]
 
-    def _meet(self, slot: i64, a: i64, b: i64, n: i64, argc: i64, data: bytes, at: i64, start: i64, end: i64) -> bool:
+    def _meet(self, slot: i64, a: i64, b: i64, n: i64, argc: i64, data: bytes, at: i64, start: i64) -> bool:
         """Whether a command, which begins at ``start``, is known and plain; then its name is remembered in ``slot``."""
         name = self.names.resolve(data[at : at + n])
         row = row_of(name)
@@ -403,8 +400,8 @@ class Scanner:
             counter = self._counter(row)
             if counter is not None:
                 arity = counter.options.plain
-                if argc != arity:
-                    self._has_options(counter, argc, data, at + n, end, start)
+                if argc != arity and argc >= counter.options.least:
+                    counter.count(counter.look(argc, data, at + n), start)
                 if arity == 0:
                     arity = NEVER_PLAIN
         if n <= 16:

@@ -79,7 +79,7 @@ def test_expiries_of_hash_fields_are_counted(tmp_path: Path) -> None:
         count(server, told)
     for one in told.values():
         assert one.encoding_here == "hashtable"
-        assert abs(one.error) < 10, one
+        assert abs(one.error) < 15, one  # how many buckets chain depends on the random seed of the server's hashes
 
 
 @pytest.mark.server("redis-7.0", "valkey-9.1")
