@@ -98,6 +98,7 @@ def test_over_tls_only_a_trusted_server_is_spoken_to(kind: ServerKind, tmp_path:
             connection.call("PING")  # without a certificate of our own
 
 
+@pytest.mark.server
 def test_some_server_of_the_tests_speaks_tls() -> None:
     assert WITH_TLS
 
