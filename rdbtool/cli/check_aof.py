@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -197,7 +198,15 @@ def command(
         raise UsageError("--keep-open-transaction goes with --salvage")
     if fix_unknown and not (fix or output):
         raise UsageError("--fix-unknown goes with --fix or -o")
-    asked = releases_asked(releases or ())
+    check = partial(
+        check_aof,
+        max_bulk=max_bulk,
+        databases=databases,
+        names=names,
+        releases=releases_asked(releases or ()),
+        all_findings=all_findings,
+        until=time,
+    )
     results: list[dict[str, Any]] = []
     codes: list[ExitCode] = []
     text = output_format is Format.TEXT
@@ -211,17 +220,7 @@ def command(
                 codes.append(ExitCode.FINE)
                 continue
             with Progress() as progress:
-                report = check_aof(
-                    path,
-                    history=history,
-                    max_bulk=max_bulk,
-                    databases=databases,
-                    names=names,
-                    releases=asked,
-                    all_findings=all_findings,
-                    until=time,
-                    progress=progress,
-                )
+                report = check(path, history=history, progress=progress)
             facts = report.as_json()
             code = of_report(report, problems=report.refused)
             if text:
@@ -242,16 +241,7 @@ def command(
                     if text:
                         print("the manifest is written; to undo it:")
                         print("\n".join(f"  {show_path(line)}" for line in undo))
-                report = check_aof(
-                    rebuilt.path,
-                    max_bulk=max_bulk,
-                    databases=databases,
-                    names=names,
-                    releases=asked,
-                    all_findings=all_findings,
-                    until=time,
-                    layout=layout_by(rebuilt.path, rebuilt.text) if output else None,
-                )
+                report = check(rebuilt.path, layout=layout_by(rebuilt.path, rebuilt.text) if output else None)
                 code = ExitCode.LOSS if rebuilt.left_out else of_report(report, problems=report.refused)
                 if text and not output:
                     print_report(report, all_findings=all_findings)

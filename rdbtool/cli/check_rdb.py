@@ -17,11 +17,11 @@ from rdbtool.servers.releases import releases_asked
 from rdbtool.tasks.check_rdb import CheckRdbReport, Suitability, check_rdb
 
 from .live import reads_servers
-from .options import AllFindingsOption, DatabasesOption, Format, FormatOption, size_option
+from .options import AllFindingsOption, DatabasesOption, Format, FormatOption, ModulesOption, size_option
 from .overwriting import ask_to_overwrite
 from .progress import Progress
 from .render import findings_lines, number, paint, plural, print_json, show_path, size, table
-from .usage import REPAIR_PANEL, SERVER_PANEL, Usage
+from .usage import REPAIR_PANEL, Usage
 from .way_out import way_out
 
 if TYPE_CHECKING:
@@ -53,15 +53,7 @@ def command(
             "Without it: the one that wrote the file, else the newest of each product.",
         ),
     ] = None,
-    modules: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--modules",
-            metavar="NAME",
-            help="A module type that the server has. May be repeated.",
-            rich_help_panel=SERVER_PANEL,
-        ),
-    ] = None,
+    modules: ModulesOption = None,
     databases: DatabasesOption = DATABASES,
     all_findings: AllFindingsOption = False,
     salvage: Annotated[

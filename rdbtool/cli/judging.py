@@ -15,8 +15,9 @@ from rdbtool.inputs.filters import duration_ms
 from rdbtool.rdb.opcodes import MAGICS
 from rdbtool.tasks.verify.expectations import Expectations, expectations
 
+from .options import ModulesOption
 from .point_in_time import ServerDatabasesOption
-from .usage import BOOT_PANEL, EXPECTED_PANEL, SERVER_PANEL
+from .usage import BOOT_PANEL, EXPECTED_PANEL
 
 if TYPE_CHECKING:
     from rdbtool.tasks.verify.boot import BootOptions
@@ -212,15 +213,7 @@ def how_judged(
             help="The redis.conf of the server whose directory PATH is: which file it loads, under which names.",
         ),
     ] = "",
-    modules: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--modules",
-            metavar="NAME",
-            help="A module type that the server has. May be repeated.",
-            rich_help_panel=SERVER_PANEL,
-        ),
-    ] = None,
+    modules: ModulesOption = None,
     databases: ServerDatabasesOption = None,
     boot: Annotated[
         str | None,

@@ -36,6 +36,15 @@ DatabasesOption = Annotated[
         rich_help_panel=SERVER_PANEL,
     ),
 ]
+ModulesOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--modules",
+        metavar="NAME",
+        help="A module type that the server has. May be repeated.",
+        rich_help_panel=SERVER_PANEL,
+    ),
+]
 ReplaceOption = Annotated[
     bool,
     typer.Option(

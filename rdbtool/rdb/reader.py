@@ -57,7 +57,7 @@ from .foreign import (
     zero_run,
 )
 from .layout import templates
-from .layout.modules import UINT, module_name, skip_module_values
+from .layout.modules import UINT, module_name, skip_key_meta, skip_module_values
 from .layout.primitives import (
     read_count,
     read_length,
@@ -474,7 +474,7 @@ class RdbReader:
                 and self.version >= KEY_METADATA_SINCE
             ):
                 self.doing = "reading a key's metadata"
-                meta = self._key_meta()
+                meta = passed(w, skip_key_meta)
             else:
                 if expire_at_ms != -1 or idle_s >= 0 or freq >= 0 or meta:
                     # to a server, what stands between is no end of what belongs to the next key (KeyDB writes so)
@@ -591,16 +591,6 @@ class RdbReader:
             with contextlib.suppress(RdbToolError):
                 self.key = read_string(w)
 
-    def _key_meta(self) -> bytes:
-        w = self.window
-        w.pin = w.pos
-        classes = read_count(w, 5)
-        while classes > 0:
-            w.skip(4)
-            skip_module_values(w)
-            classes -= 1
-        return w.unpin()
-
     def _template(self, at: i64) -> HashTemplate:
         w = self.window
         number = read_u64(w)
@@ -616,28 +606,19 @@ class RdbReader:
         """A frame of a hash that names its template: it has the names in front of its payload."""
         w = self.window
         at = w.offset()
-        w.pin = w.pos
-        try:
-            packed = byte == templates.PACKED_REFERENCE
-            if packed:
-                skip_string(w)
-                template = self._template_of(w.data[w.pin : w.pos])
-            else:
-                number = read_u64(w)
-                template = self.templates.get(number.to_bytes(8, "little"))
-                if template is None:
-                    raise FormatError(f"no template has the id {number}", offset=at)
-                behind = w.pos - w.pin
-                left = template.count
-                while left > 0:
-                    skip_string(w)
-                    left -= 1
-        except RdbToolError:
-            w.pin = -1
-            raise
-        raw = w.unpin() if packed else w.unpin()[behind:]
+        value_at = at
+        if byte == templates.PACKED_REFERENCE:
+            raw = passed(w, skip_string)
+            template = self._template_of(raw)
+        else:
+            number = read_u64(w)
+            template = self.templates.get(number.to_bytes(8, "little"))
+            if template is None:
+                raise FormatError(f"no template has the id {number}", offset=at)
+            value_at = w.offset()
+            raw = passed(w, template.skip_values)
         names = templates.NO_NAMES if template is None else template.packed
-        frame = Frame(names + raw, at, at if packed else at + behind, self.db, key, row)
+        frame = Frame(names + raw, at, value_at, self.db, key, row)
         frame.size = len(raw)
         return frame
 

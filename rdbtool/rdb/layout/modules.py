@@ -13,7 +13,7 @@ from rdbtool.errors import FormatError, UnsupportedError
 from rdbtool.io.window import Window, passed
 
 from .inspection import Inspection
-from .primitives import read_length, read_u64, skip_string
+from .primitives import read_count, read_length, read_u64, skip_string
 from .visit import Visit
 
 EOF: Final[i64] = 0
@@ -70,6 +70,15 @@ def skip_module_values(w: Window) -> None:
             raise FormatError(
                 f"unknown opcode {opcode} in module data", path=w.path, offset=at, doing="reading module data"
             )
+
+
+def skip_key_meta(w: Window) -> None:
+    """Pass the metadata of a key: for each class an id, and values of its module."""
+    classes = read_count(w, 5)
+    while classes > 0:
+        w.skip(4)
+        skip_module_values(w)
+        classes -= 1
 
 
 def take_module(w: Window) -> tuple[int, bytes]:

@@ -53,6 +53,13 @@ class Template:
         self.count: i64 = len(names)
         self.packed = names_in_front(names)
 
+    def skip_values(self, w: Window) -> None:
+        """Pass a string for each name. Raises what reading raises."""
+        left = self.count
+        while left > 0:
+            skip_string(w)
+            left -= 1
+
 
 def names_in_front(names: list[bytes]) -> bytes:
     """Names as they stand in front of values."""
