@@ -88,7 +88,7 @@ class OptionCounter:
             first = word & 0xFF
             if left > 0:
                 # A set would have to be asked with an object.
-                sign = first == EQUALS or first == TILDE  # noqa: PLR1714, SIM109
+                sign = first == EQUALS or first == TILDE  # noqa: PLR1714
                 if not (threshold and n == 1 and sign):  # the threshold is behind it
                     left -= 1
                 threshold = False
