@@ -59,8 +59,9 @@ if TYPE_CHECKING:
         SlotInfo,
         Update,
     )
+    from rdbtool.rdb.frame import Frame
     from rdbtool.rdb.opening import RdbEvents, open_rdb, open_rdb_writer
-    from rdbtool.rdb.reader import Frame, RdbReader
+    from rdbtool.rdb.reader import RdbReader
     from rdbtool.rdb.writer import RdbWriter
     from rdbtool.servers.limits import Limits
     from rdbtool.tasks.check_aof import CheckAofReport, check_aof
@@ -197,7 +198,7 @@ _PLACES = {
     "Findings": "findings",
     "Foreign": "rdb.events",
     "FormatError": "errors",
-    "Frame": "rdb.reader",
+    "Frame": "rdb.frame",
     "Function": "rdb.events",
     "FunctionPreGa": "rdb.events",
     "Group": "model",

@@ -13,8 +13,8 @@ from rdbtool.inputs.selection import Selection
 from rdbtool.model import Entry
 from rdbtool.rdb.encode import encode
 from rdbtool.rdb.events import End, Event, Function, FunctionPreGa, ModuleAux
+from rdbtool.rdb.frame import Frame, frame_of
 from rdbtool.rdb.libraries import library_header
-from rdbtool.rdb.reader import Frame, frame_of
 from rdbtool.rdb.targets import Target
 from rdbtool.servers.releases import Release, newest
 

@@ -7,8 +7,8 @@ from typing import Final, final
 from librt.vecs import vec
 from mypy_extensions import i64
 
+from rdbtool.rdb.frame import Frame
 from rdbtool.rdb.layout.visitor import KIND_NAMES, STRING
-from rdbtool.rdb.reader import Frame
 from rdbtool.servers.slots import SLOTS, hash_slot
 
 from .costs import Costs

@@ -10,6 +10,7 @@ from mypy_extensions import i64
 
 from rdbtool.basics.numbers import is_integer_at
 from rdbtool.io.window import Window
+from rdbtool.rdb.frame import Frame
 from rdbtool.rdb.layout.arrays import LONG, ArrayElements
 from rdbtool.rdb.layout.cursor import STRING as STRING_ELEMENT
 from rdbtool.rdb.layout.cursor import Cursor
@@ -29,7 +30,6 @@ from rdbtool.rdb.layout.quicklist import PLAIN
 from rdbtool.rdb.layout.templates import read_fields
 from rdbtool.rdb.layout.ziplist import ZiplistCursor
 from rdbtool.rdb.layout.zipmap import ZipmapCursor
-from rdbtool.rdb.reader import Frame
 from rdbtool.servers.memory import BUCKETS, Layout
 from rdbtool.servers.releases import Release
 

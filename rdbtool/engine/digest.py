@@ -15,6 +15,7 @@ from mypy_extensions import i64
 from rdbtool.basics.fpconv import seventeen, shortest
 from rdbtool.errors import RdbToolError, UnsupportedError
 from rdbtool.model import NO_EXPIRY
+from rdbtool.rdb.frame import Frame
 from rdbtool.rdb.layout.facts import (
     ARRAY_CURSORS,
     CONSUMERS,
@@ -38,7 +39,6 @@ from rdbtool.rdb.layout.visitor import (
     Visitor,
     visit_value,
 )
-from rdbtool.rdb.reader import Frame
 from rdbtool.rdb.types import TypeRow
 from rdbtool.rdb.walk import Walker
 from rdbtool.servers.features import FIELD_EXPIRIES, INTEGER_SCORES, SHORTEST_SCORES

@@ -12,10 +12,11 @@ from rdbtool.model import Entry
 from rdbtool.rdb.dump_payload import open_dump, parse_dump
 from rdbtool.rdb.empty import is_empty
 from rdbtool.rdb.events import Aux, Event, Header, Update
+from rdbtool.rdb.frame import Frame
 from rdbtool.rdb.head import RdbHead
 from rdbtool.rdb.layout.facts import NOTHING
 from rdbtool.rdb.opcodes import REDIS
-from rdbtool.rdb.reader import Frame, RdbReader
+from rdbtool.rdb.reader import RdbReader
 
 
 @final

@@ -14,9 +14,10 @@ from rdbtool.findings import Finding
 from rdbtool.io.source import Input, open_input
 from rdbtool.io.window import Window
 from rdbtool.rdb.events import End
+from rdbtool.rdb.frame import Frame
 from rdbtool.rdb.layout.facts import MADE_BY_REPLAY
 from rdbtool.rdb.magic import is_payload
-from rdbtool.rdb.reader import Frame, RdbReader
+from rdbtool.rdb.reader import RdbReader
 
 from .detect import BASE, JSON_LINES, OTHER, SNAPSHOT, Opened, Progress, open_detected, refuse_empty_snapshot
 from .jsonl import JsonlSource

@@ -9,8 +9,8 @@ from rdbtool.inputs.keys import Facts
 from rdbtool.io.output import Output, Writable
 from rdbtool.model import NO_EXPIRY, Entry, Hash, SortedSet, Value, type_name
 from rdbtool.rdb.events import Event, ModuleAux, SlotImport
+from rdbtool.rdb.frame import Frame
 from rdbtool.rdb.layout.facts import ALL, KEY_META, Losses
-from rdbtool.rdb.reader import Frame
 
 from .changing import decoded
 from .exporter import Exporter

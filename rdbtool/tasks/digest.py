@@ -25,9 +25,10 @@ from rdbtool.io.window import Window
 from rdbtool.outputs.losses import miscount_findings
 from rdbtool.rdb.empty import is_empty
 from rdbtool.rdb.events import End, SelectDb
+from rdbtool.rdb.frame import Frame
 from rdbtool.rdb.head import RdbHead
 from rdbtool.rdb.layout.duplicates import Duplicates
-from rdbtool.rdb.reader import Frame, RdbReader
+from rdbtool.rdb.reader import RdbReader
 from rdbtool.rdb.targets import target_for_version
 from rdbtool.servers.limits import check_database
 from rdbtool.servers.releases import Release, release_of, writer_of

@@ -16,7 +16,8 @@ from rdbtool.errors import RdbToolError, UnsupportedError
 from rdbtool.io.source import open_input
 from rdbtool.io.window import Window, window_over
 from rdbtool.model import Array, Hash, PathHash, SortedSet, Stream, Value
-from rdbtool.rdb.reader import Frame, RdbReader
+from rdbtool.rdb.frame import Frame
+from rdbtool.rdb.reader import RdbReader
 from rdbtool.servers.releases import RELEASES, release_named
 from tests.rdb.corpus import FIXTURES, name_of, written_files
 from tests.rdb.mutation import damaged, records_by_type

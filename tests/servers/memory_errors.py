@@ -18,7 +18,8 @@ from rdbtool.analysis.costs import Costs
 from rdbtool.analysis.encodings import ENCODINGS
 from rdbtool.analysis.measure import Measure
 from rdbtool.io.source import open_input
-from rdbtool.rdb.reader import Frame, RdbReader
+from rdbtool.rdb.frame import Frame
+from rdbtool.rdb.reader import RdbReader
 from rdbtool.servers.memory import LIBC, SYSTEM_JEMALLOC
 from rdbtool.servers.releases import release_named
 from rdbtool.tasks.memory import memory

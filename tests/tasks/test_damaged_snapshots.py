@@ -16,7 +16,8 @@ from rdbtool.findings import Severity
 from rdbtool.inputs.filters import parse_limits
 from rdbtool.io.source import open_input
 from rdbtool.outputs.options import OutputOptions, RdbOptions
-from rdbtool.rdb.reader import Frame, RdbReader
+from rdbtool.rdb.frame import Frame
+from rdbtool.rdb.reader import RdbReader
 from rdbtool.tasks.check_rdb import check_rdb
 from rdbtool.tasks.convert import ConvertReport, convert
 from rdbtool.tasks.digest import digest

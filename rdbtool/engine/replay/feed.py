@@ -16,8 +16,9 @@ from rdbtool.engine.table import execute, find
 from rdbtool.errors import FormatError, RdbToolError, UnsupportedError, printable
 from rdbtool.rdb.empty import is_empty
 from rdbtool.rdb.events import End, Function, FunctionPreGa, ModuleAux, SlotImport, Update
+from rdbtool.rdb.frame import Frame
 from rdbtool.rdb.head import RdbHead
-from rdbtool.rdb.reader import Frame, RdbReader
+from rdbtool.rdb.reader import RdbReader
 from rdbtool.servers.commands import SWEEPING
 from rdbtool.servers.limits import check_database
 from rdbtool.servers.slots import SLOTS

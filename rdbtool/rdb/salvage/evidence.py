@@ -12,7 +12,7 @@ from mypy_extensions import i64
 
 from rdbtool.rdb import opcodes
 from rdbtool.rdb.events import Aux, Event, Function, FunctionPreGa, ModuleAux, ResizeDb, SelectDb
-from rdbtool.rdb.reader import Frame
+from rdbtool.rdb.frame import Frame
 
 START: Final = re.compile(
     # a type and the key's first bytes; or LZF, or an integer

@@ -11,9 +11,10 @@ from rdbtool.findings import Finding, Findings, Severity
 from rdbtool.io.random_access import Pages
 from rdbtool.rdb import opcodes
 from rdbtool.rdb.events import Aux, End, Event, Function, FunctionPreGa, HashTemplate, ResizeDb, SelectDb
+from rdbtool.rdb.frame import Frame
 from rdbtool.rdb.functions import check_library
 from rdbtool.rdb.layout.inspection import Inspection
-from rdbtool.rdb.reader import Frame, RdbReader
+from rdbtool.rdb.reader import RdbReader
 
 from .partial import Partial
 from .salvaged import Lost, Part, Run, Salvaged

@@ -14,9 +14,10 @@ from rdbtool.io.random_access import PAGE, Pages
 from rdbtool.io.window import Window, window_over
 from rdbtool.rdb import opcodes
 from rdbtool.rdb.events import SelectDb
+from rdbtool.rdb.frame import Frame
 from rdbtool.rdb.layout.primitives import read_string
 from rdbtool.rdb.layout.templates import Template
-from rdbtool.rdb.reader import Frame, RdbReader
+from rdbtool.rdb.reader import RdbReader
 from rdbtool.rdb.types import TABLE, TypeRow
 
 from .evidence import FIRST, LEAST, OPCODES, is_opcode_of_key, is_time, of_event, of_key, of_name, one_bit_apart
@@ -112,7 +113,7 @@ class Judge:
         coded: i64 = w.data[w.pos] if w.pos < w.end else 0
         at = reader.key_offset
         evidence = of_name(event.key, self.pages.byte(at))
-        reader.skip_payload(event)
+        event.skip()
         row = event.type
         one_blob = row.empty_at == 11 or row.name in {"hash-listpack", "zset-listpack", "set-listpack", "set-intset"}
         proven = (one_blob and row.byte != 14) or (row.byte == 0 and coded == 0xC3)

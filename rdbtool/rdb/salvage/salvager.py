@@ -19,7 +19,7 @@ from mypy_extensions import i64
 
 from rdbtool.errors import InputError, RdbToolError
 from rdbtool.io.random_access import Pages
-from rdbtool.rdb.reader import Frame
+from rdbtool.rdb.frame import Frame
 
 from .databases import database_in, doubtful, settle
 from .evidence import FIRST, of_key
@@ -226,7 +226,7 @@ class Salvager:
         reader = self.judge.reader(w)
         event = reader.next()
         if isinstance(event, Frame):
-            reader.skip_payload(event)
+            event.skip()
             lost.keys.append(event.key)
             lost.end = w.offset()
             run.start = run.parts[0].start = w.offset()

@@ -12,10 +12,11 @@ from rdbtool.io.random_access import Pages
 from rdbtool.io.window import Window, window_over
 from rdbtool.rdb import opcodes
 from rdbtool.rdb.events import End, SelectDb
+from rdbtool.rdb.frame import Frame
 from rdbtool.rdb.layout.inspection import Inspection
 from rdbtool.rdb.layout.primitives import read_string
 from rdbtool.rdb.layout.templates import OF_REFERENCE, Template
-from rdbtool.rdb.reader import Frame, RdbReader
+from rdbtool.rdb.reader import RdbReader
 from rdbtool.rdb.types import TABLE
 from rdbtool.servers.releases import CHECKSUM_SINCE
 
@@ -257,7 +258,7 @@ class Search:
         try:
             while (event := reader.next()) is not None:
                 if isinstance(event, Frame):
-                    reader.skip_payload(event)
+                    event.skip()
                 elif isinstance(event, End):
                     self.leads_to_end = True
                     break

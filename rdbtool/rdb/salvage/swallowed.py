@@ -8,7 +8,8 @@ from mypy_extensions import i64
 
 from rdbtool.errors import InputError, RdbToolError
 from rdbtool.io.random_access import Pages
-from rdbtool.rdb.reader import Frame, RdbReader
+from rdbtool.rdb.frame import Frame
+from rdbtool.rdb.reader import RdbReader
 
 from .salvaged import Salvaged
 from .search import Search
@@ -51,7 +52,7 @@ class Swallowed:
                     return None
                 if not isinstance(event, Frame):
                     continue
-                reader.skip_payload(event)
+                event.skip()
                 size = w.offset() - at
                 if size >= missing * LEAST:
                     left -= size

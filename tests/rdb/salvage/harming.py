@@ -9,7 +9,8 @@ from pathlib import Path
 
 from rdbtool.io.random_access import Pages
 from rdbtool.io.window import Window, window_over
-from rdbtool.rdb.reader import Frame, RdbReader
+from rdbtool.rdb.frame import Frame
+from rdbtool.rdb.reader import RdbReader
 from rdbtool.rdb.salvage.salvager import Salvager
 
 KINDS = ("flip", "insert", "delete", "zeros", "cut")

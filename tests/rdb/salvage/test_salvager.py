@@ -11,7 +11,8 @@ import pytest
 from rdbtool.io.random_access import Pages
 from rdbtool.io.window import window_over
 from rdbtool.rdb.events import Function
-from rdbtool.rdb.reader import Frame, RdbReader
+from rdbtool.rdb.frame import Frame
+from rdbtool.rdb.reader import RdbReader
 from rdbtool.rdb.salvage.salvaged import IN_A_ROW, TO_THE_END, Salvaged
 from rdbtool.rdb.salvage.salvager import Salvager
 from tests.rdb.corpus import FIXTURES
