@@ -6,11 +6,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from rdbtool.aof.check import BROKEN, EMPTY, MISSING, TRUNCATED, FileVerdict, verify_log, verify_log_in
+from rdbtool.aof.check import BROKEN, EMPTY, MISSING, TRUNCATED, FileVerdict, tell_fault, verify_log, verify_log_in
 from rdbtool.aof.config import DEFAULT, LogConfig
 from rdbtool.aof.layout import Layout, LogFile, locate, parts_beside
 from rdbtool.aof.names import STOCK, CommandNames
@@ -18,7 +18,7 @@ from rdbtool.aof.options import OptionUse
 from rdbtool.aof.resp import MAX_BULK
 from rdbtool.aof.scan import BadCommand
 from rdbtool.errors import FormatError, UsageError, printable
-from rdbtool.findings import Finding, Report, Severity, finding_of, plural
+from rdbtool.findings import Finding, Findings, Report, Severity, finding_of, plural
 from rdbtool.io.progress import Meter, Progress
 from rdbtool.io.window import Window
 from rdbtool.rdb.check import DATABASES
@@ -140,20 +140,50 @@ def check_aof(
             progress=meter.of(file.path),
         )
         report.files.append(verdict)
+    if history:
+        report.history = [verify_log(file, report.findings, config=config) for file in layout.history]
+    _tell_whole(report)
+    judge_log(report, asked)
+    return report
+
+
+def join_checks(
+    report: CheckAofReport, checked: Mapping[str, tuple[FileVerdict, Findings]], releases: Sequence[Release]
+) -> None:
+    """Make what was found in each file of ``report.layout``, by its name, the report about the log. Each was checked
+    while it was not known whether it is the last.
+    """
+    layout = report.layout
+    assert layout is not None
+    for finding in layout.findings:
+        report.findings.add(finding)
+    for i, file in enumerate(layout.files):
+        name = os.path.basename(file.path)
+        if name not in checked:
+            report.files.append(FileVerdict(file.path, file.role, MISSING, cuttable=False))
+            continue
+        verdict, findings = checked[name]
+        tell_fault(verdict, findings, last=i == len(layout.files) - 1)
+        report.findings.add_all(findings)
+        report.files.append(verdict)
+    _tell_whole(report)
+    judge_log(report, releases)
+
+
+def _tell_whole(report: CheckAofReport) -> None:
+    """Tell what shows when all files were checked."""
+    layout = report.layout
+    assert layout is not None
     if layout.is_set and layout.files and all(f.verdict == EMPTY for f in report.files):
         report.findings.add(
             Finding(Severity.WARNING, "all-empty", "every file is empty: the server starts empty", layout.manifest_path)
         )
-    if history:
-        report.history = [verify_log(file, report.findings, config=config) for file in layout.history]
     for verdict in report.files:
         if verdict.preamble is not None:
             known = len(verdict.preamble_findings.items)
             tell_libraries(verdict.preamble, verdict.preamble_findings, verdict.path)
             for finding in verdict.preamble_findings.items[known:]:
                 report.findings.add(finding)
-    judge_log(report, asked)
-    return report
 
 
 def judge_log(report: CheckAofReport, releases: Sequence[Release]) -> None:

@@ -20,10 +20,11 @@ from rdbtool.io.window import CHUNK, Metered, Readable
 from rdbtool.live.address import ANONYMOUS, Access, is_url, shown_url
 from rdbtool.live.replication import OnWait, Snapshot
 from rdbtool.live.source import open_server
+from rdbtool.tasks.check_aof import CheckAofReport, join_checks
 from rdbtool.tasks.judgement import MET, Judgement
 from rdbtool.tasks.verify.directory import is_set, server_directory
 from rdbtool.tasks.verify.expectations import NOTHING, Expectations
-from rdbtool.tasks.verify.found import Found, changed_s, look, look_at_snapshot
+from rdbtool.tasks.verify.found import Found, changed_s, look_at_checked_log, look_at_snapshot
 from rdbtool.tasks.verify.judge import judge
 from rdbtool.tasks.verify.previous import previous
 from rdbtool.tasks.verify.run import PLAIN, VerifyOptions, verify
@@ -173,17 +174,20 @@ class _Run:
             sink.abort()
 
     def of_log(self) -> Judgement:
-        """Copy a log into a directory, and look at the copy."""
+        """Copy a log into a directory, and look at it on the way."""
         names = naming(self.destination, LOG_NAME, self.options.compress, ARCHIVES.get(self.options.compress, ""))
         self.refuse_taken(names)
         made = DirectorySink(names.unfilled, inputs=(self.log,))
         try:
-            copy_log(self.log, made.temporary, self.progress)
             copy = os.path.join(made.temporary, os.path.basename(self.log))
-            wanted = self.wanted
-            if names.told_by_content:
-                wanted = _digested(wanted)
-            found = look(copy, wanted, setup=self.options.verify.setup_of_server(), now_ms=self.now_ms)
+            wanted = _digested(self.wanted) if names.told_by_content else self.wanted
+            setup = self.options.verify.setup_of_server()
+            config = setup.of_log()
+            report = CheckAofReport(path=copy, asked=bool(wanted.releases), config=config)
+            report.layout, checked = copy_log(self.log, made.temporary, config, self.progress)
+            join_checks(report, checked, wanted.releases)
+            found = look_at_checked_log(report, wanted, setup=setup, now_ms=self.now_ms)
+            found.date(changed_s([self.log]))
             found.path = self.name
             found.findings.items = [replace(f, path=os.path.basename(f.path)) for f in found.findings.items]
             judged = self.judge(names, found)

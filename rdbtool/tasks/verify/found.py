@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from rdbtool.aof.check import BROKEN
+from rdbtool.aof.config import LogConfig
 from rdbtool.aof.names import STOCK, CommandNames
 from rdbtool.errors import RdbToolError
 from rdbtool.findings import Findings
@@ -50,6 +51,10 @@ class Setup:
             return self
         names = config.names() if self.names.empty else self.names
         return Setup(self.databases or config.databases, names, self.modules)
+
+    def of_log(self) -> LogConfig:
+        """What the check of a log has to know of it."""
+        return LogConfig(self.names, databases=self.databases or DATABASES)
 
 
 STOCK_SETUP: Final = Setup()
@@ -166,6 +171,18 @@ def look_at_log(
         progress=progress,
         window=w,
     )
+    return look_at_checked_log(report, wanted, setup=setup, now_ms=now_ms, beside=beside)
+
+
+def look_at_checked_log(
+    report: CheckAofReport,
+    wanted: Expectations = NOTHING,
+    *,
+    setup: Setup = STOCK_SETUP,
+    now_ms: int | None = None,
+    beside: Onlooker | None = None,
+) -> Found:
+    """The same for a log that was checked; at the report's path it is read again where its keys are counted."""
     found = found_in_log(report)
     if wanted.counts_keys or beside is not None:
         _count_log(found, report, Tally(wanted, now_ms, beside), setup)

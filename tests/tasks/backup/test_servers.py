@@ -16,6 +16,8 @@ from rdbtool.io.source import open_input
 from rdbtool.tasks.backup.run import BackupOptions, backup
 from rdbtool.tasks.digest import digest
 from rdbtool.tasks.judgement import MET
+from rdbtool.tasks.verify.expectations import Expectations
+from rdbtool.tasks.verify.run import verify
 from tests.live.serving import AT_ONCE, url_of
 from tests.servers.harness import SERVERS, Server, ServerKind, running
 from tests.tasks.backup.crafting import record, shown
@@ -136,7 +138,9 @@ def test_a_backup_under_load_is_a_state_that_the_server_had(kind: ServerKind, ho
             path = judged.details["backup"]["path"]
             number = counter_of(path)
             assert before - 5000 <= number <= after + 1000
-            assert digest_of(number, probe) == record(Path(path))["digest"] == judged.details["backup"]["digest"]
+            held = digest_of(number, probe)
+            assert held == record(Path(path))["digest"] == judged.details["backup"]["digest"]
+            assert verify(path, Expectations(digest=held)).verdict == MET
         rate = writer.count / (time.monotonic() - writer.began)
         assert rate > RATE / 2
     assert len(shown(out)) == turns * 2
