@@ -23,8 +23,9 @@ from .features import (
     MORE_BIT_OPERATIONS,
     OPTIONS_OF_6_2,
     RESTORE_METADATA,
-    SET_IF,
+    SET_IF_DIGEST,
     SET_IF_EQUAL,
+    SET_IF_NOT_EQUAL,
     Feature,
     feature_of,
 )
@@ -118,7 +119,8 @@ def _all() -> list[CommandOptions]:
         *(Option(b"EX", 1), Option(b"PX", 1), *_old(b"NX", b"XX")),
         *(Option(b"KEEPTTL", 0, KEEP_EXPIRY), Option(b"EXAT", 1, OPTIONS_OF_6_2), Option(b"GET", 0, OPTIONS_OF_6_2)),
         Option(b"IFEQ", 1, SET_IF_EQUAL),
-        *(Option(name, 1, SET_IF) for name in (b"IFNE", b"IFDEQ", b"IFDNE")),
+        Option(b"IFNE", 1, SET_IF_NOT_EQUAL),
+        *(Option(name, 1, SET_IF_DIGEST) for name in (b"IFDEQ", b"IFDNE")),
     ]
     zadd = [*_old(b"NX", b"XX", b"CH", b"INCR"), Option(b"GT", 0, OPTIONS_OF_6_2), Option(b"LT", 0, OPTIONS_OF_6_2)]
     producers = feature_of(IDEMPOTENT_PRODUCERS)
