@@ -8,7 +8,7 @@ from librt.strings import read_i64_le
 from librt.vecs import append, vec
 from mypy_extensions import i64
 
-from rdbtool.servers.options import THRESHOLD, CommandOptions
+from rdbtool.servers.options import PER_KEY, THRESHOLD, CommandOptions
 
 CR: Final = 13
 SEVEN_BYTES: Final = 0xFF_FFFF_FFFF_FFFF
@@ -39,6 +39,7 @@ class OptionCounter:
         self.options = options
         self.uses: dict[int, OptionUse] = {}
         self._first: i64 = options.first
+        self._trailing = options.trailing
         self._words: vec[i64] = vec[i64]()
         """Of each option a number made of its length and first letters, and how many words belong to it."""
         self._newer: i64 = 0
@@ -63,13 +64,17 @@ class OptionCounter:
         """The options, as `CommandOptions.among` has them, of a command of ``argc`` words in canonical form: ``at`` is
         the CR behind its name. Eight bytes behind the end of any word can be read.
         """
+        first_option = self._first
+        if self._trailing:
+            return self._newer if argc > first_option else 0
         words = self._words
         size: i64 = len(words)
-        left: i64 = (self._first if self._first >= 0 else argc + self._first) - 1
-        if left < 0:
-            return 0
+        counting = first_option < 0
+        keys: i64 = 0
+        left: i64 = (-first_option if counting else first_option) - 1
         found: i64 = 0
         threshold = False
+        j: i64 = 0
         i: i64 = 1
         while i < argc:
             at += 3
@@ -80,7 +85,18 @@ class OptionCounter:
                 at += 1
                 digit = data[at]
             at += 2
-            if left > 0:
+            if counting and left == 0:
+                counting = False
+                if n == 0 or n > 9:
+                    break
+                j = at
+                while j < at + n and 48 <= data[j] <= 57:
+                    keys = keys * 10 + data[j] - 48
+                    j += 1
+                if j < at + n:
+                    break
+                left = keys
+            elif left > 0:
                 first: i64 = data[at]
                 if not (threshold and n == 1 and first in (61, 126)):  # = or ~, and the threshold behind it
                     left -= 1
@@ -91,7 +107,7 @@ class OptionCounter:
                 word: i64 = read_i64_le(data, at)
                 word &= SEVEN_BYTES >> (56 - n * 8) if n < 7 else SEVEN_BYTES
                 word = word & CAPITALS | n << 56
-                j: i64 = 0
+                j = 0
                 while j < size and words[j] != word:
                     j += 2
                 if j >= size:
@@ -100,6 +116,8 @@ class OptionCounter:
                 if left == THRESHOLD:
                     left = 1
                     threshold = True
+                elif left == PER_KEY:
+                    left = keys
                 found |= 1 << (j >> 1)
             at += n
             i += 1

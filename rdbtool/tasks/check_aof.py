@@ -27,7 +27,7 @@ from rdbtool.servers.features import CHECKS_ARITY_IN_LOG, MULTI_PART_LOGS, SCRIP
 from rdbtool.servers.releases import RELEASES, Release, newest_of_each, releases_asked, writer_of
 
 from .libraries import tell_libraries
-from .log_suitability import SCRIPTS, LogSuitability, knows, lacking_options, log_suitability
+from .log_suitability import SCRIPTS, LogSuitability, knows, lacking_options, log_suitability, refused_options
 
 
 @dataclass(slots=True)
@@ -197,10 +197,10 @@ def judge_log(report: CheckAofReport, releases: Sequence[Release]) -> None:
             report.findings.add(wrong_arity(file, file.wrong, asked))
         newer = min(_newer(file, asked), default=None)
         if newer is not None:
-            start, name, without = newer
+            start, name, without, lacks = newer
             file.verdict = BROKEN
             file.good_up_to = min(file.good_up_to, start)
-            message = f"command '{printable(name, 64)}': {without} refuses the file here, and has no such command"
+            message = f"command '{printable(name, 64)}': {without} refuses the file here, and has no such {lacks}"
             report.findings.add(Finding(Severity.ERROR, "newer-command", message, file.path, start))
         older = [(release, lacking) for release in asked if (lacking := lacking_options(file, release))]
         if older:
@@ -231,14 +231,19 @@ def _writer(report: CheckAofReport) -> Release | None:
     return None
 
 
-def _newer(file: FileVerdict, asked: Iterable[Release]) -> Iterator[tuple[int, bytes, str]]:
-    """Commands that some release has and one that was asked for has not: where, which, and that release."""
+def _newer(file: FileVerdict, asked: Sequence[Release]) -> Iterator[tuple[int, bytes, str, str]]:
+    """Commands that some release has and one that was asked for has not, or not with that option: where, which, that
+    release, and what it lacks.
+    """
     for name, start in file.used.items():
         row = COMMANDS[name]
         for release in asked:
             if not knows(row, release):
-                yield start, name.replace(b"|", b" "), release.title
+                yield start, name.replace(b"|", b" "), release.title, "command"
                 break
+    for release in asked:
+        for use, names in refused_options(file, release):
+            yield use.start, f"{use.options.title} {' '.join(names)}".encode(), release.title, "option"
 
 
 def _newer_option(
@@ -248,10 +253,12 @@ def _newer_option(
     release, lacking = max(older, key=lambda row: sum(use.count for use, _ in row[1]))
     count = sum(use.count for use, _ in lacking)
     use, names = min(lacking, key=lambda row: row[0].start)
-    message = (
-        f"{use.options.title} with {' and '.join(names)}: {release.title} has no such option, logs an error and goes "
-        f"on, so that what {plural(count, 'command')} did is missing there"
-    )
+    if use.options.trailing:
+        does = "does as if that was not there"
+        what = f"so that what {plural(count, 'command')} did can be another thing there"
+    else:
+        does, what = "logs an error and goes on", f"so that what {plural(count, 'command')} did is missing there"
+    message = f"{use.options.title} with {' and '.join(names)}: {release.title} has no such option, {does}, {what}"
     return Finding(severity, "newer-option", message, file.path, use.start)
 
 

@@ -107,6 +107,20 @@ def test_path_hashes_change_by_path_and_stay_when_they_are_empty() -> None:
     assert not cell.path_hash.paths
 
 
+def test_a_key_moves_over_another_where_it_is_told_to() -> None:
+    held = ["SELECT 1", "SET a old", "SET c old", "SELECT 0", "SET a new EX 100", "SET b new"]
+    dataset = after("valkey-9.2", *held, "MOVE a 1", "MOVE b 1 REPLACE", "MOVE a 1 replace", "MOVE none 1 REPLACE")
+    assert not dataset.dbs[0]
+    assert {key: dataset.decoded(held).value() for key, held in dataset.dbs[1].items()} == {
+        b"a": b"new",
+        b"b": b"new",
+        b"c": b"old",
+    }
+    assert dataset.decoded(dataset.dbs[1][b"a"]).expire_at_ms > 0
+    with pytest.raises(CommandError, match="syntax error"):
+        execute(dataset, b"MOVE a 2 NOW".split())
+
+
 UPDATED = rdb(
     record(0, b"a", b"\xc0\x01"),
     b"\xf2*2\r\n$4\r\nINCR\r\n$1\r\na\r\n",

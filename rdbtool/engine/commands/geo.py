@@ -107,7 +107,9 @@ class Query:
             if not self._placed:
                 raise CommandError(f"ERR exactly one of FROMMEMBER or FROMLONLAT can be specified for {name}")
             if not self._sized:
-                areas = "BYRADIUS, BYBOX and BYPOLYGON" if dataset.release.does(SEARCH_POLYGON) else "BYRADIUS and BYBOX"
+                areas = (
+                    "BYRADIUS, BYBOX and BYPOLYGON" if dataset.release.does(SEARCH_POLYGON) else "BYRADIUS and BYBOX"
+                )
                 raise CommandError(f"ERR exactly one of {areas} can be specified for {name}")
         if self.any and not self.count:
             raise CommandError("ERR the ANY argument requires COUNT argument")

@@ -43,7 +43,8 @@ def polygon(random: Random) -> list[str | int]:
     points: list[str | int] = []
     for _ in range(abs(count)):
         points += [longitude(random), latitude(random)]
-    return ["BYPOLYGON", count if random.random() < 0.97 else random.choice(["x", count + 1]), *points]
+    wrong: list[str | int] = ["x", count + 1]
+    return ["BYPOLYGON", count if random.random() < 0.97 else random.choice(wrong), *points]
 
 
 def options(random: Random, kind: ServerKind) -> list[str | int]:
