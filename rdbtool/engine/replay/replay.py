@@ -419,6 +419,10 @@ class Replay:
         self.findings.add(Finding(severity, code, message, self.path, offset))
 
 
+VECTOR_COMMANDS: Final = frozenset({b"VADD", b"VREM", b"VSETATTR"})
+"""Those that change sets of vectors."""
+
+
 def _row_of(args: list[bytes]) -> CommandRow | None:
     """The row of what the engine can carry out, or what fails on any server because words lack or are too many."""
     row = find(args)
@@ -431,6 +435,10 @@ def _row_of(args: list[bytes]) -> CommandRow | None:
 
 def _why_unknown(args: list[bytes]) -> str:
     """What is to be said of a command that the engine does not have."""
+    if args[0].upper() in VECTOR_COMMANDS:
+        return (
+            "servers carry it out, and a replay here cannot: chance decides there how the vectors of a set are linked"
+        )
     if find_any(args) is not None:
         return "servers carry it out, and a replay here cannot"
     if args[0].upper() == RREPLAY:
