@@ -289,6 +289,9 @@ SEARCH_ANY: Final = Feature(0, redis=(6, 2), valkey=FIRST_VALKEY)
 SEARCH_POLYGON: Final = Feature(0, valkey=(9, 0))
 """GEOSEARCH and GEOSEARCHSTORE take BYPOLYGON."""
 
+SCATTERED_TABLES: Final = Feature(0, valkey=(9, 0))
+"""The keys of a table of Lua are in another order than in any other Lua 5.1 (seen of Valkey 9.0 and 9.1)."""
+
 # What loading a log does. These are looked up once a file, so they need no bit.
 
 LOG_SNAPSHOTS: Final = Feature(0, redis=(4, 0), valkey=FIRST_VALKEY)
