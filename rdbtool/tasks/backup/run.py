@@ -201,7 +201,7 @@ class _Run:
             try:
                 out = CompressedSink(sink, ENDINGS[names.compress])
                 if judged.verdict == MET:
-                    _archive(made.temporary, os.path.basename(names.name).partition(".tar")[0], out)
+                    _archive(made.temporary, os.path.basename(self.path_of(names, found)).partition(".tar")[0], out)
                 return self.publish(names, judged, found, out, sink)
             finally:
                 sink.abort()
@@ -278,6 +278,14 @@ class _Run:
             if os.path.lexists(place):
                 raise OutputError("exists, and is no backup that this command made: --force overwrites it", path=place)
 
+    def path_of(self, names: Naming, found: Found) -> str:
+        """The name of a backup that holds this. Raises `UnsupportedError` where that cannot be told."""
+        keys = None if found.counts is None else found.counts.keys
+        digest = "" if found.counts is None else found.counts.digest
+        if names.told_by_content and (keys is None or ("{digest}" in names.name and not digest)):
+            raise UnsupportedError(f"no name for the backup: {found.uncounted or _undigested(found)}", path=self.name)
+        return names.filled(taken_s=self.taken_s, keys=keys or 0, digest=digest)
+
     def publish(
         self, names: Naming, judged: Judgement, found: Found, out: Pending, named: Sink | DirectorySink
     ) -> Judgement:
@@ -288,9 +296,7 @@ class _Run:
         counts = found.counts
         keys = None if counts is None else counts.keys
         digest = "" if counts is None else counts.digest
-        if names.told_by_content and (keys is None or ("{digest}" in names.name and not digest)):
-            raise UnsupportedError(f"no name for the backup: {found.uncounted or _undigested(found)}", path=self.name)
-        path = names.filled(taken_s=self.taken_s, keys=keys or 0, digest=digest)
+        path = self.path_of(names, found)
         self.refuse(path)
         named.name, named.path = path, find(path).path
         taken = f"{datetime.fromtimestamp(self.taken_s, UTC):%Y-%m-%dT%H:%M:%SZ}"
