@@ -222,7 +222,7 @@ class _Run:
         """Look at a snapshot while its bytes are copied, those behind it too."""
         tee = _Tee(raw.stream, out)
         source: Readable = tee if self.progress is None else Metered(tee, raw.size, self.progress)
-        opened = open_stream(source, self.name)
+        opened = open_stream(source, self.name, raw.size)
         setup = self.options.verify.setup_of_server()
         found = look_at_snapshot(opened.window(), self.name, _digested(self.wanted), setup=setup, now_ms=self.now_ms)
         if found.counts is not None:
