@@ -8,14 +8,15 @@ from librt.strings import read_i64_le
 from librt.vecs import append, vec
 from mypy_extensions import i64
 
-from rdbtool.servers.options import PER_KEY, THRESHOLD, CommandOptions
+from rdbtool.servers.options import LONGEST, PER_KEY, THRESHOLD, CommandOptions
 
 CR: Final = 13
+EQUALS: Final = 61
+TILDE: Final = 126
+CAPITAL_A: Final = 65
 SEVEN_BYTES: Final = 0xFF_FFFF_FFFF_FFFF
 CAPITALS: Final = 0xDF_DFDF_DFDF_DFDF
 """Masks what makes seven letters small."""
-LONGEST: Final = 16
-"""No option has so many letters."""
 
 
 @final
@@ -64,50 +65,50 @@ class OptionCounter:
         """The options, as `CommandOptions.among` has them, of a command of ``argc`` words in canonical form: ``at`` is
         the CR behind its name. Eight bytes behind the end of any word can be read.
         """
-        first_option = self._first
-        if self._trailing:
-            return self._newer if argc > first_option else 0
         words = self._words
         size: i64 = len(words)
-        counting = first_option < 0
+        left: i64 = self._first - 1
+        if self._trailing:
+            return self._newer if argc > left + 1 else 0
+        counting = left < 0
+        if counting:
+            left = -self._first
         keys: i64 = 0
-        left: i64 = (-first_option if counting else first_option) - 1
         found: i64 = 0
         threshold = False
-        j: i64 = 0
         i: i64 = 1
         while i < argc:
-            at += 3
-            n: i64 = 0
-            digit: i64 = data[at]
-            while digit != CR:
-                n = n * 10 + digit - 48
+            word: i64 = read_i64_le(data, at)  # CR LF $ and digits
+            n: i64 = (word >> 24 & 0xFF) - 48
+            at += 6
+            if word >> 32 & 0xFF != CR:
+                n = n * 10 + (word >> 32 & 0xFF) - 48
                 at += 1
-                digit = data[at]
-            at += 2
-            if counting and left == 0:
-                counting = False
-                if n == 0 or n > 9:
-                    break
-                j = at
-                while j < at + n and 48 <= data[j] <= 57:
-                    keys = keys * 10 + data[j] - 48
-                    j += 1
-                if j < at + n:
-                    break
-                left = keys
-            elif left > 0:
-                first: i64 = data[at]
-                if not (threshold and n == 1 and first in (61, 126)):  # = or ~, and the threshold behind it
+                digit: i64 = data[at - 2]
+                while digit != CR:
+                    n = n * 10 + digit - 48
+                    at += 1
+                    digit = data[at - 2]
+            word = read_i64_le(data, at)
+            first = word & 0xFF
+            if left > 0:
+                # A set would have to be asked with an object.
+                sign = first == EQUALS or first == TILDE  # noqa: PLR1714
+                if not (threshold and n == 1 and sign):  # the threshold is behind it
                     left -= 1
                 threshold = False
+                if left == 0 and counting:
+                    counting = False
+                    keys = left = _number(data, at, n)
+                    if keys < 0:
+                        break
             else:
-                if n == 0 or n > LONGEST:
+                if n == 0 or n > LONGEST or first < CAPITAL_A:
                     break
-                word: i64 = read_i64_le(data, at)
-                word &= SEVEN_BYTES >> (56 - n * 8) if n < 7 else SEVEN_BYTES
+                if n < 7:
+                    word &= SEVEN_BYTES >> (56 - n * 8)
                 word = word & CAPITALS | n << 56
-                j = 0
+                j: i64 = 0
                 while j < size and words[j] != word:
                     j += 2
                 if j >= size:
@@ -122,3 +123,16 @@ class OptionCounter:
             at += n
             i += 1
         return found & self._newer
+
+
+def _number(data: bytes, at: i64, n: i64) -> i64:
+    """The number that the ``n`` bytes at ``at`` are the digits of; -1 for none, or a large one."""
+    if n == 0 or n > 9:
+        return -1
+    value: i64 = 0
+    for i in range(at, at + n):
+        digit: i64 = data[i]
+        if digit < 48 or digit > 57:
+            return -1
+        value = value * 10 + digit - 48
+    return value

@@ -93,8 +93,8 @@ class Copying:
         while written < len(data):
             try:
                 written += os.write(self._made, data[written:])
-            except OSError as e:
-                raise OutputError(f"cannot write the copy: {reason(e)}", path=self.destination) from e
+            except OSError as failed:  # a name of its own: compiled, a name has one type
+                raise OutputError(f"cannot write the copy: {reason(failed)}", path=self.destination) from failed
         if self.progress is not None and data:
             self.progress(len(data))
         return data

@@ -41,6 +41,8 @@ THRESHOLD: Final[i64] = -1
 """In place of a number of words: one, and before it perhaps ``=`` or ``~``."""
 PER_KEY: Final[i64] = -2
 """In place of a number of words: one for each key."""
+LONGEST: Final = 16
+"""No option has more letters."""
 
 
 @final
