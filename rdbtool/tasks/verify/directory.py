@@ -9,8 +9,8 @@ import os
 from dataclasses import dataclass, field
 from typing import Final
 
-from rdbtool.aof.layout import DEFAULT_DIRECTORY, DEFAULT_NAME, parts_beside
-from rdbtool.errors import InputError, RdbToolError, reason
+from rdbtool.aof.layout import DEFAULT_DIRECTORY, DEFAULT_NAME, is_absent, parts_beside
+from rdbtool.errors import InputError, RdbToolError, UsageError, reason
 from rdbtool.io.source import open_input
 
 from .found import backup_kind
@@ -118,9 +118,11 @@ def _is_backup(directory: str, name: str) -> bool:
         return False
     if os.path.isdir(path):
         try:
-            return is_set(path) or os.path.isfile(os.path.join(path, DEFAULT_NAME))
-        except InputError:  # nobody may look into it
+            return not is_absent(path)
+        except (InputError, OSError):  # nobody may look into it
             return False
+        except UsageError:  # several logs: that will be told
+            return True
     if not os.path.isfile(path):
         return False
     if name.endswith(ARCHIVES):

@@ -18,10 +18,12 @@ from rdbtool.errors import OutputError
 from rdbtool.tasks.backup.keeping import Keep
 from rdbtool.tasks.backup.run import BackupOptions, backup
 from rdbtool.tasks.judgement import MET, UNKNOWN
+from rdbtool.tasks.verify.expectations import Expectations
+from rdbtool.tasks.verify.run import verify_all
 from tests.io.small_disk import PAGE, small_disk
 from tests.live.serving import pretending
 from tests.rdb import craft
-from tests.tasks.backup.crafting import all_whole, record, shown, snapshot
+from tests.tasks.backup.crafting import record, shown, snapshot
 
 pytestmark = pytest.mark.slow
 STEPS = ("open", "write", "fsync", "replace", "rename", "link", "unlink", "fchmod", "mkdir", "close")
@@ -55,24 +57,28 @@ def killed_at(step: int, job: Callable[[], object]) -> bool:
     return os.WIFSIGNALED(status)
 
 
-def test_kill_9_before_any_step_leaves_only_whole_backups(tmp_path: Path) -> None:
-    source, out = tmp_path / "dump.rdb", tmp_path / "out"
+@pytest.mark.parametrize("what", ["snapshot", "log", "compressed log"])
+def test_kill_9_before_any_step_leaves_only_whole_backups(what: str, tmp_path: Path) -> None:
+    source, out = tmp_path / ("dump.rdb" if what == "snapshot" else "x.aof"), tmp_path / "out"
     out.mkdir()
     source.write_bytes(snapshot(100))
+    options = BackupOptions(keep=Keep(newest=1)) if what == "log" else KEEP
     names = iter(range(1000))
 
     def job() -> None:
         number = step * 1000 + next(names)
-        assert backup(str(source), f"{out}/b{number}-{{keys}}.rdb", options=KEEP).verdict == MET
+        assert backup(str(source), f"{out}/b{number}-{{keys}}", options=options).verdict == MET
 
     step = 0
     job()
     step = 1
     while killed_at(step, job):
-        assert all_whole(out) >= 1
+        kept = list(verify_all(str(out), lambda _: Expectations(min_keys=100)))
+        assert len(kept) == len([name for name in shown(out) if not name.endswith(".json")]) >= 1
+        assert {one.verdict for one in kept} == {MET}
         step += 1
     assert step > 10
-    assert backup(str(source), f"{out}/last-{{keys}}.rdb").verdict == MET
+    assert backup(str(source), f"{out}/last-{{keys}}").verdict == MET
     assert not [name for name in os.listdir(out) if name.startswith(".")]  # what the killed ones left is gone
 
 
