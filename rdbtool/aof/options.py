@@ -41,6 +41,7 @@ class OptionCounter:
         self.uses: dict[int, OptionUse] = {}
         self._first: i64 = options.first
         self._trailing = options.trailing
+        self._is_special = options.trailing or options.first < 0
         self._words: vec[i64] = vec[i64]()
         """Of each option a number made of its length and first letters, and how many words belong to it."""
         self._newer: i64 = 0
@@ -68,11 +69,12 @@ class OptionCounter:
         words = self._words
         size: i64 = len(words)
         left: i64 = self._first - 1
-        if self._trailing:
-            return self._newer if argc > left + 1 else 0
-        counting = left < 0
-        if counting:
+        counting = False
+        if self._is_special:
+            if self._trailing:
+                return self._newer if argc > left + 1 else 0
             left = -self._first
+            counting = True
         keys: i64 = 0
         found: i64 = 0
         threshold = False
