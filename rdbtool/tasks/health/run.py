@@ -22,7 +22,9 @@ from .thresholds import DEFAULT, SAVE_AGE_S, Thresholds
 GIB: Final = 1 << 30
 LOCAL: Final = ("localhost", "127.0.0.1", "::1")
 PRODUCTS: Final = ("redis", "valkey", "keydb")
-"""What stands in the names of the processes of servers."""
+"""What stands in the command lines of servers."""
+LOOKED_AT: Final = 1 << 16
+"""Characters of a command line that are looked at."""
 _SETTINGS: Final = ("save", "appendfsync", "auto-aof-rewrite-percentage", "auto-aof-rewrite-min-size", "dir")
 
 
@@ -287,11 +289,11 @@ class _Examination:
         if not os.path.isdir("/proc/self"):
             return said if os.path.isdir(said) else ""
         try:
-            with open(f"{process}/comm", encoding="utf-8", errors="replace") as stream:
-                name = stream.read()
+            with open(f"{process}/cmdline", encoding="utf-8", errors="replace") as stream:
+                words = stream.read(LOOKED_AT)
         except OSError:
             return ""
-        if not any(product in name for product in PRODUCTS):
+        if not any(product in words for product in PRODUCTS):
             return ""
         try:
             if not said or os.readlink(f"{process}/cwd") == os.path.realpath(said):
