@@ -80,7 +80,7 @@ class Copying:
     def __enter__(self) -> Copying:
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
         os.close(self._made)
 
     def read(self, n: int, /) -> bytes:
