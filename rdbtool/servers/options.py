@@ -1,7 +1,7 @@
 """THE table of options that are newer than their commands: which release has them, and where they stand.
 
 Only what servers log counts: how they rewrite a command before they log it decides that (Valkey 9.1 logs HSETEX without
-its conditions, and every server SET without GET where it can). A release that lacks an option answers the command with
+its conditions, and every server SET without GET). A release that lacks an option answers the command with
 an error while it loads the log, and goes on; one that takes no such number of words does not count them in a log, and
 carries it out as if the option was not there (seen of Redis 4.0, 5.0, 6.0, 6.2 and 7.0 and Valkey 9.1). Those that it
 passes over without harm are not here: before 7.0 Redis does not look at the NX, XX, GT or LT of a logged PEXPIREAT,

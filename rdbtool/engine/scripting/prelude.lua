@@ -88,7 +88,7 @@ local function lacking(name)
   return function() host.lack(name) raise('not run: ' .. name, 0) end
 end
 
--- For tables with several keys that are not in the part for arrays.
+-- Ends a script that asks for the order of several keys that are no numbers.
 local function ask_for_order(t)
   local others = 0
   for k in next, t do
