@@ -6,7 +6,6 @@ from typing import final
 
 from mypy_extensions import i64, mypyc_attr
 
-from rdbtool.errors import UnsupportedError, printable
 from rdbtool.io.window import Window
 from rdbtool.model import Entry
 from rdbtool.rdb.dump_payload import open_dump, parse_dump
@@ -92,13 +91,7 @@ class RdbSource(KeySource):
             elif isinstance(event, Aux):
                 self.facts.aux[event.name] = event.value
             elif isinstance(event, Update):
-                raise UnsupportedError(
-                    f"commands inside the snapshot ({printable(event.args[0])}), as a master that saves without a fork "
-                    "sends them: only what replays it can apply them",
-                    path=self.path,
-                    offset=event.offset,
-                    doing="reading keys",
-                )
+                raise event.refusal(self.path)
             elif isinstance(event, Header):
                 self.facts.dialect = event.dialect
                 self.facts.version = event.version

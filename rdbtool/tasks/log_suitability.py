@@ -173,6 +173,10 @@ def _refusals(file: FileVerdict, release: Release) -> list[Refusal]:
         row = COMMANDS[name]
         if not knows(row, release):
             found.append(_unknown(name.replace(b"|", b" "), start, release))
+    for use, names in refused_options(file, release):
+        title = use.options.title
+        reason = f"it takes no '{title}' with {' and '.join(names)}"
+        found.append(Refusal(use.start, reason, f"wrong number of arguments for '{title.lower()}' command"))
     wrong = file.wrong
     if wrong is not None and release.does(CHECKS_ARITY_IN_LOG):
         shown = printable(wrong.name, 64)
@@ -239,18 +243,36 @@ def _remark(answer: LogSuitability, where: str, file: FileVerdict, release: Rele
 
 
 def _pass_over(answer: LogSuitability, where: str, file: FileVerdict, release: Release) -> None:
-    """Say which commands it knows, and fails for an option that it lacks."""
-    lacking = lacking_options(file, release)
-    if not lacking:
-        return
-    count = sum(use.count for use, _ in lacking)
-    names = ", ".join(sorted({f"{use.options.title} with {' and '.join(names)}" for use, names in lacking}))
-    start = min(use.start for use, _ in lacking)
-    answer.passed_over += count
-    answer.remarks.append(f"{where}from {start} on it passes {plural(count, 'command')} over: {names}")
+    """Say which commands it knows, and fails for an option that it lacks, or carries out without it."""
+    for ignores in (False, True):
+        lacking = [row for row in lacking_options(file, release) if row[0].options.trailing == ignores]
+        if not lacking:
+            continue
+        count = sum(use.count for use, _ in lacking)
+        names = ", ".join(sorted({f"{use.options.title} with {' and '.join(names)}" for use, names in lacking}))
+        start = min(use.start for use, _ in lacking)
+        what = f"it carries {plural(count, 'command')} out as if that was not there"
+        if not ignores:
+            answer.passed_over += count
+            what = f"it passes {plural(count, 'command')} over"
+        answer.remarks.append(f"{where}from {start} on {what}: {names}")
 
 
 def lacking_options(file: FileVerdict, release: Release) -> list[tuple[OptionUse, list[str]]]:
-    """The commands with options that the release lacks, and which those are."""
+    """The commands with options that the release lacks, and which those are; not those for which it refuses the log."""
+    return [row for row in _lacking(file, release) if not refuses_option(row[0], release)]
+
+
+def refused_options(file: FileVerdict, release: Release) -> list[tuple[OptionUse, list[str]]]:
+    """The same for those for which it does."""
+    return [row for row in _lacking(file, release) if refuses_option(row[0], release)]
+
+
+def _lacking(file: FileVerdict, release: Release) -> list[tuple[OptionUse, list[str]]]:
     found = ((use, use.options.lacking(use.found, release)) for use in file.options)
     return [(use, names) for use, names in found if names]
+
+
+def refuses_option(use: OptionUse, release: Release) -> bool:
+    """Whether a release that lacks these options refuses a log with them, as there are too many words then."""
+    return use.options.trailing and release.does(CHECKS_ARITY_IN_LOG)

@@ -21,6 +21,7 @@ from rdbtool.findings import Finding, Findings, Severity, plural
 from rdbtool.io.window import window_over
 from rdbtool.servers.commands import CONTAINER, CONTROL, SCRIPT, UNSUPPORTED, CommandRow
 from rdbtool.servers.commands import find as find_any
+from rdbtool.servers.features import CHECKS_ARITY_IN_LOG
 from rdbtool.servers.options import OPTIONS
 
 from .carrying import Carried, Carrier
@@ -336,7 +337,7 @@ class Replay:
         try:
             check_arity(row, len(args))
             if self._is_strict:
-                self._check_options(row, args)
+                args = self._with_known_options(row, args)
             row.handler(self.dataset, args)
             self.applied += 1
             if observer is not None:
@@ -364,15 +365,17 @@ class Replay:
                 unsupported.path = self.path
             raise
 
-    def _check_options(self, row: CommandRow, args: list[bytes]) -> None:
-        """Raise `CommandError` for an option that the release lacks."""
+    def _with_known_options(self, row: CommandRow, args: list[bytes]) -> list[bytes]:
+        """The command as the release takes it. Raises `CommandError` for an option that it lacks, and looks at."""
         options = self._lacking.get(row.name)
         if options is not None and len(args) != options.plain:
-            names = options.lacking(int(options.among(args)), self.dataset.release)
+            release = self.dataset.release
+            names = options.lacking(int(options.among(args)), release)
+            if names and options.trailing and not release.does(CHECKS_ARITY_IN_LOG):
+                return args[: options.plain]
             if names:
-                raise CommandError(
-                    f"ERR syntax error, for {self.dataset.release.title} does not know {' and '.join(names)}"
-                )
+                raise CommandError(f"ERR syntax error, for {release.title} does not know {' and '.join(names)}")
+        return args
 
     def _unknown(self, offset: i64, args: list[bytes]) -> None:
         self.skipped += 1
@@ -416,6 +419,10 @@ class Replay:
         self.findings.add(Finding(severity, code, message, self.path, offset))
 
 
+VECTOR_COMMANDS: Final = frozenset({b"VADD", b"VREM", b"VSETATTR"})
+"""Those that change sets of vectors."""
+
+
 def _row_of(args: list[bytes]) -> CommandRow | None:
     """The row of what the engine can carry out, or what fails on any server because words lack or are too many."""
     row = find(args)
@@ -428,6 +435,10 @@ def _row_of(args: list[bytes]) -> CommandRow | None:
 
 def _why_unknown(args: list[bytes]) -> str:
     """What is to be said of a command that the engine does not have."""
+    if args[0].upper() in VECTOR_COMMANDS:
+        return (
+            "servers carry it out, and a replay here cannot: chance decides there how the vectors of a set are linked"
+        )
     if find_any(args) is not None:
         return "servers carry it out, and a replay here cannot"
     if args[0].upper() == RREPLAY:
