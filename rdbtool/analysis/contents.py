@@ -177,4 +177,5 @@ def measured_key(frame: Frame, m: Measure) -> MeasuredKey:
     key.expire_at_ms = frame.expire_at_ms
     key.idle_s = frame.idle_s
     key.freq = frame.freq
+    key.offset = frame.offset
     return key

@@ -202,4 +202,4 @@ def command(
         kind = "LFU" if by is By.FREQ else "LRU"
         print(f"rdbtool: there are no {what} under a maxmemory-policy of {kind}", file=sys.stderr)
     hint_at_regex(selection.keys, report.contents.total.keys)
-    raise typer.Exit(of_report(report))
+    raise typer.Exit(of_report(report, problems=report.partial))

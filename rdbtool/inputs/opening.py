@@ -38,8 +38,9 @@ class OpenedKeys:
     """An input that is open: ``source`` gives its keys.
 
     ``findings``: what is to be said of the input beforehand; ``loss``: not all of it could be taken; ``skipped``: keys
-    that were left out for their damaged values; ``files``: all paths it is made of; ``carried``: commands of a log that
-    are kept, ``followers``: those of them that are kept because of others. Use it as a context manager.
+    that were left out for their damaged values; ``salvaged``: the damaged snapshot that the keys are from; ``partial``:
+    something could not be read; ``files``: all paths it is made of; ``carried``: commands of a log that are kept,
+    ``followers``: those of them that are kept because of others. Use it as a context manager.
     """
 
     def __init__(self, source: KeySource, files: tuple[str, ...], stream: Input | SalvagedFile | None) -> None:
@@ -48,6 +49,8 @@ class OpenedKeys:
         self.findings: list[Finding] = []
         self.loss = False
         self.skipped = 0
+        self.salvaged: SalvagedFile | None = None
+        self.partial = False
         self.carried: list[Carried] = []
         self.followers = 0
         self._stream = stream
@@ -138,6 +141,8 @@ def _salvaged(path: str, opened: Opened) -> OpenedKeys | None:
     keys.findings = file.findings()
     keys.loss = not result.whole
     keys.skipped = result.skipped
+    keys.salvaged = file
+    keys.partial = bool(result.lost) or result.headless or not result.complete
     return keys
 
 
@@ -225,6 +230,7 @@ def _replayed(
     opened = OpenedKeys(source, replayed.layout.paths, None)
     opened.findings = list(replayed.findings.items)
     opened.loss = replayed.loss or replayed.lost > 0
+    opened.partial = replayed.partial
     opened.carried = replayed.replay.carried
     opened.followers = replayed.replay.followers
     return opened
