@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import random
 from collections import Counter
 from pathlib import Path
@@ -23,14 +24,9 @@ SEED = 20261127
 SMALL = FIXTURES / "redis-7.0.15" / "small-plain.rdb"
 
 
-class Nowhere:
-    def write(self, data: bytes) -> None:
-        pass
-
-
 class Rows(KeyRows):
     def __init__(self) -> None:
-        super().__init__(Output(Nowhere), 0)
+        super().__init__(Output(io.BytesIO()), 0)
         self.keys: list[MeasuredKey] = []
 
     def write(self, key: MeasuredKey) -> None:
