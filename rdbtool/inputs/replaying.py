@@ -75,7 +75,7 @@ class Replayed(Report):
     bytes of all files read; ``stopped``: why the replay ended early, or ""; ``has_log``: it is not only an RDB;
     ``passed``: keys of the base that are not in the dataset, because they were passed on; ``lost``: commands that
     failed, as on every server that loads the log, though the one that logged them carried them out; ``partial``:
-    something of the files could not be read.
+    something of the files could not be read; ``proven``: checksums show that no snapshot in them is damaged.
     """
 
     dataset: Dataset
@@ -91,6 +91,7 @@ class Replayed(Report):
     passed: int = 0
     lost: int = 0
     partial: bool = False
+    proven: bool = True
 
 
 def replay(
@@ -412,6 +413,7 @@ class _Loader:
             )
         rest = load_rdb(result.dataset, head, passthrough, keep_going=self.keep_going)
         self._damaged(rest.damage)
+        result.proven = result.proven and rest.checksum == "ok"
         for kind, count in rest.lost.items():
             message = f"{kind}: {count}; neither Redis nor Valkey have such"
             self.findings.add(Finding(Severity.WARNING, "loss", message, w.path))

@@ -16,7 +16,7 @@ from rdbtool.analysis.costs import Costs
 from rdbtool.analysis.key_rows import KeyRows
 from rdbtool.analysis.tallies import Tally
 from rdbtool.aof.point_in_time import WHOLE, PointInTime
-from rdbtool.errors import FormatError, InputError, RdbToolError, TruncatedError
+from rdbtool.errors import FormatError, InputError, RdbToolError, TruncatedError, UnsupportedError
 from rdbtool.findings import Finding, Findings, Report, Severity, finding_of
 from rdbtool.inputs.detect import Progress
 from rdbtool.inputs.jsonl import JsonlSource
@@ -33,8 +33,6 @@ from rdbtool.servers.releases import NEWEST, Release, writer_of
 
 DAMAGE: Final = (FormatError.code, TruncatedError.code, "not-applied")
 """Codes of findings that tell of what could not be read."""
-UNPROVEN: Final = ("bad", "off", "none")
-"""Checksums (`End.checksum`) of snapshots that may be damaged although they can be read to their end."""
 CAVEATS: Final = ("database-uncertain", "line-ends", "no-end")
 """Codes of what is told of a salvaged snapshot and is no damage itself."""
 
@@ -124,10 +122,10 @@ def memory(
         rows.begin()
     for path in given:
         one = job.measured(path)
-        if one.unread is not None:
-            if len(given) == 1:
-                raise one.unread
-            one.note(one.unread)
+        if one.error is not None:
+            if len(given) == 1 or not isinstance(one.error, InputError):
+                raise one.error
+            one.note(one.error)
         one.file.total.merge(one.contents.total)
         one.file.tables = int(one.contents.tables)
         if len(given) == 1:
@@ -144,8 +142,8 @@ def memory(
 
 @dataclass(slots=True)
 class _Measured:
-    """One input. ``broken``: reading ended early, or did not show that nothing is damaged; ``unread``: why it cannot be
-    read at all.
+    """One input. ``broken``: reading ended early, or did not show that nothing is damaged; ``error``: why it cannot be
+    counted at all.
     """
 
     file: FileFacts
@@ -154,7 +152,7 @@ class _Measured:
     loss: bool = False
     broken: bool = False
     collector: Collector | None = None
-    unread: InputError | None = None
+    error: InputError | UnsupportedError | None = None
 
     def note(self, error: RdbToolError) -> None:
         """Note what ended the reading."""
@@ -218,7 +216,10 @@ class _Job:
             one.broken = True
             one.note(e)
         except InputError as e:
-            one.unread = e
+            one.error = e
+        except UnsupportedError as unsupported:
+            one.broken = True  # damage can look so
+            one.error = unsupported
         return one
 
     def _count(self, one: _Measured, opened: OpenedKeys, behind: Behind | None) -> None:
@@ -249,7 +250,7 @@ class _Job:
             file.checksum = collector.checksum
             file.libraries = collector.libraries
             file.module_data = collector.module_data
-        one.broken = collector.checksum in UNPROVEN
+        one.broken = not opened.is_proven
         add_checksum(one.findings, file.path, collector)
 
 
