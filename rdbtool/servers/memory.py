@@ -74,10 +74,15 @@ class Layout:
 
     ``robj``, ``entry``, ``dict``, ``table`` (a table of buckets) and so on: sizes of structures. ``embedded``: the
     longest string that shares the allocation of its object; ``shared``: so much, object, name and string together, is
-    one allocation, 0 where names do not. ``quicklists``: lists are made of nodes, before that one
-    ziplist or linked; ``small_lists``: a list of one node is that node. ``counts_nominally``:
-    MEMORY USAGE counts packed values without what the allocator rounds up; ``counts_trees_roughly``: and 30 words per
-    node of a radix tree.
+    one allocation, 0 where names do not. ``embeds_values``: a field of a hash is one allocation with its value, where
+    that is short; ``embeds_members``: a node of a skip list holds its member, behind ``before_member`` bytes.
+    ``quicklists``: lists are made of nodes, before that one ziplist or linked; ``small_lists``: a list of one node is
+    that node.
+
+    What MEMORY USAGE counts: ``counts_nominally``: packed values without what the allocator rounds up;
+    ``counts_strings_nominally``, ``counts_objects_nominally``: short strings so, and objects with their names;
+    ``counted_link``: what it takes each link of a chain for that holds nothing but a key, -1 for what there is of them;
+    ``counts_trees_roughly``: 30 words per node of a radix tree.
     """
 
     def __init__(self, release: Release) -> None:
@@ -98,12 +103,18 @@ class Layout:
         self.keys: i64 = ENTRIES
         self.sets: i64 = ENTRIES
         self.hashes: i64 = ENTRIES
+        self.zsets: i64 = ENTRIES
+        self.embeds_values = buckets or (redis and version >= (8, 6))
+        self.embeds_members = self.embeds_values
+        self.before_member: i64 = 1 if valkey else 0
         if buckets:
-            self.keys = self.sets = self.hashes = BUCKETS
+            self.keys = self.sets = self.hashes = self.zsets = BUCKETS
         elif version >= (7, 2):
             self.sets = BARE_ENTRIES
             if self.names == IN_OBJECT:
                 self.keys = BARE_ENTRIES
+            if self.embeds_values:
+                self.hashes = self.zsets = BARE_ENTRIES
         self.embedded: i64 = 44
         if version < (3, 2):
             self.embedded = 39 if version >= (3, 0) else -1
@@ -126,5 +137,10 @@ class Layout:
         self.consumer: i64 = 24 if version < (7, 2) else 32
         self.nack: i64 = 24
         self.rax: i64 = 24
-        self.counts_nominally = version < (7, 0)
+        self.counts_strings_nominally = redis and version >= (8, 6)
+        self.counts_objects_nominally = redis and version >= (8, 8)
+        self.counts_nominally = version < (7, 0) or self.counts_strings_nominally
+        self.counted_link: i64 = -1
+        if redis and version >= (8, 2):
+            self.counted_link = 16 if self.counts_objects_nominally else 24
         self.counts_trees_roughly = not valkey or version < (8, 0)
