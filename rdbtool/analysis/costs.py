@@ -251,7 +251,7 @@ class Costs:
     def _znode_with(self, n: i64) -> i64:
         """A node of a skip list that holds its member, on average."""
         fixed = 16 + self.layout.before_member + sds_size(n)
-        return int(sum(p * float(self.packed(fixed + more)) for p, more in self.levels) + 0.5)
+        return int(sum(p * float(self.allocator.size(fixed + more)) for p, more in self.levels) + 0.5)
 
     def members(self, n: i64) -> i64:
         """A sorted set of ``n`` members in a table, without what `member` counts."""

@@ -11,6 +11,7 @@ from typing import Final, final
 
 from mypy_extensions import i64
 
+from .features import HASH_TEMPLATES
 from .releases import Release
 
 JEMALLOC: Final = "jemalloc"
@@ -76,7 +77,9 @@ class Layout:
     longest string that shares the allocation of its object; ``shared``: so much, object, name and string together, is
     one allocation, 0 where names do not. ``embeds_values``: a field of a hash is one allocation with its value, where
     that is short; ``embeds_members``: a node of a skip list holds its member, behind ``before_member`` bytes.
-    ``quicklists``: lists are made of nodes, before that one ziplist or linked; ``small_lists``: a list of one node is
+    ``templates``: hashes may have their names from a template, and are an array of values then, behind
+    ``template_array`` bytes. ``refers_to_groups``: a stream knows in which groups an entry is pending;
+    ``lists_groups``: by a list for each entry. ``quicklists``: lists are made of nodes, before that one ziplist or linked; ``small_lists``: a list of one node is
     that node.
 
     What MEMORY USAGE counts: ``counts_nominally``: packed values without what the allocator rounds up;
@@ -132,10 +135,22 @@ class Layout:
         self.quicklist: i64 = 40
         self.quicklist_node: i64 = 40 if version >= (7, 0) else 32
         self.skiplist_levels: i64 = 32
+        self.templates = release.does(HASH_TEMPLATES)
+        self.template_array: i64 = 16
         self.stream: i64 = 40 if version < (7, 0) else 80
         self.group: i64 = 32 if version < (7, 0) else 40
-        self.consumer: i64 = 24 if version < (7, 2) else 32
         self.nack: i64 = 24
+        self.refers_to_groups = redis and version >= (8, 2)
+        self.lists_groups = self.refers_to_groups and version < (8, 8)
+        if self.refers_to_groups:
+            self.stream = 112
+            self.group = 80
+            self.nack = 32
+            if version >= (8, 6):
+                self.stream = 160
+                self.group = 144
+                self.nack = 64
+        self.consumer: i64 = 24 if version < (7, 2) else 32
         self.rax: i64 = 24
         self.counts_strings_nominally = redis and version >= (8, 6)
         self.counts_objects_nominally = redis and version >= (8, 8)
@@ -143,4 +158,4 @@ class Layout:
         self.counted_link: i64 = -1
         if redis and version >= (8, 2):
             self.counted_link = 16 if self.counts_objects_nominally else 24
-        self.counts_trees_roughly = not valkey or version < (8, 0)
+        self.counts_trees_roughly = version < (8, 0) or (redis and version < (8, 6))
