@@ -79,8 +79,8 @@ class Layout:
     that is short; ``embeds_members``: a node of a skip list holds its member, behind ``before_member`` bytes.
     ``templates``: hashes may have their names from a template, and are an array of values then, behind
     ``template_array`` bytes. ``refers_to_groups``: a stream knows in which groups an entry is pending;
-    ``lists_groups``: by a list for each entry. ``quicklists``: lists are made of nodes, before that one ziplist or linked; ``small_lists``: a list of one node is
-    that node.
+    ``lists_groups``: by a list for each entry. ``quicklists``: lists are made of nodes, before that one ziplist or
+    linked; ``small_lists``: a list of one node is that node.
 
     What MEMORY USAGE counts: ``counts_nominally``: packed values without what the allocator rounds up;
     ``counts_strings_nominally``, ``counts_objects_nominally``: short strings so, and objects with their names;
