@@ -13,7 +13,7 @@ from rdbtool.inputs.salvaging import Behind
 from rdbtool.inputs.selection import Selection
 from rdbtool.model import Entry
 from rdbtool.rdb.encode import encode
-from rdbtool.rdb.events import End, Event, Function, FunctionPreGa, ModuleAux
+from rdbtool.rdb.events import End, Event, Function, FunctionPreGa, HashTemplate, ModuleAux
 from rdbtool.rdb.libraries import library_header
 from rdbtool.rdb.reader import Frame, frame_of
 from rdbtool.rdb.salvage.following import SUSPECTS
@@ -130,6 +130,9 @@ class Collector:
             self.libraries.append(event.name.decode("utf-8", "backslashreplace"))
         elif isinstance(event, ModuleAux):
             self.module_data.append(event.module)
+        elif isinstance(event, HashTemplate):
+            if self.measure.costs.layout.templates:
+                self.contents.tables += self.measure.costs.template(event.names)
         elif isinstance(event, End):
             self.checksum = event.checksum
             self.end_offset = event.offset

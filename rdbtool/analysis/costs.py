@@ -22,6 +22,10 @@ from rdbtool.servers.releases import Release
 
 SHORT: Final[i64] = 32
 """Strings of less bytes have the smallest header (SDS_TYPE_5)."""
+TEMPLATE: Final[i64] = 704
+"""A template of hashes beside the names in it, with what registers it."""
+TEMPLATE_COUNTED: Final[i64] = 80
+"""What MEMORY USAGE counts of that."""
 KNOWN: Final[i64] = 1024
 """Lengths of strings whose cost is looked up."""
 LEVELS: Final = 12
@@ -210,6 +214,13 @@ class Costs:
         while count * IN_BUCKET < n:
             count *= 2
         return count * BUCKET + i64(float(count) * _behind(float(n) / float(count), count)) * BUCKET
+
+    def template(self, names: list[bytes]) -> i64:
+        """A template of hashes with these names of fields (measured of Redis 8.10.2)."""
+        total: i64 = TEMPLATE_COUNTED if self.reported else TEMPLATE
+        for name in names:
+            total += 8 + self.allocator.size(sds_size(len(name)))
+        return total
 
     def keyspace(self, keys: i64, expires: i64) -> i64:
         """The tables of a database: of its keys, and of those that expire."""
