@@ -267,6 +267,8 @@ class Costs:
     def members(self, n: i64) -> i64:
         """A sorted set of ``n`` members in a table, without what `member` counts."""
         total = self.zset + self.table(n, self.layout.zsets)
+        if self.reported:
+            total -= n * self.layout.uncounted_of_member
         return total if self.layout.embeds_members else total + i64(self.znode * float(n))
 
 

@@ -2,7 +2,7 @@
 
 Sizes are those of 64-bit builds, in bytes (server.h, dict.h, hashtable.c, quicklist.h, stream.h and rax.c of each
 release).
-`Layout` is measured for Redis 6.2 and 7.0 and Valkey 9.1, and follows the sources elsewhere.
+`Layout` is measured for Redis 6.2, 7.0, 8.2, 8.6 and 8.10 and Valkey 9.1, and follows the sources elsewhere.
 """
 
 from __future__ import annotations
@@ -84,7 +84,8 @@ class Layout:
 
     What MEMORY USAGE counts: ``counts_nominally``: packed values without what the allocator rounds up;
     ``counts_strings_nominally``, ``counts_objects_nominally``: short strings so, and objects with their names;
-    ``counted_link``: what it takes each link of a chain for that holds nothing but a key, -1 for what there is of them;
+    ``uncounted_of_member``: so much of each member of a sorted set is left out; ``counted_link``: what it takes each
+    link of a chain for that holds nothing but a key, -1 for what there is of them;
     ``counts_trees_roughly``: 30 words per node of a radix tree.
     """
 
@@ -155,6 +156,7 @@ class Layout:
         self.counts_strings_nominally = redis and version >= (8, 6)
         self.counts_objects_nominally = redis and version >= (8, 8)
         self.counts_nominally = version < (7, 0) or self.counts_strings_nominally
+        self.uncounted_of_member: i64 = 8 if redis and (8, 2) <= version < (8, 6) else 0
         self.counted_link: i64 = -1
         if redis and version >= (8, 2):
             self.counted_link = 16 if self.counts_objects_nominally else 24

@@ -70,7 +70,8 @@ def info(server: Server, field: str) -> int:
     assert isinstance(reply, bytes)
     found = re.search(rf"{field}:(\d+)".encode(), reply)
     assert found
-    return int(found.group(1))
+    number = int(found.group(1))
+    return number - (1 << 64) if number >> 63 else number  # of empty servers, Redis 8.2 and 8.6 tell less than nothing
 
 
 def allocator_of(server: Server) -> str:
