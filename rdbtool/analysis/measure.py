@@ -81,8 +81,6 @@ from .stream_size import StreamSize
 LIST_NODE: Final[i64] = 8192
 """The largest node of a list."""
 LONGEST_NUMBER: Final[i64] = 20
-LISTPACK_EX: Final[i64] = 32
-"""What is in front of a listpack whose fields expire."""
 LISTPACK_FRAME: Final[i64] = 7
 SET_ENTRY: Final[i64] = 2
 """What a listpack takes beside its elements, and for each short one."""
@@ -319,7 +317,7 @@ class Measure:
                 w.skip(8)
             self._expiring_listpack(w)
             self.encoding = LISTPACKEX
-            return costs.packed(packed.size) + costs.fixed(LISTPACK_EX)
+            return costs.packed(packed.size) + costs.fixed(layout.expiring_listpack)
         else:
             self._listpack(w, 1 if how == WALK_LISTPACK else 2, how == WALK_LISTPACK_SCORES)
             if how == WALK_LISTPACK and not layout.set_listpacks:
