@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import random
 from collections import Counter
 from pathlib import Path
@@ -10,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from rdbtool.analysis.contents import Wanted
-from rdbtool.analysis.key_rows import KeyRows
-from rdbtool.analysis.tallies import MeasuredKey
+from rdbtool.analysis.key_rows import JsonRows
+from rdbtool.basics.text import ESCAPE
+from rdbtool.errors import printable
 from rdbtool.findings import Severity
 from rdbtool.inputs import salvaging
 from rdbtool.io.output import Output
@@ -24,18 +26,12 @@ SEED = 20261127
 SMALL = FIXTURES / "redis-7.0.15" / "small-plain.rdb"
 
 
-class Rows(KeyRows):
-    def __init__(self) -> None:
-        super().__init__(Output(io.BytesIO()), 0)
-        self.keys: list[MeasuredKey] = []
-
-    def write(self, key: MeasuredKey) -> None:
-        self.keys.append(key)
-
-
-def measured(path: Path) -> tuple[ContentsReport, list[MeasuredKey]]:
-    rows = Rows()
-    return memory(path, Wanted(top=10_000), rows=rows), rows.keys
+def measured(path: Path) -> tuple[ContentsReport, list[tuple[str, int]]]:
+    """The report, and keys with their bytes as they were written, one by one."""
+    lines = io.BytesIO()
+    report = memory(path, Wanted(top=10_000), rows=JsonRows(Output(lines), ESCAPE, 1))
+    rows = [json.loads(line) for line in lines.getvalue().splitlines()]
+    return report, [(row["key"], row["bytes"]) for row in rows]
 
 
 def test_what_is_sound_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,8 +61,8 @@ def test_rows_of_a_mutant_are_those_of_its_sums(tmp_path: Path) -> None:
     for _ in range(150):
         path.write_bytes(damaged(rng, SMALL.read_bytes()))
         report, rows = measured(path)
-        told = Counter((key.key, key.bytes) for key in rows)
-        counted = Counter((key.key, key.bytes) for _, key in report.contents.by_bytes.ranked())
+        told = Counter(rows)
+        counted = Counter((printable(key.key, 4096), key.bytes) for _, key in report.contents.by_bytes.ranked())
         assert told >= counted
         if told != counted:
             more += 1
