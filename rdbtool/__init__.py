@@ -74,6 +74,7 @@ if TYPE_CHECKING:
     from rdbtool.tasks.info import InfoReport, info
     from rdbtool.tasks.memory import ContentsReport, memory
     from rdbtool.tasks.repair_aof import RepairAofReport, plan_aof_repair, repair_aof
+    from rdbtool.tasks.report.run import PageReport, report
     from rdbtool.tasks.rewrite import RewriteForm, RewriteReport, rewrite, rewrite_in_place
     from rdbtool.tasks.stats import StatsReport, stats
     from rdbtool.tasks.verify.run import verify
@@ -120,6 +121,7 @@ __all__ = [
     "NotSyncedError",
     "OutputError",
     "OutputOptions",
+    "PageReport",
     "PathHash",
     "Pending",
     "Place",
@@ -166,6 +168,7 @@ __all__ = [
     "plan_aof_repair",
     "repair_aof",
     "replay",
+    "report",
     "rewrite",
     "rewrite_in_place",
     "select",
@@ -217,6 +220,7 @@ _PLACES = {
     "NotSyncedError": "errors",
     "OutputError": "errors",
     "OutputOptions": "outputs.options",
+    "PageReport": "tasks.report.run",
     "PathHash": "model",
     "Pending": "model",
     "Place": "aof.point_in_time",
@@ -262,6 +266,7 @@ _PLACES = {
     "plan_aof_repair": "tasks.repair_aof",
     "repair_aof": "tasks.repair_aof",
     "replay": "inputs.replaying",
+    "report": "tasks.report.run",
     "rewrite": "tasks.rewrite",
     "rewrite_in_place": "tasks.rewrite",
     "select": "inputs.filters",
