@@ -12,7 +12,7 @@ import pytest
 from rdbtool.basics.crc64 import crc64
 from tests.aof.craft import command
 from tests.rdb.craft import record, string
-from tests.servers.damaging import LONG_LINE, NO_MEMORY, NO_NUMBER, NO_ORDER, Answers, ask, ask_about
+from tests.servers.damaging import LONG_LINE, NO_MEMORY, NO_NUMBER, NO_ORDER, Answers, ask, ask_about, mended
 from tests.servers.harness import SERVERS, ServerKind
 
 SEED = 17
@@ -32,6 +32,7 @@ REASONS = {
 BEFORE = command("SET", "a", "1")
 HASH_FIELDS = b"\x02\x01f\x01v" + (1 << 40).to_bytes(8, "little") + b"\x01g\x01w" + b"\xff" * 8
 VALKEY_BASE = b"VALKEY080\xfa" + string(b"aof-base") + b"\xc0\x01\xfe\0" + record(22, b"h", HASH_FIELDS) + b"\xff"
+OLD_SCORES = (b"REDIS0009\xfe\0\x03\x01z\x02\x011\x031.5\x012", b"\xff")
 FOUND = {
     "length-over-1-TiB": BEFORE + b"*2\r\n$3\r\nDEL\r\n$1300000000000\r\na",
     "length-over-80-TiB": BEFORE + b"*2\r\n$3\r\nDEL\r\n$88000000000000\r\na",
@@ -45,15 +46,19 @@ FOUND = {
     "header-of-200-bytes": BEFORE + b"*1\r\n$7" + b" " * 200 + b"\r\nFLUSHDB\r\n",
     "header-of-200-bytes-at-end": BEFORE + b"*1\r\n$7" + b"x" * 200,
     "expired-field-in-base": VALKEY_BASE + crc64(VALKEY_BASE).to_bytes(8, "little") + BEFORE,
+    **{
+        f"score-{text.hex()}.rdb": mended(OLD_SCORES[0] + bytes((len(text),)) + text + OLD_SCORES[1] + bytes(8))
+        for text in (b" 0x", b"-0xg", b"0x.", b"0X1", b"infi", b"infinit", b"infinity", b"inf!", b"1e+x")
+    },
 }
-"""Logs of which a server said something else than we did once."""
+"""Files of which a server said something else than we did once."""
 
 
 @pytest.mark.parametrize("data", FOUND.values(), ids=FOUND)
 @pytest.mark.parametrize("kind", SERVERS, ids=lambda kind: kind.name)
 def test_what_damage_brought_to_light_is_told_as_the_server_does(kind: ServerKind, data: bytes, tmp_path: Path) -> None:
     answers = Answers()
-    ask_about(kind, tmp_path / "found.aof", data, answers)
+    ask_about(kind, tmp_path / ("found.rdb" if data.startswith(b"REDIS") else "found.aof"), data, answers)
     assert not answers.wrong
 
 
