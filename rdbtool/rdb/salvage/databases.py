@@ -68,6 +68,13 @@ def doubtful(runs: list[Run]) -> list[Run]:
     return found
 
 
+def has_all_expiries(runs: list[Run], db: i64) -> bool:
+    """Whether the database has as many keys with an expiry as it is said to: then no key has lost its own."""
+    parts = [part for run in runs for part in run.parts if part.db == db]
+    said = [int(part.said_expires) for part in parts if part.said_expires >= 0]
+    return len(said) == 1 and sum(int(part.expires) for part in parts) == said[0]
+
+
 def settle(runs: list[Run], doubts: i64) -> None:
     """Settle in which database runs begin whose SELECTDB may be lost.
 

@@ -19,12 +19,14 @@ from mypy_extensions import i64
 
 from rdbtool.errors import InputError, RdbToolError
 from rdbtool.io.random_access import Pages
+from rdbtool.rdb import opcodes
 from rdbtool.rdb.reader import Frame
 
-from .databases import database_in, doubtful, settle
+from .databases import database_in, doubtful, has_all_expiries, settle
 from .evidence import FIRST, of_key
 from .following import DATABASE, END_MARK, Following
-from .judge import PROVEN, Break, Judge, Suspect
+from .judge import AN_EXPIRY, MORE, PROVEN, Break, Judge, Suspect
+from .leading import leading
 from .partial import Partial
 from .salvaged import IN_A_ROW, IN_STEP, TO_THE_END, Lost, Run, Salvaged
 from .search import Search
@@ -59,6 +61,10 @@ class Salvager:
             if found is not None:
                 self.stops = {int(found[0]): int(found[1])}
                 self._from(start, strict=True)
+        for run in self.result.runs:
+            if run.lacking is not None and run.parts[0].keys and not has_all_expiries(self.result.runs, run.db):
+                self._pass_first(run, run.lacking)
+                run.parts[0].keys -= 1
         for run in doubtful(self.result.runs):
             self.result.runs.remove(run)
             self._lose(run.start, run.end, "doubtful", "more records than the database is said to have")
@@ -147,12 +153,16 @@ class Salvager:
         self.judge.has_access = following.has_access
         self.judge.has_expiry = following.has_expiry
         suspects = [self.judge.suspect(start) for start in following.starts]
+        bad = {int(lost.end) for lost in self.result.lost[-len(suspects) :] if lost.is_key}
         place: i64 = self.stops.get(int(at), -1)
         is_weak = False
         if place < 0:
             begin = _begin(suspects, at)
             place = search.find(begin, self.size, at)
-            if place < 0 or not search.runs_on:  # perhaps no name in the file is one that tells much
+            led = leading(self.judge, self.judge.cut(Break(at, following.code, place, suspects, bad)), place)
+            if led > at and place > at:
+                place = led
+            elif place < 0 or not search.runs_on:  # perhaps no name in the file is one that tells much
                 weak = self._search()
                 weak.first = 0
                 other = weak.find(begin, self.size if place < 0 else place, at)
@@ -163,7 +173,6 @@ class Salvager:
             self.result.complete = True
             self.result.tail = following.end_at
             return None
-        bad = {int(lost.end) for lost in self.result.lost[-len(suspects) :] if lost.is_key}
         broken = Break(at, following.code, place, suspects, bad)
         cut = at if at in self.stops else self.judge.cut(broken)
         lost = self._end_at(run, cut, suspects)
@@ -176,8 +185,11 @@ class Salvager:
         lost.end = place
         behind = _found(place, run.parts[-1].db, search)
         database_in(self.pages, self.result.runs, lost, behind)
-        if is_weak or self.judge.may_lack(broken, cut):
+        lacks = self.judge.may_lack(broken, cut)
+        if is_weak or lacks == MORE:
             self._pass_first(behind, lost)
+        elif lacks == AN_EXPIRY:
+            behind.lacking = lost
         return behind
 
     def _end_at(self, run: Run, cut: i64, suspects: list[Suspect]) -> Lost:
@@ -188,6 +200,9 @@ class Salvager:
         while len(run.parts) > 1 and run.parts[-1].start >= cut:
             keys -= run.parts.pop().keys
         run.parts[-1].keys -= max(keys, 0)
+        for suspect in suspects:
+            if suspect.start >= max(cut, run.parts[-1].start) and self.pages.byte(suspect.start) == opcodes.EXPIRE_MS:
+                run.parts[-1].expires -= 1
         if run.parts[-1].keys == 0:
             run.parts[-1].said = -1  # what stands right before damage is not to be relied on
         lost = self.result.lost

@@ -23,6 +23,8 @@ from .evidence import ENOUGH, ENOUGH_TO_END, FIRST, LEAST, START, of_event, of_n
 
 A_LETTER: Final[i64] = 5
 """Evidence in a name of one letter: enough for the first record of a run if no other run begins within it."""
+IN_A_ROW: Final = 4
+"""Records that must be readable for a place to be one where they may begin."""
 LOOK: Final[i64] = 1 << 17
 """Bytes that are looked at together."""
 MARGIN: Final[i64] = 1 << 10
@@ -204,8 +206,8 @@ class Search:
                     coded: i64 = w.data[key_at] if 0 <= key_at < w.end else 0
                     if event.type.byte == MODULE and first != LONG:
                         break
-                    if keys == 0 and event.type.byte == 0 and first == 0:
-                        break  # an empty string is little evidence for what is in front of it
+                    if keys == 0 and event.type.byte == 0 and first == 0 and self._may_be_type(event.value_offset):
+                        break
                     ins.begin(0, event.key)
                     event.type.verify(event.window(), ins)
             except InputError:
@@ -221,6 +223,7 @@ class Search:
                 if rest == 0 and (evidence >= ENOUGH_TO_END or (keys == 0 and at >= self.barrier)):
                     self.runs_on = keys > 0
                     return YES
+                passed.pop()  # the end mark is one, if too little speaks for what leads to it
                 break
             if isinstance(event, Frame):
                 bits: i64 = 0
@@ -247,6 +250,27 @@ class Search:
                 return YES
         self.dead.update(passed)
         return NO
+
+    def _may_be_type(self, place: i64) -> bool:
+        """Whether the zero at ``place``, which is read as an empty string, may as well begin a record: then what is
+        in front of it may be the end of a damaged value.
+        """
+        w = self.pages.window(place, self.pages.size)
+        reader = RdbReader(w, checksum=False)
+        reader.resume(self.dialect, self.version, 0, self.templates)
+        ins = Inspection(Findings())
+        try:
+            for _ in range(IN_A_ROW):
+                event = reader.next()
+                if isinstance(event, Frame):
+                    event.type.verify(event.window(), ins)
+                elif event is None or isinstance(event, End):
+                    return ends_at(self.pages, w.offset())
+        except InputError:
+            raise
+        except RdbToolError:
+            return False
+        return True
 
     def _behind_stored(self, place: i64) -> i64:
         """Where a search goes on behind a snapshot that is a value; -1 where what begins at ``place`` is none."""

@@ -1,0 +1,86 @@
+"""The last record in front of a place from which records run, where its name is too short or too plain to be found."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mypy_extensions import i64
+
+from rdbtool.errors import InputError, RdbToolError
+from rdbtool.findings import Findings, Severity
+from rdbtool.io.window import window_over
+from rdbtool.rdb import opcodes
+from rdbtool.rdb.layout.inspection import Inspection
+from rdbtool.rdb.layout.primitives import read_string
+from rdbtool.rdb.reader import Frame
+
+from .evidence import NUMBER, of_name
+from .judge import TORN, Judge, type_behind_opcodes
+
+LONGEST: Final[i64] = 512
+"""Bytes of such a record."""
+SHORTEST: Final[i64] = 5
+ONE_STRING: Final = frozenset(
+    {
+        *("string", "hash-zipmap", "list-ziplist", "set-intset", "zset-ziplist", "hash-ziplist"),
+        *("hash-listpack", "zset-listpack", "set-listpack"),
+    }
+)
+"""Types whose payload is one string, which says where it ends."""
+
+
+def leading(judge: Judge, cut: i64, place: i64) -> i64:
+    """Where a record begins that ends exactly at ``place``, and in front of which the damaged one at ``cut`` ends; -1
+    where there is none, or more than one.
+
+    It must be where the damaged one says that it ends, give or take a few bytes; or that must be a stream, in which no
+    strings stand in a row. In a collection of strings some of them look like a record.
+    """
+    lowest = highest = place
+    w = judge.pages.window(cut, judge.size)
+    try:
+        byte = type_behind_opcodes(w)
+        row = judge.table[byte] if 0 <= byte < opcodes.LOWEST else None
+        if row is None:
+            return -1
+        read_string(w)
+        if row.name in ONE_STRING:
+            row.skip(w)
+            lowest, highest = w.offset() - TORN, w.offset() + TORN
+        elif row.stream_version > 0:
+            lowest = w.offset() + 1
+        else:
+            return -1
+    except InputError:
+        raise
+    except RdbToolError:
+        return -1
+    found: i64 = -1
+    first = max(cut + 1, lowest, place - LONGEST)
+    data = judge.pages.take(first, max(0, place - first))
+    at = first
+    while at <= min(highest, place - SHORTEST):
+        row = judge.table[data[at - first]] if data[at - first] < opcodes.LOWEST else None
+        if row is not None and _is_record(judge, data[at - first :]):
+            if found >= 0:
+                return -1
+            found = at
+        at += 1
+    return found
+
+
+def _is_record(judge: Judge, data: bytes) -> bool:
+    """Whether ``data`` is one sound record with a name."""
+    w = window_over(data)
+    findings = Findings()
+    try:
+        event = judge.reader(w).next()
+        if not isinstance(event, Frame):
+            return False
+        bits = of_name(event.key, data[1])
+        if bits < NUMBER or w.at_end() or w.data[w.pos] == 0:
+            return False
+        event.type.verify(w, Inspection(findings))
+    except RdbToolError:
+        return False
+    return w.at_end() and findings.worst is not Severity.ERROR
