@@ -90,6 +90,7 @@ class Following:
         findings = Findings()
         ins = Inspection(findings)
         starts: list[int] = []
+        self.shaky = run.is_weak
         self.starts = starts
         part = run.parts[-1]
         db = run.db
@@ -124,7 +125,11 @@ class Following:
                     part.expires += 1
                 if event.type.byte == 0:
                     result.plain += 1
-                if self.shaky and not findings.items:
+                if run.is_weak and ins.empty:
+                    lost = self._lose(at, w.offset(), "doubtful", "an empty collection: nothing tells that it is one")
+                    lost.keys.append(event.key)
+                    lost.is_key = True
+                elif self.shaky and not findings.items:
                     self._behind_bad(event, at, reader.key_offset, w.offset())
                 if findings.items:
                     self._bad_value(event, at, reader.key_offset, w.offset(), findings)

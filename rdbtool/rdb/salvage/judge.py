@@ -216,9 +216,9 @@ class Judge:
                 if byte == was:
                     continue
                 changed = head[:pos] + bytes((byte,)) + head[pos + 1 :]
-                end = _end_of_string(changed, suspect.value_at - suspect.key_at if at >= suspect.value_at else 0)
+                end = end_of_string(changed, suspect.value_at - suspect.key_at if at >= suspect.value_at else 0)
                 if 0 <= end < len(changed) and at < suspect.value_at:
-                    end = _end_of_string(changed, end)
+                    end = end_of_string(changed, end)
                 if end >= 0 and int(suspect.key_at + end) in ends:
                     return False
         return True
@@ -403,14 +403,14 @@ class Judge:
         if byte == 0 and (self._is_field(place) or (near.endswith(ZEROS[:8]) and self._may_be_other(place))):
             return MORE
         access = {opcodes.FREQ, opcodes.IDLE}
-        if is_time(near[-8:]) or (byte < opcodes.LOWEST and near.endswith(ZEROS[:8])):
+        if is_time(near[-8:]) or near.endswith(ZEROS[:9]):
             return AN_EXPIRY
         if not self.has_expiry:
             return NOTHING
         if _TIME_END.search(near) or (n >= 5 and self.version < 3 and one_bit_apart(near[n - 5], opcodes.EXPIRE_S)):
             return AN_EXPIRY
-        if ZEROS[:8] in near and (near.endswith(b"\0\0") or self.version < 3):
-            return AN_EXPIRY
+        if self.version < 3 and ZEROS[:8] in near and (near[-1] == 0 or 0x38 <= near[-1] < 0x80):
+            return AN_EXPIRY  # a time in s of this century
         if byte in access and self.pages.byte(cut) in access:
             return NOTHING  # a key has one of them: what is at the cut belongs to another
         is_near = place - cut <= 18 and is_opcode_of_key(self.pages.byte(cut))
@@ -458,7 +458,7 @@ def type_behind_opcodes(w: Window) -> i64:
         return -1
 
 
-def _end_of_string(data: bytes, pos: i64) -> i64:
+def end_of_string(data: bytes, pos: i64) -> i64:
     """Where the string that begins at ``pos`` ends, also behind the end of ``data``; -1 where none begins."""
     left: i64 = len(data) - pos
     if left < 1:

@@ -14,9 +14,12 @@ from rdbtool.rdb.layout.inspection import Inspection
 from rdbtool.rdb.layout.primitives import read_string
 from rdbtool.rdb.reader import Frame
 
-from .evidence import NUMBER, of_name
-from .judge import TORN, Judge, type_behind_opcodes
+from .evidence import FIRST, NUMBER, of_name
+from .judge import A_NAME, TORN, Judge, end_of_string, type_behind_opcodes
 
+STRINGS: Final = frozenset({"list", "set", "hash", "hash-metadata", "hash-metadata-pre-ga", "hash2"})
+"""Types whose payload is strings in a row."""
+LONGEST_ELEMENT: Final[i64] = 1 << 12
 LONGEST: Final[i64] = 512
 """Bytes of such a record."""
 SHORTEST: Final[i64] = 5
@@ -61,7 +64,7 @@ def leading(judge: Judge, cut: i64, place: i64) -> i64:
     at = first
     while at <= min(highest, place - SHORTEST):
         row = judge.table[data[at - first]] if data[at - first] < opcodes.LOWEST else None
-        if row is not None and _is_record(judge, data[at - first :]):
+        if row is not None and _is_record(judge, data[at - first :], highest < place):
             if found >= 0:
                 return -1
             found = at
@@ -69,8 +72,39 @@ def leading(judge: Judge, cut: i64, place: i64) -> i64:
     return found
 
 
-def _is_record(judge: Judge, data: bytes) -> bool:
-    """Whether ``data`` is one sound record with a name."""
+def may_be_elements(judge: Judge, cut: i64, place: i64) -> bool:
+    """Whether what looks like a string at ``place`` may be the last elements of a collection: of the damaged one at
+    ``cut``, where no element ends right in front of it, or its name tells little; or of one that is lost with its
+    beginning, where its type may be the last byte of a number.
+    """
+    w = judge.pages.window(cut, judge.size)
+    try:
+        byte = type_behind_opcodes(w)
+    except RdbToolError:
+        return False
+    row = judge.table[byte] if 0 <= byte < opcodes.LOWEST else None
+    if judge.pages.byte(place) != 0 or place <= cut:
+        return False
+    if row is None or row.name in ONE_STRING:
+        near = judge.pages.take(max(cut, place - 4), min(4, place - cut))
+        return near[-1:] == b"\xc0" or near[-2:-1] == b"\xc1" or near[:-3] == b"\xc2"
+    w = judge.pages.window(place + 1, judge.size)
+    if of_name(read_string(w), judge.pages.byte(place + 1)) < FIRST:
+        return row.name in STRINGS or row.name == "array"
+    if row.name not in STRINGS:
+        return False
+    first = max(cut, place - LONGEST_ELEMENT)
+    data = judge.pages.take(first, place - first)
+    at: i64 = len(data) - 1
+    while at >= 0:
+        if end_of_string(data, at) == len(data):
+            return False
+        at -= 1
+    return True
+
+
+def _is_record(judge: Judge, data: bytes, expected: bool) -> bool:
+    """Whether ``data`` is one sound record with a name and a value, or, where one is ``expected``, with either."""
     w = window_over(data)
     findings = Findings()
     try:
@@ -78,7 +112,12 @@ def _is_record(judge: Judge, data: bytes) -> bool:
         if not isinstance(event, Frame):
             return False
         bits = of_name(event.key, data[1])
-        if bits < NUMBER or w.at_end() or w.data[w.pos] == 0:
+        if bits < A_NAME and not expected:
+            return False
+        size = w.end - w.pos
+        if size == 0 or (bits < NUMBER and not (expected and size > NUMBER)):
+            return False
+        if w.data[w.pos] == 0 and not (expected and bits >= FIRST):
             return False
         event.type.verify(w, Inspection(findings))
     except RdbToolError:

@@ -93,6 +93,8 @@ class Run:
         self.is_bare = False
         """Whether nothing tells when its first key was used."""
         self.parts: list[Part] = [Part(start, db)]
+        self.is_weak = False
+        """Whether the name of the first key tells next to nothing."""
         self.lacking: Lost | None = None
         """The bytes in front of its first key, where that may lack an expiry which stood there."""
 

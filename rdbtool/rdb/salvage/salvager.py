@@ -26,7 +26,7 @@ from .databases import database_in, doubtful, has_all_expiries, settle
 from .evidence import FIRST, of_key
 from .following import DATABASE, END_MARK, Following
 from .judge import AN_EXPIRY, MORE, PROVEN, Break, Judge, Suspect
-from .leading import leading
+from .leading import leading, may_be_elements
 from .partial import Partial
 from .salvaged import IN_A_ROW, IN_STEP, TO_THE_END, Lost, Run, Salvaged
 from .search import Search
@@ -156,11 +156,12 @@ class Salvager:
         bad = {int(lost.end) for lost in self.result.lost[-len(suspects) :] if lost.is_key}
         place: i64 = self.stops.get(int(at), -1)
         is_weak = False
+        led: i64 = -1
         if place < 0:
             begin = _begin(suspects, at)
             place = search.find(begin, self.size, at)
             led = leading(self.judge, self.judge.cut(Break(at, following.code, place, suspects, bad)), place)
-            if led > at and place > at:
+            if led >= 0 and place > at:
                 place = led
             elif place < 0 or not search.runs_on:  # perhaps no name in the file is one that tells much
                 weak = self._search()
@@ -184,9 +185,10 @@ class Salvager:
             return None
         lost.end = place
         behind = _found(place, run.parts[-1].db, search)
+        behind.is_weak = is_weak
         database_in(self.pages, self.result.runs, lost, behind)
         lacks = self.judge.may_lack(broken, cut)
-        if is_weak or lacks == MORE:
+        if is_weak or lacks == MORE or (led < 0 and may_be_elements(self.judge, cut, place)):
             self._pass_first(behind, lost)
         elif lacks == AN_EXPIRY:
             behind.lacking = lost

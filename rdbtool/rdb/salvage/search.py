@@ -19,12 +19,10 @@ from rdbtool.rdb.reader import Frame, RdbReader
 from rdbtool.rdb.types import TABLE
 from rdbtool.servers.releases import CHECKSUM_SINCE
 
-from .evidence import ENOUGH, ENOUGH_TO_END, FIRST, LEAST, START, of_event, of_name, of_value
+from .evidence import ENOUGH, ENOUGH_TO_END, FIRST, LEAST, START, of_event, of_lead, of_name, of_value
 
 A_LETTER: Final[i64] = 5
 """Evidence in a name of one letter: enough for the first record of a run if no other run begins within it."""
-IN_A_ROW: Final = 4
-"""Records that must be readable for a place to be one where they may begin."""
 LOOK: Final[i64] = 1 << 17
 """Bytes that are looked at together."""
 MARGIN: Final[i64] = 1 << 10
@@ -206,8 +204,8 @@ class Search:
                     coded: i64 = w.data[key_at] if 0 <= key_at < w.end else 0
                     if event.type.byte == MODULE and first != LONG:
                         break
-                    if keys == 0 and event.type.byte == 0 and first == 0 and self._may_be_type(event.value_offset):
-                        break
+                    if keys == 0 and event.type.byte == 0 and first == 0:
+                        break  # an empty string is little evidence for what is in front of it
                     ins.begin(0, event.key)
                     event.type.verify(event.window(), ins)
             except InputError:
@@ -231,7 +229,7 @@ class Search:
                     break
                 if not ins.empty:
                     size = w.offset() - event.value_offset
-                    bits = of_name(event.key, coded) + of_value(event, first, size)
+                    bits = of_name(event.key, coded) + of_value(event, first, size) + of_lead(event, self.has_access)
                 if keys == 0 and bits + evidence < self.first:
                     if self.strong_only or bits + evidence < A_LETTER:
                         break
@@ -250,27 +248,6 @@ class Search:
                 return YES
         self.dead.update(passed)
         return NO
-
-    def _may_be_type(self, place: i64) -> bool:
-        """Whether the zero at ``place``, which is read as an empty string, may as well begin a record: then what is
-        in front of it may be the end of a damaged value.
-        """
-        w = self.pages.window(place, self.pages.size)
-        reader = RdbReader(w, checksum=False)
-        reader.resume(self.dialect, self.version, 0, self.templates)
-        ins = Inspection(Findings())
-        try:
-            for _ in range(IN_A_ROW):
-                event = reader.next()
-                if isinstance(event, Frame):
-                    event.type.verify(event.window(), ins)
-                elif event is None or isinstance(event, End):
-                    return ends_at(self.pages, w.offset())
-        except InputError:
-            raise
-        except RdbToolError:
-            return False
-        return True
 
     def _behind_stored(self, place: i64) -> i64:
         """Where a search goes on behind a snapshot that is a value; -1 where what begins at ``place`` is none."""

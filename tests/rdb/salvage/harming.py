@@ -21,8 +21,10 @@ Facts = tuple[int, int, int, int, int, bytes]
 
 @dataclass
 class Outcome:
-    """Of all trials of one kind. ``intact``: keys whose records the damage does not touch, ``back``: those of them that
-    come back as they were; ``changed``: damaged records that stayed in form; ``in_form``: keys that are wrong where all
+    """Of all trials of one kind. ``intact``: keys outside the damage, ``back``: those of them that come back as they
+    were; ``beside``: keys whose records end, or begin, exactly where the damage begins, or ends, and ``beside_back``:
+    often nothing tells of such a record that its last byte, or its first, is its own; ``changed``: damaged records that
+    stayed in form; ``in_form``: keys that are wrong where all
     of the file is still in form, so that only its checksum tells; ``told``: keys in the wrong database, and told to be
     uncertain; ``wrong``: all others that are not as they were.
     """
@@ -30,6 +32,8 @@ class Outcome:
     trials: int = 0
     intact: int = 0
     back: int = 0
+    beside: int = 0
+    beside_back: int = 0
     changed: int = 0
     in_form: int = 0
     told: int = 0
@@ -103,12 +107,16 @@ def harm(rng: random.Random, whole: Whole, kind: str, work: Path, outcome: Outco
     for name, (start, end) in whole.places.items():
         if start < at + size and end > at if size else start < at < end:
             touched.add(name)
+            continue
+        is_back = got.get(name) == whole.facts[name]
+        if end == at or start == at + size:
+            outcome.beside += 1
+            outcome.beside_back += is_back
         else:
             outcome.intact += 1
-            if got.get(name) == whole.facts[name]:
-                outcome.back += 1
-            else:
-                lost.append(name)
+            outcome.back += is_back
+        if not is_back:
+            lost.append(name)
     bad: list[Name] = []
     for name, facts in got.items():
         if whole.facts.get(name) == facts:
@@ -129,8 +137,8 @@ def harm(rng: random.Random, whole: Whole, kind: str, work: Path, outcome: Outco
 
 def table(outcomes: dict[str, Outcome]) -> Iterable[str]:
     """The rows of the table in the README."""
-    yield "| damage | trials | keys outside | back | share | wrong by a guess | database told uncertain |"
+    yield "| damage | trials | keys outside | share that came back | right beside it | came back | wrong by a guess |"
     yield "|---|---|---|---|---|---|---|"
     for kind, o in outcomes.items():
-        row = f"{o.trials:,} | {o.intact:,} | {o.back:,} | {100 * o.share:.4f} % | {o.wrong} | {o.told}"
+        row = f"{o.trials:,} | {o.intact:,} | {100 * o.share:.4f} % | {o.beside} | {o.beside_back} | {o.wrong}"
         yield f"| {kind} | {row} |"

@@ -46,7 +46,9 @@ def test_nearly_all_of_the_fixtures_comes_back(tmp_path: Path, request: pytest.F
     outcomes = measured(PATHS, trials, tmp_path)
     # Among very many trials there is a key without a name, or one in bytes that look like a record by chance.
     assert sum(outcome.wrong for outcome in outcomes.values()) * 1000 <= sum(o.trials for o in outcomes.values())
-    assert all(outcome.share > 0.99 for outcome in outcomes.values())
+    # Files of three keys with one letter each are among them, and keys that none can tell from their neighbours' rest.
+    assert all(outcome.share > 0.998 for outcome in outcomes.values())
+    assert sum(o.back for o in outcomes.values()) >= 0.9985 * sum(o.intact for o in outcomes.values())
 
 
 @pytest.mark.server
