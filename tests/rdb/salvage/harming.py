@@ -97,7 +97,7 @@ def harm(rng: random.Random, whole: Whole, kind: str, work: Path, outcome: Outco
     path.write_bytes(data)
     with Pages(str(path)) as pages:
         result = Salvager(pages).run()
-        got, _ = keys_in(result.window(pages))
+        got, got_at = keys_in(result.window(pages))
     guessed = any(run.is_guessed for run in result.runs)
     uncertain = {int(run.db) for run in result.runs if not run.sure_of_db}
     names = {key for _, key in whole.facts}
@@ -129,9 +129,13 @@ def harm(rng: random.Random, whole: Whole, kind: str, work: Path, outcome: Outco
             outcome.in_form += 1
         else:
             bad.append(name)
-    renamed = min(len([name for name in bad if name not in whole.facts]), len(touched))
-    outcome.changed += renamed
-    outcome.wrong += len(bad) - renamed
+    starts = {start for start, _ in whole.places.values()}
+    for name in list(bad):
+        start = result.offset_in_file(got_at[name][0])
+        if name not in whole.facts and (start if start <= at else start + len(whole.data) - len(data)) in starts:
+            bad.remove(name)  # the damage is in its name
+            outcome.changed += 1
+    outcome.wrong += len(bad)
     return f"{kind} at {at}: lost {lost[:3]}, wrong {bad[:3]}" if lost or bad else ""
 
 
