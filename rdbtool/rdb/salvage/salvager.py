@@ -22,7 +22,7 @@ from rdbtool.io.random_access import Pages
 from rdbtool.rdb import opcodes
 from rdbtool.rdb.reader import Frame
 
-from .databases import database_in, doubtful, has_all_expiries, settle
+from .databases import database_in, doubtful, settle, with_all_expiries
 from .evidence import FIRST, of_key
 from .following import DATABASE, END_MARK, Following
 from .judge import AN_EXPIRY, MORE, PROVEN, Break, Judge, Suspect
@@ -48,6 +48,10 @@ class Salvager:
         self.size: i64 = pages.size
         self.result = Salvaged(pages.path, pages.size)
         self.following = Following(pages, self.result, partial=partial)
+        self.chosen = False
+        """Whether a SELECTDB was read."""
+        self.ends: dict[int, int] = {}
+        """See `Search.ends`."""
         self.stops: dict[int, int] = {}
         """Records that swallow others, and where those begin."""
 
@@ -61,8 +65,9 @@ class Salvager:
             if found is not None:
                 self.stops = {int(found[0]): int(found[1])}
                 self._from(start, strict=True)
+        complete = with_all_expiries(self.result.runs)
         for run in self.result.runs:
-            if run.lacking is not None and run.parts[0].keys and not has_all_expiries(self.result.runs, run.db):
+            if run.lacking is not None and run.parts[0].keys and int(run.db) not in complete:
                 self._pass_first(run, run.lacking)
                 run.parts[0].keys -= 1
         for run in doubtful(self.result.runs):
@@ -73,6 +78,8 @@ class Salvager:
 
     def _from(self, start: Start, *, strict: bool) -> None:
         """Find what can be read from where the RDB should begin."""
+        self.ends.clear()
+        self.chosen = False
         self.result = result = Salvaged(self.pages.path, self.size)
         doubtful = self.following.not_selects if strict else set()
         self.following = Following(self.pages, result, partial=self.partial)
@@ -132,6 +139,7 @@ class Salvager:
         search = Search(self.pages, self.result.dialect, self.result.version)
         search.has_access = self.following.has_access
         search.templates = self.result.templates
+        search.ends = self.ends
         return search
 
     def _lose(self, start: i64, end: i64, code: str, message: str) -> Lost:
@@ -143,12 +151,13 @@ class Salvager:
         """The run behind the break at which ``run`` ended, and what is lost between them; None where none is."""
         following = self.following
         at = following.broke_at
+        self.chosen = self.chosen or len(run.parts) > 1
         search = self._search()
         if following.code == DATABASE and search.begins_at(at):
             self._lose(at, at, DATABASE, following.why)
             run.end = at
             behind = Run(at, run.parts[-1].db, IN_A_ROW)
-            database_in(self.pages, self.result.runs, self.result.lost[-1], behind)
+            database_in(self.pages, self.result.runs, self.result.lost[-1], behind, self.chosen)
             return behind
         self.judge.has_access = following.has_access
         self.judge.has_expiry = following.has_expiry
@@ -186,7 +195,7 @@ class Salvager:
         lost.end = place
         behind = _found(place, run.parts[-1].db, search)
         behind.is_weak = is_weak
-        database_in(self.pages, self.result.runs, lost, behind)
+        database_in(self.pages, self.result.runs, lost, behind, self.chosen)
         lacks = self.judge.may_lack(broken, cut)
         if is_weak or lacks == MORE or (led < 0 and may_be_elements(self.judge, cut, place)):
             self._pass_first(behind, lost)
