@@ -37,6 +37,7 @@ PATIENCE: Final = 5
 """Seconds after which a server does not come to an end."""
 NO_NUMBER: Final = "a packed score that is no number: servers make one of it, we refuse it"
 NO_ORDER: Final = "stream entries out of order: what the server finds of them depends on where it looks"
+ODD_VERSION: Final = "a version in the header that is no number: servers take the digits it begins with, we refuse it"
 NO_MEMORY: Final = "an argument of more bytes than the machine has: only a server built with jemalloc reserves them"
 LONG_LINE: Final = "a header line of 128 bytes or more: a replay takes it as servers since 7.0 do"
 FAR: Final = 4_000_000_000_000
@@ -203,6 +204,12 @@ def damaged_log(rng: random.Random, release: Release) -> bytes:
     return damage(data, rng)
 
 
+def is_odd_version(path: Path) -> bool:
+    """Whether a snapshot's header has a version that is no number."""
+    head = path.read_bytes()[:9]
+    return head.startswith(b"REDIS") and not head[5:].isdigit()
+
+
 def told_of_snapshot(kind: ServerKind, path: Path, outcome: Outcome, answers: Answers) -> str:
     """How our answers for a snapshot differ from the server's; "" if they do not."""
     report = check_rdb(str(path), releases=[kind.name])
@@ -213,6 +220,9 @@ def told_of_snapshot(kind: ServerKind, path: Path, outcome: Outcome, answers: An
         return "" if lurking else "it crashes or hangs, and we say that all is well"
     if told.loads is None:
         answers.excuse("cannot be told: " + "; ".join(told.remarks)[:60])
+        return ""
+    if outcome.loads and not told.loads and is_odd_version(path):
+        answers.excuse(ODD_VERSION)
         return ""
     if told.loads != outcome.loads:
         if outcome.loads and "duplicate-field" in report.findings.counts and b"\x16" in path.read_bytes():
@@ -254,6 +264,9 @@ def told_of_log(kind: ServerKind, path: Path, outcome: Outcome, answers: Answers
         return "" if lurking else "it crashes or hangs, and we say that all is well"
     if told.loads is None:
         answers.excuse("cannot be told: " + "; ".join(told.remarks)[-60:])
+        return ""
+    if outcome.loads and not told.loads and is_odd_version(path):
+        answers.excuse(ODD_VERSION)
         return ""
     if told.loads and "OUT OF MEMORY" in outcome.log and "built without jemalloc" in " ".join(told.remarks):
         answers.excuse(NO_MEMORY)

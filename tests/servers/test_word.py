@@ -12,7 +12,17 @@ import pytest
 from rdbtool.basics.crc64 import crc64
 from tests.aof.craft import command
 from tests.rdb.craft import record, string
-from tests.servers.damaging import LONG_LINE, NO_MEMORY, NO_NUMBER, NO_ORDER, Answers, ask, ask_about, mended
+from tests.servers.damaging import (
+    LONG_LINE,
+    NO_MEMORY,
+    NO_NUMBER,
+    NO_ORDER,
+    ODD_VERSION,
+    Answers,
+    ask,
+    ask_about,
+    mended,
+)
 from tests.servers.harness import SERVERS, ServerKind
 
 SEED = 17
@@ -22,6 +32,7 @@ REASONS = {
     NO_NUMBER: "check-rdb tells the score",
     NO_ORDER: "check-rdb tells the order",
     "a field of Valkey's hash twice, once expired: it drops that first, we do not": "as if not expired",
+    ODD_VERSION: "check-rdb --salvage reads it, and no server writes such a header",
     NO_MEMORY: "check-aof --for tells it",
     LONG_LINE: "no server writes such a header; check-aof --for tells what becomes of it",
     "the snapshot in front no longer says that a log follows": "digest takes the file for a snapshot",
