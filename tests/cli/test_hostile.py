@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import os
+import re
 import socket
 import time
 import tracemalloc
 from pathlib import Path
 from typing import Final
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -188,10 +192,7 @@ def test_a_string_stands_for_no_more_than_lzf_can(tmp_path: Path) -> None:
     assert "LZF" in done.stderr
 
 
-@pytest.mark.parametrize(
-    ("words", "size"),
-    [(("SETRANGE", "a", "536870911", "x"), "536870912"), (("SETBIT", "a", "4294967295", "1"), "536870912")],
-)
+@pytest.mark.parametrize("words", [("SETRANGE", "a", "536870911", "x"), ("SETBIT", "a", "4294967295", "1")])
 def test_what_a_command_would_take_is_said_where_it_is_over_the_limit(words: tuple[str, ...], tmp_path: Path) -> None:
     path = tmp_path / "far.aof"
     path.write_bytes(command("SET", "a", "1") + command(*words))
@@ -299,3 +300,90 @@ def test_a_directory_in_which_nothing_can_be_written_is_an_error_of_one_line(tmp
         tmp_path.chmod(0o755)
     assert log.read_bytes().endswith(b"*9")
     assert {entry.name for entry in tmp_path.iterdir()} == {"dump.rdb", "log.aof"}
+
+
+NAMES: Final = (
+    b"esc\x1b[31mred\x1b]0;title\x07",
+    b"new\nline\r\nkey",
+    b"nul\0byte",
+    b"rtl\xe2\x80\xaegnp.exe",
+    b"isolate\xe2\x81\xa6",
+    b"c1\xc2\x9b31m",
+    b"\x9b31m",
+    b"del\x7f",
+    b"=cmd|' /C calc'!A0",
+    b"+1+1",
+    b"@SUM(1)",
+    b"\ttab",
+    b"<script>alert(1)</script>",
+    b"a\"b'c&d]]>",
+    b'label"} 1',
+)
+"""Of keys: each does something somewhere where it is shown as it is."""
+RAW: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""What no text for people may hold. Lines of dump, diff and CSV are data where no terminal is: tests/cli/test_terminal.py
+looks at them on one.
+"""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("check-rdb", "good.rdb"),
+        ("check-rdb", "bad.rdb"),
+        ("check-rdb", "bad.rdb", "--salvage", "-o", "saved.rdb"),
+        ("dump", "good.rdb", "-f", "table"),
+        ("dump", "bad.rdb"),
+        ("info", "good.rdb"),
+        ("memory", "good.rdb"),
+        ("memory", "good.rdb", "--prefix"),
+        ("digest", "good.rdb", "--keys"),
+        ("check-aof", "log.aof"),
+        ("digest", "log.aof"),
+        ("history", "log.aof", "esc\\x1b[31mred\\x1b]0;title\\x07"),
+        ("verify", "bad.rdb"),
+        ("verify", "bad.rdb", "--format", "junit"),
+        ("verify", "bad.rdb", "--format", "prometheus"),
+        ("convert", "bad.rdb", "out.jsonl"),
+        ("rewrite", "log.aof", "-o", "set"),
+    ],
+    ids=" ".join,
+)
+def test_no_name_of_a_key_or_command_does_anything_where_it_is_shown(
+    words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("good.rdb").write_bytes(rdb(*(record(0, name, string(b"v:" + name)) for name in NAMES)))
+    Path("bad.rdb").write_bytes(rdb(*(record(0, name, lzf(b"\xff\xff", 9)) for name in NAMES)))
+    log = b""
+    for name in NAMES:
+        log += b"*3\r\n$3\r\nSET\r\n$%d\r\n%s\r\n$1\r\n1\r\n" % (len(name), name)
+        log += b"*3\r\n$5\r\nLPUSH\r\n$%d\r\n%s\r\n$1\r\n1\r\n" % (len(name), name)
+    Path("log.aof").write_bytes(log + b"*2\r\n$5\r\nB\x1b[1m\r\n$1\r\n\x1b\r\n")
+    done = run(*words)
+    text = done.output.decode("utf-8", "surrogateescape") + done.stderr
+    assert text
+    assert not RAW.search(text)
+    if "junit" in words:
+        ET.fromstring(done.stdout)
+        assert "<script" not in text
+
+
+def test_a_page_shows_names_and_runs_none(tmp_path: Path) -> None:
+    path = tmp_path / "dump.rdb"
+    path.write_bytes(rdb(*(record(0, name, string(b"v" * 100)) for name in NAMES)))
+    page = tmp_path / "page.html"
+    assert run("report", path, "-o", page).returncode == 0
+    text = page.read_text()
+    assert "<script>alert(1)" not in text
+    assert "\u202e" not in text
+    assert "\x1b" not in text
+
+
+def test_formulas_in_csv_are_text_on_request(tmp_path: Path) -> None:
+    path = tmp_path / "dump.rdb"
+    path.write_bytes(rdb(*(record(0, name, string(name)) for name in NAMES)))
+    done = run("dump", path, "-f", "csv", "--csv-safe")
+    assert done.returncode == 0
+    for row in csv.reader(io.StringIO(done.output.decode("utf-8", "surrogateescape"), newline="")):
+        assert not any(cell.startswith(("=", "+", "@", "-", "\t", "\r")) for cell in row), row
