@@ -244,9 +244,10 @@ class ValueDigest(Visitor):
 class Digester:
     """DEBUG DIGEST of the keys that are added, in any order, and of each key DEBUG DIGEST-VALUE.
 
-    ``release`` is the server whose way of printing scores is followed; ``loaded_ms``: when it loads a snapshot, where
-    it drops the fields that have expired by then (Valkey); ``keys`` counts; ``modules`` counts keys whose digest only
-    their module knows; ``emptied``: hashes without a field that has not expired, which are left out.
+    ``release`` is the server whose way of printing scores is followed; ``loaded_ms``: when it loads the file, where
+    it drops the fields of a snapshot, also of one in front of a log, that have expired by then (seen of Valkey 9.1);
+    ``keys`` counts; ``modules`` counts keys whose digest only their module knows; ``emptied``: hashes without a field
+    that has not expired, which are left out.
     """
 
     def __init__(self, release: Release, *, loaded_ms: int | None = None) -> None:
