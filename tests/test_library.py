@@ -192,6 +192,7 @@ def read(path: os.PathLike[str], log: str) -> None:
     assert_type(info(path), InfoReport)
     print(verify(path))
     assert_type(memory([log, path], release="redis-7.0"), ContentsReport)
+    assert_type(load(path, "redis://localhost", LoadOptions(rate=100), access=Access(timeout_s=5)), LoadReport)
     def told(touch: Touch) -> None:
         assert_type(touch.key, bytes)
     assert_type(history(log, [b"key"], told), HistoryReport)
@@ -204,6 +205,8 @@ def read(path: os.PathLike[str], log: str) -> None:
 def errors() -> None:
     try:
         print(version_line(), is_compiled())
+    except StoppedError as g:
+        assert_type(g.sure, int)
     except (FormatError, TruncatedError, UnsupportedError, IncompleteError, InputError) as e:
         print(e.offset)
     except (OutputError, NotSyncedError, UsageError, RepairAofReport) as f:  # type: ignore[misc]

@@ -39,6 +39,7 @@ COMMANDS = (
     "health",
     "history",
     "info",
+    "load",
     "memory",
     "report",
     "rewrite",

@@ -73,7 +73,7 @@ def reached(
             "--cert", metavar="FILE", help="With rediss://: a certificate of our own.", rich_help_panel=LIVE_PANEL
         ),
     ] = "",
-    key: Annotated[
+    cert_key: Annotated[
         str,
         typer.Option("--cert-key", metavar="FILE", help="The key of that certificate.", rich_help_panel=LIVE_PANEL),
     ] = "",
@@ -103,7 +103,7 @@ def reached(
         dict(_passwords),
         cacert,
         cert,
-        key,
+        cert_key,
         insecure,
         max(duration_ms(timeout) / 1000, 1),
     )
