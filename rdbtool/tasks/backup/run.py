@@ -13,6 +13,7 @@ from rdbtool import __version__
 from rdbtool.errors import InputError, OutputError, RdbToolError, UnsupportedError, UsageError, reason
 from rdbtool.findings import plural
 from rdbtool.inputs.detect import Progress
+from rdbtool.io.copying import Tee
 from rdbtool.io.destination import find
 from rdbtool.io.sink import CompressedSink, DirectorySink, Pending, PendingFile, Sink, commit_all, open_sink
 from rdbtool.io.source import Input, open_stream
@@ -85,20 +86,6 @@ def backup(
         raise
     except RdbToolError as e:
         return Judgement(subject=run.name, error=e, notes=[NOT_WRITTEN])
-
-
-class _Tee:
-    """A source whose bytes go into the backup as they are read."""
-
-    def __init__(self, source: Readable, sink: PendingFile) -> None:
-        self.source = source
-        self.sink = sink
-
-    def read(self, n: int, /) -> bytes:
-        data = self.source.read(n)
-        if data:
-            self.sink.write(data)
-        return data
 
 
 @dataclass(slots=True)
@@ -216,7 +203,7 @@ class _Run:
 
     def look_while_copying(self, raw: Input, out: PendingFile) -> Found:
         """Look at a snapshot while its bytes are copied, those behind it too."""
-        tee = _Tee(raw.stream, out)
+        tee = Tee(raw.stream, out)
         source: Readable = tee if self.progress is None else Metered(tee, raw.size, self.progress)
         opened = open_stream(source, self.name)
         setup = self.options.verify.setup_of_server()
