@@ -12,11 +12,11 @@ from rdbtool.aof.point_in_time import PointInTime
 from rdbtool.errors import UsageError
 from rdbtool.exit_codes import of_report
 from rdbtool.inputs.selection import Selection
-from rdbtool.live.address import Access, is_url
+from rdbtool.live.address import Access, Scan, is_url
 
 from .console import console
 from .filters import chosen_keys, hint_at_regex
-from .live import reached
+from .live import reached, read_from, scanned
 from .options import Format, FormatOption, command_names, takes
 from .point_in_time import (
     From,
@@ -28,7 +28,7 @@ from .point_in_time import (
     point_in_time,
     server_of,
 )
-from .progress import Progress, Waiting
+from .progress import Progress
 from .render import number, plural, print_findings, print_json, show_path, size
 from .usage import CHANGES_PANEL, INTO_PANEL, Usage
 from .way_out import print_way_out_of
@@ -57,12 +57,13 @@ class OnConflict(StrEnum):
     REPLACE = "replace"
 
 
-@takes(selection=chosen_keys, point=point_in_time, names=command_names, access=reached)
+@takes(selection=chosen_keys, point=point_in_time, names=command_names, access=reached, scan=scanned)
 def command(
     selection: Selection,
     point: PointInTime,
     names: CommandNames,
     access: Access,
+    scan: Scan | None,
     path: Annotated[
         str,
         typer.Argument(
@@ -104,7 +105,8 @@ def command(
         bool,
         typer.Option(
             "--cluster",
-            help="URL is a node of a cluster: each key goes to the master of its slot.",
+            help="URL is a node of a cluster: each key goes to the master of its slot. So is SRC, if it is a server: "
+            "all its masters are read.",
             rich_help_panel=INTO_PANEL,
         ),
     ] = False,
@@ -171,9 +173,7 @@ def command(
     if not is_url(url):
         raise UsageError("what is loaded into is a server: redis://, rediss:// or unix://", path=url)
     if is_url(path):
-        from rdbtool.live.source import register
-
-        register(access, Waiting())
+        read_from(access, scan, cluster=cluster)
     options = LoadOptions(
         on_conflict=on_conflict.value,
         into_nonempty=into_nonempty,

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Iterator
 from typing import Any, Final
 
-from rdbtool.errors import InputError, UnsupportedError, UsageError, printable_text, reason
+from rdbtool.errors import InputError, UnsupportedError, UsageError, printable, printable_text, reason
 from rdbtool.extras import how_to_install
 
 from .address import ANONYMOUS, HIDDEN, TLS, UNIX, Access, parse_url
@@ -116,6 +116,10 @@ class Connection:
         if isinstance(error, self._refused) or _is_reply(error):
             return RefusedError(words, self.name, doing)
         return InputError(words or type(error).__name__, path=self.name, doing=doing)
+
+    def refused(self, words: bytes, doing: str) -> RefusedError:
+        """The error for an error reply that was read from `stream`, behind its first byte."""
+        return RefusedError(printable(words, 1000).removeprefix("ERR "), self.name, doing)
 
     @contextlib.contextmanager
     def _told(self, doing: str) -> Iterator[None]:

@@ -11,7 +11,7 @@ from rdbtool.errors import InputError, UnsupportedError, UsageError, printable
 from rdbtool.findings import Finding, Findings, Severity, plural
 from rdbtool.outputs.restore import Lane, Receiver
 from rdbtool.rdb.targets import Target
-from rdbtool.servers.releases import Release, writer_of
+from rdbtool.servers.releases import Release
 from rdbtool.servers.slots import hash_slot
 
 from .address import ANONYMOUS, Access
@@ -19,6 +19,7 @@ from .cluster import access_of_nodes, masters, node_url
 from .connection import Connection, RefusedError
 from .pipelining import Link, LostError, Sent
 from .replies import Refusal, Reply
+from .server import is_clustered, keys_of_server, release_of_server
 
 Conflict: TypeAlias = Literal["error", "skip", "replace"]
 
@@ -29,7 +30,6 @@ STOPPING: Final = frozenset(
 TRIES: Final = 50
 """How often a key is sent again that a cluster is moving."""
 PAUSE_S: Final = 0.1
-_KEYS: Final = re.compile(r"keys=(\d+)")
 _OF_KEY: Final = re.compile(r"access (a|one of the) keys?")
 _MOVED: Final = re.compile(r"(MOVED|ASK) (\d+) (\S*):(\d+)")
 
@@ -77,19 +77,6 @@ class Counts:
     bytes: int = 0
 
 
-def release_of_server(info: dict[str, str]) -> Release | None:
-    """The release of a server that says this of itself."""
-    fields = (("valkey_version", b"valkey-ver"), ("redis_version", b"redis-ver"))
-    aux = {name: info[field].encode() for field, name in fields if field in info}
-    return writer_of(aux)
-
-
-def keys_of_server(info: dict[str, str]) -> int:
-    """How many keys a server has, in all databases."""
-    found = [_KEYS.match(text) for name, text in info.items() if name.startswith("db") and name[2:].isdigit()]
-    return sum(int(one.group(1)) for one in found if one is not None)
-
-
 def open_loading(url: str, options: LoadOptions = LOADED, access: Access = ANONYMOUS) -> Loading:
     """Connect to a server, or to the masters of its cluster, and see whether it may be written to.
 
@@ -101,7 +88,6 @@ def open_loading(url: str, options: LoadOptions = LOADED, access: Access = ANONY
         links.append(first)
         info = first.info()
         slots: list[int] = []
-        is_cluster = info.get("redis_mode") == "cluster" or info.get("server_mode") == "cluster"
         if options.cluster:
             of_nodes = access_of_nodes(url, access)
             cluster = masters(first, url)
@@ -111,7 +97,7 @@ def open_loading(url: str, options: LoadOptions = LOADED, access: Access = ANONY
             for node in cluster.urls:
                 links.append(Connection(node, of_nodes))  # noqa: PERF401 - those made so far are closed if one fails
             access = of_nodes
-        elif is_cluster:
+        elif is_clustered(info):
             raise UsageError("a node of a cluster: give --cluster, and each key goes to the node of its slot", path=url)
         told = [link.info() for link in links]
         release = _check(links, told, options)

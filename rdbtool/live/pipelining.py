@@ -102,7 +102,7 @@ class Link:
                 # a server that refuses to go on says why before it ends the connection
                 self._last_words()
                 raise self._lost(e, doing) from e
-            while self._is_ready():
+            while self.flight and self._is_ready():
                 self._receive()
         while self.flight and (self._bytes > IN_FLIGHT or self._requests > UNANSWERED):
             self._receive()
@@ -113,15 +113,25 @@ class Link:
             self._receive()
 
     def call(self, *words: str | bytes | int) -> Reply:
-        """Run one command, when all before has been answered. Raises `RefusedError`."""
+        """Run one command, when all before has been answered.
+
+        Raises `RefusedError`; its words begin with the code, which redis-py drops.
+        """
         self.finish()
-        self._socket.settimeout(self.connection.timeout_s)
+        parts = [b"*%d\r\n" % len(words)]
+        for word in words:
+            told = word if isinstance(word, bytes) else str(word).encode()
+            parts.append(b"$%d\r\n%b\r\n" % (len(told), told))
+        self.send(b"".join(parts))
         try:
-            return self.connection.call(*words)
-        except RefusedError:
-            raise
-        except InputError as e:
-            raise LostError(e.message, path=e.path, doing=e.doing) from e
+            while (reply := self._replies.take()) is None:
+                self._replies.add(self._read())
+        except FormatError as e:
+            raise LostError(e.message, path=self.connection.name, doing="reading replies") from e
+        if isinstance(reply[0], Refusal):
+            doing = f"running {words[0] if isinstance(words[0], str) else 'a command'}"
+            raise RefusedError(reply[0].words, self.connection.name, doing)
+        return reply[0]
 
     def _lost(self, error: OSError, doing: str) -> LostError:
         failure = self.connection.failure(error, doing)
@@ -142,8 +152,8 @@ class Link:
             except LostError:
                 return
 
-    def _receive(self) -> None:
-        """Read some replies."""
+    def _read(self) -> bytes:
+        """What comes next, at least one byte."""
         doing = "reading replies"
         try:
             data = self._socket.recv(1 << 16)
@@ -154,6 +164,11 @@ class Link:
             raise self._lost(e, doing) from e
         if not data:
             raise LostError("the server ended the connection; its log says why", path=self.connection.name)
+        return data
+
+    def _receive(self) -> None:
+        """Read some replies."""
+        data = self._read()
         if self._replies.empty:
             count = data.count(OK)
             if count * len(OK) == len(data) and self._all_ok(count):
@@ -163,7 +178,7 @@ class Link:
             while (reply := self._replies.take()) is not None:
                 self._answered(reply[0])
         except FormatError as e:
-            raise LostError(e.message, path=self.connection.name, doing=doing) from e
+            raise LostError(e.message, path=self.connection.name, doing="reading replies") from e
 
     def _all_ok(self, count: int) -> bool:
         """Take so many replies that are OK; False, and nothing is taken, where some are of another kind."""

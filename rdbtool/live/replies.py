@@ -33,19 +33,30 @@ class Replies:
     def __init__(self) -> None:
         self._held = b""
         self._at = 0
+        self._more: list[bytes] = []
+        """What was added behind ``_held``, and is joined to it when a reply is whole that is known to be long."""
+        self._length = 0
+        self._wanted = 0
 
     @property
     def empty(self) -> bool:
         """Whether nothing is left of what was added."""
-        return self._at == len(self._held)
+        return self._at == len(self._held) and not self._more
 
     def add(self, data: bytes) -> None:
         """Add what came next."""
-        self._held = self._held[self._at :] + data
-        self._at = 0
+        self._more.append(data)
+        self._length += len(data)
 
     def take(self) -> tuple[Reply] | None:
         """The next reply, or None where it is not whole yet."""
+        if self._more:
+            if len(self._held) - self._at + self._length < self._wanted:
+                return None
+            self._held = b"".join((self._held[self._at :], *self._more))
+            self._more.clear()
+            self._length = self._at = 0
+        self._wanted = 0
         found = self._read(self._at, 0)
         if found is None:
             return None
@@ -73,6 +84,7 @@ class Replies:
             return None, at_next
         if kind == b"$":
             if len(held) < at_next + number + 2:
+                self._wanted = at_next + number + 2 - self._at
                 return None
             return held[at_next : at_next + number], at_next + number + 2
         if number > MOST:
