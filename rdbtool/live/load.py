@@ -286,7 +286,7 @@ class Loading(Receiver):
             return StoppedError(error, sure, "nothing was written")
         if not sure:
             return StoppedError(error, sure, f"no key is surely in; {go_on}")
-        return StoppedError(error, sure, f"{plural(sure, 'key')} of the input are surely done{last}; {go_on}")
+        return StoppedError(error, sure, f"surely done: {plural(sure, 'key')} of the input{last}; {go_on}")
 
     # Replies
 

@@ -220,12 +220,11 @@ class Link:
                 refused = next((part for part in reply if isinstance(part, Refusal)), None)
                 sent.refusal = sent.refusal or refused
             reply = sent.refusal or reply
-        index = sent.done
-        sent.done += 1
+        if not sent.ignored:
+            self._on_reply(self, sent, sent.done, reply)
+        sent.done += 1  # a reply that ends all leaves its key among those that are not done
         self._requests -= 1
         self._end(sent)
-        if not sent.ignored:
-            self._on_reply(self, sent, index, reply)
 
     def _end(self, sent: Sent) -> None:
         if sent.done == len(sent.keys):
