@@ -184,9 +184,11 @@ class Restore(Exporter):
             self._ask(frame.key, number)
             return None
         if self._plain and self.target.loads(row):
-            raw = frame.raw()
-            if len(raw) + FOOTER < self.receiver.longest:
-                self._restore(frame.key, row, raw, frame.expire_at_ms, frame.idle_s, frame.freq, number)
+            frame.keep(LONG)
+            if frame.holds_payload:
+                frame.raw()
+            if frame.size + FOOTER < self.receiver.longest:
+                self._restore(frame, number)
                 self.as_they_stand += 1
                 return None
         elif self._plain:
@@ -199,7 +201,6 @@ class Restore(Exporter):
         if row.redis_type == "module":
             self.losses.add(MODULE_VALUES)
             return None
-        frame.raw()
         return self._command(frame, None, number)
 
     def _entry(self, entry: Entry, number: i64) -> None:
@@ -234,7 +235,12 @@ class Restore(Exporter):
         raw = self._scratch.getvalue()
         if len(raw) > LONG:
             self._scratch = BytesWriter()
-        self._restore(entry.key, row, raw, entry.expire_at_ms, entry.idle_s, entry.freq, number)
+        frame = frame_of(entry.db, entry.key, row, raw)
+        frame.size = len(raw)
+        frame.expire_at_ms = entry.expire_at_ms
+        frame.idle_s = entry.idle_s
+        frame.freq = entry.freq
+        self._restore(frame, number)
         self.encoded += 1
         return True
 
@@ -254,18 +260,17 @@ class Restore(Exporter):
         write_command(lane.buffer, [b"EXISTS", name])
         self._sent(at, lane, name, number)
 
-    def _restore(
-        self, key: bytes, row: TypeRow, raw: bytes, expire_at_ms: i64, idle_s: i64, freq: i64, number: i64
-    ) -> None:
+    def _restore(self, frame: Frame, number: i64) -> None:
         """Write one request: the payload, its version, which is that of its type, and the checksum."""
         receiver = self.receiver
-        name = receiver.prefix + key if receiver.prefix else key
+        name = receiver.prefix + frame.key if receiver.prefix else frame.key
         at = self._lane(name)
         lane = receiver.lanes[at]
         out = lane.buffer
-        has_access = idle_s >= 0 or freq >= 0
+        expires = frame.expire_at_ms != NO_EXPIRY
+        has_access = frame.idle_s >= 0 or frame.freq >= 0
         words: i64 = 4
-        if expire_at_ms != NO_EXPIRY:
+        if expires:
             words += 1
         if receiver.replace:
             words += 1
@@ -274,41 +279,56 @@ class Restore(Exporter):
         write_header(out, 42, words)
         out.write(b"$7\r\nRESTORE\r\n")
         write_bulk(out, name, 0, len(name))
-        if expire_at_ms == NO_EXPIRY:
-            out.write(b"$1\r\n0\r\n")
-        else:
+        if expires:
             # 0 would be for ever; what has expired, however long ago, is to be gone
-            ttl = b"%d" % max(expire_at_ms, 1)
+            ttl = b"%d" % max(frame.expire_at_ms, 1)
             write_bulk(out, ttl, 0, len(ttl))
-        size: i64 = len(raw)
-        write_header(out, 36, size + 1 + FOOTER)
-        version = row.since
-        footer = bytes((version & 255, version >> 8))
-        if size >= LONG:
-            checksum = crc64(footer, crc64(raw, crc64(bytes((row.byte,)))))
-            out.append(u8(row.byte))
-            if receiver.slots:
-                out.write(raw)
-            else:
-                self._flush(at, lane)
-                out = lane.buffer
-                receiver.take(at, raw, [], [], [])
-            out.write(footer)
         else:
-            body = bytes((row.byte,)) + raw + footer
-            checksum = crc64(body)
-            out.write(body)
-        out.write(checksum.to_bytes(8, "little"))
-        out.write(b"\r\n")
+            out.write(b"$1\r\n0\r\n")
+        self._payload(frame, at, lane)
+        out = lane.buffer
         if receiver.replace:
             out.write(b"$7\r\nREPLACE\r\n")
-        if expire_at_ms != NO_EXPIRY:
+        if expires:
             out.write(b"$6\r\nABSTTL\r\n")
         if has_access:
-            out.write(b"$4\r\nFREQ\r\n" if freq >= 0 else b"$8\r\nIDLETIME\r\n")
-            told = b"%d" % (freq if freq >= 0 else idle_s)
+            out.write(b"$4\r\nFREQ\r\n" if frame.freq >= 0 else b"$8\r\nIDLETIME\r\n")
+            told = b"%d" % (frame.freq if frame.freq >= 0 else frame.idle_s)
             write_bulk(out, told, 0, len(told))
         self._sent(at, lane, name, number)
+
+    def _payload(self, frame: Frame, at: i64, lane: Lane) -> None:
+        """Write what DUMP would answer; of one that is long no more is held than a window of it."""
+        row = frame.type
+        out = lane.buffer
+        footer = bytes((row.since & 255, row.since >> 8))
+        if frame.size < LONG or self.receiver.slots:
+            raw = frame.raw()
+            write_header(out, 36, len(raw) + 1 + FOOTER)
+            body = bytes((row.byte,)) + raw + footer
+            out.write(body)
+            out.write(crc64(body).to_bytes(8, "little"))
+            out.write(b"\r\n")
+            return
+        # the names of a template's fields stand in front of what was measured
+        left: i64 = len(frame.raw()) if frame.holds_payload else frame.size
+        write_header(out, 36, left + 1 + FOOTER)
+        out.append(u8(row.byte))
+        self._flush(at, lane)
+        checksum = crc64(bytes((row.byte,)))
+        w = frame.window()
+        while left > 0:
+            if w.pos >= w.end and not w.need(1):
+                raise w.truncated(left)
+            part = w.data[w.pos : min(w.end, w.pos + left)]
+            w.pos += len(part)
+            left -= len(part)
+            checksum = crc64(part, checksum)
+            self.receiver.take(at, part, [], [], [])
+        out = lane.buffer
+        out.write(footer)
+        out.write(crc64(footer, checksum).to_bytes(8, "little"))
+        out.write(b"\r\n")
 
     def _sent(self, at: i64, lane: Lane, name: bytes, number: i64) -> None:
         """A request was written."""

@@ -124,9 +124,9 @@ class Frame(Event):
         frame.size = self.size
         return frame
 
-    def keep(self) -> None:
-        """Make the frame good at any time, in little memory where the input can be read again: of a payload that is
-        not small, only the place is kept then. Raises what reading raises.
+    def keep(self, small: i64 = SMALL) -> None:
+        """Make the frame good at any time, in little memory where the input can be read again: of a payload of more
+        than ``small`` bytes, or that has left the window, only the place is kept then. Raises what reading raises.
         """
         reader = self._at
         if isinstance(reader, RdbReader):
@@ -136,12 +136,12 @@ class Frame(Event):
                 self.raw()
                 return
             reader.skip_payload(self)
-            self._hold(w, stored)
+            self._hold(w, stored, small)
 
-    def _hold(self, w: Window, stored: Stored) -> None:
+    def _hold(self, w: Window, stored: Stored, small: i64) -> None:
         """Remember the payload that the window has just passed."""
         self.size = w.offset() - self.value_offset
-        if self.size <= SMALL and self.size <= w.pos:
+        if self.size <= small and self.size <= w.pos:
             self._at = w.data[w.pos - self.size : w.pos]
         else:
             self._at = stored
@@ -203,7 +203,7 @@ class Frame(Event):
             e.doing = e.doing or "decoding a value"
             raise
         if kept is not None:
-            self._hold(w, kept)
+            self._hold(w, kept, SMALL)
         elif isinstance(at, RdbReader):
             raw = w.unpin()
             self._at = raw
