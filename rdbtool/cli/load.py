@@ -174,6 +174,8 @@ def command(
         raise UsageError("what is loaded into is a server: redis://, rediss:// or unix://", path=url)
     if is_url(path):
         read_from(access, scan, cluster=cluster)
+    elif scan is not None:
+        raise UsageError("--scan is about a live server as SRC")
     options = LoadOptions(
         on_conflict=on_conflict.value,
         into_nonempty=into_nonempty,

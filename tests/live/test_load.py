@@ -9,11 +9,14 @@ from pathlib import Path
 import pytest
 
 from rdbtool.errors import UsageError
+from rdbtool.live.address import Access, Scan
 from rdbtool.live.load import Conflict, LoadOptions
+from rdbtool.live.source import register
 from rdbtool.outputs.changing import Changes
+from rdbtool.tasks.convert import convert
 from rdbtool.tasks.digest import digest
 from rdbtool.tasks.load import load
-from tests.live.serving import url_of
+from tests.live.serving import AT_ONCE, WITH_TLS, certificates, free_port, url_of, with_tls
 from tests.rdb import craft
 from tests.servers import workload
 from tests.servers.harness import SERVERS, Server, ServerKind, running
@@ -212,3 +215,22 @@ def test_a_rate_is_kept(tmp_path: Path) -> None:
         started = time.monotonic()
         load(path, url_of(server), LoadOptions(rate=400))
         assert 0.4 < time.monotonic() - started < 2
+
+
+@pytest.mark.parametrize("kind", WITH_TLS, ids=lambda kind: kind.name)
+def test_over_tls_it_is_the_same(kind: ServerKind, tmp_path: Path) -> None:
+    path, told = saved(kind, tmp_path / "source", seed=random.randrange(1 << 32))
+    port = free_port()
+    files = certificates(tmp_path)
+    access = Access(cacert=str(files["ca"]), cert=str(files["cert"]), key=str(files["key"]))
+    url = f"rediss://localhost:{port}"
+    with running(kind, tmp_path, *with_tls(port, files), *AT_ONCE) as server:
+        report = load(path, url, verify=True, access=access)
+        assert server.digest() == told
+        assert report.verified is not None
+        assert report.verified["different"] == report.verified["missing"] == 0
+        for scan in (None, Scan()):
+            register(access, scan=scan)
+            out = tmp_path / "copy.rdb"
+            convert(url, out)
+            assert digest(out).digest == told
