@@ -21,6 +21,7 @@ from .options import takes
 from .progress import Waiting
 from .usage import LIVE_PANEL
 
+NO_MOMENT: Final = "rdbtool: --scan: what changes meanwhile may be in or not: this is no state of one moment"
 ENVIRONMENT: Final = "REDISCLI_AUTH"
 """Where redis-cli looks for the password, too."""
 
@@ -156,8 +157,19 @@ def read_from(access: Access, scan: Scan | None, *, cluster: bool = False) -> No
     from rdbtool.live.source import register
 
     if scan is not None:
-        remark("rdbtool: --scan: what changes meanwhile may be in or not: this is no state of one moment")
-    register(access, Waiting(), scan, lambda note: remark(f"rdbtool: warning: {note}"), cluster=cluster)
+        remark(NO_MOMENT)
+    register(access, Waiting(), scan, note, cluster=cluster)
+
+
+def refuse_without_server(scan: Scan | None, *, cluster: bool) -> None:
+    """Raise `UsageError` for options about servers, where there is none."""
+    if scan is not None or cluster:
+        raise UsageError("--scan and --cluster are about live servers: redis://, rediss:// or unix:// URLs")
+
+
+def note(text: str) -> None:
+    """Tell what is not in what a server gives."""
+    remark(f"rdbtool: warning: {text}")
 
 
 def reads_servers(command: Callable[..., None]) -> Callable[..., None]:
@@ -169,8 +181,8 @@ def reads_servers(command: Callable[..., None]) -> Callable[..., None]:
         values = [one for value in options.values() for one in (value if isinstance(value, list) else [value])]
         if any(isinstance(value, str) and is_url(value) for value in values):
             read_from(access, scan, cluster=cluster)
-        elif scan is not None or cluster:
-            raise UsageError("--scan and --cluster are about live servers: redis://, rediss:// or unix:// URLs")
+        else:
+            refuse_without_server(scan, cluster=cluster)
         command(**options)
 
     return run

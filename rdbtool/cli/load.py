@@ -16,7 +16,7 @@ from rdbtool.live.address import Access, Scan, is_url
 
 from .console import console
 from .filters import chosen_keys, hint_at_regex
-from .live import reached, read_from, scanned
+from .live import reached, read_from, refuse_without_server, scanned
 from .options import Format, FormatOption, command_names, takes
 from .point_in_time import (
     From,
@@ -174,8 +174,8 @@ def command(
         raise UsageError("what is loaded into is a server: redis://, rediss:// or unix://", path=url)
     if is_url(path):
         read_from(access, scan, cluster=cluster)
-    elif scan is not None:
-        raise UsageError("--scan is about a live server as SRC")
+    else:
+        refuse_without_server(scan, cluster=False)
     options = LoadOptions(
         on_conflict=on_conflict.value,
         into_nonempty=into_nonempty,

@@ -30,14 +30,28 @@ def register(
     ``cluster``: the URLs are those of nodes, and all masters are read, one behind the other.
     """
 
-    def of_one(url: str, access: Access) -> Input:
-        return open_server(url, access, on_wait) if scan is None else open_scan(url, scan, access, on_note)
-
     def opener(url: str) -> Input:
-        return open_cluster(url, access, of_one) if cluster else of_one(url, access)
+        return open_live(url, access, on_wait, scan, on_note, cluster=cluster)
 
     for scheme in SCHEMES:
         register_opener(scheme, opener)
+
+
+def open_live(
+    url: str,
+    access: Access = ANONYMOUS,
+    on_wait: OnWait | None = None,
+    scan: Scan | None = None,
+    on_note: Callable[[str], object] | None = None,
+    *,
+    cluster: bool = False,
+) -> Input:
+    """Open what is at a URL, as `register` has it done. Raises `InputError`."""
+
+    def of_one(url: str, access: Access) -> Input:
+        return open_server(url, access, on_wait) if scan is None else open_scan(url, scan, access, on_note)
+
+    return open_cluster(url, access, of_one) if cluster else of_one(url, access)
 
 
 def open_cluster(url: str, access: Access, open_one: Callable[[str, Access], Input]) -> Input:

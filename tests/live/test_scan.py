@@ -54,6 +54,9 @@ def test_what_is_read_key_by_key_has_the_digest_of_the_server(kind: ServerKind, 
         if has_functions:  # before Redis 7.0 a server tells what is left, and no time
             assert compared.returncode == 0, compared.stdout + compared.stderr
         assert "no state of one moment" in compared.stderr
+        kept = run("backup", url_of(server), tmp_path / "kept.rdb", "--scan", "--digest", server.digest())
+        assert kept.returncode == 0, kept.stdout + kept.stderr
+        assert run("backup", tmp_path / "dump.rdb", tmp_path / "other.rdb", "--scan").returncode == 2
 
 
 @of_each_kind

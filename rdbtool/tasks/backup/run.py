@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tarfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import IO, Any, Final, cast
@@ -18,9 +19,9 @@ from rdbtool.io.destination import find
 from rdbtool.io.sink import CompressedSink, DirectorySink, Pending, PendingFile, Sink, commit_all, open_sink
 from rdbtool.io.source import Input, open_stream
 from rdbtool.io.window import CHUNK, Metered, Readable
-from rdbtool.live.address import ANONYMOUS, Access, is_url, shown_url
+from rdbtool.live.address import ANONYMOUS, Access, Scan, is_url, shown_url
 from rdbtool.live.replication import OnWait, Snapshot
-from rdbtool.live.source import open_server
+from rdbtool.live.source import open_live
 from rdbtool.tasks.judgement import MET, Judgement
 from rdbtool.tasks.verify.directory import is_set, server_directory
 from rdbtool.tasks.verify.expectations import NOTHING, Expectations
@@ -50,7 +51,8 @@ class BackupOptions:
 
     ``access``: to a live server; ``verify``: how it is judged; ``compress``: `naming.GZIP`, `naming.ZSTD` or "";
     ``keep``: which older ones stay; ``overwrite``: what has the name already, although we did not make it; ``on_wait``:
-    is told how many seconds a live server has been making the snapshot.
+    is told how many seconds a live server has been making the snapshot; ``scan``, ``on_note`` and ``cluster``: as for
+    `live.source.register`.
     """
 
     access: Access = ANONYMOUS
@@ -59,6 +61,9 @@ class BackupOptions:
     keep: Keep = ALL
     overwrite: bool = False
     on_wait: OnWait | None = None
+    scan: Scan | None = None
+    on_note: Callable[[str], object] | None = None
+    cluster: bool = False
 
 
 TAKEN: Final = BackupOptions()
@@ -198,7 +203,8 @@ class _Run:
 
     def open(self) -> Input:
         if is_url(self.source):
-            return open_server(self.source, self.options.access, self.options.on_wait)
+            how = self.options
+            return open_live(self.source, how.access, how.on_wait, how.scan, how.on_note, cluster=how.cluster)
         return open_raw(self.source)
 
     def look_while_copying(self, raw: Input, out: PendingFile) -> Found:
