@@ -184,13 +184,29 @@ def test_what_has_expired_is_gone_and_what_expires_does_so_at_its_time(kind: Ser
 
 
 @of_each_kind
-def test_a_log_and_a_server_are_loaded_too(kind: ServerKind, tmp_path: Path) -> None:
+def test_a_log_is_loaded_too(kind: ServerKind, tmp_path: Path) -> None:
     log = tmp_path / "log.txt"
     log.write_text("SET a 1\nRPUSH l x y\nXADD s 1-1 f v\nZADD z 1.5 m\n")
     with running(kind, tmp_path) as server:
         report = load(log, url_of(server), verify=True)
         assert (report.encoded, report.verified) == (4, {"compared": 4, "different": 0, "missing": 0})
         assert server.digest() == digest(log, release=kind.name).digest
+
+
+@of_each_kind
+@pytest.mark.parametrize("scan", [None, Scan()], ids=["snapshot", "scan"])
+def test_one_server_is_loaded_into_another(kind: ServerKind, scan: Scan | None, tmp_path: Path) -> None:
+    other = SERVERS[(SERVERS.index(kind) + 1) % len(SERVERS)]
+    for name in ("source", "target"):
+        (tmp_path / name).mkdir()
+    register(scan=scan)
+    with running(kind, tmp_path / "source", *AT_ONCE) as source, running(other, tmp_path / "target") as target:
+        source.execute("DEBUG", "POPULATE", 3000)
+        source.execute("ZADD", "z", *range(200))
+        source.execute("XADD", "x", "1-1", "f", "v")
+        report = load(url_of(source), url_of(target))
+        assert report.loaded == 3002
+        assert target.digest() == source.digest()
 
 
 @of_each_kind
