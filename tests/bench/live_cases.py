@@ -21,7 +21,7 @@ def live_cases(size: int) -> Iterator[cases.Case]:
     megabytes = cases.megabytes(snapshot)
     commands = data.CACHE / f"{snapshot.stem}.resp"
     if not commands.exists():
-        _run(cases.rdbtool("convert", snapshot, commands, "--force"))
+        _run(cases.rdbtool("convert", snapshot, commands, "--force", "--quiet"))
     client, librdb = cases.installed("redis-cli"), cases.installed("rdb-cli")
     with tempfile.TemporaryDirectory(prefix="live-", dir=data.CACHE) as work:
         port = free_port()
@@ -36,7 +36,7 @@ def live_cases(size: int) -> Iterator[cases.Case]:
             def seconds() -> float:
                 return server_seconds(server)
 
-            load = cases.rdbtool("load", snapshot, url)
+            load = cases.rdbtool("load", snapshot, url, "--quiet")
             pipe = f"{shlex.quote(client or '')} -s {shlex.quote(socket)} --pipe < {shlex.quote(str(commands))}"
             peer = ["/bin/sh", "-c", pipe] if client else []
             yield cases.Case("load", megabytes, load, "redis-cli --pipe", peer, prepare=flush, server_seconds=seconds)
@@ -45,7 +45,7 @@ def live_cases(size: int) -> Iterator[cases.Case]:
                 yield cases.Case(
                     "load by TCP",
                     megabytes,
-                    cases.rdbtool("load", snapshot, f"redis://127.0.0.1:{port}"),
+                    cases.rdbtool("load", snapshot, f"redis://127.0.0.1:{port}", "--quiet"),
                     "rdb-cli redis",
                     peer,
                     prepare=flush,
@@ -55,7 +55,7 @@ def live_cases(size: int) -> Iterator[cases.Case]:
             _run(load)
             fetched = directory / "fetched.rdb"
             peer = [client, "-s", socket, "--rdb", str(directory / "other.rdb")] if client else []
-            fetch = cases.rdbtool("convert", url, fetched, "--force")
+            fetch = cases.rdbtool("convert", url, fetched, "--force", "--quiet")
             yield cases.Case("convert of a server", megabytes, fetch, "redis-cli --rdb", peer)
 
 
