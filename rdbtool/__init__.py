@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from rdbtool.inputs.replaying import Replayed, replay
     from rdbtool.inputs.selection import Selection
     from rdbtool.inputs.server import Server
+    from rdbtool.live.address import Access
+    from rdbtool.live.load import LoadOptions, StoppedError
     from rdbtool.model import (
         Array,
         Consumer,
@@ -72,6 +74,7 @@ if TYPE_CHECKING:
     from rdbtool.tasks.digest import DigestReport, digest
     from rdbtool.tasks.history import HistoryReport, history
     from rdbtool.tasks.info import InfoReport, info
+    from rdbtool.tasks.load import LoadReport, load
     from rdbtool.tasks.memory import ContentsReport, memory
     from rdbtool.tasks.repair_aof import RepairAofReport, plan_aof_repair, repair_aof
     from rdbtool.tasks.report.run import PageReport, report
@@ -80,6 +83,7 @@ if TYPE_CHECKING:
     from rdbtool.tasks.verify.run import verify
 
 __all__ = [
+    "Access",
     "Array",
     "Aux",
     "Changes",
@@ -116,6 +120,8 @@ __all__ = [
     "Key",
     "Keys",
     "Limits",
+    "LoadOptions",
+    "LoadReport",
     "Module",
     "ModuleAux",
     "NotSyncedError",
@@ -146,6 +152,7 @@ __all__ = [
     "SlotInfo",
     "SortedSet",
     "StatsReport",
+    "StoppedError",
     "Stream",
     "Touch",
     "TruncatedError",
@@ -161,6 +168,7 @@ __all__ = [
     "info",
     "is_compiled",
     "keys",
+    "load",
     "memory",
     "open_diff",
     "open_rdb",
@@ -179,6 +187,7 @@ __all__ = [
 __version__ = "0.1.0"
 
 _PLACES = {
+    "Access": "live.address",
     "Array": "model",
     "Aux": "rdb.events",
     "Changes": "outputs.changing",
@@ -215,6 +224,8 @@ _PLACES = {
     "Key": "inputs.key_stream",
     "Keys": "inputs.key_stream",
     "Limits": "servers.limits",
+    "LoadOptions": "live.load",
+    "LoadReport": "tasks.load",
     "Module": "model",
     "ModuleAux": "rdb.events",
     "NotSyncedError": "errors",
@@ -245,6 +256,7 @@ _PLACES = {
     "SlotInfo": "rdb.events",
     "SortedSet": "model",
     "StatsReport": "tasks.stats",
+    "StoppedError": "live.load",
     "Stream": "model",
     "Touch": "engine.replay.key_history",
     "TruncatedError": "errors",
@@ -259,6 +271,7 @@ _PLACES = {
     "history": "tasks.history",
     "info": "tasks.info",
     "keys": "inputs.key_stream",
+    "load": "tasks.load",
     "memory": "tasks.memory",
     "open_diff": "tasks.diff.run",
     "open_rdb": "rdb.opening",

@@ -193,6 +193,7 @@ def read(path: os.PathLike[str], log: str) -> None:
     print(verify(path))
     assert_type(memory([log, path], release="redis-7.0"), ContentsReport)
     print(len(assert_type(report(path, release="redis-7.0"), PageReport).boxes))
+    assert_type(load(path, "redis://localhost", LoadOptions(rate=100), access=Access(timeout_s=5)), LoadReport)
     def told(touch: Touch) -> None:
         assert_type(touch.key, bytes)
     assert_type(history(log, [b"key"], told), HistoryReport)
@@ -205,6 +206,8 @@ def read(path: os.PathLike[str], log: str) -> None:
 def errors() -> None:
     try:
         print(version_line(), is_compiled())
+    except StoppedError as g:
+        assert_type(g.sure, int)
     except (FormatError, TruncatedError, UnsupportedError, IncompleteError, InputError) as e:
         print(e.offset)
     except (OutputError, NotSyncedError, UsageError, RepairAofReport) as f:  # type: ignore[misc]

@@ -38,6 +38,7 @@ COMMANDS = (
     "health",
     "history",
     "info",
+    "load",
     "memory",
     "report",
     "rewrite",

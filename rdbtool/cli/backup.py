@@ -9,16 +9,16 @@ import typer
 
 from rdbtool.aof.names import CommandNames
 from rdbtool.exit_codes import of_all
-from rdbtool.live.address import Access
+from rdbtool.live.address import Access, Scan, is_url
 from rdbtool.tasks.backup.naming import GZIP, ZSTD
 from rdbtool.tasks.judgement import MET
 from rdbtool.tasks.verify.expectations import Expectations, read_config
 
-from .console import console
+from .console import console, remark
 from .judgements import JudgementFormat, JudgementFormatOption, code_of, show
 from .judging import HowJudged, expected, how_judged
 from .judging import prepared as prepared  # noqa: PLC0414 - `app` looks for it here
-from .live import reached
+from .live import NO_MOMENT, clustered, note, reached, refuse_without_server, scanned
 from .options import command_names, takes
 from .progress import Progress, Waiting
 from .usage import KEEPING_PANEL, Usage
@@ -42,12 +42,14 @@ class Compression(StrEnum):
     ZSTD = ZSTD
 
 
-@takes(wanted=expected, names=command_names, judged=how_judged, access=reached)
+@takes(wanted=expected, names=command_names, judged=how_judged, access=reached, scan=scanned, cluster=clustered)
 def command(
     wanted: Expectations,
     names: CommandNames,
     judged: HowJudged,
     access: Access,
+    scan: Scan | None,
+    cluster: bool,
     source: Annotated[
         str,
         typer.Argument(
@@ -116,7 +118,14 @@ def command(
         Keep(keep, daily, weekly),
         overwrite,
         Waiting(),
+        scan,
+        note,
+        cluster,
     )
+    if not is_url(source):
+        refuse_without_server(scan, cluster=cluster)
+    elif scan is not None:
+        remark(NO_MOMENT)
     with Progress() as progress:
         judgement = backup(source, destination, wanted, options, progress=progress)
     if output is not JudgementFormat.TEXT or not (console.quiet and judgement.verdict == MET):

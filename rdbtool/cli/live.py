@@ -12,13 +12,16 @@ from urllib.parse import unquote
 
 import typer
 
+from rdbtool.errors import UsageError
 from rdbtool.inputs.filters import duration_ms
-from rdbtool.live.address import Access, is_url, without_password
+from rdbtool.live.address import Access, Scan, is_url, without_password
 
+from .console import remark
 from .options import takes
 from .progress import Waiting
 from .usage import LIVE_PANEL
 
+NO_MOMENT: Final = "rdbtool: --scan: what changes meanwhile may be in or not: this is no state of one moment"
 ENVIRONMENT: Final = "REDISCLI_AUTH"
 """Where redis-cli looks for the password, too."""
 
@@ -73,7 +76,7 @@ def reached(
             "--cert", metavar="FILE", help="With rediss://: a certificate of our own.", rich_help_panel=LIVE_PANEL
         ),
     ] = "",
-    key: Annotated[
+    cert_key: Annotated[
         str,
         typer.Option("--cert-key", metavar="FILE", help="The key of that certificate.", rich_help_panel=LIVE_PANEL),
     ] = "",
@@ -103,23 +106,83 @@ def reached(
         dict(_passwords),
         cacert,
         cert,
-        key,
+        cert_key,
         insecure,
         max(duration_ms(timeout) / 1000, 1),
     )
 
 
+def scanned(
+    scan: Annotated[
+        bool,
+        typer.Option(
+            "--scan",
+            help="Ask for key by key (SCAN, DUMP), where a server lets nobody replicate it: no state of one moment.",
+            rich_help_panel=LIVE_PANEL,
+        ),
+    ] = False,
+    match: Annotated[
+        str,
+        typer.Option("--match", metavar="GLOB", help="With --scan: only of these keys.", rich_help_panel=LIVE_PANEL),
+    ] = "",
+    rate: Annotated[
+        float,
+        typer.Option(
+            "--rate", metavar="N", min=0, help="With --scan: N keys a second at most.", rich_help_panel=LIVE_PANEL
+        ),
+    ] = 0,
+) -> Scan | None:
+    """Whether and how keys are asked for one by one; for `takes`. Raises `UsageError`."""
+    if not scan and (match or rate):
+        raise UsageError("--match and --rate belong to --scan")
+    return Scan(match, rate) if scan else None
+
+
+def clustered(
+    cluster: Annotated[
+        bool,
+        typer.Option(
+            "--cluster",
+            help="The URL is that of a node of a cluster: read all its masters, one behind the other.",
+            rich_help_panel=LIVE_PANEL,
+        ),
+    ] = False,
+) -> bool:
+    """Whether all masters of a cluster are read; for `takes`."""
+    return cluster
+
+
+def read_from(access: Access, scan: Scan | None, *, cluster: bool = False) -> None:
+    """Let URLs of servers be opened."""
+    from rdbtool.live.source import register
+
+    if scan is not None:
+        remark(NO_MOMENT)
+    register(access, Waiting(), scan, note, cluster=cluster)
+
+
+def refuse_without_server(scan: Scan | None, *, cluster: bool) -> None:
+    """Raise `UsageError` for options about servers, where there is none."""
+    if scan is not None or cluster:
+        raise UsageError("--scan and --cluster are about live servers: redis://, rediss:// or unix:// URLs")
+
+
+def note(text: str) -> None:
+    """Tell what is not in what a server gives."""
+    remark(f"rdbtool: warning: {text}")
+
+
 def reads_servers(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command that reads snapshots the options for live servers, and let it read from them."""
 
-    @takes(access=reached)
+    @takes(access=reached, scan=scanned, cluster=clustered)
     @functools.wraps(command)
-    def run(*, access: Access, **options: object) -> None:
+    def run(*, access: Access, scan: Scan | None, cluster: bool, **options: object) -> None:
         values = [one for value in options.values() for one in (value if isinstance(value, list) else [value])]
         if any(isinstance(value, str) and is_url(value) for value in values):
-            from rdbtool.live.source import register
-
-            register(access, Waiting())
+            read_from(access, scan, cluster=cluster)
+        else:
+            refuse_without_server(scan, cluster=cluster)
         command(**options)
 
     return run

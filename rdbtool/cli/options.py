@@ -136,8 +136,8 @@ def takes(**groups: Callable[..., object]) -> Callable[[Callable[..., None]], Ca
     """
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        own = inspect.signature(command, eval_str=True).parameters
-        parameters = [p for p in own.values() if p.name not in groups]
+        parameters = [p for p in inspect.signature(command, eval_str=True).parameters.values() if p.name not in groups]
+        own = {p.name for p in parameters}
         taken: dict[str, list[str]] = {}
         for name, make in groups.items():
             added = [p for p in inspect.signature(make, eval_str=True).parameters.values() if p.name not in own]

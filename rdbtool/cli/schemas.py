@@ -438,6 +438,18 @@ PREFIX: Final = _object(
         "prefixes": _list({"$ref": "#/$defs/prefix"}),
     }
 )
+LOAD: Final = {
+    "source": TEXT,
+    "server": TEXT,
+    "release": TEXT,
+    "dry_run": TRUTH,
+    **dict.fromkeys(("keys", "loaded", "conflicts", "failed", "damaged", "functions", "bytes"), COUNT),
+    **dict.fromkeys(("as_they_stand", "encoded", "commands"), COUNT),
+    "losses": COUNTS,
+    "loss": TRUTH,
+    "findings": FINDINGS,
+}
+LOAD_VERIFIED: Final = {"verified": _object(dict.fromkeys(("compared", "different", "missing"), COUNT))}
 MEMORY: Final = {
     "partial": TRUTH,
     "allocator": TEXT,
@@ -541,6 +553,7 @@ SCHEMAS: Final[dict[str, tuple[str, Schema]]] = {
     "history": ("a line of history --format json", TOUCH),
     "history-stats": ("history --stats --format json", _document("history", STATS, STATS_OVER_TIME)),
     "info": ("info --format json", _document("info", {"files": _list(INFO), "sum": SUMS})),
+    "load": ("load --format json", _document("load", LOAD, LOAD_VERIFIED)),
     "memory": (
         "memory --format json",
         {

@@ -15,6 +15,7 @@ TIME_PANEL: Final = "Point in time"
 REPAIR_PANEL: Final = "Repair"
 EXPECTED_PANEL: Final = "What is expected"
 BOOT_PANEL: Final = "A rehearsal of the recovery"
+INTO_PANEL: Final = "Into the server"
 KEEPING_PANEL: Final = "Which backups stay"
 COUNTS_PANEL: Final = "What counts"
 PREFIXES_PANEL: Final = "Prefixes"
@@ -29,6 +30,7 @@ PANELS: Final = (
     REPAIR_PANEL,
     EXPECTED_PANEL,
     BOOT_PANEL,
+    INTO_PANEL,
     KEEPING_PANEL,
     COUNTS_PANEL,
     KEYS_PANEL,

@@ -9,10 +9,26 @@ from typing import Final, final
 
 from rdbtool.errors import InputError, OutputError, reason
 
+from .output import Writable
 from .window import CHUNK, Readable
 
 FICLONE: Final = 0x40049409
 """Let one file share all blocks of another, each of which is copied when one of the two changes (ioctl_ficlone(2))."""
+
+
+class Tee:
+    """A source whose bytes go to ``sink`` as they are read."""
+
+    def __init__(self, source: Readable, sink: Writable) -> None:
+        self.source = source
+        self.sink = sink
+
+    def read(self, n: int, /) -> bytes:
+        """Up to ``n`` bytes; none at the end."""
+        data = self.source.read(n)
+        if data:
+            self.sink.write(data)
+        return data
 
 
 def copy_file(

@@ -45,6 +45,19 @@ ANONYMOUS: Final = Access()
 
 
 @dataclass(frozen=True, slots=True)
+class Scan:
+    """How keys are asked for one by one. ``match``: a glob that the server applies, "" for all; ``rate``: keys per
+    second, 0 for as many as come.
+    """
+
+    match: str = ""
+    rate: float = 0
+
+
+ALL: Final = Scan()
+
+
+@dataclass(frozen=True, slots=True)
 class Address:
     """What a URL says. ``path``: of the socket, for `UNIX`; ``shown``: the URL without its password."""
 

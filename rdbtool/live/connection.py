@@ -5,16 +5,15 @@ from __future__ import annotations
 import contextlib
 import socket
 from collections.abc import Iterator
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
-from rdbtool.errors import InputError, UnsupportedError, UsageError, printable_text, reason
+from rdbtool.errors import InputError, UnsupportedError, UsageError, printable, printable_text, reason
 from rdbtool.extras import how_to_install
 
 from .address import ANONYMOUS, HIDDEN, TLS, UNIX, Access, parse_url
+from .replies import Reply
 
 NO_REDIS: Final = f"a live server needs the extra: {how_to_install('server')}"
-
-Reply: TypeAlias = "bytes | int | list[Reply] | None"
 
 
 class RefusedError(InputError):
@@ -26,7 +25,8 @@ class RefusedError(InputError):
 
 
 class Connection:
-    """A connection to the server at a URL, which is closed by `close`. ``name``: the URL without its password.
+    """A connection to the server at a URL, which is closed by `close`. ``url``: as it was given; ``name``: without its
+    password.
 
     Methods raise `InputError` where the server cannot be reached, does not let us in, or is gone, with its words;
     `RefusedError` for an error reply.
@@ -35,6 +35,7 @@ class Connection:
     def __init__(self, url: str, access: Access = ANONYMOUS) -> None:
         address = parse_url(url)
         self.name = address.shown
+        self.url = url
         self.timeout_s = access.timeout_s
         user = address.user
         password = address.password or access.passwords.get(url, "") or access.password
@@ -115,6 +116,10 @@ class Connection:
         if isinstance(error, self._refused) or _is_reply(error):
             return RefusedError(words, self.name, doing)
         return InputError(words or type(error).__name__, path=self.name, doing=doing)
+
+    def refused(self, words: bytes, doing: str) -> RefusedError:
+        """The error for an error reply that was read from `stream`, behind its first byte."""
+        return RefusedError(printable(words, 1000).removeprefix("ERR "), self.name, doing)
 
     @contextlib.contextmanager
     def _told(self, doing: str) -> Iterator[None]:

@@ -122,7 +122,7 @@ class Snapshot:
             self.offset = int(full.group(2))
             line = self._line(started, "waiting for the snapshot")
         if line.startswith(b"-"):
-            raise RefusedError(printable(line[1:]).removeprefix("ERR "), self.connection.name, doing)
+            raise self.connection.refused(line[1:], doing)
         self._wait(-1)
         if line.startswith(b"$EOF:") and len(line) == 5 + MARK:
             self._mark = line[5:]

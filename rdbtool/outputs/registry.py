@@ -39,7 +39,7 @@ class OutputFormat:
     ``for_server``: it is written for a release, and keeps what that release has; ``drops_modules``: what modules
     own can be left out of it; ``takes_commands``: commands can follow behind the keys; ``base``: it is an
     append-only file, and begins, if nothing else is asked for, with what the format of this name writes;
-    ``directory``: it is a directory.
+    ``directory``: it is a directory; ``live``: it is a server, which `restore.Receiver` reaches: `tasks.load` has it.
     """
 
     def __init__(
@@ -61,6 +61,7 @@ class OutputFormat:
         takes_commands: bool = False,
         base: str = "",
         directory: bool = False,
+        live: bool = False,
     ) -> None:
         self.name = name
         self.keeps = keeps
@@ -78,6 +79,7 @@ class OutputFormat:
         self.takes_commands = takes_commands
         self.base = base
         self.directory = directory
+        self.live = live
 
 
 def _jsonl(output: Output, losses: Losses, options: OutputOptions) -> Exporter:
@@ -143,6 +145,12 @@ def _resp(output: Output, losses: Losses, options: OutputOptions) -> Exporter:
     return Resp(output, losses, options.rdb.to, keeps_for, replace=options.replace)
 
 
+def _server(output: Output, losses: Losses, _options: OutputOptions) -> Exporter:
+    from .restore import Restore
+
+    return Restore(output, losses)
+
+
 _RECORDS: Final = all_but(facts.SLOT_IMPORTS)
 _ROWS: Final = all_but(
     facts.AUX,
@@ -160,6 +168,7 @@ _ROWS: Final = all_but(
     facts.SLOT_IMPORTS,
 )
 _SNAPSHOT: Final = ALL - ABOUT_THE_FILE
+_RESTORED: Final = all_but(facts.AUX, facts.KEY_META, facts.MODULE_AUX, facts.SLOT_IMPORTS)
 
 FORMATS: Final = (
     OutputFormat(
@@ -237,6 +246,7 @@ FORMATS: Final = (
         endings=(".csv",),
         text=True,
     ),
+    OutputFormat("server", _RESTORED, _server, binary=True, for_server=True, live=True),
     OutputFormat("table", facts.NOTHING, _table, make_summary=_table, dump=True, text=True, view=True),
     OutputFormat("plain", facts.NOTHING, _plain, make_summary=_plain, text=True, view=True),
     OutputFormat("keys", facts.NOTHING, _keys, make_summary=_keys, text=True, view=True),

@@ -122,9 +122,9 @@ class Frame(Event):
         frame.size = self.size
         return frame
 
-    def keep(self) -> None:
-        """Make the frame good at any time, in little memory where the input can be read again: of a payload that is
-        not small, only the place is kept then. Raises what reading raises.
+    def keep(self, small: i64 = SMALL) -> None:
+        """Make the frame good at any time, in little memory where the input can be read again: of a payload of more
+        than ``small`` bytes, or that has left the window, only the place is kept then. Raises what reading raises.
         """
         at = self._at
         if isinstance(at, Unread):
@@ -133,7 +133,7 @@ class Frame(Event):
                 self.raw()
                 return
             at.skip(self)
-            self._hold(at.window, stored)
+            self._hold(at.window, stored, small)
 
     def skip(self) -> None:
         """Let the reader pass the payload, unless it has done so. Raises what reading raises."""
@@ -141,10 +141,10 @@ class Frame(Event):
         if isinstance(at, Unread):
             at.skip(self)
 
-    def _hold(self, w: Window, stored: Stored) -> None:
+    def _hold(self, w: Window, stored: Stored, small: i64) -> None:
         """Remember the payload that the window has just passed."""
         self.size = w.offset() - self.value_offset
-        if self.size <= SMALL and self.size <= w.pos:
+        if self.size <= small and self.size <= w.pos:
             self._at = w.data[w.pos - self.size : w.pos]
         else:
             self._at = stored
@@ -206,7 +206,7 @@ class Frame(Event):
             e.doing = e.doing or "decoding a value"
             raise
         if kept is not None:
-            self._hold(w, kept)
+            self._hold(w, kept, SMALL)
         elif isinstance(at, Unread):
             raw = w.unpin()
             self._at = raw

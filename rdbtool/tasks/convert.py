@@ -154,6 +154,9 @@ def convert(
         raise UsageError("with --bytes utf8, what is not UTF-8 is lost")
     selection = Selection() if selection is None else selection
     report = ConvertReport(sources=list(given))
+    is_plain = selection.everything and not (split or keep_going or commands or point.asked)
+    if is_plain and len(given) == 1 and opener_of(given[0]) is not None and _is_copy(options, changes):
+        return _copied(given[0], output, report, progress)
     layout = None if commands else set_of(given)
     if layout is not None:
         given = [layout.path]
@@ -321,6 +324,27 @@ class _Job:
         self.report.findings = told
         self.selection.kept = kept
         return found.keys
+
+
+def _is_copy(options: OutputOptions, changes: Changes | None) -> bool:
+    """Whether a snapshot stays what it is."""
+    rdb = options.rdb
+    written_anew = rdb.to or rdb.limits or rdb.drop_modules or rdb.envelope or not (rdb.compress and rdb.checksum)
+    return options.format == "rdb" and not written_anew and not (changes is not None and changes.any)
+
+
+def _copied(source: str, output: str, report: ConvertReport, progress: Progress | None) -> ConvertReport:
+    """Take over the bytes of a snapshot as they stand."""
+    from .fetch import fetch  # runs on files need none of it
+
+    try:
+        report.keys, report.target = fetch(source, output, progress)
+    except FormatError as e:
+        report.findings.add(finding_of(e))
+        return report
+    report.written = report.keys
+    report.outputs = [output]
+    return report
 
 
 def _not_in_database_0(keys: int, output: str) -> Finding:

@@ -45,19 +45,35 @@ def timed(command: list[str], directory: Path) -> Run:
     return Run(float(seconds), float(peak_mib), int(code))
 
 
+def _prepare(case: cases.Case) -> None:
+    if case.prepare is not None:
+        case.prepare()
+
+
 def measure(case: cases.Case, rounds: int) -> str:
     """One row of the table."""
     directory = case.directory
     ours: list[Run] = []
     peers: list[Run] = []
+    busy: list[float] = []
     for _ in range(rounds):
+        _prepare(case)
+        before = case.server_seconds() if case.server_seconds is not None else 0.0
         ours.append(timed(case.ours, directory))
+        if case.server_seconds is not None:
+            busy.append((case.server_seconds() - before) / ours[-1].seconds)
         if case.peer:
+            _prepare(case)
             peers.append(timed(case.peer, directory))
     if any(run.code not in case.codes for run in ours):
         raise SystemExit(f"{case.name}: {' '.join(case.ours)} ended with {ours[0].code}")
     own = statistics.median(run.seconds for run in ours)
-    cells = [case.name, f"{case.megabytes / own:,.0f} MB/s", f"{max(run.peak_mib for run in ours):.0f} MiB"]
+    server = f", the server {statistics.median(busy) * 100:.0f} % busy" if busy else ""
+    cells = [
+        f"{case.name}{server}",
+        f"{case.megabytes / own:,.0f} MB/s",
+        f"{max(run.peak_mib for run in ours):.0f} MiB",
+    ]
     if peers:
         other = statistics.median(run.seconds for run in peers)
         ratio = statistics.median(b.seconds / a.seconds for a, b in zip(ours, peers, strict=True))

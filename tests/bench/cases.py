@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +13,11 @@ from tests.bench import data
 
 @dataclass
 class Case:
-    """A job: our command, the peer's command ([] if there is none here), and the size of the input."""
+    """A job: our command, the peer's command ([] if there is none here), and the size of the input.
+
+    ``prepare``: is called before each run; ``server_seconds``: of CPU that a server has taken so far, which does its
+    part of the job.
+    """
 
     name: str
     megabytes: float
@@ -22,6 +26,8 @@ class Case:
     peer: list[str] = field(default_factory=list)
     codes: tuple[int, ...] = (0,)
     directory: Path = data.CACHE
+    prepare: Callable[[], object] | None = None
+    server_seconds: Callable[[], float] | None = None
 
 
 def rdbtool(*arguments: object) -> list[str]:
@@ -39,6 +45,7 @@ def all_cases(size: int) -> Iterator[Case]:
     """The cases, each with its input made when it is asked for."""
     from tests.bench.diff_cases import diff_cases
     from tests.bench.dump_cases import dump_cases
+    from tests.bench.live_cases import live_cases
     from tests.bench.memory_cases import memory_cases
     from tests.bench.replay_cases import replay_cases
 
@@ -47,6 +54,7 @@ def all_cases(size: int) -> Iterator[Case]:
     yield from memory_cases(size)
     yield from replay_cases(size)
     yield from diff_cases(size)
+    yield from live_cases(size)
 
 
 def check_cases(size: int) -> Iterator[Case]:

@@ -146,6 +146,7 @@ ROWS: dict[str, tuple[str, list[str], list[str], dict[str, ExitCode]]] = {
     "health": ("rdb", [], [], {"good": FAILED, "bad": FAILED, "missing": FAILED}),
     "history": ("aof", ["--key", "*"], [], {"good": FINE, "bad": FAILED, "missing": FAILED}),
     "info": ("rdb", [], [], {"good": FINE, "bad": PROBLEMS, "missing": FAILED}),
+    "load": ("rdb", [], ["redis://localhost:1"], {"good": FAILED, "bad": FAILED, "missing": FAILED}),
     "memory": ("rdb", [], [], {"good": FINE, "bad": PROBLEMS, "missing": FAILED}),
     "report": ("rdb", [], ["-o", "OUT.html", "--force"], {"good": FINE, "bad": PROBLEMS, "missing": FAILED}),
     "schema": ("name", [], [], {"good": FINE, "bad": FAILED, "missing": FAILED}),

@@ -7,11 +7,13 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from rdbtool.live.connection import Connection
 from rdbtool.live.replication import Snapshot
-from tests.servers.harness import Server
+from tests.servers.harness import SERVERS, Server
 
+WITH_TLS = [kind for kind in SERVERS if kind.has_tls()]
 AT_ONCE = ("--repl-diskless-sync-delay", "0")
 """A server begins the snapshot for a replica without waiting for others."""
 
@@ -20,6 +22,26 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def certificates(directory: Path) -> dict[str, Path]:
+    """Files with a certificate authority, and a certificate of its for this machine, with the key."""
+    import trustme  # it does not come as a wheel for every machine
+
+    authority = trustme.CA()
+    files = {name: directory / f"{name}.pem" for name in ("ca", "cert", "key")}
+    own = authority.issue_cert("localhost", "127.0.0.1")
+    authority.cert_pem.write_to_path(files["ca"])
+    own.private_key_pem.write_to_path(files["key"])
+    for blob in own.cert_chain_pems:
+        blob.write_to_path(files["cert"], append=True)
+    return files
+
+
+def with_tls(port: int, files: dict[str, Path]) -> list[str]:
+    """Options of a server that wants certificates, and has these."""
+    options = ["--tls-port", str(port), "--tls-cert-file", str(files["cert"]), "--tls-key-file", str(files["key"])]
+    return [*options, "--tls-ca-cert-file", str(files["ca"])]
 
 
 def url_of(server: Server) -> str:

@@ -14,13 +14,10 @@ from rdbtool.live.address import Access
 from rdbtool.live.connection import Connection, RefusedError
 from rdbtool.tasks.backup.run import BackupOptions, backup
 from rdbtool.tasks.judgement import MET, UNKNOWN
-from tests.live.serving import AT_ONCE, free_port, received, tls_in_front, url_of
+from tests.live.serving import AT_ONCE, WITH_TLS, certificates, free_port, received, tls_in_front, url_of, with_tls
 from tests.servers.harness import SERVERS, Server, ServerKind, running
 
 SECRET = "s3cret-of-the-test"
-
-
-WITH_TLS = [kind for kind in SERVERS if kind.has_tls()]
 
 
 @pytest.mark.parametrize("kind", SERVERS, ids=lambda k: k.name)
@@ -75,19 +72,9 @@ def test_what_cannot_be_reached_is_named_with_the_systems_words() -> None:
 
 @pytest.mark.parametrize("kind", WITH_TLS, ids=lambda k: k.name)
 def test_over_tls_only_a_trusted_server_is_spoken_to(kind: ServerKind, tmp_path: Path) -> None:
-    import trustme  # it does not come as a wheel for every machine
-
-    authority = trustme.CA()
-    files = {name: tmp_path / f"{name}.pem" for name in ("ca", "cert", "key")}
-    own = authority.issue_cert("localhost", "127.0.0.1")
-    authority.cert_pem.write_to_path(files["ca"])
-    own.private_key_pem.write_to_path(files["key"])
-    for blob in own.cert_chain_pems:
-        blob.write_to_path(files["cert"], append=True)
     port = free_port()
-    options = ["--tls-port", str(port), "--tls-cert-file", str(files["cert"]), "--tls-key-file", str(files["key"])]
-    options += ["--tls-ca-cert-file", str(files["ca"]), "--repl-diskless-sync-delay", "0"]
-    with running(kind, tmp_path, *options) as server:
+    files = certificates(tmp_path)
+    with running(kind, tmp_path, *with_tls(port, files), *AT_ONCE) as server:
         server.execute("SET", "k", "v" * 500_000)
         url = f"rediss://localhost:{port}"
         with pytest.raises(InputError, match="certificate"):

@@ -18,8 +18,10 @@ from rdbtool.io.output import Output
 from rdbtool.outputs.exporter import Exporter
 from rdbtool.outputs.options import OutputOptions
 from rdbtool.outputs.registry import BY_NAME, CONVERTED, DUMPED, FORMATS, format_of_path, make_exporter
+from rdbtool.outputs.restore import Receiver
 from rdbtool.rdb.layout import facts
 from rdbtool.rdb.layout.visitor import Visitor
+from rdbtool.rdb.targets import target
 from tests.outputs.collected import Collected
 
 PACKAGE = Path(rdbtool.__file__).parent
@@ -85,7 +87,11 @@ def test_what_a_visitor_neither_handles_nor_ignores_is_an_error(fact: str) -> No
 
 
 def exporters() -> list[tuple[str, Exporter]]:
-    return [(row.name, make_exporter(Output(Collected()), OutputOptions(row.name))) for row in FORMATS]
+    made = []
+    for row in FORMATS:
+        sink = Receiver(target("redis-7.4")) if row.live else Collected()
+        made.append((row.name, make_exporter(Output(sink), OutputOptions(row.name))))
+    return made
 
 
 @pytest.mark.parametrize(("name", "made"), exporters(), ids=lambda part: part if isinstance(part, str) else "")
@@ -111,7 +117,7 @@ def test_names_and_endings_are_unique_and_some_command_offers_each_format() -> N
     endings = [ending for row in FORMATS for ending in row.endings]
     assert len(set(endings)) == len(endings)
     assert all(format_of_path(f"x{ending}") == row.name for row in FORMATS for ending in row.endings)
-    assert all(row.dump or row.convert or row.view for row in FORMATS)
+    assert all(row.dump or row.convert or row.view or row.live for row in FORMATS)
 
 
 @pytest.mark.parametrize(("command", "option", "names"), [("dump", "--format", DUMPED), ("convert", "--to", CONVERTED)])

@@ -232,7 +232,8 @@ def running(kind: ServerKind, directory: Path, *options: str, patience: float = 
     command += ["--daemonize", "no", "--logfile", "server.log"]
     if kind.version >= (7, 0, 0):
         command += ["--enable-debug-command", "yes"]
-    with _one_at_a_time() if "--cluster-enabled" in options else contextlib.nullcontext():
+    on_port_10000 = "--cluster-enabled" in options and "--cluster-port" not in options
+    with _one_at_a_time() if on_port_10000 else contextlib.nullcontext():
         process = subprocess.Popen(
             [*command, *options],
             cwd=directory,

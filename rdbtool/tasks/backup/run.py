@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tarfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import IO, Any, Final, cast
@@ -13,13 +14,14 @@ from rdbtool import __version__
 from rdbtool.errors import InputError, OutputError, RdbToolError, UnsupportedError, UsageError, reason
 from rdbtool.findings import plural
 from rdbtool.inputs.detect import Progress
+from rdbtool.io.copying import Tee
 from rdbtool.io.destination import find
 from rdbtool.io.sink import CompressedSink, DirectorySink, Pending, PendingFile, Sink, commit_all, open_sink
 from rdbtool.io.source import Input, open_stream
 from rdbtool.io.window import CHUNK, Metered, Readable
-from rdbtool.live.address import ANONYMOUS, Access, is_url, shown_url
+from rdbtool.live.address import ANONYMOUS, Access, Scan, is_url, shown_url
 from rdbtool.live.replication import OnWait, Snapshot
-from rdbtool.live.source import open_server
+from rdbtool.live.source import open_live
 from rdbtool.tasks.check_aof import CheckAofReport, join_checks
 from rdbtool.tasks.judgement import MET, Judgement
 from rdbtool.tasks.verify.directory import is_set, server_directory
@@ -50,7 +52,8 @@ class BackupOptions:
 
     ``access``: to a live server; ``verify``: how it is judged; ``compress``: `naming.GZIP`, `naming.ZSTD` or "";
     ``keep``: which older ones stay; ``overwrite``: what has the name already, although we did not make it; ``on_wait``:
-    is told how many seconds a live server has been making the snapshot.
+    is told how many seconds a live server has been making the snapshot; ``scan``, ``on_note`` and ``cluster``: as for
+    `live.source.register`.
     """
 
     access: Access = ANONYMOUS
@@ -59,6 +62,9 @@ class BackupOptions:
     keep: Keep = ALL
     overwrite: bool = False
     on_wait: OnWait | None = None
+    scan: Scan | None = None
+    on_note: Callable[[str], object] | None = None
+    cluster: bool = False
 
 
 TAKEN: Final = BackupOptions()
@@ -86,20 +92,6 @@ def backup(
         raise
     except RdbToolError as e:
         return Judgement(subject=run.name, error=e, notes=[NOT_WRITTEN])
-
-
-class _Tee:
-    """A source whose bytes go into the backup as they are read."""
-
-    def __init__(self, source: Readable, sink: PendingFile) -> None:
-        self.source = source
-        self.sink = sink
-
-    def read(self, n: int, /) -> bytes:
-        data = self.source.read(n)
-        if data:
-            self.sink.write(data)
-        return data
 
 
 @dataclass(slots=True)
@@ -215,12 +207,13 @@ class _Run:
 
     def open(self) -> Input:
         if is_url(self.source):
-            return open_server(self.source, self.options.access, self.options.on_wait)
+            how = self.options
+            return open_live(self.source, how.access, how.on_wait, how.scan, how.on_note, cluster=how.cluster)
         return open_raw(self.source)
 
     def look_while_copying(self, raw: Input, out: PendingFile) -> Found:
         """Look at a snapshot while its bytes are copied, those behind it too."""
-        tee = _Tee(raw.stream, out)
+        tee = Tee(raw.stream, out)
         source: Readable = tee if self.progress is None else Metered(tee, raw.size, self.progress)
         opened = open_stream(source, self.name, raw.size)
         setup = self.options.verify.setup_of_server()
