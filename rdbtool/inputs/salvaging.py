@@ -8,7 +8,7 @@ import tempfile
 from dataclasses import replace
 from typing import IO, Final, final
 
-from rdbtool.errors import InputError, OutputError, RdbToolError, reason
+from rdbtool.errors import FormatError, InputError, OutputError, RdbToolError, reason
 from rdbtool.findings import Finding, Severity, plural
 from rdbtool.io.random_access import Pages
 from rdbtool.io.source import is_plain, open_input
