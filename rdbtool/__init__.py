@@ -59,8 +59,9 @@ if TYPE_CHECKING:
         SlotInfo,
         Update,
     )
+    from rdbtool.rdb.frame import Frame
     from rdbtool.rdb.opening import RdbEvents, open_rdb, open_rdb_writer
-    from rdbtool.rdb.reader import Frame, RdbReader
+    from rdbtool.rdb.reader import RdbReader
     from rdbtool.rdb.writer import RdbWriter
     from rdbtool.servers.limits import Limits
     from rdbtool.tasks.check_aof import CheckAofReport, check_aof
@@ -73,6 +74,7 @@ if TYPE_CHECKING:
     from rdbtool.tasks.info import InfoReport, info
     from rdbtool.tasks.memory import ContentsReport, memory
     from rdbtool.tasks.repair_aof import RepairAofReport, plan_aof_repair, repair_aof
+    from rdbtool.tasks.report.run import PageReport, report
     from rdbtool.tasks.rewrite import RewriteForm, RewriteReport, rewrite, rewrite_in_place
     from rdbtool.tasks.stats import StatsReport, stats
     from rdbtool.tasks.verify.run import verify
@@ -119,6 +121,7 @@ __all__ = [
     "NotSyncedError",
     "OutputError",
     "OutputOptions",
+    "PageReport",
     "PathHash",
     "Pending",
     "Place",
@@ -165,6 +168,7 @@ __all__ = [
     "plan_aof_repair",
     "repair_aof",
     "replay",
+    "report",
     "rewrite",
     "rewrite_in_place",
     "select",
@@ -197,7 +201,7 @@ _PLACES = {
     "Findings": "findings",
     "Foreign": "rdb.events",
     "FormatError": "errors",
-    "Frame": "rdb.reader",
+    "Frame": "rdb.frame",
     "Function": "rdb.events",
     "FunctionPreGa": "rdb.events",
     "Group": "model",
@@ -216,6 +220,7 @@ _PLACES = {
     "NotSyncedError": "errors",
     "OutputError": "errors",
     "OutputOptions": "outputs.options",
+    "PageReport": "tasks.report.run",
     "PathHash": "model",
     "Pending": "model",
     "Place": "aof.point_in_time",
@@ -261,6 +266,7 @@ _PLACES = {
     "plan_aof_repair": "tasks.repair_aof",
     "repair_aof": "tasks.repair_aof",
     "replay": "inputs.replaying",
+    "report": "tasks.report.run",
     "rewrite": "tasks.rewrite",
     "rewrite_in_place": "tasks.rewrite",
     "select": "inputs.filters",

@@ -13,6 +13,8 @@ from rdbtool.findings import Finding, Severity, plural
 from rdbtool.io.random_access import Pages
 from rdbtool.io.source import is_plain, open_input
 from rdbtool.io.window import CHUNK, Metered, Window
+from rdbtool.rdb.frame import Frame
+from rdbtool.rdb.reader import RdbReader
 from rdbtool.rdb.salvage.salvaged import Salvaged
 from rdbtool.rdb.salvage.salvager import Salvager
 
@@ -49,6 +51,12 @@ class SalvagedFile:
     def close(self) -> None:
         """Close the file, and remove copies that were made."""
         self._stack.close()
+
+    def behind(self, path: str, last: int) -> Behind:
+        """Which of its records whoever read ``path`` in step did not come to; the last one that it did is at the offset
+        ``last``.
+        """
+        return Behind(path, self.result, last)
 
     def findings(self) -> list[Finding]:
         """What is to be said of it."""
@@ -177,6 +185,48 @@ def _turned_back(pages: Pages) -> IO[bytes] | None:
         _write(copy, data[: len(data) - len(held)].replace(b"\r\n", b"\n"))
     copy.flush()
     return copy
+
+
+class Behind:
+    """Tells records of a salvaged file from those that were come to before, by reading it in step up to where that
+    breaks. Use it as a context manager.
+    """
+
+    def __init__(self, path: str, result: Salvaged, last: int) -> None:
+        self._last = last
+        self._stream = open_input(path)
+        self._reader = RdbReader(self._stream.window(), checksum=False)
+        self._at = -1
+        self._pieces = result.pieces()
+        self._begin = 0
+        """Of the first of those pieces, in what they make up."""
+        self._done = last < 0
+
+    def __enter__(self) -> Behind:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stream.close()
+
+    def is_new(self, offset: int) -> bool:
+        """Whether the record at ``offset`` of the sound RDB was not come to. Asked in the order of records."""
+        if self._done:
+            return True
+        pieces = self._pieces
+        while len(pieces) > 1 and offset >= self._begin + pieces[0].size:
+            self._begin += int(pieces.pop(0).size)
+        at = int(pieces[0].start if pieces[0].end < 0 else pieces[0].start + offset - self._begin)
+        self._done = at > self._last
+        try:
+            while self._at < at and not self._done:
+                event = self._reader.next()
+                if event is None:
+                    break
+                if isinstance(event, Frame):
+                    self._at = int(event.offset)
+        except RdbToolError:
+            self._done = True
+        return self._done or self._at != at
 
 
 def salvage_findings(result: Salvaged, path: str) -> list[Finding]:

@@ -19,7 +19,8 @@ from rdbtool.io.window import Window
 from rdbtool.model import NO_EXPIRY
 
 from .events import End, Event, Function, FunctionPreGa, ModuleAux, Update
-from .reader import Frame, RdbReader
+from .frame import Frame
+from .reader import RdbReader
 from .types import TypeRow
 
 DIGESTED: Final = 32

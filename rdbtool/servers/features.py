@@ -298,6 +298,8 @@ LOG_SNAPSHOTS: Final = Feature(0, redis=(4, 0), valkey=FIRST_VALKEY)
 """A log may begin with a snapshot."""
 LOG_ANNOTATIONS: Final = Feature(0, redis=(7, 0), valkey=FIRST_VALKEY)
 """Lines that begin with # are passed; before, they made the file a bad one."""
+LONG_LINES: Final = Feature(0, redis=(7, 0), valkey=FIRST_VALKEY)
+"""Header lines of a log are read 1,023 bytes at once; before, 127. What is longer is taken for what follows."""
 LOOKS_UP_SUBCOMMANDS: Final = Feature(0, redis=(7, 0), valkey=FIRST_VALKEY)
 """A subcommand that is not there is an unknown command; before, an error that is logged."""
 SCRIPT_ERRORS_CRASH: Final = Feature(0, redis=(7, 0), valkey=FIRST_VALKEY)

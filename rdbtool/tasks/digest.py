@@ -25,9 +25,10 @@ from rdbtool.io.window import Window
 from rdbtool.outputs.losses import miscount_findings
 from rdbtool.rdb.empty import is_empty
 from rdbtool.rdb.events import End, SelectDb, Update
+from rdbtool.rdb.frame import Frame
 from rdbtool.rdb.head import RdbHead
 from rdbtool.rdb.layout.duplicates import Duplicates
-from rdbtool.rdb.reader import Frame, RdbReader
+from rdbtool.rdb.reader import RdbReader
 from rdbtool.rdb.targets import target_for_version
 from rdbtool.servers.limits import check_database
 from rdbtool.servers.releases import Release, release_of, writer_of
@@ -159,7 +160,7 @@ def _of_dataset(path: str, replayed: Replayed, selection: Selection, on_key: OnK
     release = replayed.dataset.release
     report = DigestReport(path=path, release=release.name, findings=replayed.findings, loss=replayed.loss)
     report.stopped = replayed.stopped
-    digester = Digester(release)
+    digester = Digester(release, loaded_ms=int(time.time() * 1000))
     report.left_out = keep_only(replayed.dataset, selection)
     for db, key, cell in replayed.dataset.items():
         if isinstance(cell, FrameCell):
@@ -168,6 +169,7 @@ def _of_dataset(path: str, replayed: Replayed, selection: Selection, on_key: OnK
             digester.add_cell(db, key, cell)
             if on_key is not None:
                 on_key(db, key, digester.cell_digest(cell))
+    report.left_out += digester.emptied
     _finish(report, digester)
     return report
 

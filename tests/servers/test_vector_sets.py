@@ -9,7 +9,7 @@ import pytest
 
 from rdbtool.inputs.keys import RdbSource
 from rdbtool.io.source import open_input
-from rdbtool.rdb.reader import Frame
+from rdbtool.rdb.frame import Frame
 from rdbtool.servers.features import VECTOR_SETS
 from rdbtool.servers.releases import release_named
 from tests.cli.running import run

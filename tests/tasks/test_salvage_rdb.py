@@ -12,7 +12,8 @@ from rdbtool.errors import FormatError, InputError, UsageError
 from rdbtool.exit_codes import ExitCode, of_report
 from rdbtool.io.source import open_input
 from rdbtool.io.vcs import VcsCompressor
-from rdbtool.rdb.reader import Frame, RdbReader
+from rdbtool.rdb.frame import Frame
+from rdbtool.rdb.reader import RdbReader
 from rdbtool.tasks.check_rdb import check_rdb
 from rdbtool.tasks.salvage_rdb import SalvageRdbReport, salvage_rdb
 from tests.cli.running import run

@@ -19,9 +19,9 @@ from rdbtool.engine.table import check_arity, find
 from rdbtool.errors import FormatError, UnsupportedError, UsageError, printable
 from rdbtool.findings import Finding, Findings, Severity, plural
 from rdbtool.io.window import window_over
-from rdbtool.servers.commands import CONTAINER, CONTROL, SCRIPT, UNSUPPORTED, CommandRow
+from rdbtool.servers.commands import CONTAINER, CONTROL, SCRIPT, UNSUPPORTED, CommandRow, row_of
 from rdbtool.servers.commands import find as find_any
-from rdbtool.servers.features import CHECKS_ARITY_IN_LOG
+from rdbtool.servers.features import CHECKS_ARITY_IN_LOG, LOOKS_UP_SUBCOMMANDS
 from rdbtool.servers.options import OPTIONS
 
 from .carrying import Carried, Carrier
@@ -184,6 +184,12 @@ class Replay:
             if upper in self.names.allowed:
                 if upper == RREPLAY:
                     return self._nested(offset, args)
+            elif self._lacks_subcommand(args):
+                self.lost += 1
+                self.failed += 1
+                what = f"{printable(args[0])} {printable(args[1], 64)}"
+                self._note(Severity.WARNING, "command-error", f"{what} fails: no such subcommand", offset)
+                return True
             elif self.unknown == STOP:
                 return self._stop_unknown(offset, args)
         elif row.flags & CONTROL:
@@ -275,6 +281,13 @@ class Replay:
         """The command under the name that the table has for it."""
         real = self.names.real.get(args[0].upper()) if self.names.real else None
         return args if real is None else [real, *args[1:]]
+
+    def _lacks_subcommand(self, args: list[bytes]) -> bool:
+        """Whether the server finds the command ``args`` by its first word, and fails for the second."""
+        if self.dataset.release.does(LOOKS_UP_SUBCOMMANDS) or len(args) < 2:
+            return False
+        row = row_of(args[0])
+        return row is not None and row.flags & CONTAINER != 0 and find_any(args) is None
 
     def _stop_unknown(self, offset: i64, args: list[bytes]) -> bool:
         row = find_any(args)
