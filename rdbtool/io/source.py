@@ -39,10 +39,10 @@ class Input:
 
     def changed(self) -> str:
         """What has happened to the file since it was opened, as "it shrank to 5 bytes"; "" for nothing, and for what is
-        no file. Ask before it is closed.
+        no file. Ask before it is closed: then it is not known, and "".
         """
         opened, before = self._opened, self._before
-        if opened is None or before is None:
+        if opened is None or before is None or opened.closed:
             return ""
         now = os.fstat(opened.fileno())
         if now.st_size != before.st_size:
