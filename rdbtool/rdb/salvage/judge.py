@@ -32,6 +32,8 @@ PROVEN: Final[i64] = 48
 """Evidence behind a record for which its end is believed."""
 TORN: Final = 12
 """Bytes that may have been put in between a record and the name of the next."""
+LONGEST_NAME: Final[i64] = 1 << 10
+"""Bytes up to which other lengths of a name are tried."""
 NEAR: Final[i64] = 80
 """Bytes of a record in which zeros are looked for that a file system or a disk puts in the place of what it lost."""
 LONG_NAME: Final = 0x48
@@ -211,16 +213,18 @@ class Judge:
             was = self.pages.byte(at)
             if at in {suspect.value_at + 1, suspect.key_at + 1} and not 0x40 <= self.pages.byte(at - 1) < 0x80:
                 continue
-            head = self.pages.take(suspect.key_at, min(suspect.end + NEAR, self.size) - suspect.key_at)
-            pos = at - suspect.key_at
+            is_name = at < suspect.value_at
+            base = suspect.key_at if is_name else suspect.value_at
+            head = self.pages.take(base, min(LONGEST_NAME, self.size - base))
+            pos = at - base
             for byte in range(256):
                 if byte == was:
                     continue
                 changed = head[:pos] + bytes((byte,)) + head[pos + 1 :]
-                end = end_of_string(changed, suspect.value_at - suspect.key_at if at >= suspect.value_at else 0)
-                if 0 <= end < len(changed) and at < suspect.value_at:
-                    end = end_of_string(changed, end)
-                if end >= 0 and int(suspect.key_at + end) in ends:
+                end = end_of_string(changed, 0)
+                if is_name:
+                    end = end_of_string(changed, end) if 0 <= end < len(changed) else -1
+                if end >= 0 and int(base + end) in ends:
                     return False
         return True
 
@@ -426,7 +430,11 @@ class Judge:
         event = reader.next()
         if not isinstance(event, Frame):
             return True
-        payload = event.raw()
+        reader.skip_payload(event)
+        size = w.offset() - event.value_offset
+        if size > LONGEST:
+            return True
+        payload = self.pages.take(event.value_offset, size)
         for row in self.table:
             if row is None or row.byte == 0 or not row.is_loaded(self.version):
                 continue
