@@ -10,7 +10,16 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final
 
-from rdbtool.errors import FormatError, InputError, NoLogError, UsageError, printable_text, reason
+from rdbtool.errors import (
+    ChangedError,
+    FormatError,
+    InputError,
+    NoLogError,
+    RdbToolError,
+    UsageError,
+    printable_text,
+    reason,
+)
 from rdbtool.findings import Finding, Severity
 from rdbtool.io.source import opener_of
 
@@ -65,6 +74,21 @@ class Layout:
     def note(self, severity: Severity, code: str, message: str, path: str) -> None:
         """Add a finding about the set."""
         self.findings.append(Finding(severity, code, message, path, doing="looking at the set of files"))
+
+
+def refuse_rewritten(layout: Layout, error: InputError) -> None:
+    """Raise `ChangedError` where a file of a set cannot be opened because its manifest names others by now: a rewrite
+    has ended.
+    """
+    if layout.manifest is None:
+        return
+    try:
+        now = locate(layout.path)
+    except RdbToolError:
+        return
+    if now.manifest is not None and now.manifest.parts != layout.manifest.parts:
+        message = "the set changed while it was read: a rewrite has replaced the file: ask again"
+        raise ChangedError(message, path=error.path) from error
 
 
 def is_absent(path: str) -> bool:

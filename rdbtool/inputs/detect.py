@@ -93,8 +93,12 @@ class Opened:
     def __enter__(self) -> Opened:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        try:
+            if self.stream is not None:
+                self.stream.refuse_change(error, may_grow=self.kind in {LOG, BASE})
+        finally:
+            self.close()
 
     def close(self) -> None:
         """Close what was opened; standard input stays open."""

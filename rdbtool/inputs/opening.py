@@ -67,7 +67,11 @@ class OpenedKeys:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        try:
+            if isinstance(self._stream, Input):
+                self._stream.refuse_change(error)
+        finally:
+            self.close()
 
     def close(self) -> None:
         """Close what was opened."""

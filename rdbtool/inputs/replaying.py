@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
 from rdbtool.aof.command_text import TextReader
-from rdbtool.aof.layout import Layout, LogFile, locate
+from rdbtool.aof.layout import Layout, LogFile, locate, refuse_rewritten
 from rdbtool.aof.names import CARRY, STOP
 from rdbtool.aof.point_in_time import LAST, WHOLE, Place, PointInTime
 from rdbtool.aof.resp import CommandReader
@@ -32,7 +32,7 @@ from rdbtool.errors import (
 )
 from rdbtool.findings import Finding, Findings, Report, Severity, finding_of, plural
 from rdbtool.io.progress import Meter, Progress
-from rdbtool.io.source import open_input
+from rdbtool.io.source import Input, open_input
 from rdbtool.io.window import Metered, Window
 from rdbtool.rdb.events import ModuleAux
 from rdbtool.rdb.head import Aside, RdbHead
@@ -283,17 +283,29 @@ class _Loader:
                 meter.of(file.path)  # whoever opened it tells of it
                 going = self._file(self.first, file, point, last=last)
             else:
-                with open_input(file.path) as stream:
+                with self._open(file) as stream:
                     told = meter.of(file.path)
                     if told is not None:
                         stream.stream = Metered(stream.stream, stream.size, told)
-                    going = self._file(stream.window(), file, point, last=last)
+                    try:
+                        going = self._file(stream.window(), file, point, last=last)
+                    except FormatError as e:
+                        stream.refuse_change(e, may_grow=last)
+                        raise
+                    stream.refuse_change(may_grow=last)
             if not going:
                 break
         result = self._result()
         result.replay.finish()
         self._judge(result)
         return result
+
+    def _open(self, file: LogFile) -> Input:
+        try:
+            return open_input(file.path)
+        except InputError as e:
+            refuse_rewritten(self.layout, e)
+            raise
 
     def _result(self, aux: dict[bytes, bytes] | None = None) -> Replayed:
         """The result under construction; ``aux`` of the first file tell which server to follow."""

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from io import FileIO
 from typing import Final, TypeAlias, final
 
-from rdbtool.errors import InputError, reason
+from rdbtool.errors import ChangedError, FormatError, InputError, reason
 
 from .window import Envelope, Readable, Window
 
@@ -39,10 +39,10 @@ class Input:
 
     def changed(self) -> str:
         """What has happened to the file since it was opened, as "it shrank to 5 bytes"; "" for nothing, and for what is
-        no file. Ask before it is closed.
+        no file. Ask before it is closed: then it is not known, and "".
         """
         opened, before = self._opened, self._before
-        if opened is None or before is None:
+        if opened is None or before is None or opened.closed:
             return ""
         now = os.fstat(opened.fileno())
         if now.st_size != before.st_size:
@@ -50,6 +50,16 @@ class Input:
         if now.st_mtime_ns != before.st_mtime_ns:
             return "it was written to"
         return ""
+
+    def refuse_change(self, error: BaseException | None = None, *, may_grow: bool = False) -> None:
+        """Raise `ChangedError` where the file did not stay as it was, and its reading ended well, or with the ``error``
+        that it is damaged: neither holds then. ``may_grow``: a server appends to it, and that is no error.
+        """
+        if error is not None and not isinstance(error, FormatError):
+            return
+        change = self.changed()
+        if change and not (may_grow and error is None and change.startswith("it grew")):
+            raise ChangedError(f"the file changed while it was read: {change}: ask again", path=self.name) from error
 
     def __enter__(self) -> Input:
         return self

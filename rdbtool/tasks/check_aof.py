@@ -12,12 +12,12 @@ from typing import Any, Final
 
 from rdbtool.aof.check import BROKEN, EMPTY, MISSING, TRUNCATED, FileVerdict, tell_fault, verify_log, verify_log_in
 from rdbtool.aof.config import DEFAULT, LogConfig
-from rdbtool.aof.layout import Layout, LogFile, locate, parts_beside
+from rdbtool.aof.layout import Layout, LogFile, locate, parts_beside, refuse_rewritten
 from rdbtool.aof.names import STOCK, CommandNames
 from rdbtool.aof.options import OptionUse
 from rdbtool.aof.resp import MAX_BULK
 from rdbtool.aof.scan import BadCommand
-from rdbtool.errors import FormatError, UsageError, printable
+from rdbtool.errors import FormatError, InputError, UsageError, printable
 from rdbtool.findings import Finding, Findings, Report, Severity, finding_of, plural
 from rdbtool.io.progress import Meter, Progress
 from rdbtool.io.window import Window
@@ -131,14 +131,20 @@ def check_aof(
         if window is not None:
             report.files.append(verify_log_in(window, file, report.findings, config=config, until=until))
             continue
-        verdict = verify_log(
-            file,
-            report.findings,
-            last=i == len(layout.files) - 1,
-            config=config,
-            until=until,
-            progress=meter.of(file.path),
-        )
+        if file.missing:
+            refuse_rewritten(layout, InputError("cannot open: it is gone", path=file.path))
+        try:
+            verdict = verify_log(
+                file,
+                report.findings,
+                last=i == len(layout.files) - 1,
+                config=config,
+                until=until,
+                progress=meter.of(file.path),
+            )
+        except InputError as e:
+            refuse_rewritten(layout, e)
+            raise
         report.files.append(verdict)
     if history:
         report.history = [verify_log(file, report.findings, config=config) for file in layout.history]

@@ -321,9 +321,7 @@ NAMES: Final = (
 )
 """Of keys: each does something somewhere where it is shown as it is."""
 RAW: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-"""What no text for people may hold. Lines of dump, diff and CSV are data where no terminal is; on one,
-tests/cli/test_terminal.py looks at them.
-"""
+"""What no text for people may hold. Lines of dump, diff and CSV are data where no terminal is: test_terminal.py."""
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import contextlib
+import os
+import resource
 from hashlib import sha1
 from pathlib import Path
 
@@ -329,3 +332,17 @@ def test_a_dump_of_functions_is_restored(tmp_path: Path) -> None:
         error(dataset, "FUNCTION", "RESTORE", payload[:-1] + b"x") == "ERR DUMP payload version or checksum are wrong"
     )
     assert error(dataset, "FUNCTION", "RESTORE", payload, "OTHER").startswith("ERR Wrong restore policy given")
+
+
+def test_a_script_runs_where_more_than_a_thousand_files_are_open() -> None:
+    """Where its process is waited for, a descriptor above 1,023 is one, too: a fuzzer found that select knows none."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096) if hard >= 0 else 4096, hard))
+    with contextlib.ExitStack() as stack:
+        stack.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        for _ in range(1100):
+            stack.callback(os.close, os.open("/dev/null", os.O_RDONLY))
+        replay = Replay(Dataset(release_named("redis-7.0")))
+        replay.run([(0, [b"EVAL", b"return redis.call('SET', KEYS[1], 'v')", b"1", b"k"])])
+        assert replay.failed == 0
+        assert len(list(replay.dataset.items())) == 1

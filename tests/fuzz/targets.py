@@ -129,6 +129,15 @@ TARGETS: Final[dict[str, Target]] = {
 }
 
 
+def answer(name: str, data: bytes) -> str:
+    """What the target says of the bytes: the same compiled and interpreted, and under ``python -O``."""
+    try:
+        TARGETS[name](data)
+    except RdbToolError as e:
+        return f"{type(e).__name__} {e.code} {e.offset} {e.key!r}"
+    return "fine"
+
+
 def run(name: str, data: bytes) -> None:
     """Give the target the bytes; what is wrong comes out as an error that is none of rdbtool's."""
     with contextlib.suppress(RdbToolError):

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 import time
+import tracemalloc
 
 import pytest
 
@@ -26,3 +29,28 @@ def test_any_bytes_give_an_answer_or_one_error(name: str) -> None:
         data = damaged(rng, rng.choice(seeds), 0)
         print(data.hex())
         run(name, data)
+
+
+def answers(name: str, *options: str) -> str:
+    words = [sys.executable, *options, "-m", "tests.fuzz", "answers", name, "150", "17"]
+    return subprocess.run(words, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TARGETS)
+def test_answers_are_the_same_without_assertions(name: str) -> None:
+    assert answers(name, "-O") == answers(name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TARGETS)
+def test_an_input_takes_bounded_memory(name: str) -> None:
+    rng = random.Random(18)
+    seeds = seeds_of(name)
+    for _ in range(40):
+        data = damaged(rng, rng.choice(seeds), 0)
+        tracemalloc.start()
+        run(name, data)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 200 << 20, data.hex()

@@ -8,14 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from rdbtool.errors import InputError
+from rdbtool.errors import ChangedError, InputError
 from rdbtool.exit_codes import of_report
 from rdbtool.findings import Findings
+from rdbtool.io.output import Output
 from rdbtool.io.window import Window
 from rdbtool.rdb.check import verify_rdb
 from rdbtool.tasks.check_aof import check_aof
 from rdbtool.tasks.check_rdb import check_rdb
+from rdbtool.tasks.convert import convert
+from rdbtool.tasks.digest import digest
+from rdbtool.tasks.dump import dump
 from tests.aof.craft import sets
+from tests.outputs.collected import Collected, exporter
 from tests.rdb.craft import rdb, record, string
 
 SNAPSHOT = rdb(*(record(0, b"key %d" % i, string(b"v" * 50)) for i in range(10_000)))
@@ -87,6 +92,64 @@ def test_a_snapshot_that_is_replaced_is_judged_as_it_was(tmp_path: Path) -> None
     assert report.facts is not None
     assert report.facts.keys == 10_000
     assert of_report(report) == 0
+
+
+def of_digest(path: Path, progress: Callable[[int, int], None]) -> object:
+    return digest(path, progress=progress)
+
+
+def of_conversion(path: Path, progress: Callable[[int, int], None]) -> object:
+    return convert([path], path.with_suffix(".out.jsonl"), progress=progress)
+
+
+def of_dump(path: Path, progress: Callable[[int, int], None]) -> object:
+    return dump(str(path), exporter("jsonl", Output(Collected())), progress=progress)
+
+
+READERS = [of_digest, of_conversion, of_dump]
+
+
+@pytest.mark.parametrize("read", READERS)
+@pytest.mark.parametrize(
+    ("change", "says"), [(shrink, "it shrank to"), (grow, "it grew to"), (overwrite, "it was written to")]
+)
+def test_whatever_reads_a_snapshot_that_changes_says_so_and_not_that_it_is_damaged(
+    read: Callable[[Path, Callable[[int, int], None]], object],
+    change: Callable[[Path], None],
+    says: str,
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "dump.rdb"
+    path.write_bytes(SNAPSHOT)
+    with pytest.raises(ChangedError, match=says):
+        read(path, once(lambda: change(path)))
+    assert [entry.name for entry in tmp_path.iterdir()] == ["dump.rdb"]
+
+
+def a_set(folder: Path, seq: int) -> Path:
+    folder.mkdir(exist_ok=True)
+    (folder / f"a.aof.{seq}.base.rdb").write_bytes(SNAPSHOT)
+    (folder / f"a.aof.{seq}.incr.aof").write_bytes(sets(1000, 50))
+    (folder / "a.aof.manifest").write_text(
+        f"file a.aof.{seq}.base.rdb seq {seq} type b\nfile a.aof.{seq}.incr.aof seq {seq} type i\n"
+    )
+    return folder
+
+
+@pytest.mark.parametrize("read", [of_digest, of_conversion, lambda path, progress: check_aof(path, progress=progress)])
+def test_a_set_whose_files_a_rewrite_removes_is_said_to_change(
+    read: Callable[[Path, Callable[[int, int], None]], object], tmp_path: Path
+) -> None:
+    folder = a_set(tmp_path / "set", 1)
+
+    def rewritten() -> None:
+        a_set(folder, 2)
+        for old in folder.glob("a.aof.1.*"):
+            old.unlink()
+
+    with pytest.raises(ChangedError, match="a rewrite has replaced"):
+        read(folder, once(rewritten))
+    assert [entry.name for entry in tmp_path.iterdir()] == ["set"]
 
 
 class Failing:

@@ -23,6 +23,7 @@ from rdbtool.rdb.reader import RdbReader
 from rdbtool.rdb.types import TABLE, TypeRow
 
 from .evidence import FIRST, LEAST, NUMBER, OPCODES, is_opcode_of_key, is_time, of_event, of_key, of_name, one_bit_apart
+from .lengths import end_of_string, type_behind_opcodes
 
 NOTHING: Final[i64] = 0
 AN_EXPIRY: Final[i64] = 1
@@ -32,6 +33,8 @@ PROVEN: Final[i64] = 48
 """Evidence behind a record for which its end is believed."""
 TORN: Final = 12
 """Bytes that may have been put in between a record and the name of the next."""
+LONGEST_NAME: Final[i64] = 1 << 10
+"""Bytes up to which other lengths of a name are tried."""
 NEAR: Final[i64] = 80
 """Bytes of a record in which zeros are looked for that a file system or a disk puts in the place of what it lost."""
 LONG_NAME: Final = 0x48
@@ -191,7 +194,7 @@ class Judge:
         if suspect.evidence < NUMBER and not (suspect.is_string and size > TAIL and of_key(tail) >= 2 + 3 * TAIL):
             return False
         if self.pages.take(suspect.end, len(ZEROS)) == ZEROS:
-            return tail[-1:] != b"\0"
+            return not tail.endswith(b"\0")
         w = self.pages.window(suspect.end, self.size)
         byte = type_behind_opcodes(w)
         return 0 <= byte < opcodes.LOWEST and self.table[byte] is not None and self._begins_name(w)
@@ -211,16 +214,18 @@ class Judge:
             was = self.pages.byte(at)
             if at in {suspect.value_at + 1, suspect.key_at + 1} and not 0x40 <= self.pages.byte(at - 1) < 0x80:
                 continue
-            head = self.pages.take(suspect.key_at, min(suspect.end + NEAR, self.size) - suspect.key_at)
-            pos = at - suspect.key_at
+            is_name = at < suspect.value_at
+            base = suspect.key_at if is_name else suspect.value_at
+            head = self.pages.take(base, min(LONGEST_NAME, self.size - base))
+            pos = at - base
             for byte in range(256):
                 if byte == was:
                     continue
                 changed = head[:pos] + bytes((byte,)) + head[pos + 1 :]
-                end = end_of_string(changed, suspect.value_at - suspect.key_at if at >= suspect.value_at else 0)
-                if 0 <= end < len(changed) and at < suspect.value_at:
-                    end = end_of_string(changed, end)
-                if end >= 0 and int(suspect.key_at + end) in ends:
+                end = end_of_string(changed, 0)
+                if is_name:
+                    end = end_of_string(changed, end) if 0 <= end < len(changed) else -1
+                if end >= 0 and int(base + end) in ends:
                     return False
         return True
 
@@ -410,7 +415,7 @@ class Judge:
             return NOTHING
         if _TIME_END.search(near) or (n >= 5 and self.version < 3 and one_bit_apart(near[n - 5], opcodes.EXPIRE_S)):
             return AN_EXPIRY
-        if self.version < 3 and ZEROS[:8] in near and (near[-1] == 0 or 0x38 <= near[-1] < 0x80):
+        if self.version < 3 and ZEROS[:8] in near and (near[n - 1] == 0 or 0x38 <= near[n - 1] < 0x80):
             return AN_EXPIRY  # a time in s of this century
         if byte in access and self.pages.byte(cut) in access:
             return NOTHING  # a key has one of them: what is at the cut belongs to another
@@ -426,7 +431,11 @@ class Judge:
         event = reader.next()
         if not isinstance(event, Frame):
             return True
-        payload = event.raw()
+        event.skip()
+        size = w.offset() - event.value_offset
+        if size > LONGEST:
+            return True
+        payload = self.pages.take(event.value_offset, size)
         for row in self.table:
             if row is None or row.byte == 0 or not row.is_loaded(self.version):
                 continue
@@ -439,48 +448,3 @@ class Judge:
             if other.at_end() and findings.worst is not Severity.ERROR:
                 return True
         return False
-
-
-def type_behind_opcodes(w: Window) -> i64:
-    """Pass what may stand in front of a type, and the type; it, another opcode, or -1 where the file ends."""
-    try:
-        while True:
-            byte = w.u8()
-            if byte == opcodes.EXPIRE_MS:
-                w.skip(8)
-            elif byte == opcodes.EXPIRE_S:
-                w.skip(4)
-            elif byte in {opcodes.FREQ, opcodes.IDLE}:
-                w.skip(1)
-            else:
-                return byte
-    except TruncatedError:
-        w.pos = w.end
-        return -1
-
-
-def end_of_string(data: bytes, pos: i64) -> i64:
-    """Where the string that begins at ``pos`` ends, also behind the end of ``data``; -1 where none begins."""
-    left: i64 = len(data) - pos
-    if left < 1:
-        return -1
-    first: i64 = data[pos]
-    if first < 0x40:
-        return pos + 1 + first
-    if first < 0x80:
-        return -1 if left < 2 else pos + 2 + ((first & 0x3F) << 8 | i64(data[pos + 1]))
-    if first == 0x80:
-        return -1 if left < 5 else pos + 5 + int.from_bytes(data[pos + 1 : pos + 5])
-    if 0xC0 <= first <= 0xC2:
-        return pos + 2 + (0, 1, 3)[first - 0xC0]
-    if first != 0xC3 or left < 4:
-        return -1
-    packed: i64 = data[pos + 1]
-    at = pos + 2
-    if 0x40 <= packed < 0x80:
-        packed = (packed & 0x3F) << 8 | i64(data[pos + 2])
-        at += 1
-    elif packed >= 0x80:
-        return -1
-    size: i64 = data[at]
-    return -1 if size > 0x80 else at + (1 if size < 0x40 else 2 if size < 0x80 else 5) + packed

@@ -15,7 +15,8 @@ from rdbtool.rdb.layout.inspection import Inspection
 from rdbtool.rdb.layout.primitives import read_string
 
 from .evidence import FIRST, NUMBER, of_name
-from .judge import A_NAME, TORN, Judge, end_of_string, type_behind_opcodes
+from .judge import A_NAME, TORN, Judge
+from .lengths import end_of_string, type_behind_opcodes
 
 STRINGS: Final = frozenset({"list", "set", "hash", "hash-metadata", "hash-metadata-pre-ga", "hash2"})
 """Types whose payload is strings in a row."""
@@ -87,7 +88,8 @@ def may_be_elements(judge: Judge, cut: i64, place: i64) -> bool:
         return False
     if row is None or row.name in ONE_STRING:
         near = judge.pages.take(max(cut, place - 4), min(4, place - cut))
-        return near[-1:] == b"\xc0" or near[-2:-1] == b"\xc1" or near[:-3] == b"\xc2"
+        n: i64 = len(near)
+        return near[n - 1] == 0xC0 or (n > 1 and near[n - 2] == 0xC1) or (n > 3 and near[n - 4] == 0xC2)
     w = judge.pages.window(place + 1, judge.size)
     if of_name(read_string(w), judge.pages.byte(place + 1)) < FIRST:
         return row.name in STRINGS or row.name == "array"

@@ -10,12 +10,18 @@ from mypy_extensions import i64, u8
 
 from rdbtool.basics.numbers import format_double
 from rdbtool.errors import FormatError, InputError, RdbToolError, TruncatedError
+from rdbtool.findings import Findings, Severity
 from rdbtool.io.random_access import Pages
+from rdbtool.io.window import Window, window_over
+from rdbtool.model import MAX_FIELD_EXPIRY
 from rdbtool.rdb.frame import Frame
 from rdbtool.rdb.layout.cursor import Cursor
 from rdbtool.rdb.layout.elements import Elements
 from rdbtool.rdb.layout.encoders import put_length, put_string
+from rdbtool.rdb.layout.inspection import Inspection
+from rdbtool.rdb.layout.primitives import read_count, read_length, read_ms, read_string, read_u64, skip_string
 from rdbtool.rdb.layout.quicklist import Quicklist
+from rdbtool.rdb.layout.stream_node import master_id, node_entries
 from rdbtool.rdb.layout.strings import StringsCursor
 from rdbtool.rdb.opcodes import REDIS
 from rdbtool.rdb.types import TypeRow, row_of
@@ -26,6 +32,8 @@ ZSET: Final[i64] = 3
 HASH: Final[i64] = 4
 ZSET2: Final[i64] = 5
 """Types of collections that stand as they are, a count and then the elements: every server reads them."""
+EXPIRING: Final = frozenset({"hash-metadata", "hash-metadata-pre-ga", "hash2"})
+"""Hashes with a time at each field."""
 SCORES: Final[TypeRow] = row_of(REDIS, "zset2")
 UNSURE: Final = 2
 """Elements before a break that are not kept: the length of one of the last may be what is wrong."""
@@ -35,7 +43,8 @@ UNSURE: Final = 2
 class Partial:
     """Reads the elements of ``frame``, a collection in an open file, up to ``limit``.
 
-    Elements whose fields expire are not read, for their times would be lost, nor are streams.
+    The fields of a hash that expire are kept as they stand, with their times, if they stand in a row; expiring ones in
+    one listpack are not read. Of a stream whose end is known, the nodes are kept that can be read, and its groups.
     """
 
     def __init__(self, pages: Pages, frame: Frame, limit: i64) -> None:
@@ -51,6 +60,10 @@ class Partial:
         elements it has; b"" for none. ``broken``: reading does not come to the end of the value.
         """
         frame = self.frame
+        if frame.type.name in EXPIRING:
+            return self._expiring(at, broken)
+        if frame.type.stream_version > 0:
+            return (b"", 0) if broken else self._stream(at)
         elements = frame.type.elements
         if elements is None or frame.type.redis_type == "string" or frame.type.byte >= 22:
             return b"", 0
@@ -70,6 +83,98 @@ class Partial:
         byte = out.getvalue()[:1]
         key = self.pages.take(key_at, frame.value_offset - key_at)
         return head + byte + key + out.getvalue()[1:], count
+
+    def _expiring(self, at: i64, broken: bool) -> tuple[bytes, int]:
+        """The same for a hash whose fields can expire."""
+        frame = self.frame
+        w = self.pages.window(frame.value_offset, self.limit)
+        fields: list[bytes] = []
+        least = b""
+        try:
+            if frame.type.name == "hash-metadata":
+                if not 0 <= read_ms(w) <= MAX_FIELD_EXPIRY + 1:
+                    return b"", 0
+                least = self.pages.take(frame.value_offset, 8)
+            left = read_count(w, 3)
+            while left > 0:
+                left -= 1
+                start = w.offset()
+                if frame.type.name != "hash2" and read_u64(w) > MAX_FIELD_EXPIRY:
+                    break
+                good = self._passes_string(w)
+                good = self._passes_string(w) and good
+                if frame.type.name == "hash2":
+                    good = -1 <= read_ms(w) <= MAX_FIELD_EXPIRY and good
+                if good:
+                    fields.append(self.pages.take(start, w.offset() - start))
+        except InputError:
+            raise
+        except RdbToolError:
+            pass  # nothing behind it can be told
+        if broken:
+            del fields[-UNSURE:]
+        if not fields:
+            return b"", 0
+        out = BytesWriter()
+        put_length(out, len(fields))
+        head = self.pages.take(at, frame.value_offset - at)
+        return head + least + out.getvalue() + b"".join(fields), len(fields)
+
+    def _stream(self, at: i64) -> tuple[bytes, int]:
+        """The same for a stream."""
+        frame = self.frame
+        w = self.pages.window(frame.value_offset, self.limit)
+        nodes: list[bytes] = []
+        entries = 0
+        try:
+            left = read_count(w, 2)
+            while left > 0:
+                left -= 1
+                start = w.offset()
+                key = read_string(w)
+                node_at = w.offset()
+                skip_string(w)
+                try:
+                    data = read_string(self.pages.window(node_at, w.offset()))
+                    entries += len(node_entries(master_id(key), data))
+                except InputError:
+                    raise
+                except FormatError:
+                    continue
+                nodes.append(self.pages.take(start, w.offset() - start))
+            read_length(w)
+            rest = self.pages.take(w.offset(), self.limit - w.offset())
+        except InputError:
+            raise
+        except RdbToolError:
+            return b"", 0
+        out = BytesWriter()
+        put_length(out, len(nodes))
+        out.write(b"".join(nodes))
+        put_length(out, entries)
+        out.write(rest)
+        payload = out.getvalue()
+        sound = window_over(payload)
+        findings = Findings()
+        try:
+            frame.type.verify(sound, Inspection(findings))
+        except RdbToolError:
+            return b"", 0
+        if entries == 0 or findings.worst is Severity.ERROR:
+            return b"", 0
+        return self.pages.take(at, frame.value_offset - at) + payload, entries
+
+    def _passes_string(self, w: Window) -> bool:
+        """Pass a string; whether it can be read. Raises `FormatError` where its end is not known."""
+        at = w.offset()
+        skip_string(w)
+        try:
+            read_string(self.pages.window(at, w.offset()))
+        except InputError:
+            raise
+        except FormatError:
+            return False
+        return True
 
     def _read(self, elements: Elements) -> None:
         while True:

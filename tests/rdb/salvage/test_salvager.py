@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import struct
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from rdbtool.rdb.reader import RdbReader
 from rdbtool.rdb.salvage.salvaged import IN_A_ROW, TO_THE_END, Salvaged
 from rdbtool.rdb.salvage.salvager import Salvager
 from tests.rdb.corpus import FIXTURES
-from tests.rdb.craft import counted, encode_length, lzf, rdb, record, string, strings
+from tests.rdb.craft import counted, encode_length, lzf, rdb, record, stream_id, stream_node, string, strings
 
 PLAIN = FIXTURES / "redis-7.4.1" / "small-plain.rdb"
 VALKEY = FIXTURES / "valkey-9.1.2" / "small-plain.rdb"
@@ -213,6 +214,41 @@ def test_readable_elements_of_a_bad_collection_are_kept_on_request(
     result, keys = salvaged(data, tmp_path, partial=True)
     assert keys[b"bad"] == kept
     assert result.lost[0].elements == kept[0]
+
+
+@pytest.mark.parametrize(
+    ("magic", "byte", "least", "field"),
+    [
+        (b"VALKEY080", 22, b"", lambda n, value: string(b"f%d" % n) + value + struct.pack("<q", 1 << 42)),
+        (b"REDIS0012", 24, struct.pack("<q", 1 << 42), lambda n, value: b"\x01" + string(b"f%d" % n) + value),
+    ],
+    ids=["valkey", "redis"],
+)
+def test_fields_that_expire_are_kept_with_their_times(
+    magic: bytes, byte: int, least: bytes, field: Callable[[int, bytes], bytes], tmp_path: Path
+) -> None:
+    good = [field(n, string(b"value %d" % n)) for n in range(4)]
+    fields = b"".join(good[:2]) + field(9, lzf(b"\xff\xff", 9)) + b"".join(good[2:])
+    data = rdb(users(0, 3), record(byte, b"bad", least + b"\x05" + fields), users(3, 6), magic=magic)
+    assert b"bad" not in salvaged(data, tmp_path)[1]
+    result, keys = salvaged(data, tmp_path, partial=True)
+    assert keys[b"bad"] == least + b"\x04" + b"".join(good)
+    assert result.lost[0].elements == 4
+
+
+def test_nodes_of_a_stream_that_can_be_read_are_kept(tmp_path: Path) -> None:
+    def node(ms: int) -> bytes:
+        return string(stream_id(ms, 0)) + string(stream_node((0, 0, [b"v"]), (0, 1, [b"w"])))
+
+    def payload(*nodes: bytes, entries: int) -> bytes:
+        return bytes((len(nodes),)) + b"".join(nodes) + bytes((entries,)) + encode_length(1000) + b"\x01\x00"
+
+    bad = string(stream_id(600, 0)) + lzf(b"\xff\xff", 9)
+    data = rdb(users(0, 3), record(15, b"bad", payload(node(500), bad, node(700), entries=6)), users(3, 6))
+    assert b"bad" not in salvaged(data, tmp_path)[1]
+    result, keys = salvaged(data, tmp_path, partial=True)
+    assert keys[b"bad"] == payload(node(500), node(700), entries=4)
+    assert result.lost[0].elements == 4
 
 
 def test_the_beginning_of_a_collection_that_is_cut_is_kept_on_request(tmp_path: Path) -> None:

@@ -1,0 +1,54 @@
+"""What stands in front of a type, and where a string ends, of bytes that may be no record."""
+
+from __future__ import annotations
+
+from mypy_extensions import i64
+
+from rdbtool.errors import TruncatedError
+from rdbtool.io.window import Window
+from rdbtool.rdb import opcodes
+
+
+def type_behind_opcodes(w: Window) -> i64:
+    """Pass what may stand in front of a type, and the type; it, another opcode, or -1 where the file ends."""
+    try:
+        while True:
+            byte = w.u8()
+            if byte == opcodes.EXPIRE_MS:
+                w.skip(8)
+            elif byte == opcodes.EXPIRE_S:
+                w.skip(4)
+            elif byte in {opcodes.FREQ, opcodes.IDLE}:
+                w.skip(1)
+            else:
+                return byte
+    except TruncatedError:
+        w.pos = w.end
+        return -1
+
+
+def end_of_string(data: bytes, pos: i64) -> i64:
+    """Where the string that begins at ``pos`` ends, also behind the end of ``data``; -1 where none begins."""
+    left: i64 = len(data) - pos
+    if left < 1:
+        return -1
+    first: i64 = data[pos]
+    if first < 0x40:
+        return pos + 1 + first
+    if first < 0x80:
+        return -1 if left < 2 else pos + 2 + ((first & 0x3F) << 8 | i64(data[pos + 1]))
+    if first == 0x80:
+        return -1 if left < 5 else pos + 5 + int.from_bytes(data[pos + 1 : pos + 5])
+    if 0xC0 <= first <= 0xC2:
+        return pos + 2 + (0, 1, 3)[first - 0xC0]
+    if first != 0xC3 or left < 4:
+        return -1
+    packed: i64 = data[pos + 1]
+    at = pos + 2
+    if 0x40 <= packed < 0x80:
+        packed = (packed & 0x3F) << 8 | i64(data[pos + 2])
+        at += 1
+    elif packed >= 0x80:
+        return -1
+    size: i64 = data[at]
+    return -1 if size > 0x80 else at + (1 if size < 0x40 else 2 if size < 0x80 else 5) + packed
