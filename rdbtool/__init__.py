@@ -61,8 +61,9 @@ if TYPE_CHECKING:
         SlotInfo,
         Update,
     )
+    from rdbtool.rdb.frame import Frame
     from rdbtool.rdb.opening import RdbEvents, open_rdb, open_rdb_writer
-    from rdbtool.rdb.reader import Frame, RdbReader
+    from rdbtool.rdb.reader import RdbReader
     from rdbtool.rdb.writer import RdbWriter
     from rdbtool.servers.limits import Limits
     from rdbtool.tasks.check_aof import CheckAofReport, check_aof
@@ -76,6 +77,7 @@ if TYPE_CHECKING:
     from rdbtool.tasks.load import LoadReport, load
     from rdbtool.tasks.memory import ContentsReport, memory
     from rdbtool.tasks.repair_aof import RepairAofReport, plan_aof_repair, repair_aof
+    from rdbtool.tasks.report.run import PageReport, report
     from rdbtool.tasks.rewrite import RewriteForm, RewriteReport, rewrite, rewrite_in_place
     from rdbtool.tasks.stats import StatsReport, stats
     from rdbtool.tasks.verify.run import verify
@@ -125,6 +127,7 @@ __all__ = [
     "NotSyncedError",
     "OutputError",
     "OutputOptions",
+    "PageReport",
     "PathHash",
     "Pending",
     "Place",
@@ -173,6 +176,7 @@ __all__ = [
     "plan_aof_repair",
     "repair_aof",
     "replay",
+    "report",
     "rewrite",
     "rewrite_in_place",
     "select",
@@ -206,7 +210,7 @@ _PLACES = {
     "Findings": "findings",
     "Foreign": "rdb.events",
     "FormatError": "errors",
-    "Frame": "rdb.reader",
+    "Frame": "rdb.frame",
     "Function": "rdb.events",
     "FunctionPreGa": "rdb.events",
     "Group": "model",
@@ -227,6 +231,7 @@ _PLACES = {
     "NotSyncedError": "errors",
     "OutputError": "errors",
     "OutputOptions": "outputs.options",
+    "PageReport": "tasks.report.run",
     "PathHash": "model",
     "Pending": "model",
     "Place": "aof.point_in_time",
@@ -274,6 +279,7 @@ _PLACES = {
     "plan_aof_repair": "tasks.repair_aof",
     "repair_aof": "tasks.repair_aof",
     "replay": "inputs.replaying",
+    "report": "tasks.report.run",
     "rewrite": "tasks.rewrite",
     "rewrite_in_place": "tasks.rewrite",
     "select": "inputs.filters",

@@ -176,8 +176,8 @@ def read(path: os.PathLike[str], log: str) -> None:
     assert_type(check_rdb(path, releases=["redis-7.2"]), CheckRdbReport)
     checked = assert_type(check_aof(log, releases=["valkey-9.1"]), CheckAofReport)
     plan = assert_type(plan_aof_repair(checked), RepairPlan)
-    report: Report = repair_aof(plan, output=path)
-    findings = assert_type(report.findings, Findings)
+    repaired: Report = repair_aof(plan, output=path)
+    findings = assert_type(repaired.findings, Findings)
     for finding in assert_type(findings.items, list[Finding]):
         assert_type(finding.severity, Severity)
     options = OutputOptions(rdb=RdbOptions("redis-6.2"))
@@ -192,6 +192,7 @@ def read(path: os.PathLike[str], log: str) -> None:
     assert_type(info(path), InfoReport)
     print(verify(path))
     assert_type(memory([log, path], release="redis-7.0"), ContentsReport)
+    print(len(assert_type(report(path, release="redis-7.0"), PageReport).boxes))
     assert_type(load(path, "redis://localhost", LoadOptions(rate=100), access=Access(timeout_s=5)), LoadReport)
     def told(touch: Touch) -> None:
         assert_type(touch.key, bytes)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-from typing import final
+from typing import Final, final
 
 from mypy_extensions import i64
 
 from rdbtool.errors import FormatError
 from rdbtool.inputs.keys import EntryEvent, KeySource
+from rdbtool.inputs.salvaging import Behind
 from rdbtool.inputs.selection import Selection
 from rdbtool.model import Entry
 from rdbtool.rdb.encode import encode
-from rdbtool.rdb.events import End, Event, Function, FunctionPreGa, ModuleAux
+from rdbtool.rdb.events import End, Event, Function, FunctionPreGa, HashTemplate, ModuleAux
+from rdbtool.rdb.frame import Frame, frame_of
 from rdbtool.rdb.libraries import library_header
-from rdbtool.rdb.reader import Frame, frame_of
+from rdbtool.rdb.salvage.following import SUSPECTS
 from rdbtool.rdb.targets import Target
 from rdbtool.servers.releases import Release, newest
 
@@ -22,11 +24,16 @@ from .contents import Contents, measured_key
 from .costs import Costs
 from .key_rows import KeyRows
 from .measure import Measure
+from .tallies import MeasuredKey
+
+HELD: Final[i64] = SUSPECTS
 
 
 @final
 class Collector:
-    """Takes the events of a source. ``rows``: where each key is written, if anywhere.
+    """Takes the events of a source. ``rows``: where each key is written, if anywhere, `HELD` keys late (`write_held`
+    writes these): where reading breaks, the keys right before it are in doubt. ``behind``: tells which have not been
+    written before; ``last_row``: the offset of the last record that was.
 
     ``libraries``: names of function libraries; ``module_data``: types of modules with data beside the keys;
     ``checksum``: as `End.checksum` says, "" where there was no end.
@@ -38,6 +45,7 @@ class Collector:
         costs: Costs,
         *,
         rows: KeyRows | None = None,
+        behind: Behind | None = None,
         largest: bool = False,
         list_depth: int = 0,
         writer: Release | None = None,
@@ -45,6 +53,11 @@ class Collector:
         self.contents = contents
         self.measure = Measure(costs, largest_wanted=largest, list_depth=list_depth, writer=writer)
         self.rows = rows
+        self.behind = behind
+        self.last_row: i64 = -1
+        self._held: list[MeasuredKey] = []
+        self._turn: i64 = 0
+        """Which of them came first."""
         self.libraries: list[str] = []
         self.module_data: list[str] = []
         self.checksum = ""
@@ -58,13 +71,14 @@ class Collector:
         contents = self.contents
         measure = self.measure
         rows = self.rows
+        behind = self.behind
         while event is not None:
             if isinstance(event, Frame):
                 if selection.keeps(event):
                     measure.measure(event)
                     contents.take(event, measure)
-                    if rows is not None:
-                        rows.write(measured_key(event, measure))
+                    if rows is not None and (behind is None or behind.is_new(event.offset)):
+                        self._row(rows, measured_key(event, measure))
                     if selection.full:
                         return
             elif isinstance(event, EntryEvent):
@@ -76,6 +90,26 @@ class Collector:
                 self._other(event)
             event = source.next()
 
+    def _row(self, rows: KeyRows, key: MeasuredKey) -> None:
+        """Hold a key, and write the one that was held longest."""
+        held = self._held
+        if len(held) < HELD:
+            held.append(key)
+            return
+        turn = self._turn
+        first = held[turn]
+        held[turn] = key
+        self._turn = (turn + 1) % HELD
+        rows.write(first)
+        self.last_row = first.offset
+
+    def write_held(self) -> None:
+        """Write the keys that are held: nothing has shown that they are not as they were read."""
+        if self.rows is not None:
+            for key in self._held[self._turn :] + self._held[: self._turn]:
+                self.rows.write(key)
+        self._held.clear()
+
     def _entry(self, entry: Entry) -> None:
         """Measure a decoded value as the server that is asked for would save it."""
         row, raw = encode(entry.value, self._target, compress=False)
@@ -86,7 +120,7 @@ class Collector:
         self.measure.measure(frame)
         self.contents.take(frame, self.measure)
         if self.rows is not None:
-            self.rows.write(measured_key(frame, self.measure))
+            self._row(self.rows, measured_key(frame, self.measure))
 
     def _other(self, event: Event) -> None:
         if isinstance(event, Function):
@@ -96,6 +130,9 @@ class Collector:
             self.libraries.append(event.name.decode("utf-8", "backslashreplace"))
         elif isinstance(event, ModuleAux):
             self.module_data.append(event.module)
+        elif isinstance(event, HashTemplate):
+            if self.measure.costs.layout.templates:
+                self.contents.tables += self.measure.costs.template(event.names)
         elif isinstance(event, End):
             self.checksum = event.checksum
             self.end_offset = event.offset

@@ -7,8 +7,8 @@ from typing import Final, final
 from librt.vecs import vec
 from mypy_extensions import i64
 
+from rdbtool.rdb.frame import Frame
 from rdbtool.rdb.layout.visitor import KIND_NAMES, STRING
-from rdbtool.rdb.reader import Frame
 from rdbtool.servers.slots import SLOTS, hash_slot
 
 from .costs import Costs
@@ -41,7 +41,7 @@ class Contents:
     """The counts. ``kinds``: by Redis type; ``encodings``: by index in `ENCODINGS`; ``stored``: by the name of the
     encoding in the file; ``dbs``: by database; the lists of first keys are by bytes on the server, bytes in the file,
     elements, access frequency, and idle time. ``field_expiries``: fields of hashes that expire. ``tables``: bytes of
-    the databases' tables.
+    the databases' tables, and of templates of hashes.
     """
 
     def __init__(self, wanted: Wanted) -> None:
@@ -177,4 +177,5 @@ def measured_key(frame: Frame, m: Measure) -> MeasuredKey:
     key.expire_at_ms = frame.expire_at_ms
     key.idle_s = frame.idle_s
     key.freq = frame.freq
+    key.offset = frame.offset
     return key

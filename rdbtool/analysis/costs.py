@@ -20,6 +20,12 @@ from rdbtool.servers.memory import (
 )
 from rdbtool.servers.releases import Release
 
+SHORT: Final[i64] = 32
+"""Strings of less bytes have the smallest header (SDS_TYPE_5)."""
+TEMPLATE: Final[i64] = 704
+"""A template of hashes beside the names in it, with what registers it."""
+TEMPLATE_COUNTED: Final[i64] = 80
+"""What MEMORY USAGE counts of that."""
 KNOWN: Final[i64] = 1024
 """Lengths of strings whose cost is looked up."""
 LEVELS: Final = 12
@@ -34,7 +40,7 @@ RESERVES_EXPIRY: Final[i64] = 128
 
 def sds_size(n: i64) -> i64:
     """A string of ``n`` bytes with its header and its NUL (sds.c)."""
-    if n < 32:
+    if n < SHORT:
         return n + 2
     return eight_bit_sds_size(n)
 
@@ -67,9 +73,10 @@ class Costs:
         self.entry: i64 = self.fixed(layout.entry)
         self.robj: i64 = self.fixed(layout.robj)
         self.names: i64 = layout.names
-        self._sds: vec[i64] = vec[i64]([int(self.allocator.size(sds_size(n))) for n in range(KNOWN)])
         self._nominal = reported and layout.counts_nominally
-        self._rounds = not self._nominal
+        self._nominal_strings = reported and layout.counts_strings_nominally
+        self._nominal_objects = reported and layout.counts_objects_nominally
+        self._sds: vec[i64] = vec[i64]([self._string(n) for n in range(KNOWN)])
         self.levels: list[tuple[float, int]] = []
         chance = 0.75
         for level in range(1, LEVELS + 1):
@@ -78,13 +85,17 @@ class Costs:
         self.znode: float = sum(p * float(self.allocator.size(24 + more)) for p, more in self.levels)
         """What a node of a skip list takes on average that points to its member."""
         self._znodes: vec[i64] = vec[i64]([])
-        if layout.keys == BUCKETS:
+        if layout.embeds_members:
             self._znodes = vec[i64]([self._znode_with(n) for n in range(KNOWN)])
         self.zset: i64 = self.fixed(16) + self.fixed(32) + self.allocator.size(24 + 16 * layout.skiplist_levels)
 
     def fixed(self, n: i64) -> i64:
         """A structure of ``n`` bytes."""
         return n if self.reported else self.allocator.size(n)
+
+    def _string(self, n: int) -> int:
+        size = sds_size(n)
+        return int(size) if n < SHORT and self._nominal_strings else int(self.allocator.size(size))
 
     def string(self, n: i64) -> i64:
         """A string of ``n`` bytes."""
@@ -102,10 +113,11 @@ class Costs:
         """
         layout = self.layout
         if layout.names == IN_OBJECT:
+            size = self._object(length, expires) + 8
+            if self.reported:
+                return size if self._nominal_objects else self.allocator.size(size)
             more = self.entry_in(layout.keys)
-            if expires and not self.reported:
-                more += self.entry_in(layout.keys)
-            return self.allocator.size(self._object(length, expires) + 8) + more
+            return self.allocator.size(size) + (2 * more if expires else more)
         total = self.robj + self.entry
         if layout.names == SEPARATE:
             total += self.string(length)
@@ -132,15 +144,12 @@ class Costs:
         """A key with a string of ``n`` bytes that is no number."""
         layout = self.layout
         if layout.names == IN_OBJECT:
-            size = self.layout.robj - 8 + 1 + sds_size(length) + (8 if expires else 0)
-            whole = size + layout.pointer_in_embedded + eight_bit_sds_size(n)
-            if whole <= layout.shared:
-                return (
-                    self.allocator.size(whole)
-                    + self.key(length, expires)
-                    - self.allocator.size(self._object(length, expires) + 8)
-                )
-            return self.key(length, expires) + self.string(n)
+            if not self.is_embedded(length, expires, n):
+                return self.key(length, expires) + self.string(n)
+            alone = self._object(length, expires) + 8
+            if not self._nominal_objects:
+                alone = self.allocator.size(alone)
+            return self.allocator.size(self._whole(length, expires, n)) + self.key(length, expires) - alone
         if n > layout.embedded:
             return self.key(length, expires) + self.string(n)
         size = layout.robj + 3 + n + 1
@@ -152,8 +161,16 @@ class Costs:
         layout = self.layout
         if layout.names != IN_OBJECT:
             return n <= layout.embedded
+        size = self._whole(length, expires, n)
+        if expires and layout.keys == BARE_ENTRIES:
+            size -= 8
+        return size <= layout.shared
+
+    def _whole(self, length: i64, expires: bool, n: i64) -> i64:
+        """An object that holds the name and a string of ``n`` bytes."""
+        layout = self.layout
         size = layout.robj - 8 + 1 + sds_size(length) + (8 if expires else 0)
-        return size + layout.pointer_in_embedded + eight_bit_sds_size(n) <= layout.shared
+        return size + layout.pointer_in_embedded + eight_bit_sds_size(n)
 
     def integer_key(self, length: i64, expires: bool, shared: bool) -> i64:
         """A key with a string that is a number; ``shared``: one that many keys can have."""
@@ -180,6 +197,8 @@ class Costs:
     def links(self, n: i64, kind: i64) -> i64:
         """The entries of a table of chains."""
         if kind == BARE_ENTRIES and n > 0:
+            if self.reported and self.layout.counted_link >= 0:
+                return n * self.layout.counted_link
             size: i64 = 4
             while size < n:
                 size *= 2
@@ -195,6 +214,13 @@ class Costs:
         while count * IN_BUCKET < n:
             count *= 2
         return count * BUCKET + i64(float(count) * _behind(float(n) / float(count), count)) * BUCKET
+
+    def template(self, names: list[bytes]) -> i64:
+        """A template of hashes with these names of fields (measured of Redis 8.10.2)."""
+        total: i64 = TEMPLATE_COUNTED if self.reported else TEMPLATE
+        for name in names:
+            total += 8 + self.allocator.size(sds_size(len(name)))
+        return total
 
     def keyspace(self, keys: i64, expires: i64) -> i64:
         """The tables of a database: of its keys, and of those that expire."""
@@ -212,18 +238,22 @@ class Costs:
 
     def field(self, field: i64, value: i64, expires: bool) -> i64:
         """A field of a hash in a table, with its value, beside what is the table's."""
-        if self.layout.hashes != BUCKETS:
+        layout = self.layout
+        if not layout.embeds_values:
             return self.string(field) + self.string(value)
-        more: i64 = 8 if expires else 0
+        more: i64 = 0
+        if expires:
+            more = 8 if layout.hashes == BUCKETS else 16
         name = eight_bit_sds_size(field) if expires else sds_size(field)
         whole = name + more + eight_bit_sds_size(value)
         if whole <= EMBEDDED_ENTRY:
-            return self.allocator.size(whole)
-        return self.allocator.size(eight_bit_sds_size(field) + more + 8) + self.string(value)
+            return whole if self._nominal_strings else self.allocator.size(whole)
+        whole = eight_bit_sds_size(field) + more + 8
+        return (whole if self._nominal_strings else self.allocator.size(whole)) + self.string(value)
 
     def member(self, n: i64) -> i64:
         """A member of a sorted set in a table, without what `znode` and the table are."""
-        if self.layout.keys != BUCKETS:
+        if not self.layout.embeds_members:
             return self.string(n)
         if n < KNOWN:
             return self._znodes[n]
@@ -231,13 +261,15 @@ class Costs:
 
     def _znode_with(self, n: i64) -> i64:
         """A node of a skip list that holds its member, on average."""
-        return int(sum(p * float(self.allocator.size(16 + more + 1 + sds_size(n))) for p, more in self.levels) + 0.5)
+        fixed = 16 + self.layout.before_member + sds_size(n)
+        return int(sum(p * float(self.allocator.size(fixed + more)) for p, more in self.levels) + 0.5)
 
     def members(self, n: i64) -> i64:
         """A sorted set of ``n`` members in a table, without what `member` counts."""
-        if self.layout.keys == BUCKETS:
-            return self.zset + self.table(n, BUCKETS)
-        return self.zset + self.table(n, ENTRIES) + i64(self.znode * float(n))
+        total = self.zset + self.table(n, self.layout.zsets)
+        if self.reported:
+            total -= n * self.layout.uncounted_of_member
+        return total if self.layout.embeds_members else total + i64(self.znode * float(n))
 
 
 def _behind(load: float, count: i64) -> float:

@@ -10,10 +10,9 @@ from mypy_extensions import i64
 
 from rdbtool.basics.numbers import is_integer_at
 from rdbtool.io.window import Window
-from rdbtool.rdb.layout.arrays import LONG, ArrayElements
+from rdbtool.rdb.frame import Frame
 from rdbtool.rdb.layout.cursor import STRING as STRING_ELEMENT
 from rdbtool.rdb.layout.cursor import Cursor
-from rdbtool.rdb.layout.expiring_hash import Hash2Fields, MetadataFields
 from rdbtool.rdb.layout.intset import IntsetCursor
 from rdbtool.rdb.layout.listpack import ListpackCursor
 from rdbtool.rdb.layout.primitives import (
@@ -22,17 +21,15 @@ from rdbtool.rdb.layout.primitives import (
     read_encoded_integer,
     read_length,
     read_length_or_encoding,
-    read_string,
     skip_double,
 )
 from rdbtool.rdb.layout.quicklist import PLAIN
-from rdbtool.rdb.layout.templates import read_fields
 from rdbtool.rdb.layout.ziplist import ZiplistCursor
 from rdbtool.rdb.layout.zipmap import ZipmapCursor
-from rdbtool.rdb.reader import Frame
-from rdbtool.servers.memory import BUCKETS, Layout
+from rdbtool.servers.memory import Layout
 from rdbtool.servers.releases import Release
 
+from .array_size import ArraySize
 from .costs import Costs
 from .encodings import (
     EMBSTR,
@@ -43,14 +40,11 @@ from .encodings import (
     LISTPACK,
     LISTPACKEX,
     MODULE,
-    PATH_HASH,
     QUICKLIST,
     RAW,
     SKIPLIST,
     SLICED_ARRAY,
     STREAM,
-    TEMPLATE_ARRAY,
-    TEMPLATE_LISTPACK,
     WALK_ARRAY,
     WALK_HASH,
     WALK_HASH2,
@@ -80,18 +74,13 @@ from .encodings import (
     WALKS,
     ZIPLIST,
 )
+from .hash_size import HashSize
 from .packed import NOWHERE, Packed, digits, number_at, pass_lzf, string_length
 from .stream_size import StreamSize
 
 LIST_NODE: Final[i64] = 8192
 """The largest node of a list."""
 LONGEST_NUMBER: Final[i64] = 20
-EXPIRING: Final[i64] = 24
-"""What an expiry of a hash's field takes in Redis, and its share of the index of expiries."""
-EXPIRING_VALKEY: Final[i64] = 16
-"""The same share in Valkey, where the expiry itself is in the entry."""
-LISTPACK_EX: Final[i64] = 32
-"""What is in front of a listpack whose fields expire."""
 LISTPACK_FRAME: Final[i64] = 7
 SET_ENTRY: Final[i64] = 2
 """What a listpack takes beside its elements, and for each short one."""
@@ -101,7 +90,6 @@ SMALLEST_LZF: Final[i64] = 48
 IN_LISTPACK: Final[i64] = 4
 IN_ZIPLIST: Final[i64] = 8
 """Where the number of elements stands."""
-POINTER: Final[i64] = 8
 ZIPLIST_MORE: Final[i64] = 4
 """By how much the header of a ziplist is larger than that of a listpack; elements take about the same."""
 
@@ -133,6 +121,8 @@ class Measure:
         self.field_expiries: i64 = 0
         self._packed = Packed()
         self._streams = StreamSize(costs)
+        self._hashes = HashSize(costs, largest_wanted=largest_wanted)
+        self._arrays = ArraySize(costs)
         self._packs_sets = writer is not None and costs.layout.set_listpacks and not Layout(writer).set_listpacks
         self._set_entries: i64 = costs.layout.release.limits.set_entries
         self._set_value: i64 = costs.layout.release.limits.set_value
@@ -152,7 +142,7 @@ class Measure:
         else:
             self.elements = 0
             if how == WALK_HASH:
-                value = self._hash(w)
+                value = self._hash(w, how)
             elif how == WALK_SET:
                 value = self._set(w)
             elif how in (WALK_ZSET2, WALK_ZSET):
@@ -165,20 +155,24 @@ class Measure:
                 self.encoding = STREAM
             elif how == WALK_LIST:
                 value = self._list(w)
-            elif how == WALK_HASH2:
-                value = self._hash2(w)
-            elif how in (WALK_METADATA, WALK_METADATA_PRE_GA):
-                value = self._metadata(w, how == WALK_METADATA)
             elif how == WALK_MODULE:
                 row.skip(w)
                 self.encoding = MODULE
                 value = w.base + w.pos - begin
-            elif how in (WALK_TEMPLATE_LISTPACK, WALK_TEMPLATE_ARRAY):
-                value = self._templated(w, how)
             elif how == WALK_ARRAY:
-                value = self._array(w)
-            elif how == WALK_PATH_HASH:
-                value = self._path_hash(w)
+                value = self._arrays.take(w)
+                self.elements = self._arrays.elements
+                self.largest = self._arrays.largest
+                self.encoding = SLICED_ARRAY
+            elif how in (
+                WALK_HASH2,
+                WALK_METADATA,
+                WALK_METADATA_PRE_GA,
+                WALK_TEMPLATE_LISTPACK,
+                WALK_TEMPLATE_ARRAY,
+                WALK_PATH_HASH,
+            ):
+                value = self._hash(w, how)
             else:
                 value = self._one_packed(w, how)
             self.bytes = value + self.costs.key(length, expires)
@@ -209,6 +203,15 @@ class Measure:
         self.largest = digits
         self.encoding = INT
         self.bytes = self.costs.integer_key(length, expires, shared)
+
+    def _hash(self, w: Window, how: i64) -> i64:
+        hashes = self._hashes
+        value = hashes.take(w, how)
+        self.elements = hashes.elements
+        self.largest = hashes.largest
+        self.encoding = hashes.encoding
+        self.field_expiries = hashes.field_expiries
+        return value
 
     def _list(self, w: Window) -> i64:
         """Elements in a row, as the oldest releases write long lists; packed into nodes where it is loaded."""
@@ -268,135 +271,6 @@ class Measure:
             return costs.packed(together + SET_ENTRY * self.elements + LISTPACK_FRAME)
         return total
 
-    def _hash(self, w: Window) -> i64:
-        count = read_count(w, 2)
-        self.elements = count
-        self.encoding = HASHTABLE
-        costs = self.costs
-        total = costs.table(count, costs.layout.hashes)
-        largest: i64 = 0
-        if costs.layout.hashes == BUCKETS:
-            while count > 0:
-                field = string_length(w)
-                value = string_length(w)
-                largest = max(largest, field)
-                largest = max(largest, value)
-                total += costs.field(field, value, False)
-                count -= 1
-        else:
-            count *= 2
-            while count > 0:
-                n = string_length(w)
-                largest = max(largest, n)
-                total += costs.string(n)
-                count -= 1
-        self.largest = largest
-        return total
-
-    def _templated(self, w: Window, how: i64) -> i64:
-        """Values of a hash whose names of fields are its template's, which is counted with no key."""
-        names = read_fields(w)
-        left: i64 = len(names)
-        costs = self.costs
-        self.elements = left
-        largest: i64 = 0
-        for name in names:
-            largest = max(largest, len(name))
-        if how == WALK_TEMPLATE_LISTPACK:
-            self.encoding = TEMPLATE_LISTPACK
-            if not self.largest_wanted:
-                return costs.packed(string_length(w))
-            packed = read_string(w)
-            values = ListpackCursor(packed)
-            values.integer()
-            for item in values.items():
-                largest = max(largest, len(item))
-            self.largest = largest
-            return costs.packed(len(packed))
-        self.encoding = TEMPLATE_ARRAY
-        total = costs.fixed(POINTER * left)
-        while left > 0:
-            n = string_length(w)
-            largest = max(largest, n)
-            total += costs.string(n)
-            left -= 1
-        self.largest = largest
-        return total
-
-    def _array(self, w: Window) -> i64:
-        """Elements by index: a pointer each, in slices, which also hold short strings and numbers."""
-        elements = ArrayElements(w)
-        costs = self.costs
-        self.elements = elements.left
-        self.encoding = SLICED_ARRAY
-        total = costs.fixed(POINTER * elements.left)
-        while elements.next():
-            if not elements.is_number:
-                n = string_length(w)
-                if n >= LONG:
-                    total += costs.string(n)
-        return total
-
-    def _path_hash(self, w: Window) -> i64:
-        costs = self.costs
-        paths = read_count(w, 2)
-        total = costs.table(paths, costs.layout.hashes)
-        self.encoding = PATH_HASH
-        largest: i64 = 0
-        while paths > 0:
-            total += costs.string(string_length(w))
-            fields = read_count(w, 2)
-            self.elements += fields
-            total += costs.table(fields, costs.layout.hashes)
-            while fields > 0:
-                field = string_length(w)
-                value = string_length(w)
-                largest = max(largest, field)
-                largest = max(largest, value)
-                total += costs.field(field, value, False)
-                fields -= 1
-            paths -= 1
-        self.largest = largest
-        return total
-
-    def _hash2(self, w: Window) -> i64:
-        fields = Hash2Fields(w)
-        costs = self.costs
-        self.elements = fields.left
-        self.encoding = HASHTABLE
-        total = costs.table(fields.left, costs.layout.hashes)
-        largest: i64 = 0
-        while fields.next():
-            field = string_length(w)
-            value = string_length(w)
-            fields.read_expiry()
-            expires = fields.expiry >= 0
-            largest = max(largest, field)
-            largest = max(largest, value)
-            total += costs.field(field, value, expires)
-            if expires:
-                self.field_expiries += 1
-        self.largest = largest
-        return total + self.field_expiries * EXPIRING_VALKEY
-
-    def _metadata(self, w: Window, relative: bool) -> i64:
-        fields = MetadataFields(w, relative=relative)
-        costs = self.costs
-        self.elements = fields.left
-        self.encoding = HASHTABLE
-        total = costs.table(fields.left, costs.layout.hashes)
-        largest: i64 = 0
-        while fields.next():
-            if fields.expiry >= 0:
-                self.field_expiries += 1
-            field = string_length(w)
-            value = string_length(w)
-            largest = max(largest, field)
-            largest = max(largest, value)
-            total += costs.field(field, value, False)
-        self.largest = largest
-        return total + self.field_expiries * EXPIRING
-
     def _zset(self, w: Window, how: i64) -> i64:
         count = read_count(w, 9 if how == WALK_ZSET2 else 2)
         self.elements = count
@@ -443,7 +317,7 @@ class Measure:
                 w.skip(8)
             self._expiring_listpack(w)
             self.encoding = LISTPACKEX
-            return costs.packed(packed.size) + costs.fixed(LISTPACK_EX)
+            return costs.packed(packed.size) + costs.fixed(layout.expiring_listpack)
         else:
             self._listpack(w, 1 if how == WALK_LISTPACK else 2, how == WALK_LISTPACK_SCORES)
             if how == WALK_LISTPACK and not layout.set_listpacks:

@@ -42,38 +42,49 @@ class StreamSize:
         rax.begin()
         total = costs.fixed(layout.stream)
         last: i64 = 0
+        requested = costs.reported and layout.counts_strings_nominally
+        in_full = requested or not costs.reported
         while stream.next_node():
             self._add_id(w)
             size = string_length(w)
-            total += costs.allocator.size(last)
+            total += last if requested else costs.allocator.size(last)
             last = size
         rax.finish()
-        if rax.keys > 0:
+        if requested:
+            total += last
+        elif rax.keys > 0:
             total += costs.allocator.size(max(last, PREALLOCATED))
         total += self._tree()
         stream.read_counters()
         self.elements = min(stream.length, int(MOST))
         groups: i64 = 0
+        pending: i64 = 0
+        most: i64 = 0
+        references: i64 = 0
         while stream.next_group():
             groups += 1
             string_length(w)
             stream.read_group()
             total += costs.fixed(layout.group)
-            if not costs.reported:
+            if in_full:
                 total += self._name_in_tree()
             rax.begin()
             while stream.next_pending():
                 rax.add(stream.entry)
             rax.finish()
             total += self._tree() + rax.keys * costs.fixed(layout.nack)
+            pending += rax.keys
+            if rax.keys > most:  # groups have the same entries pending, more or less
+                most = rax.keys
+                references = rax.bytes
             while stream.next_consumer():
                 name = string_length(w)
                 stream.read_consumer()
                 total += costs.fixed(layout.consumer)
-                if costs.reported:
-                    total += name
-                else:
+                if in_full:
                     total += costs.string(name) + self._name_in_tree()
+                else:
+                    total += name
                 rax.begin()
                 while stream.next_owned():
                     rax.add(stream.entry)
@@ -81,8 +92,12 @@ class StreamSize:
                 total += self._tree()
             if version >= 5:
                 stream.pass_released()
-        if groups > 0 and not costs.reported:
+        if groups > 0 and in_full:
             total += costs.fixed(layout.rax)
+        if layout.refers_to_groups and not costs.reported:
+            total += references
+        if layout.lists_groups and in_full:
+            total += most * costs.fixed(layout.linked_list) + pending * costs.fixed(layout.link)
         if stream.has_producers:
             at = w.offset()
             skip_producers(w)

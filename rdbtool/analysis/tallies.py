@@ -51,7 +51,8 @@ class Tally:
 @final
 class MeasuredKey:
     """A key with its facts, and what `measure.Measure` found out; ``largest``, ``idle_s`` and ``freq`` are -1 where
-    they are not known, ``expire_at_ms`` is `NO_EXPIRY` for none. ``type`` is what the TYPE command answers.
+    they are not known, ``expire_at_ms`` is `NO_EXPIRY` for none. ``type`` is what the TYPE command answers; ``offset``:
+    of its record, -1 where there is none.
     """
 
     __slots__ = (
@@ -64,6 +65,7 @@ class MeasuredKey:
         "idle_s",
         "key",
         "largest",
+        "offset",
         "size",
         "type",
     )
@@ -80,6 +82,7 @@ class MeasuredKey:
         self.expire_at_ms: i64 = NO_EXPIRY
         self.idle_s: i64 = -1
         self.freq: i64 = -1
+        self.offset: i64 = -1
 
 
 @final

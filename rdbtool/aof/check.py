@@ -64,6 +64,10 @@ class FileVerdict:
     commands: int = 0
     transactions: int = 0
     annotations: int = 0
+    first_comment: int = -1
+    """Where the first line stands that begins with #, timestamp or not; -1 for none."""
+    long_line: int = -1
+    """Where the first header line stands that servers before Redis 7.0 do not read at once; -1 for none."""
     first_timestamp: int = -1
     last_timestamp: int = -1
     preamble: RdbFacts | None = None
@@ -101,6 +105,12 @@ class FileVerdict:
     def whole(self) -> bool:
         """Whether all of it can be read."""
         return self.cuttable and self.fault is None and self.verdict != MISSING
+
+    @property
+    def needs_mending(self) -> bool:
+        """Whether the snapshot that a plain file should begin with is damaged."""
+        lost_header = self.foreign and self.role == "base" and self.path.endswith(".rdb")
+        return self.plain and self.verdict != MISSING and (lost_header or not self.cuttable)
 
     def cut_by(self, whole_state: bool) -> int:
         """Where a server cuts the file that it takes for one that ends early; ``whole_state``: one that has
@@ -283,6 +293,8 @@ def _results(verdict: FileVerdict, scanner: Scanner, outcome: int) -> None:
     verdict.commands = int(scanner.commands)
     verdict.transactions = int(scanner.transactions)
     verdict.annotations = int(scanner.annotations)
+    verdict.first_comment = int(scanner.first_comment)
+    verdict.long_line = scanner.long_line
     verdict.first_timestamp = int(scanner.first_timestamp)
     verdict.last_timestamp = int(scanner.last_timestamp)
     verdict.good_up_to = verdict.sound_up_to = int(scanner.good_up_to())
@@ -455,7 +467,7 @@ def _tell_fault(verdict: FileVerdict, fault: Fault, findings: Findings, last: bo
             f"as this is not the last file, the server cuts it at {verdict.cut_by(True)} on disk, refuses to start, "
             "and starts without a word the next time"
         )
-    if fault.code == "bad-argc":
+    if fault.code in {"bad-argc", "zero-argc"}:
         consequence += "; redis-check-aof does not mind a count below 1"
     message = f"{fault.message}: {consequence}"
     if code == "multi-without-exec":

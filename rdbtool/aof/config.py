@@ -9,19 +9,22 @@ from mypy_extensions import i64
 from rdbtool.rdb.check import DATABASES
 
 from .names import STOCK, CommandNames
-from .resp import MAX_BULK
+from .resp import LINE, MAX_BULK
 
 
 @final
 class LogConfig:
     """``names``: commands that the server has in addition; ``databases``: how many it has; ``max_bulk``: its
-    ``proto-max-bulk-len``.
+    ``proto-max-bulk-len``; ``line``: the bytes of a header line that it reads at once.
     """
 
-    def __init__(self, names: CommandNames = STOCK, *, databases: int = DATABASES, max_bulk: int = MAX_BULK) -> None:
+    def __init__(
+        self, names: CommandNames = STOCK, *, databases: int = DATABASES, max_bulk: int = MAX_BULK, line: int = LINE
+    ) -> None:
         self.names = names
         self.databases: i64 = databases
         self.max_bulk: i64 = max_bulk
+        self.line: i64 = line
 
 
 DEFAULT: Final = LogConfig()

@@ -8,14 +8,15 @@ from librt.strings import read_i64_le
 from librt.vecs import append, vec
 from mypy_extensions import i64
 
-from rdbtool.servers.options import THRESHOLD, CommandOptions
+from rdbtool.servers.options import LONGEST, PER_KEY, THRESHOLD, CommandOptions
 
 CR: Final = 13
+EQUALS: Final = 61
+TILDE: Final = 126
+CAPITAL_A: Final = 65
 SEVEN_BYTES: Final = 0xFF_FFFF_FFFF_FFFF
 CAPITALS: Final = 0xDF_DFDF_DFDF_DFDF
 """Masks what makes seven letters small."""
-LONGEST: Final = 16
-"""No option has so many letters."""
 
 
 @final
@@ -39,6 +40,8 @@ class OptionCounter:
         self.options = options
         self.uses: dict[int, OptionUse] = {}
         self._first: i64 = options.first
+        self._trailing = options.trailing
+        self._is_special = options.trailing or options.first < 0
         self._words: vec[i64] = vec[i64]()
         """Of each option a number made of its length and first letters, and how many words belong to it."""
         self._newer: i64 = 0
@@ -65,31 +68,47 @@ class OptionCounter:
         """
         words = self._words
         size: i64 = len(words)
-        left: i64 = (self._first if self._first >= 0 else argc + self._first) - 1
-        if left < 0:
-            return 0
+        left: i64 = self._first - 1
+        counting = False
+        if self._is_special:
+            if self._trailing:
+                return self._newer if argc > left + 1 else 0
+            left = -self._first
+            counting = True
+        keys: i64 = 0
         found: i64 = 0
         threshold = False
         i: i64 = 1
         while i < argc:
-            at += 3
-            n: i64 = 0
-            digit: i64 = data[at]
-            while digit != CR:
-                n = n * 10 + digit - 48
+            word: i64 = read_i64_le(data, at)  # CR LF $ and digits
+            n: i64 = (word >> 24 & 0xFF) - 48
+            at += 6
+            if word >> 32 & 0xFF != CR:
+                n = n * 10 + (word >> 32 & 0xFF) - 48
                 at += 1
-                digit = data[at]
-            at += 2
+                digit: i64 = data[at - 2]
+                while digit != CR:
+                    n = n * 10 + digit - 48
+                    at += 1
+                    digit = data[at - 2]
+            word = read_i64_le(data, at)
+            first = word & 0xFF
             if left > 0:
-                first: i64 = data[at]
-                if not (threshold and n == 1 and first in (61, 126)):  # = or ~, and the threshold behind it
+                # A set would have to be asked with an object.
+                sign = first == EQUALS or first == TILDE  # noqa: PLR1714
+                if not (threshold and n == 1 and sign):  # the threshold is behind it
                     left -= 1
                 threshold = False
+                if left == 0 and counting:
+                    counting = False
+                    keys = left = _number(data, at, n)
+                    if keys < 0:
+                        break
             else:
-                if n == 0 or n > LONGEST:
+                if n == 0 or n > LONGEST or first < CAPITAL_A:
                     break
-                word: i64 = read_i64_le(data, at)
-                word &= SEVEN_BYTES >> (56 - n * 8) if n < 7 else SEVEN_BYTES
+                if n < 7:
+                    word &= SEVEN_BYTES >> (56 - n * 8)
                 word = word & CAPITALS | n << 56
                 j: i64 = 0
                 while j < size and words[j] != word:
@@ -100,7 +119,22 @@ class OptionCounter:
                 if left == THRESHOLD:
                     left = 1
                     threshold = True
+                elif left == PER_KEY:
+                    left = keys
                 found |= 1 << (j >> 1)
             at += n
             i += 1
         return found & self._newer
+
+
+def _number(data: bytes, at: i64, n: i64) -> i64:
+    """The number that the ``n`` bytes at ``at`` are the digits of; -1 for none, or a large one."""
+    if n == 0 or n > 9:
+        return -1
+    value: i64 = 0
+    for i in range(at, at + n):
+        digit: i64 = data[i]
+        if digit < 48 or digit > 57:
+            return -1
+        value = value * 10 + digit - 48
+    return value

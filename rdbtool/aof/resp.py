@@ -17,17 +17,24 @@ from mypy_extensions import i64
 from rdbtool.errors import FormatError, TruncatedError
 from rdbtool.findings import plural
 from rdbtool.io.window import Window
+from rdbtool.servers.options import LONGEST
 
 LINE: Final = 1023
 """Bytes of a header line the server reads at once: what is longer comes out in pieces (since Redis 7.0)."""
+SHORT_LINE: Final = 127
+"""The same before."""
 MAX_BULK: Final = 512 * 1024 * 1024
 """``proto-max-bulk-len`` by default: no client could have sent a longer argument."""
-RESERVABLE: Final = 1 << 40
-"""A server that reads a longer length than this, or a negative one, dies when it reserves the memory."""
+RESERVABLE: Final = 80 << 40
+"""A server that reads such a length, or a longer or a negative one, dies when it reserves the memory: jemalloc finds no
+such range of addresses (seen of Redis 7.0). Built without jemalloc, it dies of any that is more than the machine has.
+"""
 MAX_NAME: Final = 128
 """Bytes of a command's name that are kept."""
 WORDS_KEPT: Final = 32
-"""Words of a command of which the beginning is kept."""
+"""Words of a command that are kept from its beginning on."""
+LAST_KEPT: Final = 2
+"""Words that are kept at its end."""
 NAME_SLOTS: Final = 1024
 """Command names that a reader remembers: making one anew, and hashing it, costs more than comparing."""
 SHORT: Final = 64
@@ -135,14 +142,18 @@ class Framer:
     """Reads one item at a time from a window, with the server's eyes.
 
     After `step`: ``start`` is the item's offset; for a command ``name`` is its first argument (at most
-    `MAX_NAME` bytes), ``second`` the one behind it and ``words`` the first `WORDS_KEPT`, cut alike, where
-    arguments are not held, and ``argc`` their number; for an annotation ``timestamp`` is its time in Unix
-    seconds, -1 where it is none; ``oddities`` are what the server passed unread in this item.
+    `MAX_NAME` bytes) and ``argc`` their number. Where arguments are not held, ``second`` is the one behind it, cut
+    alike, and ``words`` are the first `WORDS_KEPT` and the last `LAST_KEPT`, empty in place of what is longer than an
+    option. For an annotation ``timestamp`` is its time in Unix seconds, -1 where it is none; ``oddities`` are what the
+    server passed unread in this item; ``long_line``: offset of the first header of more than `SHORT_LINE` bytes, -1 for
+    none. ``line``: bytes of one that are read at once.
     """
 
-    def __init__(self, window: Window, max_bulk: i64 = MAX_BULK) -> None:
+    def __init__(self, window: Window, max_bulk: i64 = MAX_BULK, line: i64 = LINE) -> None:
         self.window = window
         self.max_bulk: i64 = max_bulk
+        self.line: i64 = line
+        self.long_line: i64 = -1
         self.start: i64 = 0
         self.name = b""
         self.second = b""
@@ -178,7 +189,9 @@ class Framer:
         if n == 1:
             return self._truncated("the log ends inside the header of a command", self.start)
         if data[pos + 1] == 0:
-            return self._fault("bad-argc", "a zero byte where the number of arguments should be", self.start)
+            if data[pos + n - 1] != LF and n < self.line:  # the server takes it for the end
+                return self._truncated("the log ends inside the header of a command", self.start)
+            return self._fault("zero-argc", "a zero byte where the number of arguments should be", self.start)
         argc = int32(parse_long(data, pos + 1, pos + n))
         if argc < 1:
             return self._fault("bad-argc", f"a command of {argc} arguments", self.start)
@@ -233,8 +246,9 @@ class Framer:
                 args.append(bulk)
                 if index == 0:
                     self.name = bulk if length <= MAX_NAME else bulk[:MAX_NAME]
-            elif index < WORDS_KEPT:
-                kept: i64 = min(length, MAX_NAME)
+            elif index < WORDS_KEPT or index >= self.argc - LAST_KEPT:
+                # A long value is better passed than held: it often runs beyond the window.
+                kept: i64 = min(length, MAX_NAME) if index < 2 else length if length <= LONGEST else 0
                 word = w.take(kept)
                 w.skip(length - kept)
                 self.words.append(word)
@@ -256,23 +270,23 @@ class Framer:
     def _line(self) -> i64:
         """Length of the next line as fgets reads it, LF included; 0 at the end. Nothing is passed."""
         w = self.window
-        found: i64 = w.data.find(b"\n", w.pos, min(w.end, w.pos + LINE))
-        if found >= 0:
-            return found + 1 - w.pos
-        if w.end - w.pos < LINE:
-            want: i64 = LINE
+        line = self.line
+        found: i64 = w.data.find(b"\n", w.pos, min(w.end, w.pos + line))
+        if found < 0 and w.end - w.pos < line:
+            want: i64 = line
             if w.size >= 0 and w.size - w.offset() < want:
                 want = w.size - w.offset()
             w.need(want)
-            found = w.data.find(b"\n", w.pos, min(w.end, w.pos + LINE))
-            if found >= 0:
-                return found + 1 - w.pos
-        return min(w.end - w.pos, LINE)
+            found = w.data.find(b"\n", w.pos, min(w.end, w.pos + line))
+        n: i64 = found + 1 - w.pos if found >= 0 else min(w.end - w.pos, line)
+        if n > SHORT_LINE and self.long_line < 0:
+            self.long_line = w.offset()
+        return n
 
     def _annotation(self, line: bytes) -> None:
         self.timestamp = -1
         if line[-1] != LF:
-            if len(line) < LINE:
+            if len(line) < self.line:
                 self._odd(
                     "cut-annotation",
                     "the log ends inside an annotation: the server loads it, and what it appends "
@@ -282,7 +296,7 @@ class Framer:
             else:
                 self._odd(
                     "long-annotation",
-                    f"an annotation of more than {LINE} bytes: the rest is read as a command",
+                    f"an annotation of more than {self.line} bytes: the rest is read as a command",
                     self.start,
                 )
         elif line.startswith(b"#TS:"):

@@ -59,11 +59,12 @@ UNKNOWN_KEPT: Final = 10000
 @final
 class BadCommand:
     """A command that a server does not run: where it first stands, the good offset before it, how often, and how
-    many words it has.
+    many words it has. ``container``: the row of the command in front where ``name`` is two words.
     """
 
-    def __init__(self, name: bytes, start: i64, before: i64, words: i64) -> None:
+    def __init__(self, name: bytes, start: i64, before: i64, words: i64, container: CommandRow | None = None) -> None:
         self.name = name
+        self.container = container
         self.start: i64 = start
         self.before: i64 = before
         self.words: i64 = words
@@ -108,6 +109,8 @@ class Scanner:
         self.first_timestamp: i64 = -1
         self.last_timestamp: i64 = -1
         self.annotations: i64 = 0
+        self.first_comment: i64 = -1
+        """Offset of the first line that begins with #; -1 for none."""
         self.select: i64 = -1
         """Offset of the last SELECT; -1 for none."""
         self.last_start: i64 = -1
@@ -125,7 +128,7 @@ class Scanner:
         """Offset of the annotation later than ``until``; -1 for none."""
         self.cut_annotation: i64 = -1
         """Offset of an annotation that the end of the log cuts; -1 for none."""
-        self._framer = Framer(window, config.max_bulk)
+        self._framer = Framer(window, config.max_bulk, config.line)
         # The last command whose bytes the server did not look at in part: where it is, and what was before.
         self._odd_start: i64 = -1
         self._odd_end: i64 = -1
@@ -142,6 +145,11 @@ class Scanner:
         self._first_dated: i64 = 0
         self._subcommands: dict[bytes, int] = {}
         """The bytes of a container's name and of the word behind it, with the header between them -> arity."""
+
+    @property
+    def long_line(self) -> int:
+        """Offset of the first header line that older servers do not read at once; -1 for none."""
+        return int(self._framer.long_line)
 
     def good_up_to(self) -> i64:
         """Offset behind the last command that takes effect."""
@@ -171,6 +179,8 @@ class Scanner:
                 if outcome != COMMAND:
                     return outcome
             elif outcome == ANNOTATION:
+                if self.first_comment < 0:
+                    self.first_comment = framer.start
                 if framer.timestamp >= 0 and self._timestamp(framer.timestamp, framer.start):
                     return UNTIL
             elif outcome == FAULT:
@@ -465,13 +475,15 @@ class Scanner:
         upper = self.names.resolve(name)
         argc = self._framer.argc
         row = row_of(upper)
+        container: CommandRow | None = None
         if row is not None and row.flags & CONTAINER and argc > 1:
+            container = row
             row = find([upper, self._framer.second])
             name = name + b" " + self._framer.second
             upper = upper + b" " + self._framer.second.upper()
         if row is None:
             if upper not in self.names.allowed:
-                return self._refused(name, upper, start, good)
+                return self._refused(name, upper, start, good, container)
             return COMMAND
         self._use(row, start)
         if not row.fits(argc):
@@ -526,13 +538,13 @@ class Scanner:
         else:
             self.outside.count += 1
 
-    def _refused(self, name: bytes, upper: bytes, start: i64, good: i64) -> i64:
+    def _refused(self, name: bytes, upper: bytes, start: i64, good: i64, container: CommandRow | None) -> i64:
         """Account for a command that no server has."""
         met = self.unknown.get(upper)
         if met is not None:
             met.count += 1
         elif len(self.unknown) < UNKNOWN_KEPT:
-            self.unknown[upper] = BadCommand(name, start, good, self._framer.argc)
+            self.unknown[upper] = BadCommand(name, start, good, self._framer.argc, container)
         if not self.stop_at_refused:
             return COMMAND
         self.fault = Fault("unknown-command", f"unknown command '{printable(name, 64)}'", start, start)

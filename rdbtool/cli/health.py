@@ -30,14 +30,15 @@ USAGE: Final = Usage(
 
 def thresholds(
     max_save_age: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--max-save-age",
             metavar="DURATION",
-            help="How old the last snapshot may be, where there are changes since and no log.",
+            help="How old the last snapshot may be, where there are changes since: 26h where there is no log, or save "
+            "points beside it; where that is given, always.",
             rich_help_panel=EXPECTED_PANEL,
         ),
-    ] = "26h",
+    ] = None,
     rewrite_slack: Annotated[
         str,
         typer.Option(
@@ -81,10 +82,19 @@ def thresholds(
         typer.Option(
             "--max-cow",
             metavar="PERCENT",
-            help="How much of what it uses may have been copied during the last save or rewrite.",
+            help="How much of the dataset may have been copied during the last save or rewrite; 64 MiB always may.",
             rich_help_panel=EXPECTED_PANEL,
         ),
     ] = "50%",
+    max_cow_growth: Annotated[
+        str,
+        typer.Option(
+            "--max-cow-growth",
+            metavar="PERCENT",
+            help="With --state: how much more of the dataset than at the saves before.",
+            rich_help_panel=EXPECTED_PANEL,
+        ),
+    ] = "25%",
     max_disk_used: Annotated[
         str,
         typer.Option(
@@ -106,12 +116,13 @@ def thresholds(
 ) -> Thresholds:
     """Up to where all is well; for `takes`. Raises `UsageError`."""
     return Thresholds(
-        max_save_age_s=duration_ms(max_save_age) // 1000,
+        max_save_age_s=None if max_save_age is None else duration_ms(max_save_age) // 1000,
         rewrite_slack=percentage(rewrite_slack),
         max_delayed_fsyncs=max_delayed_fsyncs,
         max_fork_s=max_fork_ms / 1000,
         min_fork_memory=percentage(min_fork_memory),
         max_cow=percentage(max_cow),
+        max_cow_growth=percentage(max_cow_growth),
         max_disk_used=percentage(max_disk_used),
         ignored=checks_named(ignore or ()),
     )
@@ -123,6 +134,14 @@ def command(
     access: Access,
     urls: Annotated[list[str], typer.Argument(metavar="URL...", help="Servers: redis://, rediss:// or unix:// URLs.")],
     output: JudgementFormatOption = JudgementFormat.TEXT,
+    state_file: Annotated[
+        str | None,
+        typer.Option(
+            "--state",
+            metavar="FILE",
+            help="Keep there what was seen, and compare with it the next time: memory copied by saves, delayed fsyncs.",
+        ),
+    ] = None,
 ) -> None:
     """Tell whether the persistence of live servers works.
 
@@ -130,13 +149,17 @@ def command(
     INFO and, where it lets us, CONFIG GET. With --quiet nothing is said of a server that is well.
     """
     from rdbtool.tasks.health.run import health
+    from rdbtool.tasks.health.state import read_state
 
+    state = read_state(state_file) if state_file is not None else None
     judgements: list[Judgement] = []
     for url in urls:
-        judgement = health(url, limits, access)
+        judgement = health(url, limits, access, state)
         judgements.append(judgement)
         if output is JudgementFormat.TEXT and not (console.quiet and judgement.verdict == MET):
             show_text(judgement)
     if output is not JudgementFormat.TEXT:
         show(NAME, judgements, output)
+    if state is not None:
+        state.write()
     raise typer.Exit(of_all(map(code_of, judgements)))

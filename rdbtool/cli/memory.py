@@ -138,7 +138,7 @@ def command(
     from rdbtool.analysis.key_rows import KeyRows
     from rdbtool.tasks.memory import Reading, memory
 
-    from .memory_output import facts_of, first_keys, print_memory
+    from .memory_output import facts_of, first_keys, partial_text, print_memory
 
     refuse_unknown_allocator(allocator)
     if csv_safe and output is not MemoryFormat.CSV:
@@ -195,6 +195,8 @@ def command(
         print_json(NAME, facts_of(report, by))
     elif output is MemoryFormat.TEXT:
         print_memory(report, by, few=wanted.top)
+    elif report.partial:
+        print(f"PARTIAL: {partial_text(report)}", file=sys.stderr)  # a line among the rows would be a key to scripts
     for line in findings_lines(report.findings):
         print(line, file=sys.stderr)
     if by in {By.FREQ, By.IDLE} and report.contents.total.keys and not first_keys(report.contents, by):
@@ -202,4 +204,4 @@ def command(
         kind = "LFU" if by is By.FREQ else "LRU"
         print(f"rdbtool: there are no {what} under a maxmemory-policy of {kind}", file=sys.stderr)
     hint_at_regex(selection.keys, report.contents.total.keys)
-    raise typer.Exit(of_report(report))
+    raise typer.Exit(of_report(report, problems=report.partial))

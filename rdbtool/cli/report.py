@@ -114,4 +114,4 @@ def command(
     name = "standard output" if output == "-" else show_path(output)
     remark(f"{size(sink.written)} about {plural(told.measured.contents.total.keys, 'key')} written to {name}")
     hint_at_regex(selection.keys, told.measured.contents.total.keys)
-    raise typer.Exit(of_report(told))
+    raise typer.Exit(of_report(told, problems=told.partial))

@@ -28,14 +28,20 @@ from .memory_output import OTHER, OWN, part_of, partial_text
 from .render import number, plural, show_path, size
 from .screens import share_text
 
-LONGEST: Final = 120
-"""Characters of a name that are shown."""
-LONGEST_PART: Final = 80
-"""The same of what a prefix adds to the one before it."""
+MOST: Final = 6_000_000
+"""Bytes of a page, at most."""
+WIDTHS: Final = (120, 60, 30, 16, 8)
+"""Characters of a name that are shown: the first of these with which the page has no more than `MOST`. With the last
+one it has less, whatever stands in the names: of what is shown, there is a bounded number of each.
+"""
+LONGEST_FACT: Final = 2000
+"""Characters of a line about the file."""
 GROUP: Final = 128
 """Slots in a bar."""
-FINDINGS: Final = 1000
+FINDINGS: Final = 200
 """Findings that are shown, the worst first."""
+DATABASES: Final = 50
+"""Databases that are shown, the largest first."""
 
 try:
     import jinja2
@@ -45,28 +51,39 @@ except ImportError as e:
     raise UnsupportedError(f"a page needs plotly and Jinja2: {how_to_install('report')}") from e
 
 
-def name_text(name: bytes, width: int = LONGEST) -> str:
+def name_text(name: bytes, width: int) -> str:
     r"""A name for people: UTF-8 as text; what is none, or not printable, as ``\xHH``."""
     return shortened(printable_text(name[: 4 * (width + 1)].decode("utf-8", "surrogateescape")), width)
 
 
 def page_of(report: PageReport) -> bytes:
     """The page."""
+    page = b""
+    for width in WIDTHS:
+        page = _page(report, width)
+        if len(page) <= MOST:
+            break
+    return page
+
+
+def _page(report: PageReport, width: int) -> bytes:
+    """The page, with so many characters of each name."""
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(_asset),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
     )
+    environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False}
     scripts = [plotly.offline.get_plotlyjs(), _asset("report_page.js")]
     contents = report.measured.contents
     file = report.measured.files[0]
     partial = partial_text(report.measured)
     verdict, verdict_class = _verdict(report)
     charts = _charts(contents) if contents.total.keys else []
-    keys, heads = _keys(contents)
+    keys, heads = _keys(contents, width)
     ranked = _ranked(report)
-    findings = [_finding(*shown) for shown in ranked[:FINDINGS]]
+    findings = [_finding(*shown, width) for shown in ranked[:FINDINGS]]
     boxes = report.boxes if contents.total.keys else []
     by = "pattern" if contents.prefixes is not None and contents.prefixes.patterns else "prefix"
     sections = [("file", "What it is")]
@@ -96,7 +113,7 @@ def page_of(report: PageReport) -> bytes:
         charts=charts,
         release=file.release.name,
         allocator=report.measured.allocator,
-        data={"boxes": _boxes(boxes), "charts": {chart.id: chart.data for chart in charts}},
+        data={"boxes": _boxes(boxes, 2 * width // 3), "charts": {chart.id: chart.data for chart in charts}},
         css=Markup(_asset("report_page.css")),  # noqa: S704 - ours, as the scripts are
         plotly=Markup(scripts[0]),  # noqa: S704
         js=Markup(scripts[1]),  # noqa: S704
@@ -155,31 +172,31 @@ def _facts(report: PageReport) -> list[tuple[str, str]]:
         facts.append(("modules", f"data of {', '.join(map(printable_text, file.module_data))}"))
     if file.facts.aux:
         facts.append(("aux", aux_text(file.facts)))
-    return facts
+    return [(term, shortened(text, LONGEST_FACT)) for term, text in facts]
 
 
 def _ranked(report: PageReport) -> list[tuple[Finding, Alike | None]]:
     return sorted(report.findings.condensed(), key=lambda shown: -shown[0].severity)
 
 
-def _finding(finding: Finding, alike: Alike | None) -> dict[str, str]:
+def _finding(finding: Finding, alike: Alike | None, width: int) -> dict[str, str]:
     more = f" ({number(alike.count)} like this)" if alike is not None else ""
     doing = f" (while {finding.doing})" if finding.doing else ""
     return {
         "severity": finding.severity.name.lower(),
         "code": finding.code,
         "offset": number(finding.offset) if finding.offset >= 0 else "",
-        "key": "" if finding.key is None else name_text(finding.key),
-        "message": printable_text(f"{finding.message}{doing}{more}"),
+        "key": "" if finding.key is None else name_text(finding.key, width),
+        "message": shortened(printable_text(finding.message), 4 * width) + printable_text(f"{doing}{more}"),
     }
 
 
-def _boxes(boxes: Sequence[Box]) -> dict[str, list[Any]]:
-    """Columns. ``labels``: what a box adds to the name of the one that it is in."""
+def _boxes(boxes: Sequence[Box], width: int) -> dict[str, list[Any]]:
+    """Columns. ``labels``: what a box adds to the name of the one that it is in, in so many characters."""
     labels = ["all keys"]
     for box in boxes[1:]:
         part = box.name.removeprefix(boxes[box.parent].name)
-        labels.append(OWN if box.own else OTHER if box.other else name_text(part, LONGEST_PART))
+        labels.append(OWN if box.own else OTHER if box.other else name_text(part, width))
     return {
         "labels": labels[: len(boxes)],
         "parents": [box.parent for box in boxes],
@@ -201,7 +218,7 @@ def _number(text: str, value: int) -> Cell:
     return Cell(text, value, "number")
 
 
-def _keys(contents: Contents) -> tuple[list[list[Cell]], list[dict[str, Any]]]:
+def _keys(contents: Contents, width: int) -> tuple[list[list[Cell]], list[dict[str, Any]]]:
     """The first keys by memory, then those that are only among the first by elements; and the heading."""
     found: dict[tuple[int, bytes], MeasuredKey] = {}
     for top in (contents.by_bytes, contents.by_elements):
@@ -213,7 +230,7 @@ def _keys(contents: Contents) -> tuple[list[list[Cell]], list[dict[str, Any]]]:
         expires = "" if key.expire_at_ms == NO_EXPIRY else time_text(key.expire_at_ms)
         rows.append(
             [
-                Cell(name_text(key.key), kind="name"),
+                Cell(name_text(key.key, width), kind="name"),
                 _number(str(key.db), key.db),
                 Cell(key.type),
                 Cell(key.encoding),
@@ -246,8 +263,17 @@ def _tallies(contents: Contents) -> list[Bars]:
         _bars("By encoding", "encoding", zip(ENCODINGS, contents.encodings, strict=True), total),
     ]
     if len(contents.dbs) > 1:
-        tables.append(_bars("By database", "database", ((str(db), tally) for db, tally in contents.dbs.items()), total))
+        tables.append(_bars("By database", "database", _databases(contents), total))
     return tables
+
+
+def _databases(contents: Contents) -> list[tuple[str, Tally]]:
+    """The largest databases, and the sum of the others."""
+    ranked = sorted(contents.dbs.items(), key=lambda item: -int(item[1].bytes))
+    rest = Tally()
+    for _, tally in ranked[DATABASES:]:
+        rest.merge(tally)
+    return [*((str(db), tally) for db, tally in ranked[:DATABASES]), (OTHER, rest)]
 
 
 def _bars(title: str, what: str, tallies: Iterable[tuple[str, Tally]], total: Tally) -> Bars:

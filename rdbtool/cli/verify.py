@@ -16,6 +16,7 @@ from .console import console
 from .judgements import JudgementFormat, JudgementFormatOption, code_of, show, show_text
 from .judging import HowJudged, expected, how_judged
 from .judging import prepared as prepared  # noqa: PLC0414 - `app` looks for it here
+from .live import reads_servers
 from .options import command_names, takes
 from .progress import Progress
 from .usage import Usage
@@ -29,6 +30,7 @@ USAGE: Final = Usage(
 )
 
 
+@reads_servers
 @takes(wanted=expected, names=command_names, judged=how_judged)
 def command(
     wanted: Expectations,
@@ -36,7 +38,9 @@ def command(
     judged: HowJudged,
     paths: Annotated[
         list[str],
-        typer.Argument(metavar="PATH...", help="RDB or AOF files, manifests, directories, tar archives, or '-'."),
+        typer.Argument(
+            metavar="PATH...", help="RDB or AOF files, manifests, directories, tar archives, redis:// URLs, or '-'."
+        ),
     ],
     config: Annotated[
         str,

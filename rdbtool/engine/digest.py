@@ -15,6 +15,7 @@ from mypy_extensions import i64
 from rdbtool.basics.fpconv import seventeen, shortest
 from rdbtool.errors import RdbToolError, UnsupportedError
 from rdbtool.model import NO_EXPIRY
+from rdbtool.rdb.frame import Frame
 from rdbtool.rdb.layout.facts import (
     ARRAY_CURSORS,
     CONSUMERS,
@@ -38,7 +39,6 @@ from rdbtool.rdb.layout.visitor import (
     Visitor,
     visit_value,
 )
-from rdbtool.rdb.reader import Frame
 from rdbtool.rdb.types import TypeRow
 from rdbtool.rdb.walk import Walker
 from rdbtool.servers.features import FIELD_EXPIRIES, INTEGER_SCORES, SHORTEST_SCORES
@@ -244,9 +244,10 @@ class ValueDigest(Visitor):
 class Digester:
     """DEBUG DIGEST of the keys that are added, in any order, and of each key DEBUG DIGEST-VALUE.
 
-    ``release`` is the server whose way of printing scores is followed; ``loaded_ms``: when it loads a snapshot, where
-    it drops the fields that have expired by then (Valkey); ``keys`` counts; ``modules`` counts keys whose digest only
-    their module knows; ``emptied``: hashes without a field that has not expired, which are left out.
+    ``release`` is the server whose way of printing scores is followed; ``loaded_ms``: when it loads the file, where
+    it drops the fields of a snapshot, also of one in front of a log, that have expired by then (seen of Valkey 9.1);
+    ``keys`` counts; ``modules`` counts keys whose digest only their module knows; ``emptied``: hashes without a field
+    that has not expired, which are left out.
     """
 
     def __init__(self, release: Release, *, loaded_ms: int | None = None) -> None:

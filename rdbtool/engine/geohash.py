@@ -98,8 +98,9 @@ def distance(release: Release, lon1: float, lat1: float, lon2: float, lat2: floa
 
 @final
 class Shape:
-    """The area that is searched: a circle or a box around a point. Sizes are in ``unit`` metres; only a box has a
-    ``width`` and a ``height``, only a circle a ``radius``.
+    """The area that is searched: a circle or a box around a point, or a polygon. Sizes are in ``unit`` metres; only a
+    box has a ``width`` and a ``height``, only a circle a ``radius``, only a polygon ``vertices``, of longitude and
+    latitude.
     """
 
     def __init__(self) -> None:
@@ -110,10 +111,37 @@ class Shape:
         self.radius = 0.0
         self.width = 0.0
         self.height = 0.0
+        self.vertices: list[tuple[float, float]] = []
+
+    def enclose(self, vertices: list[tuple[float, float]]) -> None:
+        """Be a polygon. Its centre is in the direction of the sum of its vertices (geohashBoundingBox)."""
+        x = y = z = 0.0
+        for longitude, latitude in vertices:
+            x += math.cos(latitude * DEGREE) * math.cos(longitude * DEGREE)
+            y += math.cos(latitude * DEGREE) * math.sin(longitude * DEGREE)
+            z += math.sin(latitude * DEGREE)
+        self.vertices = vertices
+        self.longitude = math.atan2(y, x) / DEGREE
+        self.latitude = math.atan2(z, math.sqrt(x * x + y * y)) / DEGREE
+
+    def _encloses(self, longitude: float, latitude: float) -> bool:
+        """Whether a ray from the point crosses an odd number of edges."""
+        inside = False
+        lon2, lat2 = self.vertices[-1]
+        for lon1, lat1 in self.vertices:
+            if (lat1 > latitude) != (lat2 > latitude):
+                crossing = (lon2 - lon1) * (latitude - lat1) / (lat2 - lat1) + lon1
+                inside = inside != (longitude < crossing)
+            lon2, lat2 = lon1, lat1
+        return inside
 
     def distance_within(self, release: Release, score: float) -> float | None:
         """Metres from the centre to a member, None if it is outside."""
         longitude, latitude = point_of(score)
+        if self.vertices:
+            if not self._encloses(longitude, latitude):
+                return None
+            return distance(release, self.longitude, self.latitude, longitude, latitude)
         if self.is_box:
             if distance(release, longitude, latitude, longitude, self.latitude) > self.height * self.unit / 2.0:
                 return None
@@ -136,6 +164,16 @@ class Shape:
         wide = half_width / EARTH_RADIUS / math.cos(edge * DEGREE) / DEGREE
         west, east = self.longitude - wide, self.longitude + wide
         south, north = self.latitude - tall, self.latitude + tall
+        if self.vertices:
+            if math.fabs(self.latitude) > LATITUDE_MAX:
+                return []  # beyond the map Valkey 9.1 finds nothing
+            west, east = min(self.vertices)[0], max(self.vertices)[0]
+            latitudes = [latitude for _, latitude in self.vertices]
+            south, north = min(latitudes), max(latitudes)
+            reach = 0.0
+            for longitude in (west, east):
+                for latitude in (south, north):
+                    reach = max(reach, distance(release, self.longitude, self.latitude, longitude, latitude))
 
         steps = _steps(reach, self.latitude)
         bits = encode(self.longitude, self.latitude, steps)

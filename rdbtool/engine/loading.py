@@ -9,8 +9,8 @@ from mypy_extensions import i64, u8
 
 from rdbtool.io.window import window_over
 from rdbtool.model import Array, Hash, Module, PathHash, SortedSet, Stream, Value
+from rdbtool.rdb.frame import Frame
 from rdbtool.rdb.layout.primitives import read_count, read_length, read_string
-from rdbtool.rdb.reader import Frame
 from rdbtool.servers.releases import Release
 
 from .cells.arrays import ArrayCell

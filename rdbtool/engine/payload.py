@@ -9,8 +9,8 @@ from rdbtool.io.window import window_over
 from rdbtool.model import Value
 from rdbtool.rdb import opcodes
 from rdbtool.rdb.dump_payload import DumpPayload, open_dump
+from rdbtool.rdb.frame import Frame
 from rdbtool.rdb.layout.primitives import read_string
-from rdbtool.rdb.reader import Frame
 
 from .replies import CommandError, NotRunError
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mypy_extensions import i64
 
 from rdbtool.model import Entry
-from rdbtool.rdb.reader import Frame
+from rdbtool.rdb.frame import Frame
 
 from .cells.cell import FrameCell, Held
 

@@ -13,7 +13,13 @@ from typing import Any, Final, final
 from rdbtool.basics.fpconv import shortest
 from rdbtool.extras import how_to_install
 from rdbtool.servers.commands import IDLE, is_known
-from rdbtool.servers.features import NEWER_SCRIPTS, SHORTEST_SCORES, SORTED_SCRIPT_REPLIES, VALKEY_SCRIPTS
+from rdbtool.servers.features import (
+    NEWER_SCRIPTS,
+    SCATTERED_TABLES,
+    SHORTEST_SCORES,
+    SORTED_SCRIPT_REPLIES,
+    VALKEY_SCRIPTS,
+)
 
 from .dataset import Dataset
 from .replies import CommandError, NotRunError, Status
@@ -105,6 +111,7 @@ class Scripts:
                     "plain_errors": not newer,
                     "sorted": release.has(SORTED_SCRIPT_REPLIES),
                     "reseeds": not newer,
+                    "scattered": release.does(SCATTERED_TABLES),
                     "server": release.has(VALKEY_SCRIPTS),
                     "versions": versions,
                     "unversioned": newer and not release.valkey,

@@ -9,7 +9,7 @@ from rdbtool.aof.point_in_time import WHOLE, PointInTime
 from rdbtool.errors import RdbToolError
 from rdbtool.findings import Finding
 from rdbtool.model import Entry, Value, type_name
-from rdbtool.rdb.reader import Frame
+from rdbtool.rdb.frame import Frame
 
 from .keys import EntryEvent
 from .opening import OpenedKeys, open_keys

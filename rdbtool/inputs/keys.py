@@ -6,16 +6,16 @@ from typing import final
 
 from mypy_extensions import i64, mypyc_attr
 
-from rdbtool.errors import UnsupportedError, printable
 from rdbtool.io.window import Window
 from rdbtool.model import Entry
 from rdbtool.rdb.dump_payload import open_dump, parse_dump
 from rdbtool.rdb.empty import is_empty
-from rdbtool.rdb.events import Aux, Event, Header, Update
+from rdbtool.rdb.events import Aux, End, Event, Header, Update
+from rdbtool.rdb.frame import Frame
 from rdbtool.rdb.head import RdbHead
 from rdbtool.rdb.layout.facts import NOTHING
 from rdbtool.rdb.opcodes import REDIS
-from rdbtool.rdb.reader import Frame, RdbReader
+from rdbtool.rdb.reader import RdbReader
 
 
 @final
@@ -74,12 +74,13 @@ class KeySource:
 
 @final
 class RdbSource(KeySource):
-    """The keys of an RDB, from a window at its first byte."""
+    """The keys of an RDB, from a window at its first byte. ``checksum``: as `End.checksum`, "" before the end."""
 
     def __init__(self, window: Window, *, checksum: bool = True) -> None:
         super().__init__(window.path)
         self.reader = RdbReader(window, checksum=checksum)
         self.lost = self.reader.lost
+        self.checksum = ""
 
     def next(self) -> Event | None:
         while True:
@@ -91,17 +92,13 @@ class RdbSource(KeySource):
             elif isinstance(event, Aux):
                 self.facts.aux[event.name] = event.value
             elif isinstance(event, Update):
-                raise UnsupportedError(
-                    f"commands inside the snapshot ({printable(event.args[0])}), as a master that saves without a fork "
-                    "sends them: only what replays it can apply them",
-                    path=self.path,
-                    offset=event.offset,
-                    doing="reading keys",
-                )
+                raise event.refusal(self.path)
             elif isinstance(event, Header):
                 self.facts.dialect = event.dialect
                 self.facts.version = event.version
             else:
+                if isinstance(event, End):
+                    self.checksum = event.checksum
                 return event
 
 

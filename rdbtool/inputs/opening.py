@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from types import TracebackType
 from typing import TYPE_CHECKING, final
@@ -16,11 +15,11 @@ from rdbtool.io.window import Window
 from rdbtool.rdb.events import End
 from rdbtool.rdb.layout.facts import MADE_BY_REPLAY
 from rdbtool.rdb.magic import is_payload
-from rdbtool.rdb.reader import Frame, RdbReader
+from rdbtool.rdb.reader import RdbReader
 
 from .detect import BASE, JSON_LINES, OTHER, SNAPSHOT, Opened, Progress, open_detected, refuse_empty_snapshot
 from .jsonl import JsonlSource
-from .keys import EntryEvent, KeySource, PayloadSource, RdbSource
+from .keys import KeySource, PayloadSource, RdbSource
 from .server import STOCK_SERVER, Server
 
 if TYPE_CHECKING:
@@ -38,8 +37,9 @@ class OpenedKeys:
     """An input that is open: ``source`` gives its keys.
 
     ``findings``: what is to be said of the input beforehand; ``loss``: not all of it could be taken; ``skipped``: keys
-    that were left out for their damaged values; ``files``: all paths it is made of; ``carried``: commands of a log that
-    are kept, ``followers``: those of them that are kept because of others. Use it as a context manager.
+    that were left out for their damaged values; ``salvaged``: the damaged snapshot that the keys are from; ``partial``:
+    something could not be read; ``files``: all paths it is made of; ``carried``: commands of a log that are kept,
+    ``followers``: those of them that are kept because of others. Use it as a context manager.
     """
 
     def __init__(self, source: KeySource, files: tuple[str, ...], stream: Input | SalvagedFile | None) -> None:
@@ -48,9 +48,18 @@ class OpenedKeys:
         self.findings: list[Finding] = []
         self.loss = False
         self.skipped = 0
+        self.salvaged: SalvagedFile | None = None
+        self.partial = False
         self.carried: list[Carried] = []
         self.followers = 0
+        self._proven = True
         self._stream = stream
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether nothing of what was read is damaged for sure: a checksum says so, where there can be one."""
+        source = self.source
+        return source.checksum in {"ok", ""} if isinstance(source, RdbSource) else self._proven
 
     def __enter__(self) -> OpenedKeys:
         return self
@@ -109,7 +118,7 @@ def open_keys(
         if stream is not None and not point.asked:
             if opened.kind == JSON_LINES:
                 return OpenedKeys(JsonlSource(opened.window, mode), (path,), stream)
-            if opened.kind == SNAPSHOT or (opened.kind == BASE and is_alone(path, stream)):
+            if _is_snapshot(opened):
                 return OpenedKeys(RdbSource(opened.window), (path,), stream)
         try:
             first = None if stream is None else opened.window
@@ -138,33 +147,23 @@ def _salvaged(path: str, opened: Opened) -> OpenedKeys | None:
     keys.findings = file.findings()
     keys.loss = not result.whole
     keys.skipped = result.skipped
+    keys.salvaged = file
+    keys.partial = bool(result.lost) or result.headless or not result.complete
     return keys
 
 
-def repeated_keys(path: str, mode: int = AUTO) -> dict[int, dict[bytes, int]]:
-    """The keys that a snapshot or JSON lines at ``path`` hold more than once, and how often, by database.
-
-    What cannot be read twice, or is replayed, has none. Reads up to where the input is damaged.
-    """
-    counts: dict[int, dict[bytes, int]] = {}
+def is_streamed(path: str) -> bool:
+    """Whether the keys of a file are given as they stand in it, so that one may come twice, and not replayed."""
     if not os.path.isfile(path):
-        return counts
+        return False
     with open_detected(path) as opened:
-        if opened.kind == JSON_LINES:
-            source: KeySource = JsonlSource(opened.window, mode)
-        elif opened.kind in {SNAPSHOT, BASE}:
-            source = RdbSource(opened.window, checksum=False)
-        else:
-            return counts
-        with contextlib.suppress(FormatError):
-            while (event := source.next()) is not None:
-                if isinstance(event, Frame):
-                    keys = counts.setdefault(event.db, {})
-                    keys[event.key] = keys.get(event.key, 0) + 1
-                elif isinstance(event, EntryEvent):
-                    keys = counts.setdefault(event.entry.db, {})
-                    keys[event.entry.key] = keys.get(event.entry.key, 0) + 1
-    return {db: {key: n for key, n in keys.items() if n > 1} for db, keys in counts.items()}
+        return opened.kind == JSON_LINES or _is_snapshot(opened)
+
+
+def _is_snapshot(opened: Opened) -> bool:
+    """Whether an input is an RDB, and nothing else."""
+    stream = opened.stream
+    return opened.kind == SNAPSHOT or (opened.kind == BASE and stream is not None and is_alone(opened.path, stream))
 
 
 def is_alone(path: str, stream: Input) -> bool:
@@ -225,6 +224,8 @@ def _replayed(
     opened = OpenedKeys(source, replayed.layout.paths, None)
     opened.findings = list(replayed.findings.items)
     opened.loss = replayed.loss or replayed.lost > 0
+    opened.partial = replayed.partial
+    opened._proven = replayed.proven  # noqa: SLF001 - of the class above
     opened.carried = replayed.replay.carried
     opened.followers = replayed.replay.followers
     return opened

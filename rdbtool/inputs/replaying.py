@@ -74,7 +74,8 @@ class Replayed(Report):
     fields; ``module_aux``: what modules keep there beside keys; ``base_keys``: keys that came with it; ``size``:
     bytes of all files read; ``stopped``: why the replay ended early, or ""; ``has_log``: it is not only an RDB;
     ``passed``: keys of the base that are not in the dataset, because they were passed on; ``lost``: commands that
-    failed, as on every server that loads the log, though the one that logged them carried them out.
+    failed, as on every server that loads the log, though the one that logged them carried them out; ``partial``:
+    something of the files could not be read; ``proven``: checksums show that no snapshot in them is damaged.
     """
 
     dataset: Dataset
@@ -89,6 +90,8 @@ class Replayed(Report):
     has_log: bool = False
     passed: int = 0
     lost: int = 0
+    partial: bool = False
+    proven: bool = True
 
 
 def replay(
@@ -258,6 +261,7 @@ class _Loader:
         with self.open:
             result = self._run()
         result.loss = result.loss or self.lossy
+        result.partial = result.partial or self.lossy
         return result
 
     def _run(self) -> Replayed:
@@ -331,6 +335,7 @@ class _Loader:
                 raise self._not_last(e.message, w.path, e.offset) from None
             going = True
             result.loss = True
+            result.partial = True
             message = f"{e.message}: it is not applied, as a server with aof-load-truncated would have it"
             self.findings.add(Finding(Severity.WARNING, e.code, message, w.path, e.offset, doing=e.doing))
         except FormatError as e:
@@ -389,6 +394,7 @@ class _Loader:
         for error in errors:
             self.findings.add(finding_of(error, Severity.WARNING))
             self._result().loss = True
+            self._result().partial = True
 
     def _rdb(self, w: Window, passthrough: Passthrough | None) -> bool:
         """Take a snapshot; False where it was not read to its end."""
@@ -407,6 +413,7 @@ class _Loader:
             )
         rest = load_rdb(result.dataset, head, passthrough, keep_going=self.keep_going)
         self._damaged(rest.damage)
+        result.proven = result.proven and rest.checksum == "ok"
         for kind, count in rest.lost.items():
             message = f"{kind}: {count}; neither Redis nor Valkey have such"
             self.findings.add(Finding(Severity.WARNING, "loss", message, w.path))

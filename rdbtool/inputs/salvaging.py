@@ -8,11 +8,13 @@ import tempfile
 from dataclasses import replace
 from typing import IO, Final, final
 
-from rdbtool.errors import InputError, OutputError, reason
+from rdbtool.errors import FormatError, InputError, OutputError, RdbToolError, reason
 from rdbtool.findings import Finding, Severity, plural
 from rdbtool.io.random_access import Pages
 from rdbtool.io.source import is_plain, open_input
 from rdbtool.io.window import CHUNK, Metered, Window
+from rdbtool.rdb.frame import Frame
+from rdbtool.rdb.reader import RdbReader
 from rdbtool.rdb.salvage.salvaged import Salvaged
 from rdbtool.rdb.salvage.salvager import Salvager
 
@@ -32,6 +34,8 @@ class SalvagedFile:
         self.path = path
         self.result = result
         self.pages = pages
+        self.cut: RdbToolError | None = None
+        """What kept it from being unpacked to its end."""
         self._stack = stack
 
     def __enter__(self) -> SalvagedFile:
@@ -48,9 +52,19 @@ class SalvagedFile:
         """Close the file, and remove copies that were made."""
         self._stack.close()
 
+    def behind(self, path: str, last: int) -> Behind:
+        """Which of its records whoever read ``path`` in step did not come to; the last one that it did is at the offset
+        ``last``.
+        """
+        return Behind(path, self.result, last)
+
     def findings(self) -> list[Finding]:
         """What is to be said of it."""
-        return salvage_findings(self.result, self.path)
+        found = salvage_findings(self.result, self.path)
+        if self.cut is not None:
+            message = f"what follows could not be unpacked: {self.cut.message}"
+            found.append(Finding(Severity.WARNING, "packed", message, self.path, int(self.result.size)))
+        return found
 
     def located(self, finding: Finding) -> Finding:
         """The same finding, about something in that sound RDB, with the offset in the file."""
@@ -70,7 +84,8 @@ def open_salvaged(
     """
     stack = contextlib.ExitStack()
     try:
-        pages = stack.enter_context(_pages(path, progress, first, stack))
+        pages, cut = _pages(path, progress, first, stack)
+        stack.enter_context(pages)
         result = Salvager(pages, partial=partial).run()
         if not result.whole and result.checksum != "bad":
             turned = _turned_back(pages)
@@ -81,24 +96,29 @@ def open_salvaged(
                 if other.lost_bytes < result.lost_bytes:
                     other.line_ends = True
                     result, pages = other, other_pages
-        return SalvagedFile(path, result, pages, stack)
+        file = SalvagedFile(path, result, pages, stack)
+        file.cut = cut
+        return file
     except BaseException:
         stack.close()
         raise
 
 
-def _pages(path: str, progress: Progress | None, first: Window | None, stack: contextlib.ExitStack) -> Pages:
-    """The file, open for reading anywhere."""
+def _pages(
+    path: str, progress: Progress | None, first: Window | None, stack: contextlib.ExitStack
+) -> tuple[Pages, RdbToolError | None]:
+    """The file, open for reading anywhere, and what kept it from being unpacked to its end."""
     if os.path.isfile(path):
         if is_plain(path):
-            return Pages(path)
+            return Pages(path), None
         first = None  # whoever has it open goes on with that where all is well
     if first is None:
         source = stack.enter_context(open_input(path))
         first = source.window()
         if progress is not None:
             first.source = Metered(source.stream, source.size, progress)
-    return _open(stack.enter_context(_copied(first)), path)
+    copy, cut = _copied(first)
+    return _open(stack.enter_context(copy), path), cut
 
 
 def _open(copy: IO[bytes], path: str) -> Pages:
@@ -107,18 +127,22 @@ def _open(copy: IO[bytes], path: str) -> Pages:
     return pages
 
 
-def _copied(w: Window) -> IO[bytes]:
-    """What is left in a window, in a temporary file."""
+def _copied(w: Window) -> tuple[IO[bytes], RdbToolError | None]:
+    """What is left in a window, in a temporary file; where it is packed and damaged, what was unpacked before that, and
+    the damage. Raises `InputError` where that is nothing.
+    """
     copy = _temporary()
+    cut: RdbToolError | None = None
     try:
         while not w.at_end():
             _write(copy, w.take(w.end - w.pos))
-    except InputError:
+    except (InputError, FormatError) as e:
         if copy.tell() == 0:
             copy.close()
-            raise  # else what was unpacked before a damaged place is what there is
+            raise InputError(f"nothing of it can be unpacked: {e.message}", path=e.path, offset=e.offset) from e
+        cut = e
     copy.flush()
-    return copy
+    return copy, cut
 
 
 def _temporary() -> IO[bytes]:
@@ -161,6 +185,48 @@ def _turned_back(pages: Pages) -> IO[bytes] | None:
         _write(copy, data[: len(data) - len(held)].replace(b"\r\n", b"\n"))
     copy.flush()
     return copy
+
+
+class Behind:
+    """Tells records of a salvaged file from those that were come to before, by reading it in step up to where that
+    breaks. Use it as a context manager.
+    """
+
+    def __init__(self, path: str, result: Salvaged, last: int) -> None:
+        self._last = last
+        self._stream = open_input(path)
+        self._reader = RdbReader(self._stream.window(), checksum=False)
+        self._at = -1
+        self._pieces = result.pieces()
+        self._begin = 0
+        """Of the first of those pieces, in what they make up."""
+        self._done = last < 0
+
+    def __enter__(self) -> Behind:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stream.close()
+
+    def is_new(self, offset: int) -> bool:
+        """Whether the record at ``offset`` of the sound RDB was not come to. Asked in the order of records."""
+        if self._done:
+            return True
+        pieces = self._pieces
+        while len(pieces) > 1 and offset >= self._begin + pieces[0].size:
+            self._begin += int(pieces.pop(0).size)
+        at = int(pieces[0].start if pieces[0].end < 0 else pieces[0].start + offset - self._begin)
+        self._done = at > self._last
+        try:
+            while self._at < at and not self._done:
+                event = self._reader.next()
+                if event is None:
+                    break
+                if isinstance(event, Frame):
+                    self._at = int(event.offset)
+        except RdbToolError:
+            self._done = True
+        return self._done or self._at != at
 
 
 def salvage_findings(result: Salvaged, path: str) -> list[Finding]:

@@ -11,7 +11,7 @@ from mypy_extensions import i64
 from rdbtool.errors import RdbToolError
 from rdbtool.io.window import Window
 from rdbtool.model import NO_EXPIRY, Entry, type_name
-from rdbtool.rdb.reader import Frame
+from rdbtool.rdb.frame import Frame
 from rdbtool.servers.slots import hash_slot
 
 TTL_NONE: Final = (-2, -2)

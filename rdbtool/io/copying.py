@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Callable
-from typing import Final
+from typing import Final, final
 
 from rdbtool.errors import InputError, OutputError, reason
 
@@ -48,15 +48,18 @@ def copy_file(
     except OSError as e:
         raise InputError(f"cannot open: {reason(e)}", path=source) from e
     with stream:
-        if _clone(stream.fileno(), destination):
+        if clone(stream.fileno(), destination):
             return True
         if not only_shared:
             write_all(stream, source, destination, progress)
     return False
 
 
-def _clone(handle: int, destination: str) -> bool:
-    """Let a new file share the blocks of an open one; False where that cannot be, and then there is no new file."""
+def clone(handle: int, destination: str) -> bool:
+    """Let a new file share the blocks of an open one; False where that cannot be, and then there is no new file.
+
+    Raises `OutputError`.
+    """
     try:
         made = os.open(destination, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except OSError as e:
@@ -71,30 +74,54 @@ def _clone(handle: int, destination: str) -> bool:
     return True
 
 
-def write_all(stream: Readable, source: str, destination: str, progress: Callable[[int], object] | None = None) -> None:
-    """Write the rest of a stream to a new file, for nobody else to read. ``source`` is for messages.
+@final
+class Copying:
+    """A stream whose bytes go to a new file, for nobody else to read, as they are read; a context manager.
 
-    Raises `InputError` and `OutputError`.
+    ``source`` is for messages; ``progress`` is told the bytes of each step. Raises `InputError` and `OutputError`.
     """
-    try:
-        made = os.open(destination, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    except OSError as e:
-        raise OutputError(f"cannot create: {reason(e)}", path=destination) from e
-    try:
-        while True:
+
+    def __init__(
+        self, stream: Readable, source: str, destination: str, progress: Callable[[int], object] | None = None
+    ) -> None:
+        self.stream = stream
+        self.source = source
+        self.destination = destination
+        self.progress = progress
+        try:
+            self._made = os.open(destination, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        except OSError as e:
+            raise OutputError(f"cannot create: {reason(e)}", path=destination) from e
+
+    def __enter__(self) -> Copying:
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        os.close(self._made)
+
+    def read(self, n: int, /) -> bytes:
+        """Up to ``n`` bytes, which are copied then."""
+        try:
+            data = self.stream.read(n)
+        except (OSError, EOFError) as e:
+            raise InputError(f"cannot read: {reason(e)}", path=self.source) from e
+        written = 0
+        while written < len(data):
             try:
-                data = stream.read(CHUNK * 8)
-            except (OSError, EOFError) as e:
-                raise InputError(f"cannot read: {reason(e)}", path=source) from e
-            if not data:
-                return
-            written = 0
-            while written < len(data):
-                try:
-                    written += os.write(made, data[written:])
-                except OSError as e:
-                    raise OutputError(f"cannot write the copy: {reason(e)}", path=destination) from e
-            if progress is not None:
-                progress(len(data))
-    finally:
-        os.close(made)
+                written += os.write(self._made, data[written:])
+            except OSError as failed:  # a name of its own: compiled, a name has one type
+                raise OutputError(f"cannot write the copy: {reason(failed)}", path=self.destination) from failed
+        if self.progress is not None and data:
+            self.progress(len(data))
+        return data
+
+    def rest(self) -> None:
+        """Copy what was not read yet."""
+        while self.read(CHUNK * 8):
+            pass
+
+
+def write_all(stream: Readable, source: str, destination: str, progress: Callable[[int], object] | None = None) -> None:
+    """Write the rest of a stream to a new file, as `Copying` does. Raises `InputError` and `OutputError`."""
+    with Copying(stream, source, destination, progress) as copying:
+        copying.rest()

@@ -123,10 +123,12 @@ def is_plain(path: str) -> bool:
         return source.file is not None
 
 
-def open_stream(stream: Readable, name: str = "input") -> Input:
-    """The same for anything with ``.read(n)``, which stays open; ``name`` stands in errors. Raises `InputError`."""
+def open_stream(stream: Readable, name: str = "input", size: int = -1) -> Input:
+    """The same for anything with ``.read(n)``, which stays open; ``name`` stands in errors, ``size``: bytes that it
+    gives, or -1. Raises `InputError`.
+    """
     try:
-        return _detect(name, stream, -1, _keep_open)
+        return _detect(name, stream, size, _keep_open)
     except OSError as e:
         raise InputError(f"cannot read: {reason(e)}", path=name) from e
 

@@ -11,8 +11,8 @@ from rdbtool.errors import FormatError, RdbToolError, UsageError
 from rdbtool.inputs.keys import Facts
 from rdbtool.model import MAX_FIELD_EXPIRY, NO_EXPIRY, Entry, Hash, Module
 from rdbtool.rdb.events import Event, ModuleAux, SlotImport
+from rdbtool.rdb.frame import Frame
 from rdbtool.rdb.layout.facts import ALL, KEY_META, MODULE_AUX, MODULE_VALUES, Losses, all_but
-from rdbtool.rdb.reader import Frame
 
 from .exporter import Exporter
 

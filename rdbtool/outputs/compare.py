@@ -13,8 +13,8 @@ from rdbtool.io.output import Output
 from rdbtool.model import Entry, type_name
 from rdbtool.rdb.encode import encode
 from rdbtool.rdb.events import Event, ModuleAux, SlotImport
+from rdbtool.rdb.frame import Frame, frame_of
 from rdbtool.rdb.layout.facts import ALL, Losses
-from rdbtool.rdb.reader import Frame, frame_of
 from rdbtool.rdb.targets import Target
 from rdbtool.servers.slots import hash_slot
 

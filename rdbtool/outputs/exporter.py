@@ -12,10 +12,10 @@ from rdbtool.inputs.keys import Facts
 from rdbtool.io.output import Output
 from rdbtool.model import Entry, type_name
 from rdbtool.rdb.events import Event, ModuleAux, SlotImport
+from rdbtool.rdb.frame import Frame
 from rdbtool.rdb.layout.facts import ACCESS_TIMES, FUNCTIONS, KEY_META, MODULE_AUX, SLOT_IMPORTS, Losses
 from rdbtool.rdb.layout.inspection import Inspection
 from rdbtool.rdb.layout.visitor import Visitor, visit_value
-from rdbtool.rdb.reader import Frame
 from rdbtool.rdb.walk import Walker
 
 MISCOUNTED: Final = "stream-count"

@@ -9,8 +9,8 @@ from rdbtool.inputs.keys import Facts
 from rdbtool.io.output import Output, Writable
 from rdbtool.model import NO_EXPIRY, Entry, Hash, SortedSet, Value, type_name
 from rdbtool.rdb.events import Event, ModuleAux, SlotImport
+from rdbtool.rdb.frame import Frame
 from rdbtool.rdb.layout.facts import ALL, KEY_META, Losses
-from rdbtool.rdb.reader import Frame
 
 from .changing import decoded
 from .exporter import Exporter
@@ -28,12 +28,15 @@ def _nowhere() -> Writable:
 
 @final
 class Repeated(Exporter):
-    """Notes which keys come more than once, and writes nothing: the first of two passes."""
+    """Counts how often keys come, by database, and writes nothing: the first of two passes.
+
+    ``keys``: those that come more than once, and how often.
+    """
 
     def __init__(self) -> None:
         super().__init__(Output(_nowhere()), Losses("a count", ALL))
         self._seen: dict[int, set[bytes]] = {}
-        self.keys: dict[int, set[bytes]] = {}
+        self.keys: dict[int, dict[bytes, int]] = {}
 
     def function(self, code: bytes) -> None:
         pass
@@ -47,7 +50,8 @@ class Repeated(Exporter):
     def _note(self, db: int, key: bytes) -> None:
         seen = self._seen.setdefault(db, set())
         if key in seen:
-            self.keys.setdefault(db, set()).add(key)
+            counts = self.keys.setdefault(db, {})
+            counts[key] = counts.get(key, 1) + 1
         else:
             seen.add(key)
 
@@ -68,7 +72,7 @@ class Join(Exporter):
     one. Raises `UsageError` for values of other types that differ.
     """
 
-    def __init__(self, exporter: Exporter, repeated: dict[int, set[bytes]]) -> None:
+    def __init__(self, exporter: Exporter, repeated: dict[int, dict[bytes, int]]) -> None:
         super().__init__(exporter.output, Losses("joined keys", ALL - {KEY_META}))
         self.exporter = exporter
         self.joined = 0

@@ -10,8 +10,8 @@ from rdbtool.basics.text import AUTO, is_marked, is_printable, to_line
 from rdbtool.errors import RdbToolError
 from rdbtool.io.output import Output
 from rdbtool.model import Entry
+from rdbtool.rdb.frame import Frame
 from rdbtool.rdb.layout.facts import Losses
-from rdbtool.rdb.reader import Frame
 
 from .exporter import Exporter
 

@@ -8,9 +8,9 @@ from rdbtool.errors import RdbToolError, UsageError, printable_text
 from rdbtool.inputs.keys import Facts
 from rdbtool.model import Entry
 from rdbtool.rdb.events import Event, ModuleAux, SlotImport
+from rdbtool.rdb.frame import Frame
 from rdbtool.rdb.layout.facts import ALL, MODULE_AUX, Losses
 from rdbtool.rdb.libraries import library_name
-from rdbtool.rdb.reader import Frame
 
 from .exporter import Exporter
 

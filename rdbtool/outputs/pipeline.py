@@ -12,10 +12,11 @@ from rdbtool.inputs.keys import EntryEvent, Facts, KeySource, RdbSource, facts_o
 from rdbtool.inputs.selection import Selection
 from rdbtool.model import Entry
 from rdbtool.rdb.events import End, Event, Function, FunctionPreGa, ModuleAux, SlotImport
+from rdbtool.rdb.frame import Frame
 from rdbtool.rdb.head import Aside, RdbHead
 from rdbtool.rdb.layout.duplicates import Duplicates
 from rdbtool.rdb.libraries import library_header
-from rdbtool.rdb.reader import Frame, RdbReader
+from rdbtool.rdb.reader import RdbReader
 
 from .exporter import Exporter
 

@@ -9,8 +9,8 @@ from rdbtool.inputs.keys import Facts
 from rdbtool.io.output import Output, Writable
 from rdbtool.model import Entry
 from rdbtool.rdb.events import Event, ModuleAux, SlotImport
+from rdbtool.rdb.frame import Frame
 from rdbtool.rdb.layout.facts import Losses
-from rdbtool.rdb.reader import Frame
 from rdbtool.rdb.targets import Target, target_for_version
 from rdbtool.rdb.writer import RdbWriter, open_rdb_writer
 from rdbtool.servers.releases import SHARED, Release, writer_of

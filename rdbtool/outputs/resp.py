@@ -15,9 +15,9 @@ from rdbtool.inputs.keys import Facts
 from rdbtool.io.output import Output
 from rdbtool.model import NO_EXPIRY, Entry, Module, type_name
 from rdbtool.rdb.dump_payload import build_dump
+from rdbtool.rdb.frame import Frame
 from rdbtool.rdb.layout.facts import FUNCTIONS, OF_TYPE, STREAM_COUNTERS, Losses
 from rdbtool.rdb.opcodes import REDIS, VALKEY
-from rdbtool.rdb.reader import Frame
 from rdbtool.rdb.targets import Target
 from rdbtool.rdb.types import TypeRow, row_of
 from rdbtool.rdb.values import modules

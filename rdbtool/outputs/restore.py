@@ -19,10 +19,10 @@ from rdbtool.model import NO_EXPIRY, Entry, type_name
 from rdbtool.rdb.dump_payload import FOOTER
 from rdbtool.rdb.encode import encode_value
 from rdbtool.rdb.events import Event
+from rdbtool.rdb.frame import Frame, frame_of
 from rdbtool.rdb.layout.facts import ACCESS_TIMES, KEY_META, MODULE_VALUES, OF_TYPE, Losses
 from rdbtool.rdb.layout.visitor import visit_value
 from rdbtool.rdb.opcodes import VALKEY
-from rdbtool.rdb.reader import Frame, frame_of
 from rdbtool.rdb.targets import Target, kept_by
 from rdbtool.rdb.types import TypeRow
 from rdbtool.rdb.walk import Walker

@@ -11,8 +11,8 @@ from rdbtool.inputs.keys import Facts
 from rdbtool.io.output import Output
 from rdbtool.model import Entry
 from rdbtool.rdb.events import Event, ModuleAux, SlotImport
+from rdbtool.rdb.frame import Frame
 from rdbtool.rdb.layout.facts import ALL, Losses
-from rdbtool.rdb.reader import Frame
 from rdbtool.servers.slots import SLOTS, hash_slot
 
 from .exporter import Exporter

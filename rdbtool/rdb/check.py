@@ -26,7 +26,8 @@ from rdbtool.rdb.events import (
     SlotInfo,
     Update,
 )
-from rdbtool.rdb.reader import Frame, RdbReader
+from rdbtool.rdb.frame import Frame
+from rdbtool.rdb.reader import RdbReader
 from rdbtool.rdb.types import TABLE
 from rdbtool.servers.features import BUILT_IN_MODULES
 from rdbtool.servers.limits import DATABASES as DATABASES  # noqa: PLC0414 - others import it from here

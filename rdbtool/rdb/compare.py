@@ -18,8 +18,9 @@ from rdbtool.errors import FormatError, RdbToolError
 from rdbtool.io.window import Window
 from rdbtool.model import NO_EXPIRY
 
-from .events import End, Event, Function, FunctionPreGa, ModuleAux
-from .reader import Frame, RdbReader
+from .events import End, Event, Function, FunctionPreGa, ModuleAux, Update
+from .frame import Frame
+from .reader import RdbReader
 from .types import TypeRow
 
 DIGESTED: Final = 32
@@ -225,7 +226,7 @@ class Matching:
             if event is None:
                 return
             if not isinstance(event, Frame):
-                self._note(event)
+                self._note(event, reader)
                 continue
             key = event.key
             if not self._mine(event):
@@ -261,7 +262,7 @@ class Matching:
             if event is None:
                 return None
             if not isinstance(event, Frame):
-                self._note(event)
+                self._note(event, reader)
                 continue
             if not self._mine(event):
                 continue
@@ -308,9 +309,11 @@ class Matching:
                 return False
         return self._accept is None or self._accept(frame)
 
-    def _note(self, event: Event) -> None:
+    def _note(self, event: Event, reader: RdbReader) -> None:
         if isinstance(event, (Function, FunctionPreGa, ModuleAux, End)):
             self.others.append(event)
+        elif isinstance(event, Update):
+            raise event.refusal(reader.window.path)
 
     def _twice(self, reader: RdbReader, frame: Frame) -> None:
         self._damaged(

@@ -11,9 +11,9 @@ from rdbtool.servers.limits import Limits
 from rdbtool.servers.releases import FIRST_OF_VALKEY, MAX_RDB_VERSION, UNCHECKED_DUMPS_SINCE
 
 from .encode import encode
+from .frame import Frame, frame_of
 from .layout.facts import Losses
 from .opcodes import DIALECT_NAMES, REDIS, VALKEY
-from .reader import Frame, frame_of
 from .targets import Target
 from .types import TABLE, TypeRow
 

@@ -11,8 +11,8 @@ from rdbtool.findings import Findings, Severity
 from rdbtool.io.window import window_over
 
 from .foreign import next_bytes
+from .frame import Frame
 from .layout.inspection import Inspection
-from .reader import Frame
 
 LONGEST: Final[i64] = 1 << 12
 """Bytes that an empty collection takes at most, but for lists of very many empty nodes."""

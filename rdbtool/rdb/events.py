@@ -6,7 +6,7 @@ from typing import final
 
 from mypy_extensions import i64, mypyc_attr
 
-from rdbtool.errors import shortened
+from rdbtool.errors import UnsupportedError, printable, shortened
 
 from .opcodes import DIALECT_NAMES
 
@@ -174,6 +174,16 @@ class Update(Event):
         super().__init__(offset)
         self.db: i64 = db
         self.args = args
+
+    def refusal(self, path: str) -> UnsupportedError:
+        """The error of whoever reads keys as they stand in the file, which this changes."""
+        return UnsupportedError(
+            f"commands inside the snapshot ({printable(self.args[0])}), as a master that saves without a fork sends "
+            "them: 'rdbtool rewrite FILE -o DIRECTORY' replays it, and applies them",
+            path=path,
+            offset=self.offset,
+            doing="reading keys",
+        )
 
 
 @final

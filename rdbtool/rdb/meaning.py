@@ -36,8 +36,8 @@ from rdbtool.errors import FormatError, RdbToolError
 from rdbtool.model import Id
 
 from .compare import Rules
+from .frame import Frame
 from .layout.visitor import ARRAY, HASH, PATH_HASH, SET, STRING, ZSET, Visitor
-from .reader import Frame
 from .types import TypeRow
 from .values.idempotence import Idempotence
 from .values.stream_nodes import pair_of

@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import Final, final
+from typing import final
 
-from mypy_extensions import i64, mypyc_attr
+from mypy_extensions import i64
 
 from rdbtool.basics.crc64 import crc64
-from rdbtool.errors import FormatError, RdbToolError, UnsupportedError, UsageError, printable, shortened
-from rdbtool.io.random_access import Stored
+from rdbtool.errors import FormatError, RdbToolError, UnsupportedError, printable
 from rdbtool.io.window import Window, passed, window_over
-from rdbtool.model import Value
 from rdbtool.servers.releases import (
     CHECKSUM_SINCE,
     FIRST_OF_VALKEY,
@@ -56,6 +54,7 @@ from .foreign import (
     skip_enterprise,
     zero_run,
 )
+from .frame import Frame, Unread
 from .layout import templates
 from .layout.modules import UINT, module_name, skip_key_meta, skip_module_values
 from .layout.primitives import (
@@ -70,155 +69,6 @@ from .layout.primitives import (
 from .layout.updates import read_command
 from .magic import CAPTURE_HEAD, capture_in, head_of, what_else
 from .types import TABLE, TypeRow
-
-SMALL: Final[i64] = 64
-"""Bytes of a payload that takes no more memory than the frame itself: holding it costs less than reading it again."""
-
-
-@final
-@mypyc_attr(acyclic=True)
-class Frame(Event):
-    """A key with its raw value.
-
-    ``expire_at_ms``: absolute, -1 for none; ``idle_s`` and ``freq``: -1 where absent; ``type``: the row
-    of the type table; ``meta``: module metadata of the key (Redis 8.6) as in the file, after its opcode;
-    ``offset`` is that of the record's first byte (its opcodes included), ``value_offset`` that of the payload;
-    ``size`` is the payload's in bytes, -1 as long as nobody has measured it.
-
-    A frame is good until its reader moves on, and after `keep`, `raw` or `value` at any time. Replays hold one for
-    every key, so it is small, and never part of a reference cycle.
-    """
-
-    __slots__ = ("_at", "db", "expire_at_ms", "freq", "idle_s", "key", "meta", "size", "type", "value_offset")
-
-    def __init__(
-        self, at: RdbReader | Stored | bytes, offset: i64, value_offset: i64, db: i64, key: bytes, type_row: TypeRow
-    ) -> None:
-        self.offset: i64 = offset
-        self.db: i64 = db
-        self.key = key
-        self.type = type_row
-        self.expire_at_ms: i64 = -1
-        self.idle_s: i64 = -1
-        self.freq: i64 = -1
-        self.meta = b""
-        self.value_offset: i64 = value_offset
-        self.size: i64 = -1
-        self._at: RdbReader | Stored | bytes = at
-        """Where the payload is."""
-
-    @property
-    def holds_payload(self) -> bool:
-        """Whether the payload's bytes are here."""
-        return isinstance(self._at, bytes)
-
-    def copy(self) -> Frame:
-        """Another one of the same payload, for another key. Raises `UsageError` for one that was not kept."""
-        if isinstance(self._at, RdbReader):
-            raise UsageError("a frame that is not kept cannot be copied", key=self.key)
-        frame = Frame(self._at, self.offset, self.value_offset, self.db, self.key, self.type)
-        frame.expire_at_ms = self.expire_at_ms
-        frame.idle_s = self.idle_s
-        frame.freq = self.freq
-        frame.meta = self.meta
-        frame.size = self.size
-        return frame
-
-    def keep(self, small: i64 = SMALL) -> None:
-        """Make the frame good at any time, in little memory where the input can be read again: of a payload of more
-        than ``small`` bytes, or that has left the window, only the place is kept then. Raises what reading raises.
-        """
-        reader = self._at
-        if isinstance(reader, RdbReader):
-            w = reader.window
-            stored = w.stored()
-            if stored is None:
-                self.raw()
-                return
-            reader.skip_payload(self)
-            self._hold(w, stored, small)
-
-    def _hold(self, w: Window, stored: Stored, small: i64) -> None:
-        """Remember the payload that the window has just passed."""
-        self.size = w.offset() - self.value_offset
-        if self.size <= small and self.size <= w.pos:
-            self._at = w.data[w.pos - self.size : w.pos]
-        else:
-            self._at = stored
-
-    def raw(self) -> bytes:
-        """The payload, exactly as in the file. Raises what reading raises."""
-        at = self._at
-        if isinstance(at, bytes):
-            return at
-        if isinstance(at, Stored):
-            return at.window_at(self.value_offset, self.size).take(self.size)
-        raw = at.take_payload(self)
-        self._at = raw
-        self.size = len(raw)
-        return raw
-
-    def window(self) -> Window:
-        """A window at the payload's first byte, to be walked exactly to the payload's end: the reader's own, or after
-        `keep` or `raw` one over those bytes, good until another frame's is asked for.
-        """
-        at = self._at
-        if isinstance(at, bytes):
-            # the names of a template's fields, which stand elsewhere in the file, are put in front of the payload
-            before = len(at) - self.size if self.size >= 0 else 0
-            return window_over(at, base=self.value_offset - before)
-        if isinstance(at, Stored):
-            return at.window_at(self.value_offset, self.size)
-        at.leave(self)
-        return at.window
-
-    def peek(self) -> Window:
-        """A window at the payload's first byte, only to be looked at: its position must stay."""
-        at = self._at
-        if isinstance(at, RdbReader):
-            at.check(self)
-            return at.window
-        return self.window()
-
-    def value(self) -> Value:
-        """The decoded value, a new one on each call. It keeps the frame, as `keep` does.
-
-        Raises `FormatError`, `TruncatedError` or `UnsupportedError`, after which only a frame that was kept before
-        leaves its reader in step; `UsageError` where the reader has moved on from a frame that was not kept.
-        """
-        at = self._at
-        w = self.window()
-        kept: Stored | None = None
-        if isinstance(at, RdbReader):
-            kept = w.stored()
-            if kept is None:
-                w.pin = w.pos
-        try:
-            value = self.type.value(w)
-        except RdbToolError as e:
-            w.pin = -1
-            e.path = e.path or w.path
-            e.offset = self.value_offset if e.offset < 0 else e.offset
-            e.key = self.key
-            e.doing = e.doing or "decoding a value"
-            raise
-        if kept is not None:
-            self._hold(w, kept, SMALL)
-        elif isinstance(at, RdbReader):
-            raw = w.unpin()
-            self._at = raw
-            self.size = len(raw)
-        return value
-
-    def __repr__(self) -> str:
-        expiry = "" if self.expire_at_ms < 0 else f" expire_at_ms={self.expire_at_ms}"
-        kind = f"{self.type.redis_type} ({self.type.name})"
-        return f"<Frame db={self.db} key={shortened(self.key)} {kind}{expiry} at {self.offset}>"
-
-
-def frame_of(db: int, key: bytes, type_row: TypeRow, raw: bytes) -> Frame:
-    """A frame made from bytes at hand, such as a DUMP payload's: they begin with the payload."""
-    return Frame(raw, -1, -1, db, key, type_row)
 
 
 @final
@@ -248,9 +98,7 @@ class RdbReader:
         self.version: i64 = 0
         self.db: i64 = 0
         self.key_offset: i64 = -1
-        self._unread: TypeRow | None = None
-        """The type of the payload that the window stands at."""
-        self._unread_at: i64 = -1
+        self._unread = Unread(window)
         self.ended = False
         self.doing = "reading the header"
         self.key: bytes | None = None
@@ -303,9 +151,10 @@ class RdbReader:
         try:
             if not self._started:
                 return self._header()
-            row = self._unread
+            unread = self._unread
+            row = unread.row
             if row is not None:
-                self._unread = None
+                unread.row = None
                 row.skip(self.window)
             return self._record()
         except RdbToolError as e:
@@ -322,42 +171,7 @@ class RdbReader:
 
     def frame_here(self, db: i64, key: bytes, type_row: TypeRow) -> Frame:
         """A frame of the payload that the window stands at."""
-        self._unread = type_row
-        self._unread_at = self.window.offset()
-        return Frame(self, self._unread_at, self._unread_at, db, key, type_row)
-
-    def check(self, frame: Frame) -> None:
-        """See that the payload of ``frame`` is still unread; raises `UsageError`."""
-        if self._unread is None or self._unread_at != frame.value_offset:
-            raise UsageError(
-                "the reader has moved on from this key: a frame that is needed later has to be kept (keep)",
-                path=self.window.path,
-                offset=frame.offset,
-                key=frame.key,
-            )
-
-    def leave(self, frame: Frame) -> None:
-        """Leave the payload of ``frame``, which is still unread, to whoever walks the window."""
-        self.check(frame)
-        self._unread = None
-
-    def skip_payload(self, frame: Frame) -> None:
-        """Pass the payload of ``frame``, which is still unread, unless the frame holds it."""
-        if frame.holds_payload:
-            return
-        self.leave(frame)
-        try:
-            frame.type.skip(self.window)
-        except RdbToolError as e:
-            raise self.located(e) from None
-
-    def take_payload(self, frame: Frame) -> bytes:
-        """The payload of ``frame``, which is still unread, passed."""
-        self.leave(frame)
-        try:
-            return passed(self.window, frame.type.skip)
-        except RdbToolError as e:
-            raise self.located(e) from None
+        return self._unread.frame_here(db, key, type_row)
 
     def _update_crc(self, data: bytes) -> None:
         self.crc = crc64(data, self.crc)
@@ -632,14 +446,11 @@ class RdbReader:
         return template if template is not None and count in {-1, template.count} else None
 
     def _module_aux(self, at: i64) -> ModuleAux:
-        w = self.window
-        w.pin = w.pos
-        module = module_name(read_u64(w))
-        if read_length(w) != UINT:
-            raise FormatError("the time of loading is not a number", offset=at)
-        when = read_u64(w)
-        skip_module_values(w)
-        return ModuleAux(at, module, when, w.unpin())
+        raw = passed(self.window, _skip_module_aux)
+        head = window_over(raw, base=at)
+        module = module_name(read_u64(head))
+        read_length(head)
+        return ModuleAux(at, module, read_u64(head), raw)
 
     def _end(self, at: i64) -> End:
         w = self.window
@@ -665,3 +476,11 @@ class RdbReader:
             w.skip(size)
         while w.need(1) and w.data[w.pos] == 10:
             w.skip(1)
+
+
+def _skip_module_aux(w: Window) -> None:
+    read_u64(w)
+    if read_length(w) != UINT:
+        raise FormatError("the time of loading is not a number", offset=w.offset())
+    read_u64(w)
+    skip_module_values(w)

@@ -8,9 +8,9 @@ from mypy_extensions import i64
 
 from rdbtool.errors import RdbToolError
 
+from .frame import Frame
 from .layout.visit import Visit
 from .layout.visitor import Visitor
-from .reader import Frame
 
 
 @final

@@ -35,10 +35,10 @@ from rdbtool.servers.limits import Limits, refuse_database
 from . import opcodes, transcode
 from .encode import encode_value
 from .events import Event, Function, FunctionPreGa, HashTemplate, ModuleAux, ResizeDb, SelectDb, SlotImport, SlotInfo
+from .frame import Frame
 from .layout.encoders import put_length, put_ms, put_string, put_u64
 from .layout.primitives import read_string
 from .libraries import needs_server_table
-from .reader import Frame
 from .targets import Target, target
 from .types import TypeRow
 from .values import hashes, lists

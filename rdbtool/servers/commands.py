@@ -381,13 +381,13 @@ HTTL                             -5 1         read+unsupported      7.4/9.0
 HVALS                             2 1         read                  2.0
 # Streams
 XACK                             -4 1         write                 5.0
-XACKDEL                          -6 1         write                 8.2/-
+XACKDEL                          -6 1         write                 8.2/9.2
 XADD                             -5 1         write                 5.0
 XAUTOCLAIM                       -6 1         write                 6.2
 XCFGSET                          -2 1         write                 8.6/-
 XCLAIM                           -6 1         write                 5.0
 XDEL                             -3 1         write                 5.0
-XDELEX                           -5 1         write                 8.2/-
+XDELEX                           -5 1         write                 8.2/9.2
 XGROUP                           -2 -         container             5.0
 XGROUP|CREATE                    -5 2         write                 5.0
 XGROUP|CREATECONSUMER             5 2         write                 6.2
@@ -462,7 +462,7 @@ EXPIREAT                         -3 1         write                 1.2
 EXPIRETIME                        2 1         read                  7.0
 KEYS                              2 -         idle                  1.0
 MIGRATE                          -6 migrate   write                 2.6
-MOVE                              3 1         write                 1.0        moves
+MOVE                             -3 1         write                 1.0        moves
 OBJECT                           -2 -         idle                  2.2
 PERSIST                           2 1         write                 2.2
 PEXPIRE                          -3 1         write                 2.6

@@ -276,8 +276,21 @@ ENTRIES_READ: Final = Feature(0, redis=(7, 0), valkey=FIRST_VALKEY)
 """XGROUP takes ENTRIESREAD."""
 SET_IF_EQUAL: Final = Feature(0, redis=(8, 4), valkey=(8, 1))
 """SET takes IFEQ."""
-SET_IF: Final = Feature(0, redis=(8, 4))
-"""SET takes IFNE, IFDEQ and IFDNE."""
+SET_IF_NOT_EQUAL: Final = Feature(0, redis=(8, 4), valkey=(9, 2))
+"""SET takes IFNE."""
+SET_IF_DIGEST: Final = Feature(0, redis=(8, 4))
+"""SET takes IFDEQ and IFDNE."""
+POP_COUNT: Final = Feature(0, redis=(6, 2), valkey=FIRST_VALKEY)
+"""LPOP and RPOP take a count; before, what stood there was not looked at in a log."""
+MOVE_REPLACES: Final = Feature(0, valkey=(9, 2))
+"""MOVE takes REPLACE; before, it was not looked at in a log, or made it a bad one (`CHECKS_ARITY_IN_LOG`)."""
+SEARCH_ANY: Final = Feature(0, redis=(6, 2), valkey=FIRST_VALKEY)
+"""The COUNT of GEORADIUS takes ANY."""
+SEARCH_POLYGON: Final = Feature(0, valkey=(9, 0))
+"""GEOSEARCH and GEOSEARCHSTORE take BYPOLYGON."""
+
+SCATTERED_TABLES: Final = Feature(0, valkey=(9, 0))
+"""The keys of a table of Lua are in another order than in any other Lua 5.1 (seen of Valkey 9.0 and 9.1)."""
 
 # What loading a log does. These are looked up once a file, so they need no bit.
 
@@ -285,6 +298,8 @@ LOG_SNAPSHOTS: Final = Feature(0, redis=(4, 0), valkey=FIRST_VALKEY)
 """A log may begin with a snapshot."""
 LOG_ANNOTATIONS: Final = Feature(0, redis=(7, 0), valkey=FIRST_VALKEY)
 """Lines that begin with # are passed; before, they made the file a bad one."""
+LONG_LINES: Final = Feature(0, redis=(7, 0), valkey=FIRST_VALKEY)
+"""Header lines of a log are read 1,023 bytes at once; before, 127. What is longer is taken for what follows."""
 LOOKS_UP_SUBCOMMANDS: Final = Feature(0, redis=(7, 0), valkey=FIRST_VALKEY)
 """A subcommand that is not there is an unknown command; before, an error that is logged."""
 SCRIPT_ERRORS_CRASH: Final = Feature(0, redis=(7, 0), valkey=FIRST_VALKEY)

@@ -2,7 +2,7 @@
 
 Sizes are those of 64-bit builds, in bytes (server.h, dict.h, hashtable.c, quicklist.h, stream.h and rax.c of each
 release).
-`Layout` is measured for Redis 6.2 and 7.0 and Valkey 9.1, and follows the sources elsewhere.
+`Layout` is measured for Redis 6.2, 7.0, 8.2, 8.6 and 8.10 and Valkey 9.1, and follows the sources elsewhere.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Final, final
 
 from mypy_extensions import i64
 
+from .features import HASH_TEMPLATES
 from .releases import Release
 
 JEMALLOC: Final = "jemalloc"
@@ -74,10 +75,18 @@ class Layout:
 
     ``robj``, ``entry``, ``dict``, ``table`` (a table of buckets) and so on: sizes of structures. ``embedded``: the
     longest string that shares the allocation of its object; ``shared``: so much, object, name and string together, is
-    one allocation, 0 where names do not. ``quicklists``: lists are made of nodes, before that one
-    ziplist or linked; ``small_lists``: a list of one node is that node. ``counts_nominally``:
-    MEMORY USAGE counts packed values without what the allocator rounds up; ``counts_trees_roughly``: and 30 words per
-    node of a radix tree.
+    one allocation, 0 where names do not. ``embeds_values``: a field of a hash is one allocation with its value, where
+    that is short; ``embeds_members``: a node of a skip list holds its member, behind ``before_member`` bytes.
+    ``templates``: hashes may have their names from a template, and are an array of values then, behind
+    ``template_array`` bytes. ``refers_to_groups``: a stream knows in which groups an entry is pending;
+    ``lists_groups``: by a list for each entry. ``quicklists``: lists are made of nodes, before that one ziplist or
+    linked; ``small_lists``: a list of one node is that node.
+
+    What MEMORY USAGE counts: ``counts_nominally``: packed values without what the allocator rounds up;
+    ``counts_strings_nominally``, ``counts_objects_nominally``: short strings so, and objects with their names;
+    ``uncounted_of_member``: so much of each member of a sorted set is left out; ``counted_link``: what it takes each
+    link of a chain for that holds nothing but a key, -1 for what there is of them;
+    ``counts_trees_roughly``: 30 words per node of a radix tree.
     """
 
     def __init__(self, release: Release) -> None:
@@ -98,12 +107,18 @@ class Layout:
         self.keys: i64 = ENTRIES
         self.sets: i64 = ENTRIES
         self.hashes: i64 = ENTRIES
+        self.zsets: i64 = ENTRIES
+        self.embeds_values = buckets or (redis and version >= (8, 6))
+        self.embeds_members = self.embeds_values
+        self.before_member: i64 = 1 if valkey else 0
         if buckets:
-            self.keys = self.sets = self.hashes = BUCKETS
+            self.keys = self.sets = self.hashes = self.zsets = BUCKETS
         elif version >= (7, 2):
             self.sets = BARE_ENTRIES
             if self.names == IN_OBJECT:
                 self.keys = BARE_ENTRIES
+            if self.embeds_values:
+                self.hashes = self.zsets = BARE_ENTRIES
         self.embedded: i64 = 44
         if version < (3, 2):
             self.embedded = 39 if version >= (3, 0) else -1
@@ -121,10 +136,29 @@ class Layout:
         self.quicklist: i64 = 40
         self.quicklist_node: i64 = 40 if version >= (7, 0) else 32
         self.skiplist_levels: i64 = 32
+        self.expiring_listpack: i64 = 24 if redis and version >= (8, 6) else 32
+        self.templates = release.does(HASH_TEMPLATES)
+        self.template_array: i64 = 16
         self.stream: i64 = 40 if version < (7, 0) else 80
         self.group: i64 = 32 if version < (7, 0) else 40
-        self.consumer: i64 = 24 if version < (7, 2) else 32
         self.nack: i64 = 24
+        self.refers_to_groups = redis and version >= (8, 2)
+        self.lists_groups = self.refers_to_groups and version < (8, 8)
+        if self.refers_to_groups:
+            self.stream = 112
+            self.group = 80
+            self.nack = 32
+            if version >= (8, 6):
+                self.stream = 160
+                self.group = 144
+                self.nack = 64
+        self.consumer: i64 = 24 if version < (7, 2) else 32
         self.rax: i64 = 24
-        self.counts_nominally = version < (7, 0)
-        self.counts_trees_roughly = not valkey or version < (8, 0)
+        self.counts_strings_nominally = redis and version >= (8, 6)
+        self.counts_objects_nominally = redis and version >= (8, 8)
+        self.counts_nominally = version < (7, 0) or self.counts_strings_nominally
+        self.uncounted_of_member: i64 = 8 if redis and (8, 2) <= version < (8, 6) else 0
+        self.counted_link: i64 = -1
+        if redis and version >= (8, 2):
+            self.counted_link = 16 if self.counts_objects_nominally else 24
+        self.counts_trees_roughly = version < (8, 0) or (redis and version < (8, 6))

@@ -1,8 +1,10 @@
 """THE table of options that are newer than their commands: which release has them, and where they stand.
 
-Only what servers log counts: how they rewrite a command before they log it decides that. A release that lacks an option
-answers the command with an error while it loads the log, and goes on (seen of Redis 6.2 and 7.0 and Valkey 9.1). Those
-that it passes over without harm are not here: Redis 6.2 does not look at the NX, XX, GT or LT of a logged PEXPIREAT,
+Only what servers log counts: how they rewrite a command before they log it decides that (Valkey 9.1 logs HSETEX without
+its conditions, and every server SET without GET). A release that lacks an option answers the command with
+an error while it loads the log, and goes on; one that takes no such number of words does not count them in a log, and
+carries it out as if the option was not there (seen of Redis 4.0, 5.0, 6.0, 6.2 and 7.0 and Valkey 9.1). Those that it
+passes over without harm are not here: before 7.0 Redis does not look at the NX, XX, GT or LT of a logged PEXPIREAT,
 which took effect when it was logged, nor at the counters of XSETID, which its streams do not have.
 """
 
@@ -21,10 +23,15 @@ from .features import (
     IDEMPOTENT_PRODUCERS,
     KEEP_EXPIRY,
     MORE_BIT_OPERATIONS,
+    MOVE_REPLACES,
     OPTIONS_OF_6_2,
+    POP_COUNT,
     RESTORE_METADATA,
-    SET_IF,
+    SEARCH_ANY,
+    SEARCH_POLYGON,
+    SET_IF_DIGEST,
     SET_IF_EQUAL,
+    SET_IF_NOT_EQUAL,
     Feature,
     feature_of,
 )
@@ -32,6 +39,10 @@ from .releases import Release
 
 THRESHOLD: Final[i64] = -1
 """In place of a number of words: one, and before it perhaps ``=`` or ``~``."""
+PER_KEY: Final[i64] = -2
+"""In place of a number of words: one for each key."""
+LONGEST: Final = 16
+"""No option has more letters."""
 
 
 @final
@@ -50,15 +61,18 @@ class Option:
 class CommandOptions:
     """The options of a command, which end at the first word that is none.
 
-    ``command``: the name of its row; ``first``: the place of the first option among its words, or from their end where
-    it is negative; ``plain``: how many words it has without any, 0 where it always has one.
+    ``command``: the name of its row; ``first``: the place of the first option among its words, or where it is
+    negative, from the end of as many keys as the word in front of them tells, the one at ``-first``; ``plain``: how
+    many words it has without any, 0 where that differs; ``trailing``: it takes a fixed number of words, and all behind
+    them is the one option, which a release that lacks it does not look at.
     """
 
-    def __init__(self, command: bytes, first: i64, plain: i64, words: list[Option]) -> None:
+    def __init__(self, command: bytes, first: i64, plain: i64, words: list[Option], *, trailing: bool = False) -> None:
         self.command = command
         self.title = command.replace(b"|", b" ").decode("latin-1")
         self.first: i64 = first
         self.plain: i64 = plain
+        self.trailing = trailing
         self.least: i64 = -COMMANDS[command].arity
         self.words = words
 
@@ -77,7 +91,16 @@ class CommandOptions:
     def among(self, args: list[bytes]) -> i64:
         """Which of them a command has: a bit for each of ``words``, without those that are as old as the command."""
         n: i64 = len(args)
-        i = self.first if self.first >= 0 else n + self.first
+        if self.trailing:
+            return 1 if n > self.first else 0
+        i = self.first
+        keys: i64 = 0
+        if i < 0:
+            count = args[-i] if -i < n else b""
+            if len(count) > 9 or not count.isdigit():
+                return 0
+            keys = int(count)
+            i = keys - i + 1
         found: i64 = 0
         while 0 < i < n:
             name = args[i].upper()
@@ -93,6 +116,8 @@ class CommandOptions:
             i += 1
             if word.takes == THRESHOLD:
                 i += 2 if i < n and args[i] in {b"=", b"~"} else 1
+            elif word.takes == PER_KEY:
+                i += keys
             else:
                 i += word.takes
         return found
@@ -118,7 +143,8 @@ def _all() -> list[CommandOptions]:
         *(Option(b"EX", 1), Option(b"PX", 1), *_old(b"NX", b"XX")),
         *(Option(b"KEEPTTL", 0, KEEP_EXPIRY), Option(b"EXAT", 1, OPTIONS_OF_6_2), Option(b"GET", 0, OPTIONS_OF_6_2)),
         Option(b"IFEQ", 1, SET_IF_EQUAL),
-        *(Option(name, 1, SET_IF) for name in (b"IFNE", b"IFDEQ", b"IFDNE")),
+        Option(b"IFNE", 1, SET_IF_NOT_EQUAL),
+        *(Option(name, 1, SET_IF_DIGEST) for name in (b"IFDEQ", b"IFDNE")),
     ]
     zadd = [*_old(b"NX", b"XX", b"CH", b"INCR"), Option(b"GT", 0, OPTIONS_OF_6_2), Option(b"LT", 0, OPTIONS_OF_6_2)]
     producers = feature_of(IDEMPOTENT_PRODUCERS)
@@ -134,7 +160,16 @@ def _all() -> list[CommandOptions]:
         *(Option(name, 1, RESTORE_METADATA) for name in (b"IDLETIME", b"FREQ")),
     ]
     operations = feature_of(MORE_BIT_OPERATIONS)
-    aggregate = [Option(b"AGGREGATE"), Option(b"COUNT", 0, AGGREGATE_COUNT)]
+    aggregate = [Option(b"WEIGHTS", PER_KEY), Option(b"AGGREGATE"), Option(b"COUNT", 0, AGGREGATE_COUNT)]
+    aggregate += _old(b"SUM", b"MIN", b"MAX")
+    count = Option(b"a count", 0, POP_COUNT)
+    radius = [Option(b"COUNT", 1), Option(b"ANY", 0, SEARCH_ANY), *_old(b"ASC", b"DESC")]
+    radius += [Option(b"STORE", 1), Option(b"STOREDIST", 1)]
+    search = [
+        Option(b"BYPOLYGON", 0, SEARCH_POLYGON),
+        Option(b"COUNT", 1),
+        *_old(b"ANY", b"ASC", b"DESC", b"STOREDIST"),
+    ]
     group = [Option(b"MKSTREAM"), Option(b"ENTRIESREAD", 1, ENTRIES_READ)]
     return [
         CommandOptions(b"SET", 3, 3, set_),
@@ -150,6 +185,12 @@ def _all() -> list[CommandOptions]:
         CommandOptions(b"FLUSHDB", 1, 1, flush),
         CommandOptions(b"ZUNIONSTORE", -2, 4, aggregate),
         CommandOptions(b"ZINTERSTORE", -2, 4, aggregate),
+        CommandOptions(b"LPOP", 2, 2, [count], trailing=True),
+        CommandOptions(b"RPOP", 2, 2, [count], trailing=True),
+        CommandOptions(b"MOVE", 3, 3, [Option(b"REPLACE", 0, MOVE_REPLACES)], trailing=True),
+        CommandOptions(b"GEORADIUS", 6, 6, radius),
+        CommandOptions(b"GEORADIUSBYMEMBER", 5, 5, radius),
+        CommandOptions(b"GEOSEARCHSTORE", 3, 0, search),
     ]
 
 

@@ -6,11 +6,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from rdbtool.aof.check import BROKEN, EMPTY, MISSING, TRUNCATED, FileVerdict, verify_log, verify_log_in
+from rdbtool.aof.check import BROKEN, EMPTY, MISSING, TRUNCATED, FileVerdict, tell_fault, verify_log, verify_log_in
 from rdbtool.aof.config import DEFAULT, LogConfig
 from rdbtool.aof.layout import Layout, LogFile, locate, parts_beside
 from rdbtool.aof.names import STOCK, CommandNames
@@ -18,7 +18,7 @@ from rdbtool.aof.options import OptionUse
 from rdbtool.aof.resp import MAX_BULK
 from rdbtool.aof.scan import BadCommand
 from rdbtool.errors import FormatError, UsageError, printable
-from rdbtool.findings import Finding, Report, Severity, finding_of, plural
+from rdbtool.findings import Finding, Findings, Report, Severity, finding_of, plural
 from rdbtool.io.progress import Meter, Progress
 from rdbtool.io.window import Window
 from rdbtool.rdb.check import DATABASES
@@ -27,7 +27,7 @@ from rdbtool.servers.features import CHECKS_ARITY_IN_LOG, MULTI_PART_LOGS, SCRIP
 from rdbtool.servers.releases import RELEASES, Release, newest_of_each, releases_asked, writer_of
 
 from .libraries import tell_libraries
-from .log_suitability import SCRIPTS, LogSuitability, knows, lacking_options, log_suitability
+from .log_suitability import SCRIPTS, LogSuitability, knows, lacking_options, log_suitability, refused_options
 
 
 @dataclass(slots=True)
@@ -140,20 +140,50 @@ def check_aof(
             progress=meter.of(file.path),
         )
         report.files.append(verdict)
+    if history:
+        report.history = [verify_log(file, report.findings, config=config) for file in layout.history]
+    _tell_whole(report)
+    judge_log(report, asked)
+    return report
+
+
+def join_checks(
+    report: CheckAofReport, checked: Mapping[str, tuple[FileVerdict, Findings]], releases: Sequence[Release]
+) -> None:
+    """Make what was found in each file of ``report.layout``, by its name, the report about the log. Each was checked
+    while it was not known whether it is the last.
+    """
+    layout = report.layout
+    assert layout is not None
+    for finding in layout.findings:
+        report.findings.add(finding)
+    for i, file in enumerate(layout.files):
+        name = os.path.basename(file.path)
+        if name not in checked:
+            report.files.append(FileVerdict(file.path, file.role, MISSING, cuttable=False))
+            continue
+        verdict, findings = checked[name]
+        tell_fault(verdict, findings, last=i == len(layout.files) - 1)
+        report.findings.add_all(findings)
+        report.files.append(verdict)
+    _tell_whole(report)
+    judge_log(report, releases)
+
+
+def _tell_whole(report: CheckAofReport) -> None:
+    """Tell what shows when all files were checked."""
+    layout = report.layout
+    assert layout is not None
     if layout.is_set and layout.files and all(f.verdict == EMPTY for f in report.files):
         report.findings.add(
             Finding(Severity.WARNING, "all-empty", "every file is empty: the server starts empty", layout.manifest_path)
         )
-    if history:
-        report.history = [verify_log(file, report.findings, config=config) for file in layout.history]
     for verdict in report.files:
         if verdict.preamble is not None:
             known = len(verdict.preamble_findings.items)
             tell_libraries(verdict.preamble, verdict.preamble_findings, verdict.path)
             for finding in verdict.preamble_findings.items[known:]:
                 report.findings.add(finding)
-    judge_log(report, asked)
-    return report
 
 
 def judge_log(report: CheckAofReport, releases: Sequence[Release]) -> None:
@@ -167,10 +197,10 @@ def judge_log(report: CheckAofReport, releases: Sequence[Release]) -> None:
             report.findings.add(wrong_arity(file, file.wrong, asked))
         newer = min(_newer(file, asked), default=None)
         if newer is not None:
-            start, name, without = newer
+            start, name, without, lacks = newer
             file.verdict = BROKEN
             file.good_up_to = min(file.good_up_to, start)
-            message = f"command '{printable(name, 64)}': {without} refuses the file here, and has no such command"
+            message = f"command '{printable(name, 64)}': {without} refuses the file here, and has no such {lacks}"
             report.findings.add(Finding(Severity.ERROR, "newer-command", message, file.path, start))
         older = [(release, lacking) for release in asked if (lacking := lacking_options(file, release))]
         if older:
@@ -201,14 +231,19 @@ def _writer(report: CheckAofReport) -> Release | None:
     return None
 
 
-def _newer(file: FileVerdict, asked: Iterable[Release]) -> Iterator[tuple[int, bytes, str]]:
-    """Commands that some release has and one that was asked for has not: where, which, and that release."""
+def _newer(file: FileVerdict, asked: Sequence[Release]) -> Iterator[tuple[int, bytes, str, str]]:
+    """Commands that some release has and one that was asked for has not, or not with that option: where, which, that
+    release, and what it lacks.
+    """
     for name, start in file.used.items():
         row = COMMANDS[name]
         for release in asked:
             if not knows(row, release):
-                yield start, name.replace(b"|", b" "), release.title
+                yield start, name.replace(b"|", b" "), release.title, "command"
                 break
+    for release in asked:
+        for use, names in refused_options(file, release):
+            yield use.start, f"{use.options.title} {' '.join(names)}".encode(), release.title, "option"
 
 
 def _newer_option(
@@ -218,10 +253,12 @@ def _newer_option(
     release, lacking = max(older, key=lambda row: sum(use.count for use, _ in row[1]))
     count = sum(use.count for use, _ in lacking)
     use, names = min(lacking, key=lambda row: row[0].start)
-    message = (
-        f"{use.options.title} with {' and '.join(names)}: {release.title} has no such option, logs an error and goes "
-        f"on, so that what {plural(count, 'command')} did is missing there"
-    )
+    if use.options.trailing:
+        does = "does as if that was not there"
+        what = f"so that what {plural(count, 'command')} did can be another thing there"
+    else:
+        does, what = "logs an error and goes on", f"so that what {plural(count, 'command')} did is missing there"
+    message = f"{use.options.title} with {' and '.join(names)}: {release.title} has no such option, {does}, {what}"
     return Finding(severity, "newer-option", message, file.path, use.start)
 
 

@@ -6,7 +6,7 @@ import contextlib
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import Any, Final, Literal, TypeAlias
 
 from rdbtool.aof.layout import locate
@@ -17,10 +17,11 @@ from rdbtool.findings import Finding, Findings, Report, Severity, finding_of, pl
 from rdbtool.inputs.detect import Progress
 from rdbtool.inputs.filters import slot_ranges
 from rdbtool.inputs.jsonl import JsonlSource
-from rdbtool.inputs.opening import OpenedKeys, open_keys, repeated_keys
+from rdbtool.inputs.opening import OpenedKeys, is_streamed, open_keys
 from rdbtool.inputs.parts import set_of
 from rdbtool.inputs.selection import Selection
 from rdbtool.inputs.server import STOCK_SERVER, Server
+from rdbtool.io.destination import find
 from rdbtool.io.sink import commit_all, without_compression
 from rdbtool.io.source import opener_of
 from rdbtool.outputs.changing import Changes, Changing
@@ -159,76 +160,39 @@ def convert(
     layout = None if commands else set_of(given)
     if layout is not None:
         given = [layout.path]
-    ordered = list(reversed(given)) if on_conflict == "last" else list(given)
-    ranges = shard_ranges(split) if split else []
-    outputs = output_paths(output, split)
-    inputs = _files_of(given, commands=commands) if layout is None else layout.paths
-    checked = replace(options, verify=keep_going)
+    job = _Job(
+        given,
+        output,
+        options,
+        selection,
+        changes or Changes(),
+        report,
+        outputs=output_paths(output, split),
+        inputs=_files_of(given, commands=commands) if layout is None else layout.paths,
+        ranges=shard_ranges(split) if split else [],
+        on_conflict=on_conflict,
+        keep_going=keep_going,
+        progress=progress,
+    )
+    job.opening = {
+        "point": point,
+        "unknown": unknown,
+        "commands": commands,
+        "to": options.rdb.to,
+        "mode": source_mode,
+        "server": server,
+        "layout": layout,
+        "name": selection.one_name,
+    }
+    if keep_going and job.can_begin_anew:
+        # What is sound is read once. Of what is not, nothing has been written for good.
+        with contextlib.suppress(FormatError, UnsupportedError):
+            job.run(salvage=False)
+            return report
+        job.report = report = ConvertReport(sources=list(given))
+        selection.kept = 0
     try:
-        with contextlib.ExitStack() as stack:
-            distinct = on_conflict == "error" and not keep_going
-            job = _Job(options, selection, changes or Changes(), report, keep_going=keep_going, distinct=distinct)
-            job.opening = {
-                "point": point,
-                "unknown": unknown,
-                "commands": commands,
-                "to": options.rdb.to,
-                "mode": source_mode,
-                "server": server,
-                "layout": layout,
-                "keep_going": keep_going,
-                "name": selection.one_name,
-            }
-            repeated = _repeated(job, given) if on_conflict == "merge" else {}
-            outlets = [stack.enter_context(open_outlet(path, checked, inputs)) for path in outputs]
-            stages = [outlet.exporter for outlet in outlets]
-            by_slot = BySlot(list(stages), ranges) if ranges else None
-            if by_slot is not None:
-                stages.append(by_slot)
-            merges = len(given) > 1 or keep_going or on_conflict in {"first", "last"}
-            merge = Merge(stages[-1], refuse=on_conflict in {"error", "merge"}) if merges else None
-            if merge is not None:
-                stages.append(merge)
-            join = Join(stages[-1], repeated) if repeated else None
-            if join is not None:
-                stages.append(join)
-            changing = Changing(stages[-1], job.changes) if job.changes.any else None
-            if changing is not None:
-                stages.append(changing)
-            for source in ordered:
-                if merge is not None:
-                    last = on_conflict == "last" and not commands and not point.asked
-                    merge.next_input(source, repeated_keys(source, source_mode) if last else None)
-                for stage in (join, changing):
-                    if stage is not None:
-                        stage.next_input(source)
-                with job.open(source, stages[-1], progress) as (pipeline, opened):
-                    report.kept = opened
-                    for outlet in outlets:
-                        outlet.exporter.losses.untold |= opened.source.made
-                    _move(pipeline, opened, report)
-                    alone = len(given) == 1 and selection.everything
-                    _carry(opened, outlets, job.changes, report, alone=alone)
-            stages[-1].end()
-            _note_losses(stages, options, report, output)
-            for finding in miscount_findings(sum(outlet.exporter.miscounted for outlet in outlets), ", ".join(given)):
-                report.findings.add(finding)
-            if by_slot is not None and by_slot.elsewhere:
-                report.findings.add(_not_in_database_0(by_slot.elsewhere, output))
-            commit_all([outlet.finish() for outlet in outlets])
-            for outlet in outlets:
-                report.outputs.append(outlet.path)
-                for finding in too_long(outlet.exporter, outlet.path) if options.format == "resp" else ():
-                    report.findings.add(finding)
-                if isinstance(outlet.exporter, RdbOut):
-                    report.target = outlet.exporter.target_name
-            if merge is not None:
-                report.dropped = merge.dropped
-                _note_repeated(merge.repeated, report, on_conflict)
-            if join is not None:
-                report.merged = join.joined
-            gone = [report.losses.get(fact, 0) for fact in (*OF_TYPE.values(), MODULE_VALUES, NO_OUTPUT)]
-            report.written -= report.dropped + report.merged + sum(gone)
+        job.run(salvage=keep_going)
     except FormatError as e:
         report.findings.add(finding_of(e))
         report.outputs = []
@@ -258,48 +222,129 @@ def _copied(source: str, output: str, report: ConvertReport, progress: Progress 
 
 @dataclass
 class _Job:
-    """What holds for every input of a run; ``opening``: how inputs are opened."""
+    """What holds for every input of a run; ``inputs``: all files of them; ``ranges``: of slots, for each output;
+    ``opening``: how inputs are opened.
+    """
 
+    given: Sequence[str]
+    output: str
     options: OutputOptions
     selection: Selection
     changes: Changes
     report: ConvertReport
-    keep_going: bool = field(kw_only=True)
-    distinct: bool = field(kw_only=True)
+    _: KW_ONLY
+    outputs: list[str]
+    inputs: tuple[str, ...]
+    ranges: list[tuple[int, int]]
+    on_conflict: Conflict
+    keep_going: bool
+    progress: Progress | None
     opening: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def can_begin_anew(self) -> bool:
+        """Whether all inputs can be read again, and nothing that is written is out before the end."""
+        inputs = all(os.path.isfile(path) or os.path.isdir(path) for path in self.given)
+        return inputs and not any(path == "-" or find(path).is_stream for path in self.outputs)
+
+    def run(self, *, salvage: bool) -> None:
+        """Write the outputs. Raises `FormatError` for damage; with ``keep_going``, that is only without ``salvage``."""
+        self.opening["keep_going"] = salvage
+        report, given, on_conflict, ranges = self.report, self.given, self.on_conflict, self.ranges
+        keep_going = self.keep_going
+        checked = replace(self.options, verify=keep_going)
+        with contextlib.ExitStack() as stack:
+            repeated = self.repeated(given) if on_conflict == "merge" else {}
+            outlets = [stack.enter_context(open_outlet(path, checked, self.inputs)) for path in self.outputs]
+            stages = [outlet.exporter for outlet in outlets]
+            by_slot = BySlot(list(stages), ranges) if ranges else None
+            if by_slot is not None:
+                stages.append(by_slot)
+            merges = len(given) > 1 or keep_going or on_conflict in {"first", "last"}
+            merge = Merge(stages[-1], refuse=on_conflict in {"error", "merge"}) if merges else None
+            if merge is not None:
+                stages.append(merge)
+            join = Join(stages[-1], repeated) if repeated else None
+            if join is not None:
+                stages.append(join)
+            changing = Changing(stages[-1], self.changes) if self.changes.any else None
+            if changing is not None:
+                stages.append(changing)
+            for source in reversed(given) if on_conflict == "last" else given:
+                if merge is not None:
+                    merge.next_input(source, self.again(source) if on_conflict == "last" else None)
+                for stage in (join, changing):
+                    if stage is not None:
+                        stage.next_input(source)
+                with self.open(source, stages[-1], self.progress) as (pipeline, opened):
+                    report.kept = opened
+                    for outlet in outlets:
+                        outlet.exporter.losses.untold |= opened.source.made
+                    _move(pipeline, opened, report, stop=not salvage)
+                    if keep_going and not salvage and (pipeline.loss or not opened.is_proven):
+                        raise FormatError("something may be damaged", path=source)
+                    alone = len(given) == 1 and self.selection.everything
+                    _carry(opened, outlets, self.changes, report, alone=alone)
+            stages[-1].end()
+            _note_losses(stages, self.options, report, self.output)
+            for finding in miscount_findings(sum(outlet.exporter.miscounted for outlet in outlets), ", ".join(given)):
+                report.findings.add(finding)
+            if by_slot is not None and by_slot.elsewhere:
+                report.findings.add(_not_in_database_0(by_slot.elsewhere, self.output))
+            commit_all([outlet.finish() for outlet in outlets])
+            for outlet in outlets:
+                report.outputs.append(outlet.path)
+                for finding in too_long(outlet.exporter, outlet.path) if self.options.format == "resp" else ():
+                    report.findings.add(finding)
+                if isinstance(outlet.exporter, RdbOut):
+                    report.target = outlet.exporter.target_name
+            if merge is not None:
+                report.dropped = merge.dropped
+                _note_repeated(merge.repeated, report, on_conflict)
+            if join is not None:
+                report.merged = join.joined
+            gone = [report.losses.get(fact, 0) for fact in (*OF_TYPE.values(), MODULE_VALUES, NO_OUTPUT)]
+            report.written -= report.dropped + report.merged + sum(gone)
 
     @contextlib.contextmanager
     def open(
         self, source: str, exporter: Exporter, progress: Progress | None = None
     ) -> Iterator[tuple[Pipeline, OpenedKeys]]:
         """An input, and the pipeline to ``exporter``."""
+        distinct = self.on_conflict == "error" and not self.keep_going
         pipeline = Pipeline(
-            self.selection, exporter, self.report.findings, keep_going=self.keep_going, distinct=self.distinct
+            self.selection, exporter, self.report.findings, keep_going=self.keep_going, distinct=distinct
         )
         with open_keys(source, progress=progress, aside=pipeline, **self.opening) as opened:
             yield pipeline, opened
 
+    def again(self, source: str) -> dict[int, dict[bytes, int]]:
+        """The keys that an input has more than once, where that can be: it is read for their names."""
+        if self.opening["commands"] or self.opening["point"].asked or not is_streamed(source):
+            return {}
+        return self.repeated([source])
 
-def _repeated(job: _Job, sources: Sequence[str]) -> dict[int, set[bytes]]:
-    """The keys that come more than once, by database: all inputs are read for their names. Raises `UsageError` for an
-    input that cannot be read twice.
-    """
-    for source in sources:
-        is_fifo = os.path.exists(source) and stat.S_ISFIFO(os.stat(source).st_mode)
-        if source == "-" or is_fifo or opener_of(source) is not None:
-            raise UsageError("cannot be read twice, which merging needs", path=source)
-    told = job.report.findings
-    job.report.findings = Findings()  # the second time tells the same
-    found = Repeated()
-    stage = Changing(found, job.changes) if job.changes.any else found
-    for source in sources:
-        if isinstance(stage, Changing):
-            stage.next_input(source)
-        with job.open(source, stage) as (pipeline, opened), contextlib.suppress(FormatError):
-            pipeline.run(opened.source)
-    job.report.findings = told
-    job.selection.kept = 0
-    return found.keys
+    def repeated(self, sources: Sequence[str]) -> dict[int, dict[bytes, int]]:
+        """The keys that come more than once, by database, and how often: the inputs are read for their names. Raises
+        `UsageError` for one that cannot be read twice.
+        """
+        for source in sources:
+            is_fifo = os.path.exists(source) and stat.S_ISFIFO(os.stat(source).st_mode)
+            if source == "-" or is_fifo or opener_of(source) is not None:
+                raise UsageError("cannot be read twice, which merging needs", path=source)
+        told = self.report.findings
+        kept = self.selection.kept
+        self.report.findings = Findings()  # the second time tells the same
+        found = Repeated()
+        stage = Changing(found, self.changes) if self.changes.any else found
+        for source in sources:
+            if isinstance(stage, Changing):
+                stage.next_input(source)
+            with self.open(source, stage) as (pipeline, opened), contextlib.suppress(FormatError):
+                pipeline.run(opened.source)
+        self.report.findings = told
+        self.selection.kept = kept
+        return found.keys
 
 
 def _not_in_database_0(keys: int, output: str) -> Finding:
@@ -330,8 +375,8 @@ def _files_of(sources: Sequence[str], *, commands: bool) -> tuple[str, ...]:
     return tuple(files)
 
 
-def _move(pipeline: Pipeline, opened: OpenedKeys, report: ConvertReport) -> None:
-    """Move the keys of one input."""
+def _move(pipeline: Pipeline, opened: OpenedKeys, report: ConvertReport, *, stop: bool) -> None:
+    """Move the keys of one input. ``stop``: raise `FormatError` where reading breaks."""
     for finding in opened.findings:
         report.findings.add(finding)
     report.loss = report.loss or opened.loss
@@ -340,7 +385,7 @@ def _move(pipeline: Pipeline, opened: OpenedKeys, report: ConvertReport) -> None
     try:
         pipeline.run(opened.source)
     except FormatError as e:
-        if not pipeline.keep_going:
+        if stop:
             raise
         report.findings.add(finding_of(e, Severity.WARNING))
         report.loss = True

@@ -24,10 +24,11 @@ from rdbtool.io.progress import Progress
 from rdbtool.io.window import Window
 from rdbtool.outputs.losses import miscount_findings
 from rdbtool.rdb.empty import is_empty
-from rdbtool.rdb.events import End, SelectDb
+from rdbtool.rdb.events import End, SelectDb, Update
+from rdbtool.rdb.frame import Frame
 from rdbtool.rdb.head import RdbHead
 from rdbtool.rdb.layout.duplicates import Duplicates
-from rdbtool.rdb.reader import Frame, RdbReader
+from rdbtool.rdb.reader import RdbReader
 from rdbtool.rdb.targets import target_for_version
 from rdbtool.servers.limits import check_database
 from rdbtool.servers.releases import Release, release_of, writer_of
@@ -87,11 +88,17 @@ def digest(
     layout = layout_of(path, source)
     if source == "auto" and len(layout.files) == 1 and not layout.files[0].missing and not point.asked:
         with open_detected(layout.files[0].path, progress) as opened:
-            w = opened.window
+            first: Window | None = opened.window
             refuse_empty_snapshot(opened)
             if opened.kind == SNAPSHOT:
-                return _of_snapshot(path, w, release, selection, on_key)
-            replayed = replay(path, unknown=uncarried(unknown), source=source, release=release, first=w, server=server)
+                report = _of_snapshot(path, opened.window, release, selection, on_key)
+                if report is not None:
+                    return report
+                selection.kept = 0
+                first = None
+            replayed = replay(
+                path, unknown=uncarried(unknown), source=source, release=release, first=first, server=server
+            )
     else:
         replayed = replay(
             path,
@@ -107,7 +114,8 @@ def digest(
 
 def _of_snapshot(
     path: str, w: Window, release: Release | None, selection: Selection, on_key: OnKey | None
-) -> DigestReport:
+) -> DigestReport | None:
+    """None for one with commands in it, which has to be replayed. Raises `UnsupportedError` where that cannot be."""
     head = RdbHead(RdbReader(w))
     release = release or writer_of(head.aux) or target_for_version(head.dialect, head.version).release
     report = DigestReport(path=path, release=release.name)
@@ -128,6 +136,10 @@ def _of_snapshot(
                 report.left_out += 1
         elif isinstance(event, SelectDb):
             check_database(event.db, w.path, event.offset)
+        elif isinstance(event, Update):
+            if on_key is not None or not os.path.isfile(path):
+                raise event.refusal(w.path)
+            return None
         elif isinstance(event, End) and event.checksum == "bad":
             raise FormatError("wrong checksum: the server refuses the file", path=w.path, offset=event.offset)
         event = reader.next()
@@ -148,7 +160,7 @@ def _of_dataset(path: str, replayed: Replayed, selection: Selection, on_key: OnK
     release = replayed.dataset.release
     report = DigestReport(path=path, release=release.name, findings=replayed.findings, loss=replayed.loss)
     report.stopped = replayed.stopped
-    digester = Digester(release)
+    digester = Digester(release, loaded_ms=int(time.time() * 1000))
     report.left_out = keep_only(replayed.dataset, selection)
     for db, key, cell in replayed.dataset.items():
         if isinstance(cell, FrameCell):
@@ -157,6 +169,7 @@ def _of_dataset(path: str, replayed: Replayed, selection: Selection, on_key: OnK
             digester.add_cell(db, key, cell)
             if on_key is not None:
                 on_key(db, key, digester.cell_digest(cell))
+    report.left_out += digester.emptied
     _finish(report, digester)
     return report
 

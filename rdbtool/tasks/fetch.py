@@ -11,7 +11,8 @@ from rdbtool.io.source import open_input
 from rdbtool.io.window import Metered, Readable, Window
 from rdbtool.outputs.rdb import target_of
 from rdbtool.rdb.events import Aux, End, Header
-from rdbtool.rdb.reader import Frame, RdbReader
+from rdbtool.rdb.frame import Frame
+from rdbtool.rdb.reader import RdbReader
 
 
 def fetch(url: str, output: str, progress: Progress | None = None) -> tuple[int, str]:

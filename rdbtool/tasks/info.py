@@ -182,7 +182,7 @@ def _keys(report: InfoReport, part: Part, source: KeySource) -> None:
         part.libraries = collector.libraries
         part.module_data = collector.module_data
         part.empty = int(source.empty)
-        add_checksum(report, part.path, collector)
+        add_checksum(report.findings, part.path, collector)
 
 
 def _commands(report: InfoReport, part: Part, w: Window, kind: str) -> None:

@@ -6,10 +6,13 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from rdbtool.aof.check import MISSING, FileVerdict
+from rdbtool.aof.check import MISSING, FileVerdict, verify_log
+from rdbtool.aof.config import LogConfig
+from rdbtool.aof.layout import LogFile
 from rdbtool.aof.options import OptionUse
+from rdbtool.aof.resp import SHORT_LINE
 from rdbtool.errors import printable
-from rdbtool.findings import plural
+from rdbtool.findings import Findings, plural
 from rdbtool.servers.commands import COMMANDS, CommandRow
 from rdbtool.servers.features import (
     CHECKS_ARITY_IN_LOG,
@@ -17,6 +20,7 @@ from rdbtool.servers.features import (
     CUTS_TO_WHOLE_STATE,
     LOG_ANNOTATIONS,
     LOG_SNAPSHOTS,
+    LONG_LINES,
     LOOKS_UP_SUBCOMMANDS,
     MULTI_PART_LOGS,
     SCRIPT_ERRORS_CRASH,
@@ -29,6 +33,8 @@ if TYPE_CHECKING:
     from .check_aof import CheckAofReport
 
 BAD_FORMAT: Final = "Bad file format reading the append only file"
+WORDS: Final = {"bad-length": "", "zero-argc": "Unrecoverable error reading the append only file"}
+"""What servers say of faults, other than `BAD_FORMAT`."""
 SCRIPTS: Final = (b"EVAL", b"EVALSHA", b"FCALL")
 
 
@@ -121,11 +127,16 @@ def _weigh(answer: LogSuitability, report: CheckAofReport, file: FileVerdict, re
         if snapshot.loads is None:
             answer.loads = None
         answer.remarks += [f"{where}the snapshot: {remark}" for remark in snapshot.remarks]
+    if file.long_line >= 0 and not release.does(LONG_LINES):
+        answer.remarks.append(f"{where}at {file.long_line}: it reads {SHORT_LINE} bytes of this line as its header")
+        if file.plain:
+            file = _with_short_lines(report, file, last)
+        elif answer.loads:
+            answer.loads = None
     fault = file.fault
     refusals = _refusals(file, release)
     if fault is not None and not fault.truncated:
-        remark = BAD_FORMAT if fault.code != "bad-length" else ""
-        refusals.append(Refusal(int(fault.start), fault.message, remark))
+        refusals.append(Refusal(int(fault.start), fault.message, WORDS.get(fault.code, BAD_FORMAT)))
     first = min(refusals, key=_offset, default=None)
     # what an open MULTI holds is read before its end is missed
     read = fault is None or not fault.truncated or fault.code == "multi-without-exec"
@@ -138,6 +149,11 @@ def _weigh(answer: LogSuitability, report: CheckAofReport, file: FileVerdict, re
     _remark(answer, where, file, release)
     if fault is None:
         return True
+    if fault.code == "bad-length":
+        answer.remarks.append(
+            f"{where}at {int(fault.offset)}: it reserves the memory for that argument; built without jemalloc, it "
+            "dies if the machine has less"
+        )
     answer.cuts_at = file.cut_by(release.does(CUTS_TO_WHOLE_STATE))
     answer.cut_file = file.path
     if not last:
@@ -154,25 +170,36 @@ def _weigh(answer: LogSuitability, report: CheckAofReport, file: FileVerdict, re
     return True
 
 
+def _with_short_lines(report: CheckAofReport, file: FileVerdict, last: bool) -> FileVerdict:
+    """The verdict on a file for a server that reads header lines in shorter pieces."""
+    told = report.config
+    config = LogConfig(told.names, databases=told.databases, max_bulk=told.max_bulk, line=SHORT_LINE)
+    return verify_log(LogFile(file.path, file.role), Findings(), last=last, config=config, salvageable=False)
+
+
 def _offset(refusal: Refusal) -> int:
     return refusal.offset
 
 
 def _refusals(file: FileVerdict, release: Release) -> list[Refusal]:
-    """Where the server would stop for a command that can be read, in no order; annotations count as the beginning."""
+    """Where the server would stop for what can be read, in no order."""
     found = []
-    if file.annotations and not release.does(LOG_ANNOTATIONS):
-        found.append(Refusal(file.log_start, "it knows no timestamp annotations", BAD_FORMAT))
+    if file.first_comment >= 0 and not release.does(LOG_ANNOTATIONS):
+        found.append(Refusal(file.first_comment, "it knows no timestamp annotations", BAD_FORMAT))
     for unknown in file.unknown:
-        if b" " in unknown.name and not release.does(LOOKS_UP_SUBCOMMANDS):
-            container = COMMANDS.get(unknown.name.partition(b" ")[0].upper())
-            if container is None or is_in(container, release):
-                continue
-        found.append(_unknown(unknown.name, int(unknown.start), release))
+        container = unknown.container
+        if container is not None and not release.does(LOOKS_UP_SUBCOMMANDS) and is_in(container, release):
+            continue
+        subcommand = b"" if container is None else unknown.name.partition(b" ")[2]
+        found.append(_unknown(unknown.name, subcommand, int(unknown.start), release))
     for name, start in file.used.items():
         row = COMMANDS[name]
         if not knows(row, release):
-            found.append(_unknown(name.replace(b"|", b" "), start, release))
+            found.append(_unknown(name.replace(b"|", b" "), name.partition(b"|")[2], start, release))
+    for use, names in refused_options(file, release):
+        title = use.options.title
+        reason = f"it takes no '{title}' with {' and '.join(names)}"
+        found.append(Refusal(use.start, reason, f"wrong number of arguments for '{title.lower()}' command"))
     wrong = file.wrong
     if wrong is not None and release.does(CHECKS_ARITY_IN_LOG):
         shown = printable(wrong.name, 64)
@@ -187,15 +214,15 @@ def _refusals(file: FileVerdict, release: Release) -> list[Refusal]:
     return found
 
 
-def _unknown(name: bytes, start: int, release: Release) -> Refusal:
+def _unknown(name: bytes, subcommand: bytes, start: int, release: Release) -> Refusal:
     shown = printable(name, 64)
-    container, _, subcommand = shown.partition(" ")
+    first = printable(name[: -len(subcommand) - 1] if subcommand else name, 64)
     if not release.does(CHECKS_ARITY_IN_LOG):
-        words = f"Unknown command '{container}'"
+        words = f"Unknown command '{first}'"
     elif subcommand:
-        words = f"unknown subcommand '{subcommand}'"
+        words = f"unknown subcommand '{printable(subcommand, 64)}'"
     else:
-        words = f"unknown command '{container}'"
+        words = f"unknown command '{first}'"
     return Refusal(start, f"{release.title} has no command '{shown}'", words)
 
 
@@ -239,18 +266,36 @@ def _remark(answer: LogSuitability, where: str, file: FileVerdict, release: Rele
 
 
 def _pass_over(answer: LogSuitability, where: str, file: FileVerdict, release: Release) -> None:
-    """Say which commands it knows, and fails for an option that it lacks."""
-    lacking = lacking_options(file, release)
-    if not lacking:
-        return
-    count = sum(use.count for use, _ in lacking)
-    names = ", ".join(sorted({f"{use.options.title} with {' and '.join(names)}" for use, names in lacking}))
-    start = min(use.start for use, _ in lacking)
-    answer.passed_over += count
-    answer.remarks.append(f"{where}from {start} on it passes {plural(count, 'command')} over: {names}")
+    """Say which commands it knows, and fails for an option that it lacks, or carries out without it."""
+    for ignores in (False, True):
+        lacking = [row for row in lacking_options(file, release) if row[0].options.trailing == ignores]
+        if not lacking:
+            continue
+        count = sum(use.count for use, _ in lacking)
+        names = ", ".join(sorted({f"{use.options.title} with {' and '.join(names)}" for use, names in lacking}))
+        start = min(use.start for use, _ in lacking)
+        what = f"it carries {plural(count, 'command')} out as if that was not there"
+        if not ignores:
+            answer.passed_over += count
+            what = f"it passes {plural(count, 'command')} over"
+        answer.remarks.append(f"{where}from {start} on {what}: {names}")
 
 
 def lacking_options(file: FileVerdict, release: Release) -> list[tuple[OptionUse, list[str]]]:
-    """The commands with options that the release lacks, and which those are."""
+    """The commands with options that the release lacks, and which those are; not those for which it refuses the log."""
+    return [row for row in _lacking(file, release) if not refuses_option(row[0], release)]
+
+
+def refused_options(file: FileVerdict, release: Release) -> list[tuple[OptionUse, list[str]]]:
+    """The same for those for which it does."""
+    return [row for row in _lacking(file, release) if refuses_option(row[0], release)]
+
+
+def _lacking(file: FileVerdict, release: Release) -> list[tuple[OptionUse, list[str]]]:
     found = ((use, use.options.lacking(use.found, release)) for use in file.options)
     return [(use, names) for use, names in found if names]
+
+
+def refuses_option(use: OptionUse, release: Release) -> bool:
+    """Whether a release that lacks these options refuses a log with them, as there are too many words then."""
+    return use.options.trailing and release.does(CHECKS_ARITY_IN_LOG)

@@ -16,12 +16,13 @@ from rdbtool.analysis.costs import Costs
 from rdbtool.analysis.key_rows import KeyRows
 from rdbtool.analysis.tallies import Tally
 from rdbtool.aof.point_in_time import WHOLE, PointInTime
-from rdbtool.errors import FormatError, InputError, TruncatedError
-from rdbtool.findings import Finding, Report, Severity, finding_of
+from rdbtool.errors import FormatError, InputError, RdbToolError, TruncatedError, UnsupportedError
+from rdbtool.findings import Finding, Findings, Report, Severity, finding_of
 from rdbtool.inputs.detect import Progress
 from rdbtool.inputs.jsonl import JsonlSource
 from rdbtool.inputs.keys import Facts, RdbSource
 from rdbtool.inputs.opening import OpenedKeys, open_keys
+from rdbtool.inputs.salvaging import Behind
 from rdbtool.inputs.selection import Selection
 from rdbtool.inputs.server import STOCK_SERVER, Server
 from rdbtool.io.source import is_plain
@@ -32,6 +33,8 @@ from rdbtool.servers.releases import NEWEST, Release, writer_of
 
 DAMAGE: Final = (FormatError.code, TruncatedError.code, "not-applied")
 """Codes of findings that tell of what could not be read."""
+CAVEATS: Final = ("database-uncertain", "line-ends", "no-end")
+"""Codes of what is told of a salvaged snapshot and is no damage itself."""
 
 
 @dataclass(slots=True)
@@ -101,88 +104,180 @@ def memory(
     `UsageError` and `UnsupportedError`.
     """
     wanted = Wanted(now_ms=time.time_ns() // 1_000_000) if wanted is None else wanted
+    given = [os.fspath(path) for path in ([paths] if isinstance(paths, (str, os.PathLike)) else paths)]
+    job = _Job(
+        wanted,
+        asked=None if release is None else releases.release_of(release),
+        allocator=allocator,
+        reported=reported,
+        list_depth=list_depth,
+        selection=Selection() if selection is None else selection,
+        rows=rows,
+        largest=largest,
+        reading=Reading() if reading is None else reading,
+        progress=progress,
+    )
     report = ContentsReport(contents=Contents(wanted), allocator=allocator)
-    selection = Selection() if selection is None else selection
-    reading = Reading() if reading is None else reading
     if rows is not None:
         rows.begin()
-    asked = None if release is None else releases.release_of(release)
-    given = [os.fspath(path) for path in ([paths] if isinstance(paths, (str, os.PathLike)) else paths)]
     for path in given:
-        file = FileFacts(path)
-        contents = report.contents if len(given) == 1 else Contents(wanted)
+        one = job.measured(path)
+        if one.error is not None:
+            if len(given) == 1 or not isinstance(one.error, InputError):
+                raise one.error
+            one.note(one.error)
+        one.file.total.merge(one.contents.total)
+        one.file.tables = int(one.contents.tables)
+        if len(given) == 1:
+            report.contents = one.contents
+        else:
+            report.contents.merge(one.contents)
+        report.files.append(one.file)
+        report.loss = report.loss or one.loss
+        report.findings.add_all(one.findings)
+    if rows is not None:
+        rows.end()
+    return report
+
+
+@dataclass(slots=True)
+class _Measured:
+    """One input. ``broken``: reading ended early, or did not show that nothing is damaged; ``error``: why it cannot be
+    counted at all.
+    """
+
+    file: FileFacts
+    contents: Contents
+    findings: Findings = field(default_factory=Findings)
+    loss: bool = False
+    broken: bool = False
+    collector: Collector | None = None
+    error: InputError | UnsupportedError | None = None
+
+    def note(self, error: RdbToolError) -> None:
+        """Note what ended the reading."""
+        self.file.partial = True
+        self.findings.add(finding_of(error))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Job:
+    """How inputs are measured; see `memory`."""
+
+    wanted: Wanted = field(kw_only=False)
+    asked: Release | None
+    allocator: str
+    reported: bool
+    list_depth: int
+    selection: Selection
+    rows: KeyRows | None
+    largest: bool
+    reading: Reading
+    progress: Progress | None
+
+    def measured(self, path: str) -> _Measured:
+        """What is at ``path``, read once. Where that breaks, and the file can be read again at any place, all is
+        counted anew, of what can be read in front of the break and behind.
+        """
+        kept = self.selection.kept
+        one = self._read(path, None)
+        if one.broken and (os.path.isdir(path) or (os.path.isfile(path) and is_plain(path))):
+            self.selection.kept = kept
+            one = self._read(path, one)
+        if one.collector is not None:
+            one.collector.write_held()
+        return one
+
+    def _read(self, path: str, before: _Measured | None) -> _Measured:
+        """Read an input; for another time where it turned out to be damaged ``before``."""
+        one = _Measured(FileFacts(path), Contents(self.wanted))
+        reading = self.reading
         try:
             with open_keys(
                 path,
                 point=reading.point,
                 unknown="skip" if reading.unknown == "carry" else reading.unknown,
                 commands=reading.commands,
-                progress=progress,
+                progress=self.progress,
                 server=reading.server,
-                keep_going=os.path.isdir(path) or (os.path.isfile(path) and is_plain(path)),
+                keep_going=before is not None,
             ) as opened:
-                _note_opened(report, file, opened)
-                source = opened.source
-                try:
-                    first = source.next()
-                finally:
-                    file.facts = source.facts
-                file.release = release_of(source.facts) if asked is None else asked
-                costs = Costs(file.release, allocator, reported=reported)
-                collector = Collector(
-                    contents, costs, rows=rows, largest=largest, list_depth=list_depth, writer=writer_of(file.facts.aux)
-                )
-                try:
-                    collector.run(source, selection, first)
-                finally:
-                    contents.add_tables(costs)
-                    _close(report, file, collector)
-        except (FormatError, InputError) as e:
-            if isinstance(e, InputError) and len(given) == 1:
-                raise
-            file.partial = True
-            report.findings.add(finding_of(e))
-        file.total.merge(contents.total)
-        file.tables = int(contents.tables)
-        if contents is not report.contents:
-            report.contents.merge(contents)
-        report.files.append(file)
-    if rows is not None:
-        rows.end()
-    return report
+                salvaged = opened.salvaged
+                if before is None or salvaged is None:
+                    if before is not None and not is_replayed(opened):
+                        return before
+                    self._count(one, opened, None)
+                else:
+                    last = -1 if before.collector is None else int(before.collector.last_row)
+                    with salvaged.behind(path, last) as behind:
+                        self._count(one, opened, behind)
+                    one.file.checksum = salvaged.result.checksum
+        except FormatError as e:
+            one.broken = True
+            one.note(e)
+        except InputError as e:
+            one.error = e
+        except UnsupportedError as unsupported:
+            one.broken = True  # damage can look so
+            one.error = unsupported
+        return one
+
+    def _count(self, one: _Measured, opened: OpenedKeys, behind: Behind | None) -> None:
+        """Count the keys of an input."""
+        _note_opened(one, opened)
+        file = one.file
+        source = opened.source
+        try:
+            first = source.next()
+        finally:
+            file.facts = source.facts
+        file.release = release_of(source.facts) if self.asked is None else self.asked
+        costs = Costs(file.release, self.allocator, reported=self.reported)
+        collector = Collector(
+            one.contents,
+            costs,
+            rows=self.rows,
+            behind=behind,
+            largest=self.largest,
+            list_depth=self.list_depth,
+            writer=writer_of(file.facts.aux),
+        )
+        one.collector = collector
+        try:
+            collector.run(source, self.selection, first)
+        finally:
+            one.contents.add_tables(costs)
+            file.checksum = collector.checksum
+            file.libraries = collector.libraries
+            file.module_data = collector.module_data
+        one.broken = not opened.is_proven
+        add_checksum(one.findings, file.path, collector)
 
 
-def _note_opened(report: ContentsReport, file: FileFacts, opened: OpenedKeys) -> None:
-    damaged = False
+def is_replayed(opened: OpenedKeys) -> bool:
+    """Whether the keys are what a log amounts to."""
+    return not isinstance(opened.source, RdbSource | JsonlSource)
+
+
+def _note_opened(one: _Measured, opened: OpenedKeys) -> None:
     for finding in opened.findings:
-        if finding.code in DAMAGE:
-            damaged = True
-            finding = replace(finding, severity=Severity.ERROR)
-        report.findings.add(finding)
-    file.partial = damaged
-    report.loss = report.loss or (opened.loss and not damaged)
-    source = opened.source
-    if not isinstance(source, RdbSource | JsonlSource):
-        file.replayed = True
+        damage = finding.code in DAMAGE or (opened.salvaged is not None and finding.code not in CAVEATS)
+        one.findings.add(replace(finding, severity=Severity.ERROR) if damage else finding)
+    one.file.partial = opened.partial
+    one.loss = opened.loss and not opened.partial and opened.salvaged is None
+    if is_replayed(opened):
+        one.file.replayed = True
         unit = 20 if sys.platform == "darwin" else 10  # bytes there, KiB elsewhere
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> unit
         message = f"the log was replayed first, which took {peak:,} MiB of memory at most"
-        report.findings.add(Finding(Severity.NOTE, "replayed", message, file.path))
+        one.findings.add(Finding(Severity.NOTE, "replayed", message, one.file.path))
 
 
-def _close(report: ContentsReport, file: FileFacts, collector: Collector) -> None:
-    """Take over what was read of a file beside keys, whole or not."""
-    file.checksum = collector.checksum
-    file.libraries = collector.libraries
-    file.module_data = collector.module_data
-    add_checksum(report, file.path, collector)
-
-
-def add_checksum(report: Report, path: str, collector: Collector) -> None:
+def add_checksum(findings: Findings, path: str, collector: Collector) -> None:
     """Add a finding where the checksum of a snapshot is wrong."""
     if collector.checksum == "bad":
         message = "the checksum is wrong: some byte of the file has changed since it was written"
-        report.findings.add(Finding(Severity.ERROR, "checksum", message, path, int(collector.end_offset)))
+        findings.add(Finding(Severity.ERROR, "checksum", message, path, int(collector.end_offset)))
 
 
 def release_of(facts: Facts) -> Release:

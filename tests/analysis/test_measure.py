@@ -10,13 +10,15 @@ from pathlib import Path
 import pytest
 
 from rdbtool.analysis.costs import Costs
+from rdbtool.analysis.encodings import ENCODINGS
 from rdbtool.analysis.measure import Measure
 from rdbtool.basics.lzf import beginning, compress
 from rdbtool.errors import RdbToolError, UnsupportedError
 from rdbtool.io.source import open_input
 from rdbtool.io.window import Window, window_over
 from rdbtool.model import Array, Hash, PathHash, SortedSet, Stream, Value
-from rdbtool.rdb.reader import Frame, RdbReader
+from rdbtool.rdb.frame import Frame
+from rdbtool.rdb.reader import RdbReader
 from rdbtool.servers.releases import RELEASES, release_named
 from tests.rdb.corpus import FIXTURES, name_of, written_files
 from tests.rdb.mutation import damaged, records_by_type
@@ -127,3 +129,47 @@ def test_the_beginning_of_compressed_data_is_that_of_the_whole() -> None:
             got = beginning(packed, 0, cut, want)
             assert data.startswith(got)
         assert len(beginning(rng.randbytes(20), 0, 20, 10)) <= 10
+
+
+ARRAYS = {
+    b"cursor": 209,
+    b"deleted": 210,
+    b"floats": 457,
+    b"gaps": 567,
+    b"ins": 206,
+    b"ints": 599,
+    b"overwrite": 212,
+    b"ring": 207,
+    b"ringgrow": 259,
+    b"ringshrink": 213,
+    b"seek0": 208,
+    b"seekfar": 210,
+    b"strs": 2007,
+    b"ttl": 214,
+}
+"""What MEMORY USAGE of a Redis 8.10.2 with the allocator of libc said when it had loaded that file."""
+
+
+def test_arrays_take_what_redis_said_of_them() -> None:
+    measure = Measure(Costs(release_named("redis-8.10"), "libc", reported=True))
+    counted = {}
+    with open_input(str(FIXTURES / "redis-8.10.2" / "arrays.rdb")) as source:
+        for event in RdbReader(source.window()):
+            if isinstance(event, Frame) and event.key in ARRAYS:
+                measure.measure(event)
+                counted[event.key] = int(measure.bytes)
+    assert counted.keys() == ARRAYS.keys()
+    assert {key: (size, ARRAYS[key]) for key, size in counted.items() if abs(size / ARRAYS[key] - 1) > 0.02} == {}
+
+
+@pytest.mark.parametrize("release", ["redis-7.0", "redis-8.6", "redis-8.10"])
+def test_hashes_with_templates_are_plain_ones_to_a_release_without_them(release: str) -> None:
+    measure = Measure(Costs(release_named(release)))
+    found = set()
+    with open_input(str(FIXTURES / "redis-8.10.2" / "hash-templates.rdb")) as source:
+        for event in RdbReader(source.window()):
+            if isinstance(event, Frame) and "template" in event.type.name:
+                measure.measure(event)
+                found.add(ENCODINGS[measure.encoding])
+    plain = {"listpack", "hashtable"}
+    assert found == ({"template-listpack", "template-array"} if release == "redis-8.10" else plain)

@@ -1,4 +1,8 @@
-"""`info` and `memory`, against redis-rdb-tools' report."""
+"""`info`, `memory` and `report`, against the reports of redis-rdb-tools (``rdb``) and of HDT3213/rdb.
+
+The program of HDT3213/rdb is called ``rdb`` too: here it is looked for as ``hdt3213-rdb``, which is what
+``go build -o hdt3213-rdb .`` in its source makes.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +19,14 @@ def memory_cases(size: int) -> Iterator[cases.Case]:
     yield cases.Case("memory, by prefix", megabytes, cases.rdbtool("memory", snapshot))
     yield cases.Case("memory --patterns", megabytes, cases.rdbtool("memory", snapshot, "--patterns"))
     ours = cases.rdbtool("memory", "--format", "csv")
-    yield cases.Case("memory --format csv", megabytes, [*ours, str(snapshot)])
+    hdt = cases.installed("hdt3213-rdb")
+    # It writes to a file only, which is as fast to a pipe of nothing as to nothing.
+    peer = [hdt, "-c", "memory", "-o", "/dev/stdout", str(snapshot)] if hdt else []
+    yield cases.Case("memory --format csv", megabytes, [*ours, str(snapshot)], "HDT3213/rdb -c memory", peer)
     other = cases.installed("rdb")
     if other:
         old = data.older(snapshot)
         peer = [other, "-c", "memory", str(old)]
         yield cases.Case("memory --format csv, RDB 9", cases.megabytes(old), [*ours, str(old)], "rdb -c memory", peer)
+    # To a pipe: a page is a small file.
+    yield cases.Case("report", megabytes, cases.rdbtool("report", snapshot, "-o", "-"))

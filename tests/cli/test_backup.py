@@ -124,3 +124,20 @@ def test_health_has_the_formats_of_verify(tmp_path: Path) -> None:
         ignored = run("health", urls[0], "--ignore", "persistence", "--max-disk-used", "100%", "--quiet")
         assert (ignored.returncode, ignored.stdout) == (0, "")
         assert run("health", urls[0], "--ignore", "nothing").returncode == 2
+
+
+@pytest.mark.server
+def test_health_remembers_where_it_is_told_to(tmp_path: Path) -> None:
+    data, state = tmp_path / "data", tmp_path / "state"
+    data.mkdir()
+    with running(SERVERS[0], data) as server:
+        asked = ("health", url_of(server), "--state", state, "--ignore", "persistence", "--max-disk-used", "100%")
+        assert run(*asked).returncode == 0
+        seen = json.loads(state.read_text())["servers"]
+        assert list(seen) == [url_of(server)]
+        assert run(*asked).returncode == 0
+        state.write_text("not ours")
+        refused = run(*asked)
+        assert (refused.returncode, refused.stdout) == (2, "")
+        assert "is no state of rdbtool health" in refused.stderr
+        assert state.read_text() == "not ours"

@@ -24,6 +24,11 @@ def test_every_command_that_reads_a_snapshot_reads_from_a_server(kind: ServerKin
         server.execute("RPUSH", "list", *range(100))
         url = url_of(server)
         assert "sound" in run("check-rdb", url).stdout
+        judged = run("verify", url, "--min-keys", 501, "--max-age", "1h", "--digest", server.digest())
+        assert (judged.returncode, judged.stdout.splitlines()[0]) == (0, f"{url}: good")
+        booted = run("verify", url, "--boot")
+        assert booted.returncode == 2
+        assert "which backup --boot makes of a live server" in booted.stdout
         assert run("digest", url).stdout.split()[0] == server.digest()
         assert len(run("dump", url, "--keys-only").stdout.splitlines()) == 501
         copy = tmp_path / "copy.rdb"

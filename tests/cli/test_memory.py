@@ -134,6 +134,7 @@ def test_a_damaged_file_is_partial_on_every_screen_and_exits_with_1(tmp_path: Pa
     lines = run("memory", path, "--format", "csv")
     assert lines.returncode == 1
     assert len(rows_of(lines.stdout)) == facts["total"]["keys"]
+    assert f"PARTIAL: only what could be read of {path} is counted" in lines.stderr
 
 
 @pytest.mark.parametrize("name", ["c01-star-to-x.aof", "cut-01463.aof"])

@@ -135,11 +135,21 @@ def test_hostile_names_are_text(tmp_path: Path) -> None:
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f\u202e]", source.partition('<script type="application/json"')[0])
 
 
-def test_the_page_stays_small_whatever_the_names(tmp_path: Path) -> None:
-    keys = [b"\x00<&\xff" * 100 + b"%d:%d" % (i % 3000, i) for i in range(6000)]
-    keys += [b"%d" % i + b':\x00<&\xff"' * 6 + b"%d" % i for i in range(4000)]
-    page(crafted(tmp_path, *keys))
-    assert (tmp_path / "page.html").stat().st_size < 6_000_000
+@pytest.mark.parametrize("text", ['"', "'", "<", "\U00010400", "\x01", "\u202e", "k"])
+def test_the_page_stays_small_whatever_the_names(tmp_path: Path, text: str) -> None:
+    """A thousand keys that are large, others that have many elements, and as many prefixes as are shown."""
+    name = (text * 200).encode()
+    records = [craft.record(0, b"%d:" % i + name + b":%d:" % i + name, craft.string(b"v" * 2000)) for i in range(1000)]
+    records += [craft.record(2, name + b"%d" % i, craft.counted(*(b"%d" % n for n in range(9)))) for i in range(1000)]
+    libraries = [b"\xf5" + craft.string(b"#!lua name=" + b"n" * 60 + b"%d\n" % i) for i in range(1000)]
+    path = tmp_path / "x.rdb"
+    path.write_bytes(craft.rdb(*libraries, *records, magic=b"REDIS0010"))
+    shown = page(path, "--top", 1000)
+    size = (tmp_path / "page.html").stat().st_size
+    assert 5_000_000 < size < 6_000_000
+    rows = [attributes for tag, attributes in shown.tags if tag == "td" and attributes.get("class") == "name"]
+    assert len(rows) > 1900
+    assert len(shown.data["boxes"]["labels"]) > 1000
 
 
 @pytest.mark.parametrize("cut", [5000, 8000])

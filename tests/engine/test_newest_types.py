@@ -19,6 +19,9 @@ from rdbtool.inputs.keys import RdbSource
 from rdbtool.inputs.replaying import replay
 from rdbtool.io.window import window_over
 from rdbtool.servers.releases import release_named
+from rdbtool.tasks.verify.expectations import expectations
+from rdbtool.tasks.verify.found import look, look_at_snapshot
+from tests.cli.running import run
 from tests.rdb.craft import rdb, record, string
 
 
@@ -107,6 +110,20 @@ def test_path_hashes_change_by_path_and_stay_when_they_are_empty() -> None:
     assert not cell.path_hash.paths
 
 
+def test_a_key_moves_over_another_where_it_is_told_to() -> None:
+    held = ["SELECT 1", "SET a old", "SET c old", "SELECT 0", "SET a new EX 100", "SET b new"]
+    dataset = after("valkey-9.2", *held, "MOVE a 1", "MOVE b 1 REPLACE", "MOVE a 1 replace", "MOVE none 1 REPLACE")
+    assert not dataset.dbs[0]
+    assert {key: dataset.decoded(held).value() for key, held in dataset.dbs[1].items()} == {
+        b"a": b"new",
+        b"b": b"new",
+        b"c": b"old",
+    }
+    assert dataset.decoded(dataset.dbs[1][b"a"]).expire_at_ms > 0
+    with pytest.raises(CommandError, match="syntax error"):
+        execute(dataset, b"MOVE a 2 NOW".split())
+
+
 UPDATED = rdb(
     record(0, b"a", b"\xc0\x01"),
     b"\xf2*2\r\n$4\r\nINCR\r\n$1\r\na\r\n",
@@ -120,6 +137,33 @@ def test_commands_inside_a_snapshot_are_applied_where_they_stand(tmp_path: Path)
     dataset = replay(str(tmp_path / "x.rdb")).dataset
     assert {key: cell.value() for _, key, cell in dataset.items() if key == b"a"} == {b"a": b"2"}
     assert sorted(key for _, key, _ in dataset.items()) == [b"a", b"b"]
+
+
+def test_commands_inside_a_snapshot_are_applied_before_its_keys_are_counted(tmp_path: Path) -> None:
+    path = tmp_path / "x.rdb"
+    command = b"\xf2*2\r\n$4\r\nINCR\r\n$1\r\nz\r\n"
+    path.write_bytes(rdb(record(0, b"a", b"\xc0\x01"), command, record(0, b"b", string(b"v")), magic=b"VALKEY081"))
+    found = look(str(path), expectations(min_keys=3))
+    assert found.counts is not None
+    assert found.counts.keys == 3
+    streamed = look_at_snapshot(window_over(path.read_bytes()), "x")  # as a live server sends it
+    assert (streamed.counts, streamed.unsupported) == (None, True)
+
+
+def test_commands_inside_a_snapshot_are_applied_by_the_way_out_that_is_named(tmp_path: Path) -> None:
+    (tmp_path / "x.rdb").write_bytes(UPDATED)
+    refused = run("convert", tmp_path / "x.rdb", tmp_path / "y.rdb")
+    assert refused.returncode == 2
+    assert "'rdbtool rewrite FILE -o DIRECTORY' replays it, and applies them" in refused.stderr
+    assert run("rewrite", tmp_path / "x.rdb", "-o", tmp_path / "set").returncode == 0
+    assert run("convert", tmp_path / "set", tmp_path / "y.rdb").returncode == 0
+    assert run("dump", tmp_path / "y.rdb", "a", "-f", "jsonl").stdout.count('"value":"2"') == 1
+    assert run("digest", tmp_path / "x.rdb").stdout.split()[0] == run("digest", tmp_path / "y.rdb").stdout.split()[0]
+    for words in (["digest", "--keys"], ["diff", tmp_path / "y.rdb"], ["info"], ["memory"]):
+        told = run(*words, tmp_path / "x.rdb")
+        assert told.returncode == 2
+        assert "'rdbtool rewrite FILE -o DIRECTORY' replays it" in told.stderr
+    assert run("digest", "-", stdin=UPDATED).returncode == 2
 
 
 def test_who_passes_keys_on_refuses_commands_inside_a_snapshot_by_name() -> None:

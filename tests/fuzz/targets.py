@@ -17,7 +17,8 @@ from rdbtool.io.source import open_stream
 from rdbtool.io.window import window_over
 from rdbtool.rdb.check import verify_rdb
 from rdbtool.rdb.dump_payload import dump, parse_dump
-from rdbtool.rdb.reader import Frame, RdbReader
+from rdbtool.rdb.frame import Frame
+from rdbtool.rdb.reader import RdbReader
 from rdbtool.rdb.targets import target
 from rdbtool.tasks.check_aof import check_aof
 from rdbtool.tasks.convert import convert

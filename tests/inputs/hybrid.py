@@ -6,7 +6,8 @@ from pathlib import Path
 
 from rdbtool.io.source import open_input
 from rdbtool.model import Entry
-from rdbtool.rdb.reader import Frame, RdbReader
+from rdbtool.rdb.frame import Frame
+from rdbtool.rdb.reader import RdbReader
 from tests.aof.craft import command
 from tests.rdb.writing import big_values, written
 

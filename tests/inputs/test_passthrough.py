@@ -21,8 +21,8 @@ from rdbtool.inputs.selection import Selection
 from rdbtool.model import Entry
 from rdbtool.outputs.options import OutputOptions as Output
 from rdbtool.rdb.events import Event, Function, ResizeDb
+from rdbtool.rdb.frame import Frame
 from rdbtool.rdb.head import Aside, RdbHead
-from rdbtool.rdb.reader import Frame
 from rdbtool.rdb.targets import target
 from rdbtool.rdb.writer import open_rdb_writer
 from rdbtool.servers.commands import SWEEPING

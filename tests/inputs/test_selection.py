@@ -12,7 +12,8 @@ from rdbtool.inputs.filters import key_of, select, slot_map, slot_ranges
 from rdbtool.inputs.selection import TTL_ANY, TTL_NONE, Selection, matches_glob
 from rdbtool.io.window import Window
 from rdbtool.model import Entry
-from rdbtool.rdb.reader import Frame, RdbReader
+from rdbtool.rdb.frame import Frame
+from rdbtool.rdb.reader import RdbReader
 from tests.outputs.collected import Pieces
 from tests.rdb import craft
 from tests.servers.harness import SERVERS, ServerKind, running

@@ -13,7 +13,8 @@ from rdbtool.errors import FormatError, RdbToolError, TruncatedError
 from rdbtool.findings import Severity
 from rdbtool.io.source import open_input, open_stream
 from rdbtool.io.vcs import HEADER, VcsCompressor, VcsReader
-from rdbtool.rdb.reader import Frame, RdbReader
+from rdbtool.rdb.frame import Frame
+from rdbtool.rdb.reader import RdbReader
 from rdbtool.tasks.check_rdb import check_rdb
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "rdb"

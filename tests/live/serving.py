@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -54,6 +55,54 @@ def received(connection: Connection) -> bytes:
     while part := snapshot.read(1 << 16):
         parts.append(part)
     return b"".join(parts)
+
+
+@contextlib.contextmanager
+def tls_in_front(server: Server, context: ssl.SSLContext) -> Iterator[str]:
+    """The URL of a server behind something that speaks TLS for it, as stunnel does."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def pass_on(source: socket.socket, sink: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(1 << 16):
+                sink.sendall(data)
+        with contextlib.suppress(OSError):
+            sink.shutdown(socket.SHUT_RDWR)
+
+    def connect(accepted: socket.socket) -> None:
+        with (
+            contextlib.suppress(OSError),
+            accepted,
+            context.wrap_socket(accepted, server_side=True) as outer,
+            socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as inner,
+        ):
+            inner.connect(server._path)
+            back = threading.Thread(target=pass_on, args=(inner, outer), daemon=True)
+            back.start()
+            pass_on(outer, inner)
+            back.join()
+
+    def serve() -> None:
+        while True:
+            try:
+                accepted, _ = listener.accept()
+            except OSError:
+                return
+            links.append(threading.Thread(target=connect, args=(accepted,), daemon=True))
+            links[-1].start()
+
+    links: list[threading.Thread] = []
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield f"rediss://localhost:{listener.getsockname()[1]}"
+    finally:
+        with contextlib.suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        for one in (thread, *links):
+            one.join(timeout=30)
+            assert not one.is_alive()
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import sys
 import time
 from pathlib import Path
@@ -11,7 +12,9 @@ import pytest
 from rdbtool.errors import InputError, UnsupportedError
 from rdbtool.live.address import Access
 from rdbtool.live.connection import Connection, RefusedError
-from tests.live.serving import AT_ONCE, WITH_TLS, certificates, free_port, received, url_of, with_tls
+from rdbtool.tasks.backup.run import BackupOptions, backup
+from rdbtool.tasks.judgement import MET, UNKNOWN
+from tests.live.serving import AT_ONCE, WITH_TLS, certificates, free_port, received, tls_in_front, url_of, with_tls
 from tests.servers.harness import SERVERS, Server, ServerKind, running
 
 SECRET = "s3cret-of-the-test"
@@ -83,6 +86,25 @@ def test_over_tls_only_a_trusted_server_is_spoken_to(kind: ServerKind, tmp_path:
                 assert received(connection)[:5] in {b"REDIS", b"VALKE"}
         with pytest.raises(InputError), Connection(url, Access(cacert=str(files["ca"]))) as connection:
             connection.call("PING")  # without a certificate of our own
+
+
+@pytest.mark.parametrize("kind", SERVERS, ids=lambda k: k.name)
+def test_a_backup_comes_from_behind_tls(kind: ServerKind, tmp_path: Path) -> None:
+    """Most servers of pip are built without it; then something else speaks it for them."""
+    import trustme
+
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost", "127.0.0.1").configure_cert(context)
+    with running(kind, tmp_path, *AT_ONCE) as server, tls_in_front(server, context) as url:
+        server.execute("SET", "k", "v" * 500_000)
+        judged = backup(url, str(tmp_path / "x.rdb"), options=BackupOptions(Access(cacert=str(tmp_path / "ca.pem"))))
+        assert judged.verdict == MET, judged.error
+        assert judged.details["backup"]["digest"] == server.digest()
+        unknown = backup(url, str(tmp_path / "y.rdb"))
+        assert unknown.verdict == UNKNOWN
+        assert "certificate" in str(unknown.error)
 
 
 @pytest.mark.server

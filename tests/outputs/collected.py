@@ -16,7 +16,8 @@ from rdbtool.outputs.exporter import Exporter
 from rdbtool.outputs.options import OutputOptions
 from rdbtool.outputs.registry import make_exporter
 from rdbtool.rdb.events import Function, ModuleAux
-from rdbtool.rdb.reader import Frame, RdbReader
+from rdbtool.rdb.frame import Frame
+from rdbtool.rdb.reader import RdbReader
 
 
 class Collected:

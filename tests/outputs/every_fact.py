@@ -13,10 +13,10 @@ from rdbtool.inputs.opening import open_keys
 from rdbtool.io.window import window_over
 from rdbtool.model import NO_PRODUCERS, Array, Consumer, Entry, Group, Hash, Module, PathHash, Pending, Stream, Value
 from rdbtool.rdb.events import Event, Function, FunctionPreGa, ModuleAux, SlotImport
+from rdbtool.rdb.frame import Frame, frame_of
 from rdbtool.rdb.layout import facts
 from rdbtool.rdb.layout.encoders import put_u64
 from rdbtool.rdb.layout.modules import module_id
-from rdbtool.rdb.reader import Frame, frame_of
 from rdbtool.rdb.targets import target
 from rdbtool.rdb.writer import open_rdb_writer
 from tests.outputs.collected import Collected, entries_of

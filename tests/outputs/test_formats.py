@@ -23,7 +23,8 @@ from rdbtool.io.window import Window, window_over
 from rdbtool.model import Entry, Hash, SortedSet, Stream, type_name
 from rdbtool.outputs.exporter import Exporter
 from rdbtool.rdb.encode import encode
-from rdbtool.rdb.reader import Frame, RdbReader, frame_of
+from rdbtool.rdb.frame import Frame, frame_of
+from rdbtool.rdb.reader import RdbReader
 from rdbtool.rdb.targets import target
 from rdbtool.servers.limits import Limits
 from tests.outputs.collected import (

@@ -13,7 +13,8 @@ from rdbtool.basics.numbers import format_double
 from rdbtool.io.source import open_input
 from rdbtool.model import Array, Hash, Id, Module, PathHash, SortedSet, Stream, Value, type_name
 from rdbtool.rdb.events import Function, FunctionPreGa
-from rdbtool.rdb.reader import Frame, RdbReader
+from rdbtool.rdb.frame import Frame
+from rdbtool.rdb.reader import RdbReader
 from tests.rdb.corpus import written_files
 
 

@@ -9,7 +9,8 @@ from rdbtool.basics.lzf import compress
 from rdbtool.errors import RdbToolError
 from rdbtool.io.window import window_over
 from rdbtool.rdb.events import HashTemplate
-from rdbtool.rdb.reader import Frame, RdbReader
+from rdbtool.rdb.frame import Frame
+from rdbtool.rdb.reader import RdbReader
 from rdbtool.rdb.types import TABLE, TypeRow
 from tests.rdb.corpus import FIXTURES
 from tests.rdb.craft import (

@@ -6,7 +6,8 @@ import io
 import random
 
 from rdbtool.errors import RdbToolError
-from rdbtool.rdb.reader import Frame, RdbReader
+from rdbtool.rdb.frame import Frame
+from rdbtool.rdb.reader import RdbReader
 
 
 class Dribble(io.BytesIO):

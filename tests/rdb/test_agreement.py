@@ -14,10 +14,11 @@ from rdbtool.errors import RdbToolError, UnsupportedError
 from rdbtool.findings import Findings, Severity
 from rdbtool.io.window import window_over
 from rdbtool.model import Value
+from rdbtool.rdb.frame import Frame
 from rdbtool.rdb.layout.inspection import Inspection
 from rdbtool.rdb.layout.visit import Visit
 from rdbtool.rdb.layout.visitor import visit_value
-from rdbtool.rdb.reader import Frame, RdbReader
+from rdbtool.rdb.reader import RdbReader
 from rdbtool.rdb.types import TABLE, TypeRow
 from tests.rdb.mutation import ROWS, SAMPLES, damaged, edged, flipped, records_by_type
 from tests.rdb.recorder import Recorder

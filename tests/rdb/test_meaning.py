@@ -12,10 +12,10 @@ from rdbtool.model import Hash, Module, Value
 from rdbtool.rdb import meaning
 from rdbtool.rdb.compare import Rules
 from rdbtool.rdb.dump_payload import dump
+from rdbtool.rdb.frame import frame_of
 from rdbtool.rdb.layout.visitor import Visitor, visit_value
 from rdbtool.rdb.meaning import Facts, Fingerprint, Meaning, Scope, facts, fingerprint, joined, parted
 from rdbtool.rdb.opcodes import REDIS
-from rdbtool.rdb.reader import frame_of
 from rdbtool.rdb.targets import target
 from rdbtool.rdb.types import TABLE, TypeRow, row_of
 from rdbtool.tasks.diff.details import changes

@@ -15,8 +15,8 @@ import zstandard
 import rdbtool
 from rdbtool.errors import FormatError, InputError, TruncatedError
 from rdbtool.rdb.events import End, Event, Header, SelectDb
+from rdbtool.rdb.frame import Frame
 from rdbtool.rdb.opening import open_rdb
-from rdbtool.rdb.reader import Frame
 from tests.rdb.corpus import FIXTURES
 from tests.rdb.craft import rdb, record, string
 

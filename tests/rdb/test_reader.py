@@ -26,9 +26,10 @@ from rdbtool.rdb.events import (
     SlotImport,
     SlotInfo,
 )
+from rdbtool.rdb.frame import Frame, frame_of
 from rdbtool.rdb.layout.templates import REFERENCE_TO
 from rdbtool.rdb.opcodes import REDIS, VALKEY
-from rdbtool.rdb.reader import Frame, RdbReader, frame_of
+from rdbtool.rdb.reader import RdbReader
 from rdbtool.rdb.types import row_of
 from tests.rdb.corpus import name_of, written_files
 from tests.rdb.craft import counted, encode_length, rdb, record, string, strings

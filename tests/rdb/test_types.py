@@ -17,12 +17,12 @@ from rdbtool.io.window import window_over
 from rdbtool.model import type_name
 from rdbtool.rdb.dump_payload import build_dump, open_dump
 from rdbtool.rdb.encode import encode
+from rdbtool.rdb.frame import frame_of
 from rdbtool.rdb.layout import codes
 from rdbtool.rdb.layout.facts import OF_TYPE
 from rdbtool.rdb.layout.inspection import Inspection
 from rdbtool.rdb.layout.stream import STREAM_VERSIONS
 from rdbtool.rdb.layout.visitor import KIND_NAMES
-from rdbtool.rdb.reader import frame_of
 from rdbtool.rdb.targets import target, target_names
 from rdbtool.rdb.types import TABLE, TypeRow
 from rdbtool.rdb.unordered import is_unordered, same_elements

@@ -17,8 +17,8 @@ from rdbtool.errors import FormatError, RdbToolError, UnsupportedError
 from rdbtool.io.window import Window, window_over
 from rdbtool.model import Hash, SortedSet, Stream, Value
 from rdbtool.rdb.encode import encode
+from rdbtool.rdb.frame import frame_of
 from rdbtool.rdb.layout.facts import Losses
-from rdbtool.rdb.reader import frame_of
 from rdbtool.rdb.targets import Target, target, target_names
 from rdbtool.servers.limits import Limits
 from tests.rdb.kept import as_kept

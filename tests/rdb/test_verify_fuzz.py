@@ -34,20 +34,20 @@ def test_damage_gives_findings_or_one_error(name: str) -> None:
     findings = Findings()
     verify_rdb(window_over(whole), findings)
     assert set(findings.counts) <= {"no-checksum", "expired-keys", "module-value"}
-    start = time.monotonic()
+    start = time.process_time()
     worst = 0.0
     for _ in range(PER_TYPE):
         data = damaged(rng, whole)
         findings = Findings()
-        before = time.monotonic()
+        before = time.process_time()
         facts = verify_rdb(window_over(data), findings)
-        worst = max(worst, time.monotonic() - before)
+        worst = max(worst, time.process_time() - before)
         assert facts.end <= len(data)
         assert facts.complete or findings.items, data.hex()
         for finding in findings.items:
             assert finding.offset <= len(data), (data.hex(), finding)
     assert worst < 1.0
-    assert time.monotonic() - start < 60
+    assert time.process_time() - start < 60
 
 
 def test_damage_is_told_the_same_however_the_bytes_arrive() -> None:

@@ -12,9 +12,9 @@ from rdbtool.findings import Finding, Findings, Severity
 from rdbtool.io.window import window_over
 from rdbtool.model import Stream
 from rdbtool.rdb.check import RdbFacts, verify_rdb
+from rdbtool.rdb.frame import frame_of
 from rdbtool.rdb.layout.codes import ANY, CODES
 from rdbtool.rdb.opcodes import REDIS
-from rdbtool.rdb.reader import frame_of
 from rdbtool.rdb.types import row_of
 from tests.rdb.craft import (
     RELEASED,

@@ -19,7 +19,8 @@ from rdbtool.io.window import Window, window_over
 from rdbtool.model import Entry, Hash, Module, Stream
 from rdbtool.rdb.check import verify_rdb
 from rdbtool.rdb.events import Aux, Function, ResizeDb, SelectDb
-from rdbtool.rdb.reader import Frame, RdbReader, frame_of
+from rdbtool.rdb.frame import Frame, frame_of
+from rdbtool.rdb.reader import RdbReader
 from rdbtool.rdb.targets import target, target_names
 from rdbtool.rdb.types import row_of
 from rdbtool.rdb.writer import RdbWriter, open_rdb_writer

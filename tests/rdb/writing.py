@@ -8,7 +8,8 @@ from typing import Any
 from rdbtool.io.window import window_over
 from rdbtool.model import Entry, Hash, SortedSet, Stream, Value
 from rdbtool.rdb.events import End, Event
-from rdbtool.rdb.reader import Frame, RdbReader
+from rdbtool.rdb.frame import Frame
+from rdbtool.rdb.reader import RdbReader
 from rdbtool.rdb.writer import RdbWriter, open_rdb_writer
 from tests.outputs.collected import Collected
 

@@ -131,6 +131,8 @@ RUNS = [
     # Scripts.
     Run("aof/c18-select.aof", "dump {}", 0, r'^\{"schema":1,"db":0,"key":"\w+".*\n\{"db":\d,"key"'),
     Run("aof/c18-cjson.aof", "dump {} --format table", 0, r'"http:\\\\/\\\\/a\\\\/b"'),
+    Run("aof/c18-cjson.aof", "digest {} --as redis-7.0", 0),
+    Run("aof/c18-cjson.aof", "digest {} --as valkey-9.1", 1, "the order in which Valkey 9 keeps the keys of a table"),
     Run("aof/c18-bit.aof", "digest {}", 0, "^30b79ae98e2cb5ba80baad5cff5a6767f3cf3b8f "),
     Run("aof/c18-struct.aof", "digest {}", 0, "^698f186799bfda60e91d5c4c80be6a09d2f779e2 "),
     Run("aof/c19-fcall.aof", "convert {} OUT.rdb", 1, "functions are not run: .* is not what the server has"),

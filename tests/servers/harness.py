@@ -59,7 +59,8 @@ class ServerKind:
         return self.name.startswith(product) and self.version >= (major, minor)
 
     def has_tls(self) -> bool:
-        """Whether it was built with OpenSSL; some take the options without. One that is linked statically was not."""
+        """Whether it was built with OpenSSL; some take the options without."""
+        # What is no program itself but starts one has no libraries.
         return "libssl" in subprocess.run(["ldd", self.binary], capture_output=True, text=True, check=False).stdout
 
     def tool(self, role: str) -> list[str]:

@@ -20,8 +20,8 @@ def text(rng: random.Random, size: int) -> str:
     return "".join(rng.choices("abcdefghijklmnopqrstuvwxyzABCDEFGH", k=size))
 
 
-def corpus(seed: int = SEED) -> Iterator[Command]:
-    """The commands, in an order that every server takes."""
+def corpus(seed: int = SEED, *, newest: bool = False) -> Iterator[Command]:
+    """The commands, in an order that every server takes. ``newest``: with types that only Redis 8.10 has."""
     rng = random.Random(seed)
     yield from strings(rng)
     yield from lists(rng)
@@ -29,6 +29,9 @@ def corpus(seed: int = SEED) -> Iterator[Command]:
     yield from hashes(rng)
     yield from zsets(rng)
     yield from streams(rng)
+    if newest:
+        yield from arrays(rng)
+        yield from templates(rng)
 
 
 def dataset(seed: int = SEED) -> Iterator[Command]:
@@ -106,3 +109,31 @@ def streams(rng: random.Random) -> Iterator[Command]:
             for consumer in range(2):
                 read = ("GROUP", f"group{group}", f"consumer{consumer}", "COUNT", max(count // 3, 1))
                 yield "XREADGROUP", *read, "STREAMS", key, ">"
+
+
+def arrays(rng: random.Random) -> Iterator[Command]:
+    for count in (1, 4, 5, 9, 10, 11, 12, 30, 100, 500, 3000, 10_000):
+        for start in range(0, count, 1000):
+            some = range(min(1000, count - start))
+            yield "ARSET", f"array:of-numbers:{count}", start, *(rng.getrandbits(40) for _ in some)
+            yield "ARSET", f"array:short:{count}", start, *(text(rng, rng.randint(1, 7)) for _ in some)
+            yield "ARSET", f"array:long:{count}", start, *(text(rng, rng.randint(8, 120)) for _ in some)
+    for count in (3, 50, 400):
+        for step in (10, 100, 5000, 10**6, 10**12):
+            for i in range(count):
+                yield "ARSET", f"array:sparse:{step}:{count}", i * step, text(rng, 30) if rng.random() < 0.5 else 5
+
+
+def templates(rng: random.Random) -> Iterator[Command]:
+    for fields in (1, 3, 10, 40, 200, 600):
+        yield "HIMPORT", "PREPARE", f"names:{fields}", *(f"field:{i}" for i in range(fields))
+        for size in WIDE:
+            values = [text(rng, rng.randint(1, 2 * size)) for _ in range(fields)]
+            yield "HIMPORT", "SET", f"hash:template:{size}:{fields}", f"names:{fields}", *values
+        yield (
+            "HIMPORT",
+            "SET",
+            f"hash:template:of-numbers:{fields}",
+            f"names:{fields}",
+            *(rng.getrandbits(30) for _ in range(fields)),
+        )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,8 @@ def wrong(kind: ServerKind, commands: list[Command], options: tuple[str, ...]) -
             server.execute("DEBUG", "LOADAOF")
             fails = refused(server) > errors
             expected = state_of(server)
+            if kind.version >= (8, 6) and means_the_moment(server):
+                return ""
             # What loads a snapshot packs sorted sets again, and has no negative zeros in them then.
             server.execute("DEBUG", "RELOAD")
             reloaded = state_of(server)
@@ -106,6 +109,16 @@ def wrong(kind: ServerKind, commands: list[Command], options: tuple[str, ...]) -
             if found != reloaded:
                 return f"{what}, in a server that loads it: {differences(found, reloaded)}"
     return ""
+
+
+def means_the_moment(server: Server) -> bool:
+    """Whether its log is another dataset each time it is loaded: Redis 8.6 and later log an XADD that repeats a message
+    with ``*`` for its id, and where the server has forgotten the message, such an entry gets the time of loading.
+    """
+    before = server.digest()
+    time.sleep(0.002)
+    server.execute("DEBUG", "LOADAOF")
+    return server.digest() != before
 
 
 def refused(server: Server) -> int:

@@ -16,7 +16,8 @@ from rdbtool.model import Array, Entry, Hash, SortedSet, Stream, Value
 from rdbtool.rdb.dump_payload import dump
 from rdbtool.rdb.encode import encode
 from rdbtool.rdb.events import FunctionPreGa, Header
-from rdbtool.rdb.reader import Frame, RdbReader
+from rdbtool.rdb.frame import Frame
+from rdbtool.rdb.reader import RdbReader
 from rdbtool.rdb.targets import target
 from rdbtool.rdb.writer import open_rdb_writer
 from rdbtool.servers.releases import release_named

@@ -101,6 +101,8 @@ def wait_for_rewrite(server: Server) -> None:
     while True:
         info = server.execute("INFO", "persistence")
         assert isinstance(info, bytes)
+        if info == b"QUEUED":  # a shortened run has a MULTI before it only
+            return
         if b"aof_rewrite_in_progress:0" in info and b"aof_rewrite_scheduled:0" in info:
             assert b"aof_last_bgrewrite_status:ok" in info
             return

@@ -21,7 +21,8 @@ from rdbtool.outputs.options import OutputOptions, RdbOptions
 from rdbtool.outputs.rdb import target_of
 from rdbtool.outputs.registry import format_of_path
 from rdbtool.rdb.events import Function, FunctionPreGa, Header
-from rdbtool.rdb.reader import Frame, RdbReader
+from rdbtool.rdb.frame import Frame
+from rdbtool.rdb.reader import RdbReader
 from rdbtool.rdb.targets import target
 from rdbtool.servers.slots import hash_slot
 from rdbtool.tasks.convert import ConvertReport, convert, shard_path, shard_ranges

@@ -13,10 +13,12 @@ import pytest
 from rdbtool.errors import FormatError
 from rdbtool.exit_codes import ExitCode, of_report
 from rdbtool.findings import Severity
-from rdbtool.inputs.filters import parse_limits
+from rdbtool.inputs import salvaging
+from rdbtool.inputs.filters import parse_limits, select
 from rdbtool.io.source import open_input
 from rdbtool.outputs.options import OutputOptions, RdbOptions
-from rdbtool.rdb.reader import Frame, RdbReader
+from rdbtool.rdb.frame import Frame
+from rdbtool.rdb.reader import RdbReader
 from rdbtool.tasks.check_rdb import check_rdb
 from rdbtool.tasks.convert import ConvertReport, convert
 from rdbtool.tasks.digest import digest
@@ -107,6 +109,21 @@ def test_which_of_two_copies_counts_can_be_said(tmp_path: Path) -> None:
             with open_input(str(output)) as opened:
                 values = [e.raw() for e in RdbReader(opened.window()) if isinstance(e, Frame) and e.key == b"a"]
             assert values == [string(value) if path is source else b"\xc0" + struct.pack("b", int(value))]
+
+
+def test_keeping_on_reads_what_is_sound_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(salvaging, "open_salvaged")
+    report = run(SMALL, tmp_path / "out.rdb", keep_going=True)
+    assert of_report(report) == ExitCode.FINE
+    assert len(keys_of(tmp_path / "out.rdb")) == report.written > 100
+
+
+def test_the_last_copy_counts_of_those_that_are_chosen(tmp_path: Path) -> None:
+    source = tmp_path / "in.rdb"
+    source.write_bytes(rdb(a(b"a"), record(2, b"a", counted(b"x")), a(b"b")))
+    report = run(source, tmp_path / "out.rdb", on_conflict="last", selection=select(types=["string"]))
+    assert [key for _, key in keys_of(tmp_path / "out.rdb")] == [b"a", b"b"]
+    assert report.dropped == 0
 
 
 def test_very_many_keys_are_told_apart_too(tmp_path: Path) -> None:

@@ -17,7 +17,8 @@ from rdbtool.findings import Severity
 from rdbtool.inputs.filters import select
 from rdbtool.io.window import window_over
 from rdbtool.rdb.compare import Kept, Matching, Rules
-from rdbtool.rdb.reader import Frame, RdbReader
+from rdbtool.rdb.frame import Frame
+from rdbtool.rdb.reader import RdbReader
 from rdbtool.tasks.diff.run import Diff, DiffOptions, DiffReport
 from rdbtool.tasks.diff.snapshot import open_snapshot
 from tests.rdb import craft

@@ -74,6 +74,8 @@ def test_damage_is_told_once_and_what_a_replay_missed_as_well(tmp_path: Path) ->
     path.write_bytes(WHOLE.read_bytes()[:5000])
     told = report(path)
     assert (told.partial, told.checked, len(told.findings.of(Severity.ERROR))) == (True, True, 1)
+    path.write_bytes(WHOLE.read_bytes().replace(b"user", b"User").replace(b"str:a43", b"str:A43"))
+    assert report(path).findings.counts == {"checksum": 1}
     log = Path(shutil.copy(ROOT / "fixtures/aof/truncated.aof", tmp_path))
     assert sorted(report(log).findings.counts) == ["replayed", "truncated-command"]
 

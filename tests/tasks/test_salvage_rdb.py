@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import gzip
+import random
 from pathlib import Path
 
 import pytest
 
-from rdbtool.errors import FormatError, UsageError
+from rdbtool.errors import FormatError, InputError, UsageError
 from rdbtool.exit_codes import ExitCode, of_report
 from rdbtool.io.source import open_input
-from rdbtool.rdb.reader import Frame, RdbReader
+from rdbtool.io.vcs import VcsCompressor
+from rdbtool.rdb.frame import Frame
+from rdbtool.rdb.reader import RdbReader
 from rdbtool.tasks.check_rdb import check_rdb
 from rdbtool.tasks.salvage_rdb import SalvageRdbReport, salvage_rdb
+from tests.cli.running import run
 from tests.rdb.corpus import FIXTURES
 from tests.rdb.craft import rdb, record, string
 from tests.servers.harness import SERVERS, ServerKind, running
@@ -124,3 +128,21 @@ def test_servers_load_what_is_saved(kind: ServerKind, tmp_path: Path) -> None:
             loaded = server.execute("DBSIZE")
             assert loaded == len([name for name in kept if name[0] == 0])
         assert report.written == len(kept)
+
+
+@pytest.mark.parametrize("damage", ["flipped", "cut"])
+def test_of_a_snapshot_in_a_damaged_envelope_what_was_unpacked_is_saved(damage: str, tmp_path: Path) -> None:
+    noise = random.Random(1)
+    records = [record(0, b"key:%d" % i, string(noise.randbytes(1000))) for i in range(500)]
+    packed = VcsCompressor("x")
+    data = packed.compress(rdb(*records, magic=b"VALKEY081")) + packed.flush()
+    at = len(data) * 2 // 3
+    broken = data[:at] + (b"" if damage == "cut" else bytes([data[at] ^ 1]) + data[at + 1 :])
+    report, keys = saved(broken, tmp_path)
+    assert 250 < len(keys) < 334
+    assert of_report(report) == ExitCode.LOSS
+    (told,) = [finding for finding in report.findings.items if finding.code == "packed"]
+    assert told.message.startswith("what follows could not be unpacked: ")
+    with pytest.raises(InputError, match="nothing of it can be unpacked: "):
+        saved(data[:100], tmp_path)
+    assert run("check-rdb", tmp_path / "damaged.rdb", "--salvage", "-o", tmp_path / "x").stderr.count("\n") == 1

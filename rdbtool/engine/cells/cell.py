@@ -14,10 +14,10 @@ from librt.strings import BytesWriter
 from mypy_extensions import i64, mypyc_attr, u8
 
 from rdbtool.model import NO_EXPIRY, Hash, Module, Value
+from rdbtool.rdb.frame import Frame
 from rdbtool.rdb.layout.listpack_builder import ListpackBuilder
 from rdbtool.rdb.layout.listpack_entry import element_at, end_of
 from rdbtool.rdb.layout.run import LONGEST, RunOfFields, elements_of, find, find_name
-from rdbtool.rdb.reader import Frame
 
 GROWING: Final = 1024
 """Length from which on a string that is changed in place is kept in a buffer; a shorter one is copied each time."""

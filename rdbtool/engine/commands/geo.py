@@ -14,7 +14,7 @@ from rdbtool.engine.pqsort import partly_sorted
 from rdbtool.engine.replies import CommandError, syntax_error
 from rdbtool.engine.scores import double_of
 from rdbtool.engine.table import handles
-from rdbtool.servers.features import NAMES_MISSING_MEMBER, UNITS_IN_ANY_CASE
+from rdbtool.servers.features import NAMES_MISSING_MEMBER, SEARCH_POLYGON, UNITS_IN_ANY_CASE
 from rdbtool.servers.releases import Release
 
 from .zsets import store_zset, zadd
@@ -107,7 +107,10 @@ class Query:
             if not self._placed:
                 raise CommandError(f"ERR exactly one of FROMMEMBER or FROMLONLAT can be specified for {name}")
             if not self._sized:
-                raise CommandError(f"ERR exactly one of BYRADIUS and BYBOX can be specified for {name}")
+                areas = (
+                    "BYRADIUS, BYBOX and BYPOLYGON" if dataset.release.does(SEARCH_POLYGON) else "BYRADIUS and BYBOX"
+                )
+                raise CommandError(f"ERR exactly one of {areas} can be specified for {name}")
         if self.any and not self.count:
             raise CommandError("ERR the ANY argument requires COUNT argument")
         if self.count and not self.order and not self.any:
@@ -116,7 +119,7 @@ class Query:
     def _options(self, dataset: Dataset, args: list[bytes], at: i64, kind: i64) -> None:
         argc: i64 = len(args)
         search = kind >= SEARCH
-        by_member = by_point = box = circle = False
+        by_member = by_point = box = circle = polygon = False
         while at < argc:
             option = args[at].upper()
             left = argc - at - 1
@@ -139,22 +142,31 @@ class Query:
                 at += 1
             elif option == b"STOREDIST" and kind == SEARCH_STORE:
                 self.store_distance = True
-            elif option == b"FROMMEMBER" and left >= 1 and search and not by_point:
+            elif option == b"FROMMEMBER" and left >= 1 and search and not (by_point or polygon):
                 self._at_member(dataset.release, args[at + 1])
                 by_member = True
                 at += 1
-            elif option == b"FROMLONLAT" and left >= 2 and search and not by_member:
+            elif option == b"FROMLONLAT" and left >= 2 and search and not (by_member or polygon):
                 self._place(_point(dataset, args, at + 1))
                 by_point = True
                 at += 2
-            elif option == b"BYRADIUS" and left >= 2 and search and not box:
+            elif option == b"BYRADIUS" and left >= 2 and search and not (box or polygon):
                 self._circle(dataset, args, at + 1)
                 circle = True
                 at += 2
-            elif option == b"BYBOX" and left >= 3 and search and not circle:
+            elif option == b"BYBOX" and left >= 3 and search and not (circle or polygon):
                 self._box(dataset, args, at + 1)
                 box = True
                 at += 3
+            elif (
+                option == b"BYPOLYGON"
+                and left >= 2
+                and search
+                and not (circle or box or by_member or by_point)
+                and dataset.release.does(SEARCH_POLYGON)
+            ):
+                at += 1 + 2 * self._polygon(dataset, args, at + 1)
+                polygon = True
             else:
                 raise syntax_error()
             at += 1
@@ -190,6 +202,16 @@ class Query:
         self.shape.height = height
         self.shape.unit = _unit(dataset.release, args[at + 2])
         self._sized = True
+
+    def _polygon(self, dataset: Dataset, args: list[bytes], at: i64) -> i64:
+        """The vertices whose number is ``args[at]``; how many they are."""
+        count: i64 = integer(args[at], "ERR invalid number of vertices")
+        argc: i64 = len(args)
+        if count < 3 or (argc - at - 1) // 2 < count:
+            raise CommandError("ERR GEOSEARCH BYPOLYGON must have at least 3 vertices")
+        self.shape.enclose([_point(dataset, args, at + 1 + 2 * i) for i in range(count)])
+        self._placed = self._sized = True
+        return count
 
     def run(self, dataset: Dataset, cell: SortedSetCell) -> list[tuple[bytes, float]]:
         """The members found, with their distances in metres, in the order asked for and not more than asked for."""

@@ -167,9 +167,12 @@ def move(dataset: Dataset, args: list[bytes]) -> object:
     dataset.check_db(db)
     if db == dataset.db:
         raise CommandError(SAME_OBJECT)
+    n: i64 = len(args)
+    if n > 4 or (n == 4 and args[3].upper() != b"REPLACE"):
+        raise syntax_error()
     cell = dataset.keys.get(args[1])
     target = dataset.database(db)
-    if cell is None or args[1] in target:
+    if cell is None or (n == 3 and args[1] in target):
         return 0
     del dataset.keys[args[1]]
     target[args[1]] = cell

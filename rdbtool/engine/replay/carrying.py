@@ -15,7 +15,7 @@ from typing import final
 from rdbtool.engine.cells.cell import FrameCell, ModuleCell
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.scripts import Scripts
-from rdbtool.rdb.reader import Frame
+from rdbtool.rdb.frame import Frame
 from rdbtool.servers.commands import SWEEPING, CommandRow
 from rdbtool.servers.commands import find as find_any
 

@@ -16,8 +16,9 @@ from rdbtool.engine.table import execute, find
 from rdbtool.errors import FormatError, RdbToolError, UnsupportedError, printable
 from rdbtool.rdb.empty import is_empty
 from rdbtool.rdb.events import End, Function, FunctionPreGa, ModuleAux, SlotImport, Update
+from rdbtool.rdb.frame import Frame
 from rdbtool.rdb.head import RdbHead
-from rdbtool.rdb.reader import Frame, RdbReader
+from rdbtool.rdb.reader import RdbReader
 from rdbtool.servers.commands import SWEEPING
 from rdbtool.servers.limits import check_database
 from rdbtool.servers.slots import SLOTS
@@ -30,7 +31,7 @@ from .replay import Replay
 class RdbRest:
     """What an RDB holds that is not a key of the dataset: ``functions`` are library codes, in order; ``lost``: what
     only another product has, by kind; ``damage``: what is wrong with the file, where reading went on or was to keep
-    what came before; ``broken``: it ended the reading.
+    what came before; ``broken``: it ended the reading; ``checksum``: as `End.checksum`.
     """
 
     def __init__(self) -> None:
@@ -40,6 +41,7 @@ class RdbRest:
         self.lost: dict[str, int] = {}
         self.damage: list[RdbToolError] = []
         self.broken = False
+        self.checksum = ""
 
 
 def load_rdb(
@@ -99,6 +101,7 @@ def load_rdb(
                 check_database(event.db, reader.window.path, event.offset)
                 _update(dataset, event, reader.window.path, passes_on=passthrough is not None)
             elif isinstance(event, End):
+                rest.checksum = event.checksum
                 if event.checksum == "bad":
                     if not keep_going:
                         raise _wrong_checksum(reader)

@@ -13,9 +13,10 @@ from mypy_extensions import i64
 from rdbtool.basics.hashing import hash_bytes
 from rdbtool.errors import FormatError
 from rdbtool.rdb.events import End, Event, Function, FunctionPreGa
+from rdbtool.rdb.frame import Frame
 from rdbtool.rdb.head import Aside
 from rdbtool.rdb.layout.duplicates import Duplicates, spaced
-from rdbtool.rdb.reader import Frame, RdbReader
+from rdbtool.rdb.reader import RdbReader
 
 BITS_PER_NAME: Final = 16
 """Bits of the filter for each name that it knows."""

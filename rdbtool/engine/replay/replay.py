@@ -19,8 +19,9 @@ from rdbtool.engine.table import check_arity, find
 from rdbtool.errors import FormatError, UnsupportedError, UsageError, printable
 from rdbtool.findings import Finding, Findings, Severity, plural
 from rdbtool.io.window import window_over
-from rdbtool.servers.commands import CONTAINER, CONTROL, SCRIPT, UNSUPPORTED, CommandRow
+from rdbtool.servers.commands import CONTAINER, CONTROL, SCRIPT, UNSUPPORTED, CommandRow, row_of
 from rdbtool.servers.commands import find as find_any
+from rdbtool.servers.features import CHECKS_ARITY_IN_LOG, LOOKS_UP_SUBCOMMANDS
 from rdbtool.servers.options import OPTIONS
 
 from .carrying import Carried, Carrier
@@ -183,6 +184,12 @@ class Replay:
             if upper in self.names.allowed:
                 if upper == RREPLAY:
                     return self._nested(offset, args)
+            elif self._lacks_subcommand(args):
+                self.lost += 1
+                self.failed += 1
+                what = f"{printable(args[0])} {printable(args[1], 64)}"
+                self._note(Severity.WARNING, "command-error", f"{what} fails: no such subcommand", offset)
+                return True
             elif self.unknown == STOP:
                 return self._stop_unknown(offset, args)
         elif row.flags & CONTROL:
@@ -275,6 +282,13 @@ class Replay:
         real = self.names.real.get(args[0].upper()) if self.names.real else None
         return args if real is None else [real, *args[1:]]
 
+    def _lacks_subcommand(self, args: list[bytes]) -> bool:
+        """Whether the server finds the command ``args`` by its first word, and fails for the second."""
+        if self.dataset.release.does(LOOKS_UP_SUBCOMMANDS) or len(args) < 2:
+            return False
+        row = row_of(args[0])
+        return row is not None and row.flags & CONTAINER != 0 and find_any(args) is None
+
     def _stop_unknown(self, offset: i64, args: list[bytes]) -> bool:
         row = find_any(args)
         name = printable(args[0]) if row is None else _shown(row)
@@ -336,7 +350,7 @@ class Replay:
         try:
             check_arity(row, len(args))
             if self._is_strict:
-                self._check_options(row, args)
+                args = self._with_known_options(row, args)
             row.handler(self.dataset, args)
             self.applied += 1
             if observer is not None:
@@ -364,15 +378,17 @@ class Replay:
                 unsupported.path = self.path
             raise
 
-    def _check_options(self, row: CommandRow, args: list[bytes]) -> None:
-        """Raise `CommandError` for an option that the release lacks."""
+    def _with_known_options(self, row: CommandRow, args: list[bytes]) -> list[bytes]:
+        """The command as the release takes it. Raises `CommandError` for an option that it lacks, and looks at."""
         options = self._lacking.get(row.name)
         if options is not None and len(args) != options.plain:
-            names = options.lacking(int(options.among(args)), self.dataset.release)
+            release = self.dataset.release
+            names = options.lacking(int(options.among(args)), release)
+            if names and options.trailing and not release.does(CHECKS_ARITY_IN_LOG):
+                return args[: options.plain]
             if names:
-                raise CommandError(
-                    f"ERR syntax error, for {self.dataset.release.title} does not know {' and '.join(names)}"
-                )
+                raise CommandError(f"ERR syntax error, for {release.title} does not know {' and '.join(names)}")
+        return args
 
     def _unknown(self, offset: i64, args: list[bytes]) -> None:
         self.skipped += 1
@@ -416,6 +432,10 @@ class Replay:
         self.findings.add(Finding(severity, code, message, self.path, offset))
 
 
+VECTOR_COMMANDS: Final = frozenset({b"VADD", b"VREM", b"VSETATTR"})
+"""Those that change sets of vectors."""
+
+
 def _row_of(args: list[bytes]) -> CommandRow | None:
     """The row of what the engine can carry out, or what fails on any server because words lack or are too many."""
     row = find(args)
@@ -428,6 +448,10 @@ def _row_of(args: list[bytes]) -> CommandRow | None:
 
 def _why_unknown(args: list[bytes]) -> str:
     """What is to be said of a command that the engine does not have."""
+    if args[0].upper() in VECTOR_COMMANDS:
+        return (
+            "servers carry it out, and a replay here cannot: chance decides there how the vectors of a set are linked"
+        )
     if find_any(args) is not None:
         return "servers carry it out, and a replay here cannot"
     if args[0].upper() == RREPLAY:

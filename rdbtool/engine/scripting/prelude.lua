@@ -1,6 +1,7 @@
 -- What a script of a server sees: `redis`, `cjson`, `cmsgpack`, `struct`, `bit`, and the libraries of Lua that servers
 -- leave in (script.c, eval.c, lua_cjson.c, lua_cmsgpack.c, lua_struct.c, lua_bit.c). `host` holds what Python does.
--- Objects are written in the order in which Lua keeps them, as in a server.
+-- Objects are written in the order in which Lua keeps them, as in a server, but for Valkey 9: what hangs on that order is
+-- not run as one of its scripts.
 
 local host, options = ...
 local raise, kind, number, text, load_text, protect = error, type, tonumber, tostring, loadstring, pcall
@@ -85,6 +86,27 @@ end
 
 local function lacking(name)
   return function() host.lack(name) raise('not run: ' .. name, 0) end
+end
+
+-- Ends a script that asks for the order of several keys that are no numbers.
+local function ask_for_order(t)
+  local others = 0
+  for k in next, t do
+    if kind(k) ~= 'number' then others = others + 1 end
+    if others > 1 then lacking('the order in which Valkey 9 keeps the keys of a table')() end
+  end
+end
+if options.scattered then
+  _G.pairs = function(t, ...)
+    if kind(t) == 'table' then ask_for_order(t) end
+    return pairs(t, ...)
+  end
+  _G.next = function(t, ...)
+    if kind(t) == 'table' and (...) == nil then ask_for_order(t) end
+    return next(t, ...)
+  end
+else
+  ask_for_order = function() end
 end
 
 redis = {
@@ -175,6 +197,7 @@ local function encode(out, value, depth)
       end
       out[#out + 1] = ']'
     else
+      ask_for_order(value)
       out[#out + 1] = '{'
       local first = true
       for k, v in next, value do
@@ -337,6 +360,7 @@ local function pack(out, value, level)
       out[#out + 1] = pack_head('array', items)
       for i = 1, items do pack(out, rawget(value, i), level + 1) end
     else
+      ask_for_order(value)
       items = 0
       for _ in next, value do items = items + 1 end
       out[#out + 1] = pack_head('map', items)

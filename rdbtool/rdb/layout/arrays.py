@@ -40,6 +40,7 @@ LONG: Final[i64] = 8
 INTEGERS: Final = 1 << 61
 """Integers from minus this to below it are stored as such."""
 NO_INDEX: Final = (1 << 64) - 1
+BITS_63: Final = (1 << 63) - 1
 _DOING: Final = "decoding an array"
 
 
@@ -53,13 +54,14 @@ def skip(w: Window) -> None:
 
 @final
 class ArrayElements:
-    """The elements of a payload, one after the other: ``left`` are still to come. After `next`, the string of the
-    element is the caller's to read, unless it ``is_number``, which is passed.
+    """The elements of a payload, one after the other: ``left`` are still to come. After `next`, ``index`` is that of
+    the element, without its 64th bit, and its string is the caller's to read, unless it ``is_number``, which is passed.
     """
 
     def __init__(self, w: Window) -> None:
         self.window = w
         self.left: i64 = read_count(w, 3)
+        self.index: i64 = 0
         self.is_number = False
         if _has_cursor(w):
             read_u64(w)
@@ -70,7 +72,7 @@ class ArrayElements:
             return False
         self.left -= 1
         w = self.window
-        read_u64(w)
+        self.index = read_u64(w) & BITS_63
         tag = _tag(w)
         self.is_number = tag in (INTEGER, FLOAT)
         if self.is_number:

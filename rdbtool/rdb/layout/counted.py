@@ -7,14 +7,13 @@ from typing import Final, final
 
 from mypy_extensions import i64
 
-from rdbtool.basics.numbers import scan_double
 from rdbtool.errors import FormatError, TruncatedError
 from rdbtool.io.window import Window
 
 from .cursor import DOUBLE
 from .elements import Elements, OneNode
 from .inspection import Inspection, checked_string, pass_string, see_element
-from .primitives import read_binary_double, read_count, read_double, skip_double, skip_string
+from .primitives import read_binary_double, read_count, read_double, scan_score, skip_double, skip_string
 from .strings import StringsCursor
 from .visit import Visit
 
@@ -112,7 +111,7 @@ def _check_text_score(w: Window, ins: Inspection) -> None:
     if length == 253:
         ins.report("nan-score", "a score is not a number (NaN)", at)
     elif length < 253:
-        number, end = scan_double(w.take(length))
+        number, end = scan_score(w.take(length))
         if end == 0:
             ins.report("score", "a score that cannot be read as a number", at)
         elif math.isnan(number):

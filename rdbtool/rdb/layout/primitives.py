@@ -7,6 +7,7 @@ stream is out of step.
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from librt.strings import read_f64_le, read_i16_le, read_i32_le, read_i64_be, read_i64_le
@@ -178,6 +179,15 @@ def skip_double(w: Window) -> None:
         w.skip(length)
 
 
+_GIVEN_UP: Final = re.compile(rb"\s*[+-]?(?:0x(?![0-9a-f.])|infi(?!nity))", re.IGNORECASE)
+"""Where sscanf of glibc, unlike strtod, makes nothing of what begins a longer form, and does not end it."""
+
+
+def scan_score(text: bytes) -> tuple[float, int]:
+    """`scan_double` of a score in the old text form, as servers built with glibc read it."""
+    return (0.0, 0) if _GIVEN_UP.match(text) else scan_double(text)
+
+
 def read_double(w: Window) -> float:
     """A score in the old text form: a length byte and text; 253 is nan, 254 inf, 255 -inf.
 
@@ -192,7 +202,7 @@ def read_double(w: Window) -> float:
         return float("inf")
     if length == 253:
         return float("nan")
-    number, end = scan_double(w.take(length))
+    number, end = scan_score(w.take(length))
     if end == 0:
         raise FormatError("a score that is not a number", path=w.path, offset=at, doing="reading a score")
     return number

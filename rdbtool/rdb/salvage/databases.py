@@ -21,13 +21,12 @@ LOOKED_AT: Final[i64] = 1 << 20
 """Bytes at the end of a gap in which that is looked for."""
 
 
-def database_in(pages: Pages, runs: list[Run], lost: Lost, run: Run) -> None:
+def database_in(pages: Pages, runs: list[Run], lost: Lost, run: Run, chosen: bool) -> None:
     """Find the number of the database that ``run`` begins in, where a SELECTDB stands in what is ``lost`` behind
-    ``runs``.
+    ``runs``; ``chosen``: whether one was read in those.
     """
     part = run.parts[0]
     near = pages.take(max(lost.start, run.start - 2), 2)
-    chosen = any(len(earlier.parts) > 1 for earlier in runs)
     if pages.byte(run.start) == opcodes.RESIZE_DB:
         last = runs[-1].parts[-1]
         if last.start >= 0 and last.keys == 0 and last.said < 0 and chosen:
@@ -68,6 +67,18 @@ def doubtful(runs: list[Run]) -> list[Run]:
     return found
 
 
+def with_all_expiries(runs: list[Run]) -> set[int]:
+    """The databases that have as many keys with an expiry as they are said to: then no key has lost its own."""
+    left: dict[int, int] = {}
+    said: dict[int, int] = {}
+    for run in runs:
+        for part in run.parts:
+            db = int(part.db)
+            left[db] = left.get(db, 0) - int(part.expires) + max(0, int(part.said_expires))
+            said[db] = said.get(db, 0) + (part.said_expires >= 0)
+    return {db for db, count in said.items() if count == 1 and left[db] == 0}
+
+
 def settle(runs: list[Run], doubts: i64) -> None:
     """Settle in which database runs begin whose SELECTDB may be lost.
 
@@ -78,6 +89,7 @@ def settle(runs: list[Run], doubts: i64) -> None:
     said: dict[int, int] = {}
     before: i64 = 0
     end: i64 = 0
+    selected = _selected_next(runs)
     for number, run in enumerate(runs):
         part = run.parts[0]
         if run.is_guessed and run.db <= before and part.keys:
@@ -85,7 +97,7 @@ def settle(runs: list[Run], doubts: i64) -> None:
             if left >= 0:
                 left -= counts.get(int(before), 0)
             fits = left >= part.keys and left * LEAST > run.start - end
-            run.sure_of_db = fits or _selected_next(runs, number) == before + 1
+            run.sure_of_db = fits or selected[number] == before + 1
             if left >= 0 and left + doubts < part.keys:
                 run.db = part.db = before + 1
                 run.sure_of_db = False
@@ -97,9 +109,13 @@ def settle(runs: list[Run], doubts: i64) -> None:
         end = run.end
 
 
-def _selected_next(runs: list[Run], number: int) -> i64:
-    """The next database that is chosen within or behind the run of that number; -1 for none."""
-    for run in runs[number:]:
+def _selected_next(runs: list[Run]) -> list[int]:
+    """For each run, the next database that is chosen within or behind it; -1 for none."""
+    found: list[int] = []
+    selected = -1
+    for run in reversed(runs):
         if len(run.parts) > 1:
-            return run.parts[1].db
-    return -1
+            selected = int(run.parts[1].db)
+        found.append(selected)
+    found.reverse()
+    return found

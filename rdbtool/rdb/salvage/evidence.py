@@ -12,14 +12,14 @@ from mypy_extensions import i64
 
 from rdbtool.rdb import opcodes
 from rdbtool.rdb.events import Aux, Event, Function, FunctionPreGa, ModuleAux, ResizeDb, SelectDb
-from rdbtool.rdb.reader import Frame
+from rdbtool.rdb.frame import Frame
 
 START: Final = re.compile(
     # a type and the key's first bytes; or LZF, or an integer
-    rb"[\x00-\x05\x07\x09-\x1b](?:[\x01-\x3f][^\x00-\x08\x7f]|[\x40-\x7f].[^\x00-\x08\x7f]|[\xc0-\xc3]|[\x01-\x3f].)"
-    rb"|\xfc.{5}[\x00-\x3f]\x00\x00|\xfd.{4}[\x00-\x1b]"
-    rb"|\xfe(?:[\x00-\x3f]|[\x40-\x7f].)[\xf4\xfb\xfc\xfd\xf8\xf9\x00-\x1b]|\xfb[\x00-\xbf]"
-    rb"|[\xf5-\xf7\xfa][\x00-\xc3]|\xf9.[\x00-\x1b\xf3\xfc\xfd]|\xf8[\x00-\x81]|[\xf3\xf4].|\xff",
+    rb"[\x00-\x05\x07\x09-\x20](?:[\x01-\x3f][^\x00-\x08\x7f]|[\x40-\x7f].[^\x00-\x08\x7f]|[\xc0-\xc3]|[\x01-\x3f].)"
+    rb"|\xfc.{5}[\x00-\x3f]\x00\x00|\xfd.{4}[\x00-\x20]"
+    rb"|\xfe(?:[\x00-\x3f]|[\x40-\x7f].)[\xf4\xfb\xfc\xfd\xf8\xf9\x00-\x20]|\xfb[\x00-\xbf]"
+    rb"|[\xf5-\xf7\xfa][\x00-\xc3]|\xf9.[\x00-\x20\xf3\xfc\xfd]|\xf8[\x00-\x81]|[\xf3\xf4].|\xff",
     re.DOTALL,
 )
 """What a record may begin with. It leaves most places out, cheaply."""
@@ -36,6 +36,8 @@ NUMBER: Final[i64] = 2
 """Evidence in a name that is a number: such stand in many values, too."""
 LONGEST_FIELD: Final[i64] = 64
 """Bytes of the name of an auxiliary field."""
+IN_FRONT: Final[i64] = 8
+"""Evidence in an opcode of those that stand in front of a key."""
 CHECKED: Final[i64] = 24
 """Evidence in a value that says how long it is, and is as long, in more than one place: LZF, listpacks, ziplists."""
 
@@ -80,6 +82,16 @@ def of_value(frame: Frame, first: i64, size: i64) -> i64:
     if frame.type.name in _PACKED:
         return CHECKED
     return CHECKED if frame.type.byte == 0 and first == 0xC3 and size >= 12 else 0
+
+
+def of_lead(frame: Frame, has_access: bool) -> i64:
+    """Evidence in what stands in front of a key: in an expiry in this century, and, where other keys have such, in when
+    it was used.
+    """
+    bits: i64 = 0
+    if has_access and (frame.freq >= 0 or frame.idle_s >= 0):
+        bits += IN_FRONT
+    return bits + IN_FRONT if 1 << 40 <= frame.expire_at_ms < 8 << 40 else bits
 
 
 def of_event(event: Event) -> i64:

@@ -11,16 +11,20 @@ from rdbtool.findings import Finding, Findings, Severity
 from rdbtool.io.random_access import Pages
 from rdbtool.rdb import opcodes
 from rdbtool.rdb.events import Aux, End, Event, Function, FunctionPreGa, HashTemplate, ResizeDb, SelectDb
+from rdbtool.rdb.frame import Frame
 from rdbtool.rdb.functions import check_library
 from rdbtool.rdb.layout.inspection import Inspection
-from rdbtool.rdb.reader import Frame, RdbReader
+from rdbtool.rdb.reader import RdbReader
 
+from .evidence import FIRST, NUMBER, is_time, of_name
 from .partial import Partial
 from .salvaged import Lost, Part, Run, Salvaged
 from .search import ends_at
 
 SUSPECTS: Final[i64] = 32
 """Records before a break that are judged once more."""
+EXPIRY: Final[i64] = 9
+"""Bytes of an expiry in ms."""
 MISCOUNTED: Final = "stream-count"
 """The finding of a stream whose entries can be had, although their count is wrong."""
 MANY: Final[i64] = 1024
@@ -65,6 +69,10 @@ class Following:
         self.odd = False
         self.absurd = False
         self.sized = False
+        self.shaky = False
+        """Whether a value was bad, and no key behind it has a name that tells much."""
+        self.swallows = False
+        """Whether its last bytes are the expiry of the key behind it."""
         self.selects: list[tuple[int, int]] = []
         self.libraries.clear()
 
@@ -83,6 +91,7 @@ class Following:
         findings = Findings()
         ins = Inspection(findings)
         starts: list[int] = []
+        self.shaky = run.is_weak
         self.starts = starts
         part = run.parts[-1]
         db = run.db
@@ -114,8 +123,15 @@ class Following:
                     self.has_access = True
                 if event.expire_at_ms != -1:
                     self.has_expiry = True
+                    part.expires += 1
                 if event.type.byte == 0:
                     result.plain += 1
+                if run.is_weak and ins.empty:
+                    lost = self._lose(at, w.offset(), "doubtful", "an empty collection: nothing tells that it is one")
+                    lost.keys.append(event.key)
+                    lost.is_key = True
+                elif self.shaky and not findings.items:
+                    self._behind_bad(event, at, reader.key_offset, w.offset())
                 if findings.items:
                     self._bad_value(event, at, reader.key_offset, w.offset(), findings)
                     findings = Findings()
@@ -194,6 +210,7 @@ class Following:
             self._lose(at, end, "size-hint", "the size that is announced for a database is wrong")
             return
         part.said = event.keys
+        part.said_expires = event.expires
         self.has_expiry = self.has_expiry or event.expires > 0
 
     def _library(self, event: Event, at: i64, end: i64) -> None:
@@ -220,9 +237,25 @@ class Following:
         lost = self._lose(at, end, worst.code, f"{frame.type.redis_type}: {worst.message}")
         lost.keys.append(frame.key)
         lost.is_key = True
+        self.shaky = True
+        tail = self.pages.take(end - EXPIRY, EXPIRY)
+        self.swallows = tail[0] == opcodes.EXPIRE_MS and is_time(tail[1:])
         if self.partial:
             partial = Partial(self.pages, frame, end)
             lost.put, lost.elements = partial.record(at, key_at, self.result.version, broken=False)
+
+    def _behind_bad(self, frame: Frame, at: i64, key_at: i64, end: i64) -> None:
+        """Leave out a key behind a bad value of which next to nothing tells that it is one, or that may lack an expiry:
+        where the length of the value is wrong, the stream may be in step again by chance.
+        """
+        swallowed = self.swallows and frame.expire_at_ms < 0
+        self.swallows = False
+        evidence = of_name(frame.key, self.pages.byte(key_at))
+        self.shaky = evidence < FIRST
+        if evidence < NUMBER or swallowed:
+            lost = self._lose(at, end, "doubtful", "the value before is bad: it may lack its expiry, or be none")
+            lost.keys.append(frame.key)
+            lost.is_key = True
 
     def _lose(self, start: i64, end: i64, code: str, message: str) -> Lost:
         lost = Lost(start, end, code, message, in_step=True)

@@ -9,22 +9,36 @@ from typing import Final, final
 
 from mypy_extensions import i64
 
-from rdbtool.errors import FormatError, RdbToolError, TruncatedError
+from rdbtool.errors import FormatError, InputError, RdbToolError, TruncatedError
+from rdbtool.findings import Findings, Severity
 from rdbtool.io.random_access import PAGE, Pages
 from rdbtool.io.window import Window, window_over
 from rdbtool.rdb import opcodes
 from rdbtool.rdb.events import SelectDb
+from rdbtool.rdb.frame import Frame
+from rdbtool.rdb.layout.inspection import Inspection
 from rdbtool.rdb.layout.primitives import read_string
 from rdbtool.rdb.layout.templates import Template
-from rdbtool.rdb.reader import Frame, RdbReader
+from rdbtool.rdb.reader import RdbReader
 from rdbtool.rdb.types import TABLE, TypeRow
 
-from .evidence import FIRST, LEAST, OPCODES, is_opcode_of_key, is_time, of_event, of_key, of_name, one_bit_apart
+from .evidence import FIRST, LEAST, NUMBER, OPCODES, is_opcode_of_key, is_time, of_event, of_key, of_name, one_bit_apart
 
+NOTHING: Final[i64] = 0
+AN_EXPIRY: Final[i64] = 1
+MORE: Final[i64] = 2
+"""What a record may lack: see `Judge.may_lack`."""
 PROVEN: Final[i64] = 48
 """Evidence behind a record for which its end is believed."""
 TORN: Final = 12
 """Bytes that may have been put in between a record and the name of the next."""
+NEAR: Final[i64] = 80
+"""Bytes of a record in which zeros are looked for that a file system or a disk puts in the place of what it lost."""
+LONG_NAME: Final = 0x48
+A_TEXT: Final = 12
+"""Evidence that only printable text has."""
+LZF_MOST: Final = 88
+"""Bytes that one of LZF stands for at most: three for 264."""
 TAIL: Final[i64] = 6
 """Bytes at the end of a value that tell whether it is text."""
 A_NAME: Final[i64] = 5
@@ -49,7 +63,7 @@ _TEXT: Final = re.compile(rb"[\t\n\r -~]|[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80
 @final
 class Suspect:
     """A record before a break: where it begins and ends, its key, the evidence in that, whether its end is proven, and
-    whether it is a string.
+    whether it is a string; of a string, ``key_at`` and ``value_at`` are where its name and its value begin.
     """
 
     def __init__(self, start: i64, end: i64, key: bytes | None, evidence: i64, proven: bool, is_string: bool) -> None:
@@ -59,6 +73,8 @@ class Suspect:
         self.evidence: i64 = evidence
         self.proven = proven
         self.is_string = is_string
+        self.key_at: i64 = start
+        self.value_at: i64 = start
 
 
 @final
@@ -112,40 +128,50 @@ class Judge:
         coded: i64 = w.data[w.pos] if w.pos < w.end else 0
         at = reader.key_offset
         evidence = of_name(event.key, self.pages.byte(at))
-        reader.skip_payload(event)
+        event.skip()
         row = event.type
         one_blob = row.empty_at == 11 or row.name in {"hash-listpack", "zset-listpack", "set-listpack", "set-intset"}
         proven = (one_blob and row.byte != 14) or (row.byte == 0 and coded == 0xC3)
-        return Suspect(start, w.offset(), event.key, evidence, proven, row.byte == 0)
+        suspect = Suspect(start, w.offset(), event.key, evidence, proven, row.byte == 0)
+        suspect.key_at = at
+        suspect.value_at = event.value_offset
+        return suspect
 
     def cut(self, broken: Break) -> i64:
         """Up to where the records before a break are believed."""
         suspects = broken.suspects
         at = broken.at
         place = broken.place
-        if 0 <= place < at:
-            for suspect in reversed(suspects):
-                if suspect.start < place:
-                    return suspect.start
+        is_within = 0 <= place < at
+        if is_within:
+            suspects = [suspect for suspect in suspects if suspect.end <= place]
+            at = min([suspect.start for suspect in broken.suspects if suspect.end > place], default=at)
         # First what next to nothing speaks for: a key without a name, as zeros are, or with a name like noise where
         # others have better ones; the number of a database where there is none.
         suspects = list(suspects)
         usual = sorted([suspect.evidence for suspect in suspects])[len(suspects) // 2] if suspects else FIRST
         least = A_NAME if usual >= FIRST else 1
         while suspects and suspects[-1].evidence < (LEAST if suspects[-1].key is None else least):
+            if self._ends_for_sure(suspects[-1]):
+                break
             at = suspects.pop().start
         behind = 0
         for suspect in reversed(suspects):
             if suspect.end in broken.bad and behind < PROVEN:
                 return suspect.end  # its end is as doubtful as its value, and so is what follows
             behind += suspect.evidence
-        if at >= self.size:
+        if is_within or at >= self.size:
             return at
         zeros = self._zeros_from(at)
         if zeros < 0 and (self._is_head(at, place < 0 and broken.code == "truncated") or self._is_explained(at, place)):
             return at
         if suspects and suspects[-1].is_string and (self._is_torn(at, place) or self._ends_text(suspects[-1], place)):
             return at
+        if zeros < 0 and self.table[self.pages.byte(at)] is not None and suspects and suspects[-1].end == at:
+            last = suspects[-1]
+            zeroed = ZEROS in self.pages.take(at, min(NEAR, self.size - at))
+            if self._cannot_be_longer(last, place) if last.is_string else zeroed:
+                return at
         for suspect in reversed(suspects):
             if suspect.proven or suspect.key is None or suspect.end <= zeros:
                 break
@@ -153,6 +179,67 @@ class Judge:
             if suspect.evidence >= min(FIRST, usual) and zeros < 0:
                 break
         return at
+
+    def _ends_for_sure(self, suspect: Suspect) -> bool:
+        """Whether a record whose name tells next to nothing ends as it says: where the head of another begins, with a
+        name that tells much, or where zeros begin.
+        """
+        if suspect.key is None or suspect.value_at == suspect.start:
+            return False
+        size = suspect.end - suspect.value_at
+        tail = self.pages.take(suspect.end - min(size, TAIL), min(size, TAIL))
+        if suspect.evidence < NUMBER and not (suspect.is_string and size > TAIL and of_key(tail) >= 2 + 3 * TAIL):
+            return False
+        if self.pages.take(suspect.end, len(ZEROS)) == ZEROS:
+            return tail[-1:] != b"\0"
+        w = self.pages.window(suspect.end, self.size)
+        byte = type_behind_opcodes(w)
+        return 0 <= byte < opcodes.LOWEST and self.table[byte] is not None and self._begins_name(w)
+
+    def _cannot_be_longer(self, suspect: Suspect, place: i64) -> bool:
+        """Whether no other byte in place of one that says how long the string ``suspect``, or its name, is brings it to
+        ``place``, from where on records run again; -1: to where the file ends. Nor were a few bytes put in, or taken
+        out, so that its end is that of the record behind it.
+        """
+        if 0 <= place <= suspect.end + TORN:
+            return False
+        for begin in range(max(suspect.value_at, suspect.end - TORN), suspect.end):
+            if self._leads_to(begin, place if place >= 0 else self.size):
+                return False
+        ends = {int(place)} if place >= 0 else {int(self.size), int(self.size) - 1, int(self.size) - 9}
+        for at in (suspect.value_at, suspect.value_at + 1, suspect.key_at, suspect.key_at + 1):
+            was = self.pages.byte(at)
+            if at in {suspect.value_at + 1, suspect.key_at + 1} and not 0x40 <= self.pages.byte(at - 1) < 0x80:
+                continue
+            head = self.pages.take(suspect.key_at, min(suspect.end + NEAR, self.size) - suspect.key_at)
+            pos = at - suspect.key_at
+            for byte in range(256):
+                if byte == was:
+                    continue
+                changed = head[:pos] + bytes((byte,)) + head[pos + 1 :]
+                end = end_of_string(changed, suspect.value_at - suspect.key_at if at >= suspect.value_at else 0)
+                if 0 <= end < len(changed) and at < suspect.value_at:
+                    end = end_of_string(changed, end)
+                if end >= 0 and int(suspect.key_at + end) in ends:
+                    return False
+        return True
+
+    def _leads_to(self, begin: i64, end: i64) -> bool:
+        """Whether records, whatever their names are, run from ``begin`` to ``end``."""
+        w = self.pages.window(begin, self.size)
+        reader = self.reader(w)
+        try:
+            while w.offset() < end:
+                event = reader.next()
+                if event is None:
+                    break
+                if isinstance(event, Frame):
+                    event.skip()
+        except InputError:
+            raise
+        except RdbToolError:
+            return False
+        return w.offset() == end
 
     def _is_field(self, place: i64) -> bool:
         """Whether the string at ``place`` has the name of a field that servers write in front of all keys."""
@@ -180,26 +267,42 @@ class Judge:
         ``is_cut``: the file ends within its value, and nothing can be read behind it.
         """
         w = self.pages.window(at, self.size)
-        byte = self._type_behind_opcodes(w)
+        byte = type_behind_opcodes(w)
         first = self.pages.byte(at)
         if byte < 0 or first == opcodes.EXPIRE_MS or (first == opcodes.EXPIRE_S and self.version < 3):
             return True
         if byte >= opcodes.LOWEST:
-            return self._is_special_head(at)
+            return self._is_special_head(at) or (is_cut and byte != opcodes.EOF)
         if self.table[byte] is None:
             return False
+        if is_cut or (self.has_access and first in {opcodes.FREQ, opcodes.IDLE}):
+            return True
+        if self._begins_name(w):
+            return True
         begin = self.pages.take(w.offset(), min(5, self.size - w.offset()))
         if begin[:1] == b"\0":
             begin = self.pages.take(w.offset() + 1, min(5, self.size - w.offset() - 1))  # the value of the empty name
         if len(begin) == 5 and 5 <= begin[0] < 64 and of_key(begin[1:]) >= FIRST:
             return True  # so begins a name, whatever is wrong with the rest of it
         try:
-            return of_key(read_string(w)) >= A_NAME or is_cut
+            return of_key(read_string(w)) >= A_NAME
         except TruncatedError:
             rest = self.pages.take(w.offset(), min(16, self.size - w.offset()))
             return of_key(rest) >= A_NAME or not rest
         except FormatError:
             return False
+
+    def _begins_name(self, w: Window) -> bool:
+        """Whether what stands at the position of ``w`` begins like a name that tells much: text, or LZF."""
+        begin = self.pages.take(w.offset(), min(32, self.size - w.offset()))
+        if len(begin) < 6:
+            return False
+        if begin[0] == 0xC3:
+            packed, size = begin[1], (begin[2] & 0x3F) << 8 | begin[3] if begin[2] & 0x40 else begin[2]
+            return 4 < packed < 0x40 and begin[2] < 0x80 and packed < size <= packed * LZF_MOST
+        if 0x40 <= begin[0] < LONG_NAME:  # most letters would be lengths of two bytes, too
+            return len(begin) == 32 and of_key(begin[2:]) > A_TEXT
+        return 5 <= begin[0] < 0x40 and of_key(begin[1:5]) >= FIRST
 
     def _is_special_head(self, at: i64) -> bool:
         """Whether something other than a key seems to begin at ``at``."""
@@ -208,24 +311,11 @@ class Judge:
             return head[1:2] < b"\x10"
         if head[0] in {opcodes.AUX, opcodes.FUNCTION}:
             return True
+        if head[0] == opcodes.MODULE_AUX:
+            return head[1:2] == b"\x81"  # the long number that is the name of its module
+        if head[0] == opcodes.SLOT_INFO and self.dialect == opcodes.REDIS:
+            return head[1:2] < b"\x80"
         return head[0] == opcodes.EOF and self.size - at <= 9
-
-    def _type_behind_opcodes(self, w: Window) -> i64:
-        """Pass what may stand in front of a type, and the type; it, another opcode, or -1 where the file ends."""
-        try:
-            while True:
-                byte = w.u8()
-                if byte == opcodes.EXPIRE_MS:
-                    w.skip(8)
-                elif byte == opcodes.EXPIRE_S:
-                    w.skip(4)
-                elif byte in {opcodes.FREQ, opcodes.IDLE}:
-                    w.skip(1)
-                else:
-                    return byte
-        except TruncatedError:
-            w.pos = w.end
-            return -1
 
     def _is_explained(self, at: i64, place: i64) -> bool:
         """Whether another type, or one bit of the length of the name, makes a record of bytes ``at`` to ``place``."""
@@ -238,14 +328,14 @@ class Judge:
             return True  # the expiry of the key behind it
         for opcode in OPCODES:
             w = window_over(bytes((opcode,)) + data[1:])
-            byte = self._type_behind_opcodes(w)
+            byte = type_behind_opcodes(w)
             if 0 <= byte < opcodes.LOWEST and opcode != data[0]:
                 row = self.table[byte]
                 if row is not None and self._fits(data, w.pos - 1, row):
                     return True
         w = window_over(data)
         if is_opcode_of_key(data[0]):
-            if self._type_behind_opcodes(w) < 0:
+            if type_behind_opcodes(w) < 0:
                 return False
             w.pos -= 1
         pos = w.pos
@@ -298,27 +388,99 @@ class Judge:
             return False
         return w.at_end()
 
-    def may_lack(self, broken: Break, cut: i64) -> bool:
-        """Whether the record from which on records run again may lack what stood in front of it, in the bytes from
-        ``cut`` on that are lost.
+    def may_lack(self, broken: Break, cut: i64) -> i64:
+        """What the record from which on records run again may lack that stood in front of it, in the bytes from ``cut``
+        on that are lost: `NOTHING`, `AN_EXPIRY`, or `MORE`.
         """
         place = broken.place
         byte = self.pages.byte(place)
         if byte >= opcodes.LOWEST and not is_opcode_of_key(byte):
-            return False
+            return NOTHING
         first = max(cut, place - 24)
         near = self.pages.take(first, place - first)
         n: i64 = len(near)
         if n >= 2 and self.has_access and byte < opcodes.LOWEST:
-            return True
-        if byte == 0 and self._is_field(place):
-            return True
-        if is_time(near[-8:]) or (byte == 0 and near.endswith(ZEROS[:8])):
-            return True  # in the second case, it may have been another type
+            return MORE
+        if byte == 0 and (self._is_field(place) or (near.endswith(ZEROS[:8]) and self._may_be_other(place))):
+            return MORE
+        access = {opcodes.FREQ, opcodes.IDLE}
+        if is_time(near[-8:]) or near.endswith(ZEROS[:9]):
+            return AN_EXPIRY
         if not self.has_expiry:
-            return False
+            return NOTHING
         if _TIME_END.search(near) or (n >= 5 and self.version < 3 and one_bit_apart(near[n - 5], opcodes.EXPIRE_S)):
+            return AN_EXPIRY
+        if self.version < 3 and ZEROS[:8] in near and (near[-1] == 0 or 0x38 <= near[-1] < 0x80):
+            return AN_EXPIRY  # a time in s of this century
+        if byte in access and self.pages.byte(cut) in access:
+            return NOTHING  # a key has one of them: what is at the cut belongs to another
+        is_near = place - cut <= 18 and is_opcode_of_key(self.pages.byte(cut))
+        return AN_EXPIRY if is_near and not self._is_explained(cut, place) else NOTHING
+
+    def _may_be_other(self, place: i64) -> bool:
+        """Whether the string at ``place``, whose type may be one of the zeros that stand in front of it, is sound as a
+        value of another type.
+        """
+        w = self.pages.window(place, self.size)
+        reader = self.reader(w)
+        event = reader.next()
+        if not isinstance(event, Frame):
             return True
-        if ZEROS in near and (near.endswith(b"\0\0") or self.version < 3):
-            return True
-        return place - cut <= 18 and is_opcode_of_key(self.pages.byte(cut)) and not self._is_explained(cut, place)
+        payload = event.raw()
+        for row in self.table:
+            if row is None or row.byte == 0 or not row.is_loaded(self.version):
+                continue
+            other = window_over(payload)
+            findings = Findings()
+            try:
+                row.verify(other, Inspection(findings))
+            except RdbToolError:
+                continue
+            if other.at_end() and findings.worst is not Severity.ERROR:
+                return True
+        return False
+
+
+def type_behind_opcodes(w: Window) -> i64:
+    """Pass what may stand in front of a type, and the type; it, another opcode, or -1 where the file ends."""
+    try:
+        while True:
+            byte = w.u8()
+            if byte == opcodes.EXPIRE_MS:
+                w.skip(8)
+            elif byte == opcodes.EXPIRE_S:
+                w.skip(4)
+            elif byte in {opcodes.FREQ, opcodes.IDLE}:
+                w.skip(1)
+            else:
+                return byte
+    except TruncatedError:
+        w.pos = w.end
+        return -1
+
+
+def end_of_string(data: bytes, pos: i64) -> i64:
+    """Where the string that begins at ``pos`` ends, also behind the end of ``data``; -1 where none begins."""
+    left: i64 = len(data) - pos
+    if left < 1:
+        return -1
+    first: i64 = data[pos]
+    if first < 0x40:
+        return pos + 1 + first
+    if first < 0x80:
+        return -1 if left < 2 else pos + 2 + ((first & 0x3F) << 8 | i64(data[pos + 1]))
+    if first == 0x80:
+        return -1 if left < 5 else pos + 5 + int.from_bytes(data[pos + 1 : pos + 5])
+    if 0xC0 <= first <= 0xC2:
+        return pos + 2 + (0, 1, 3)[first - 0xC0]
+    if first != 0xC3 or left < 4:
+        return -1
+    packed: i64 = data[pos + 1]
+    at = pos + 2
+    if 0x40 <= packed < 0x80:
+        packed = (packed & 0x3F) << 8 | i64(data[pos + 2])
+        at += 1
+    elif packed >= 0x80:
+        return -1
+    size: i64 = data[at]
+    return -1 if size > 0x80 else at + (1 if size < 0x40 else 2 if size < 0x80 else 5) + packed

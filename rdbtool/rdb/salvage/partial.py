@@ -11,13 +11,13 @@ from mypy_extensions import i64, u8
 from rdbtool.basics.numbers import format_double
 from rdbtool.errors import FormatError, InputError, RdbToolError, TruncatedError
 from rdbtool.io.random_access import Pages
+from rdbtool.rdb.frame import Frame
 from rdbtool.rdb.layout.cursor import Cursor
 from rdbtool.rdb.layout.elements import Elements
 from rdbtool.rdb.layout.encoders import put_length, put_string
 from rdbtool.rdb.layout.quicklist import Quicklist
 from rdbtool.rdb.layout.strings import StringsCursor
 from rdbtool.rdb.opcodes import REDIS
-from rdbtool.rdb.reader import Frame
 from rdbtool.rdb.types import TypeRow, row_of
 
 LIST: Final[i64] = 1

@@ -70,6 +70,9 @@ class Part:
         self.db: i64 = db
         self.keys: i64 = 0
         self.said: i64 = -1
+        self.expires: i64 = 0
+        self.said_expires: i64 = -1
+        """How many of the keys have an expiry, and are said to."""
 
 
 @final
@@ -90,6 +93,10 @@ class Run:
         self.is_bare = False
         """Whether nothing tells when its first key was used."""
         self.parts: list[Part] = [Part(start, db)]
+        self.is_weak = False
+        """Whether the name of the first key tells next to nothing."""
+        self.lacking: Lost | None = None
+        """The bytes in front of its first key, where that may lack an expiry which stood there."""
 
     @property
     def keys(self) -> i64:

@@ -19,12 +19,14 @@ from mypy_extensions import i64
 
 from rdbtool.errors import InputError, RdbToolError
 from rdbtool.io.random_access import Pages
-from rdbtool.rdb.reader import Frame
+from rdbtool.rdb import opcodes
+from rdbtool.rdb.frame import Frame
 
-from .databases import database_in, doubtful, settle
+from .databases import database_in, doubtful, settle, with_all_expiries
 from .evidence import FIRST, of_key
 from .following import DATABASE, END_MARK, Following
-from .judge import PROVEN, Break, Judge, Suspect
+from .judge import AN_EXPIRY, MORE, PROVEN, Break, Judge, Suspect
+from .leading import leading, may_be_elements
 from .partial import Partial
 from .salvaged import IN_A_ROW, IN_STEP, TO_THE_END, Lost, Run, Salvaged
 from .search import Search
@@ -46,6 +48,10 @@ class Salvager:
         self.size: i64 = pages.size
         self.result = Salvaged(pages.path, pages.size)
         self.following = Following(pages, self.result, partial=partial)
+        self.chosen = False
+        """Whether a SELECTDB was read."""
+        self.ends: dict[int, int] = {}
+        """See `Search.ends`."""
         self.stops: dict[int, int] = {}
         """Records that swallow others, and where those begin."""
 
@@ -59,6 +65,11 @@ class Salvager:
             if found is not None:
                 self.stops = {int(found[0]): int(found[1])}
                 self._from(start, strict=True)
+        complete = with_all_expiries(self.result.runs)
+        for run in self.result.runs:
+            if run.lacking is not None and run.parts[0].keys and int(run.db) not in complete:
+                self._pass_first(run, run.lacking)
+                run.parts[0].keys -= 1
         for run in doubtful(self.result.runs):
             self.result.runs.remove(run)
             self._lose(run.start, run.end, "doubtful", "more records than the database is said to have")
@@ -67,6 +78,8 @@ class Salvager:
 
     def _from(self, start: Start, *, strict: bool) -> None:
         """Find what can be read from where the RDB should begin."""
+        self.ends.clear()
+        self.chosen = False
         self.result = result = Salvaged(self.pages.path, self.size)
         doubtful = self.following.not_selects if strict else set()
         self.following = Following(self.pages, result, partial=self.partial)
@@ -126,6 +139,7 @@ class Salvager:
         search = Search(self.pages, self.result.dialect, self.result.version)
         search.has_access = self.following.has_access
         search.templates = self.result.templates
+        search.ends = self.ends
         return search
 
     def _lose(self, start: i64, end: i64, code: str, message: str) -> Lost:
@@ -137,22 +151,28 @@ class Salvager:
         """The run behind the break at which ``run`` ended, and what is lost between them; None where none is."""
         following = self.following
         at = following.broke_at
+        self.chosen = self.chosen or len(run.parts) > 1
         search = self._search()
         if following.code == DATABASE and search.begins_at(at):
             self._lose(at, at, DATABASE, following.why)
             run.end = at
             behind = Run(at, run.parts[-1].db, IN_A_ROW)
-            database_in(self.pages, self.result.runs, self.result.lost[-1], behind)
+            database_in(self.pages, self.result.runs, self.result.lost[-1], behind, self.chosen)
             return behind
         self.judge.has_access = following.has_access
         self.judge.has_expiry = following.has_expiry
         suspects = [self.judge.suspect(start) for start in following.starts]
+        bad = {int(lost.end) for lost in self.result.lost[-len(suspects) :] if lost.is_key}
         place: i64 = self.stops.get(int(at), -1)
         is_weak = False
+        led: i64 = -1
         if place < 0:
             begin = _begin(suspects, at)
             place = search.find(begin, self.size, at)
-            if place < 0 or not search.runs_on:  # perhaps no name in the file is one that tells much
+            led = leading(self.judge, self.judge.cut(Break(at, following.code, place, suspects, bad)), place)
+            if led >= 0 and place > at:
+                place = led
+            elif place < 0 or not search.runs_on:  # perhaps no name in the file is one that tells much
                 weak = self._search()
                 weak.first = 0
                 other = weak.find(begin, self.size if place < 0 else place, at)
@@ -163,7 +183,6 @@ class Salvager:
             self.result.complete = True
             self.result.tail = following.end_at
             return None
-        bad = {int(lost.end) for lost in self.result.lost[-len(suspects) :] if lost.is_key}
         broken = Break(at, following.code, place, suspects, bad)
         cut = at if at in self.stops else self.judge.cut(broken)
         lost = self._end_at(run, cut, suspects)
@@ -175,9 +194,13 @@ class Salvager:
             return None
         lost.end = place
         behind = _found(place, run.parts[-1].db, search)
-        database_in(self.pages, self.result.runs, lost, behind)
-        if is_weak or self.judge.may_lack(broken, cut):
+        behind.is_weak = is_weak
+        database_in(self.pages, self.result.runs, lost, behind, self.chosen)
+        lacks = self.judge.may_lack(broken, cut)
+        if is_weak or lacks == MORE or (led < 0 and may_be_elements(self.judge, cut, place)):
             self._pass_first(behind, lost)
+        elif lacks == AN_EXPIRY:
+            behind.lacking = lost
         return behind
 
     def _end_at(self, run: Run, cut: i64, suspects: list[Suspect]) -> Lost:
@@ -188,6 +211,9 @@ class Salvager:
         while len(run.parts) > 1 and run.parts[-1].start >= cut:
             keys -= run.parts.pop().keys
         run.parts[-1].keys -= max(keys, 0)
+        for suspect in suspects:
+            if suspect.start >= max(cut, run.parts[-1].start) and self.pages.byte(suspect.start) == opcodes.EXPIRE_MS:
+                run.parts[-1].expires -= 1
         if run.parts[-1].keys == 0:
             run.parts[-1].said = -1  # what stands right before damage is not to be relied on
         lost = self.result.lost
@@ -226,7 +252,7 @@ class Salvager:
         reader = self.judge.reader(w)
         event = reader.next()
         if isinstance(event, Frame):
-            reader.skip_payload(event)
+            event.skip()
             lost.keys.append(event.key)
             lost.end = w.offset()
             run.start = run.parts[0].start = w.offset()

@@ -12,17 +12,20 @@ from rdbtool.io.random_access import Pages
 from rdbtool.io.window import Window, window_over
 from rdbtool.rdb import opcodes
 from rdbtool.rdb.events import End, SelectDb
+from rdbtool.rdb.frame import Frame
 from rdbtool.rdb.layout.inspection import Inspection
 from rdbtool.rdb.layout.primitives import read_string
 from rdbtool.rdb.layout.templates import OF_REFERENCE, Template
-from rdbtool.rdb.reader import Frame, RdbReader
+from rdbtool.rdb.reader import RdbReader
 from rdbtool.rdb.types import TABLE
 from rdbtool.servers.releases import CHECKSUM_SINCE
 
-from .evidence import ENOUGH, ENOUGH_TO_END, FIRST, LEAST, START, of_event, of_name, of_value
+from .evidence import ENOUGH, ENOUGH_TO_END, FIRST, LEAST, START, of_event, of_lead, of_name, of_value
 
 A_LETTER: Final[i64] = 5
 """Evidence in a name of one letter: enough for the first record of a run if no other run begins within it."""
+ONE_IN: Final[i64] = 64
+"""Of so many records one is remembered, so that what many runs have in common is read once."""
 LOOK: Final[i64] = 1 << 17
 """Bytes that are looked at together."""
 MARGIN: Final[i64] = 1 << 10
@@ -59,8 +62,8 @@ class Search:
         self.has_access = False
         """Whether keys have access frequencies, or idle times, in front of them."""
         self.dead: set[int] = set()
-        self.behind_end: i64 = -1
-        """Behind the end mark to which the last run leads that was looked at."""
+        self.ends: dict[int, int] = {}
+        """Offsets of some records, from which reading leads behind an end mark; -1: to what cannot be read."""
         self.leads_to_end = False
         self.strong_only = False
         self.weak_end: i64 = -1
@@ -221,6 +224,7 @@ class Search:
                 if rest == 0 and (evidence >= ENOUGH_TO_END or (keys == 0 and at >= self.barrier)):
                     self.runs_on = keys > 0
                     return YES
+                passed.pop()  # the end mark is one, if too little speaks for what leads to it
                 break
             if isinstance(event, Frame):
                 bits: i64 = 0
@@ -228,7 +232,7 @@ class Search:
                     break
                 if not ins.empty:
                     size = w.offset() - event.value_offset
-                    bits = of_name(event.key, coded) + of_value(event, first, size)
+                    bits = of_name(event.key, coded) + of_value(event, first, size) + of_lead(event, self.has_access)
                 if keys == 0 and bits + evidence < self.first:
                     if self.strong_only or bits + evidence < A_LETTER:
                         break
@@ -253,21 +257,33 @@ class Search:
         w = self.pages.window(place, self.pages.size)
         reader = RdbReader(w, checksum=False)
         reader.resume(self.dialect, self.version, 0, self.templates)
-        self.leads_to_end = False
-        try:
-            while (event := reader.next()) is not None:
+        passed: list[int] = []
+        records: i64 = 0
+        end: i64 = -1
+        while True:
+            at = w.offset()
+            known = self.ends.get(int(at))
+            if known is not None:
+                end = known
+                break
+            if records & (ONE_IN - 1) == 0:
+                passed.append(int(at))
+            records += 1
+            try:
+                event = reader.next()
                 if isinstance(event, Frame):
-                    reader.skip_payload(event)
-                elif isinstance(event, End):
-                    self.leads_to_end = True
-                    break
-        except InputError:
-            raise
-        except RdbToolError:
-            return -1
-        if ends_at(self.pages, w.offset()):
-            return -1
-        return w.offset()
+                    event.skip()
+            except InputError:
+                raise
+            except RdbToolError:
+                break
+            if event is None or isinstance(event, End):
+                end = w.offset()
+                break
+        for at in passed:
+            self.ends[int(at)] = int(end)
+        self.leads_to_end = end >= 0
+        return -1 if end < 0 or ends_at(self.pages, end) else end
 
 
 def ends_at(pages: Pages, at: i64) -> bool:

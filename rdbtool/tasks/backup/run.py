@@ -22,10 +22,11 @@ from rdbtool.io.window import CHUNK, Metered, Readable
 from rdbtool.live.address import ANONYMOUS, Access, Scan, is_url, shown_url
 from rdbtool.live.replication import OnWait, Snapshot
 from rdbtool.live.source import open_live
+from rdbtool.tasks.check_aof import CheckAofReport, join_checks
 from rdbtool.tasks.judgement import MET, Judgement
 from rdbtool.tasks.verify.directory import is_set, server_directory
 from rdbtool.tasks.verify.expectations import NOTHING, Expectations
-from rdbtool.tasks.verify.found import Found, changed_s, look, look_at_snapshot
+from rdbtool.tasks.verify.found import Found, changed_s, look_at_checked_log, look_at_snapshot
 from rdbtool.tasks.verify.judge import judge
 from rdbtool.tasks.verify.previous import previous
 from rdbtool.tasks.verify.run import PLAIN, VerifyOptions, verify
@@ -165,17 +166,20 @@ class _Run:
             sink.abort()
 
     def of_log(self) -> Judgement:
-        """Copy a log into a directory, and look at the copy."""
+        """Copy a log into a directory, and look at it on the way."""
         names = naming(self.destination, LOG_NAME, self.options.compress, ARCHIVES.get(self.options.compress, ""))
         self.refuse_taken(names)
         made = DirectorySink(names.unfilled, inputs=(self.log,))
         try:
-            copy_log(self.log, made.temporary, self.progress)
             copy = os.path.join(made.temporary, os.path.basename(self.log))
-            wanted = self.wanted
-            if names.told_by_content:
-                wanted = _digested(wanted)
-            found = look(copy, wanted, setup=self.options.verify.setup_of_server(), now_ms=self.now_ms)
+            wanted = _digested(self.wanted) if names.told_by_content else self.wanted
+            setup = self.options.verify.setup_of_server()
+            config = setup.of_log()
+            report = CheckAofReport(path=copy, asked=bool(wanted.releases), config=config)
+            report.layout, checked = copy_log(self.log, made.temporary, config, self.progress)
+            join_checks(report, checked, wanted.releases)
+            found = look_at_checked_log(report, wanted, setup=setup, now_ms=self.now_ms)
+            found.date(changed_s([self.log]))
             found.path = self.name
             found.findings.items = [replace(f, path=os.path.basename(f.path)) for f in found.findings.items]
             judged = self.judge(names, found)
@@ -189,7 +193,7 @@ class _Run:
             try:
                 out = CompressedSink(sink, ENDINGS[names.compress])
                 if judged.verdict == MET:
-                    _archive(made.temporary, os.path.basename(names.name).partition(".tar")[0], out)
+                    _archive(made.temporary, os.path.basename(self.path_of(names, found)).partition(".tar")[0], out)
                 return self.publish(names, judged, found, out, sink)
             finally:
                 sink.abort()
@@ -211,7 +215,7 @@ class _Run:
         """Look at a snapshot while its bytes are copied, those behind it too."""
         tee = Tee(raw.stream, out)
         source: Readable = tee if self.progress is None else Metered(tee, raw.size, self.progress)
-        opened = open_stream(source, self.name)
+        opened = open_stream(source, self.name, raw.size)
         setup = self.options.verify.setup_of_server()
         found = look_at_snapshot(opened.window(), self.name, _digested(self.wanted), setup=setup, now_ms=self.now_ms)
         if found.counts is not None:
@@ -267,6 +271,14 @@ class _Run:
             if os.path.lexists(place):
                 raise OutputError("exists, and is no backup that this command made: --force overwrites it", path=place)
 
+    def path_of(self, names: Naming, found: Found) -> str:
+        """The name of a backup that holds this. Raises `UnsupportedError` where that cannot be told."""
+        keys = None if found.counts is None else found.counts.keys
+        digest = "" if found.counts is None else found.counts.digest
+        if names.told_by_content and (keys is None or ("{digest}" in names.name and not digest)):
+            raise UnsupportedError(f"no name for the backup: {found.uncounted or _undigested(found)}", path=self.name)
+        return names.filled(taken_s=self.taken_s, keys=keys or 0, digest=digest)
+
     def publish(
         self, names: Naming, judged: Judgement, found: Found, out: Pending, named: Sink | DirectorySink
     ) -> Judgement:
@@ -277,9 +289,7 @@ class _Run:
         counts = found.counts
         keys = None if counts is None else counts.keys
         digest = "" if counts is None else counts.digest
-        if names.told_by_content and (keys is None or ("{digest}" in names.name and not digest)):
-            raise UnsupportedError(f"no name for the backup: {found.uncounted or _undigested(found)}", path=self.name)
-        path = names.filled(taken_s=self.taken_s, keys=keys or 0, digest=digest)
+        path = self.path_of(names, found)
         self.refuse(path)
         named.name, named.path = path, find(path).path
         taken = f"{datetime.fromtimestamp(self.taken_s, UTC):%Y-%m-%dT%H:%M:%SZ}"

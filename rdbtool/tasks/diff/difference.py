@@ -8,8 +8,8 @@ from typing import Final, final
 from rdbtool.errors import RdbToolError, shortened
 from rdbtool.rdb import meaning
 from rdbtool.rdb.compare import Kept
+from rdbtool.rdb.frame import Frame
 from rdbtool.rdb.meaning import Facts, Scope
-from rdbtool.rdb.reader import Frame
 from rdbtool.rdb.types import TypeRow
 
 from .details import Change, changes

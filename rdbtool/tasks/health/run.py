@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import statistics
 import time
 from typing import Final
 
@@ -15,17 +16,23 @@ from rdbtool.live.connection import Connection, RefusedError
 from rdbtool.tasks.judgement import Judgement
 from rdbtool.tasks.verify.judge import span
 
-from .thresholds import DEFAULT, Thresholds
+from .state import SAVES_KEPT, Look, State
+from .thresholds import DEFAULT, SAVE_AGE_S, Thresholds
 
 GIB: Final = 1 << 30
 LOCAL: Final = ("localhost", "127.0.0.1", "::1")
+PRODUCTS: Final = ("redis", "valkey", "keydb")
+"""What stands in the command lines of servers."""
+LOOKED_AT: Final = 1 << 16
+"""Characters of a command line that are looked at."""
 _SETTINGS: Final = ("save", "appendfsync", "auto-aof-rewrite-percentage", "auto-aof-rewrite-min-size", "dir")
 
 
-def health(url: str, limits: Thresholds = DEFAULT, access: Access = ANONYMOUS) -> Judgement:
+def health(url: str, limits: Thresholds = DEFAULT, access: Access = ANONYMOUS, state: State | None = None) -> Judgement:
     """Judge the persistence of the server at ``url``. What keeps it from being asked is the judgement's ``error``.
 
-    Raises `UsageError` for what is no URL of a server.
+    ``state``: of earlier looks, with which this one is compared, and which it becomes part of. Raises `UsageError` for
+    what is no URL of a server.
     """
     address = parse_url(url)
     judged = Judgement(subject=shown_url(url), kind="server")
@@ -40,7 +47,11 @@ def health(url: str, limits: Thresholds = DEFAULT, access: Access = ANONYMOUS) -
         judged.error = e
         return judged
     local = address.scheme == UNIX or address.host in LOCAL
-    _Examination(judged, limits, info, settings, local).run()
+    before = state.looks.get(judged.subject) if state is not None else None
+    examination = _Examination(judged, limits, info, settings, local, before)
+    examination.run()
+    if state is not None:
+        state.looks[judged.subject] = examination.look
     judged.checks = [check for check in judged.checks if check.name not in limits.ignored]
     return judged
 
@@ -60,10 +71,18 @@ def _settings(connection: Connection, judged: Judgement) -> dict[str, str]:
 
 
 class _Examination:
-    """Of one server: ``info`` and ``settings`` say what it says; ``local``: it runs on this machine."""
+    """Of one server: ``info`` and ``settings`` say what it says; ``local``: it seems to run on this machine;
+    ``before``: the last look at it, and ``look`` this one.
+    """
 
     def __init__(
-        self, judged: Judgement, limits: Thresholds, info: dict[str, str], settings: dict[str, str], local: bool
+        self,
+        judged: Judgement,
+        limits: Thresholds,
+        info: dict[str, str],
+        settings: dict[str, str],
+        local: bool,
+        before: Look | None,
     ) -> None:
         self.judged = judged
         self.limits = limits
@@ -72,6 +91,8 @@ class _Examination:
         self.local = local
         self.logged = self.number("aof_enabled") == 1
         self.memory = max(self.number("used_memory"), self.number("used_memory_rss"))
+        self.before = before
+        self.look = Look(int(time.time()), printable_text(info.get("run_id", "")))
 
     def run(self) -> None:
         """Make all checks for which the server says enough."""
@@ -82,6 +103,7 @@ class _Examination:
         if self.logged:
             self.log()
         self.fork()
+        self.copied()
         self.disk()
 
     def number(self, name: str, otherwise: int = 0) -> int:
@@ -138,9 +160,11 @@ class _Examination:
         age = max(0, int(time.time()) - saved)
         self.judged.measure("last_save_age_seconds", "Seconds since the last snapshot, or the start.", age)
         self.judged.measure("changes_since_last_save", "Changes since the last snapshot.", changes)
-        if self.logged:
-            return
         limit = self.limits.max_save_age_s
+        if limit is None:
+            if self.logged and not self.settings.get("save"):
+                return
+            limit = SAVE_AGE_S
         told = f"{span(age)} old, {plural(changes, 'change')} since"
         if self.number("rdb_bgsave_in_progress"):
             told += ", saving"
@@ -175,9 +199,13 @@ class _Examination:
             judged.expect("fsync", "always or everysec", printable_text(policy), met=policy != "no")
         delayed = self.number("aof_delayed_fsync")
         judged.measure("delayed_fsyncs", "Writes to the log that had to wait for the disk, since the start.", delayed)
-        hours = max(self.number("uptime_in_seconds") / 3600, 1.0)
-        told = f"{delayed:,} in {span(self.number('uptime_in_seconds'))}"
-        met = delayed / hours <= limits.max_delayed_fsyncs
+        self.look.delayed_fsyncs = delayed
+        seconds = self.number("uptime_in_seconds")
+        if self.before is not None and self.before.run_id == self.look.run_id and self.before.delayed_fsyncs <= delayed:
+            delayed -= self.before.delayed_fsyncs
+            seconds = max(0, self.look.at_s - self.before.at_s)
+        told = f"{delayed:,} in {span(seconds)}"
+        met = delayed / max(seconds / 3600, 1.0) <= limits.max_delayed_fsyncs
         judged.expect("delayed-fsync", f"at most {limits.max_delayed_fsyncs:,} in an hour", told, met=met)
 
     def fork(self) -> None:
@@ -196,29 +224,83 @@ class _Examination:
             expected = f"{_percent(limits.min_fork_memory)} of what it uses, beside it"
             told = f"it uses {memory:,} of {plural(total, 'byte')}"
             judged.expect("fork-memory", expected, told, met=spare >= limits.min_fork_memory * memory)
-        cow = max(self.number("rdb_last_cow_size"), self.number("aof_last_cow_size"), self.number("current_cow_size"))
-        if "rdb_last_cow_size" in self.info and memory:
-            judged.measure("copy_on_write_bytes", "Memory copied during the last save or rewrite.", cow)
-            told = f"{_percent(cow / memory)}, {plural(cow, 'byte')}"
-            met = cow <= limits.max_cow * memory
-            judged.expect("copy-on-write", f"at most {_percent(limits.max_cow)} of what it uses", told, met=met)
+
+    def copied(self) -> None:
+        """How much memory saves and rewrites copy, as the server goes on writing to it, and whether that grows."""
+        judged, limits, look, before = self.judged, self.limits, self.look, self.before
+        last = [self.number("rdb_last_cow_size"), self.number("aof_last_cow_size")]
+        cow = max(*last, self.number("current_cow_size"))
+        data = self.number("used_memory_dataset") or self.number("used_memory")
+        if "rdb_last_cow_size" not in self.info or not data:
+            return
+        part = cow / data
+        judged.measure("copy_on_write_bytes", "Memory copied during the last save or rewrite.", cow)
+        judged.measure("copy_on_write_ratio", "The same as a part of the dataset.", part)
+        small = cow <= limits.cow_floor
+        but = f", or {plural(limits.cow_floor, 'byte')}"
+        told = f"{_percent(part)}, {plural(cow, 'byte')}"
+        met = small or part <= limits.max_cow
+        judged.expect("copy-on-write", f"at most {_percent(limits.max_cow)} of the dataset{but}", told, met=met)
+        look.saved = " ".join([self.info.get("rdb_last_save_time", ""), *map(str, last)])
+        look.copied = list(before.copied) if before is not None else []
+        if before is not None and before.saved == look.saved:
+            look.copied = look.copied[:-1]
+        if look.copied:
+            usual = statistics.median_low(look.copied)
+            expected = f"at most {_percent(limits.max_cow_growth)} of the dataset more than before{but}"
+            earlier = "the one before" if len(look.copied) == 1 else f"the middle one of {len(look.copied)} before"
+            told += f"; {earlier}: {_percent(usual)}"
+            met = small or part - usual <= limits.max_cow_growth
+            judged.expect("copy-on-write-growth", expected, told, met=met)
+        if cow:
+            look.copied = [*look.copied, part][-SAVES_KEPT:]
 
     def disk(self) -> None:
         """Whether its disk has room for one more snapshot or rewritten log."""
-        directory = self.settings.get("dir", "")
+        needed = max(self.number("used_memory_dataset"), self.number("aof_base_size"))
+        self.judged.measure("disk_needed_bytes", "Disk that the next snapshot or rewritten log may take.", needed)
+        directory = self.directory_here()
         if not directory:
-            return
-        if not self.local or not os.path.isdir(directory):
-            self.judged.notes.append(f"its disk cannot be seen from here: {printable_text(directory)}")
+            known = self.settings.get("dir", "")
+            named = f" ({printable_text(known)})" if known else ""
+            self.judged.notes.append(
+                f"unknown: how full its disk is. Servers do not tell, and its directory{named} cannot be seen from "
+                f"here; the next snapshot may take {plural(needed, 'byte')}"
+            )
             return
         usage = shutil.disk_usage(directory)
-        part = 1 - usage.free / usage.total if usage.total else 1.0
+        part = usage.used / max(usage.used + usage.free, 1)  # as df has it: what is kept for root is neither
         self.judged.measure("disk_used_ratio", "Part of the disk that is used, 0 to 1.", part)
         expected = f"at most {_percent(self.limits.max_disk_used)}"
         self.judged.expect("disk-used", expected, _percent(part), met=part <= self.limits.max_disk_used)
-        needed = max(self.number("used_memory_dataset"), self.number("aof_base_size"))
         told = f"{usage.free:,} free"
         self.judged.expect("disk-for-fork", f"{plural(needed, 'byte')} for a snapshot", told, met=usage.free >= needed)
+
+    def directory_here(self) -> str:
+        """The server's directory, where it is one of this machine; else "".
+
+        A server works in its directory, which its process tells, also where it may not say so itself. That a port of
+        this machine leads to it does not prove that it runs here: it may be in a container, or behind a tunnel.
+        """
+        said = self.settings.get("dir", "")
+        if not self.local:
+            return ""
+        process = f"/proc/{self.number('process_id')}"
+        if not os.path.isdir("/proc/self"):
+            return said if os.path.isdir(said) else ""
+        try:
+            with open(f"{process}/cmdline", encoding="utf-8", errors="replace") as stream:
+                words = stream.read(LOOKED_AT)
+        except OSError:
+            return ""
+        if not any(product in words for product in PRODUCTS):
+            return ""
+        try:
+            if not said or os.readlink(f"{process}/cwd") == os.path.realpath(said):
+                return f"{process}/cwd"
+        except OSError:  # of another user
+            return said if os.path.isdir(said) else ""
+        return ""
 
 
 def _percent(part: float) -> str:

@@ -25,6 +25,8 @@ from .shares import Box, boxes_of
 KEYS: Final = 500
 """Keys by memory, and as many by elements, where nobody asks for more."""
 DEPTH: Final = 5
+DAMAGE: Final = (FormatError.code, TruncatedError.code, "checksum")
+"""Codes of what ends the reading, or shows that something is wrong."""
 UNCHECKED: Final = (TEXT, JSON_LINES, EMPTY)
 """Kinds of inputs for which there is no check."""
 
@@ -128,7 +130,7 @@ def _joined(checked: Findings, read: Findings) -> Findings:
     joined = Findings()
     joined.add_all(checked)
     for finding in read.items:
-        damage = checked.worst is Severity.ERROR and finding.code in {FormatError.code, TruncatedError.code}
+        damage = checked.worst is Severity.ERROR and finding.code in DAMAGE
         if not damage and (finding.code, finding.offset) not in seen:
             joined.add(finding)
     return joined

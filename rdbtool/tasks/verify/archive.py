@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from rdbtool.aof.check import MISSING, FileVerdict, tell_fault, verify_log_in
-from rdbtool.aof.config import LogConfig
+from rdbtool.aof.check import FileVerdict, verify_log_in
 from rdbtool.aof.layout import DEFAULT_NAME, MANIFEST_LIMIT, PART_NAME, LogFile, set_in_archive
 from rdbtool.errors import FormatError, InputError
 from rdbtool.findings import Findings, finding_of
@@ -17,8 +16,7 @@ from rdbtool.io.copying import write_all
 from rdbtool.io.source import open_stream
 from rdbtool.io.temporary import Temporary
 from rdbtool.io.window import Window
-from rdbtool.rdb.check import DATABASES
-from rdbtool.tasks.check_aof import CheckAofReport, judge_log
+from rdbtool.tasks.check_aof import CheckAofReport, join_checks
 from rdbtool.tasks.judgement import Judgement
 
 from .copy import make_private
@@ -91,7 +89,7 @@ class _Job:
         self.path = path
         self.options = options
         self.sets: dict[str, _Set] = {}
-        self.config = LogConfig(options.setup.names, databases=options.setup.databases or DATABASES)
+        self.config = options.setup.of_log()
         self._private: Temporary | None = None
         self._directories = 0
 
@@ -139,18 +137,7 @@ class _Job:
             layout = set_in_archive(place, None, one.names)
             layout.findings.clear()  # that there is no manifest
         report.layout = layout
-        for finding in layout.findings:
-            report.findings.add(finding)
-        for i, file in enumerate(layout.files):
-            name = os.path.basename(file.path)
-            if name not in one.checked:
-                report.files.append(FileVerdict(file.path, file.role, MISSING, cuttable=False))
-                continue
-            verdict, findings = one.checked[name]
-            tell_fault(verdict, findings, last=i == len(layout.files) - 1)
-            report.findings.add_all(findings)
-            report.files.append(verdict)
-        judge_log(report, wanted.releases)
+        join_checks(report, one.checked, wanted.releases)
         return self._judge(found_in_log(report), wanted)
 
     def _single(self, member: Member) -> Judgement | None:

@@ -14,7 +14,7 @@ from rdbtool.inputs.detect import BASE, DIRECTORY, LOG, MANIFEST, Progress, open
 from rdbtool.inputs.opening import is_alone
 from rdbtool.inputs.replaying import layout_of
 from rdbtool.io.copying import copy_file, write_all
-from rdbtool.io.source import open_input
+from rdbtool.io.source import open_input, opener_of
 from rdbtool.io.temporary import Temporary, make_temporary, sweep
 from rdbtool.servers.features import MULTI_PART_LOGS
 from rdbtool.servers.releases import Release
@@ -54,6 +54,8 @@ def plan_copy(path: str, release: Release) -> Plan:
     """
     if path == "-":
         raise UsageError("a server is started on a copy, which standard input cannot be: give a file")
+    if opener_of(path) is not None:
+        raise UsageError("a server is started on a copy, which backup --boot makes of a live server", path=path)
     with open_detected(path) as opened:
         stream = opened.stream
         is_log = opened.kind in {DIRECTORY, MANIFEST, LOG} or path.endswith(".aof")

@@ -9,8 +9,8 @@ import os
 from dataclasses import dataclass, field
 from typing import Final
 
-from rdbtool.aof.layout import DEFAULT_DIRECTORY, DEFAULT_NAME, parts_beside
-from rdbtool.errors import InputError, RdbToolError, reason
+from rdbtool.aof.layout import DEFAULT_DIRECTORY, DEFAULT_NAME, is_absent, parts_beside
+from rdbtool.errors import InputError, RdbToolError, UsageError, reason
 from rdbtool.io.source import open_input
 
 from .found import backup_kind
@@ -44,7 +44,8 @@ class ServerDirectory:
 
 
 def backups_in(path: str) -> list[str] | None:
-    """The backups that stand side by side in a directory, each by itself; None where it is a set or a server's.
+    """The backups that stand side by side in a directory, each a file or the directory of a log; None where it is a set
+    itself or a server's.
 
     Raises `InputError`.
     """
@@ -90,7 +91,7 @@ def server_directory(path: str, config: ServerConfig | None) -> ServerDirectory:
         conf.log,
         conf.log_directory,
     )
-    own = {conf.snapshot, conf.log}
+    own = {conf.snapshot, conf.log, conf.log_directory}
     found.others = [os.path.join(path, name) for name in names if name not in own and _is_backup(path, name)]
     return found
 
@@ -111,9 +112,18 @@ def _names(path: str) -> list[str]:
 
 
 def _is_backup(directory: str, name: str) -> bool:
-    """Whether a file is one by its name, or by its first bytes."""
+    """Whether a file is one by its name, or by its first bytes, or a directory holds a log."""
     path = os.path.join(directory, name)
-    if name.startswith(".") or not os.path.isfile(path):
+    if name.startswith("."):
+        return False
+    if os.path.isdir(path):
+        try:
+            return not is_absent(path)
+        except (InputError, OSError):  # nobody may look into it
+            return False
+        except UsageError:  # several logs: that will be told
+            return True
+    if not os.path.isfile(path):
         return False
     if name.endswith(ARCHIVES):
         return True

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from rdbtool.aof.check import BROKEN
+from rdbtool.aof.config import LogConfig
 from rdbtool.aof.names import STOCK, CommandNames
 from rdbtool.errors import RdbToolError
 from rdbtool.findings import Findings
@@ -29,6 +30,8 @@ from .tally import Counts, Onlooker, Tally
 SNAPSHOT: Final = "snapshot"
 LOG_FILE: Final = "log"
 LOG_SET: Final = "log set"
+UPDATES: Final = "update"
+"""The code of the finding for a snapshot with commands in it."""
 _BEGINNING: Final = re.compile(rb"\*[0-9]+\r\n|#TS:")
 """How a log begins."""
 
@@ -50,6 +53,10 @@ class Setup:
             return self
         names = config.names() if self.names.empty else self.names
         return Setup(self.databases or config.databases, names, self.modules)
+
+    def of_log(self) -> LogConfig:
+        """What the check of a log has to know of it."""
+        return LogConfig(self.names, databases=self.databases or DATABASES)
 
 
 STOCK_SETUP: Final = Setup()
@@ -143,6 +150,8 @@ def look(
             found = look_at_log(window, path, wanted, setup=setup, now_ms=now_ms, progress=progress, beside=beside)
         else:
             found = look_at_snapshot(source.window, path, wanted, setup=setup, now_ms=now_ms, beside=beside)
+    if UPDATES in found.findings.counts and os.path.isfile(path) and (wanted.counts_keys or beside is not None):
+        _count_replayed(found, path, Tally(wanted, now_ms, beside), setup)
     found.date(changed_s([path]))
     return found
 
@@ -166,6 +175,18 @@ def look_at_log(
         progress=progress,
         window=w,
     )
+    return look_at_checked_log(report, wanted, setup=setup, now_ms=now_ms, beside=beside)
+
+
+def look_at_checked_log(
+    report: CheckAofReport,
+    wanted: Expectations = NOTHING,
+    *,
+    setup: Setup = STOCK_SETUP,
+    now_ms: int | None = None,
+    beside: Onlooker | None = None,
+) -> Found:
+    """The same for a log that was checked; at the report's path it is read again where its keys are counted."""
     found = found_in_log(report)
     if wanted.counts_keys or beside is not None:
         _count_log(found, report, Tally(wanted, now_ms, beside), setup)
@@ -197,7 +218,10 @@ def look_at_snapshot(
     facts = report.facts
     if facts is not None:
         found.take(facts)
-    if facts is not None and facts.complete:
+    if facts is not None and facts.complete and UPDATES in report.findings.counts:
+        found.uncounted = "the commands inside it change keys: only a replay, of a file, can count them"
+        found.unsupported = True
+    elif facts is not None and facts.complete:
         found.counts = tally.of_snapshot(facts)
     else:
         found.uncounted = "it cannot be read to its end"
@@ -238,8 +262,13 @@ def _count_log(found: Found, report: CheckAofReport, tally: Tally, setup: Setup)
         found.uncounted = "a log is read twice to count its keys, which standard input cannot be: give a file"
         found.unsupported = True
         return
+    _count_replayed(found, report.path, tally, setup)
+
+
+def _count_replayed(found: Found, path: str, tally: Tally, setup: Setup) -> None:
+    """Replay what is at ``path``, and count the keys."""
     try:
-        replayed = replay(report.path, server=Server(setup.names, setup.databases))
+        replayed = replay(path, server=Server(setup.names, setup.databases))
     except RdbToolError as e:
         found.uncounted = str(e)
         found.unsupported = True

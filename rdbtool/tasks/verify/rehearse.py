@@ -10,7 +10,7 @@ from rdbtool.errors import RdbToolError
 from rdbtool.findings import plural
 from rdbtool.model import NO_EXPIRY
 from rdbtool.rdb.check import RdbFacts
-from rdbtool.rdb.reader import Frame
+from rdbtool.rdb.frame import Frame
 from rdbtool.servers.features import FUNCTIONS
 from rdbtool.tasks.judgement import Judgement
 

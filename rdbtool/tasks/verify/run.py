@@ -83,11 +83,7 @@ def verify_all(
         if options.config is not None and not os.path.isdir(path):
             raise UsageError("a configuration is about a server's directory", path=path)
         if not os.path.isdir(path):
-            with open_detected(path, progress) as opened:
-                if is_tar(opened.window):
-                    yield from _verify_archive(opened.window, path, wanted, options)
-                else:
-                    yield _verify_file(path, wanted(path), options, progress, opened)[0]
+            yield from _verify_one(path, wanted, options, progress)
             return
         if options.config is None and is_set(path):
             yield _verify_file(path, wanted(path), options, progress)[0]
@@ -102,7 +98,24 @@ def verify_all(
         yield Judgement(subject=path, error=e)
         return
     for backup in backups:
-        yield _verify_file(backup, wanted(backup), options, progress)[0]
+        try:
+            yield from _verify_one(backup, wanted, options, progress)
+        except RdbToolError as e:
+            yield Judgement(subject=backup, error=e)
+
+
+def _verify_one(
+    path: str, wanted: Callable[[str], Expectations], options: VerifyOptions, progress: Progress | None
+) -> Iterator[Judgement]:
+    """Judge a file, what is in a tar archive, or the directory of a set."""
+    if os.path.isdir(path):
+        yield _verify_file(path, wanted(path), options, progress)[0]
+        return
+    with open_detected(path, progress) as opened:
+        if is_tar(opened.window):
+            yield from _verify_archive(opened.window, path, wanted, options)
+        else:
+            yield _verify_file(path, wanted(path), options, progress, opened)[0]
 
 
 def absent(table: Table) -> Judgement:

@@ -14,8 +14,8 @@ from rdbtool.inputs.selection import matches_glob
 from rdbtool.model import NO_EXPIRY, type_name
 from rdbtool.rdb.check import KeyObserver, RdbFacts
 from rdbtool.rdb.empty import is_empty
+from rdbtool.rdb.frame import Frame
 from rdbtool.rdb.opcodes import DIALECT_NAMES
-from rdbtool.rdb.reader import Frame
 from rdbtool.rdb.targets import target_for_version
 from rdbtool.servers.releases import Release, writer_of
 

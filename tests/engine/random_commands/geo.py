@@ -37,6 +37,16 @@ def radius(random: Random) -> list[str]:
     return [number, random.choice(["m", "km", "ft", "mi", "KM", "x" if random.random() < 0.05 else "km"])]
 
 
+def polygon(random: Random) -> list[str | int]:
+    """Valkey 9.0 and later take it; for others it is an error."""
+    count = random.choice([3, 4, 7]) if random.random() < 0.95 else random.choice([0, 2, -1, 9])
+    points: list[str | int] = []
+    for _ in range(abs(count)):
+        points += [longitude(random), latitude(random)]
+    wrong: list[str | int] = ["x", count + 1]
+    return ["BYPOLYGON", count if random.random() < 0.97 else random.choice(wrong), *points]
+
+
 def options(random: Random, kind: ServerKind) -> list[str | int]:
     chosen: list[str | int] = []
     if random.random() < 0.5:
@@ -74,6 +84,10 @@ def make(random: Random, kind: ServerKind) -> Command:
         )
         size = ["BYRADIUS", *radius(random)] if random.random() < 0.5 else ["BYBOX", radius(random)[0], *radius(random)]
         parts: list[list[str | int]] = [[*where], [*size], options(random, kind)]
+        if random.random() < 0.4:
+            parts = [polygon(random), options(random, kind)]
+            if random.random() < 0.05:
+                parts.append([*random.choice([where, size])])
         if random.random() < 0.5:
             parts.append(["STOREDIST"])
         random.shuffle(parts)

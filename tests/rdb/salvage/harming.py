@@ -9,7 +9,8 @@ from pathlib import Path
 
 from rdbtool.io.random_access import Pages
 from rdbtool.io.window import Window, window_over
-from rdbtool.rdb.reader import Frame, RdbReader
+from rdbtool.rdb.frame import Frame
+from rdbtool.rdb.reader import RdbReader
 from rdbtool.rdb.salvage.salvager import Salvager
 
 KINDS = ("flip", "insert", "delete", "zeros", "cut")
@@ -21,8 +22,10 @@ Facts = tuple[int, int, int, int, int, bytes]
 
 @dataclass
 class Outcome:
-    """Of all trials of one kind. ``intact``: keys whose records the damage does not touch, ``back``: those of them that
-    come back as they were; ``changed``: damaged records that stayed in form; ``in_form``: keys that are wrong where all
+    """Of all trials of one kind. ``intact``: keys outside the damage, ``back``: those of them that come back as they
+    were; ``beside``: keys whose records end, or begin, exactly where the damage begins, or ends, and ``beside_back``:
+    often nothing tells of such a record that its last byte, or its first, is its own; ``changed``: damaged records that
+    stayed in form; ``in_form``: keys that are wrong where all
     of the file is still in form, so that only its checksum tells; ``told``: keys in the wrong database, and told to be
     uncertain; ``wrong``: all others that are not as they were.
     """
@@ -30,6 +33,8 @@ class Outcome:
     trials: int = 0
     intact: int = 0
     back: int = 0
+    beside: int = 0
+    beside_back: int = 0
     changed: int = 0
     in_form: int = 0
     told: int = 0
@@ -93,7 +98,7 @@ def harm(rng: random.Random, whole: Whole, kind: str, work: Path, outcome: Outco
     path.write_bytes(data)
     with Pages(str(path)) as pages:
         result = Salvager(pages).run()
-        got, _ = keys_in(result.window(pages))
+        got, got_at = keys_in(result.window(pages))
     guessed = any(run.is_guessed for run in result.runs)
     uncertain = {int(run.db) for run in result.runs if not run.sure_of_db}
     names = {key for _, key in whole.facts}
@@ -103,12 +108,16 @@ def harm(rng: random.Random, whole: Whole, kind: str, work: Path, outcome: Outco
     for name, (start, end) in whole.places.items():
         if start < at + size and end > at if size else start < at < end:
             touched.add(name)
+            continue
+        is_back = got.get(name) == whole.facts[name]
+        if end == at or start == at + size:
+            outcome.beside += 1
+            outcome.beside_back += is_back
         else:
             outcome.intact += 1
-            if got.get(name) == whole.facts[name]:
-                outcome.back += 1
-            else:
-                lost.append(name)
+            outcome.back += is_back
+        if not is_back:
+            lost.append(name)
     bad: list[Name] = []
     for name, facts in got.items():
         if whole.facts.get(name) == facts:
@@ -121,16 +130,20 @@ def harm(rng: random.Random, whole: Whole, kind: str, work: Path, outcome: Outco
             outcome.in_form += 1
         else:
             bad.append(name)
-    renamed = min(len([name for name in bad if name not in whole.facts]), len(touched))
-    outcome.changed += renamed
-    outcome.wrong += len(bad) - renamed
+    starts = {start for start, _ in whole.places.values()}
+    for name in list(bad):
+        start = result.offset_in_file(got_at[name][0])
+        if name not in whole.facts and (start if start <= at else start + len(whole.data) - len(data)) in starts:
+            bad.remove(name)  # the damage is in its name
+            outcome.changed += 1
+    outcome.wrong += len(bad)
     return f"{kind} at {at}: lost {lost[:3]}, wrong {bad[:3]}" if lost or bad else ""
 
 
 def table(outcomes: dict[str, Outcome]) -> Iterable[str]:
     """The rows of the table in the README."""
-    yield "| damage | trials | keys outside | back | share | wrong by a guess | database told uncertain |"
+    yield "| damage | trials | keys outside | share that came back | right beside it | came back | wrong by a guess |"
     yield "|---|---|---|---|---|---|---|"
     for kind, o in outcomes.items():
-        row = f"{o.trials:,} | {o.intact:,} | {o.back:,} | {100 * o.share:.4f} % | {o.wrong} | {o.told}"
+        row = f"{o.trials:,} | {o.intact:,} | {100 * o.share:.4f} % | {o.beside} | {o.beside_back} | {o.wrong}"
         yield f"| {kind} | {row} |"

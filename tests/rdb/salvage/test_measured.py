@@ -44,9 +44,11 @@ def measured(paths: list[Path], trials: int, tmp_path: Path) -> dict[str, Outcom
 def test_nearly_all_of_the_fixtures_comes_back(tmp_path: Path, request: pytest.FixtureRequest) -> None:
     trials = MANY if request.config.getoption("--long") else FEW
     outcomes = measured(PATHS, trials, tmp_path)
-    # Among very many trials there is a key without a name, or one in bytes that look like a record by chance.
-    assert sum(outcome.wrong for outcome in outcomes.values()) * 1000 <= sum(o.trials for o in outcomes.values())
-    assert all(outcome.share > 0.99 for outcome in outcomes.values())
+    # The end of a collection whose beginning is lost can look like a string, to its last byte.
+    assert sum(outcome.wrong for outcome in outcomes.values()) * 200 <= sum(o.trials for o in outcomes.values())
+    # Among them are files of three keys with one letter each, and keys that none can tell from the rest of another.
+    assert all(outcome.share > 0.997 for outcome in outcomes.values())
+    assert sum(o.back for o in outcomes.values()) >= 0.9985 * sum(o.intact for o in outcomes.values())
 
 
 @pytest.mark.server

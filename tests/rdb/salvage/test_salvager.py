@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import struct
+import time
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ import pytest
 from rdbtool.io.random_access import Pages
 from rdbtool.io.window import window_over
 from rdbtool.rdb.events import Function
-from rdbtool.rdb.reader import Frame, RdbReader
+from rdbtool.rdb.frame import Frame
+from rdbtool.rdb.reader import RdbReader
 from rdbtool.rdb.salvage.salvaged import IN_A_ROW, TO_THE_END, Salvaged
 from rdbtool.rdb.salvage.salvager import Salvager
 from tests.rdb.corpus import FIXTURES
@@ -233,3 +235,16 @@ def test_it_takes_linear_time(tmp_path: Path) -> None:
     result, keys = salvaged(rdb(users(0, 20), b"\xc5" + noise * 4, users(20, 40)), tmp_path)
     assert keys.keys() == names(0, 40)
     assert len(result.runs) == 2
+
+
+def test_many_breaks_take_linear_time(tmp_path: Path) -> None:
+    def seconds(count: int) -> float:
+        selected = (b"\xfe" + encode_length(2000 + n) + user(n) for n in range(count))
+        data = rdb(*selected, magic=b"REDIS0009")[:-8] + b"no check"
+        began = time.process_time()
+        result, _ = salvaged(data, tmp_path)
+        assert len(result.runs) > count - 10
+        return time.process_time() - began
+
+    few = min(seconds(300) for _ in range(3))
+    assert seconds(2400) < 16 * few

@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
+from rdbtool.aof.check import OK
 from rdbtool.errors import InputError
-from rdbtool.io import copying
 from rdbtool.tasks.backup import logs
 from rdbtool.tasks.backup.logs import copy_log
+from rdbtool.tasks.backup.run import backup
+from rdbtool.tasks.judgement import MET, UNMET
 from tests.tasks.backup.crafting import snapshot
 
 NAME = "appendonly.aof"
@@ -57,14 +59,14 @@ def copy(tmp_path: Path) -> Path:
 def meanwhile(monkeypatch: pytest.MonkeyPatch, happenings: dict[int, Callable[[], object]]) -> list[str]:
     """Let things happen before the copying of some file: by its number, from 0. What was copied, in order."""
     copied: list[str] = []
-    real = copying.copy_file
+    real = logs._Job.copy_part
 
-    def copy_file(origin: str, *rest: Any, **options: Any) -> bool:
+    def copy_part(job: Any, origin: str, *rest: Any, **options: Any) -> None:
         happenings.get(len(copied), lambda: None)()
         copied.append(os.path.basename(origin))
-        return real(origin, *rest, **options)
+        real(job, origin, *rest, **options)
 
-    monkeypatch.setattr(logs, "copy_file", copy_file)
+    monkeypatch.setattr(logs._Job, "copy_part", copy_part)
     return copied
 
 
@@ -109,7 +111,8 @@ def test_what_is_no_longer_written_is_copied_once(source: Path, copy: Path, monk
     copied = meanwhile(monkeypatch, {1: begin_a_rewrite})
     copy_log(str(manifest), str(copy))
     assert contents(copy) == contents(source)
-    assert copied == [f"{NAME}.1.base.rdb", f"{NAME}.1.incr.aof", f"{NAME}.2.incr.aof"]
+    last = f"{NAME}.2.incr.aof"  # while the server wrote it, and when it had gone on to the next
+    assert copied == [f"{NAME}.1.base.rdb", f"{NAME}.1.incr.aof", last, last, f"{NAME}.3.incr.aof"]
 
 
 def test_what_the_manifest_calls_history_is_left_out(source: Path, copy: Path) -> None:
@@ -139,3 +142,50 @@ def test_an_endless_row_of_rewrites_is_given_up(source: Path, copy: Path, monkey
     meanwhile(monkeypatch, {i: lambda i=i: generation(source, i + 2) for i in range(20)})  # type: ignore[misc]
     with pytest.raises(InputError, match="faster than it can be copied"):
         copy_log(str(manifest), str(copy))
+
+
+def bytes_read() -> int:
+    """What this process has read so far, from anything."""
+    return int(Path("/proc/self/io").read_text().split()[1])
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/io"), reason="only Linux tells what a process reads")
+@pytest.mark.parametrize("alone", [True, False])
+def test_each_byte_of_a_log_is_read_once(alone: bool, source: Path, tmp_path: Path) -> None:
+    manifest = generation(source, 1, 3)
+    big = command("SET", "k", "v" * 1000) * 5000
+    for part in source.glob("*.aof"):
+        part.write_bytes(big)
+    place = tmp_path / "x.aof"
+    place.write_bytes(big * 3)
+    size = place.stat().st_size if alone else sum(part.stat().st_size for part in source.iterdir())
+    assert backup(str(place if alone else manifest), str(tmp_path / "warm")).verdict == MET
+    before = bytes_read()
+    assert backup(str(place if alone else manifest), str(tmp_path / "out")).verdict == MET
+    assert size <= bytes_read() - before < size * 1.05
+
+
+def test_what_is_judged_is_what_was_copied(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    manifest = generation(source, 1, 2)
+    part = source / f"{NAME}.1.incr.aof"
+    good, bad = part.read_bytes(), part.read_bytes().replace(b"$1", b"$x", 1)
+    for copied, since, verdict in ((good, bad, MET), (bad, good, UNMET)):
+        part.write_bytes(copied)
+        with monkeypatch.context() as patches:
+            meanwhile(patches, {2: lambda since=since: part.write_bytes(since)})  # type: ignore[misc]
+            judged = backup(str(manifest), str(tmp_path / verdict))
+        assert judged.verdict == verdict
+    assert (tmp_path / MET / part.name).read_bytes() == good
+    assert sorted(os.listdir(tmp_path)) == sorted(["appendonlydir", MET, f"{MET}.json"])
+
+
+def test_what_is_cut_off_is_not_judged(source: Path, copy: Path) -> None:
+    manifest = generation(source, 1, 2)
+    part = source / f"{NAME}.2.incr.aof"
+    whole = part.read_bytes()
+    part.write_bytes(whole + command("MULTI") + command("NO.SUCH", "x") + b"*2\r\n$3\r\nDE")
+    _, checked = copy_log(str(manifest), str(copy))
+    verdict, findings = checked[part.name]
+    assert (copy / part.name).read_bytes() == whole
+    assert (verdict.verdict, verdict.size, verdict.commands, verdict.unknown) == (OK, len(whole), 1, [])
+    assert not findings.items

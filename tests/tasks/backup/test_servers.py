@@ -16,6 +16,8 @@ from rdbtool.io.source import open_input
 from rdbtool.tasks.backup.run import BackupOptions, backup
 from rdbtool.tasks.digest import digest
 from rdbtool.tasks.judgement import MET
+from rdbtool.tasks.verify.expectations import Expectations
+from rdbtool.tasks.verify.run import verify, verify_all
 from tests.live.serving import AT_ONCE, url_of
 from tests.servers.harness import SERVERS, Server, ServerKind, running
 from tests.tasks.backup.crafting import record, shown
@@ -136,7 +138,9 @@ def test_a_backup_under_load_is_a_state_that_the_server_had(kind: ServerKind, ho
             path = judged.details["backup"]["path"]
             number = counter_of(path)
             assert before - 5000 <= number <= after + 1000
-            assert digest_of(number, probe) == record(Path(path))["digest"] == judged.details["backup"]["digest"]
+            held = digest_of(number, probe)
+            assert held == record(Path(path))["digest"] == judged.details["backup"]["digest"]
+            assert verify(path, Expectations(digest=held)).verdict == MET
         rate = writer.count / (time.monotonic() - writer.began)
         assert rate > RATE / 2
     assert len(shown(out)) == turns * 2
@@ -166,6 +170,30 @@ def test_a_log_ends_at_its_last_whole_transaction(kind: ServerKind, compress: st
     (copy,) = [one for one in (out / "log").iterdir() if one.name == log.name]
     assert copy.read_bytes() == whole
     assert digest(str(out / "log")).digest == held
+
+
+@pytest.mark.parametrize("kind", SERVERS, ids=lambda k: k.name)
+def test_all_backups_in_a_directory_are_judged_whatever_their_form(kind: ServerKind, tmp_path: Path) -> None:
+    data, out = tmp_path / "data", tmp_path / "out"
+    data.mkdir()
+    out.mkdir()
+    with running(kind, data, *LOGGED, *AT_ONCE) as server:
+        server.execute("SET", "k", "v")
+        made = [
+            backup(source, f"{out}/{name}", options=BackupOptions(compress=compress)).details["backup"]["path"]
+            for source, name, compress in (
+                (url_of(server), "a-{keys}.rdb", ""),
+                (url_of(server), "b-{keys}.rdb", "gzip"),
+                (str(data), "c-{keys}", ""),
+                (str(data), "d-{keys}", "zstd"),
+                (str(data), "e-{keys}", "gzip"),
+            )
+        ]
+    found = list(verify_all(str(out), lambda _: Expectations(min_keys=1)))
+    assert [one.verdict for one in found] == [MET] * 5
+    inside = "" if kind.version >= (7, 0) else "/appendonly.aof"
+    packed = [f"{path}/{Path(path).name[:3]}{inside}" for path in made[3:]]
+    assert [one.subject for one in found] == [*made[:3], *packed]
 
 
 @pytest.mark.parametrize("kind", SERVERS, ids=lambda k: k.name)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from rdbtool.errors import UsageError
+from rdbtool.errors import FormatError, UsageError
 from rdbtool.live.address import Access
 from rdbtool.live.connection import Connection
+from rdbtool.tasks.health import run
 from rdbtool.tasks.health.run import health
+from rdbtool.tasks.health.state import read_state
 from rdbtool.tasks.health.thresholds import CHECKS, DEFAULT, Thresholds, checks_named
 from rdbtool.tasks.judgement import MET, UNKNOWN, UNMET, Judgement
 from tests.live.serving import free_port, url_of
@@ -19,7 +22,7 @@ from tests.servers.harness import SERVERS, Server, ServerKind, running
 
 SAVING = ("CONFIG", "SET", "save", "3600 1")
 LOGGED = ("--appendonly", "yes")
-ROOMY = replace(DEFAULT, max_disk_used=1.0, max_cow=1e9)
+ROOMY = replace(DEFAULT, max_disk_used=1.0)
 """What does not depend on the machine that runs the tests."""
 
 
@@ -51,8 +54,8 @@ def test_a_server_that_is_well_is_found_well(kind: ServerKind, logged: bool, tmp
         assert judged.verdict == MET
         assert judged.notes[0].startswith("valkey " if kind.is_valkey else "redis ")
         names = {check.name for check in judged.checks}
-        left_out = {"last-save"} if logged else {n for n in CHECKS if "aof" in n or "fsync" in n}
-        assert names == set(CHECKS) - left_out
+        left_out = set() if logged else {n for n in CHECKS if "aof" in n or "fsync" in n}
+        assert names == set(CHECKS) - left_out - {"copy-on-write-growth"}
         measures = {measure.name: measure.value for measure in judged.measures}
         assert measures["used_memory_bytes"] > 0
         assert measures["latest_fork_seconds"] > 0
@@ -68,7 +71,9 @@ def test_a_server_that_writes_nothing_down_is_told(kind: ServerKind, tmp_path: P
 
 
 @pytest.mark.parametrize("kind", SERVERS, ids=lambda k: k.name)
-def test_an_old_snapshot_matters_where_there_are_changes_and_no_log(kind: ServerKind, tmp_path: Path) -> None:
+def test_an_old_snapshot_matters_where_snapshots_are_wanted(
+    kind: ServerKind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with running(kind, tmp_path) as server:
         server.execute(*SAVING)
         limits = replace(ROOMY, max_save_age_s=0)
@@ -79,7 +84,13 @@ def test_an_old_snapshot_matters_where_there_are_changes_and_no_log(kind: Server
         assert failing(health(url_of(server), ROOMY)) == []
         server.execute("CONFIG", "SET", "appendonly", "yes")
         wait_for(server, "aof_rewrite_in_progress", "0")
-        assert failing(health(url_of(server), limits)) == []
+        assert failing(health(url_of(server), limits)) == ["last-save"]  # beside the log, snapshots are made as backups
+        with monkeypatch.context() as patches:
+            patches.setattr(run, "SAVE_AGE_S", 0)
+            assert failing(health(url_of(server), ROOMY)) == ["last-save"]
+            server.execute("CONFIG", "SET", "save", "")
+            assert failing(health(url_of(server), ROOMY)) == []  # nobody wants any
+        assert failing(health(url_of(server), limits)) == ["last-save"]  # unless somebody says so
 
 
 @pytest.mark.parametrize("kind", SERVERS, ids=lambda k: k.name)
@@ -125,7 +136,7 @@ def test_states_that_a_server_is_hard_to_bring_into_are_told(
     with running(SERVERS[0], tmp_path, *LOGGED, *settings) as server:
         real = Connection.info
         monkeypatch.setattr(Connection, "info", lambda connection: real(connection) | said)
-        assert failing(health(url_of(server), replace(ROOMY, max_cow=10.0))) == [check]
+        assert failing(health(url_of(server), ROOMY)) == [check]
         if check == "aof-rewrite-due":
             said["aof_current_size"] = "215"  # the slack
             assert failing(health(url_of(server), ROOMY)) == []
@@ -138,7 +149,7 @@ def test_states_that_a_server_is_hard_to_bring_into_are_told(
     [
         (replace(ROOMY, max_fork_s=0.0), "fork-time"),
         (replace(ROOMY, min_fork_memory=1e9), "fork-memory"),
-        (replace(ROOMY, max_cow=0.0), "copy-on-write"),
+        (replace(ROOMY, max_cow=0.0, cow_floor=0), "copy-on-write"),
         (replace(ROOMY, max_disk_used=0.0), "disk-used"),
         (replace(ROOMY, max_delayed_fsyncs=-1), "delayed-fsync"),
     ],
@@ -151,6 +162,105 @@ def test_every_threshold_can_be_met_and_not(limits: Thresholds, check: str, tmp_
         wait_for(server, "rdb_bgsave_in_progress", "0")
         assert failing(health(url_of(server), limits)) == [check]
         assert failing(health(url_of(server), ROOMY)) == []
+
+
+@pytest.mark.parametrize("kind", SERVERS, ids=lambda k: k.name)
+def test_a_save_that_copies_more_than_those_before_is_told(kind: ServerKind, tmp_path: Path) -> None:
+    limits = replace(ROOMY, cow_floor=0, max_cow=1e9, max_cow_growth=1e9)
+    path = str(tmp_path / "state.json")
+
+    def look(limits: Thresholds) -> Judgement:
+        state = read_state(path)
+        judged = health(url_of(server), limits, state=state)
+        state.write()
+        return judged
+
+    def save_while_writing() -> None:
+        server.execute("CONFIG", "SET", "rdb-key-save-delay", "300")
+        server.execute("BGSAVE")
+        for i in range(1000):
+            server.execute("SETRANGE", f"key:{i}", 0, "y" * 5000)
+        server.execute("CONFIG", "SET", "rdb-key-save-delay", "0")
+        wait_for(server, "rdb_bgsave_in_progress", "0")
+
+    data = tmp_path / "data"
+    data.mkdir()
+    with running(kind, data) as server:
+        server.execute(*SAVING)
+        server.execute("DEBUG", "POPULATE", 1000, "key", 5000)
+        server.execute("BGSAVE")
+        wait_for(server, "rdb_bgsave_in_progress", "0")
+        first = look(limits)
+        assert "copy-on-write-growth" not in {check.name for check in first.checks}
+        again = look(limits)
+        assert "copy-on-write-growth" not in {check.name for check in again.checks}  # it is the same save
+        save_while_writing()
+        strict = replace(limits, max_cow_growth=0.1)
+        assert failing(health(url_of(server), replace(strict, cow_floor=1 << 30), state=read_state(path))) == []
+        grown = look(strict)
+        assert failing(grown) == ["copy-on-write-growth"]
+        (check,) = [check for check in grown.checks if not check.met]
+        assert "; the one before: " in check.found
+        assert failing(look(strict)) == ["copy-on-write-growth"]  # as long as that is the last save
+        measures = {measure.name: measure.value for measure in grown.measures}
+        earlier = {measure.name: measure.value for measure in first.measures}
+        assert measures["copy_on_write_ratio"] > earlier["copy_on_write_ratio"] + 0.1
+
+
+@pytest.mark.server
+def test_delayed_fsyncs_count_since_the_last_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = {"aof_delayed_fsync": "1000", "uptime_in_seconds": str(1000 * 3600)}
+    with running(SERVERS[0], tmp_path, *LOGGED) as server:
+        real = Connection.info
+        monkeypatch.setattr(Connection, "info", lambda connection: real(connection) | said)
+        state = read_state(str(tmp_path / "none"))
+        assert failing(health(url_of(server), ROOMY, state=state)) == []  # one in an hour
+        said["aof_delayed_fsync"] = "1010"
+        assert failing(health(url_of(server), ROOMY, state=state)) == []
+        said["aof_delayed_fsync"] = "1021"
+        assert failing(health(url_of(server), ROOMY)) == []
+        assert failing(health(url_of(server), ROOMY, state=state)) == ["delayed-fsync"]
+        said |= {"aof_delayed_fsync": "3", "run_id": "another"}
+        assert failing(health(url_of(server), ROOMY, state=state)) == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'{"made_by":"rdbtool health","schema":1}',
+        b'{"made_by":"rdbtool health","schema":2,"servers":{}}',
+        b'{"made_by":"rdbtool health","schema":1,"servers":{"x":{"at_s":"y"}}}',
+        b'{"made_by":"rdbtool health","schema":1,"servers":{"x":{"new":1}}}',
+    ],
+)
+def test_what_is_no_state_is_refused(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "state"
+    path.write_bytes(content)
+    with pytest.raises(FormatError, match="is no state of rdbtool health"):
+        read_state(str(path))
+    assert path.read_bytes() == content
+
+
+@pytest.mark.server
+def test_of_a_disk_that_cannot_be_seen_nothing_is_made_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: dict[str, str] = {}
+    with running(SERVERS[0], tmp_path) as server:
+        real = Connection.info
+        monkeypatch.setattr(Connection, "info", lambda connection: real(connection) | said)
+        for pid in ("1", str(os.getpid()), "999999999"):  # a port of this machine that leads into a container
+            said["process_id"] = pid
+            judged = health(url_of(server), ROOMY)
+            assert not {"disk-used", "disk-for-fork"} & {check.name for check in judged.checks}
+            assert any(note.startswith("unknown: how full its disk is") for note in judged.notes)
+        said["used_memory_dataset"] = "12345"
+        assert {m.name: m.value for m in health(url_of(server), ROOMY).measures}["disk_needed_bytes"] == 12345
+        said.clear()
+        server.execute("ACL", "SETUSER", "watch", "on", ">pw", "+info", "+ping")  # it may not ask for the directory
+        names = {check.name for check in health(url_of(server).replace("unix://", "unix://watch:pw@"), ROOMY).checks}
+        assert {"disk-used", "disk-for-fork"} <= names
 
 
 @pytest.mark.parametrize("kind", SERVERS, ids=lambda k: k.name)

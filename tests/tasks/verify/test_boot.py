@@ -26,6 +26,8 @@ from rdbtool.tasks.verify.boot import BootOptions, program_release
 from rdbtool.tasks.verify.expectations import Expectations
 from rdbtool.tasks.verify.run import VerifyOptions, verify
 from rdbtool.tasks.verify.server_config import read_server_config
+from tests.io.small_disk import PAGE, small_disk
+from tests.rdb import craft
 from tests.servers.harness import SERVERS, ServerKind, program, running
 
 FIXTURES = Path(__file__).resolve().parents[3] / "fixtures"
@@ -251,6 +253,28 @@ def test_a_copy_that_does_not_fit_is_refused(monkeypatch: pytest.MonkeyPatch, tm
     assert judged.error is not None
     assert "No space left" in str(judged.error)
     assert judged.verdict == "unknown"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", SERVERS, ids=lambda k: k.name)
+def test_a_full_disk_at_any_byte_leaves_nothing_of_the_copy(kind: ServerKind, tmp_path: Path) -> None:
+    source = tmp_path / "dump.rdb.gz"
+    rng = random.Random(1)
+    records = [craft.record(0, b"key:%d" % i, craft.string(rng.randbytes(500))) for i in range(1000)]
+    data = craft.rdb(*records, magic=b"REDIS0009")
+    source.write_bytes(gzip.compress(data, 1))
+    with small_disk(tmp_path / "boot", 4 << 20) as disk:
+        copies = disk.directory
+        met = 0
+        for room in [0, 1, *(rng.randrange(len(data)) for _ in range(5)), len(data) + PAGE, 1 << 40]:
+            with disk.leaving(room):
+                judged = boot(source, kind, directory=str(copies))
+            assert os.listdir(copies) == []
+            met += judged.verdict == "met"
+            if room < len(data) - PAGE:
+                assert judged.verdict == "unknown"
+                assert "No space left" in str(judged.error) or "does not fit" in str(judged.error) or not disk.mounted
+        assert met >= 1
 
 
 def test_blocks_are_shared_where_the_file_system_can(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
