@@ -64,7 +64,7 @@ def test_lines_that_servers_refuse_are_told(kind: ServerKind, tmp_path: Path) ->
     backup = tmp_path / "backup.rdb"
     with running(kind, tmp_path, *AT_ONCE) as server:
         url = url_of(server)
-        server.execute("SET", "long", b"x" * (64 << 10))
+        server.execute("SET", "long", b"x" * 200_000)  # one that is hardly too long comes in whole now and then
         assert run("convert", url, backup).returncode == 0
         server.execute("DEL", "long")
         lines = run("diff", url, backup, "--format", "commands")
