@@ -29,10 +29,10 @@ from .encodings import (
 )
 from .packed import string_length
 
-EXPIRING: Final[i64] = 24
-"""What an expiry of a field takes in Redis, and its share of the index of expiries."""
+EXPIRY: Final[i64] = 16
+"""What an expiry of a field takes beside the field, where it is not in one allocation with it."""
 SHARE: Final[i64] = 8
-"""That share alone, where the expiry itself is in the entry."""
+"""Its share of the index of expiries in Redis, which MEMORY USAGE leaves out."""
 SHARE_VALKEY: Final[i64] = 16
 """The same in Valkey."""
 POINTER: Final[i64] = 8
@@ -137,9 +137,11 @@ class HashSize:
             self.field_expiries += 1
             layout = costs.layout
             if not layout.embeds_values:
-                total += EXPIRING
-            else:
-                total += SHARE_VALKEY if layout.hashes == BUCKETS else SHARE
+                total += EXPIRY
+            if layout.hashes == BUCKETS:
+                total += SHARE_VALKEY
+            elif not costs.reported:
+                total += SHARE
         return total
 
     def _templated(self, w: Window, how: i64) -> i64:

@@ -136,7 +136,7 @@ class Layout:
         self.quicklist: i64 = 40
         self.quicklist_node: i64 = 40 if version >= (7, 0) else 32
         self.skiplist_levels: i64 = 32
-        self.expiring_listpack: i64 = 24 if redis and version >= (8, 6) else 32
+        self.expiring_listpack: i64 = 24 if redis and version >= (8, 2) else 32
         self.templates = release.does(HASH_TEMPLATES)
         self.template_array: i64 = 16
         self.stream: i64 = 40 if version < (7, 0) else 80

@@ -347,6 +347,27 @@ class _Job:
         return found.keys
 
 
+def _is_copy(options: OutputOptions, changes: Changes | None) -> bool:
+    """Whether a snapshot stays what it is."""
+    rdb = options.rdb
+    written_anew = rdb.to or rdb.limits or rdb.drop_modules or rdb.envelope or not (rdb.compress and rdb.checksum)
+    return options.format == "rdb" and not written_anew and not (changes is not None and changes.any)
+
+
+def _copied(source: str, output: str, report: ConvertReport, progress: Progress | None) -> ConvertReport:
+    """Take over the bytes of a snapshot as they stand."""
+    from .fetch import fetch  # runs on files need none of it
+
+    try:
+        report.keys, report.target = fetch(source, output, progress)
+    except FormatError as e:
+        report.findings.add(finding_of(e))
+        return report
+    report.written = report.keys
+    report.outputs = [output]
+    return report
+
+
 def _not_in_database_0(keys: int, output: str) -> Finding:
     message = (
         f"{plural(keys, 'key')} of other databases than 0, where nodes of a cluster end that load them: choose by "

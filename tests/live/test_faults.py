@@ -77,7 +77,7 @@ def test_a_load_that_is_cut_says_what_is_in_and_goes_on_from_there(how: str, pat
                     go_on = LoadOptions("replace", into_nonempty=True, start_at=sure, commands=commands)
                     load(path, url, go_on, access=QUICK)
             assert server.digest() == whole
-    assert len(stops) > 3
+    assert len(stops) > 1
 
 
 @pytest.mark.server

@@ -119,8 +119,8 @@ def _is_backup(directory: str, name: str) -> bool:
     if os.path.isdir(path):
         try:
             return not is_absent(path)
-        except (InputError, OSError):  # nobody may look into it
-            return False
+        except InputError:  # nobody may look into it: where a record stands beside it, that will be told
+            return os.path.exists(f"{path}.json")
         except UsageError:  # several logs: that will be told
             return True
     if not os.path.isfile(path):

@@ -158,3 +158,24 @@ def test_the_steps_of_a_restore_restore(kind: ServerKind, lines: list[str], stat
     with running(kind, directory, *options) as server:
         assert server.digest() == digest
         assert server.execute("DBSIZE") == 100
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_a_backup_that_may_not_be_looked_into_is_not_passed_over(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    for name in ("appendonlydir-1", "lost+found"):
+        (tmp_path / name).mkdir(mode=0o700)
+    (tmp_path / "appendonlydir-1.json").write_text("{}")
+    (tmp_path / "x.rdb").write_bytes(SNAPSHOT.read_bytes())
+    child = os.fork()
+    if child == 0:
+        code = 70
+        try:
+            os.chdir(tmp_path)
+            list(verify_all(".", lambda _: NOTHING))  # imports what the other user may not read
+            os.setuid(65534)
+            found = {Path(one.subject).name: one.verdict for one in verify_all(".", lambda _: NOTHING)}
+            code = 0 if found == {"appendonlydir-1": "unknown", "x.rdb": "met"} else 1
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
