@@ -199,27 +199,6 @@ def convert(
     return report
 
 
-def _is_copy(options: OutputOptions, changes: Changes | None) -> bool:
-    """Whether a snapshot stays what it is."""
-    rdb = options.rdb
-    written_anew = rdb.to or rdb.limits or rdb.drop_modules or rdb.envelope or not (rdb.compress and rdb.checksum)
-    return options.format == "rdb" and not written_anew and not (changes is not None and changes.any)
-
-
-def _copied(source: str, output: str, report: ConvertReport, progress: Progress | None) -> ConvertReport:
-    """Take over the bytes of a snapshot as they stand."""
-    from .fetch import fetch  # runs on files need none of it
-
-    try:
-        report.keys, report.target = fetch(source, output, progress)
-    except FormatError as e:
-        report.findings.add(finding_of(e))
-        return report
-    report.written = report.keys
-    report.outputs = [output]
-    return report
-
-
 @dataclass
 class _Job:
     """What holds for every input of a run; ``inputs``: all files of them; ``ranges``: of slots, for each output;
