@@ -68,8 +68,14 @@ def _write(
 ) -> dict[str, int]:
     """Write all differences; what the format could not say is returned."""
     if output in {DiffFormat.COMMANDS, DiffFormat.RESP}:
-        out = Output(TypedLines(sink) if output is DiffFormat.COMMANDS else sink)
-        return _write_commands(diff, out, limit)
+        if output is DiffFormat.RESP:
+            return _write_commands(diff, Output(sink), limit)
+        lines = TypedLines(sink)
+        losses = _write_commands(diff, Output(lines), limit)
+        if lines.long:
+            told = f"{plural(lines.long, 'line')} of more than 64 KiB, which servers refuse of redis-cli --pipe"
+            print(f"rdbtool: warning: {told}: take --format resp for that", file=sys.stderr)
+        return losses
     if output is DiffFormat.TEXT:
         _write_text(diff, sink, LinesOut(diff, mode, detail=detail), limit)
     else:

@@ -274,14 +274,17 @@ class Loading(Receiver):
         waiting += [sent.numbers[index] for sent, index, _ in self._again]
         return min([number for number in waiting if number >= 0], default=seen)
 
-    def stopped(self, error: LostError, seen: int) -> StoppedError:
-        """The error for a load that ``error`` ended, which says how to go on."""
+    def stopped(self, error: LostError, seen: int, *, ordered: bool) -> StoppedError:
+        """The error for a load that ``error`` ended, which says how to go on. ``ordered``: the source gives its keys in
+        the same order when it is read again.
+        """
         sure = self.sure(seen)
         last = ""
         if self.last is not None and not self.slots:
             last = f", the last of them '{printable(self.last)}'" + (f" in db {self._db}" if self._db else "")
         conflict = "replace" if self.replace or self.empty else "skip"
-        go_on = f"to go on: the same with --start-at {sure} --into-nonempty --on-conflict {conflict}"
+        start = f"--start-at {sure} " if ordered else ""
+        go_on = f"to go on: the same with {start}--into-nonempty --on-conflict {conflict}"
         if self.asks:
             return StoppedError(error, sure, "nothing was written")
         if not sure:
@@ -342,8 +345,8 @@ class Loading(Receiver):
 
     def _send_again(self) -> None:
         """Send keys where the cluster says that they belong."""
-        again, self._again = self._again, []
-        for sent, index, refusal in again:
+        while self._again:
+            sent, index, refusal = self._again[0]  # where sending fails, it has not gone
             start = sent.ends[index - 1] if index else 0
             request = sent.data[start : sent.ends[index]]
             found = _MOVED.match(refusal.words)
@@ -360,6 +363,7 @@ class Loading(Receiver):
                     self.links[node].send(b"*1\r\n$6\r\nASKING\r\n")
             one = Sent([sent.keys[index]], [sent.numbers[index]], [len(request)], request, len(request), sent.db)
             self.links[node].expect(one)
+            del self._again[0]
             self.links[node].send(request)
 
     def _node(self, host: str, port: int) -> int:

@@ -113,6 +113,10 @@ def load(
     path = os.fspath(source)
     if verify and not options.dry_run:
         refuse_to_read_twice(path)
+    if options.start_at and is_url(path):
+        raise UsageError(
+            "a server gives its keys in another order each time: load all of them again", path=shown_url(path)
+        )
     if not (commands or is_url(path)):
         locate(path)  # what is not there is told before a server is asked
     selection = Selection() if selection is None else selection
@@ -138,7 +142,7 @@ def load(
             pipeline = run.move(exporter, progress)
             loading.finish()
         except LostError as e:
-            raise loading.stopped(e, int(exporter.seen)) from e
+            raise loading.stopped(e, int(exporter.seen), ordered=not is_url(path)) from e
         _count(report, loading, exporter, pipeline)
         if verify and not options.dry_run:
             run.compare(loading)

@@ -57,3 +57,23 @@ def test_what_a_diff_prints_brings_a_server_to_the_state_of_a_backup(
         assert server.digest() == before
         left = run("diff", url, backup)
         assert left.returncode == 0, left.stdout[:2000]
+
+
+@pytest.mark.parametrize("kind", SERVERS, ids=lambda kind: kind.name)
+def test_lines_that_servers_refuse_are_told(kind: ServerKind, tmp_path: Path) -> None:
+    backup = tmp_path / "backup.rdb"
+    with running(kind, tmp_path, *AT_ONCE) as server:
+        url = url_of(server)
+        server.execute("SET", "long", b"x" * 200_000)  # one that is hardly too long comes in whole now and then
+        assert run("convert", url, backup).returncode == 0
+        server.execute("DEL", "long")
+        lines = run("diff", url, backup, "--format", "commands")
+        assert "1 line of more than 64 KiB" in lines.stderr
+        other = Server(kind, tmp_path, server.process, url.removeprefix("unix://"))
+        other._socket.sendall(lines.output)
+        while (reply := other._reply()) == b"OK":
+            pass
+        other.close()
+        assert "too big inline request" in str(reply)
+        pipe(server, run("diff", url, backup, "--format", "resp").output)
+        assert run("diff", url, backup).returncode == 0

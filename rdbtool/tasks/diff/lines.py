@@ -134,12 +134,19 @@ def quoted(arg: bytes) -> bytes:
     return bytes(out + b'"')
 
 
+LONGEST_LINE: Final = 64 << 10
+"""Bytes of the longest line that a server takes in place of RESP (PROTO_INLINE_MAX_SIZE), as of redis-cli --pipe."""
+
+
 @final
 class TypedLines:
-    """Turns commands in RESP, written in runs of whole commands, into lines for redis-cli."""
+    """Turns commands in RESP, written in runs of whole commands, into lines for redis-cli. ``long``: how many are
+    longer than `LONGEST_LINE`.
+    """
 
     def __init__(self, out: Writable) -> None:
         self._out = out
+        self.long = 0
 
     def write(self, data: bytes, /) -> None:
         """Take some commands."""
@@ -149,4 +156,6 @@ class TypedLines:
             if event is None:
                 return
             assert isinstance(event, Command)
-            self._out.write(b" ".join(map(quoted, event.args)) + b"\n")
+            line = b" ".join(map(quoted, event.args)) + b"\n"
+            self.long += len(line) > LONGEST_LINE
+            self._out.write(line)
