@@ -54,15 +54,24 @@ class Jobs:
         with Workers(count) as workers:
             yield workers
 
-    def each(self, function: Callable[..., T], paths: Sequence[str]) -> Iterator[tuple[str, T | RdbToolError]]:
+    def each(
+        self, function: Callable[..., T], paths: Sequence[str], *, in_parts: bool = False
+    ) -> Iterator[tuple[str, T | RdbToolError]]:
         """``function(path)`` for each of the paths, several at a time: what it returns, or the `RdbToolError` that it
         raises, in the order of the paths. Where this process calls it, it is told of a ``progress`` too.
+
+        ``in_parts``: it takes an ``executor``, and so many ``workers`` of it, for parts of one input; that is how few
+        inputs are worked on, one after the other.
         """
-        count = min(self.count(paths), len(paths))
+        count = self.count(paths)
+        if len(paths) >= count or not in_parts:
+            count = min(count, len(paths))
+            in_parts = False
         with self.workers(count) as workers:
-            if workers is None:
+            if workers is None or in_parts:
+                options = {} if workers is None else {"executor": workers, "workers": count}
                 for path in paths:
-                    yield path, _called(function, path)
+                    yield path, _called(function, path, options)
                 return
             from rdbtool.tasks.units import of_each
 
@@ -78,10 +87,10 @@ class Jobs:
 ONE_JOB: Final = Jobs(1)
 
 
-def _called(function: Callable[..., T], path: str) -> T | RdbToolError:
+def _called(function: Callable[..., T], path: str, options: dict[str, object]) -> T | RdbToolError:
     with Progress() as progress:
         try:
-            return function(path, progress=progress)
+            return function(path, progress=progress, **options)
         except RdbToolError as e:
             return e
 

@@ -359,6 +359,10 @@ class RdbReader:
         except RdbToolError as e:
             raise self.located(e) from None
 
+    def observe(self) -> None:
+        """Compute the checksum of what is read from here on: ``crc``."""
+        self.window.observe(self._update_crc)
+
     def _update_crc(self, data: bytes) -> None:
         self.crc = crc64(data, self.crc)
 
@@ -372,7 +376,7 @@ class RdbReader:
                 self._mark = capture[1]
                 self._captured = True
         if self._checksum:
-            w.observe(self._update_crc)
+            self.observe()
         if not w.need(9):
             raise w.truncated(9)
         magic = w.data[w.pos : w.pos + 9]
