@@ -220,19 +220,19 @@ class RdbCheck:
         self.is_enterprise = False
         self.ended: End | None = None
 
-    def read(self, until: i64 = 1 << 62) -> None:
-        """Read on to the end, to damage that breaks the step of the stream, or to the record that begins at offset
-        ``until``. Raises `OutputError`.
-        """
+    def read(self) -> None:
+        """Read on to the end, or to damage that breaks the step of the stream. Raises `OutputError`."""
         facts = self.facts
         w = self.window
         try:
-            while w.offset() < until:
+            while True:
                 event = self.reader.next()
-                facts.good_to = w.offset() if event is None else event.offset
                 if event is None:
-                    facts.complete = True
+                    if self.ended is not None:
+                        facts.good_to = w.offset()
+                        facts.complete = True
                     break
+                facts.good_to = event.offset
                 if isinstance(event, Frame):
                     self._key(event)
                 elif isinstance(event, Header):

@@ -52,7 +52,7 @@ def check_part(w: Window, part: RdbPart, findings: Findings, seed: int, database
         check.facts.dialect = DIALECT_NAMES[part.dialect]
         check.facts.good_to = -1  # the part before knows it, as long as nothing was read here
     check.seen = Duplicates(keep=False, seed=seed, collect=True)
-    check.read(part.end)
+    check.read()
     w.report()
     done = PartOfCheck(check.facts, findings, check.seen.records.getvalue())
     done.crc = check.reader.crc

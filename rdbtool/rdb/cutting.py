@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, final
+from typing import final
 
 from mypy_extensions import i64
 
@@ -10,17 +10,15 @@ from rdbtool.errors import RdbToolError
 from rdbtool.io.window import Window
 
 from . import opcodes
-from .events import Aux, End, HashTemplate, Update
+from .events import Aux, End, HashTemplate, Header, Update
 from .layout.primitives import skip_string
-from .reader import Frame, RdbReader
+from .reader import NOWHERE, Frame, RdbReader
 from .types import TABLE
-
-TO_THE_END: Final[i64] = 1 << 62
 
 
 @final
 class RdbPart:
-    """The records that begin at offsets ``start`` to ``end``, which is `TO_THE_END` for the last part.
+    """The records that begin at offsets ``start`` to ``end``, which is `NOWHERE` for the last part.
 
     ``first``: it begins with the header; the others are of a file of this ``dialect`` and ``version``, and begin in
     database ``db``.
@@ -43,6 +41,7 @@ class RdbPart:
         if not self.first:
             reader.resume(self.dialect, self.version, self.db, {})
             reader.observe()
+        reader.until = self.end
         return reader
 
 
@@ -51,12 +50,14 @@ class Cutter:
     """Cuts an RDB into parts, from a window at its first byte.
 
     The last part holds the end, and whatever is damaged: nothing is told of that here. So it does what makes records
-    depend on those before. ``cuttable``: whether there can be more than one part, known after the first.
+    depend on those before. ``head``: the header, and the
+    auxiliary fields behind it, once a part is cut.
     """
 
     def __init__(self, window: Window) -> None:
         self.reader = RdbReader(window, checksum=False)
-        self.cuttable = True
+        self.head: list[Header | Aux] = []
+        self._in_head = True
         self._start: i64 = window.offset()
         self._db: i64 = 0
         self._first = True
@@ -69,14 +70,14 @@ class Cutter:
         start = self._start
         first = self._first
         db = self._db
-        end = TO_THE_END
+        end = NOWHERE
         try:
             if self._pass(start + size):
                 end = self.reader.window.offset()
         except RdbToolError:  # whoever reads the part will meet it
             self._done = True
         reader = self.reader
-        self._done = end == TO_THE_END
+        self._done = end == NOWHERE
         self._first = False
         self._start = end
         self._db = reader.db
@@ -87,14 +88,19 @@ class Cutter:
         reader = self.reader
         while True:
             event = reader.next()
+            if self._in_head:
+                if isinstance(event, Header | Aux):
+                    self.head.append(event)
+                    continue
+                self._in_head = False
+                if any(isinstance(each, Aux) and each.value.startswith(b"df-") for each in self.head):
+                    return False  # Dragonfly, which has records of its own
             if isinstance(event, Frame):
                 reader.skip_payload(event)
                 if reader.window.offset() >= until or self._pass_keys(until):
                     return True
             elif event is None or isinstance(event, End | HashTemplate | Update):
                 return False
-            elif isinstance(event, Aux) and event.value.startswith(b"df-"):
-                return False  # Dragonfly, which has records of its own
             if reader.is_capture or reader.is_enterprise:
                 return False
 

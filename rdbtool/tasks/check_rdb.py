@@ -138,8 +138,8 @@ def check_rdb(
         if all_findings:
             report.findings.kept = sys.maxsize
         with open_input(path) as source:
-            state = FileState.of(source)
             w = source.window()
+            state = FileState.of(w)
             facts = None
             if state is not None:
                 facts = check_in_parts(

@@ -10,7 +10,6 @@ from typing import Final
 
 from rdbtool.errors import ChangedError
 from rdbtool.io.random_access import OpenFile, Span
-from rdbtool.io.source import Input
 from rdbtool.io.window import Window
 
 SMALLEST: Final = 1 << 20
@@ -36,12 +35,12 @@ class FileState:
     changed_ns: int
 
     @staticmethod
-    def of(source: Input) -> FileState | None:
-        """That of an open input; None for what is no plain file of the system."""
-        if source.file is None:
+    def of(w: Window) -> FileState | None:
+        """That of the file that is open in a window; None for what is no plain file of the system."""
+        if w.file is None:
             return None
-        status = os.fstat(source.file.fileno())
-        return FileState(source.name, status.st_dev, status.st_ino, source.size, status.st_mtime_ns)
+        status = os.fstat(w.file.fileno())
+        return FileState(w.path, status.st_dev, status.st_ino, int(w.size), status.st_mtime_ns)
 
     @contextmanager
     def window(self, start: int) -> Iterator[Window]:

@@ -11,7 +11,8 @@ import pytest
 
 import rdbtool.tasks.check_rdb
 from rdbtool.io.source import open_input
-from rdbtool.rdb.cutting import TO_THE_END, Cutter
+from rdbtool.rdb.cutting import Cutter
+from rdbtool.rdb.reader import NOWHERE
 from rdbtool.tasks.check_rdb import CheckRdbReport, check_rdb
 from rdbtool.tasks.check_rdb_parts import check_in_parts
 
@@ -61,7 +62,7 @@ def test_a_file_is_cut_between_any_two_keys() -> None:
             ends.append(part.end)
     assert len(ends) == 116  # one for each key, and what is behind the last
     assert ends == sorted(ends)
-    assert ends[-1] == TO_THE_END
+    assert ends[-1] == NOWHERE
 
 
 def test_the_answer_for_damaged_files_is_that_of_one_process(tmp_path: Path, again: list[str]) -> None:
