@@ -105,7 +105,7 @@ def command(
 
     if keys:
         jobs = ONE_JOB  # what is told of a key comes from where the output is
-    for path, report in jobs.each(with_keys if keys else digested, paths):
+    for path, report in jobs.each(with_keys if keys else digested, paths, in_parts=True):
         if isinstance(report, RdbToolError):
             print(f"rdbtool: {report}", file=sys.stderr)
             print_way_out(report)
