@@ -16,7 +16,7 @@ from rdbtool.rdb.check import RdbFacts
 from rdbtool.rdb.check_parts import PartOfCheck, PartsOfCheck, check_part
 from rdbtool.rdb.cutting import Cutter, RdbPart
 
-from .parts import FileState, part_size
+from .parts import FileState, is_whole, part_size
 from .units import Unit, in_order
 
 
@@ -53,7 +53,11 @@ def check_in_parts(
     cutter = Cutter(w)
     options = CheckOptions(databases, now_ms, findings.kept, seed, state)
     parts = PartsOfCheck(cutter, findings, seed, databases, now_ms)
-    units = _units(cutter, portion or part_size(state.size, workers), options)
+    size = portion or part_size(state.size, workers)
+    first = cutter.next(size)
+    if first is None or is_whole(first, state.size):
+        return None
+    units = _units(first, cutter, size, options)
     with closing(in_order(executor, units, 2 * workers)) as results:
         for unit, result in results:
             if isinstance(result, ChangedError):
@@ -72,8 +76,8 @@ def check_in_parts(
     return facts
 
 
-def _units(cutter: Cutter, size: int, options: CheckOptions) -> Iterator[Unit[PartOfCheck]]:
-    part = cutter.next(size)
+def _units(first: RdbPart, cutter: Cutter, size: int, options: CheckOptions) -> Iterator[Unit[PartOfCheck]]:
+    part: RdbPart | None = first
     while part is not None:
         yield Unit(_check, options.state.path, part, options)
         part = cutter.next(size)

@@ -20,7 +20,7 @@ from rdbtool.rdb.layout.duplicates import Duplicates
 from rdbtool.rdb.reader import RdbReader
 from rdbtool.servers.releases import Release
 
-from .parts import FileState, part_size
+from .parts import FileState, is_whole, part_size
 from .units import Unit, in_order
 
 
@@ -86,7 +86,7 @@ def digest_in_parts(
     size = portion or part_size(state.size, workers)
     first = cutter.next(size)
     header = next((event for event in cutter.head if isinstance(event, Header)), None)
-    if first is None or header is None:
+    if first is None or header is None or is_whole(first, state.size):
         return None
     aux = {event.name: event.value for event in cutter.head if isinstance(event, Aux)}
     release = release_of(aux, int(header.dialect), int(header.version))

@@ -14,6 +14,7 @@ from rdbtool.findings import Finding, Findings
 from rdbtool.inputs.keys import Facts, RdbSource
 from rdbtool.inputs.selection import Selection
 from rdbtool.io.output import Output
+from rdbtool.io.window import Window
 from rdbtool.outputs.options import OutputOptions
 from rdbtool.outputs.pipeline import Pipeline
 from rdbtool.outputs.registry import make_exporter
@@ -21,7 +22,7 @@ from rdbtool.outputs.resp import Resp
 from rdbtool.rdb.cutting import Cutter, RdbPart
 from rdbtool.rdb.events import End, Header
 
-from .parts import FileState, part_size
+from .parts import FileState, is_huge, part_size
 from .units import Unit, in_order
 
 FORMATS: Final = ("csv", "jsonl", "resp")
@@ -103,6 +104,8 @@ def move_in_parts(
                 pipeline.start(source.facts)
             if isinstance(done, RdbToolError):
                 raise done
+            if done is None:
+                done = _write_here(pipeline, unit.part, state)
             if done.data:
                 front, skipped = exporter.follow(done.data[:64], done.db)
                 output.buffer.write(front)
@@ -115,6 +118,27 @@ def move_in_parts(
             if done.end is not None:
                 pipeline.take(End(done.end[0], done.end[1], crc))
     return True
+
+
+def _write_here(pipeline: Pipeline, part: RdbPart, state: FileState) -> _Written:
+    """Write a part that is too large to be handed over. Raises what the pipeline raises."""
+    done = _Written()
+    with state.window(part.start) as w:
+        source = RdbSource(w, part=part)
+        pipeline.run(source)
+        _note_end(done, source, part, w)
+    done.lost, done.empty = source.lost, int(source.empty)
+    return done
+
+
+def _note_end(done: _Written, source: RdbSource, part: RdbPart, w: Window) -> None:
+    """Note what is known of a part when it was read."""
+    w.report()
+    done.crc = source.reader.crc
+    done.size = int(w.offset() - part.start)
+    if source.end is not None:
+        done.end = int(source.end.offset), source.end.stored
+        done.size = done.end[0] + 1 - int(part.start)
 
 
 def _count(pipeline: Pipeline, source: RdbSource, done: _Written) -> None:
@@ -135,7 +159,7 @@ def _count(pipeline: Pipeline, source: RdbSource, done: _Written) -> None:
 
 def _units(
     cutter: Cutter, size: int, state: FileState, selection: Selection, output: OutputOptions
-) -> Iterator[Unit[_Written]]:
+) -> Iterator[Unit[_Written | None]]:
     part = cutter.next(size)
     while part is not None:
         yield Unit(_write, state.path, part, _Options(state, selection, output, _facts(cutter)))
@@ -153,8 +177,10 @@ def _facts(cutter: Cutter) -> Facts:
     return facts
 
 
-def _write(_: str, part: RdbPart, options: _Options) -> _Written:
-    """Encode a part."""
+def _write(_: str, part: RdbPart, options: _Options) -> _Written | None:
+    """Encode a part; None for one that is too large."""
+    if is_huge(part, options.state.size):
+        return None
     sink = _Collected()
     exporter = make_exporter(Output(sink), options.output)
     findings = Findings()
@@ -171,12 +197,7 @@ def _write(_: str, part: RdbPart, options: _Options) -> _Written:
             done.damage = e
         finally:
             exporter.end()
-        w.report()
-        done.crc = source.reader.crc
-        done.size = int(w.offset() - part.start)
-        if source.end is not None:
-            done.end = int(source.end.offset), source.end.stored
-            done.size = done.end[0] + 1 - int(part.start)
+        _note_end(done, source, part, w)
     done.data = b"".join(sink.parts)
     done.db = exporter.db
     done.keys, done.written = int(pipeline.keys), int(pipeline.written)

@@ -11,10 +11,14 @@ from typing import Final
 from rdbtool.errors import ChangedError
 from rdbtool.io.random_access import PORTION, OpenFile, Span
 from rdbtool.io.window import Window
+from rdbtool.rdb.cutting import RdbPart
+from rdbtool.rdb.reader import NOWHERE
 
 SMALLEST: Final = 1 << 20
 LARGEST: Final = 8 << 20
 """Bytes of a part: enough that handing it out costs nothing, and little enough that all workers end together."""
+HUGE: Final = 64 << 20
+"""Bytes of a part, which is one value then or cannot be cut, from which no worker should hold what it makes of it."""
 SHARES: Final = 8
 """Parts of a small file for each worker."""
 
@@ -22,6 +26,16 @@ SHARES: Final = 8
 def part_size(size: int, workers: int, largest: int = LARGEST) -> int:
     """Bytes of a part of a file of this size."""
     return max(SMALLEST, min(largest, size // (workers * SHARES)))
+
+
+def is_whole(part: RdbPart, size: int) -> bool:
+    """Whether it is the only one of a file of this size that is too large for one worker."""
+    return part.end == NOWHERE and is_huge(part, size)
+
+
+def is_huge(part: RdbPart, size: int) -> bool:
+    """Whether a part of a file of this size is."""
+    return min(int(part.end), size) - int(part.start) > HUGE
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,6 +67,13 @@ def test_the_output_for_each_fixture_is_that_of_one_process(
     assert parted.count(True) > 150
 
 
+def test_what_is_too_large_for_a_worker_is_written_in_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rdbtool.tasks.parts.HUGE", 200)
+    for path in SNAPSHOTS:
+        for options in FORMATS:
+            assert dumped(path, options, Selection(), 150) == dumped(path, options, Selection(), 0), path
+
+
 def test_the_output_for_damaged_files_is_that_of_one_process(tmp_path: Path) -> None:
     seed = random.randrange(1 << 32)
     print("seed", seed)
