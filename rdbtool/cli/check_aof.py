@@ -289,6 +289,7 @@ def command(
             code = of_error(e)
         results.append(facts)
         codes.append(code)
+    checks.close()
     if not text:
         print_json(NAME, {"files": results})
     raise typer.Exit(of_all(codes))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Final, TypeVar, final
 
 import typer
@@ -56,7 +56,7 @@ class Jobs:
 
     def each(
         self, function: Callable[..., T], paths: Sequence[str], *, in_parts: bool = False
-    ) -> Iterator[tuple[str, T | RdbToolError]]:
+    ) -> Generator[tuple[str, T | RdbToolError], None, None]:
         """``function(path)`` for each of the paths, several at a time: what it returns, or the `RdbToolError` that it
         raises, in the order of the paths. Where this process calls it, it is told of a ``progress`` too.
 
