@@ -22,11 +22,14 @@ from rdbtool.outputs.resp import Resp
 from rdbtool.rdb.cutting import Cutter, RdbPart
 from rdbtool.rdb.events import End, Header
 
+from .handing import Handed, can_hand, hand, numbers
 from .parts import FileState, is_huge, part_size
 from .units import Unit, in_order
 
 FORMATS: Final = ("csv", "jsonl", "resp")
 """Formats whose records, but for the first, do not depend on those before."""
+LEAST: Final = 64
+"""Bytes that tell how a part follows the one before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +38,20 @@ class _Options:
     selection: Selection
     output: OutputOptions
     facts: Facts
+    ahead: int
+    """0: what is written goes along with the answer."""
+    number: int
 
 
 @dataclass(slots=True)
 class _Written:
-    """What a worker wrote of a part, and what it met. ``damage``: what ended it; ``end``: what the end of the file says
+    """What a worker wrote of a part, and what it met. ``handed``: the rest of ``data``, where the worker has kept it;
+    ``damage``: what ended it; ``end``: what the end of the file says
     of it: its offset, and the stored checksum; ``crc``: of the ``size`` bytes that it read.
     """
 
     data: bytes = b""
+    handed: Handed | None = None
     db: int = -1
     keys: int = 0
     written: int = 0
@@ -95,9 +103,11 @@ def move_in_parts(
     exporter = pipeline.exporter
     output = exporter.output
     pipeline.enter(source)
-    units = _units(cutter, portion or part_size(state.size, workers), state, pipeline.selection, options)
+    ahead = 2 * workers
+    kept = ahead if can_hand(executor) else 0
+    units = _units(cutter, portion or part_size(state.size, workers), state, pipeline.selection, options, kept)
     crc = 0
-    with closing(in_order(executor, units, 2 * workers)) as results:
+    with closing(in_order(executor, units, ahead)) as results:
         for unit, done in results:
             if unit.part.first:
                 source.facts = unit.options.facts
@@ -107,10 +117,12 @@ def move_in_parts(
             if done is None:
                 done = _write_here(pipeline, unit.part, state)
             if done.data:
-                front, skipped = exporter.follow(done.data[:64], done.db)
+                front, skipped = exporter.follow(done.data[:LEAST], done.db)
                 output.buffer.write(front)
                 output.flush()
                 output.sink.write(done.data[skipped:])
+                for chunk in () if done.handed is None else done.handed.read(state.path):
+                    output.sink.write(chunk)
             _count(pipeline, source, done)
             if done.damage is not None:
                 raise done.damage
@@ -158,12 +170,10 @@ def _count(pipeline: Pipeline, source: RdbSource, done: _Written) -> None:
 
 
 def _units(
-    cutter: Cutter, size: int, state: FileState, selection: Selection, output: OutputOptions
+    cutter: Cutter, size: int, state: FileState, selection: Selection, output: OutputOptions, ahead: int
 ) -> Iterator[Unit[_Written | None]]:
-    part = cutter.next(size)
-    while part is not None:
-        yield Unit(_write, state.path, part, _Options(state, selection, output, _facts(cutter)))
-        part = cutter.next(size)
+    while (part := cutter.next(size)) is not None:
+        yield Unit(_write, state.path, part, _Options(state, selection, output, _facts(cutter), ahead, next(numbers)))
 
 
 def _facts(cutter: Cutter) -> Facts:
@@ -198,7 +208,11 @@ def _write(_: str, part: RdbPart, options: _Options) -> _Written | None:
         finally:
             exporter.end()
         _note_end(done, source, part, w)
-    done.data = b"".join(sink.parts)
+    if options.ahead and sink.parts:
+        done.data = sink.parts[0][:LEAST]
+        done.handed = hand([memoryview(sink.parts[0])[LEAST:], *sink.parts[1:]], options.number, options.ahead)
+    else:
+        done.data = b"".join(sink.parts)
     done.db = exporter.db
     done.keys, done.written = int(pipeline.keys), int(pipeline.written)
     done.losses, done.lost = exporter.losses.counts, source.lost

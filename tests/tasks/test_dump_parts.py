@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,6 +18,7 @@ from rdbtool.outputs.options import OutputOptions
 from rdbtool.outputs.registry import make_exporter
 from rdbtool.tasks.dump import dump
 from rdbtool.tasks.dump_parts import move_in_parts
+from rdbtool.tasks.workers import Workers
 
 from .test_check_parts import SNAPSHOTS, damaged
 
@@ -72,6 +74,17 @@ def test_what_is_too_large_for_a_worker_is_written_in_its_place(monkeypatch: pyt
     for path in SNAPSHOTS:
         for options in FORMATS:
             assert dumped(path, options, Selection(), 150) == dumped(path, options, Selection(), 0), path
+
+
+@pytest.mark.parametrize("options", FORMATS, ids=lambda options: f"{options.format}-{options.header}")
+def test_processes_write_what_one_process_writes(options: OutputOptions) -> None:
+    with Workers(2) as workers:
+        for path in SNAPSHOTS[::4]:
+            kept = Kept()
+            exporter = make_exporter(Output(kept), options)
+            with contextlib.suppress(RdbToolError):
+                dump(str(path), exporter, executor=workers, workers=2, portion=120, options=options)
+            assert kept.data == dumped(path, options, Selection(), 0)[0], path
 
 
 def test_the_output_for_damaged_files_is_that_of_one_process(tmp_path: Path) -> None:
