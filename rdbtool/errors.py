@@ -110,6 +110,12 @@ class NotSyncedError(OutputError):
     code = "not-synced"
 
 
+class LostWorkerError(RdbToolError):
+    """A process that did a part of the work ended before it was done."""
+
+    code = "lost-worker"
+
+
 class UsageError(RdbToolError):
     """Options that make no sense, alone or together, and calls that come too late."""
 

@@ -69,6 +69,9 @@ class Contents:
         self._name = ""
         self._of_name = Tally()
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return Contents, (Wanted(),), self.__getstate__()
+
     def take(self, frame: Frame, m: Measure) -> None:
         """Count a key that was just measured."""
         count = m.bytes

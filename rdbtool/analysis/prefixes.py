@@ -36,6 +36,9 @@ class Prefix:
         self.other_keys: i64 = 0
         self.other_bytes: i64 = 0
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return Prefix, (None, 0), self.__getstate__()
+
 
 @final
 class Branch:
@@ -55,6 +58,9 @@ class Branch:
         self.own_keys: i64 = self.keys - self.other_keys
         self.own_bytes: i64 = self.bytes - self.other_bytes
         self.branches: list[Branch] = []
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Branch, (b"", Prefix(None, 0)), self.__getstate__()
 
     def as_json(self, text: Any) -> dict[str, Any]:  # noqa: ANN401 - what makes text of a name
         """The same as data."""
@@ -101,6 +107,9 @@ class PrefixTree:
         self.prefixes: dict[bytes, Prefix] = {}
         self.folded: i64 = 0
         self._first: i64 = separator[0] if separator else -1
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return PrefixTree, (Prefixes(),), self.__getstate__()
 
     def add(self, key: bytes, size: i64, in_file: i64) -> None:
         """Count a key of ``size`` bytes."""

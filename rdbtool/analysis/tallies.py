@@ -84,6 +84,9 @@ class MeasuredKey:
         self.freq: i64 = -1
         self.offset: i64 = -1
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return MeasuredKey, (0, b"", "", ""), self.__getstate__()
+
 
 @final
 class Top:
@@ -95,6 +98,9 @@ class Top:
         """A key that has no more than this does not count."""
         self._heap: list[tuple[int, int, MeasuredKey]] = []
         self._order = 0
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Top, (0,), self.__getstate__()
 
     def add(self, value: int, key: MeasuredKey) -> None:
         """Take in a key whose ``value`` is more than ``least``."""
@@ -186,6 +192,9 @@ class Expiries:
         self.keys: vec[i64] = vec[i64]([0] * (len(SPANS) + 1))
         self.bytes: vec[i64] = vec[i64]([0] * (len(SPANS) + 1))
         self._until: vec[i64] = vec[i64]([most for _, most in SPANS])
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Expiries, (0,), self.__getstate__()
 
     def add(self, expire_at_ms: i64, size: i64) -> None:
         """Count a key of ``size`` bytes."""

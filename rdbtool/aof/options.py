@@ -31,6 +31,9 @@ class OptionUse:
         self.start = start
         self.count = 0
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return OptionUse, (self.options, 0, 0), self.__getstate__()
+
 
 @final
 class OptionCounter:

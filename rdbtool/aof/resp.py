@@ -79,6 +79,9 @@ class Fault:
         self.offset: i64 = offset
         self.truncated = truncated
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return Fault, ("", "", 0, 0), self.__getstate__()
+
 
 @final
 class Oddity:

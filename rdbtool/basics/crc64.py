@@ -39,3 +39,22 @@ def crc64(data: bytes, crc: int = 0) -> int:
     if not _made:
         _made.append(_fastest())
     return _made[0](data, crc)
+
+
+def combines() -> bool:
+    """Whether `crc64_of_both` can be had: anycrc is there."""
+    try:
+        import anycrc
+    except ImportError:
+        return False
+    return bool(anycrc)
+
+
+def crc64_of_both(first: int, second: int, size: int) -> int:
+    """The checksum of two runs of bytes, one behind the other, from those of each; ``size`` is that of the second.
+
+    Raises `ImportError` unless it `combines`.
+    """
+    import anycrc
+
+    return cast("int", anycrc.Model("CRC64-REDIS").combine(first, second, size))

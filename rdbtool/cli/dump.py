@@ -16,6 +16,7 @@ from rdbtool.inputs.selection import Selection
 from rdbtool.outputs.registry import DUMPED, dumped_by_default, row_of
 
 from .filters import chosen_keys, hint_at_regex
+from .jobs import Jobs, side_by_side
 from .live import reads_servers
 from .options import AUTO, CsvSafeOption, ReplaceOption, choices, command_names, one_of, takes
 from .point_in_time import (
@@ -42,11 +43,12 @@ USAGE: Final = Usage(
 
 
 @reads_servers
-@takes(selection=chosen_keys, point=point_in_time, names=command_names)
+@takes(selection=chosen_keys, point=point_in_time, names=command_names, jobs=side_by_side)
 def command(
     selection: Selection,
     point: PointInTime,
     names: CommandNames,
+    jobs: Jobs,
     path: Annotated[
         str,
         typer.Argument(
@@ -141,7 +143,8 @@ def command(
         name, mode=mode_of(mode), header=header, values=values, nul=nul, width=width, replace=replace, csv_safe=csv_safe
     )
     exporter = make_exporter(Output(shown_safely(sink, name)), options)
-    with Progress() as progress:
+    count = 1 if terminal else jobs.count([path])
+    with Progress() as progress, jobs.workers(count) as executor:
         try:
             report = dump(
                 path,
@@ -153,6 +156,9 @@ def command(
                 server=server_of(names, databases, memory_limit),
                 commands=source is From.COMMANDS,
                 progress=progress,
+                executor=executor,
+                workers=count,
+                options=options,
             )
         finally:
             sink.flush()

@@ -258,16 +258,31 @@ class Digester:
             self._value.fields_from = loaded_ms
         self._walker = Walker(self._value)
         self._dbs: dict[int, int] = {}
+        self._modules_added = 0
+        self._miscounted_added = 0
 
     @property
     def modules(self) -> int:
         """Keys whose digest only their module knows."""
-        return self._value.modules
+        return self._value.modules + self._modules_added
 
     @property
     def miscounted(self) -> int:
         """Streams that hold another number of entries than they say."""
-        return int(self._walker.miscounted)
+        return int(self._walker.miscounted) + self._miscounted_added
+
+    def sums(self) -> dict[int, int]:
+        """What the keys of each database add up to, for `add_sums` of another one."""
+        return self._dbs
+
+    def add_sums(self, sums: dict[int, int], keys: int, emptied: int, modules: int, miscounted: int) -> None:
+        """Add the keys of another one."""
+        for db, digest in sums.items():
+            self._dbs[db] = self._dbs.get(db, 0) ^ digest
+        self.keys += keys
+        self.emptied += emptied
+        self._modules_added += modules
+        self._miscounted_added += miscounted
 
     def add_cell(self, db: int, key: bytes, cell: Cell) -> None:
         """Add a key that is no frame."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import final
+from typing import Final, final
 
 from mypy_extensions import i64
 
@@ -70,6 +70,9 @@ from .layout.updates import read_command
 from .magic import CAPTURE_HEAD, capture_in, head_of, what_else
 from .types import TABLE, TypeRow
 
+NOWHERE: Final[i64] = 1 << 62
+"""An offset that no record has."""
+
 
 @final
 class FactsAhead:
@@ -86,7 +89,8 @@ class FactsAhead:
 class RdbReader:
     """Events of one RDB, from a window at its first byte.
 
-    ``checksum``: whether to compute it (`End.computed`). ``key_offset`` is that of the last key's string. ``lost``
+    ``checksum``: whether to compute it (`End.computed`). Reading ends before the record that begins at ``until``.
+    ``key_offset`` is that of the last key's string. ``lost``
     counts what the file of another product holds and no server of these has, by kind. After `End` the window stands at
     the first byte behind the RDB: the tail of an AOF with a preamble, or trailing bytes.
     """
@@ -98,6 +102,7 @@ class RdbReader:
         self.version: i64 = 0
         self.db: i64 = 0
         self.key_offset: i64 = -1
+        self.until: i64 = NOWHERE
         self._unread = Unread(window)
         self.ended = False
         self.doing = "reading the header"
@@ -156,6 +161,9 @@ class RdbReader:
             if row is not None:
                 unread.row = None
                 row.skip(self.window)
+            if self.window.base + self.window.pos >= self.until:
+                self.ended = True
+                return None
             return self._record()
         except RdbToolError as e:
             raise self.located(e) from None
@@ -173,6 +181,10 @@ class RdbReader:
         """A frame of the payload that the window stands at."""
         return self._unread.frame_here(db, key, type_row)
 
+    def observe(self) -> None:
+        """Compute the checksum of what is read from here on: ``crc``."""
+        self.window.observe(self._update_crc)
+
     def _update_crc(self, data: bytes) -> None:
         self.crc = crc64(data, self.crc)
 
@@ -186,7 +198,7 @@ class RdbReader:
                 self._mark = capture[1]
                 self._captured = True
         if self._checksum:
-            w.observe(self._update_crc)
+            self.observe()
         if not w.need(9):
             raise w.truncated(9)
         magic = w.data[w.pos : w.pos + 9]

@@ -99,6 +99,9 @@ class CommandRow:
         self.valkey = valkey
         self.handler: Handler = unhandled
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return _row_named, (self.name,)  # what comes out of a pickle is the row itself
+
     def keys(self, args: list[bytes]) -> list[bytes]:
         """The keys among the arguments, as the server names them; a wrong call may name fewer."""
         if self.keys_of is not None:
@@ -655,6 +658,10 @@ def _rows() -> dict[bytes, CommandRow]:
 
 COMMANDS: Final[dict[bytes, CommandRow]] = _rows()
 """Upper-case name -> row; a subcommand's name is ``CONTAINER|SUBCOMMAND``."""
+
+
+def _row_named(name: bytes) -> CommandRow:
+    return COMMANDS[name]
 
 
 def row_of(name: bytes) -> CommandRow | None:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
 
 from rdbtool.aof.names import STOP, uncarried
 from rdbtool.aof.point_in_time import WHOLE, PointInTime
+from rdbtool.basics.crc64 import combines
 from rdbtool.engine.cells.cell import FrameCell
 from rdbtool.engine.digest import Digester
 from rdbtool.engine.replay.passthrough import comes_twice
-from rdbtool.errors import FormatError
+from rdbtool.errors import FormatError, UnsupportedError
 from rdbtool.findings import Finding, Report, Severity
 from rdbtool.inputs.detect import SNAPSHOT, open_detected, refuse_empty_snapshot
 from rdbtool.inputs.pruning import keep_only
@@ -21,10 +23,11 @@ from rdbtool.inputs.replaying import Replayed, Source, layout_of, replay
 from rdbtool.inputs.selection import Selection
 from rdbtool.inputs.server import STOCK_SERVER, Server
 from rdbtool.io.progress import Progress
+from rdbtool.io.source import open_input
 from rdbtool.io.window import Window
 from rdbtool.outputs.losses import miscount_findings
 from rdbtool.rdb.empty import is_empty
-from rdbtool.rdb.events import End, SelectDb, Update
+from rdbtool.rdb.events import End, Event, SelectDb, Update
 from rdbtool.rdb.frame import Frame
 from rdbtool.rdb.head import RdbHead
 from rdbtool.rdb.layout.duplicates import Duplicates
@@ -32,6 +35,9 @@ from rdbtool.rdb.reader import RdbReader
 from rdbtool.rdb.targets import target_for_version
 from rdbtool.servers.limits import check_database
 from rdbtool.servers.releases import Release, release_of, writer_of
+
+from .digest_parts import Digested, digest_in_parts
+from .workers import cores
 
 OnKey = Callable[[int, bytes, str], None]
 """Is told each key: database, name, DEBUG DIGEST-VALUE."""
@@ -71,6 +77,9 @@ def digest(
     on_key: OnKey | None = None,
     server: Server = STOCK_SERVER,
     progress: Progress | None = None,
+    executor: Executor | None = None,
+    workers: int = 0,
+    portion: int = 0,
 ) -> DigestReport:
     """DEBUG DIGEST of what is at ``path``: an RDB, a log, a set of files, a text of commands.
 
@@ -79,7 +88,8 @@ def digest(
     which a server drops, from an RDB at once, else soon after the start. Keys of an RDB are read one by one, in bounded
     memory; what servers skip or drop as they load it is not counted. Raises as `replaying.replay` does, and
     `FormatError` for a damaged value and for a key that comes twice. ``progress`` is told the bytes read, and of how
-    many.
+    many. With an ``executor`` parts of a plain RDB, of about ``portion`` bytes, are digested side by side, by so many
+    ``workers``; the answer is the same.
     """
     path = os.fspath(path)
     release = None if release is None else release_of(release)
@@ -91,7 +101,9 @@ def digest(
             first: Window | None = opened.window
             refuse_empty_snapshot(opened)
             if opened.kind == SNAPSHOT:
-                report = _of_snapshot(path, opened.window, release, selection, on_key)
+                report = _of_snapshot(
+                    path, opened.window, release, selection, on_key, executor, workers or cores(), portion, progress
+                )
                 if report is not None:
                     return report
                 selection.kept = 0
@@ -113,16 +125,69 @@ def digest(
 
 
 def _of_snapshot(
-    path: str, w: Window, release: Release | None, selection: Selection, on_key: OnKey | None
+    path: str,
+    w: Window,
+    release: Release | None,
+    selection: Selection,
+    on_key: OnKey | None,
+    executor: Executor | None,
+    workers: int,
+    portion: int,
+    progress: Progress | None,
 ) -> DigestReport | None:
     """None for one with commands in it, which has to be replayed. Raises `UnsupportedError` where that cannot be."""
+    loaded_ms = int(time.time() * 1000)
+    if executor is not None and on_key is None and selection.limit < 0 and combines():
+        with open_input(path) as again:
+            in_parts = digest_in_parts(
+                again.window(), selection, _add_all, _whose(release), loaded_ms, executor, workers, portion, progress
+            )
+        if in_parts is not None:
+            return _report(path, *in_parts)
     head = RdbHead(RdbReader(w))
-    release = release or writer_of(head.aux) or target_for_version(head.dialect, head.version).release
-    report = DigestReport(path=path, release=release.name)
-    digester = Digester(release, loaded_ms=int(time.time() * 1000))
-    reader = head.reader
+    release = _whose(release)(head.aux, head.dialect, head.version)
+    digester = Digester(release, loaded_ms=loaded_ms)
+    digested = Digested()
     seen = Duplicates()
-    event = head.next
+    try:
+        end = _add_all(head.reader, digester, seen, selection, digested, head.next, on_key)
+    except UnsupportedError:
+        if digested.has_commands and on_key is None and os.path.isfile(path):
+            return None
+        raise
+    if end is not None and end.checksum == "bad":
+        raise FormatError("wrong checksum: the server refuses the file", path=w.path, offset=end.offset)
+    if seen.kept is None:
+        seen.finish()
+        for _, later, key in seen.confirmed(w.path):
+            raise comes_twice(head.reader, key, later)
+    return _report(path, digester, digested, release)
+
+
+def _whose(release: Release | None) -> Callable[[dict[bytes, bytes], int, int], Release]:
+    """Tells the server that a file is of, unless one is asked for."""
+
+    def whose(aux: dict[bytes, bytes], dialect: int, version: int) -> Release:
+        return release or writer_of(aux) or target_for_version(dialect, version).release
+
+    return whose
+
+
+def _add_all(
+    reader: RdbReader,
+    digester: Digester,
+    seen: Duplicates,
+    selection: Selection,
+    digested: Digested,
+    first: Event | None = None,
+    on_key: OnKey | None = None,
+) -> End | None:
+    """Add all keys behind the event ``first``, and it; the end, if the reader comes there.
+
+    Raises `UnsupportedError` at a command.
+    """
+    end: End | None = None
+    event = first or reader.next()
     while event is not None:
         if isinstance(event, Frame):
             if is_empty(event):
@@ -133,22 +198,23 @@ def _of_snapshot(
             if not selection.full and selection.keeps(event):
                 _add(digester, event, event.db, event.key, event.expire_at_ms, on_key)
             else:
-                report.left_out += 1
+                digested.left_out += 1
         elif isinstance(event, SelectDb):
-            check_database(event.db, w.path, event.offset)
+            check_database(event.db, reader.window.path, event.offset)
         elif isinstance(event, Update):
-            if on_key is not None or not os.path.isfile(path):
-                raise event.refusal(w.path)
-            return None
-        elif isinstance(event, End) and event.checksum == "bad":
-            raise FormatError("wrong checksum: the server refuses the file", path=w.path, offset=event.offset)
+            digested.has_commands = True
+            raise event.refusal(reader.window.path)
+        elif isinstance(event, End):
+            end = event
         event = reader.next()
-    if seen.kept is None:
-        seen.finish()
-        for _, later, key in seen.confirmed(w.path):
-            raise comes_twice(reader, key, later)
-    report.left_out += digester.emptied
-    for kind, count in reader.lost.items():
+    digested.lost = reader.lost
+    return end
+
+
+def _report(path: str, digester: Digester, digested: Digested, release: Release) -> DigestReport:
+    report = DigestReport(path=path, release=release.name)
+    report.left_out = digested.left_out + int(digester.emptied)
+    for kind, count in digested.lost.items():
         message = f"{kind}: {count}; neither Redis nor Valkey have such, and the digest is without them"
         report.findings.add(Finding(Severity.WARNING, "loss", message, path))
         report.loss = True

@@ -1,0 +1,143 @@
+"""The digest of one RDB by several workers: that of a database is a sum, in any order, of those of its keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from contextlib import closing
+from dataclasses import dataclass, field
+
+from rdbtool.basics.crc64 import crc64_of_both
+from rdbtool.basics.hashing import new_seed
+from rdbtool.engine.digest import Digester
+from rdbtool.errors import LostWorkerError, RdbToolError
+from rdbtool.inputs.selection import Selection
+from rdbtool.io.progress import Progress
+from rdbtool.io.window import Window
+from rdbtool.rdb.cutting import Cutter, RdbPart
+from rdbtool.rdb.events import Aux, End, Header
+from rdbtool.rdb.layout.duplicates import Duplicates
+from rdbtool.rdb.reader import RdbReader
+from rdbtool.servers.releases import Release
+
+from .parts import FileState, is_whole, part_size
+from .units import Unit, in_order
+
+
+@dataclass(slots=True)
+class Digested:
+    """What was met on the way, besides the digest: ``left_out``: keys that were not wanted; ``lost``: what no server
+    has, by kind.
+    """
+
+    left_out: int = 0
+    lost: dict[str, int] = field(default_factory=dict)
+    has_commands: bool = False
+    """Whether there is a command in the snapshot, which only a replay carries out."""
+
+
+Read = Callable[[RdbReader, Digester, Duplicates, Selection, Digested], End | None]
+"""Adds the keys of a reader, to the end of what it reads; returns the end of the file, where that is there."""
+ReleaseOf = Callable[[dict[bytes, bytes], int, int], Release]
+"""Who wrote a file, by auxiliary fields, dialect and version."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Options:
+    read: Read
+    state: FileState
+    selection: Selection
+    release: Release
+    loaded_ms: int
+    seed: int
+
+
+@dataclass(slots=True)
+class _Sum:
+    """What a part adds up to. ``end``: where the end of the file begins, and the checksum there."""
+
+    digested: Digested
+    sums: dict[int, int]
+    counts: tuple[int, int, int, int]
+    hashes: bytes
+    crc: int
+    size: int
+    end: tuple[int, int] | None = None
+
+
+def digest_in_parts(
+    w: Window,
+    selection: Selection,
+    read: Read,
+    release_of: ReleaseOf,
+    loaded_ms: int,
+    executor: Executor,
+    workers: int,
+    portion: int,
+    progress: Progress | None,
+) -> tuple[Digester, Digested, Release] | None:
+    """What ``read`` adds up for the RDB that ``w`` stands at, by ``workers`` of the executor. None for what is no plain
+    file, and where there is anything to be said of the file: that a digest from end to end tells.
+
+    Raises `LostWorkerError`, and `OutputError`.
+    """
+    state = FileState.of(w)
+    if state is None:
+        return None
+    cutter = Cutter(w)
+    size = portion or part_size(state.size, workers)
+    first = cutter.next(size)
+    header = next((event for event in cutter.head if isinstance(event, Header)), None)
+    if first is None or header is None or is_whole(first, state.size):
+        return None
+    aux = {event.name: event.value for event in cutter.head if isinstance(event, Aux)}
+    release = release_of(aux, int(header.dialect), int(header.version))
+    options = _Options(read, state, selection, release, loaded_ms, new_seed())
+    digester = Digester(release)
+    digested = Digested()
+    seen = Duplicates(keep=False, seed=options.seed)
+    crc = 0
+    end: End | None = None
+    with closing(in_order(executor, _units(first, cutter, size, options), 2 * workers)) as results:
+        for unit, done in results:
+            if isinstance(done, LostWorkerError):
+                raise done
+            if isinstance(done, RdbToolError):
+                return None
+            digester.add_sums(done.sums, *done.counts)
+            digested.left_out += done.digested.left_out
+            for kind, count in done.digested.lost.items():
+                digested.lost[kind] = digested.lost.get(kind, 0) + count
+            seen.add_records(done.hashes)
+            crc = crc64_of_both(crc, done.crc, done.size)
+            if done.end is not None:
+                end = End(done.end[0], done.end[1], crc)
+            if progress is not None:
+                progress(min(int(unit.part.end), state.size), state.size)
+    seen.finish()
+    if end is None or end.checksum == "bad" or seen.pairs or seen.more:
+        return None
+    return digester, digested, release
+
+
+def _units(first: RdbPart, cutter: Cutter, size: int, options: _Options) -> Iterator[Unit[_Sum]]:
+    part: RdbPart | None = first
+    while part is not None:
+        yield Unit(_digest, options.state.path, part, options)
+        part = cutter.next(size)
+
+
+def _digest(_: str, part: RdbPart, options: _Options) -> _Sum:
+    digester = Digester(options.release, loaded_ms=options.loaded_ms)
+    digested = Digested()
+    seen = Duplicates(keep=False, seed=options.seed, collect=True)
+    with options.state.window(part.start) as w:
+        reader = part.open(w)
+        end = options.read(reader, digester, seen, options.selection, digested)
+        w.report()
+        counts = int(digester.keys), int(digester.emptied), digester.modules, digester.miscounted
+        size = int(w.offset() if end is None else end.offset + 1) - int(part.start)
+        done = _Sum(digested, digester.sums(), counts, seen.records.getvalue(), reader.crc, size)
+    if end is not None:
+        done.end = int(end.offset), end.stored
+    return done

@@ -1,0 +1,68 @@
+"""Large results of workers of this machine: left in their memory, for the process that asked for them to read.
+
+Through the pipe that answers come in, they would be copied several times.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Final
+
+from rdbtool.errors import LostWorkerError
+
+from .workers import Workers
+
+CHUNK: Final = 1 << 20
+
+numbers: Final = itertools.count()
+"""Of units, in all jobs of this process. Jobs that share workers run one after the other."""
+_held: Final[deque[tuple[int, int]]] = deque()
+"""Of this process, as a worker: the number of a unit, and the descriptor of the memory that holds its result."""
+
+
+def can_hand(executor: Executor) -> bool:
+    """Whether its workers can leave results in their memory."""
+    return isinstance(executor, Workers) and hasattr(os, "memfd_create") and os.path.isdir("/proc/self/fd")
+
+
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """Bytes in the memory of a worker."""
+
+    place: str
+    size: int
+
+    def read(self, path: str) -> Iterator[bytes]:
+        """The bytes, in chunks. ``path``: of the input. Raises `LostWorkerError` where the worker has ended."""
+        left = self.size
+        try:
+            with open(self.place, "rb", buffering=0) as stream:
+                while left > 0:
+                    chunk = stream.read(min(CHUNK, left))
+                    if not chunk:
+                        break
+                    left -= len(chunk)
+                    yield chunk
+        except FileNotFoundError as e:
+            raise LostWorkerError("the process that worked on it has ended: was it killed?", path=path) from e
+
+
+def hand(data: Iterable[bytes | memoryview], number: int, ahead: int) -> Handed:
+    """Leave the result of a unit in memory. ``number``: of the unit; once the one that comes ``ahead`` units later has
+    begun, it has been read, and its memory is used again.
+    """
+    handle = _held.popleft()[1] if _held and _held[0][0] <= number - ahead else os.memfd_create("rdbtool")
+    _held.append((number, handle))
+    size = 0
+    for piece in data:
+        view = memoryview(piece)
+        while view:
+            done = os.pwrite(handle, view, size)
+            size += done
+            view = view[done:]
+    return Handed(f"/proc/{os.getpid()}/fd/{handle}", size)

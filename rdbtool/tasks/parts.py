@@ -1,0 +1,77 @@
+"""Parts of one file, for units of work: which file it is, and a window over a part of it wherever that is read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from rdbtool.errors import ChangedError
+from rdbtool.io.random_access import PORTION, OpenFile, Span
+from rdbtool.io.window import Window
+from rdbtool.rdb.cutting import RdbPart
+from rdbtool.rdb.reader import NOWHERE
+
+SMALLEST: Final = 1 << 20
+LARGEST: Final = 8 << 20
+"""Bytes of a part: enough that handing it out costs nothing, and little enough that all workers end together."""
+HUGE: Final = 64 << 20
+"""Bytes of a part, which is one value then or cannot be cut, from which no worker should hold what it makes of it."""
+SHARES: Final = 8
+"""Parts of a small file for each worker."""
+
+
+def part_size(size: int, workers: int, largest: int = LARGEST) -> int:
+    """Bytes of a part of a file of this size."""
+    return max(SMALLEST, min(largest, size // (workers * SHARES)))
+
+
+def is_whole(part: RdbPart, size: int) -> bool:
+    """Whether it is the only one of a file of this size that is too large for one worker."""
+    return part.end == NOWHERE and is_huge(part, size)
+
+
+def is_huge(part: RdbPart, size: int) -> bool:
+    """Whether a part of a file of this size is."""
+    return min(int(part.end), size) - int(part.start) > HUGE
+
+
+@dataclass(frozen=True, slots=True)
+class FileState:
+    """Tells whether what a worker opens is the file that was cut, in its state then."""
+
+    path: str
+    device: int
+    inode: int
+    size: int
+    changed_ns: int
+
+    @staticmethod
+    def of(w: Window) -> FileState | None:
+        """That of the file that is open in a window; None for what is no plain file of the system."""
+        if w.file is None:
+            return None
+        status = os.fstat(w.file.fileno())
+        return FileState(w.path, status.st_dev, status.st_ino, int(w.size), status.st_mtime_ns)
+
+    @contextmanager
+    def window(self, start: int, end: int = -1, *, grows: bool = False) -> Iterator[Window]:
+        """A window at the byte ``start``, up to ``end`` or to that of the file, which may have become longer where it
+        ``grows``. Raises `ChangedError` and `InputError`.
+        """
+        end = self.size if end < 0 else end
+        try:
+            handle = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as e:
+            raise ChangedError("the file was taken away while it was read", path=self.path) from e
+        file = OpenFile(handle, self.path)
+        try:
+            now = os.fstat(handle)
+            same = (now.st_dev, now.st_ino) == (self.device, self.inode)
+            if not same or (now.st_mtime_ns != self.changed_ns and not (grows and now.st_size > self.size)):
+                raise ChangedError("the file was changed while it was read", path=self.path)
+            yield Window(Span(file, start, end, PORTION), path=self.path, size=end, base=start)
+        finally:
+            file.close()

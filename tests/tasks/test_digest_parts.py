@@ -1,0 +1,58 @@
+"""The digest that several workers add up is that of one process, of whatever file."""
+
+from __future__ import annotations
+
+import random
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+import rdbtool.tasks.digest
+from rdbtool.errors import RdbToolError
+from rdbtool.inputs.filters import select
+from rdbtool.inputs.selection import Selection
+from rdbtool.tasks.digest import digest
+from rdbtool.tasks.digest_parts import digest_in_parts
+
+from .test_check_parts import SNAPSHOTS, damaged
+
+
+def told(path: Path, portion: int, selection: Selection | None = None) -> object:
+    """``portion``: 0 for one process."""
+    try:
+        if not portion:
+            report = digest(path, selection=selection)
+        else:
+            with ThreadPoolExecutor(2) as executor:
+                report = digest(path, selection=selection, executor=executor, workers=2, portion=portion)
+    except RdbToolError as e:
+        return str(e), e.code
+    return report.as_json(), report.keys, report.left_out, report.loss
+
+
+def test_the_digest_of_each_fixture_is_that_of_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    parted: list[bool] = []
+
+    def noted(*args: object) -> object:
+        found = digest_in_parts(*args)  # type: ignore[arg-type]
+        parted.append(found is not None)
+        return found
+
+    monkeypatch.setattr(rdbtool.tasks.digest, "digest_in_parts", noted)
+    for path in SNAPSHOTS:
+        for portion in (1, 400):
+            assert told(path, portion) == told(path, 0), path
+    assert parted.count(True) > 100
+
+
+def test_the_digest_of_damaged_files_and_of_chosen_keys_is_that_of_one_process(tmp_path: Path) -> None:
+    seed = random.randrange(1 << 32)
+    print("seed", seed)
+    rng = random.Random(seed)
+    path = tmp_path / "damaged.rdb"
+    for _ in range(200):
+        whole = rng.choice(SNAPSHOTS).read_bytes()
+        path.write_bytes(damaged(whole, rng) if rng.random() < 0.7 else whole)
+        chosen = rng.choice([None, select(keys=["*1*"]), select(types=["hash", "string"])])
+        assert told(path, 60, chosen) == told(path, 0, chosen)
