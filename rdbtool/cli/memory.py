@@ -134,8 +134,8 @@ def command(
 
     Values are not decoded for it: the structures of the release are computed from lengths.
     """
+    from rdbtool.analysis.collecting import KeyRows
     from rdbtool.analysis.contents import FEW, Wanted
-    from rdbtool.analysis.key_rows import KeyRows
     from rdbtool.tasks.memory import Reading, memory
 
     from .memory_output import facts_of, first_keys, print_memory
@@ -152,10 +152,10 @@ def command(
     )
     rows: KeyRows | None = None
     if lines:
-        from rdbtool.analysis.key_rows import CsvRows, JsonRows
         from rdbtool.basics.text import mode_of
         from rdbtool.io.output import Output
         from rdbtool.io.sink import open_sink
+        from rdbtool.outputs.key_rows import CsvRows, JsonRows
         from rdbtool.outputs.outlets import shown_safely
 
         sink = open_sink("-", binary=False)

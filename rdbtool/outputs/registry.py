@@ -39,7 +39,7 @@ class OutputFormat:
     ``for_server``: it is written for a release, and keeps what that release has; ``drops_modules``: what modules
     own can be left out of it; ``takes_commands``: commands can follow behind the keys; ``base``: it is an
     append-only file, and begins, if nothing else is asked for, with what the format of this name writes;
-    ``directory``: it is a directory.
+    ``directory``: it is a directory; ``by_key``: it is without values unless they are asked for.
     """
 
     def __init__(
@@ -61,6 +61,7 @@ class OutputFormat:
         takes_commands: bool = False,
         base: str = "",
         directory: bool = False,
+        by_key: bool = False,
     ) -> None:
         self.name = name
         self.keeps = keeps
@@ -78,6 +79,7 @@ class OutputFormat:
         self.takes_commands = takes_commands
         self.base = base
         self.directory = directory
+        self.by_key = by_key
 
 
 def _jsonl(output: Output, losses: Losses, options: OutputOptions) -> Exporter:
@@ -108,6 +110,18 @@ def _csv_summary(output: Output, losses: Losses, options: OutputOptions) -> Expo
     from .summary import SummaryRows
 
     return SummaryRows(output, losses, options.mode, safe=options.csv_safe)
+
+
+def _parquet(output: Output, losses: Losses, options: OutputOptions) -> Exporter:
+    from .parquet import ParquetElements
+
+    return ParquetElements(output, losses, options.mode)
+
+
+def _parquet_summary(output: Output, losses: Losses, options: OutputOptions) -> Exporter:
+    from .parquet import ParquetKeys
+
+    return ParquetKeys(output, losses, options.mode)
 
 
 def _table(output: Output, losses: Losses, options: OutputOptions) -> Exporter:
@@ -237,6 +251,16 @@ FORMATS: Final = (
         endings=(".csv",),
         text=True,
     ),
+    OutputFormat(
+        "parquet",
+        _ROWS,
+        _parquet,
+        make_summary=_parquet_summary,
+        dump=True,
+        endings=(".parquet",),
+        binary=True,
+        by_key=True,
+    ),
     OutputFormat("table", facts.NOTHING, _table, make_summary=_table, dump=True, text=True, view=True),
     OutputFormat("plain", facts.NOTHING, _plain, make_summary=_plain, text=True, view=True),
     OutputFormat("keys", facts.NOTHING, _keys, make_summary=_keys, text=True, view=True),
@@ -256,17 +280,25 @@ def dumped_by_default(*, terminal: bool, keys_only: bool, named: bool) -> str:
     return "table" if terminal else "jsonl"
 
 
-def format_of_path(path: str) -> str:
-    """The format to write to ``path``, by its name. Raises `UsageError`."""
-    if path.endswith(os.sep) or os.path.isdir(path):
+def format_of_path(path: str, *, dump: bool = False) -> str:
+    """The format to write to ``path``, by its name; ``dump``: it is that command which writes. Raises `UsageError`."""
+    if not dump and (path.endswith(os.sep) or os.path.isdir(path)):
         return next(row.name for row in FORMATS if row.directory)
     row = _BY_ENDING.get(os.path.splitext(without_compression(path))[1].lower())
-    if path == "-" or row is None:
+    if path != "-" and row is not None and (row.dump if dump else row.convert):
+        return row.name
+    if row is not None and row.dump:
+        raise UsageError(f"convert does not write {row.name}: take dump --format {row.name} -o {path}")
+    endings = ", ".join(ending for ending, row in _BY_ENDING.items() if (row.dump if dump else row.convert))
+    if dump:
         raise UsageError(
-            f"what to write to '{path}' is not clear: give a name that ends in one of {', '.join(_BY_ENDING)}, a "
-            f"directory with a '/' behind it, or --to with one of {', '.join(CONVERTED)}"
+            f"what to write to '{path}' is not clear: give a name that ends in one of {endings}, or --format with one "
+            f"of {', '.join(DUMPED)}"
         )
-    return row.name
+    raise UsageError(
+        f"what to write to '{path}' is not clear: give a name that ends in one of {endings}, a directory with a '/' "
+        f"behind it, or --to with one of {', '.join(CONVERTED)}"
+    )
 
 
 def row_of(name: str) -> OutputFormat:

@@ -21,7 +21,8 @@ from rdbtool.outputs.resp import too_long
 @dataclass(slots=True, kw_only=True)
 class DumpReport(Report):
     """``keys``: seen in the input; ``written``; ``skipped``: left out because their bytes are damaged;
-    ``missing``: keys that were named and are not there; ``losses``: what the format cannot say, by kind.
+    ``missing``: keys that were named and are not there; ``losses``: what the format cannot say, by kind; ``output``:
+    the file that was written, "" for none.
     """
 
     path: str
@@ -30,6 +31,7 @@ class DumpReport(Report):
     skipped: int = 0
     missing: list[bytes] = field(default_factory=list)
     losses: dict[str, int] = field(default_factory=dict)
+    output: str = ""
 
 
 def dump(
@@ -43,13 +45,14 @@ def dump(
     commands: bool = False,
     progress: Progress | None = None,
     server: Server = STOCK_SERVER,
+    to: str = "standard output",
 ) -> DumpReport:
     """Write the keys at ``path`` that ``selection`` wants to ``exporter``.
 
     Functions and data of modules go along where nothing is left out. Damage ends it with a finding, after what
-    could be read; with ``keep_going``, a key whose bytes are framed but damaged is left out and listed. For
-    the other parameters see `inputs.opening.open_keys`. Raises `InputError`, `OutputError`, `UsageError`,
-    `UnsupportedError`.
+    could be read; with ``keep_going``, a key whose bytes are framed but damaged is left out and listed. ``to``: what
+    the exporter writes to, for messages. For the other parameters see `inputs.opening.open_keys`. Raises `InputError`,
+    `OutputError`, `UsageError`, `UnsupportedError`.
     """
     selection = Selection() if selection is None else selection
     exporter.verify = keep_going
@@ -89,7 +92,7 @@ def dump(
     report.written = pipeline.written
     report.skipped = pipeline.skipped + skipped
     report.losses = {**exporter.losses.counts, **lost}
-    for finding in [*loss_findings(report.losses, "standard output"), *too_long(exporter, "standard output")]:
+    for finding in [*loss_findings(report.losses, to), *too_long(exporter, to)]:
         report.findings.add(finding)
     for finding in miscount_findings(exporter.miscounted, path):
         report.findings.add(finding)

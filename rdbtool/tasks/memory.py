@@ -10,10 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from rdbtool.analysis.collecting import Collector
+from rdbtool.analysis.collecting import Collector, KeyRows, release_of
 from rdbtool.analysis.contents import Contents, Wanted
 from rdbtool.analysis.costs import Costs
-from rdbtool.analysis.key_rows import KeyRows
 from rdbtool.analysis.tallies import Tally
 from rdbtool.aof.point_in_time import WHOLE, PointInTime
 from rdbtool.errors import FormatError, InputError, TruncatedError
@@ -25,7 +24,6 @@ from rdbtool.inputs.opening import OpenedKeys, open_keys
 from rdbtool.inputs.selection import Selection
 from rdbtool.inputs.server import STOCK_SERVER, Server
 from rdbtool.io.source import is_plain
-from rdbtool.rdb.targets import target_for_version
 from rdbtool.servers import releases
 from rdbtool.servers.memory import JEMALLOC
 from rdbtool.servers.releases import NEWEST, Release, writer_of
@@ -183,14 +181,6 @@ def add_checksum(report: Report, path: str, collector: Collector) -> None:
     if collector.checksum == "bad":
         message = "the checksum is wrong: some byte of the file has changed since it was written"
         report.findings.add(Finding(Severity.ERROR, "checksum", message, path, int(collector.end_offset)))
-
-
-def release_of(facts: Facts) -> Release:
-    """Who wrote a file, or is like who did."""
-    writer = writer_of(facts.aux)
-    if writer is not None:
-        return writer
-    return target_for_version(facts.dialect, facts.version).release if facts.version else NEWEST
 
 
 @dataclass(frozen=True, slots=True)

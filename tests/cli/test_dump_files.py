@@ -1,0 +1,76 @@
+"""``rdbtool dump -o``: files that are whole, one for each input."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from rdbtool.errors import UsageError
+from rdbtool.outputs.options import OutputOptions
+from rdbtool.tasks.dump_files import shard_names, shard_outputs
+from tests.cli.running import run
+from tests.rdb import craft
+from tests.rdb.corpus import FIXTURES
+
+FILE = FIXTURES / "redis-7.4.1" / "small-plain.rdb"
+
+
+def shard(path: Path, *keys: bytes) -> Path:
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(craft.rdb(*(craft.record(0, key, craft.string(b"x")) for key in keys)))
+    return path
+
+
+def test_the_format_is_that_of_the_name(tmp_path: Path) -> None:
+    done = run("dump", shard(tmp_path / "a.rdb", b"k"), "-o", tmp_path / "x.csv.gz")
+    assert (done.returncode, done.output) == (0, b"")
+    assert "1 key written to" in done.stderr
+    shown = run("dump", shard(tmp_path / "a.rdb", b"k"), "-o", tmp_path / "x.odt")
+    assert shown.returncode == 2
+    assert "give a name that ends in one of .resp, .jsonl" in shown.stderr
+
+
+def test_named_keys_go_into_a_file(tmp_path: Path) -> None:
+    path = shard(tmp_path / "a.rdb", b"one", b"two")
+    assert run("dump", path, "two", "-o", tmp_path / "x.jsonl").returncode == 0
+    assert [json.loads(line)["key"] for line in (tmp_path / "x.jsonl").read_text().splitlines()] == ["two"]
+    assert run("dump", path, "three", "-o", tmp_path / "y.jsonl").returncode == 1
+    assert not (tmp_path / "y.jsonl").exists()
+
+
+def test_each_input_gets_a_file_and_one_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    shards = [shard(tmp_path / f"shard-{i}.rdb", b"k%d" % i) for i in range(3)]
+    shards[1].write_bytes(shards[1].read_bytes()[:-3])
+    done = run("dump", *shards, tmp_path / "gone.rdb", "-f", "jsonl", "-o", f"{tmp_path}/out/")
+    assert done.returncode == 2
+    assert "gone.rdb" in done.stderr
+    assert f"nothing was written to {tmp_path}/out/shard-1.rdb.jsonl" in done.stderr
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["shard-0.rdb.jsonl", "shard-2.rdb.jsonl"]
+
+
+def test_what_is_there_is_overwritten_only_when_asked(tmp_path: Path) -> None:
+    path = shard(tmp_path / "a.rdb", b"k")
+    out = tmp_path / "x.jsonl"
+    assert run("dump", path, "-o", out).returncode == 0
+    before = out.read_bytes()
+    again = run("dump", FILE, "-o", out)
+    assert again.returncode == 2
+    assert "exists" in again.stderr
+    assert out.read_bytes() == before
+    assert run("dump", FILE, "-o", out, "--force").returncode == 0
+    assert out.read_bytes() != before
+    assert run("dump", path, "-o", path, "-f", "jsonl", "--force").returncode == 2
+
+
+def test_shards_have_names_that_tell_them_apart() -> None:
+    assert shard_names(["a/shard-1.rdb", "b/shard-2.rdb"]) == ["shard-1.rdb", "shard-2.rdb"]
+    assert shard_names(["/a/x/dump.rdb", "/b/x/dump.rdb"]) == ["a/x/dump.rdb", "b/x/dump.rdb"]
+    with pytest.raises(UsageError, match="twice"):
+        shard_names(["a.rdb", "a.rdb"])
+    options = OutputOptions("parquet", values=False)
+    assert shard_outputs(["a/x=1.rdb", "b/x=1.rdb"], "out/", options) == [
+        "out/shard=a%2Fx%3D1.rdb/keys.parquet",
+        "out/shard=b%2Fx%3D1.rdb/keys.parquet",
+    ]
