@@ -55,6 +55,7 @@ LEFT_OUT = (
         "io/lock",
         "io/open_files",
         "io/ownership",
+        "io/remote",
         "io/signals",
         "io/sink",
         "io/vcs",

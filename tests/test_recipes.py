@@ -279,7 +279,7 @@ def test_what_prometheus_is_told_of_health_is_what_its_rules_ask_for(machine: Ma
 def test_a_fleet_is_asked_by_duckdb(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     for i, keys in enumerate((30, 20)):
         snapshot(machine.root / f"shard-{i}.rdb", keys)
-    done = machine.run(blocks("sh", "parquet"))
+    done = machine.run(blocks("sh", "-o fleet/"))
     assert done.returncode == 0, done.stderr
     monkeypatch.chdir(machine.root)
     answer = duckdb.sql(blocks("sql", "fleet/"))

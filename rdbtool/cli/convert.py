@@ -32,6 +32,7 @@ from .point_in_time import (
     server_of,
 )
 from .progress import Progress
+from .remote import located, without_secret
 from .render import plural, print_findings, print_json, show_path
 from .usage import CHANGES_PANEL, WRITING_PANEL, Usage
 from .way_out import print_way_out_of
@@ -224,6 +225,7 @@ def command(
     from rdbtool.basics.text import mode_of
     from rdbtool.inputs.filters import database_map, parse_limits, shift_ms
     from rdbtool.io.destination import is_standard_output
+    from rdbtool.io.remote import local_path
     from rdbtool.outputs.changing import Changes
     from rdbtool.outputs.options import OutputOptions, RdbOptions
     from rdbtool.rdb.targets import target as target_of
@@ -232,6 +234,8 @@ def command(
     if len(paths) < 2:
         raise UsageError("SRC and DST are needed: what to read, and what to write")
     *sources, destination = paths
+    sources = located(sources)
+    destination = local_path(without_secret(destination))
     if is_standard_output(destination):
         destination = "-"
     if sources.count("-") > 1:

@@ -32,6 +32,7 @@ from .point_in_time import (
     server_of,
 )
 from .progress import Progress
+from .remote import located, without_secret
 from .render import plural, print_findings, show_path
 from .usage import WRITING_PANEL, Usage
 from .way_out import print_way_out, print_way_out_of
@@ -144,6 +145,7 @@ def command(
     from rdbtool.inputs.filters import name_keys
     from rdbtool.io.destination import is_standard_output
     from rdbtool.io.output import Output
+    from rdbtool.io.remote import local_path
     from rdbtool.io.sink import open_sink
     from rdbtool.outputs.options import OutputOptions
     from rdbtool.outputs.outlets import shown_safely
@@ -151,6 +153,8 @@ def command(
     from rdbtool.tasks.dump import dump
     from rdbtool.tasks.dump_files import DumpOptions
 
+    destination = local_path(without_secret(destination))
+    first, *more = located([path])
     into_files = not is_standard_output(destination)
     into_directory = into_files and (destination.endswith(os.sep) or os.path.isdir(destination))
     terminal = sys.stdout.isatty()
@@ -178,15 +182,19 @@ def command(
     )
     server = server_of(names, databases, memory_limit)
     if into_files:
-        paths = [path]
+        paths = [first, *more]
         if into_directory:
-            paths += named or ()
+            paths += located(named or ())
+        elif more:
+            raise UsageError(f"{len(paths)} files match: -o wants a directory for them, DIR/", path=path)
         elif named:
             name_keys(selection, named)
         wanted = DumpOptions(
             options, selection, keep_going, point, unknown.value, commands=source is From.COMMANDS, server=server
         )
         _write_files(paths, destination, wanted, directory=into_directory, force=force)
+    if more:
+        raise UsageError("several files match: write them into a directory, -o DIR/", path=path)
     if named:
         name_keys(selection, named)
     sink = open_sink("-", binary=row_of(name).binary or nul)
@@ -194,7 +202,7 @@ def command(
     with Progress() as progress:
         try:
             report = dump(
-                path,
+                first,
                 exporter,
                 selection,
                 keep_going=keep_going,

@@ -14,6 +14,7 @@ from rdbtool.inputs.filters import time_ms
 from .live import reads_servers
 from .options import Format, FormatOption
 from .progress import Progress
+from .remote import located
 from .render import findings_lines, print_json
 from .usage import Usage
 
@@ -48,6 +49,7 @@ def command(
 
     from .info_output import facts_of, print_info, print_table, sums_of
 
+    paths = located(paths)
     wanted = Wanted(top=top, now_ms=time_ms(now))
     reports: list[InfoReport] = []
     codes: list[ExitCode] = []

@@ -31,6 +31,7 @@ from .point_in_time import (
 )
 from .prefixes import prefixes as prefix_options
 from .progress import Progress
+from .remote import located
 from .render import SCHEMA, findings_lines, print_json
 from .usage import SERVER_PANEL, Usage
 
@@ -140,6 +141,7 @@ def command(
 
     from .memory_output import facts_of, first_keys, print_memory
 
+    paths = located(paths)
     refuse_unknown_allocator(allocator)
     if csv_safe and output is not MemoryFormat.CSV:
         raise UsageError("--csv-safe is about CSV: --format csv")

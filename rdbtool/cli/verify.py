@@ -18,6 +18,7 @@ from .judging import HowJudged, expected, how_judged
 from .judging import prepared as prepared  # noqa: PLC0414 - `app` looks for it here
 from .options import command_names, takes
 from .progress import Progress
+from .remote import located
 from .usage import Usage
 
 NAME = "verify"
@@ -55,6 +56,7 @@ def command(
     """
     from rdbtool.tasks.verify.run import absent, verify_all
 
+    paths = located(paths)
     tables = read_config(config) if config else None
     if wanted.max_shrink is not None and not wanted.against:
         raise UsageError("--max-shrink and --against go together")

@@ -13,6 +13,7 @@ from rdbtool.errors import UsageError
 from rdbtool.inputs.detect import Progress
 from rdbtool.inputs.selection import Selection
 from rdbtool.inputs.server import STOCK_SERVER, Server
+from rdbtool.io.remote import is_remote, local_path
 from rdbtool.io.sink import commit_all
 from rdbtool.outputs.options import OutputOptions
 from rdbtool.outputs.outlets import open_outlet
@@ -40,8 +41,8 @@ def dump_file(path: str, output: str, options: DumpOptions, progress: Progress |
     """
     selection = options.selection
     selection.kept = 0  # it may have chosen from another file
-    directory = os.path.dirname(output)
-    if directory:
+    directory = os.path.dirname(local_path(output))
+    if directory and not is_remote(directory):
         os.makedirs(directory, exist_ok=True)
     with open_outlet(output, options.output, (path,)) as outlet:
         report = dump(
@@ -56,7 +57,9 @@ def dump_file(path: str, output: str, options: DumpOptions, progress: Progress |
             server=options.server,
             to=output,
         )
-        if not report.failed:
+        if report.failed:
+            report.loss = False  # nothing is lost where nothing is written
+        else:
             commit_all([outlet.finish()])
             report.output = output
     return report
