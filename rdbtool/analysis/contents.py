@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final, final
 
 from librt.vecs import vec
-from mypy_extensions import i64
+from mypy_extensions import i64, mypyc_attr
 
 from rdbtool.rdb.layout.visitor import KIND_NAMES, STRING
 from rdbtool.rdb.reader import Frame
@@ -37,6 +37,7 @@ class Wanted:
 
 
 @final
+@mypyc_attr(serializable=True)
 class Contents:
     """The counts. ``kinds``: by Redis type; ``encodings``: by index in `ENCODINGS`; ``stored``: by the name of the
     encoding in the file; ``dbs``: by database; the lists of first keys are by bytes on the server, bytes in the file,

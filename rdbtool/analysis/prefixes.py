@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final, final
 
 from librt.strings import BytesWriter
-from mypy_extensions import i64, u8
+from mypy_extensions import i64, mypyc_attr, u8
 
 ROOM: Final = 3
 """A tree grows to so many times what it may keep before it is pruned: pruning walks all of it."""
@@ -19,6 +19,7 @@ UUID_LENGTH: Final[i64] = 36
 
 
 @final
+@mypyc_attr(serializable=True)
 class Prefix:
     """The keys that begin so: how many, and their bytes.
 
@@ -38,6 +39,7 @@ class Prefix:
 
 
 @final
+@mypyc_attr(serializable=True)
 class Branch:
     """A prefix with those behind it, the greatest first, as `PrefixTree.tree` gives it. ``name`` is b"" for all keys.
 
@@ -84,6 +86,7 @@ class Prefixes:
 
 
 @final
+@mypyc_attr(serializable=True)
 class PrefixTree:
     """Sums by prefix, as ``prefixes`` says.
 

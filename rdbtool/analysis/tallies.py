@@ -8,7 +8,7 @@ from heapq import heappush, heapreplace
 from typing import Any, Final, final
 
 from librt.vecs import vec
-from mypy_extensions import i64
+from mypy_extensions import i64, mypyc_attr
 
 from rdbtool.model import NO_EXPIRY
 
@@ -49,6 +49,7 @@ class Tally:
 
 
 @final
+@mypyc_attr(serializable=True)
 class MeasuredKey:
     """A key with its facts, and what `measure.Measure` found out; ``largest``, ``idle_s`` and ``freq`` are -1 where
     they are not known, ``expire_at_ms`` is `NO_EXPIRY` for none. ``type`` is what the TYPE command answers.
@@ -83,6 +84,7 @@ class MeasuredKey:
 
 
 @final
+@mypyc_attr(serializable=True)
 class Top:
     """The ``n`` keys of which something is greatest."""
 
@@ -173,6 +175,7 @@ NEVER: Final = "never"
 
 
 @final
+@mypyc_attr(serializable=True)
 class Expiries:
     """When keys fall due, seen from ``now_ms``: keys and bytes by the spans of `SPANS`, and at last those that never
     do.

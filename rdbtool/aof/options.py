@@ -6,7 +6,7 @@ from typing import Final, final
 
 from librt.strings import read_i64_le
 from librt.vecs import append, vec
-from mypy_extensions import i64
+from mypy_extensions import i64, mypyc_attr
 
 from rdbtool.servers.options import THRESHOLD, CommandOptions
 
@@ -19,6 +19,7 @@ LONGEST: Final = 16
 
 
 @final
+@mypyc_attr(serializable=True)
 class OptionUse:
     """Commands with the same options: ``found`` has a bit for each of ``options.words`` that is newer than the command,
     ``start`` is where the first stands.

@@ -21,6 +21,7 @@ from rdbtool.tasks.check_aof import check_aof
 
 from .check_aof_output import print_done, print_hint, print_plan, print_rebuilt, print_report
 from .console import ask, must_be_told
+from .jobs import ONE_JOB, Jobs, side_by_side
 from .options import (
     AllFindingsOption,
     DatabasesOption,
@@ -32,7 +33,6 @@ from .options import (
     takes,
 )
 from .overwriting import ask_to_overwrite
-from .progress import Progress
 from .remote import located
 from .render import plural, print_json, show_path
 from .usage import REPAIR_PANEL, SERVER_PANEL, Usage
@@ -50,7 +50,7 @@ USAGE: Final = Usage(
 )
 
 
-@takes(names=command_names)
+@takes(names=command_names, jobs=side_by_side)
 def command(
     paths: Annotated[
         list[str],
@@ -172,6 +172,7 @@ def command(
     output_format: FormatOption = Format.TEXT,
     *,
     names: CommandNames,
+    jobs: Jobs,
 ) -> None:
     """Check append-only files as a server would load them; repair them.
 
@@ -215,17 +216,22 @@ def command(
     results: list[dict[str, Any]] = []
     codes: list[ExitCode] = []
     text = output_format is Format.TEXT
+    present = [path for path in paths if not (missing_ok and is_absent(path))]
+    if fix or output:
+        jobs = ONE_JOB  # what is checked next may be what is repaired now
+    checks = jobs.each(partial(check, history=history), present)
     for path in paths:
         facts: dict[str, Any] = {"path": path}
         try:
-            if missing_ok and is_absent(path):
+            if path not in present:
                 if text:
                     print(f"{show_path(path)}: no log is there")
                 results.append({**facts, "missing": True})
                 codes.append(ExitCode.FINE)
                 continue
-            with Progress() as progress:
-                report = check(path, history=history, progress=progress)
+            _, report = next(checks)
+            if isinstance(report, RdbToolError):
+                raise report
             facts = report.as_json()
             code = of_report(report, problems=report.refused)
             if text:

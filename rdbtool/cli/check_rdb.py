@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Collection
 from datetime import UTC, datetime
@@ -16,8 +17,9 @@ from rdbtool.rdb.check import DATABASES, RdbFacts
 from rdbtool.servers.releases import releases_asked
 from rdbtool.tasks.check_rdb import CheckRdbReport, Suitability, check_rdb
 
+from .jobs import Jobs, side_by_side
 from .live import reads_servers
-from .options import AllFindingsOption, DatabasesOption, Format, FormatOption, ModulesOption, size_option
+from .options import AllFindingsOption, DatabasesOption, Format, FormatOption, ModulesOption, size_option, takes
 from .overwriting import ask_to_overwrite
 from .progress import Progress
 from .remote import located
@@ -41,7 +43,9 @@ Result = tuple[str, CheckRdbReport | RdbToolError]
 
 
 @reads_servers
+@takes(jobs=side_by_side)
 def command(
+    jobs: Jobs,
     paths: Annotated[
         list[str], typer.Argument(metavar="PATH...", help="RDB files, gzip or zstd too, or '-' for standard input.")
     ],
@@ -115,22 +119,13 @@ def command(
         raise typer.Exit(of_report(salvaged))
     wanted = releases_asked(releases or ())
     results: list[Result] = []
-    for path in paths:
-        try:
-            with Progress() as progress:
-                report = check_rdb(
-                    path,
-                    databases=databases,
-                    releases=wanted,
-                    modules=modules or (),
-                    all_findings=all_findings,
-                    progress=progress,
-                )
-                results.append((path, report))
-        except RdbToolError as e:
-            results.append((path, e))
+    check = functools.partial(
+        check_rdb, databases=databases, releases=wanted, modules=modules or (), all_findings=all_findings
+    )
+    for result in jobs.each(check, paths):
+        results.append(result)
         if output is Format.TEXT:
-            _print_file(*results[-1], all_findings=all_findings)
+            _print_file(*result, all_findings=all_findings)
     if output is Format.JSON:
         print_json(NAME, {"files": [_as_json(*result) for result in results]})
     elif len(results) > 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from typing import Annotated, Any, Final
 
 import typer
@@ -15,6 +16,7 @@ from rdbtool.inputs.selection import Selection
 
 from .console import remark
 from .filters import chosen_keys, hint_at_regex
+from .jobs import ONE_JOB, Jobs, side_by_side
 from .live import reads_servers
 from .options import Format, FormatOption, command_names, takes
 from .point_in_time import (
@@ -41,11 +43,12 @@ USAGE: Final = Usage(
 
 
 @reads_servers
-@takes(selection=chosen_keys, point=point_in_time, names=command_names)
+@takes(selection=chosen_keys, point=point_in_time, names=command_names, jobs=side_by_side)
 def command(
     selection: Selection,
     point: PointInTime,
     names: CommandNames,
+    jobs: Jobs,
     paths: Annotated[
         list[str],
         typer.Argument(metavar="PATH...", help="RDB or AOF files, manifests, directories of a set, or '-'."),
@@ -70,7 +73,7 @@ def command(
     Scores are printed one way up to Redis 7.0 and another way since, so the server matters: --as.
     """
     from rdbtool.servers.releases import release_named
-    from rdbtool.tasks.digest import digest
+    from rdbtool.tasks.digest import DigestReport, digest
 
     paths = located(paths)
     release = release_named(like) if like else None
@@ -78,34 +81,37 @@ def command(
     codes: list[ExitCode] = []
     releases = set()
     found = 0
-    for path in paths:
-        listed: list[dict[str, Any]] = []
+    values: dict[str, list[dict[str, Any]]] = {}
+
+    digested = partial(
+        digest,
+        release=release,
+        point=point,
+        unknown=unknown.value,
+        server=server_of(names, databases, memory_limit),
+        source=source.value,
+        selection=selection,
+    )
+
+    def with_keys(path: str, progress: Progress) -> DigestReport:
+        listed = values.setdefault(path, [])
 
         def show(db: int, key: bytes, value: str) -> None:
             progress.clear()
             print(f"{value}  {db}  {printable(key, 1 << 20)}")
 
-        def keep(db: int, key: bytes, value: str, listed: list[dict[str, Any]] = listed) -> None:
+        def keep(db: int, key: bytes, value: str) -> None:
             listed.append({"db": db, "key": printable(key, 1 << 20), "digest": value})
 
-        on_key = (show if output is Format.TEXT else keep) if keys else None
-        try:
-            with Progress() as progress:
-                report = digest(
-                    path,
-                    release=release,
-                    point=point,
-                    unknown=unknown.value,
-                    server=server_of(names, databases, memory_limit),
-                    source=source.value,
-                    selection=selection,
-                    on_key=on_key,
-                    progress=progress,
-                )
-        except RdbToolError as e:
-            print(f"rdbtool: {e}", file=sys.stderr)
-            print_way_out(e)
-            codes.append(of_error(e))
+        return digested(path, progress=progress, on_key=show if output is Format.TEXT else keep)
+
+    if keys:
+        jobs = ONE_JOB  # what is told of a key comes from where the output is
+    for path, report in jobs.each(with_keys if keys else digested, paths):
+        if isinstance(report, RdbToolError):
+            print(f"rdbtool: {report}", file=sys.stderr)
+            print_way_out(report)
+            codes.append(of_error(report))
             continue
         releases.add(report.release)
         found += report.keys
@@ -114,7 +120,7 @@ def command(
             print(f"{report.digest}  {show_path(path)}")
             print_findings(report.findings)
         else:
-            files.append({**report.as_json(), **({"values": listed} if keys else {})})
+            files.append({**report.as_json(), **({"values": values.pop(path)} if keys else {})})
     if len(releases) > 1:
         remark(f"the files are of {', '.join(sorted(releases))}: to compare digests, choose one with --as")
     if output is Format.JSON:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from typing import Annotated, Final
 
 import typer
@@ -11,9 +12,9 @@ from rdbtool.errors import RdbToolError
 from rdbtool.exit_codes import ExitCode, of_all, of_error, of_report
 from rdbtool.inputs.filters import time_ms
 
+from .jobs import Jobs, side_by_side
 from .live import reads_servers
-from .options import Format, FormatOption
-from .progress import Progress
+from .options import Format, FormatOption, takes
 from .remote import located
 from .render import findings_lines, print_json
 from .usage import Usage
@@ -27,7 +28,9 @@ USAGE: Final = Usage(
 
 
 @reads_servers
+@takes(jobs=side_by_side)
 def command(
+    jobs: Jobs,
     paths: Annotated[
         list[str],
         typer.Argument(
@@ -53,16 +56,13 @@ def command(
     wanted = Wanted(top=top, now_ms=time_ms(now))
     reports: list[InfoReport] = []
     codes: list[ExitCode] = []
-    for path in paths:
-        try:
-            with Progress() as progress:
-                report = info(path, wanted, progress=progress)
-        except RdbToolError as e:
-            print(f"rdbtool: {e}", file=sys.stderr)
-            codes.append(of_error(e))
-            continue
-        reports.append(report)
-        codes.append(of_report(report))
+    for _, report in jobs.each(partial(info, wanted=wanted), paths):
+        if isinstance(report, RdbToolError):
+            print(f"rdbtool: {report}", file=sys.stderr)
+            codes.append(of_error(report))
+        else:
+            reports.append(report)
+            codes.append(of_report(report))
     if output is Format.JSON:
         print_json(NAME, {"files": [facts_of(report) for report in reports], "sum": sums_of(reports)})
     elif len(paths) == 1:

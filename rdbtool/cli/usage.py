@@ -23,6 +23,7 @@ WRITING_PANEL: Final = "How it is written"
 REPLAY_PANEL: Final = "Replay of a log"
 SERVER_PANEL: Final = "How the server is set up"
 LIVE_PANEL: Final = "How a live server is reached"
+SPEED_PANEL: Final = "How it runs"
 EVERYWHERE_PANEL: Final = "On every command"
 PANELS: Final = (
     OPTIONS_PANEL,
@@ -41,6 +42,7 @@ PANELS: Final = (
     REPLAY_PANEL,
     SERVER_PANEL,
     LIVE_PANEL,
+    SPEED_PANEL,
     EVERYWHERE_PANEL,
 )
 """The headings of options in help, in their order: an option's ``rich_help_panel`` is one of them."""

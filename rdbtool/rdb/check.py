@@ -40,6 +40,7 @@ from .libraries import needs_server_table
 
 
 @final
+@mypyc_attr(serializable=True)
 class RdbFacts:
     """What an RDB holds. Nothing here is a judgement.
 

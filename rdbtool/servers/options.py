@@ -62,6 +62,9 @@ class CommandOptions:
         self.least: i64 = -COMMANDS[command].arity
         self.words = words
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return _of_command, (self.command,)  # what comes out of a pickle is the row itself
+
     def lacking(self, found: int, release: Release) -> list[str]:
         """Those of the options ``found``, a bit for each of ``words``, that the release does not have."""
         return [
@@ -155,3 +158,7 @@ def _all() -> list[CommandOptions]:
 
 OPTIONS: Final[dict[bytes, CommandOptions]] = {options.command: options for options in _all()}
 """By the name of the command's row."""
+
+
+def _of_command(name: bytes) -> CommandOptions:
+    return OPTIONS[name]

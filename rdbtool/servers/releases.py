@@ -73,6 +73,9 @@ class Release:
         self.is_written = is_written
         self.features: i64 = features_of(self.valkey, version)
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return release_named, (self.name,)  # what comes out of a pickle is the release itself
+
     @property
     def title(self) -> str:
         """The name as prose has it: ``Redis 7.0``."""

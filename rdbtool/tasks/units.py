@@ -6,15 +6,27 @@ file. It can run in another process, on another machine, and again where the fir
 
 from __future__ import annotations
 
+import copyreg
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
+
+from librt.vecs import vec
+from mypy_extensions import i64
 
 from rdbtool.errors import LostWorkerError, RdbToolError
 
 T = TypeVar("T")
+
+
+def _numbers(values: list[int]) -> vec[i64]:
+    return vec[i64](values)
+
+
+copyreg.pickle(vec[i64], lambda values: (_numbers, (list(values),)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,3 +97,17 @@ def result_of(unit: Unit[T], future: Future[T]) -> T | RdbToolError:
         error = LostWorkerError(message, path=unit.input)
         error.__cause__ = e
         return error
+
+
+def of_each(
+    function: Callable[[str], T], paths: Sequence[str], executor: Executor, ahead: int
+) -> Generator[tuple[str, T | RdbToolError], None, None]:
+    """``function(path)`` for each of the paths, in their order, as `in_order` does it."""
+    units = (Unit(_called, path, None, function) for path in paths)
+    with closing(in_order(executor, units, ahead)) as results:
+        for unit, result in results:
+            yield unit.input, result
+
+
+def _called(path: str, _: None, function: Callable[[str], T]) -> T:
+    return function(path)

@@ -15,15 +15,12 @@ from concurrent.futures import Executor, Future
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Any, Final, ParamSpec, TypeVar, final
+from typing import Any, ParamSpec, TypeVar, final
 
 from rdbtool.io.signals import ENDING, held_back
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-WORTH: Final = 64 << 20
-"""Bytes of input below which one process is as fast as several."""
 
 
 def cores() -> int:
@@ -193,4 +190,4 @@ def _end_with_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
-        os._exit(1)
+        os.kill(os.getpid(), signal.SIGKILL)  # nobody asks for an exit code any more

@@ -1,0 +1,93 @@
+"""With ``--jobs`` the output, its order and the exit code are those of one process; workers never outlive the run."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rdbtool.tasks.check_rdb import check_rdb
+
+from .running import run
+
+FIXTURES = Path(__file__).resolve().parents[2] / "fixtures"
+SNAPSHOTS = [*sorted(FIXTURES.glob("rdb/redis-7.4.1/*.rdb")), *sorted(FIXTURES.glob("rdb/broken/7.4*.rdb"))]
+LOGS = [path for path in sorted((FIXTURES / "aof").iterdir()) if path.suffix not in {".json", ".md"}]
+
+
+@pytest.mark.parametrize("output", ["text", "json"])
+@pytest.mark.parametrize(
+    ("command", "paths"),
+    [
+        ("check-rdb", SNAPSHOTS),
+        ("info", SNAPSHOTS),
+        ("info", LOGS),
+        ("check-aof", LOGS),
+        ("digest", SNAPSHOTS),
+        ("digest", LOGS),
+    ],
+)
+def test_several_inputs_are_told_as_by_one_process(command: str, paths: list[Path], output: str) -> None:
+    paths = [*paths, Path("/nowhere")]
+    assert len(paths) > 5
+    one, two = (run(command, "--format", output, "--jobs", jobs, *paths) for jobs in (1, 2))
+    assert (two.returncode, two.stderr) == (one.returncode, one.stderr)
+    assert two.stdout == one.stdout
+
+
+def dies_of_b(path: str, **options: Any) -> object:
+    if path.endswith("b.rdb"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return check_rdb(path, **options)
+
+
+def test_a_worker_that_is_killed_is_told_with_its_file_and_the_others_are_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import rdbtool.cli.check_rdb
+
+    monkeypatch.setattr(rdbtool.cli.check_rdb, "check_rdb", dies_of_b)
+    paths = [tmp_path / f"{name}.rdb" for name in "abcd"]
+    for path in paths:
+        path.write_bytes(SNAPSHOTS[0].read_bytes())
+    done = run("check-rdb", "--jobs", 2, *paths)
+    assert done.returncode == 2
+    assert done.stdout.count(": sound") == 3
+    assert f"{paths[1]}: unreadable\n  error   {paths[1]}: the process that worked on it ended" in done.stdout
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_all_workers_without_a_word(tmp_path: Path, number: signal.Signals, code: int) -> None:
+    program = r"""
+        import os, sys, time
+        import rdbtool.cli.check_rdb
+        from rdbtool.cli import app
+
+        def slow(path, **options):
+            os.write(1, b"%d\n" % os.getpid())
+            time.sleep(60)
+
+        rdbtool.cli.check_rdb.check_rdb = slow
+        app.run(["check-rdb", "--jobs", "2", "a", "b", "c"])
+    """
+    command = [sys.executable, "-c", textwrap.dedent(program)]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True, cwd=tmp_path
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        pids = [int(process.stdout.readline()) for _ in range(2)]
+        os.killpg(process.pid, number)  # as a terminal does, to all of them
+        assert process.wait(timeout=20) == code
+        assert process.stderr.read() == ""
+    deadline = time.monotonic() + 10
+    while any(Path(f"/proc/{pid}").exists() for pid in pids):
+        assert time.monotonic() < deadline, "a worker lives on"
+        time.sleep(0.02)
