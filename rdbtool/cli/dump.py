@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 
 import typer
@@ -18,6 +19,7 @@ from rdbtool.outputs.registry import DUMPED, dumped_by_default, format_of_path, 
 
 from .console import remark
 from .filters import chosen_keys, hint_at_regex
+from .jobs import Jobs, side_by_side
 from .live import reads_servers
 from .options import AUTO, CsvSafeOption, ReplaceOption, choices, command_names, one_of, takes
 from .overwriting import ask_to_overwrite
@@ -49,11 +51,12 @@ USAGE: Final = Usage(
 
 
 @reads_servers
-@takes(selection=chosen_keys, point=point_in_time, names=command_names)
+@takes(selection=chosen_keys, point=point_in_time, names=command_names, jobs=side_by_side)
 def command(
     selection: Selection,
     point: PointInTime,
     names: CommandNames,
+    jobs: Jobs,
     path: Annotated[
         str,
         typer.Argument(
@@ -192,7 +195,9 @@ def command(
         wanted = DumpOptions(
             options, selection, keep_going, point, unknown.value, commands=source is From.COMMANDS, server=server
         )
-        _write_files(paths, destination, wanted, directory=into_directory, force=force)
+        _write_files(paths, destination, wanted, jobs, directory=into_directory, force=force)
+    if jobs.executor:
+        raise UsageError("--executor is for files: -o DIR/")
     if more:
         raise UsageError("several files match: write them into a directory, -o DIR/", path=path)
     if named:
@@ -221,34 +226,35 @@ def command(
     raise typer.Exit(of_report(report))
 
 
-def _write_files(paths: list[str], destination: str, options: DumpOptions, *, directory: bool, force: bool) -> NoReturn:
+def _write_files(
+    paths: list[str], destination: str, options: DumpOptions, jobs: Jobs, *, directory: bool, force: bool
+) -> NoReturn:
     """Write a file for each of ``paths``, and end."""
     from rdbtool.tasks.dump_files import dump_file, shard_outputs
 
+    paths, destination = jobs.places(paths), *jobs.places([destination])
     outputs = shard_outputs(paths, destination, options.output) if directory else [destination]
     if not force:
         ask_to_overwrite(outputs, paths)
     codes: list[ExitCode] = []
     kept = 0
-    for path, output in zip(paths, outputs, strict=True):
-        try:
-            with Progress() as progress:
-                report = dump_file(path, output, options, progress)
-        except RdbToolError as e:
+    write = partial(dump_file, options=options, outputs=dict(zip(paths, outputs, strict=True)))
+    for path, report in jobs.each(write, paths):
+        if isinstance(report, RdbToolError):
             if len(paths) == 1:
-                raise
-            print(f"rdbtool: {e}", file=sys.stderr)
-            print_way_out(e)
-            codes.append(of_error(e))
+                raise report
+            print(f"rdbtool: {report}", file=sys.stderr)
+            print_way_out(report)
+            codes.append(of_error(report))
             continue
         kept += report.written + report.skipped
         codes.append(of_report(report))
         print_findings(report.findings)
         if report.output:
             skipped = f", {plural(report.skipped, 'damaged key')} left out" if report.skipped else ""
-            remark(f"{show_path(path)}: {plural(report.written, 'key')} written to {show_path(output)}{skipped}")
+            remark(f"{show_path(path)}: {plural(report.written, 'key')} written to {show_path(report.output)}{skipped}")
         else:
             print_way_out_of(report.findings.items)
-            print(f"nothing was written to {show_path(output)}", file=sys.stderr)
+            print(f"{show_path(path)}: nothing was written", file=sys.stderr)
     hint_at_regex(options.selection.keys, kept)
     raise typer.Exit(of_all(codes))

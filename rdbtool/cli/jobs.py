@@ -10,12 +10,18 @@ from typing import TYPE_CHECKING, Annotated, Final, TypeVar, final
 
 import typer
 
-from rdbtool.errors import RdbToolError
+from rdbtool.errors import RdbToolError, UsageError
+from rdbtool.io.remote import is_remote
+from rdbtool.live.address import is_url
 
+from .console import remark
 from .progress import Progress
 from .usage import SPEED_PANEL
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+    from rdbtool.tasks.cluster import Cluster
     from rdbtool.tasks.workers import Workers
 
 T = TypeVar("T")
@@ -26,10 +32,13 @@ WORTH: Final = 64 << 20
 
 @final
 class Jobs:
-    """What was asked for. ``asked``: processes, or None for as many as are of use."""
+    """What was asked for. ``asked``: processes, or None for as many as are of use; ``executor``: the address of a
+    cluster whose workers do it instead, or "".
+    """
 
-    def __init__(self, asked: int | None) -> None:
+    def __init__(self, asked: int | None, executor: str = "") -> None:
         self.asked = asked
+        self.executor = executor
 
     def count(self, paths: Sequence[str]) -> int:
         """How many processes to use for these inputs."""
@@ -58,24 +67,52 @@ class Jobs:
         """``function(path)`` for each of the paths, several at a time: what it returns, or the `RdbToolError` that it
         raises, in the order of the paths. Where this process calls it, it is told of a ``progress`` too.
         """
+        if self.executor:
+            with self._cluster(paths) as cluster:
+                yield from _shared_out(function, self.places(paths), cluster, len(paths))
+            return
         count = min(self.count(paths), len(paths))
         with self.workers(count) as workers:
             if workers is None:
                 for path in paths:
                     yield path, _called(function, path)
-                return
-            from rdbtool.tasks.units import of_each
+            else:
+                yield from _shared_out(function, paths, workers, 2 * count)
 
-            done, total = 0, sum(map(_size, paths))
-            with Progress() as progress, contextlib.closing(of_each(function, paths, workers, 2 * count)) as results:
-                for path, result in results:
-                    progress.clear()
-                    yield path, result
-                    done += _size(path)
-                    progress(done, total)
+    def places(self, paths: Sequence[str]) -> list[str]:
+        """The same paths, as whoever does the work names them: in any directory."""
+        if not self.executor:
+            return list(paths)
+        return [path if is_remote(path) else os.path.abspath(path) + os.sep * path.endswith(os.sep) for path in paths]
+
+    def _cluster(self, paths: Sequence[str]) -> Cluster:
+        """The cluster. Raises `UsageError` for inputs that its workers cannot read."""
+        for path in paths:
+            if path == "-" or is_url(path):
+                raise UsageError("the workers of a cluster read files and URLs of files", path=path)
+        from rdbtool.tasks.cluster import Cluster
+
+        cluster = Cluster(self.executor)
+        if not cluster.count:
+            remark(f"{self.executor} has no workers now: it waits for some")
+        return cluster
 
 
 ONE_JOB: Final = Jobs(1)
+
+
+def _shared_out(
+    function: Callable[..., T], paths: Sequence[str], executor: Executor, ahead: int
+) -> Iterator[tuple[str, T | RdbToolError]]:
+    from rdbtool.tasks.units import of_each
+
+    done, total = 0, sum(max(_size(path), 0) for path in paths)
+    with Progress() as progress, contextlib.closing(of_each(function, paths, executor, ahead)) as results:
+        for path, result in results:
+            progress.clear()
+            yield path, result
+            done += max(_size(path), 0)
+            progress(done, total)
 
 
 def _called(function: Callable[..., T], path: str) -> T | RdbToolError:
@@ -88,8 +125,10 @@ def _called(function: Callable[..., T], path: str) -> T | RdbToolError:
 
 def _size(path: str) -> int:
     """Bytes of a file, or of the files of a directory; -1 for what only this process can read."""
-    if path == "-" or "://" in path:
+    if path == "-" or is_url(path):
         return -1
+    if is_remote(path):
+        return WORTH  # asking takes time, and who keeps files elsewhere has large ones
     try:
         status = os.stat(path)
         if stat.S_ISDIR(status.st_mode):
@@ -113,6 +152,18 @@ def side_by_side(
             rich_help_panel=SPEED_PANEL,
         ),
     ] = None,
+    executor: Annotated[
+        str,
+        typer.Option(
+            "--executor",
+            metavar="URL",
+            help="Let the workers of a Dask cluster do it: dask://HOST:PORT. They see the files under the same names.",
+            show_default=False,
+            rich_help_panel=SPEED_PANEL,
+        ),
+    ] = "",
 ) -> Jobs:
-    """How many processes; for `takes`."""
-    return Jobs(processes)
+    """How many processes, and where; for `takes`. Raises `UsageError`."""
+    if executor and processes is not None:
+        raise UsageError("--jobs is about processes of this machine, and --executor about those of a cluster")
+    return Jobs(processes, executor)

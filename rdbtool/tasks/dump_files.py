@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 from urllib.parse import quote
 
 from rdbtool.aof.point_in_time import WHOLE, PointInTime
-from rdbtool.errors import UsageError
+from rdbtool.errors import OutputError, UsageError, reason
 from rdbtool.inputs.detect import Progress
 from rdbtool.inputs.selection import Selection
 from rdbtool.inputs.server import STOCK_SERVER, Server
@@ -35,15 +34,16 @@ class DumpOptions:
     server: Server = STOCK_SERVER
 
 
-def dump_file(path: str, output: str, options: DumpOptions, progress: Progress | None = None) -> DumpReport:
-    """Write the keys at ``path`` to the file ``output``, whose directory is made; nothing is written where something
-    fails, but for a damaged key that is left out. Raises as `dump` does.
+def dump_file(
+    path: str, options: DumpOptions, outputs: Mapping[str, str], progress: Progress | None = None
+) -> DumpReport:
+    """Write the keys at ``path`` to its file of ``outputs``, whose directory is made; nothing is written where
+    something fails, but for a damaged key that is left out. Raises as `dump` does.
     """
+    output = outputs[path]
     selection = options.selection
     selection.kept = 0  # it may have chosen from another file
-    directory = os.path.dirname(local_path(output))
-    if directory and not is_remote(directory):
-        os.makedirs(directory, exist_ok=True)
+    make_directory_of(output)
     with open_outlet(output, options.output, (path,)) as outlet:
         report = dump(
             path,
@@ -65,9 +65,15 @@ def dump_file(path: str, output: str, options: DumpOptions, progress: Progress |
     return report
 
 
-def dump_unit(path: str, output: Any, options: Any) -> DumpReport:  # noqa: ANN401 - what a unit of work takes
-    """`dump_file` as the function of a unit of work."""
-    return dump_file(path, output, options)
+def make_directory_of(output: str) -> None:
+    """Make the directory that a file will be in, if it is not there. Raises `OutputError`."""
+    path = local_path(output)
+    directory = os.path.dirname(path.rstrip(os.sep))
+    if directory and not is_remote(path):
+        try:
+            os.makedirs(directory, exist_ok=True)
+        except OSError as e:
+            raise OutputError(f"cannot create the directory: {reason(e)}", path=output) from e
 
 
 def shard_outputs(paths: Sequence[str], directory: str, options: OutputOptions) -> list[str]:

@@ -6,7 +6,7 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -15,7 +15,7 @@ from rdbtool.analysis.contents import Contents, Wanted
 from rdbtool.analysis.costs import Costs
 from rdbtool.analysis.tallies import Tally
 from rdbtool.aof.point_in_time import WHOLE, PointInTime
-from rdbtool.errors import FormatError, InputError, TruncatedError
+from rdbtool.errors import FormatError, InputError, LostWorkerError, RdbToolError, TruncatedError
 from rdbtool.findings import Finding, Report, Severity, finding_of
 from rdbtool.inputs.detect import Progress
 from rdbtool.inputs.jsonl import JsonlSource
@@ -107,6 +107,7 @@ def memory(
     asked = None if release is None else releases.release_of(release)
     given = [os.fspath(path) for path in ([paths] if isinstance(paths, (str, os.PathLike)) else paths)]
     for path in given:
+        selection.kept = 0  # it may have chosen from another file
         file = FileFacts(path)
         contents = report.contents if len(given) == 1 else Contents(wanted)
         try:
@@ -147,6 +148,28 @@ def memory(
         report.files.append(file)
     if rows is not None:
         rows.end()
+    return report
+
+
+def of_all_inputs(
+    results: Iterable[tuple[str, ContentsReport | RdbToolError]], wanted: Wanted, allocator: str
+) -> ContentsReport:
+    """One report from what `memory` says of each input, or raises: one of several that cannot be read is a finding."""
+    told = list(results)
+    report = ContentsReport(contents=Contents(wanted), allocator=allocator)
+    for path, result in told:
+        if isinstance(result, RdbToolError):
+            if len(told) == 1 or not isinstance(result, InputError | LostWorkerError):
+                raise result
+            report.files.append(FileFacts(path, partial=True))
+            report.findings.add(finding_of(result))
+        elif len(told) == 1:
+            return result
+        else:
+            report.contents.merge(result.contents)
+            report.files += result.files
+            report.findings.add_all(result.findings)
+            report.loss = report.loss or result.loss
     return report
 
 

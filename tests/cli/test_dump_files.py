@@ -46,7 +46,7 @@ def test_each_input_gets_a_file_and_one_that_cannot_be_read_is_named(tmp_path: P
     done = run("dump", *shards, tmp_path / "gone.rdb", "-f", "jsonl", "-o", f"{tmp_path}/out/")
     assert done.returncode == 2
     assert "gone.rdb" in done.stderr
-    assert f"nothing was written to {tmp_path}/out/shard-1.rdb.jsonl" in done.stderr
+    assert f"{tmp_path}/shard-1.rdb: nothing was written\n" in done.stderr
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["shard-0.rdb.jsonl", "shard-2.rdb.jsonl"]
 
 
@@ -74,3 +74,26 @@ def test_shards_have_names_that_tell_them_apart() -> None:
         "out/shard=a%2Fx%3D1.rdb/keys.parquet",
         "out/shard=b%2Fx%3D1.rdb/keys.parquet",
     ]
+
+
+def test_each_input_is_converted_to_an_output_of_its_name(tmp_path: Path) -> None:
+    shards = [shard(tmp_path / f"shard-{i}.rdb", b"k%d" % i) for i in range(3)]
+    shards[1].write_bytes(b"REDIS")
+    done = run("convert", *shards, tmp_path / "new" / "{name}.jsonl", "--limit", "1")
+    assert done.returncode == 1
+    assert f"{shards[1]}:\n" in done.stderr
+    assert [path.name for path in sorted((tmp_path / "new").iterdir())] == ["shard-0.jsonl", "shard-2.jsonl"]
+    keys = [json.loads(line).get("key") for line in (tmp_path / "new/shard-2.jsonl").read_text().splitlines()]
+    assert keys == [None, "k2"]
+    again = run("convert", *shards, tmp_path / "new" / "{name}.jsonl")
+    assert (again.returncode, "exists" in again.stderr) == (2, True)
+    twice = run("convert", shards[0], shards[0], tmp_path / "{name}.jsonl")
+    assert (twice.returncode, "twice" in twice.stderr) == (2, True)
+
+
+def test_an_output_below_a_file_is_one_line(tmp_path: Path) -> None:
+    path = shard(tmp_path / "a.rdb", b"k")
+    for arguments in (["dump", path, "-o", path / "x.csv"], ["convert", path, path / "{name}.csv"]):
+        done = run(*arguments)
+        assert done.returncode == 2
+        assert "cannot create the directory" in done.stderr
