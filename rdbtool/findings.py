@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, Final, TypeAlias
@@ -120,6 +121,25 @@ class Findings:
         for other in others.alike.values():
             self._count(other.first, other.last, other.count)
         self.items += others.items
+
+    def add_next(self, others: Findings, once: Collection[str]) -> None:
+        """Add those of ``others``, made of the next part of the same, as if all had been added one by one; what is told
+        again of the codes ``once`` is left out.
+        """
+        told = {(finding.code, finding.message) for finding in self.items if finding.code in once}
+        new = [finding for finding in others.items if (finding.code, finding.message) not in told]
+        room = {code: self.kept - self.counts.get(code, 0) for code in others.counts}
+        for kind, other in others.alike.items():
+            if other.first.code in once:
+                for finding in new:
+                    if kind_of(finding) == kind:
+                        self._count(finding, finding, 1)
+            else:
+                self._count(other.first, other.last, other.count)
+        for finding in new:
+            room[finding.code] -= 1
+            if room[finding.code] >= 0:
+                self.items.append(finding)
 
     def _count(self, first: Finding, last: Finding, count: int) -> None:
         self.counts[first.code] = self.counts.get(first.code, 0) + count

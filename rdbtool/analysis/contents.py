@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final, final
 
 from librt.vecs import vec
-from mypy_extensions import i64, mypyc_attr
+from mypy_extensions import i64
 
 from rdbtool.rdb.layout.visitor import KIND_NAMES, STRING
 from rdbtool.rdb.reader import Frame
@@ -37,7 +37,6 @@ class Wanted:
 
 
 @final
-@mypyc_attr(serializable=True)
 class Contents:
     """The counts. ``kinds``: by Redis type; ``encodings``: by index in `ENCODINGS`; ``stored``: by the name of the
     encoding in the file; ``dbs``: by database; the lists of first keys are by bytes on the server, bytes in the file,
@@ -69,6 +68,9 @@ class Contents:
         self._of_db = Tally()
         self._name = ""
         self._of_name = Tally()
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Contents, (Wanted(),), self.__getstate__()
 
     def take(self, frame: Frame, m: Measure) -> None:
         """Count a key that was just measured."""

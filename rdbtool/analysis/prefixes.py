@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final, final
 
 from librt.strings import BytesWriter
-from mypy_extensions import i64, mypyc_attr, u8
+from mypy_extensions import i64, u8
 
 ROOM: Final = 3
 """A tree grows to so many times what it may keep before it is pruned: pruning walks all of it."""
@@ -19,7 +19,6 @@ UUID_LENGTH: Final[i64] = 36
 
 
 @final
-@mypyc_attr(serializable=True)
 class Prefix:
     """The keys that begin so: how many, and their bytes.
 
@@ -37,9 +36,11 @@ class Prefix:
         self.other_keys: i64 = 0
         self.other_bytes: i64 = 0
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return Prefix, (None, 0), self.__getstate__()
+
 
 @final
-@mypyc_attr(serializable=True)
 class Branch:
     """A prefix with those behind it, the greatest first, as `PrefixTree.tree` gives it. ``name`` is b"" for all keys.
 
@@ -57,6 +58,9 @@ class Branch:
         self.own_keys: i64 = self.keys - self.other_keys
         self.own_bytes: i64 = self.bytes - self.other_bytes
         self.branches: list[Branch] = []
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Branch, (b"", Prefix(None, 0)), self.__getstate__()
 
     def as_json(self, text: Any) -> dict[str, Any]:  # noqa: ANN401 - what makes text of a name
         """The same as data."""
@@ -86,7 +90,6 @@ class Prefixes:
 
 
 @final
-@mypyc_attr(serializable=True)
 class PrefixTree:
     """Sums by prefix, as ``prefixes`` says.
 
@@ -104,6 +107,9 @@ class PrefixTree:
         self.prefixes: dict[bytes, Prefix] = {}
         self.folded: i64 = 0
         self._first: i64 = separator[0] if separator else -1
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return PrefixTree, (Prefixes(),), self.__getstate__()
 
     def add(self, key: bytes, size: i64, in_file: i64) -> None:
         """Count a key of ``size`` bytes."""

@@ -8,7 +8,7 @@ from heapq import heappush, heapreplace
 from typing import Any, Final, final
 
 from librt.vecs import vec
-from mypy_extensions import i64, mypyc_attr
+from mypy_extensions import i64
 
 from rdbtool.model import NO_EXPIRY
 
@@ -49,7 +49,6 @@ class Tally:
 
 
 @final
-@mypyc_attr(serializable=True)
 class MeasuredKey:
     """A key with its facts, and what `measure.Measure` found out; ``largest``, ``idle_s`` and ``freq`` are -1 where
     they are not known, ``expire_at_ms`` is `NO_EXPIRY` for none. ``type`` is what the TYPE command answers.
@@ -82,9 +81,11 @@ class MeasuredKey:
         self.idle_s: i64 = -1
         self.freq: i64 = -1
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return MeasuredKey, (0, b"", "", ""), self.__getstate__()
+
 
 @final
-@mypyc_attr(serializable=True)
 class Top:
     """The ``n`` keys of which something is greatest."""
 
@@ -94,6 +95,9 @@ class Top:
         """A key that has no more than this does not count."""
         self._heap: list[tuple[int, int, MeasuredKey]] = []
         self._order = 0
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Top, (0,), self.__getstate__()
 
     def add(self, value: int, key: MeasuredKey) -> None:
         """Take in a key whose ``value`` is more than ``least``."""
@@ -175,7 +179,6 @@ NEVER: Final = "never"
 
 
 @final
-@mypyc_attr(serializable=True)
 class Expiries:
     """When keys fall due, seen from ``now_ms``: keys and bytes by the spans of `SPANS`, and at last those that never
     do.
@@ -186,6 +189,9 @@ class Expiries:
         self.keys: vec[i64] = vec[i64]([0] * (len(SPANS) + 1))
         self.bytes: vec[i64] = vec[i64]([0] * (len(SPANS) + 1))
         self._until: vec[i64] = vec[i64]([most for _, most in SPANS])
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Expiries, (0,), self.__getstate__()
 
     def add(self, expire_at_ms: i64, size: i64) -> None:
         """Count a key of ``size`` bytes."""

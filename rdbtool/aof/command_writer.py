@@ -89,9 +89,9 @@ class CommandWriter(Visitor):
     """Writes a dataset as commands: `select`, `function`, and per key `key`, the value, `expire`.
 
     What has no command, or none that the server knows which is to run them, is counted in ``losses``, whose ``keeps``
-    says which facts that server knows. ``longest``: bytes of the longest argument, if that is more than `MOST_SENT`;
-    ``valkey``: a field and its expiry in one command, as Valkey writes them, and
-    not in two, as Redis does.
+    says which facts that server knows. ``db``: the last one that was selected, -1 for none; ``longest``: bytes of the
+    longest argument, if that is more than `MOST_SENT`; ``valkey``: a field and its expiry in one command, as Valkey
+    writes them, and not in two, as Redis does.
     """
 
     def __init__(self, output: Output, losses: Losses, *, valkey: bool = False) -> None:
@@ -102,7 +102,7 @@ class CommandWriter(Visitor):
         self.with_field_expiries = facts.FIELD_EXPIRIES in losses.keeps
         self.with_producers = facts.IDEMPOTENCE in losses.keeps
         self.longest: i64 = 0
-        self._db: i64 = -1
+        self.db: i64 = -1
         self._key = b""
         self._kind: i64 = STRING
         self._expiring = False
@@ -134,9 +134,9 @@ class CommandWriter(Visitor):
 
     def select(self, db: i64) -> None:
         """Make sure that what follows goes to database ``db``."""
-        if db != self._db:
+        if db != self.db:
             refuse_database(db)
-            self._db = db
+            self.db = db
             write_command(self.output.buffer, [b"SELECT", b"%d" % db])
 
     def function(self, code: bytes) -> None:

@@ -6,7 +6,7 @@ from typing import Final, final
 
 from librt.strings import read_i64_le
 from librt.vecs import append, vec
-from mypy_extensions import i64, mypyc_attr
+from mypy_extensions import i64
 
 from rdbtool.servers.options import THRESHOLD, CommandOptions
 
@@ -19,7 +19,6 @@ LONGEST: Final = 16
 
 
 @final
-@mypyc_attr(serializable=True)
 class OptionUse:
     """Commands with the same options: ``found`` has a bit for each of ``options.words`` that is newer than the command,
     ``start`` is where the first stands.
@@ -30,6 +29,9 @@ class OptionUse:
         self.found = found
         self.start = start
         self.count = 0
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return OptionUse, (self.options, 0, 0), self.__getstate__()
 
 
 @final

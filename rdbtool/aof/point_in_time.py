@@ -37,6 +37,9 @@ class Place:
     offset: int
     file: str = ""
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return Place, (self.offset, self.file)
+
     @classmethod
     def parse(cls, text: str) -> Place:
         """From ``OFFSET`` or ``FILE:OFFSET``. Raises `UsageError`."""
@@ -63,6 +66,10 @@ class PointInTime:
     before: str = ""
     nth: int | Literal["last"] = 1
     without: tuple[Place, ...] = ()
+
+    def __reduce__(self) -> tuple[object, ...]:
+        facts = (self.time_s, self.offset, self.commands, self.before, self.nth, self.without)
+        return PointInTime, facts
 
     def __post_init__(self) -> None:
         if self.nth != LAST and self.nth < 1:

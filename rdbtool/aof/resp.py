@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Final, final
 
 from librt.strings import read_i64_le
-from mypy_extensions import i64, mypyc_attr
+from mypy_extensions import i64
 
 from rdbtool.errors import FormatError, TruncatedError
 from rdbtool.findings import plural
@@ -57,7 +57,6 @@ I64_MAX: Final = 0x7FFF_FFFF_FFFF_FFFF
 
 
 @final
-@mypyc_attr(serializable=True)
 class Fault:
     """Where and why a server stops reading: ``start`` is the offset of the command (or of the open MULTI)
     that cannot be loaded, ``offset`` that of the byte where it shows.
@@ -72,6 +71,9 @@ class Fault:
         self.start: i64 = start
         self.offset: i64 = offset
         self.truncated = truncated
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Fault, ("", "", 0, 0), self.__getstate__()
 
 
 @final

@@ -6,7 +6,7 @@ from typing import Final, final
 
 from librt.strings import read_i16_le, read_i64_le
 from librt.vecs import vec
-from mypy_extensions import i64, mypyc_attr
+from mypy_extensions import i64
 
 from rdbtool.errors import printable
 from rdbtool.findings import Finding, Findings, Severity
@@ -57,7 +57,6 @@ UNKNOWN_KEPT: Final = 10000
 
 
 @final
-@mypyc_attr(serializable=True)
 class BadCommand:
     """A command that a server does not run: where it first stands, the good offset before it, how often, and how
     many words it has.
@@ -69,6 +68,9 @@ class BadCommand:
         self.before: i64 = before
         self.words: i64 = words
         self.count: i64 = 1
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return BadCommand, (b"", 0, 0, 0), self.__getstate__()
 
 
 @final

@@ -36,3 +36,22 @@ _update: Final = _fastest()
 def crc64(data: bytes, crc: int = 0) -> int:
     """The checksum of ``data``, continued from ``crc``; unsigned 64-bit."""
     return _update(data, crc)
+
+
+def combines() -> bool:
+    """Whether `crc64_of_both` can be had: anycrc is there."""
+    try:
+        import anycrc
+    except ImportError:
+        return False
+    return bool(anycrc)
+
+
+def crc64_of_both(first: int, second: int, size: int) -> int:
+    """The checksum of two runs of bytes, one behind the other, from those of each; ``size`` is that of the second.
+
+    Raises `ImportError` unless it `combines`.
+    """
+    import anycrc
+
+    return cast("int", anycrc.Model("CRC64-REDIS").combine(first, second, size))

@@ -122,7 +122,7 @@ def command(
     check = functools.partial(
         check_rdb, databases=databases, releases=wanted, modules=modules or (), all_findings=all_findings
     )
-    for result in jobs.each(check, paths):
+    for result in jobs.each(check, paths, in_parts=True):
         results.append(result)
         if output is Format.TEXT:
             _print_file(*result, all_findings=all_findings)

@@ -204,7 +204,8 @@ def command(
         name_keys(selection, named)
     sink = open_sink("-", binary=row_of(name).binary or nul)
     exporter = make_exporter(Output(shown_safely(sink, name)), options)
-    with Progress() as progress:
+    count = 1 if terminal else jobs.count([first])
+    with Progress() as progress, jobs.workers(count) as executor:
         try:
             report = dump(
                 first,
@@ -216,6 +217,9 @@ def command(
                 server=server,
                 commands=source is From.COMMANDS,
                 progress=progress,
+                executor=executor,
+                workers=count,
+                options=options,
             )
         finally:
             sink.flush()

@@ -42,6 +42,8 @@ class Jobs:
 
     def count(self, paths: Sequence[str]) -> int:
         """How many processes to use for these inputs."""
+        if len(paths) == 1 and is_remote(paths[0]):
+            return 1  # its parts come as one stream
         if any(_size(path) < 0 for path in paths):
             return 1  # only this process can read its standard input, and knows passwords of servers
         if self.asked is not None:
@@ -63,21 +65,27 @@ class Jobs:
         with Workers(count) as workers:
             yield workers
 
-    def each(self, function: Callable[..., T], paths: Sequence[str]) -> Iterator[tuple[str, T | RdbToolError]]:
+    def each(
+        self, function: Callable[..., T], paths: Sequence[str], *, in_parts: bool = False
+    ) -> Iterator[tuple[str, T | RdbToolError]]:
         """``function(path)`` for each of the paths, several at a time: what it returns, or the `RdbToolError` that it
         raises, in the order of the paths. Where this process calls it, it is told of a ``progress`` too.
+
+        ``in_parts``: it takes an ``executor``, and so many ``workers`` of it, for parts of one input; that is how few
+        inputs are worked on, one after the other.
         """
         if self.executor:
             with self._cluster(paths) as cluster:
-                yield from _shared_out(function, self.places(paths), cluster, len(paths))
+                few = in_parts and len(paths) < cluster.count
+                ahead = 0 if few else len(paths)
+                yield from _shared_out(function, self.places(paths), cluster, cluster.count, ahead)
             return
-        count = min(self.count(paths), len(paths))
+        count = self.count(paths)
+        if len(paths) >= count or not in_parts:
+            count = min(count, len(paths))
+            in_parts = False
         with self.workers(count) as workers:
-            if workers is None:
-                for path in paths:
-                    yield path, _called(function, path)
-            else:
-                yield from _shared_out(function, paths, workers, 2 * count)
+            yield from _shared_out(function, paths, workers, count, 0 if in_parts else 2 * count)
 
     def places(self, paths: Sequence[str]) -> list[str]:
         """The same paths, as whoever does the work names them: in any directory."""
@@ -102,8 +110,14 @@ ONE_JOB: Final = Jobs(1)
 
 
 def _shared_out(
-    function: Callable[..., T], paths: Sequence[str], executor: Executor, ahead: int
+    function: Callable[..., T], paths: Sequence[str], executor: Executor | None, count: int, ahead: int
 ) -> Iterator[tuple[str, T | RdbToolError]]:
+    """``ahead``: inputs that are begun before the first is done; 0 for one after the other, in parts."""
+    if executor is None or not ahead:
+        options = {} if executor is None else {"executor": executor, "workers": count}
+        for path in paths:
+            yield path, _called(function, path, options)
+        return
     from rdbtool.tasks.units import of_each
 
     done, total = 0, sum(max(_size(path), 0) for path in paths)
@@ -115,10 +129,10 @@ def _shared_out(
             progress(done, total)
 
 
-def _called(function: Callable[..., T], path: str) -> T | RdbToolError:
+def _called(function: Callable[..., T], path: str, options: dict[str, object]) -> T | RdbToolError:
     with Progress() as progress:
         try:
-            return function(path, progress=progress)
+            return function(path, progress=progress, **options)
         except RdbToolError as e:
             return e
 

@@ -9,9 +9,10 @@ from mypy_extensions import i64, mypyc_attr
 from rdbtool.errors import UnsupportedError, printable
 from rdbtool.io.window import Window
 from rdbtool.model import Entry
+from rdbtool.rdb.cutting import RdbPart
 from rdbtool.rdb.dump_payload import open_dump, parse_dump
 from rdbtool.rdb.empty import is_empty
-from rdbtool.rdb.events import Aux, Event, Header, Update
+from rdbtool.rdb.events import Aux, End, Event, Header, Update
 from rdbtool.rdb.head import RdbHead
 from rdbtool.rdb.layout.facts import NOTHING
 from rdbtool.rdb.opcodes import REDIS
@@ -74,12 +75,16 @@ class KeySource:
 
 @final
 class RdbSource(KeySource):
-    """The keys of an RDB, from a window at its first byte."""
+    """The keys of an RDB, from a window at its first byte. Or those of a ``part`` of one, from a window at that; then
+    ``end`` is kept and not told: only all parts have the checksum.
+    """
 
-    def __init__(self, window: Window, *, checksum: bool = True) -> None:
+    def __init__(self, window: Window, *, checksum: bool = True, part: RdbPart | None = None) -> None:
         super().__init__(window.path)
-        self.reader = RdbReader(window, checksum=checksum)
+        self.reader = RdbReader(window, checksum=checksum) if part is None else part.open(window)
         self.lost = self.reader.lost
+        self.is_part = part is not None
+        self.end: End | None = None
 
     def next(self) -> Event | None:
         while True:
@@ -101,6 +106,8 @@ class RdbSource(KeySource):
             elif isinstance(event, Header):
                 self.facts.dialect = event.dialect
                 self.facts.version = event.version
+            elif self.is_part and isinstance(event, End):
+                self.end = event
             else:
                 return event
 

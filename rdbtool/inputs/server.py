@@ -18,6 +18,9 @@ class Server:
     databases: int | None = None
     memory_limit: int | None = None
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return Server, (self.names, self.databases, self.memory_limit)
+
 
 STOCK_SERVER: Final = Server()
 """As it comes."""

@@ -225,6 +225,9 @@ class Csv(ValueExporter):
     def begin(self, facts: Facts) -> None:
         self.output.buffer.write(HEADER)
 
+    def resume(self, facts: Facts) -> None:
+        pass  # the header is there
+
     def head(self, k: KeyFacts) -> None:
         prefix = BytesWriter()
         write_integer(prefix, k.db)

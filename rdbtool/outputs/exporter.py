@@ -51,14 +51,31 @@ class Exporter:
         self.output = output
         self.losses = losses
         self.verify = False
+        self.miscounted_elsewhere = 0
+        """`miscounted` of others that write for this one."""
 
     @property
     def miscounted(self) -> int:
         """Streams that hold another number of entries than they say, of those that were looked into."""
-        return 0
+        return self.miscounted_elsewhere
 
     def begin(self, facts: Facts) -> None:
         """The first call."""
+
+    def resume(self, facts: Facts) -> None:
+        """The first call, in place of `begin`, to one that goes on where others have written what stands before."""
+        self.begin(facts)
+
+    @property
+    def db(self) -> int:
+        """The database that what is written last goes to, where that is said once for many keys; else -1."""
+        return -1
+
+    def follow(self, head: bytes, db: int) -> tuple[bytes, int]:
+        """How that which begins with ``head``, written by one that had resumed and is in ``db`` now, follows what was
+        written by this one: bytes to put in front, and how many of its first ones to leave out.
+        """
+        return b"", 0
 
     def function(self, code: bytes) -> None:
         """Write a function library."""
@@ -125,7 +142,7 @@ class ValueExporter(Exporter):
 
     @property
     def miscounted(self) -> int:
-        return int(self._walker.miscounted)
+        return int(self._walker.miscounted) + self.miscounted_elsewhere
 
     def head(self, k: KeyFacts) -> None:
         """Write what stands before the value."""

@@ -341,6 +341,15 @@ class JsonLines(ValueExporter):
         if self.header:
             self.output.buffer.write(header_record(facts, self.mode) + b"\n")
 
+    def resume(self, facts: Facts) -> None:
+        self._numbered = True
+
+    def follow(self, head: bytes, db: int) -> tuple[bytes, int]:
+        if self._numbered:
+            return b"", 0
+        self._numbered = True
+        return _FIRST, 1
+
     def head(self, k: KeyFacts) -> None:
         write_head(self.output, k, self.mode, numbered=not self._numbered)
         self.output.buffer.write(b',"value":')

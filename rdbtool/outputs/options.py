@@ -72,3 +72,7 @@ class OutputOptions:
     width: int = 120
     replace: bool = False
     csv_safe: bool = False
+
+    def __reduce__(self) -> tuple[object, ...]:
+        texts = (self.format, self.rdb, self.base, self.mode, self.lossless, self.verify, self.header, self.values)
+        return OutputOptions, (*texts, self.nul, self.width, self.replace, self.csv_safe)

@@ -61,10 +61,7 @@ class Pipeline(Aside):
         """Move all keys of ``source``. Raises what reading or writing raises, and without ``keep_going`` the first
         damage.
         """
-        self._path = source.path
-        if isinstance(source, RdbSource):
-            self._reader = source.reader
-        self._looks = self._seen is not None and not source.distinct
+        self.enter(source)
         while not self.selection.full:
             event = source.next()
             self.start(source.facts)
@@ -73,6 +70,13 @@ class Pipeline(Aside):
             self._event(event)
         self.start(source.facts)
         self._late_duplicates()
+
+    def enter(self, source: KeySource) -> None:
+        """Turn to another source: what is passed next is of it."""
+        self._path = source.path
+        if isinstance(source, RdbSource):
+            self._reader = source.reader
+        self._looks = self._seen is not None and not source.distinct
 
     def begin(self, head: RdbHead) -> None:
         self.start(facts_of(head))

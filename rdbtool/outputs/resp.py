@@ -61,6 +61,16 @@ class Resp(ValueExporter):
             self.losses.keeps -= {STREAM_COUNTERS}
             self._write_for(self.output, self.losses, None)
 
+    @property
+    def db(self) -> int:
+        return int(self.commands.db)
+
+    def follow(self, head: bytes, db: int) -> tuple[bytes, int]:
+        before, self.commands.db = self.commands.db, db
+        select = BytesWriter()
+        write_command(select, [b"SELECT", b"%d" % before])
+        return b"", len(select) if head.startswith(select.getvalue()) else 0
+
     def _write_for(self, output: Output, losses: Losses, to: Target | None) -> None:
         self.commands = CommandWriter(output, losses, valkey=to is not None and to.dialect == VALKEY)
         verify = self.verify

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, final
+from typing import Any, TypeVar, final
 
 from librt.vecs import vec
 from mypy_extensions import i64, mypyc_attr
@@ -38,9 +38,10 @@ from .layout.duplicates import Duplicates
 from .layout.inspection import Inspection
 from .libraries import needs_server_table
 
+K = TypeVar("K")
+
 
 @final
-@mypyc_attr(serializable=True)
 class RdbFacts:
     """What an RDB holds. Nothing here is a judgement.
 
@@ -75,6 +76,35 @@ class RdbFacts:
         self.modules: dict[str, int] = {}
         self.module_data: list[str] = []
         self.checksum = "unread"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return RdbFacts, (0,), self.__getstate__()
+
+    def add(self, part: RdbFacts) -> None:
+        """Take in what was found out about the part behind."""
+        self.end = part.end
+        self.good_to = max(self.good_to, part.good_to)
+        self.complete = part.complete
+        for name, value in part.aux.items():
+            self.aux.setdefault(name, value)
+        self.slot_counts += part.slot_counts
+        self.keys += part.keys
+        self.expires += part.expires
+        self.expired += part.expired
+        self.subexpires += part.subexpires
+        self.empty += part.empty
+        _add(self.types, part.types)
+        _add(self.encodings, part.encodings)
+        _add(self.databases, part.databases)
+        _add(self.modules, part.modules)
+        self.functions += part.functions
+        self.libraries += part.libraries
+        self.valkey_functions += part.valkey_functions
+        self.module_data += [name for name in part.module_data if name not in self.module_data]
+        rows = TABLE[opcodes.DIALECT_NAMES.index(self.dialect)] if self.dialect else []
+        order = [row for row in rows if row is not None]
+        self.encodings = {row.name: self.encodings[row.name] for row in order if row.name in self.encodings}
+        self.types = {row.redis_type: self.types[row.redis_type] for row in order if row.name in self.encodings}
 
     @property
     def writer(self) -> str:
@@ -111,6 +141,11 @@ class RdbFacts:
         }
 
 
+def _add(counts: dict[K, int], more: dict[K, int]) -> None:
+    for name, count in more.items():
+        counts[name] = counts.get(name, 0) + count
+
+
 @mypyc_attr(allow_interpreted_subclasses=True)
 class KeyObserver:
     """Is shown the keys of an RDB while it is checked."""
@@ -142,13 +177,18 @@ def verify_rdb(
     frames only. ``observer`` is shown the keys. Raises `InputError` where the input cannot be read, `OutputError` where
     temporary data cannot be written.
     """
-    check = _Check(w, findings, databases, now_ms, keep_expired, values, observer)
-    check.run()
+    check = RdbCheck(w, findings, databases, now_ms, keep_expired, values, observer)
+    if observer is not None:
+        observer.begin(check.facts)
+    check.read()
+    check.conclude()
     return check.facts
 
 
 @final
-class _Check:
+class RdbCheck:
+    """A check of an RDB, or of a part of one (`check_parts`): `read`, and when all is read, `conclude`."""
+
     def __init__(
         self,
         w: Window,
@@ -176,78 +216,89 @@ class _Check:
         self.has_updates = False
         self.modules: set[str] = set()
         self.libraries: set[bytes] = set()
+        self.lost = self.reader.lost
+        self.is_enterprise = False
+        self.ended: End | None = None
 
-    def run(self) -> None:
+    def read(self) -> None:
+        """Read on to the end, or to damage that breaks the step of the stream. Raises `OutputError`."""
         facts = self.facts
         w = self.window
-        if self.observer is not None:
-            self.observer.begin(facts)
         try:
             while True:
                 event = self.reader.next()
-                facts.good_to = w.offset() if event is None else event.offset
                 if event is None:
+                    if self.ended is not None:
+                        facts.good_to = w.offset()
+                        facts.complete = True
                     break
+                facts.good_to = event.offset
                 if isinstance(event, Frame):
-                    self.key(event)
+                    self._key(event)
                 elif isinstance(event, Header):
                     facts.dialect = opcodes.DIALECT_NAMES[event.dialect]
                     facts.version = event.version
                 else:
-                    self.special(event)
-            facts.complete = True
+                    self._special(event)
         except OutputError:  # of temporary data: it says nothing about the file
             raise
         except RdbToolError as e:
-            self.broken(e)
+            self._broken(e)
         facts.end = w.offset()
-        self.count()
-        self.late_duplicates()
-        self.other_products()
+        self.is_enterprise = self.reader.is_enterprise
+        self._count()
+
+    def conclude(self) -> None:
+        """Tell what is known when all is read. Raises `OutputError`."""
+        facts = self.facts
+        if self.ended is not None:
+            self._end(self.ended)
+        self._late_duplicates()
+        self._other_products()
         if facts.expired and not self.keep_expired:
-            self.report(
+            self._report(
                 "expired-keys",
                 f"expired: {plural(facts.expired, 'key')}; a master drops what has expired when it loads the file",
             )
 
-    def other_products(self) -> None:
+    def _other_products(self) -> None:
         """Tell what only another product can read, or no server."""
-        members = self.reader.lost.get(MEMBER_EXPIRIES, 0)
+        members = self.lost.get(MEMBER_EXPIRIES, 0)
         if members:
             message = f"{plural(members, 'member')} of KeyDB with an expiry: Redis and Valkey keep them for good"
-            self.report("keydb-member-expiry", message)
+            self._report("keydb-member-expiry", message)
         if self.reader.is_capture:
             message = "the RDB stands in what a master sent: servers refuse the file, and convert makes one of it"
-            self.report("capture", message, self.facts.offset)
-        if self.reader.is_enterprise:
-            self.report("enterprise", "opcodes of Redis Enterprise were skipped; Redis and Valkey refuse the file")
+            self._report("capture", message, self.facts.offset)
+        if self.is_enterprise:
+            self._report("enterprise", "opcodes of Redis Enterprise were skipped; Redis and Valkey refuse the file")
 
-    def broken(self, error: RdbToolError) -> None:
+    def _broken(self, error: RdbToolError) -> None:
         """Tell the error that ended the reading."""
         facts = self.facts
         if isinstance(error, TruncatedError) and facts.good_to == facts.offset and facts.dialect == "":
             if self.window.size >= 0 and self.window.size <= facts.offset:
-                self.report("empty-file", "the input is empty", facts.offset)
+                self._report("empty-file", "the input is empty", facts.offset)
                 return
         self.findings.add(finding_of(error, Severity.ERROR, int(self.db) if error.key is not None else -1))
 
-    def report(self, code: str, message: str, offset: int = -1, key: bytes | None = None) -> None:
+    def _report(self, code: str, message: str, offset: int = -1, key: bytes | None = None) -> None:
         ins = self.inspection
         ins.begin(self.db if key is not None else -1, key)
         ins.report(code, message, offset)
 
-    def special(self, event: object) -> None:
+    def _special(self, event: object) -> None:
         facts = self.facts
         if isinstance(event, Aux):
             facts.aux.setdefault(printable(event.name), printable(event.value))
             if event.name.lower() == b"slot-info" and not _tells_slot(event.value):
                 message = f"no three numbers are in the field slot-info: '{printable(event.value)}'"
-                self.report("slot-info", message, event.offset)
+                self._report("slot-info", message, event.offset)
         elif isinstance(event, SelectDb):
-            self.count_db()
+            self._count_db()
             self.db = event.db
             if event.db >= self.limit:
-                self.report(
+                self._report(
                     "database-number",
                     f"database {event.db}: a server with {self.limit} databases refuses the file",
                     event.offset,
@@ -262,43 +313,43 @@ class _Check:
         elif isinstance(event, FunctionPreGa):
             facts.functions.append(printable(event.name))
             message = "a function library of a pre-release of Redis 7.0: only Redis 7.0 loads the file"
-            self.report("function-pre-release", message, event.offset)
+            self._report("function-pre-release", message, event.offset)
         elif isinstance(event, ModuleAux):
             if event.module not in self.modules:
                 self.modules.add(event.module)
                 name = printable(event.module.encode())
                 facts.module_data.append(name)
-                self.report(
+                self._report(
                     "module-data", f"data of module type '{name}': the server needs {_needs(name)}", event.offset
                 )
         elif isinstance(event, HashTemplate):
             if event.flaw:
-                self.report("hash-template", event.flaw, event.offset)
+                self._report("hash-template", event.flaw, event.offset)
         elif isinstance(event, Update):
             if not self.has_updates:
                 self.has_updates = True
                 message = "commands inside the snapshot, as a master that saves without a fork sends them"
-                self.report("update", message, event.offset)
+                self._report("update", message, event.offset)
         elif isinstance(event, SlotInfo):
             facts.slot_counts += 1
         elif isinstance(event, SlotImport):
-            self.report("slot-import", "a slot migration was under way when the file was written", event.offset)
+            self._report("slot-import", "a slot migration was under way when the file was written", event.offset)
         elif isinstance(event, Foreign):
             message = "a cron job of KeyDB: neither Redis nor Valkey load the file"
-            self.report("keydb-cron", message, event.offset, event.key)
+            self._report("keydb-cron", message, event.offset, event.key)
         elif isinstance(event, End):
-            self.end(event)
+            self.ended = event
 
-    def end(self, event: End) -> None:
+    def _end(self, event: End) -> None:
         facts = self.facts
         facts.checksum = event.checksum
         if facts.checksum == "bad":
             message = f"wrong checksum: the file says {event.stored:016x}, its bytes give {event.computed:016x}"
-            self.report("checksum", message, self.window.offset() - 8)
+            self._report("checksum", message, facts.end - 8)
         elif facts.checksum == "off":
-            self.report("no-checksum", "saved without a checksum: damage inside values can go unseen", event.offset)
+            self._report("no-checksum", "saved without a checksum: damage inside values can go unseen", event.offset)
 
-    def key(self, frame: Frame) -> None:
+    def _key(self, frame: Frame) -> None:
         facts = self.facts
         ins = self.inspection
         row = frame.type
@@ -327,48 +378,48 @@ class _Check:
                 ins.report("empty-collection", message, frame.offset)
             facts.subexpires += ins.subexpires
             if ins.module:
-                self.module(frame, ins.module)
+                self._module(frame, ins.module)
         if not expired and not ins.empty:
             at = self.reader.key_offset
             if self.seen.add(frame.key, at, self.db):
-                self.duplicate(frame.key, self.seen.first(frame.key, self.db), at, self.db)
+                self._duplicate(frame.key, self.seen.first(frame.key, self.db), at, self.db)
 
-    def module(self, frame: Frame, name: str) -> None:
+    def _module(self, frame: Frame, name: str) -> None:
         modules = self.facts.modules
         name = printable(name.encode())
         if name not in modules:
             modules[name] = 0
             message = f"a value of module type '{name}': the server needs {_needs(name)}"
-            self.report("module-value", message, frame.offset, frame.key)
+            self._report("module-value", message, frame.offset, frame.key)
         modules[name] += 1
 
-    def duplicate(self, key: bytes | None, earlier: int, later: int, db: int) -> None:
+    def _duplicate(self, key: bytes | None, earlier: int, later: int, db: int) -> None:
         ins = self.inspection
         ins.begin(db, key)
         ins.report(
             "duplicate-key", f"the key is there twice, first at offset {earlier}: servers refuse the file", later
         )
 
-    def late_duplicates(self) -> None:
+    def _late_duplicates(self) -> None:
         """Tell the duplicate keys that were found by hash."""
         seen = self.seen
         if seen.kept is not None:
             return
         seen.finish()
         for earlier, later, key in seen.confirmed(self.window.path):
-            self.duplicate(key, earlier, later, -1)
+            self._duplicate(key, earlier, later, -1)
         if seen.more:
-            self.report("duplicate-key", f"{seen.more} further keys are there twice")
+            self._report("duplicate-key", f"{seen.more} further keys are there twice")
 
-    def count_db(self) -> None:
+    def _count_db(self) -> None:
         if self.db_keys:
             number = int(self.db)
             self.facts.databases[number] = self.facts.databases.get(number, 0) + self.db_keys
         self.db_keys = 0
 
-    def count(self) -> None:
+    def _count(self) -> None:
         """Turn counts by type byte into counts by name."""
-        self.count_db()
+        self._count_db()
         facts = self.facts
         for row in TABLE[self.reader.dialect]:
             if row is not None:

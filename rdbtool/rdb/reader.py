@@ -71,6 +71,8 @@ from .layout.updates import read_command
 from .magic import CAPTURE_HEAD, capture_in, head_of, what_else
 from .types import TABLE, TypeRow
 
+NOWHERE: Final[i64] = 1 << 62
+"""An offset that no record has."""
 SMALL: Final[i64] = 64
 """Bytes of a payload that takes no more memory than the frame itself: holding it costs less than reading it again."""
 
@@ -236,7 +238,8 @@ class FactsAhead:
 class RdbReader:
     """Events of one RDB, from a window at its first byte.
 
-    ``checksum``: whether to compute it (`End.computed`). ``key_offset`` is that of the last key's string. ``lost``
+    ``checksum``: whether to compute it (`End.computed`). Reading ends before the record that begins at ``until``.
+    ``key_offset`` is that of the last key's string. ``lost``
     counts what the file of another product holds and no server of these has, by kind. After `End` the window stands at
     the first byte behind the RDB: the tail of an AOF with a preamble, or trailing bytes.
     """
@@ -248,6 +251,7 @@ class RdbReader:
         self.version: i64 = 0
         self.db: i64 = 0
         self.key_offset: i64 = -1
+        self.until: i64 = NOWHERE
         self._unread: TypeRow | None = None
         """The type of the payload that the window stands at."""
         self._unread_at: i64 = -1
@@ -307,6 +311,9 @@ class RdbReader:
             if row is not None:
                 self._unread = None
                 row.skip(self.window)
+            if self.window.base + self.window.pos >= self.until:
+                self.ended = True
+                return None
             return self._record()
         except RdbToolError as e:
             raise self.located(e) from None
@@ -359,6 +366,10 @@ class RdbReader:
         except RdbToolError as e:
             raise self.located(e) from None
 
+    def observe(self) -> None:
+        """Compute the checksum of what is read from here on: ``crc``."""
+        self.window.observe(self._update_crc)
+
     def _update_crc(self, data: bytes) -> None:
         self.crc = crc64(data, self.crc)
 
@@ -372,7 +383,7 @@ class RdbReader:
                 self._mark = capture[1]
                 self._captured = True
         if self._checksum:
-            w.observe(self._update_crc)
+            self.observe()
         if not w.need(9):
             raise w.truncated(9)
         magic = w.data[w.pos : w.pos + 9]

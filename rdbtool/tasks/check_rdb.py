@@ -6,9 +6,11 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Any
 
+from rdbtool.basics.crc64 import combines
 from rdbtool.errors import InputError
 from rdbtool.findings import Findings, Report, Severity, changed_finding, plural
 from rdbtool.io.progress import Progress
@@ -29,7 +31,10 @@ from rdbtool.servers.features import (
 )
 from rdbtool.servers.releases import LAST_SHARED, Release, newest_of_each, release_of, releases_asked, writer_of
 
+from .check_rdb_parts import check_in_parts
 from .libraries import libraries_remark, tell_libraries
+from .parts import FileState
+from .workers import cores
 
 
 @dataclass(slots=True)
@@ -109,6 +114,9 @@ def check_rdb(
     all_findings: bool = False,
     progress: Progress | None = None,
     observer: KeyObserver | None = None,
+    executor: Executor | None = None,
+    workers: int = 0,
+    portion: int = 0,
 ) -> CheckRdbReport:
     """Check the RDB at ``path`` (or ``-``; gzip and zstd are opened).
 
@@ -116,14 +124,41 @@ def check_rdb(
     they load the file (`releases_asked`); ``modules``: types of modules that they have;
     ``now_ms``: when keys count as expired, the present if None; ``values``: look into values; ``all_findings``: keep
     each finding, however many they are; ``progress`` is called with the bytes read and the size, or -1; ``observer`` is
-    shown the keys. Raises `InputError` where the input cannot be read, `OutputError` where temporary data cannot be
-    written,
-    `UnsupportedError` for zstd without a decoder.
+    shown the keys. With an ``executor`` parts of a plain file, of about ``portion`` bytes, are checked side by side, by
+    so many ``workers``; the answer is the same. Raises `InputError` where the input cannot be read, `OutputError` where
+    temporary data cannot be written, `UnsupportedError` for zstd without a decoder, `LostWorkerError`.
     """
     path = os.fspath(path)
     named = [*(() if target is None else [release_of(target)]), *releases_asked(releases)]
     if os.path.isdir(path):
         raise InputError("is a directory; check-aof checks append-only directories", path=path)
+    now = int(time.time() * 1000) if now_ms is None else now_ms
+    if executor is not None and values and observer is None and combines():
+        report = CheckRdbReport(path=path, asked=bool(named))
+        if all_findings:
+            report.findings.kept = sys.maxsize
+        with open_input(path) as source:
+            w = source.window()
+            state = FileState.of(w)
+            facts = None
+            if state is not None:
+                facts = check_in_parts(
+                    w,
+                    state,
+                    report.findings,
+                    executor,
+                    databases=databases,
+                    now_ms=now,
+                    workers=workers or cores(),
+                    portion=portion,
+                    progress=progress,
+                )
+            if facts is not None:
+                report.facts = facts
+                report.size = _size(w, facts, report.findings)
+                _judge(report, facts, named, modules)
+                if not source.changed():
+                    return report
     with open_input(path) as source:
         w = source.window()
         if progress is not None:
@@ -134,7 +169,7 @@ def check_rdb(
             databases=databases,
             releases=named,
             modules=modules,
-            now_ms=now_ms,
+            now_ms=now,
             values=values,
             all_findings=all_findings,
             observer=observer,
@@ -167,7 +202,13 @@ def check_rdb_in(
         w, report.findings, databases=databases, now_ms=now, values=values, observer=observer
     )
     report.size = _size(w, facts, report.findings)
-    tell_libraries(facts, report.findings, path)
+    _judge(report, facts, named, modules)
+    return report
+
+
+def _judge(report: CheckRdbReport, facts: RdbFacts, named: Sequence[Release], modules: Sequence[str]) -> None:
+    """Tell of libraries, and of releases whether they load the file."""
+    tell_libraries(facts, report.findings, report.path)
     if named:
         report.releases = [suitability(facts, report.findings, release, modules) for release in named]
     elif facts.dialect:
@@ -176,7 +217,6 @@ def check_rdb_in(
         owned = [*modules, *facts.modules, *facts.module_data]
         likely = newest_of_each() if written_by is None else (written_by,)
         report.releases = [suitability(facts, report.findings, release, owned) for release in likely]
-    return report
 
 
 def _size(w: Window, facts: RdbFacts, findings: Findings) -> int:

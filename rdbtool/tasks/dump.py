@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 
 from rdbtool.aof.names import uncarried
@@ -9,13 +10,18 @@ from rdbtool.aof.point_in_time import WHOLE, PointInTime
 from rdbtool.errors import FormatError
 from rdbtool.findings import Finding, Report, Severity, finding_of
 from rdbtool.inputs.detect import Progress
+from rdbtool.inputs.keys import RdbSource
 from rdbtool.inputs.opening import open_keys
 from rdbtool.inputs.selection import Selection
 from rdbtool.inputs.server import STOCK_SERVER, Server
 from rdbtool.outputs.exporter import Exporter
 from rdbtool.outputs.losses import loss_findings, miscount_findings
+from rdbtool.outputs.options import OutputOptions
 from rdbtool.outputs.pipeline import Pipeline
 from rdbtool.outputs.resp import too_long
+
+from .dump_parts import can_be_parted, move_in_parts
+from .workers import cores
 
 
 @dataclass(slots=True, kw_only=True)
@@ -45,14 +51,20 @@ def dump(
     commands: bool = False,
     progress: Progress | None = None,
     server: Server = STOCK_SERVER,
+    executor: Executor | None = None,
+    workers: int = 0,
+    portion: int = 0,
+    options: OutputOptions | None = None,
     to: str = "standard output",
 ) -> DumpReport:
     """Write the keys at ``path`` that ``selection`` wants to ``exporter``.
 
     Functions and data of modules go along where nothing is left out. Damage ends it with a finding, after what
-    could be read; with ``keep_going``, a key whose bytes are framed but damaged is left out and listed. ``to``: what
-    the exporter writes to, for messages. For the other parameters see `inputs.opening.open_keys`. Raises `InputError`,
-    `OutputError`, `UsageError`, `UnsupportedError`.
+    could be read; with ``keep_going``, a key whose bytes are framed but damaged is left out and listed. For
+    the other parameters see `inputs.opening.open_keys`. With an ``executor`` and the ``options`` that the exporter was
+    made with, parts of a plain RDB, of about ``portion`` bytes, are encoded side by side by so many ``workers``, where
+    the format and the selection allow it; what is written is the same. ``to``: what the exporter writes to, for
+    messages. Raises `InputError`, `OutputError`, `UsageError`, `UnsupportedError`, `LostWorkerError`.
     """
     selection = Selection() if selection is None else selection
     exporter.verify = keep_going
@@ -78,7 +90,16 @@ def dump(
             skipped = opened.skipped
             exporter.losses.untold |= opened.source.made
             try:
-                pipeline.run(opened.source)
+                source = opened.source
+                if (
+                    executor is None
+                    or options is None
+                    or keep_going
+                    or not isinstance(source, RdbSource)
+                    or not can_be_parted(selection, options)
+                    or not move_in_parts(pipeline, source, options, executor, workers or cores(), portion)
+                ):
+                    pipeline.run(source)
             finally:
                 pipeline.start(opened.source.facts)
                 lost = opened.source.lost

@@ -172,17 +172,18 @@ def _work(connection: Connection, inherited: list[Connection]) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     while True:
         try:
-            function, args, kwargs = connection.recv()
+            call = connection.recv_bytes()
         except EOFError:
             return
         try:
+            function, args, kwargs = pickle.loads(call)  # noqa: S301 - of the process that began this one
             answer = True, function(*args, **kwargs)
         except Exception as e:  # noqa: BLE001 - it is raised in the process that asked
             e.add_note(f"in a worker:\n{traceback.format_exc()}")
             answer = False, e
         try:
             connection.send(answer)
-        except (TypeError, AttributeError, pickle.PicklingError) as e:
+        except (TypeError, AttributeError, RecursionError, pickle.PicklingError) as e:
             connection.send((False, TypeError(f"{answer[1]!r} cannot be sent: {e}")))
 
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any, BinaryIO
 import pytest
 from distributed import Client
 
+from rdbtool.tasks.cluster import Cluster
 from tests.cli.running import Done, run
 from tests.rdb import craft
 from tests.rdb.corpus import ROOT
@@ -113,6 +115,21 @@ def test_a_command_over_many_files_tells_what_it_tells_without(command: str, das
     assert there.returncode == 2
     assert "/nowhere.rdb" in there.stdout + there.stderr
     assert str(shards[3]) in there.stdout
+
+
+def test_a_large_file_is_checked_in_parts(dask: Dask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "large.rdb"
+    path.write_bytes(craft.rdb(*(craft.record(0, b"k%d" % i, craft.string(bytes(1 << 19))) for i in range(12))))
+    submitted = []
+    submit = Cluster.submit
+
+    def counting(self: Cluster, *arguments: Any) -> Future[Any]:
+        submitted.append(arguments)
+        return submit(self, *arguments)
+
+    monkeypatch.setattr(Cluster, "submit", counting)
+    assert told_the_same(dask, "check-rdb", path).returncode == 0
+    assert len(submitted) > 3
 
 
 def test_logs_are_checked_there(dask: Dask, tmp_path: Path) -> None:

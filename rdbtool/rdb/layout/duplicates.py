@@ -43,12 +43,13 @@ REPORTED: Final = 1000
 class Duplicates:
     """Strings seen so far. ``space`` keeps equal strings apart, such as keys of different databases.
 
-    ``keep``: whether to keep the first ones as they are, else hashes are all that is ever added.
+    ``keep``: whether to keep the first ones as they are, else hashes are all that is ever added. ``collect``: hold all
+    of them in memory, as ``records``, which another one with the same ``seed`` can add (`add_records`).
     ``pairs``: (earlier, later) offsets of strings with equal hashes, after `finish`; ``more``: how many
     further ones there are.
     """
 
-    def __init__(self, *, keep: bool = True) -> None:
+    def __init__(self, *, keep: bool = True, seed: int = -1, collect: bool = False) -> None:
         self.kept: dict[i64, dict[bytes, i64]] | None = {} if keep else None
         self.count: i64 = 0
         self.bytes: i64 = 0
@@ -60,7 +61,8 @@ class Duplicates:
         self.pairs: list[tuple[int, int]] = []
         self.more: i64 = 0
         self.table = HashTable()
-        self.seed: i64 = new_seed()
+        self.seed: i64 = new_seed() if seed < 0 else seed
+        self.collected: i64 = 1 << 62 if collect else COLLECTED
 
     def add(self, item: bytes, offset: i64, space: i64) -> bool:
         """Note a string found at ``offset``: True if it was certainly there before.
@@ -105,9 +107,15 @@ class Duplicates:
         records = self.records
         write_i64_le(records, value)
         write_i64_le(records, offset)
-        if len(records) >= COLLECTED:
+        if len(records) >= self.collected:
             self._part()
         return -1
+
+    def add_records(self, records: bytes) -> None:
+        """Note all strings that another one has collected. Raises `OutputError`."""
+        self.records.write(records)
+        if len(self.records) >= self.collected:
+            self._part()
 
     def _part(self) -> None:
         if not self.parts:

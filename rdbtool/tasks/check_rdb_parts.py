@@ -1,0 +1,85 @@
+"""Check one RDB with several workers, each of them a part of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Executor
+from contextlib import closing
+from dataclasses import dataclass
+
+from rdbtool.basics.hashing import new_seed
+from rdbtool.errors import ChangedError, RdbToolError
+from rdbtool.findings import Findings
+from rdbtool.io.progress import Progress
+from rdbtool.io.window import Window
+from rdbtool.rdb.check import RdbFacts
+from rdbtool.rdb.check_parts import PartOfCheck, PartsOfCheck, check_part
+from rdbtool.rdb.cutting import Cutter, RdbPart
+
+from .parts import FileState, part_size
+from .units import Unit, in_order
+
+
+@dataclass(frozen=True, slots=True)
+class CheckOptions:
+    """What a check depends on: see `check_rdb.check_rdb`. ``kept``: findings of a code."""
+
+    databases: int
+    now_ms: int
+    kept: int
+    seed: int
+    state: FileState
+
+
+def check_in_parts(
+    w: Window,
+    state: FileState,
+    findings: Findings,
+    executor: Executor,
+    *,
+    databases: int,
+    now_ms: int,
+    workers: int,
+    portion: int,
+    progress: Progress | None,
+) -> RdbFacts | None:
+    """What `rdb.check.verify_rdb` tells of the RDB that ``w`` stands at, found by ``workers`` of the executor; ``w``
+    then stands behind it, or where it cannot be read on. None where that could differ from what it tells, which has to
+    be asked then.
+
+    Raises `LostWorkerError`, `InputError`, `OutputError`.
+    """
+    seed = new_seed()
+    cutter = Cutter(w)
+    options = CheckOptions(databases, now_ms, findings.kept, seed, state)
+    parts = PartsOfCheck(cutter, findings, seed, databases, now_ms)
+    units = _units(cutter, portion or part_size(state.size, workers), options)
+    with closing(in_order(executor, units, 2 * workers)) as results:
+        for unit, result in results:
+            if isinstance(result, ChangedError):
+                return None
+            if isinstance(result, RdbToolError):
+                raise result
+            if not parts.add(unit.part, result) or parts.differs:
+                break
+            if progress is not None:
+                progress(unit.part.end, state.size)
+    facts = parts.conclude()
+    if parts.differs:
+        return None
+    if facts.complete and facts.end > w.offset():
+        w.skip(facts.end - w.offset())
+    return facts
+
+
+def _units(cutter: Cutter, size: int, options: CheckOptions) -> Iterator[Unit[PartOfCheck]]:
+    part = cutter.next(size)
+    while part is not None:
+        yield Unit(_check, options.state.path, part, options)
+        part = cutter.next(size)
+
+
+def _check(_: str, part: RdbPart, options: CheckOptions) -> PartOfCheck:
+    findings = Findings(kept=options.kept)
+    with options.state.window(part.start) as w:
+        return check_part(w, part, findings, options.seed, options.databases, options.now_ms)

@@ -1,0 +1,60 @@
+"""Parts of one file, for units of work: which file it is, and a window over a part of it wherever that is read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from rdbtool.errors import ChangedError
+from rdbtool.io.random_access import OpenFile, Span
+from rdbtool.io.window import Window
+
+SMALLEST: Final = 1 << 20
+LARGEST: Final = 8 << 20
+"""Bytes of a part: enough that handing it out costs nothing, and little enough that all workers end together."""
+SHARES: Final = 8
+"""Parts of a small file for each worker."""
+
+
+def part_size(size: int, workers: int) -> int:
+    """Bytes of a part of a file of this size."""
+    return max(SMALLEST, min(LARGEST, size // (workers * SHARES)))
+
+
+@dataclass(frozen=True, slots=True)
+class FileState:
+    """Tells whether what a worker opens is the file that was cut, in its state then. The device does not count: each
+    machine has a number of its own for a file system that they share.
+    """
+
+    path: str
+    inode: int
+    size: int
+    changed_ns: int
+
+    @staticmethod
+    def of(w: Window) -> FileState | None:
+        """That of the file that is open in a window; None for what is no plain file of the system."""
+        if w.file is None:
+            return None
+        status = os.fstat(w.file.fileno())
+        return FileState(w.path, status.st_ino, int(w.size), status.st_mtime_ns)
+
+    @contextmanager
+    def window(self, start: int) -> Iterator[Window]:
+        """A window at the byte ``start``; the end is that of the file. Raises `ChangedError` and `InputError`."""
+        try:
+            handle = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as e:
+            raise ChangedError("the file was taken away while it was read", path=self.path) from e
+        file = OpenFile(handle, self.path)
+        try:
+            now = os.fstat(handle)
+            if (now.st_ino, now.st_mtime_ns) != (self.inode, self.changed_ns):
+                raise ChangedError("the file was changed while it was read", path=self.path)
+            yield Window(Span(file, start, self.size), path=self.path, size=self.size, base=start)
+        finally:
+            file.close()

@@ -1,0 +1,85 @@
+"""What several workers write is what one process writes, byte by byte, of whatever file."""
+
+from __future__ import annotations
+
+import random
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+import rdbtool.tasks.dump
+from rdbtool.errors import RdbToolError
+from rdbtool.inputs.filters import select
+from rdbtool.inputs.selection import Selection
+from rdbtool.io.output import Output
+from rdbtool.outputs.options import OutputOptions
+from rdbtool.outputs.registry import make_exporter
+from rdbtool.tasks.dump import dump
+from rdbtool.tasks.dump_parts import move_in_parts
+
+from .test_check_parts import SNAPSHOTS, damaged
+
+FORMATS = [OutputOptions("jsonl", header=False), OutputOptions("jsonl"), OutputOptions("csv"), OutputOptions("resp")]
+
+
+class Kept:
+    def __init__(self) -> None:
+        self.data = b""
+
+    def write(self, data: bytes) -> None:
+        self.data += data
+
+
+def dumped(path: Path, options: OutputOptions, selection: Selection, portion: int) -> tuple[bytes, object]:
+    """The bytes, and what is told. ``portion``: 0 for one process."""
+    kept = Kept()
+    exporter = make_exporter(Output(kept), options)
+    try:
+        if portion:
+            with ThreadPoolExecutor(2) as executor:
+                report = dump(
+                    str(path), exporter, selection, executor=executor, workers=2, portion=portion, options=options
+                )
+        else:
+            report = dump(str(path), exporter, selection)
+    except RdbToolError as e:
+        return kept.data, (str(e), e.code)
+    facts = (report.keys, report.written, report.skipped, report.losses, report.loss, report.failed)
+    return kept.data, (facts, report.findings.items, report.findings.counts)
+
+
+@pytest.mark.parametrize("options", FORMATS, ids=lambda options: f"{options.format}-{options.header}")
+def test_the_output_for_each_fixture_is_that_of_one_process(
+    options: OutputOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parted = []
+
+    def noted(*args: object) -> bool:
+        done = move_in_parts(*args)  # type: ignore[arg-type]
+        parted.append(done)
+        return done
+
+    monkeypatch.setattr(rdbtool.tasks.dump, "move_in_parts", noted)
+    for path in SNAPSHOTS:
+        for portion in (1, 400):
+            assert dumped(path, options, Selection(), portion) == dumped(path, options, Selection(), 0), path
+    assert parted.count(True) > 150
+
+
+def test_the_output_for_damaged_files_is_that_of_one_process(tmp_path: Path) -> None:
+    seed = random.randrange(1 << 32)
+    print("seed", seed)
+    rng = random.Random(seed)
+    path = tmp_path / "damaged.rdb"
+    for _ in range(400):
+        path.write_bytes(damaged(rng.choice(SNAPSHOTS).read_bytes(), rng))
+        options = rng.choice(FORMATS)
+        assert dumped(path, options, Selection(), 60) == dumped(path, options, Selection(), 0)
+
+
+@pytest.mark.parametrize("options", FORMATS, ids=lambda options: f"{options.format}-{options.header}")
+def test_a_choice_of_keys_that_begins_in_a_later_part_is_written_as_by_one_process(options: OutputOptions) -> None:
+    path = next(path for path in SNAPSHOTS if path.match("redis-7.4.1/small-plain.rdb"))
+    for wanted in (select(dbs=[9, 15]), select(types=["stream"]), select(keys=["exp:*"]), select(keys=["nothing"])):
+        assert dumped(path, options, wanted, 100) == dumped(path, options, wanted, 0)
