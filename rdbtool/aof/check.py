@@ -102,6 +102,12 @@ class FileVerdict:
         """Whether all of it can be read."""
         return self.cuttable and self.fault is None and self.verdict != MISSING
 
+    @property
+    def needs_mending(self) -> bool:
+        """Whether the snapshot that a plain file should begin with is damaged."""
+        lost_header = self.foreign and self.role == "base" and self.path.endswith(".rdb")
+        return self.plain and self.verdict != MISSING and (lost_header or not self.cuttable)
+
     def cut_by(self, whole_state: bool) -> int:
         """Where a server cuts the file that it takes for one that ends early; ``whole_state``: one that has
         `features.CUTS_TO_WHOLE_STATE`.

@@ -8,14 +8,15 @@ from librt.strings import read_i64_le
 from librt.vecs import append, vec
 from mypy_extensions import i64
 
-from rdbtool.servers.options import THRESHOLD, CommandOptions
+from rdbtool.servers.options import LONGEST, THRESHOLD, CommandOptions
 
 CR: Final = 13
+EQUALS: Final = 61
+TILDE: Final = 126
+CAPITAL_A: Final = 65
 SEVEN_BYTES: Final = 0xFF_FFFF_FFFF_FFFF
 CAPITALS: Final = 0xDF_DFDF_DFDF_DFDF
 """Masks what makes seven letters small."""
-LONGEST: Final = 16
-"""No option has so many letters."""
 
 
 @final
@@ -75,24 +76,30 @@ class OptionCounter:
         threshold = False
         i: i64 = 1
         while i < argc:
-            at += 3
-            n: i64 = 0
-            digit: i64 = data[at]
-            while digit != CR:
-                n = n * 10 + digit - 48
+            word: i64 = read_i64_le(data, at)  # CR LF $ and digits
+            n: i64 = (word >> 24 & 0xFF) - 48
+            at += 6
+            if word >> 32 & 0xFF != CR:
+                n = n * 10 + (word >> 32 & 0xFF) - 48
                 at += 1
-                digit = data[at]
-            at += 2
+                digit: i64 = data[at - 2]
+                while digit != CR:
+                    n = n * 10 + digit - 48
+                    at += 1
+                    digit = data[at - 2]
+            word = read_i64_le(data, at)
+            first = word & 0xFF
             if left > 0:
-                first: i64 = data[at]
-                if not (threshold and n == 1 and first in (61, 126)):  # = or ~, and the threshold behind it
+                # A set would have to be asked with an object.
+                sign = first == EQUALS or first == TILDE  # noqa: PLR1714
+                if not (threshold and n == 1 and sign):  # the threshold is behind it
                     left -= 1
                 threshold = False
             else:
-                if n == 0 or n > LONGEST:
+                if n == 0 or n > LONGEST or first < CAPITAL_A:
                     break
-                word: i64 = read_i64_le(data, at)
-                word &= SEVEN_BYTES >> (56 - n * 8) if n < 7 else SEVEN_BYTES
+                if n < 7:
+                    word &= SEVEN_BYTES >> (56 - n * 8)
                 word = word & CAPITALS | n << 56
                 j: i64 = 0
                 while j < size and words[j] != word:

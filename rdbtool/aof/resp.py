@@ -17,6 +17,7 @@ from mypy_extensions import i64
 from rdbtool.errors import FormatError, TruncatedError
 from rdbtool.findings import plural
 from rdbtool.io.window import Window
+from rdbtool.servers.options import LONGEST
 
 LINE: Final = 1023
 """Bytes of a header line the server reads at once: what is longer comes out in pieces (since Redis 7.0)."""
@@ -27,7 +28,9 @@ RESERVABLE: Final = 1 << 40
 MAX_NAME: Final = 128
 """Bytes of a command's name that are kept."""
 WORDS_KEPT: Final = 32
-"""Words of a command of which the beginning is kept."""
+"""Words of a command that are kept from its beginning on."""
+LAST_KEPT: Final = 2
+"""Words that are kept at its end."""
 NAME_SLOTS: Final = 1024
 """Command names that a reader remembers: making one anew, and hashing it, costs more than comparing."""
 SHORT: Final = 64
@@ -138,9 +141,10 @@ class Framer:
     """Reads one item at a time from a window, with the server's eyes.
 
     After `step`: ``start`` is the item's offset; for a command ``name`` is its first argument (at most
-    `MAX_NAME` bytes), ``second`` the one behind it and ``words`` the first `WORDS_KEPT`, cut alike, where
-    arguments are not held, and ``argc`` their number; for an annotation ``timestamp`` is its time in Unix
-    seconds, -1 where it is none; ``oddities`` are what the server passed unread in this item.
+    `MAX_NAME` bytes) and ``argc`` their number. Where arguments are not held, ``second`` is the one behind it, cut
+    alike, and ``words`` are the first `WORDS_KEPT` and the last `LAST_KEPT`, empty in place of what is longer than an
+    option. For an annotation ``timestamp`` is its time in Unix seconds, -1 where it is none; ``oddities`` are what the
+    server passed unread in this item.
     """
 
     def __init__(self, window: Window, max_bulk: i64 = MAX_BULK) -> None:
@@ -236,8 +240,9 @@ class Framer:
                 args.append(bulk)
                 if index == 0:
                     self.name = bulk if length <= MAX_NAME else bulk[:MAX_NAME]
-            elif index < WORDS_KEPT:
-                kept: i64 = min(length, MAX_NAME)
+            elif index < WORDS_KEPT or index >= self.argc - LAST_KEPT:
+                # A long value is better passed than held: it often runs beyond the window.
+                kept: i64 = min(length, MAX_NAME) if index < 2 else length if length <= LONGEST else 0
                 word = w.take(kept)
                 w.skip(length - kept)
                 self.words.append(word)

@@ -30,12 +30,15 @@ def _fastest() -> Update:
     return update
 
 
-_update: Final = _fastest()
+_made: Final[list[Update]] = []
+"""What computes it, from the first use on: a log without a snapshot has no checksum to wait for."""
 
 
 def crc64(data: bytes, crc: int = 0) -> int:
     """The checksum of ``data``, continued from ``crc``; unsigned 64-bit."""
-    return _update(data, crc)
+    if not _made:
+        _made.append(_fastest())
+    return _made[0](data, crc)
 
 
 def combines() -> bool:

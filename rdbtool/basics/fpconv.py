@@ -7,7 +7,6 @@ shortest text that reads back the same: so it is followed step by step here.
 from __future__ import annotations
 
 import struct
-from fractions import Fraction
 from typing import Final
 
 FIRST_POWER: Final = -348
@@ -18,17 +17,23 @@ M64: Final = (1 << 64) - 1
 HIDDEN: Final = 1 << 52
 
 
+def _rounded_quotient(number: int, divisor: int, shift: int) -> int:
+    """``number / (divisor * 2 ** shift)``; it is never half way between two integers here."""
+    if shift < 0:
+        number <<= -shift
+    else:
+        divisor <<= shift
+    return (2 * number + divisor) // (2 * divisor)
+
+
 def _power(exponent: int) -> tuple[int, int]:
     """10 ** exponent as a rounded significand of 64 bits and a binary exponent."""
-    number = Fraction(10) ** exponent
-    shift = number.numerator.bit_length() - number.denominator.bit_length() - 64
-    significand = round(number / Fraction(2) ** shift)
-    while significand >> 64:
+    number, divisor = (10**exponent, 1) if exponent >= 0 else (1, 10**-exponent)
+    shift = number.bit_length() - divisor.bit_length() - 64
+    significand = _rounded_quotient(number, divisor, shift)
+    if significand >> 64:
         shift += 1
-        significand = round(number / Fraction(2) ** shift)
-    while not significand >> 63:
-        shift -= 1
-        significand = round(number / Fraction(2) ** shift)
+        significand = _rounded_quotient(number, divisor, shift)
     return significand, shift
 
 

@@ -9,7 +9,6 @@ import importlib
 import os
 import signal
 import sys
-import traceback
 from collections.abc import Callable, Iterator
 from enum import StrEnum
 from types import ModuleType
@@ -274,6 +273,8 @@ def run(arguments: list[str]) -> None:
         sys.exit(of_error(e))
     except Exception as e:  # noqa: BLE001 - a bug: its exit code must not read as an answer
         if _debug:
+            import traceback
+
             traceback.print_exc()
         else:
             what = printable_text(f"{type(e).__name__}: {e}")

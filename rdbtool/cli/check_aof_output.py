@@ -232,8 +232,6 @@ def print_done(done: RepairAofReport) -> None:
 
 def print_hint(report: CheckAofReport) -> None:
     """Say what can be done about damage."""
-    from rdbtool.aof.repair.plan import needs_mending
-
     layout = report.layout
     if report.lacks_manifest:
         print(f"to rebuild the manifest from the files: rdbtool check-aof --fix {show_path(shlex.quote(report.path))}")
@@ -241,7 +239,7 @@ def print_hint(report: CheckAofReport) -> None:
     if layout is None or (not layout.is_set and (len(layout.files) > 1 or any(f.foreign for f in report.files))):
         return
     path = show_path(shlex.quote(report.path))
-    if any(needs_mending(f) for f in report.files) and all(f.plain for f in report.files):
+    if any(f.needs_mending for f in report.files) and all(f.plain for f in report.files):
         print(f"to save what can be read of the snapshot, and the log: rdbtool check-aof --fix --salvage {path}")
         return
     if any(f.foreign for f in report.files) or not all(f.cuttable and f.plain for f in report.files):

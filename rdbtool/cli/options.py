@@ -91,17 +91,19 @@ def command_names(
     return CommandNames.parse(allow or (), rename or ())
 
 
-def size_option(text: str) -> int:
-    """A parser of an option that is a size."""
+def size_option(text: str | int) -> int:
+    """A parser of an option that is a size; a default comes as a number."""
+    if isinstance(text, int):
+        return text
     from rdbtool.inputs.filters import parse_size
 
     try:
-        return parse_size(str(text))  # a default comes as a number
+        return parse_size(text)
     except UsageError as e:
         raise typer.BadParameter(str(e)) from None
 
 
-def some_size_option(text: str) -> int:
+def some_size_option(text: str | int) -> int:
     """The same of a size that is not 0."""
     size = size_option(text)
     if size == 0:

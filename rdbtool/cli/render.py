@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import Any, Final, TextIO
 
@@ -112,5 +111,7 @@ def print_json(command: str, facts: dict[str, Any]) -> None:
 
 def json_text(facts: dict[str, Any], *, indent: int | None = None) -> str:
     """JSON that no terminal acts on."""
+    import json  # only those who ask for it wait for it
+
     text = json.dumps(facts, indent=indent, ensure_ascii=True)
     return text.replace("\x7f", "\\u007f")  # the one control character that JSON leaves as it is

@@ -32,6 +32,8 @@ from .releases import Release
 
 THRESHOLD: Final[i64] = -1
 """In place of a number of words: one, and before it perhaps ``=`` or ``~``."""
+LONGEST: Final = 16
+"""No option has more letters."""
 
 
 @final

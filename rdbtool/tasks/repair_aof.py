@@ -10,7 +10,7 @@ from rdbtool.aof.check import FileVerdict, verify_log
 from rdbtool.aof.in_place import alone
 from rdbtool.aof.layout import LogFile
 from rdbtool.aof.repair.apply import apply_in_place, write_copy
-from rdbtool.aof.repair.plan import RepairPlan, lasting, needs_mending, plan_repair
+from rdbtool.aof.repair.plan import RepairPlan, lasting, plan_repair
 from rdbtool.errors import NotSyncedError, OutputError, UsageError
 from rdbtool.findings import Finding, Findings, Report, Severity
 from rdbtool.io.destination import find
@@ -66,7 +66,7 @@ def plan_aof_repair(
         return RepairPlan(layout)
     if not layout.is_set and len(layout.files) > 1:
         raise UsageError("parts without a manifest: name the files one by one", path=report.path)
-    foreign = next((file for file in report.files if file.foreign and not (salvage and needs_mending(file))), None)
+    foreign = next((file for file in report.files if file.foreign and not (salvage and file.needs_mending)), None)
     if foreign is not None:
         move = "" if layout.is_set else "; move it away, and the server starts empty"
         raise UsageError(f"no append-only file: nothing of it could be kept{move}", path=foreign.path)

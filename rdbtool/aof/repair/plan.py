@@ -134,7 +134,7 @@ def plan_repair(
     """
     plan = RepairPlan(layout, config=config)
     for i, (file, verdict) in enumerate(zip(layout.files, verdicts, strict=True)):
-        if salvage and needs_mending(verdict):
+        if salvage and verdict.needs_mending:
             _mend(plan, file, keep_open, drop_refused, config)
             continue
         _refuse_hopeless(verdict)
@@ -160,12 +160,6 @@ def plan_repair(
     for file_plan in plan.files:
         _remark(plan, file_plan)
     return plan
-
-
-def needs_mending(verdict: FileVerdict) -> bool:
-    """Whether the snapshot that a plain file should begin with is damaged."""
-    lost_header = verdict.foreign and verdict.role == "base" and verdict.path.endswith(".rdb")
-    return verdict.plain and verdict.verdict != MISSING and (lost_header or not verdict.cuttable)
 
 
 def _mend(plan: RepairPlan, file: LogFile, keep_open: bool, drop_refused: bool, config: LogConfig) -> None:

@@ -8,7 +8,6 @@ duplicate is two equal hashes, to be confirmed by reading both strings again.
 from __future__ import annotations
 
 import os
-import tempfile
 from typing import BinaryIO, Final, final
 
 from librt.strings import BytesWriter, read_i64_le, write_i64_le
@@ -136,6 +135,8 @@ class Duplicates:
             pos += RECORD
 
     def _spill(self, part: i64) -> None:
+        import tempfile  # most files need none
+
         writer = self.parts[part]
         try:
             if self.file is None:
@@ -190,7 +191,9 @@ class Duplicates:
                     file.seek(chunk * CHUNK)
                     found.append(file.read(CHUNK))
         except OSError as e:
-            raise OutputError(f"cannot read a temporary file: {reason(e)}", path=tempfile.gettempdir()) from e
+            from tempfile import gettempdir
+
+            raise OutputError(f"cannot read a temporary file: {reason(e)}", path=gettempdir()) from e
         found.append(self.parts[part].getvalue())
         return b"".join(found)
 
