@@ -12,7 +12,6 @@ import typer
 
 from rdbtool.errors import RdbToolError, UsageError
 from rdbtool.io.remote import is_remote
-from rdbtool.live.address import is_url
 
 from .console import remark
 from .progress import Progress
@@ -95,6 +94,8 @@ class Jobs:
 
     def _cluster(self, paths: Sequence[str]) -> Cluster:
         """The cluster. Raises `UsageError` for inputs that its workers cannot read."""
+        from rdbtool.live.address import is_url
+
         for path in paths:
             if path == "-" or is_url(path):
                 raise UsageError("the workers of a cluster read files and URLs of files", path=path)
@@ -139,10 +140,10 @@ def _called(function: Callable[..., T], path: str, options: dict[str, object]) -
 
 def _size(path: str) -> int:
     """Bytes of a file, or of the files of a directory; -1 for what only this process can read."""
-    if path == "-" or is_url(path):
-        return -1
     if is_remote(path):
         return WORTH  # asking takes time, and who keeps files elsewhere has large ones
+    if path == "-" or "://" in path:
+        return -1
     try:
         status = os.stat(path)
         if stat.S_ISDIR(status.st_mode):

@@ -6,9 +6,6 @@ from collections.abc import Iterable
 
 from rdbtool.errors import UsageError
 from rdbtool.io.remote import expand, has_magic, is_remote, keep_password, local_path
-from rdbtool.live.address import without_password
-
-from .live import hide
 
 
 def located(paths: Iterable[str]) -> list[str]:
@@ -36,6 +33,10 @@ def without_secret(path: str) -> str:
     """A path as it is; a URL without its password, with which it will be opened."""
     if not is_remote(path):
         return path
+    from rdbtool.live.address import without_password
+
+    from .live import hide
+
     url, password = without_password(path)
     if password:
         keep_password(url, password)

@@ -12,7 +12,6 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final, NoReturn, final
-from urllib.parse import unquote
 
 from rdbtool.errors import InputError, OutputError, RdbToolError, UnsupportedError, printable_text
 from rdbtool.extras import how_to_install
@@ -54,7 +53,11 @@ def is_remote(path: str) -> bool:
 
 def local_path(path: str) -> str:
     """The path that a ``file://`` URL stands for; anything else as it is."""
-    return unquote(path.partition("://")[2]) if path.startswith(f"{LOCAL}://") else path
+    if not path.startswith(f"{LOCAL}://"):
+        return path
+    from urllib.parse import unquote
+
+    return unquote(path.partition("://")[2])
 
 
 def keep_password(url: str, password: str) -> None:
