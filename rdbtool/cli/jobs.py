@@ -140,6 +140,8 @@ def _called(function: Callable[..., T], path: str, options: dict[str, object]) -
 
 def _size(path: str) -> int:
     """Bytes of a file, or of the files of a directory; -1 for what only this process can read."""
+    if path.startswith("memory://"):
+        return -1
     if is_remote(path):
         return WORTH  # asking takes time, and who keeps files elsewhere has large ones
     if path == "-" or "://" in path:
