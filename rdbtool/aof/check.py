@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from rdbtool.errors import FormatError, InputError, RdbToolError, printable
 from rdbtool.findings import Finding, Findings, Severity, changed_finding, plural
@@ -40,6 +40,12 @@ NESTED_KEPT: Final = 100
 """Names of commands within RREPLAY that are told."""
 TEXT_COPY: Final = re.compile(rb"(#[^\r\n]*(\n|\r\r\n))?\*\d+(\n|\r\r\n)")
 """How a log begins whose line ends were changed."""
+
+
+Scan: TypeAlias = Callable[[Window, Findings, LogConfig], Scanner | None]
+"""Begins the scan of the log that a window stands at, and returns it, to go on from where it stands; None for nothing
+done.
+"""
 
 
 @dataclass(slots=True)
@@ -149,10 +155,11 @@ def verify_log(
     until: int = -1,
     salvageable: bool = True,
     progress: Callable[[int, int], object] | None = None,
+    scan: Scan | None = None,
 ) -> FileVerdict:
     """Check a file of a log. ``last``: whether it is the one a server may cut by itself; ``until``: a Unix
     time, behind whose annotation reading ends; ``salvageable``: look what could be kept behind damage;
-    ``progress`` is told the bytes read of this file, and its size or -1.
+    ``progress`` is told the bytes read of this file, and its size or -1; ``scan``: who begins the scan of the log.
 
     Raises `InputError`.
     """
@@ -165,7 +172,9 @@ def verify_log(
         stream = source.stream if progress is None else Metered(source.stream, source.size, progress)
         w = Window(Portions(stream), path=source.name, size=source.size)
         w.file = source.file
-        verdict = verify_log_in(w, file, findings, last=last, config=config, until=until, salvageable=salvageable)
+        verdict = verify_log_in(
+            w, file, findings, last=last, config=config, until=until, salvageable=salvageable, scan=scan
+        )
         change = source.changed()
         # A running server appends: what was read of a sound log is the beginning of one.
         if change and not (last and verdict.verdict in {OK, EMPTY} and os.path.getsize(file.path) >= verdict.size):
@@ -182,6 +191,7 @@ def verify_log_in(
     config: LogConfig = DEFAULT,
     until: int = -1,
     salvageable: bool = True,
+    scan: Scan | None = None,
 ) -> FileVerdict:
     """The same for a file that is open at its first byte. What is no file of its own is not looked behind.
 
@@ -197,7 +207,9 @@ def verify_log_in(
     if kind_at(w) == RDB and not _preamble(w, verdict, findings, config):
         return verdict
     verdict.log_start = int(w.offset())
-    scanner = Scanner(w, findings, config, until=until)
+    scanner = None if scan is None or until >= 0 else scan(w, findings, config)
+    if scanner is None:
+        scanner = Scanner(w, findings, config, until=until)
     outcome = scanner.run()
     _results(verdict, scanner, outcome)
     if not verdict.cuttable:

@@ -372,13 +372,20 @@ class Scanner:
             counter = self._options[row.name] = OptionCounter(OPTIONS[row.name])
         return counter
 
+    def count_options(self, uses: list[OptionUse]) -> None:
+        """Count options that were found in a part of the log that was not read here."""
+        for use in uses:
+            counter = self._counter(COMMANDS[use.options.command])
+            assert counter is not None
+            counter.count(use.found, use.start, use.count)
+
     def options(self) -> list[OptionUse]:
-        """The options in the log that are newer than their commands."""
+        """The options in the log that are newer than their commands, by where they are first."""
         if self._dated > 0:
             dated = self._options[b"SET"]
             dated.count(1, self._first_dated, self._dated)
             self._dated = 0
-        return [use for counter in self._options.values() for use in counter.uses.values()]
+        return sorted((use for counter in self._options.values() for use in counter.uses.values()), key=_start_of)
 
     def _meet(self, slot: i64, a: i64, b: i64, n: i64, argc: i64, data: bytes, at: i64, start: i64) -> bool:
         """Whether a command, which begins at ``start``, is known and plain; then its name is remembered in ``slot``."""
@@ -582,3 +589,7 @@ class Scanner:
 
     def _note(self, severity: Severity, code: str, message: str, offset: i64) -> None:
         self.findings.add(Finding(severity, code, message, self.window.path, offset, None, -1, "reading the log"))
+
+
+def _start_of(use: OptionUse) -> int:
+    return use.start

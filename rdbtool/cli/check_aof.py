@@ -219,7 +219,7 @@ def command(
     present = [path for path in paths if not (missing_ok and is_absent(path))]
     if fix or output:
         jobs = ONE_JOB  # what is checked next may be what is repaired now
-    checks = jobs.each(partial(check, history=history), present)
+    checks = jobs.each(partial(check, history=history), present, in_parts=True)
     for path in paths:
         facts: dict[str, Any] = {"path": path}
         try:

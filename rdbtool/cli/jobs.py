@@ -75,7 +75,7 @@ class Jobs:
         """
         if self.executor:
             with self._cluster(paths) as cluster:
-                few = in_parts and len(paths) < cluster.count
+                few = in_parts and len(paths) < cluster.count and not any(map(is_remote, paths))
                 ahead = 0 if few else len(paths)
                 yield from _shared_out(function, self.places(paths), cluster, cluster.count, ahead)
             return

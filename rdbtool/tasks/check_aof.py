@@ -7,7 +7,9 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 from rdbtool.aof.check import BROKEN, EMPTY, MISSING, TRUNCATED, FileVerdict, verify_log, verify_log_in
@@ -26,8 +28,10 @@ from rdbtool.servers.commands import COMMANDS
 from rdbtool.servers.features import CHECKS_ARITY_IN_LOG, MULTI_PART_LOGS, SCRIPT_ERRORS_CRASH
 from rdbtool.servers.releases import RELEASES, Release, newest_of_each, releases_asked, writer_of
 
+from .check_aof_parts import ScanInParts
 from .libraries import tell_libraries
 from .log_suitability import SCRIPTS, LogSuitability, knows, lacking_options, log_suitability
+from .workers import cores
 
 
 @dataclass(slots=True)
@@ -96,6 +100,9 @@ def check_aof(
     layout: Layout | None = None,
     progress: Progress | None = None,
     window: Window | None = None,
+    executor: Executor | None = None,
+    workers: int = 0,
+    portion: int = 0,
 ) -> CheckAofReport:
     """Check what is at ``path``: a log with or without a snapshot in front, a manifest, or a directory.
 
@@ -105,8 +112,9 @@ def check_aof(
     not known the newest; ``all_findings``: keep each finding, however many they are; ``layout``: the files,
     where they are not those that `locate` finds; ``until``: a Unix time: reading a file ends at the first later
     annotation; ``progress`` is told the bytes read of all files, and their size or -1;
-    ``window``: at the first byte of what is at ``path``, a single file, where it is open.
-    Raises `InputError` where something cannot be read, `UsageError` where ``path`` is ambiguous.
+    ``window``: at the first byte of what is at ``path``, a single file, where it is open. With an ``executor`` parts of
+    plain files, of about ``portion`` bytes, are scanned side by side, by so many ``workers``; the answer is the same.
+    Raises `InputError` where something cannot be read, `UsageError` where ``path`` is ambiguous, `LostWorkerError`.
     """
     path = os.fspath(path)
     asked = releases_asked(releases)
@@ -131,13 +139,18 @@ def check_aof(
         if window is not None:
             report.files.append(verify_log_in(window, file, report.findings, config=config, until=until))
             continue
+        progress = meter.of(file.path)
+        scan = None
+        if executor is not None:
+            scan = partial(ScanInParts(executor, workers or cores(), portion), progress=progress)
         verdict = verify_log(
             file,
             report.findings,
             last=i == len(layout.files) - 1,
             config=config,
             until=until,
-            progress=meter.of(file.path),
+            progress=progress,
+            scan=scan,
         )
         report.files.append(verdict)
     if layout.is_set and layout.files and all(f.verdict == EMPTY for f in report.files):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from rdbtool.errors import ChangedError
-from rdbtool.io.random_access import OpenFile, Span
+from rdbtool.io.random_access import PORTION, OpenFile, Span
 from rdbtool.io.window import Window
 
 SMALLEST: Final = 1 << 20
@@ -19,9 +19,9 @@ SHARES: Final = 8
 """Parts of a small file for each worker."""
 
 
-def part_size(size: int, workers: int) -> int:
+def part_size(size: int, workers: int, largest: int = LARGEST) -> int:
     """Bytes of a part of a file of this size."""
-    return max(SMALLEST, min(LARGEST, size // (workers * SHARES)))
+    return max(SMALLEST, min(largest, size // (workers * SHARES)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +44,11 @@ class FileState:
         return FileState(w.path, status.st_ino, int(w.size), status.st_mtime_ns)
 
     @contextmanager
-    def window(self, start: int) -> Iterator[Window]:
-        """A window at the byte ``start``; the end is that of the file. Raises `ChangedError` and `InputError`."""
+    def window(self, start: int, end: int = -1, *, grows: bool = False) -> Iterator[Window]:
+        """A window at the byte ``start``, up to ``end`` or to that of the file, which may have become longer where it
+        ``grows``. Raises `ChangedError` and `InputError`.
+        """
+        end = self.size if end < 0 else end
         try:
             handle = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError as e:
@@ -53,8 +56,9 @@ class FileState:
         file = OpenFile(handle, self.path)
         try:
             now = os.fstat(handle)
-            if (now.st_ino, now.st_mtime_ns) != (self.inode, self.changed_ns):
+            same = now.st_ino == self.inode
+            if not same or (now.st_mtime_ns != self.changed_ns and not (grows and now.st_size > self.size)):
                 raise ChangedError("the file was changed while it was read", path=self.path)
-            yield Window(Span(file, start, self.size), path=self.path, size=self.size, base=start)
+            yield Window(Span(file, start, end, PORTION), path=self.path, size=end, base=start)
         finally:
             file.close()

@@ -24,11 +24,16 @@ class Case:
     directory: Path = data.CACHE
 
 
-def rdbtool(*arguments: object) -> list[str]:
+WITH_JOBS = ("check-aof", "check-rdb", "digest", "dump", "info")
+"""Subcommands that use several processes where they are not told otherwise."""
+
+
+def rdbtool(*arguments: object, jobs: int = 1) -> list[str]:
     """The command line of rdbtool as it is installed for this Python; where it is not, of the tree that runs."""
     script = Path(sys.executable).with_name("rdbtool")
     start = [str(script)] if script.exists() else [sys.executable, "-m", "rdbtool"]
-    return [*start, *map(str, arguments)]
+    side_by_side = ["--jobs", str(jobs)] if arguments[0] in WITH_JOBS else []
+    return [*start, *map(str, arguments), *side_by_side]
 
 
 def megabytes(path: Path) -> float:
@@ -39,6 +44,7 @@ def all_cases(size: int) -> Iterator[Case]:
     """The cases, each with its input made when it is asked for."""
     from tests.bench.diff_cases import diff_cases
     from tests.bench.dump_cases import dump_cases
+    from tests.bench.jobs_cases import jobs_cases
     from tests.bench.memory_cases import memory_cases
     from tests.bench.replay_cases import replay_cases
 
@@ -47,6 +53,7 @@ def all_cases(size: int) -> Iterator[Case]:
     yield from memory_cases(size)
     yield from replay_cases(size)
     yield from diff_cases(size)
+    yield from jobs_cases(size)
 
 
 def check_cases(size: int) -> Iterator[Case]:
