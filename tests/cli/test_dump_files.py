@@ -98,3 +98,29 @@ def test_an_output_below_a_file_is_one_line(tmp_path: Path) -> None:
         assert done.returncode == 2
         assert "cannot create" in done.stderr
         assert len(done.stderr.splitlines()) == 1
+
+
+def test_what_other_processes_do_is_what_this_one_does(tmp_path: Path) -> None:
+    shards = [tmp_path / f"shard-{i}.rdb" for i in range(3)]
+    for path, release in zip(shards, ("redis-7.0.15", "redis-7.4.1", "valkey-9.1.2"), strict=True):
+        path.write_bytes((FIXTURES / release / "small-plain.rdb").read_bytes())
+    told = []
+    for jobs in ("1", "2"):
+        out = tmp_path / jobs
+        choice = ["--key", "s*", "--type", "set", "--jobs", jobs]
+        for arguments in (
+            ["dump", *shards, "-f", "parquet", "-o", f"{out}/keys/", *choice],
+            ["dump", *shards, "-f", "csv", "-o", f"{out}/csv/", "--bytes", "hex", *choice],
+            ["convert", *shards, out / "{name}.rdb", "--target", "redis-6.2", "--pack", "set-entries=1", *choice],
+            ["convert", *shards, out / "{name}.jsonl", "--db-map", "0=3", "--drop-expiry", *choice],
+        ):
+            assert run(*arguments).returncode in {0, 3}, arguments
+        files = {
+            str(path.relative_to(out)): run("dump", path).output if path.suffix == ".rdb" else path.read_bytes()
+            for path in out.rglob("*")
+            if path.is_file()
+        }  # an RDB has the time in it
+        texts = [run("memory", *shards, "--slots", *choice).stdout, run("verify", *shards, "--jobs", jobs).stdout]
+        told.append((files, texts))
+    assert len(told[0][0]) == 12
+    assert told[0] == told[1]
