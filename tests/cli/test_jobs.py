@@ -63,6 +63,30 @@ def test_a_worker_that_is_killed_is_told_with_its_file_and_the_others_are_checke
     assert f"{paths[1]}: unreadable\n  error   {paths[1]}: the process that worked on it ended" in done.stdout
 
 
+def killed(*_: object) -> object:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return None
+
+
+@pytest.mark.parametrize(
+    ("command", "path", "module", "name"),
+    [
+        ("check-rdb", SNAPSHOTS[-1], "check_rdb_parts", "check_part"),
+        ("dump", SNAPSHOTS[-1], "dump_parts", "make_exporter"),
+        ("check-aof", FIXTURES / "aof/truncated.aof", "check_aof_parts", "scan_part"),
+    ],
+)
+def test_a_worker_that_is_killed_at_a_part_ends_the_job(
+    command: str, path: Path, module: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(f"rdbtool.tasks.{module}.{name}", killed)
+    monkeypatch.setattr("rdbtool.tasks.parts.SMALLEST", 100)
+    done = run(command, "--jobs", 2, path)
+    assert done.returncode == 2
+    assert "the process that worked on it ended before it was done" in done.stderr + done.stdout
+    assert str(path) in done.stderr + done.stdout
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_all_workers_without_a_word(tmp_path: Path, number: signal.Signals, code: int) -> None:
     program = r"""
