@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from rdbtool.aof.names import uncarried
 from rdbtool.aof.point_in_time import WHOLE, PointInTime
@@ -20,8 +20,8 @@ from rdbtool.outputs.options import OutputOptions
 from rdbtool.outputs.pipeline import Pipeline
 from rdbtool.outputs.resp import too_long
 
-from .dump_parts import can_be_parted, move_in_parts
-from .workers import cores
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 
 @dataclass(slots=True, kw_only=True)
@@ -91,14 +91,15 @@ def dump(
             exporter.losses.untold |= opened.source.made
             try:
                 source = opened.source
-                if (
-                    executor is None
-                    or options is None
-                    or keep_going
-                    or not isinstance(source, RdbSource)
-                    or not can_be_parted(selection, options)
-                    or not move_in_parts(pipeline, source, options, executor, workers or cores(), portion)
-                ):
+                moved = False
+                if executor is not None and options is not None and not keep_going and isinstance(source, RdbSource):
+                    from .dump_parts import can_be_parted, move_in_parts
+                    from .workers import cores
+
+                    moved = can_be_parted(selection, options) and move_in_parts(
+                        pipeline, source, options, executor, workers or cores(), portion
+                    )
+                if not moved:
                     pipeline.run(source)
             finally:
                 pipeline.start(opened.source.facts)
