@@ -39,7 +39,8 @@ class OutputFormat:
     ``for_server``: it is written for a release, and keeps what that release has; ``drops_modules``: what modules
     own can be left out of it; ``takes_commands``: commands can follow behind the keys; ``base``: it is an
     append-only file, and begins, if nothing else is asked for, with what the format of this name writes;
-    ``directory``: it is a directory; ``by_key``: it is without values unless they are asked for.
+    ``directory``: it is a directory; ``by_key``: it is without values unless they are asked for;
+    ``parted``: its records, but for the first, do not depend on those before.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class OutputFormat:
         base: str = "",
         directory: bool = False,
         by_key: bool = False,
+        parted: bool = False,
     ) -> None:
         self.name = name
         self.keeps = keeps
@@ -80,6 +82,7 @@ class OutputFormat:
         self.base = base
         self.directory = directory
         self.by_key = by_key
+        self.parted = parted
 
 
 def _jsonl(output: Output, losses: Losses, options: OutputOptions) -> Exporter:
@@ -219,6 +222,7 @@ FORMATS: Final = (
         binary=True,
         for_server=True,
         takes_commands=True,
+        parted=True,
     ),
     OutputFormat(
         "jsonl",
@@ -230,6 +234,7 @@ FORMATS: Final = (
         endings=(".jsonl", ".ndjson"),
         text=True,
         json=True,
+        parted=True,
     ),
     OutputFormat(
         "json",
@@ -250,6 +255,7 @@ FORMATS: Final = (
         convert=True,
         endings=(".csv",),
         text=True,
+        parted=True,
     ),
     OutputFormat(
         "parquet",

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Final
 
 from rdbtool.basics.crc64 import combines, crc64_of_both
 from rdbtool.errors import RdbToolError
@@ -16,16 +15,13 @@ from rdbtool.inputs.selection import Selection
 from rdbtool.io.output import Output
 from rdbtool.outputs.options import OutputOptions
 from rdbtool.outputs.pipeline import Pipeline
-from rdbtool.outputs.registry import make_exporter
+from rdbtool.outputs.registry import make_exporter, row_of
 from rdbtool.outputs.resp import Resp
 from rdbtool.rdb.cutting import Cutter, RdbPart
 from rdbtool.rdb.events import End, Header
 
 from .parts import FileState, part_size
 from .units import Unit, in_order
-
-FORMATS: Final = ("csv", "jsonl", "resp")
-"""Formats whose records, but for the first, do not depend on those before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +66,8 @@ class _Collected:
 
 def can_be_parted(selection: Selection, output: OutputOptions) -> bool:
     """Whether parts of a file can be written by themselves: no key decides what becomes of another one."""
-    return output.format in FORMATS and output.values and selection.limit < 0 and selection.exact is None and combines()
+    parted = row_of(output.format).parted and output.values
+    return parted and selection.limit < 0 and selection.exact is None and combines()
 
 
 def move_in_parts(
