@@ -32,7 +32,7 @@ GROUPS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
         (
             *("model", "io", "basics", "servers", "rdb", "outputs", "inputs/keys", "inputs/selection"),
             *("aof/resp", "aof/options", "aof/scan", "aof/command_writer", "aof/entry_ids"),
-            *("analysis/collecting", "analysis/contents", "analysis/costs", "analysis/encodings", "analysis/key_rows"),
+            *("analysis/collecting", "analysis/contents", "analysis/costs", "analysis/encodings"),
             *("analysis/measure", "analysis/packed", "analysis/prefixes", "analysis/rax", "analysis/stream_size"),
             "analysis/tallies",
         ),
@@ -55,6 +55,7 @@ LEFT_OUT = (
         "io/lock",
         "io/open_files",
         "io/ownership",
+        "io/remote",
         "io/signals",
         "io/sink",
         "io/vcs",

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from enum import IntEnum
 from typing import TYPE_CHECKING, Final
 
-from .errors import ChangedError, IncompleteError, InputError, NotSyncedError, RdbToolError
+from .errors import ChangedError, IncompleteError, InputError, LostWorkerError, NotSyncedError, RdbToolError
 
 if TYPE_CHECKING:
     from .findings import Report
@@ -40,7 +40,8 @@ out, which no later check of the output tells; then that there are problems, whi
 
 def of_report(report: Report, *, problems: bool = False, loss: bool = False) -> ExitCode:
     """The code for a job that came to its end. ``problems``, ``loss``: what the report does not tell by itself."""
-    if not {InputError.code, ChangedError.code, NotSyncedError.code}.isdisjoint(report.findings.counts):
+    unknown = {InputError.code, ChangedError.code, LostWorkerError.code, NotSyncedError.code}
+    if not unknown.isdisjoint(report.findings.counts):
         return ExitCode.FAILED  # what could not be read, or did not stay, is not known, what is not synced not safe
     if loss or report.loss:
         return ExitCode.LOSS

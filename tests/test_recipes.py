@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
@@ -273,3 +274,20 @@ def test_what_prometheus_is_told_of_health_is_what_its_rules_ask_for(machine: Ma
         assert sample.value in {0, 1}  # whether the disk of this machine is full is its own affair
     machine.run(about(cron("rdbtool health")))
     assert re.search(r"^rdbtool_health_verdict\{.*\} 2$", written.read_text(), re.MULTILINE)
+
+
+def test_a_fleet_is_asked_by_duckdb(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    for i, keys in enumerate((30, 20)):
+        snapshot(machine.root / f"shard-{i}.rdb", keys)
+    done = machine.run(blocks("sh", "-o fleet/"))
+    assert done.returncode == 0, done.stderr
+    monkeypatch.chdir(machine.root)
+    answer = duckdb.sql(blocks("sql", "fleet/"))
+    assert answer is not None
+    assert answer.columns == ["prefix", "keys", "kib", "shards", "expired"]
+    ((prefix, count, kib, shards, expired),) = answer.fetchall()
+    assert (prefix, count, shards, expired) == ("user:", 50, 2, 0)
+    assert 1 <= kib <= 10
+    partitions = duckdb.sql("SELECT DISTINCT shard FROM 'fleet/*/*.parquet' ORDER BY 1")
+    assert partitions is not None
+    assert partitions.fetchall() == [("shard-0.rdb",), ("shard-1.rdb",)]

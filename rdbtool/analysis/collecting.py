@@ -8,25 +8,44 @@ from typing import Final, final
 from mypy_extensions import i64
 
 from rdbtool.errors import FormatError
-from rdbtool.inputs.keys import EntryEvent, KeySource
+from rdbtool.inputs.keys import EntryEvent, Facts, KeySource
 from rdbtool.inputs.salvaging import Behind
 from rdbtool.inputs.selection import Selection
+from rdbtool.io.output import Output
 from rdbtool.model import Entry
 from rdbtool.rdb.encode import encode
 from rdbtool.rdb.events import End, Event, Function, FunctionPreGa, HashTemplate, ModuleAux
 from rdbtool.rdb.frame import Frame, frame_of
 from rdbtool.rdb.libraries import library_header
 from rdbtool.rdb.salvage.following import SUSPECTS
-from rdbtool.rdb.targets import Target
-from rdbtool.servers.releases import Release, newest
+from rdbtool.rdb.targets import Target, target_for_version
+from rdbtool.servers.releases import NEWEST, Release, newest, writer_of
 
 from .contents import Contents, measured_key
 from .costs import Costs
-from .key_rows import KeyRows
 from .measure import Measure
 from .tallies import MeasuredKey
 
 HELD: Final[i64] = SUSPECTS
+
+
+class KeyRows:
+    """Writes a line for each key to ``output``."""
+
+    def __init__(self, output: Output, mode: i64) -> None:
+        self.output = output
+        self.mode: i64 = mode
+
+    def begin(self) -> None:
+        """The first call."""
+
+    def write(self, key: MeasuredKey) -> None:
+        """Write a key."""
+        raise NotImplementedError
+
+    def end(self) -> None:
+        """The last call; it empties the buffer."""
+        self.output.flush()
 
 
 @final
@@ -62,8 +81,7 @@ class Collector:
         self.module_data: list[str] = []
         self.checksum = ""
         self.end_offset: i64 = -1
-        release = costs.layout.release
-        self._target = Target(release.name, release if release.is_written else newest(release.product))
+        self._target = saver(costs.layout.release)
 
     def run(self, source: KeySource, selection: Selection, first: Event | None) -> None:
         """Take ``first`` and all further events of ``source``. Raises what reading raises."""
@@ -112,11 +130,7 @@ class Collector:
 
     def _entry(self, entry: Entry) -> None:
         """Measure a decoded value as the server that is asked for would save it."""
-        row, raw = encode(entry.value, self._target, compress=False)
-        frame = frame_of(entry.db, entry.key, row, raw)
-        frame.expire_at_ms = entry.expire_at_ms
-        frame.idle_s = entry.idle_s
-        frame.freq = entry.freq
+        frame = saved(entry, self._target)
         self.measure.measure(frame)
         self.contents.take(frame, self.measure)
         if self.rows is not None:
@@ -136,3 +150,26 @@ class Collector:
         elif isinstance(event, End):
             self.checksum = event.checksum
             self.end_offset = event.offset
+
+
+def saver(release: Release) -> Target:
+    """Whom decoded values are saved for, so that they can be measured as those of this release."""
+    return Target(release.name, release if release.is_written else newest(release.product))
+
+
+def saved(entry: Entry, target: Target) -> Frame:
+    """A decoded key as the server that is asked for would save it."""
+    row, raw = encode(entry.value, target, compress=False)
+    frame = frame_of(entry.db, entry.key, row, raw)
+    frame.expire_at_ms = entry.expire_at_ms
+    frame.idle_s = entry.idle_s
+    frame.freq = entry.freq
+    return frame
+
+
+def release_of(facts: Facts) -> Release:
+    """Who wrote a file, or is like who did."""
+    writer = writer_of(facts.aux)
+    if writer is not None:
+        return writer
+    return target_for_version(facts.dialect, facts.version).release if facts.version else NEWEST

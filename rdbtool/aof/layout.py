@@ -96,6 +96,10 @@ def is_absent(path: str) -> bool:
 
     Raises as `locate` does, but for a manifest that a server refuses.
     """
+    if opener_of(path) is not None:
+        from rdbtool.io.remote import exists, is_remote
+
+        return is_remote(path) and not exists(path)
     if not os.path.lexists(path):
         return path != "-"
     try:

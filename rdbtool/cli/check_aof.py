@@ -14,6 +14,7 @@ from rdbtool.aof.names import CommandNames
 from rdbtool.aof.resp import MAX_BULK
 from rdbtool.errors import RdbToolError, UsageError
 from rdbtool.exit_codes import ExitCode, of_all, of_error, of_report
+from rdbtool.io.remote import is_remote
 from rdbtool.rdb.check import DATABASES
 from rdbtool.servers.releases import releases_asked
 from rdbtool.tasks.check_aof import check_aof
@@ -32,6 +33,7 @@ from .options import (
     takes,
 )
 from .overwriting import ask_to_overwrite
+from .remote import located
 from .render import plural, print_json, show_path
 from .usage import REPAIR_PANEL, SERVER_PANEL, Usage
 
@@ -177,6 +179,7 @@ def command(
     Single files, and multi-part sets. A repair shows what it will cut, asks, saves that beside the file in
     FILE.cut-OFFSET, and says how to undo it.
     """
+    paths = located(paths)
     time = _time(until, truncate_to_timestamp)
     if copy_to is not None and _is_no_file(copy_to):
         raise UsageError("-o wants the name of a file, or of a directory for a set")
@@ -187,6 +190,8 @@ def command(
         raise UsageError("--salvage, --yes and --max-loss go with --fix or -o")
     if (save_cut or no_save_cut) and (output or not fix):
         raise UsageError("--save-cut and --no-save-cut go with --fix, and not with -o")
+    if (fix or output) and any(is_remote(path) for path in paths):
+        raise UsageError("--fix and -o take files of this machine: get a copy first")
     if force and not (fix or output):
         raise UsageError("--force goes with --fix or -o")
     if output and not (force or yes):

@@ -22,6 +22,7 @@ from .live import reads_servers
 from .options import AllFindingsOption, DatabasesOption, Format, FormatOption, ModulesOption, size_option, takes
 from .overwriting import ask_to_overwrite
 from .progress import Progress
+from .remote import located
 from .render import findings_lines, number, paint, plural, print_json, show_path, size, table
 from .usage import REPAIR_PANEL, Usage
 from .way_out import way_out
@@ -108,6 +109,7 @@ def command(
 
     Says what a current server would say that verifies all it loads, and where.
     """
+    paths = located(paths)
     if salvage or copy_to is not None or partial or max_lost is not None:
         if not salvage or copy_to is None:
             raise UsageError("--salvage and -o go together, and --partial and --max-lost with them")

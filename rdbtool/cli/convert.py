@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import sys
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Final, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NoReturn
 
 import typer
 
 from rdbtool.aof.names import CommandNames
 from rdbtool.aof.point_in_time import PointInTime
-from rdbtool.errors import UsageError
-from rdbtool.exit_codes import of_report
+from rdbtool.errors import RdbToolError, UsageError
+from rdbtool.exit_codes import ExitCode, of_all, of_error, of_report
 from rdbtool.inputs.selection import Selection
 from rdbtool.outputs.registry import CONVERTED, FORMATS, format_of_path
 from rdbtool.servers.releases import written_span
 
 from .console import remark
 from .filters import chosen_keys, hint_at_regex
+from .jobs import Jobs, side_by_side
 from .live import reads_servers
 from .options import AUTO, CsvSafeOption, Format, FormatOption, ReplaceOption, choices, command_names, one_of, takes
 from .overwriting import ask_to_overwrite
@@ -32,9 +34,10 @@ from .point_in_time import (
     server_of,
 )
 from .progress import Progress
+from .remote import located, without_secret
 from .render import plural, print_findings, print_json, show_path
 from .usage import CHANGES_PANEL, WRITING_PANEL, Usage
-from .way_out import print_way_out_of
+from .way_out import print_way_out, print_way_out_of
 
 if TYPE_CHECKING:
     from rdbtool.tasks.convert import ConvertReport
@@ -49,7 +52,7 @@ USAGE: Final = Usage(
     loss="done, with loss that is listed",
 )
 
-_ENDINGS: Final = " ".join(row.endings[0] for row in FORMATS if row.endings)
+_ENDINGS: Final = " ".join(row.endings[0] for row in FORMATS if row.convert and row.endings)
 
 
 class Compression(StrEnum):
@@ -81,17 +84,18 @@ class OnConflict(StrEnum):
 
 
 @reads_servers
-@takes(selection=chosen_keys, point=point_in_time, names=command_names)
+@takes(selection=chosen_keys, point=point_in_time, names=command_names, jobs=side_by_side)
 def command(
     selection: Selection,
     point: PointInTime,
     names: CommandNames,
+    jobs: Jobs,
     paths: Annotated[
         list[str],
         typer.Argument(
             metavar="SRC... DST",
             help="Inputs: RDB or AOF, gzip or zstd too, a manifest, a directory of a set, JSON lines, "
-            "commands, or '-'. Then the output, or '-'.",
+            "commands, or '-'. Then the output, or '-'; with {name} in it, each input has an output of that name.",
         ),
     ],
     to: Annotated[
@@ -224,14 +228,18 @@ def command(
     from rdbtool.basics.text import mode_of
     from rdbtool.inputs.filters import database_map, parse_limits, shift_ms
     from rdbtool.io.destination import is_standard_output
+    from rdbtool.io.remote import local_path
     from rdbtool.outputs.changing import Changes
     from rdbtool.outputs.options import OutputOptions, RdbOptions
     from rdbtool.rdb.targets import target as target_of
     from rdbtool.tasks.convert import convert, output_paths
+    from rdbtool.tasks.convert_each import NAME as NAME_OF_INPUT
 
     if len(paths) < 2:
         raise UsageError("SRC and DST are needed: what to read, and what to write")
     *sources, destination = paths
+    sources = located(sources)
+    destination = local_path(without_secret(destination))
     if is_standard_output(destination):
         destination = "-"
     if sources.count("-") > 1:
@@ -262,31 +270,65 @@ def command(
     changes = Changes(
         database_map(db_map or ()), drop_expiry, shift_ms(expire_shift) if expire_shift else 0, drop_modules
     )
+    arguments: dict[str, Any] = {
+        "options": options,
+        "selection": selection,
+        "split": split,
+        "on_conflict": on_conflict.value,
+        "changes": changes,
+        "keep_going": keep_going,
+        "point": point,
+        "unknown": unknown.value,
+        "server": server_of(names, databases, memory_limit),
+        "commands": source is From.COMMANDS,
+        "source_mode": text_mode,
+    }
+    if NAME_OF_INPUT in destination:
+        if output is Format.JSON:
+            raise UsageError("--format json tells of one output")
+        _convert_each(sources, destination, arguments, jobs, force=force)
+    if jobs.executor:
+        raise UsageError(f"--executor is for inputs with an output each: a name with {NAME_OF_INPUT} in it")
     if not force:
         ask_to_overwrite(output_paths(destination, split), sources)
     with Progress() as progress:
-        report = convert(
-            sources,
-            destination,
-            options,
-            selection,
-            split=split,
-            on_conflict=on_conflict.value,
-            changes=changes,
-            keep_going=keep_going,
-            point=point,
-            unknown=unknown.value,
-            server=server_of(names, databases, memory_limit),
-            commands=source is From.COMMANDS,
-            source_mode=text_mode,
-            progress=progress,
-        )
+        report = convert(sources, destination, progress=progress, **arguments)
     if output is Format.JSON and destination != "-":
         print_json(NAME, report.as_json())
     else:
         _print_text(report)
     hint_at_regex(selection.keys, int(selection.kept))
     raise typer.Exit(of_report(report))
+
+
+def _convert_each(
+    sources: list[str], destination: str, arguments: dict[str, Any], jobs: Jobs, *, force: bool
+) -> NoReturn:
+    """Convert each input to an output of its own, and end."""
+    from rdbtool.tasks.convert import output_paths
+    from rdbtool.tasks.convert_each import convert_each, outputs_by_name
+
+    sources, destination = jobs.places(sources), *jobs.places([destination])
+    outputs = outputs_by_name(sources, destination)
+    if not force:
+        ask_to_overwrite(
+            [path for each in outputs.values() for path in output_paths(each, arguments["split"])], sources
+        )
+    codes: list[ExitCode] = []
+    kept = 0
+    for path, report in jobs.each(partial(convert_each, outputs=outputs, arguments=arguments), sources):
+        if isinstance(report, RdbToolError):
+            print(f"rdbtool: {report}", file=sys.stderr)
+            print_way_out(report)
+            codes.append(of_error(report))
+            continue
+        if not report.outputs:
+            print(f"{show_path(path)}:", file=sys.stderr)
+        _print_text(report)
+        kept += report.written
+        codes.append(of_report(report))
+    hint_at_regex(arguments["selection"].keys, kept)
+    raise typer.Exit(of_all(codes))
 
 
 def _print_text(report: ConvertReport) -> None:

@@ -29,6 +29,7 @@ from .options import command_names, takes
 from .point_in_time import From, ServerDatabasesOption, Unknown, UnknownOption, point_in_time, server_of
 from .prefixes import prefixes as prefix_options
 from .progress import Progress
+from .remote import one_located
 from .usage import COUNTS_PANEL, REPLAY_PANEL, TIME_PANEL, WRITING_PANEL, Usage
 from .way_out import print_way_out
 
@@ -189,6 +190,7 @@ def command(
 
     if left == right == "-":
         raise UsageError("only one of the two can be standard input")
+    left, right = one_located(left), one_located(right)
     points = _points(point, (left, point_a, from_a), (right, point_b, from_b))
     now_ms = int(selection.now_ms)
     server = server_of(names, databases, memory_limit)

@@ -30,6 +30,7 @@ from .point_in_time import (
     server_of,
 )
 from .progress import Progress
+from .remote import located
 from .render import print_findings, print_json, show_path
 from .usage import Usage
 from .way_out import print_way_out
@@ -74,6 +75,7 @@ def command(
     from rdbtool.servers.releases import release_named
     from rdbtool.tasks.digest import DigestReport, digest
 
+    paths = located(paths)
     release = release_named(like) if like else None
     files: list[dict[str, Any]] = []
     codes: list[ExitCode] = []

@@ -29,6 +29,7 @@ from .point_in_time import (
     server_of,
 )
 from .progress import Progress
+from .remote import one_located
 from .render import SCHEMA, json_text, number, plural, print_findings, print_json, show_path, size, table
 from .usage import Usage
 
@@ -79,6 +80,7 @@ def command(
     The whole log is replayed, so a command that failed, or found nothing to do, is told as such, and FLUSHALL,
     SWAPDB and scripts count as well. --format json writes one JSON object per line. Keys may hold escapes: \xff.
     """
+    path = one_located(path)
     server = server_of(names, databases, memory_limit)
     if stats:
         from rdbtool.tasks.stats import stats as count

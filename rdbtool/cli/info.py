@@ -15,6 +15,7 @@ from rdbtool.inputs.filters import time_ms
 from .jobs import Jobs, side_by_side
 from .live import reads_servers
 from .options import Format, FormatOption, takes
+from .remote import located
 from .render import findings_lines, print_json
 from .usage import Usage
 
@@ -51,6 +52,7 @@ def command(
 
     from .info_output import facts_of, print_info, print_table, sums_of
 
+    paths = located(paths)
     wanted = Wanted(top=top, now_ms=time_ms(now))
     reports: list[InfoReport] = []
     codes: list[ExitCode] = []

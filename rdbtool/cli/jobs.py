@@ -10,12 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Final, TypeVar, final
 
 import typer
 
-from rdbtool.errors import RdbToolError
+from rdbtool.errors import RdbToolError, UsageError
+from rdbtool.io.remote import is_remote
 
+from .console import remark
 from .progress import Progress
 from .usage import SPEED_PANEL
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+    from rdbtool.tasks.cluster import Cluster
     from rdbtool.tasks.workers import Workers
 
 T = TypeVar("T")
@@ -26,13 +31,18 @@ WORTH: Final = 64 << 20
 
 @final
 class Jobs:
-    """What was asked for. ``asked``: processes, or None for as many as are of use."""
+    """What was asked for. ``asked``: processes, or None for as many as are of use; ``executor``: the address of a
+    cluster whose workers do it instead, or "".
+    """
 
-    def __init__(self, asked: int | None) -> None:
+    def __init__(self, asked: int | None, executor: str = "") -> None:
         self.asked = asked
+        self.executor = executor
 
     def count(self, paths: Sequence[str]) -> int:
         """How many processes to use for these inputs."""
+        if len(paths) == 1 and is_remote(paths[0]):
+            return 1  # its parts come as one stream
         if any(_size(path) < 0 for path in paths):
             return 1  # only this process can read its standard input, and knows passwords of servers
         if self.asked is not None:
@@ -63,28 +73,61 @@ class Jobs:
         ``in_parts``: it takes an ``executor``, and so many ``workers`` of it, for parts of one input; that is how few
         inputs are worked on, one after the other.
         """
+        if self.executor:
+            with self._cluster(paths) as cluster:
+                few = in_parts and len(paths) < cluster.count and not any(map(is_remote, paths))
+                ahead = 0 if few else len(paths)
+                yield from _shared_out(function, self.places(paths), cluster, cluster.count, ahead)
+            return
         count = self.count(paths)
         if len(paths) >= count or not in_parts:
             count = min(count, len(paths))
             in_parts = False
         with self.workers(count) as workers:
-            if workers is None or in_parts:
-                options = {} if workers is None else {"executor": workers, "workers": count}
-                for path in paths:
-                    yield path, _called(function, path, options)
-                return
-            from rdbtool.tasks.units import of_each
+            yield from _shared_out(function, paths, workers, count, 0 if in_parts else 2 * count)
 
-            done, total = 0, sum(map(_size, paths))
-            with Progress() as progress, contextlib.closing(of_each(function, paths, workers, 2 * count)) as results:
-                for path, result in results:
-                    progress.clear()
-                    yield path, result
-                    done += _size(path)
-                    progress(done, total)
+    def places(self, paths: Sequence[str]) -> list[str]:
+        """The same paths, as whoever does the work names them: in any directory."""
+        if not self.executor:
+            return list(paths)
+        return [path if is_remote(path) else os.path.abspath(path) + os.sep * path.endswith(os.sep) for path in paths]
+
+    def _cluster(self, paths: Sequence[str]) -> Cluster:
+        """The cluster. Raises `UsageError` for inputs that its workers cannot read."""
+        from rdbtool.live.address import is_url
+
+        for path in paths:
+            if path == "-" or is_url(path):
+                raise UsageError("the workers of a cluster read files and URLs of files", path=path)
+        from rdbtool.tasks.cluster import Cluster
+
+        cluster = Cluster(self.executor)
+        if not cluster.count:
+            remark(f"{self.executor} has no workers now: it waits for some")
+        return cluster
 
 
 ONE_JOB: Final = Jobs(1)
+
+
+def _shared_out(
+    function: Callable[..., T], paths: Sequence[str], executor: Executor | None, count: int, ahead: int
+) -> Iterator[tuple[str, T | RdbToolError]]:
+    """``ahead``: inputs that are begun before the first is done; 0 for one after the other, in parts."""
+    if executor is None or not ahead:
+        options = {} if executor is None else {"executor": executor, "workers": count}
+        for path in paths:
+            yield path, _called(function, path, options)
+        return
+    from rdbtool.tasks.units import of_each
+
+    done, total = 0, sum(max(_size(path), 0) for path in paths)
+    with Progress() as progress, contextlib.closing(of_each(function, paths, executor, ahead)) as results:
+        for path, result in results:
+            progress.clear()
+            yield path, result
+            done += max(_size(path), 0)
+            progress(done, total)
 
 
 def _called(function: Callable[..., T], path: str, options: dict[str, object]) -> T | RdbToolError:
@@ -97,6 +140,10 @@ def _called(function: Callable[..., T], path: str, options: dict[str, object]) -
 
 def _size(path: str) -> int:
     """Bytes of a file, or of the files of a directory; -1 for what only this process can read."""
+    if path.startswith("memory://"):
+        return -1
+    if is_remote(path):
+        return WORTH  # asking takes time, and who keeps files elsewhere has large ones
     if path == "-" or "://" in path:
         return -1
     try:
@@ -122,6 +169,18 @@ def side_by_side(
             rich_help_panel=SPEED_PANEL,
         ),
     ] = None,
+    executor: Annotated[
+        str,
+        typer.Option(
+            "--executor",
+            metavar="URL",
+            help="Let the workers of a Dask cluster do it: dask://HOST:PORT. They see the files under the same names.",
+            show_default=False,
+            rich_help_panel=SPEED_PANEL,
+        ),
+    ] = "",
 ) -> Jobs:
-    """How many processes; for `takes`."""
-    return Jobs(processes)
+    """How many processes, and where; for `takes`. Raises `UsageError`."""
+    if executor and processes is not None:
+        raise UsageError("--jobs is about processes of this machine, and --executor about those of a cluster")
+    return Jobs(processes, executor)

@@ -38,13 +38,13 @@ def without_passwords(arguments: list[str]) -> list[str]:
             bare, password = without_password(argument)
             if password:
                 _passwords[bare] = unquote(password)
-                _hide(password)
+                hide(password)
             argument = bare
         shown.append(argument)
     return shown
 
 
-def _hide(secret: str) -> None:
+def hide(secret: str) -> None:
     """Overwrite a secret where the system keeps the command line, which all users can read. Works on Linux."""
     import ctypes
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from enum import StrEnum
+from functools import partial
 from typing import Annotated, Final
 
 import typer
@@ -17,6 +18,7 @@ from rdbtool.inputs.selection import Selection
 from rdbtool.servers.memory import ALLOCATORS, JEMALLOC
 
 from .filters import chosen_keys, hint_at_regex
+from .jobs import Jobs, side_by_side
 from .live import reads_servers
 from .options import CsvSafeOption, command_names, takes
 from .point_in_time import (
@@ -31,6 +33,7 @@ from .point_in_time import (
 )
 from .prefixes import prefixes as prefix_options
 from .progress import Progress
+from .remote import located
 from .render import SCHEMA, findings_lines, print_json
 from .usage import SERVER_PANEL, Usage
 
@@ -92,12 +95,13 @@ class By(StrEnum):
 
 
 @reads_servers
-@takes(selection=chosen_keys, prefixes=prefix_options, point=point_in_time, names=command_names)
+@takes(selection=chosen_keys, prefixes=prefix_options, point=point_in_time, names=command_names, jobs=side_by_side)
 def command(
     selection: Selection,
     prefixes: Prefixes,
     point: PointInTime,
     names: CommandNames,
+    jobs: Jobs,
     paths: Annotated[
         list[str],
         typer.Argument(
@@ -134,12 +138,13 @@ def command(
 
     Values are not decoded for it: the structures of the release are computed from lengths.
     """
+    from rdbtool.analysis.collecting import KeyRows
     from rdbtool.analysis.contents import FEW, Wanted
-    from rdbtool.analysis.key_rows import KeyRows
-    from rdbtool.tasks.memory import Reading, memory
+    from rdbtool.tasks.memory import Reading, memory, of_all_inputs
 
     from .memory_output import facts_of, first_keys, partial_text, print_memory
 
+    paths = located(paths)
     refuse_unknown_allocator(allocator)
     if csv_safe and output is not MemoryFormat.CSV:
         raise UsageError("--csv-safe is about CSV: --format csv")
@@ -152,10 +157,10 @@ def command(
     )
     rows: KeyRows | None = None
     if lines:
-        from rdbtool.analysis.key_rows import CsvRows, JsonRows
         from rdbtool.basics.text import mode_of
         from rdbtool.io.output import Output
         from rdbtool.io.sink import open_sink
+        from rdbtool.outputs.key_rows import CsvRows, JsonRows
         from rdbtool.outputs.outlets import shown_safely
 
         sink = open_sink("-", binary=False)
@@ -165,32 +170,35 @@ def command(
             if output is MemoryFormat.CSV
             else JsonRows(out, mode_of(mode), SCHEMA)
         )
-    streamed = rows if top is None else None
-    with Progress() as progress:
-        try:
-            report = memory(
-                paths,
-                wanted,
-                release=release or None,
-                allocator=allocator,
-                reported=reported,
-                list_depth=list_depth,
-                selection=selection,
-                rows=streamed,
-                largest=lines,
-                reading=Reading(
-                    point, unknown.value, source is From.COMMANDS, server_of(names, databases, memory_limit)
-                ),
-                progress=progress,
-            )
-            if rows is not None and streamed is None:
-                rows.begin()
-                for _, key in first_keys(report.contents, by):
-                    rows.write(key)
-                rows.end()
-        finally:
-            if lines:
+    measured = partial(
+        memory,
+        wanted=wanted,
+        release=release or None,
+        allocator=allocator,
+        reported=reported,
+        list_depth=list_depth,
+        selection=selection,
+        largest=lines,
+        reading=Reading(point, unknown.value, source is From.COMMANDS, server_of(names, databases, memory_limit)),
+    )
+    if rows is not None and top is None:
+        if jobs.executor:
+            raise UsageError("--executor is for sums and first keys: --format text or json, or --top")
+        with Progress() as progress:
+            try:
+                report = measured(paths, rows=rows, progress=progress)
+            finally:
                 sink.flush()
+    else:
+        report = of_all_inputs(jobs.each(measured, paths), wanted, allocator)
+    if rows is not None and top is not None:
+        try:
+            rows.begin()
+            for _, key in first_keys(report.contents, by):
+                rows.write(key)
+            rows.end()
+        finally:
+            sink.flush()
     if output is MemoryFormat.JSON:
         print_json(NAME, facts_of(report, by))
     elif output is MemoryFormat.TEXT:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from rdbtool.errors import UsageError
+from rdbtool.io.remote import exists, is_remote
 
 from .console import ask
 from .render import show_path
@@ -27,6 +28,8 @@ def ask_to_overwrite(paths: Sequence[str], sources: Sequence[str]) -> None:
 
 
 def _holds_something(path: str) -> bool:
+    if is_remote(path):
+        return exists(path)
     return path != "-" and os.path.isfile(path) and os.path.getsize(path) > 0
 
 

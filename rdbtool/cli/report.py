@@ -31,6 +31,7 @@ from .point_in_time import (
 )
 from .prefixes import prefixes as prefix_options
 from .progress import Progress
+from .remote import one_located
 from .render import plural, print_findings, show_path, size
 from .usage import PREFIXES_PANEL, Usage
 
@@ -81,6 +82,7 @@ def command(
     It is one file that needs no network: prefixes as a map that zooms, types, encodings, sizes, elements, expiries,
     slots, the biggest keys, and what the check finds.
     """
+    from rdbtool.io.remote import is_remote
     from rdbtool.io.sink import open_sink
     from rdbtool.live.address import is_url
     from rdbtool.tasks.memory import Reading
@@ -88,12 +90,13 @@ def command(
 
     from .report_page import page_of
 
+    path = one_located(path)
     refuse_unknown_allocator(allocator)
     if prefixes.depth:
         prefixes.depth = depth
     if not force:
         ask_to_overwrite([output], [path])
-    with open_sink(output, inputs=() if is_url(path) else (path,)) as sink:
+    with open_sink(output, inputs=() if is_url(path) or is_remote(path) else (path,)) as sink:
         with Progress() as progress:
             told = report(
                 path,

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Final
 
 import typer
 
 from rdbtool.aof.names import CommandNames
-from rdbtool.errors import UsageError
+from rdbtool.errors import RdbToolError, UsageError
 from rdbtool.exit_codes import of_all
 from rdbtool.tasks.judgement import MET, Judgement
 from rdbtool.tasks.verify.expectations import Expectations, read_config
 
 from .console import console
+from .jobs import Jobs, side_by_side
 from .judgements import JudgementFormat, JudgementFormatOption, code_of, show, show_text
 from .judging import HowJudged, expected, how_judged
 from .judging import prepared as prepared  # noqa: PLC0414 - `app` looks for it here
 from .live import reads_servers
 from .options import command_names, takes
-from .progress import Progress
+from .remote import located
 from .usage import Usage
 
 NAME = "verify"
@@ -31,11 +33,12 @@ USAGE: Final = Usage(
 
 
 @reads_servers
-@takes(wanted=expected, names=command_names, judged=how_judged)
+@takes(wanted=expected, names=command_names, judged=how_judged, jobs=side_by_side)
 def command(
     wanted: Expectations,
     names: CommandNames,
     judged: HowJudged,
+    jobs: Jobs,
     paths: Annotated[
         list[str],
         typer.Argument(
@@ -57,8 +60,9 @@ def command(
     Always looked for is all that check-rdb and check-aof find. With --quiet nothing is said of what is good: cron mails
     what is printed.
     """
-    from rdbtool.tasks.verify.run import absent, verify_all
+    from rdbtool.tasks.verify.run import absent, verify_each
 
+    paths = located(paths)
     tables = read_config(config) if config else None
     if wanted.max_shrink is not None and not wanted.against:
         raise UsageError("--max-shrink and --against go together")
@@ -70,16 +74,18 @@ def command(
         if output is JudgementFormat.TEXT and not (console.quiet and judgement.verdict == MET):
             show_text(judgement)
 
-    def of_path(path: str) -> Expectations:
-        return wanted if tables is None else wanted.over(tables.of(path))
-
-    for path in paths:
-        with Progress() as progress:
-            for judgement in verify_all(path, of_path, options, progress=progress):
-                progress.clear()
-                take(judgement)
+    verify = partial(verify_each, wanted=wanted, config=tables, options=options)
+    matched: set[str] = set()
+    for path, result in jobs.each(verify, paths):
+        if isinstance(result, RdbToolError):
+            take(Judgement(subject=path, error=result))
+            continue
+        for judgement in result[0]:
+            take(judgement)
+        matched.update(result[1])
     for table in tables.unused if tables is not None else ():
-        take(absent(table))
+        if table.pattern not in matched:
+            take(absent(table))
     if output is not JudgementFormat.TEXT:
         show(NAME, judgements, output)
     raise typer.Exit(of_all(map(code_of, judgements)))

@@ -21,7 +21,7 @@ BUFFER: Final = 1 << 20
 """Bytes collected before they are written."""
 NO_SYNC: Final = (errno.EINVAL, errno.ENOTSUP)
 """What file systems answer on which directories cannot be synced."""
-
+INPUT_TOO: Final = "is an input of this run, and would be overwritten"
 
 COMPRESSED: Final = (".gz", ".zst")
 """How names of files end that are written compressed."""
@@ -217,11 +217,11 @@ class Sink:
 
 @final
 class CompressedSink:
-    """A `Sink` whose file is compressed, as ``ending`` says (`compression.compressor`). Raises `UnsupportedError` where
+    """A file whose bytes are compressed, as ``ending`` says (`compression.compressor`). Raises `UnsupportedError` where
     nothing does that here.
     """
 
-    def __init__(self, sink: Sink, ending: str) -> None:
+    def __init__(self, sink: PendingFile, ending: str) -> None:
         from .compression import compressor
 
         self.name = sink.name
@@ -369,16 +369,28 @@ def open_sink(
 
 
 def open_named(path: str, *, inputs: tuple[str, ...] = (), binary: bool = True) -> PendingFile:
-    """`open_sink`, compressed where the name ends in one of `COMPRESSED`."""
+    """`open_sink`, or a file elsewhere for a URL; compressed where the name ends in one of `COMPRESSED`."""
     ending = os.path.splitext(path)[1].lower()
+    sink = _open_anywhere(path, inputs, binary=binary or ending in COMPRESSED)
     if ending not in COMPRESSED:
-        return open_sink(path, inputs=inputs, binary=binary)
-    sink = open_sink(path, inputs=inputs)
+        return sink
     try:
         return CompressedSink(sink, ending)
     except BaseException:
         sink.abort()
         raise
+
+
+def _open_anywhere(path: str, inputs: tuple[str, ...], *, binary: bool) -> PendingFile:
+    if "://" in path:
+        from .remote import RemoteSink, is_remote, local_path
+
+        path = local_path(path)
+        if is_remote(path):
+            if path in inputs:
+                raise OutputError(INPUT_TOO, path=path)
+            return RemoteSink(path)
+    return open_sink(path, inputs=inputs, binary=binary)
 
 
 def _make(path: str, shown: str, *, directory: bool) -> Temporary:
@@ -432,7 +444,7 @@ def refuse_input_as_output(path: str, inputs: tuple[str, ...]) -> None:
         except OSError:
             same = False
         if same:
-            raise OutputError("is an input of this run, and would be overwritten", path=path)
+            raise OutputError(INPUT_TOO, path=path)
 
 
 def sync_directory(directory: str, path: str = "") -> None:

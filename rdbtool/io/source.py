@@ -91,14 +91,18 @@ def register_opener(scheme: str, opener: Opener) -> None:
 
 
 def opener_of(path: str) -> Opener | None:
-    """Who opens it, where that is a URL of a registered scheme, and not a path."""
+    """Who opens it, where that is a URL of a file elsewhere or of a registered scheme, and not a path."""
     scheme, separator, _ = path.partition("://")
-    return _openers.get(scheme) if separator else None
+    if not separator:
+        return None
+    from .remote import is_remote, open_remote
+
+    return open_remote if is_remote(path) else _openers.get(scheme)
 
 
 def open_input(path: str) -> Input:
     """Open a file, ``-`` for standard input, or either of them compressed with gzip, zstd, or as Valkey 9.2 does; or
-    what a registered opener opens.
+    what is at a URL.
 
     What it is, is told by its first bytes. Raises `InputError`; for zstd without a decoder
     (Python 3.14, or the package ``zstandard``), `UnsupportedError`.
@@ -107,14 +111,14 @@ def open_input(path: str) -> Input:
     if opener is not None:
         return opener(path)
     if path == "-":
-        return _detect("standard input", sys.stdin.buffer, -1, _keep_open)
+        return detected("standard input", sys.stdin.buffer, -1, _keep_open)
     try:
         stream = open(path, "rb", buffering=0)  # noqa: SIM115 - the Input closes it
     except OSError as e:
         raise InputError(f"cannot open: {reason(e)}", path=path) from e
     try:
         status = os.fstat(stream.fileno())
-        opened = _detect(path, stream, status.st_size if stream.seekable() else -1, stream.close)
+        opened = detected(path, stream, status.st_size if stream.seekable() else -1, stream.close)
         if opened.size >= 0 and stat.S_ISREG(status.st_mode):
             opened.file = stream
         if stat.S_ISREG(status.st_mode):
@@ -138,7 +142,7 @@ def open_stream(stream: Readable, name: str = "input", size: int = -1) -> Input:
     gives, or -1. Raises `InputError`.
     """
     try:
-        return _detect(name, stream, size, _keep_open)
+        return detected(name, stream, size, _keep_open)
     except OSError as e:
         raise InputError(f"cannot read: {reason(e)}", path=name) from e
 
@@ -169,7 +173,8 @@ class _Peeked:
         return data
 
 
-def _detect(name: str, stream: Readable, size: int, close: Callable[[], None]) -> Input:
+def detected(name: str, stream: Readable, size: int, close: Callable[[], None]) -> Input:
+    """The input that ``stream`` is, of ``size`` bytes or -1: as it is, or compressed."""
     head = b""
     while len(head) < 4:
         more = stream.read(4 - len(head))

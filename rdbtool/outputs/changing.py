@@ -30,6 +30,9 @@ class Changes:
     shift_ms: int = 0
     drop_modules: bool = False
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return Changes, (self.dbs, self.drop_expiry, self.shift_ms, self.drop_modules)
+
     @property
     def any(self) -> bool:
         """Whether there is something to change."""

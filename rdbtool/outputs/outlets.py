@@ -8,6 +8,7 @@ from rdbtool.aof.layout import DEFAULT_NAME
 from rdbtool.aof.manifest import BASE, INCREMENT, Part, format_part
 from rdbtool.errors import UsageError
 from rdbtool.io.output import Output, Writable
+from rdbtool.io.remote import is_remote
 from rdbtool.io.sink import CompressedSink, DirectorySink, Pending, PendingFile, Sink, open_named, open_sink
 from rdbtool.io.terminal import ForTerminal
 from rdbtool.servers.features import LZ4_SNAPSHOTS
@@ -87,6 +88,8 @@ def open_outlet(path: str, options: OutputOptions, inputs: tuple[str, ...]) -> O
     if row.directory:
         if path == "-":
             raise UsageError("a set of files does not go to standard output")
+        if is_remote(path):
+            raise UsageError("a set of files goes into a directory of this machine", path=path)
         return SetOutlet(path, options, inputs)
     if options.rdb.envelope:
         sink = _open_in_envelope(path, options, inputs)

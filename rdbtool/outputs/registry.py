@@ -39,7 +39,9 @@ class OutputFormat:
     ``for_server``: it is written for a release, and keeps what that release has; ``drops_modules``: what modules
     own can be left out of it; ``takes_commands``: commands can follow behind the keys; ``base``: it is an
     append-only file, and begins, if nothing else is asked for, with what the format of this name writes;
-    ``directory``: it is a directory; ``live``: it is a server, which `restore.Receiver` reaches: `tasks.load` has it.
+    ``directory``: it is a directory; ``live``: it is a server, which `restore.Receiver` reaches: `tasks.load` has it;
+    ``by_key``: it is without values unless they are asked for; ``parted``: its records, but for the first, do not
+    depend on those before.
     """
 
     def __init__(
@@ -62,6 +64,8 @@ class OutputFormat:
         base: str = "",
         directory: bool = False,
         live: bool = False,
+        by_key: bool = False,
+        parted: bool = False,
     ) -> None:
         self.name = name
         self.keeps = keeps
@@ -80,6 +84,8 @@ class OutputFormat:
         self.base = base
         self.directory = directory
         self.live = live
+        self.by_key = by_key
+        self.parted = parted
 
 
 def _jsonl(output: Output, losses: Losses, options: OutputOptions) -> Exporter:
@@ -110,6 +116,18 @@ def _csv_summary(output: Output, losses: Losses, options: OutputOptions) -> Expo
     from .summary import SummaryRows
 
     return SummaryRows(output, losses, options.mode, safe=options.csv_safe)
+
+
+def _parquet(output: Output, losses: Losses, options: OutputOptions) -> Exporter:
+    from .parquet import ParquetElements
+
+    return ParquetElements(output, losses, options.mode)
+
+
+def _parquet_summary(output: Output, losses: Losses, options: OutputOptions) -> Exporter:
+    from .parquet import ParquetKeys
+
+    return ParquetKeys(output, losses, options.mode)
 
 
 def _table(output: Output, losses: Losses, options: OutputOptions) -> Exporter:
@@ -214,6 +232,7 @@ FORMATS: Final = (
         binary=True,
         for_server=True,
         takes_commands=True,
+        parted=True,
     ),
     OutputFormat(
         "jsonl",
@@ -225,6 +244,7 @@ FORMATS: Final = (
         endings=(".jsonl", ".ndjson"),
         text=True,
         json=True,
+        parted=True,
     ),
     OutputFormat(
         "json",
@@ -245,6 +265,17 @@ FORMATS: Final = (
         convert=True,
         endings=(".csv",),
         text=True,
+        parted=True,
+    ),
+    OutputFormat(
+        "parquet",
+        _ROWS,
+        _parquet,
+        make_summary=_parquet_summary,
+        dump=True,
+        endings=(".parquet",),
+        binary=True,
+        by_key=True,
     ),
     OutputFormat("server", _RESTORED, _server, binary=True, for_server=True, live=True),
     OutputFormat("table", facts.NOTHING, _table, make_summary=_table, dump=True, text=True, view=True),
@@ -266,17 +297,25 @@ def dumped_by_default(*, terminal: bool, keys_only: bool, named: bool) -> str:
     return "table" if terminal else "jsonl"
 
 
-def format_of_path(path: str) -> str:
-    """The format to write to ``path``, by its name. Raises `UsageError`."""
-    if path.endswith(os.sep) or os.path.isdir(path):
+def format_of_path(path: str, *, dump: bool = False) -> str:
+    """The format to write to ``path``, by its name; ``dump``: it is that command which writes. Raises `UsageError`."""
+    if not dump and (path.endswith(os.sep) or os.path.isdir(path)):
         return next(row.name for row in FORMATS if row.directory)
     row = _BY_ENDING.get(os.path.splitext(without_compression(path))[1].lower())
-    if path == "-" or row is None:
+    if path != "-" and row is not None and (row.dump if dump else row.convert):
+        return row.name
+    if row is not None and row.dump:
+        raise UsageError(f"convert does not write {row.name}: take dump --format {row.name} -o {path}")
+    endings = ", ".join(ending for ending, row in _BY_ENDING.items() if (row.dump if dump else row.convert))
+    if dump:
         raise UsageError(
-            f"what to write to '{path}' is not clear: give a name that ends in one of {', '.join(_BY_ENDING)}, a "
-            f"directory with a '/' behind it, or --to with one of {', '.join(CONVERTED)}"
+            f"what to write to '{path}' is not clear: give a name that ends in one of {endings}, or --format with one "
+            f"of {', '.join(DUMPED)}"
         )
-    return row.name
+    raise UsageError(
+        f"what to write to '{path}' is not clear: give a name that ends in one of {endings}, a directory with a '/' "
+        f"behind it, or --to with one of {', '.join(CONVERTED)}"
+    )
 
 
 def row_of(name: str) -> OutputFormat:

@@ -71,6 +71,9 @@ class Target:
         self._loaded = [row if row is not None and loads_type(release, row) else None for row in TABLE[release.dialect]]
         self._rows: dict[str, TypeRow] = {}
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return Target, (self.name, self.release)
+
     def form(self, limits: Limits | None, losses: Losses, *, compress: bool = True) -> TargetEncodings:
         """How values are written for it; ``limits``: None for those of its default configuration."""
         release = self.release

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from rdbtool.aof.check import BROKEN, EMPTY, MISSING, TRUNCATED, FileVerdict, tell_fault, verify_log, verify_log_in
 from rdbtool.aof.config import DEFAULT, LogConfig
@@ -28,10 +28,11 @@ from rdbtool.servers.commands import COMMANDS
 from rdbtool.servers.features import CHECKS_ARITY_IN_LOG, MULTI_PART_LOGS, SCRIPT_ERRORS_CRASH
 from rdbtool.servers.releases import RELEASES, Release, newest_of_each, releases_asked, writer_of
 
-from .check_aof_parts import ScanInParts
 from .libraries import tell_libraries
 from .log_suitability import SCRIPTS, LogSuitability, knows, lacking_options, log_suitability, refused_options
-from .workers import cores
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 
 @dataclass(slots=True)
@@ -144,6 +145,9 @@ def check_aof(
         progress = meter.of(file.path)
         scan = None
         if executor is not None:
+            from .check_aof_parts import ScanInParts
+            from .workers import cores
+
             scan = partial(ScanInParts(executor, workers or cores(), portion), progress=progress)
         try:
             verdict = verify_log(

@@ -6,9 +6,8 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rdbtool.basics.crc64 import combines
 from rdbtool.errors import InputError
@@ -31,10 +30,10 @@ from rdbtool.servers.features import (
 )
 from rdbtool.servers.releases import LAST_SHARED, Release, newest_of_each, release_of, releases_asked, writer_of
 
-from .check_rdb_parts import check_in_parts
 from .libraries import libraries_remark, tell_libraries
-from .parts import FileState
-from .workers import cores
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 
 @dataclass(slots=True)
@@ -134,6 +133,10 @@ def check_rdb(
         raise InputError("is a directory; check-aof checks append-only directories", path=path)
     now = int(time.time() * 1000) if now_ms is None else now_ms
     if executor is not None and values and observer is None and combines():
+        from .check_rdb_parts import check_in_parts
+        from .parts import FileState
+        from .workers import cores
+
         report = CheckRdbReport(path=path, asked=bool(named))
         if all_findings:
             report.findings.kept = sys.maxsize

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from rdbtool.aof.names import uncarried
 from rdbtool.aof.point_in_time import WHOLE, PointInTime
@@ -20,14 +20,15 @@ from rdbtool.outputs.options import OutputOptions
 from rdbtool.outputs.pipeline import Pipeline
 from rdbtool.outputs.resp import too_long
 
-from .dump_parts import can_be_parted, move_in_parts
-from .workers import cores
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 
 @dataclass(slots=True, kw_only=True)
 class DumpReport(Report):
     """``keys``: seen in the input; ``written``; ``skipped``: left out because their bytes are damaged;
-    ``missing``: keys that were named and are not there; ``losses``: what the format cannot say, by kind.
+    ``missing``: keys that were named and are not there; ``losses``: what the format cannot say, by kind; ``output``:
+    the file that was written, "" for none.
     """
 
     path: str
@@ -36,6 +37,7 @@ class DumpReport(Report):
     skipped: int = 0
     missing: list[bytes] = field(default_factory=list)
     losses: dict[str, int] = field(default_factory=dict)
+    output: str = ""
 
 
 def dump(
@@ -53,6 +55,7 @@ def dump(
     workers: int = 0,
     portion: int = 0,
     options: OutputOptions | None = None,
+    to: str = "standard output",
 ) -> DumpReport:
     """Write the keys at ``path`` that ``selection`` wants to ``exporter``.
 
@@ -60,8 +63,8 @@ def dump(
     could be read; with ``keep_going``, a key whose bytes are framed but damaged is left out and listed. For
     the other parameters see `inputs.opening.open_keys`. With an ``executor`` and the ``options`` that the exporter was
     made with, parts of a plain RDB, of about ``portion`` bytes, are encoded side by side by so many ``workers``, where
-    the format and the selection allow it; what is written is the same. Raises `InputError`, `OutputError`,
-    `UsageError`, `UnsupportedError`, `LostWorkerError`.
+    the format and the selection allow it; what is written is the same. ``to``: what the exporter writes to, for
+    messages. Raises `InputError`, `OutputError`, `UsageError`, `UnsupportedError`, `LostWorkerError`.
     """
     selection = Selection() if selection is None else selection
     exporter.verify = keep_going
@@ -88,14 +91,15 @@ def dump(
             exporter.losses.untold |= opened.source.made
             try:
                 source = opened.source
-                if (
-                    executor is None
-                    or options is None
-                    or keep_going
-                    or not isinstance(source, RdbSource)
-                    or not can_be_parted(selection, options)
-                    or not move_in_parts(pipeline, source, options, executor, workers or cores(), portion)
-                ):
+                moved = False
+                if executor is not None and options is not None and not keep_going and isinstance(source, RdbSource):
+                    from .dump_parts import can_be_parted, move_in_parts
+                    from .workers import cores
+
+                    moved = can_be_parted(selection, options) and move_in_parts(
+                        pipeline, source, options, executor, workers or cores(), portion
+                    )
+                if not moved:
                     pipeline.run(source)
             finally:
                 pipeline.start(opened.source.facts)
@@ -110,7 +114,7 @@ def dump(
     report.written = pipeline.written
     report.skipped = pipeline.skipped + skipped
     report.losses = {**exporter.losses.counts, **lost}
-    for finding in [*loss_findings(report.losses, "standard output"), *too_long(exporter, "standard output")]:
+    for finding in [*loss_findings(report.losses, to), *too_long(exporter, to)]:
         report.findings.add(finding)
     for finding in miscount_findings(exporter.miscounted, path):
         report.findings.add(finding)

@@ -6,7 +6,7 @@ import os
 import time
 from dataclasses import dataclass, field
 
-from rdbtool.analysis.collecting import Collector
+from rdbtool.analysis.collecting import Collector, release_of
 from rdbtool.analysis.contents import Contents, Wanted
 from rdbtool.analysis.costs import Costs
 from rdbtool.analysis.traffic import Traffic, count_log
@@ -34,7 +34,7 @@ from rdbtool.inputs.replaying import commands_of
 from rdbtool.inputs.selection import Selection
 from rdbtool.io.window import Window
 
-from .memory import add_checksum, release_of
+from .memory import add_checksum
 
 EXEC = b"EXEC"
 

@@ -6,17 +6,16 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from rdbtool.analysis.collecting import Collector
+from rdbtool.analysis.collecting import Collector, KeyRows, release_of
 from rdbtool.analysis.contents import Contents, Wanted
 from rdbtool.analysis.costs import Costs
-from rdbtool.analysis.key_rows import KeyRows
 from rdbtool.analysis.tallies import Tally
 from rdbtool.aof.point_in_time import WHOLE, PointInTime
-from rdbtool.errors import FormatError, InputError, RdbToolError, TruncatedError, UnsupportedError
+from rdbtool.errors import FormatError, InputError, LostWorkerError, RdbToolError, TruncatedError, UnsupportedError
 from rdbtool.findings import Finding, Findings, Report, Severity, finding_of
 from rdbtool.inputs.detect import Progress
 from rdbtool.inputs.jsonl import JsonlSource
@@ -26,7 +25,6 @@ from rdbtool.inputs.salvaging import Behind
 from rdbtool.inputs.selection import Selection
 from rdbtool.inputs.server import STOCK_SERVER, Server
 from rdbtool.io.source import is_plain
-from rdbtool.rdb.targets import target_for_version
 from rdbtool.servers import releases
 from rdbtool.servers.memory import JEMALLOC
 from rdbtool.servers.releases import NEWEST, Release, writer_of
@@ -121,6 +119,7 @@ def memory(
     if rows is not None:
         rows.begin()
     for path in given:
+        job.selection.kept = 0  # it may have chosen from another file
         one = job.measured(path)
         if one.error is not None:
             if len(given) == 1 or not isinstance(one.error, InputError):
@@ -259,6 +258,28 @@ def is_replayed(opened: OpenedKeys) -> bool:
     return not isinstance(opened.source, RdbSource | JsonlSource)
 
 
+def of_all_inputs(
+    results: Iterable[tuple[str, ContentsReport | RdbToolError]], wanted: Wanted, allocator: str
+) -> ContentsReport:
+    """One report from what `memory` says of each input, or raises: one of several that cannot be read is a finding."""
+    told = list(results)
+    report = ContentsReport(contents=Contents(wanted), allocator=allocator)
+    for path, result in told:
+        if isinstance(result, RdbToolError):
+            if len(told) == 1 or not isinstance(result, InputError | LostWorkerError):
+                raise result
+            report.files.append(FileFacts(path, partial=True))
+            report.findings.add(finding_of(result))
+        elif len(told) == 1:
+            return result
+        else:
+            report.contents.merge(result.contents)
+            report.files += result.files
+            report.findings.add_all(result.findings)
+            report.loss = report.loss or result.loss
+    return report
+
+
 def _note_opened(one: _Measured, opened: OpenedKeys) -> None:
     for finding in opened.findings:
         damage = finding.code in DAMAGE or (opened.salvaged is not None and finding.code not in CAVEATS)
@@ -278,14 +299,6 @@ def add_checksum(findings: Findings, path: str, collector: Collector) -> None:
     if collector.checksum == "bad":
         message = "the checksum is wrong: some byte of the file has changed since it was written"
         findings.add(Finding(Severity.ERROR, "checksum", message, path, int(collector.end_offset)))
-
-
-def release_of(facts: Facts) -> Release:
-    """Who wrote a file, or is like who did."""
-    writer = writer_of(facts.aux)
-    if writer is not None:
-        return writer
-    return target_for_version(facts.dialect, facts.version).release if facts.version else NEWEST
 
 
 @dataclass(frozen=True, slots=True)

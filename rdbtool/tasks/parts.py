@@ -40,10 +40,11 @@ def is_huge(part: RdbPart, size: int) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class FileState:
-    """Tells whether what a worker opens is the file that was cut, in its state then."""
+    """Tells whether what a worker opens is the file that was cut, in its state then. The device does not count: each
+    machine has a number of its own for a file system that they share.
+    """
 
     path: str
-    device: int
     inode: int
     size: int
     changed_ns: int
@@ -54,7 +55,7 @@ class FileState:
         if w.file is None:
             return None
         status = os.fstat(w.file.fileno())
-        return FileState(w.path, status.st_dev, status.st_ino, int(w.size), status.st_mtime_ns)
+        return FileState(w.path, status.st_ino, int(w.size), status.st_mtime_ns)
 
     @contextmanager
     def window(self, start: int, end: int = -1, *, grows: bool = False) -> Iterator[Window]:
@@ -69,7 +70,7 @@ class FileState:
         file = OpenFile(handle, self.path)
         try:
             now = os.fstat(handle)
-            same = (now.st_dev, now.st_ino) == (self.device, self.inode)
+            same = now.st_ino == self.inode
             if not same or (now.st_mtime_ns != self.changed_ns and not (grows and now.st_size > self.size)):
                 raise ChangedError("the file was changed while it was read", path=self.path)
             yield Window(Span(file, start, end, PORTION), path=self.path, size=end, base=start)

@@ -15,6 +15,7 @@ from concurrent.futures import Executor, Future
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from multiprocessing.util import Finalize
 from typing import Any, ParamSpec, TypeVar, final
 
 from rdbtool.io.signals import ENDING, held_back
@@ -78,6 +79,8 @@ class Workers(Executor):
                 theirs.close()
                 self._processes.append(process)
                 self._workers.append(_Worker(process, ours))
+        # Where nobody left the context, multiprocessing would ask them to end, which they do not heed, and wait.
+        Finalize(self, _kill, (self._processes,), exitpriority=100)
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
 
@@ -160,6 +163,11 @@ class Workers(Executor):
             task.future.set_result(result)
         else:
             task.future.set_exception(result)
+
+
+def _kill(processes: list[BaseProcess]) -> None:
+    for process in processes:
+        process.kill()
 
 
 def _work(connection: Connection, inherited: list[Connection]) -> None:

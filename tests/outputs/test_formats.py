@@ -331,7 +331,8 @@ def test_the_table_fits_its_width_and_drives_no_terminal() -> None:
 def test_json_without_values_is_refused_and_unknown_formats_list_the_known() -> None:
     with pytest.raises(UsageError, match="without values"):
         exporter("json", Output(Collected()), values=False)
-    with pytest.raises(UsageError, match="rdb, aof, aof-set, resp, jsonl, json, csv, server, table, plain, keys"):
+    names = "rdb, aof, aof-set, resp, jsonl, json, csv, parquet, server, table, plain, keys"
+    with pytest.raises(UsageError, match=names):
         exporter("xml", Output(Collected()))
 
 

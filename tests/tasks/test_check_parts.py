@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-import rdbtool.tasks.check_rdb
+import rdbtool.tasks.check_rdb_parts
 from rdbtool.io.source import open_input
 from rdbtool.rdb.cutting import Cutter
 from rdbtool.rdb.reader import NOWHERE
@@ -32,7 +32,7 @@ def again(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             found.append(args[1].path)
         return facts
 
-    monkeypatch.setattr(rdbtool.tasks.check_rdb, "check_in_parts", noted)
+    monkeypatch.setattr(rdbtool.tasks.check_rdb_parts, "check_in_parts", noted)
     return found
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-import rdbtool.tasks.dump
+import rdbtool.tasks.dump_parts
 from rdbtool.errors import RdbToolError
 from rdbtool.inputs.filters import select
 from rdbtool.inputs.selection import Selection
@@ -62,7 +62,7 @@ def test_the_output_for_each_fixture_is_that_of_one_process(
         parted.append(done)
         return done
 
-    monkeypatch.setattr(rdbtool.tasks.dump, "move_in_parts", noted)
+    monkeypatch.setattr(rdbtool.tasks.dump_parts, "move_in_parts", noted)
     for path in SNAPSHOTS:
         for portion in (1, 400):
             assert dumped(path, options, Selection(), portion) == dumped(path, options, Selection(), 0), path

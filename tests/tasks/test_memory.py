@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from rdbtool.analysis.contents import Wanted
-from rdbtool.analysis.key_rows import JsonRows
 from rdbtool.basics.text import ESCAPE
 from rdbtool.errors import printable
 from rdbtool.findings import Severity
 from rdbtool.inputs import salvaging
 from rdbtool.io.output import Output
+from rdbtool.outputs.key_rows import JsonRows
 from rdbtool.tasks.memory import ContentsReport, memory
 from tests.rdb import craft
 from tests.rdb.corpus import FIXTURES

@@ -144,3 +144,9 @@ def _runs(pid: int) -> bool:
             return stream.read().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+def test_a_program_that_leaves_its_workers_alone_ends_all_the_same() -> None:
+    program = "from rdbtool.tasks.workers import Workers\nworkers = Workers(2)\nprint(workers.submit(abs, -3).result())"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "3\n", "")

@@ -16,7 +16,7 @@ from rdbtool.io.archive import is_tar
 from rdbtool.io.window import Window
 from rdbtool.tasks.judgement import Judgement
 
-from .expectations import NOTHING, Expectations, Table
+from .expectations import NOTHING, Config, Expectations, Table
 from .found import STOCK_SETUP, Found, Setup, changed_s, look
 from .judge import LOADS, judge, span
 
@@ -116,6 +116,21 @@ def _verify_one(
             yield from _verify_archive(opened.window, path, wanted, options)
         else:
             yield _verify_file(path, wanted(path), options, progress, opened)[0]
+
+
+def verify_each(
+    path: str, wanted: Expectations, config: Config | None, options: VerifyOptions, progress: Progress | None = None
+) -> tuple[list[Judgement], list[str]]:
+    """`verify_all` as a unit of work: the judgements, and the patterns of ``config`` that matched.
+
+    ``wanted``: what is expected of every path, on top of what ``config`` expects of some.
+    """
+
+    def of_path(one: str) -> Expectations:
+        return wanted if config is None else wanted.over(config.of(one))
+
+    judged = list(verify_all(path, of_path, options, progress=progress))
+    return judged, [table.pattern for table in config.tables if table.used] if config is not None else []
 
 
 def absent(table: Table) -> Judgement:

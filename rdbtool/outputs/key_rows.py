@@ -7,34 +7,16 @@ from typing import Final, final
 
 from mypy_extensions import i64
 
+from rdbtool.analysis.collecting import KeyRows
+from rdbtool.analysis.tallies import MeasuredKey
 from rdbtool.io.output import Output
 from rdbtool.model import NO_EXPIRY
-from rdbtool.outputs.csv import write_cell, write_safe_cell
-from rdbtool.outputs.json_text import write_integer, write_string
 
-from .tallies import MeasuredKey
+from .csv import write_cell, write_safe_cell
+from .json_text import write_integer, write_string
 
 CSV_HEADER: Final = b"database,type,key,size_in_bytes,encoding,num_elements,len_largest_element,expiry\n"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class KeyRows:
-    """Writes a line for each key to ``output``."""
-
-    def __init__(self, output: Output, mode: i64) -> None:
-        self.output = output
-        self.mode: i64 = mode
-
-    def begin(self) -> None:
-        """The first call."""
-
-    def write(self, key: MeasuredKey) -> None:
-        """Write a key."""
-        raise NotImplementedError
-
-    def end(self) -> None:
-        """The last call; it empties the buffer."""
-        self.output.flush()
 
 
 @final
