@@ -39,7 +39,7 @@ class OutputFormat:
     ``for_server``: it is written for a release, and keeps what that release has; ``drops_modules``: what modules
     own can be left out of it; ``takes_commands``: commands can follow behind the keys; ``base``: it is an
     append-only file, and begins, if nothing else is asked for, with what the format of this name writes;
-    ``directory``: it is a directory.
+    ``directory``: it is a directory; ``in_parts``: its exporters can resume, and several can write parts of one output.
     """
 
     def __init__(
@@ -61,6 +61,7 @@ class OutputFormat:
         takes_commands: bool = False,
         base: str = "",
         directory: bool = False,
+        in_parts: bool = False,
     ) -> None:
         self.name = name
         self.keeps = keeps
@@ -78,6 +79,7 @@ class OutputFormat:
         self.takes_commands = takes_commands
         self.base = base
         self.directory = directory
+        self.in_parts = in_parts
 
 
 def _jsonl(output: Output, losses: Losses, options: OutputOptions) -> Exporter:
@@ -205,6 +207,7 @@ FORMATS: Final = (
         binary=True,
         for_server=True,
         takes_commands=True,
+        in_parts=True,
     ),
     OutputFormat(
         "jsonl",
@@ -216,6 +219,7 @@ FORMATS: Final = (
         endings=(".jsonl", ".ndjson"),
         text=True,
         json=True,
+        in_parts=True,
     ),
     OutputFormat(
         "json",
@@ -236,6 +240,7 @@ FORMATS: Final = (
         convert=True,
         endings=(".csv",),
         text=True,
+        in_parts=True,
     ),
     OutputFormat("table", facts.NOTHING, _table, make_summary=_table, dump=True, text=True, view=True),
     OutputFormat("plain", facts.NOTHING, _plain, make_summary=_plain, text=True, view=True),

@@ -17,7 +17,7 @@ from rdbtool.io.output import Output
 from rdbtool.io.window import Window
 from rdbtool.outputs.options import OutputOptions
 from rdbtool.outputs.pipeline import Pipeline
-from rdbtool.outputs.registry import make_exporter
+from rdbtool.outputs.registry import make_exporter, row_of
 from rdbtool.outputs.resp import Resp
 from rdbtool.rdb.cutting import Cutter, RdbPart
 from rdbtool.rdb.events import End, Header
@@ -26,8 +26,6 @@ from .handing import Handed, can_hand, hand, numbers
 from .parts import FileState, is_huge, part_size
 from .units import Unit, in_order
 
-FORMATS: Final = ("csv", "jsonl", "resp")
-"""Formats whose records, but for the first, do not depend on those before."""
 LEAST: Final = 64
 """Bytes that tell how a part follows the one before."""
 
@@ -79,7 +77,8 @@ class _Collected:
 
 def can_be_parted(selection: Selection, output: OutputOptions) -> bool:
     """Whether parts of a file can be written by themselves: no key decides what becomes of another one."""
-    return output.format in FORMATS and output.values and selection.limit < 0 and selection.exact is None and combines()
+    one_by_one = selection.limit < 0 and selection.exact is None
+    return one_by_one and output.values and row_of(output.format).in_parts and combines()
 
 
 def move_in_parts(
