@@ -491,5 +491,8 @@ def collector_off() -> Iterator[None]:
         yield
     finally:
         if was:
-            gc.freeze()  # what was loaded stays: later collections need not walk it
+            if gc.get_freeze_count():
+                # What was loaded stays as long as the program, which froze its modules: collections need not walk it.
+                # In a process that lives longer, cycles of others would never be freed.
+                gc.freeze()
             gc.enable()
