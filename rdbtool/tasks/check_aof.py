@@ -136,12 +136,13 @@ def check_aof(
     for finding in layout.findings:
         report.findings.add(finding)
     meter = Meter([file.path for file in layout.files], progress)
+    gone = next((file for file in layout.files if file.missing), None)
+    if gone is not None and window is None:
+        refuse_rewritten(layout, InputError("cannot open: it is gone", path=gone.path))
     for i, file in enumerate(layout.files):
         if window is not None:
             report.files.append(verify_log_in(window, file, report.findings, config=config, until=until))
             continue
-        if file.missing:
-            refuse_rewritten(layout, InputError("cannot open: it is gone", path=file.path))
         progress = meter.of(file.path)
         scan = None
         if executor is not None:
