@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 
@@ -28,6 +29,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     os.environ[SILENT] = "1"  # what terminals show must not depend on the hour
+    gc.freeze()  # as the program does: a replay leaves nothing for the collector to walk
     if config.getoption("--long"):
         os.environ.setdefault(LONG, "40")
     if config.option.markexpr == FAST:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass, field
 from typing import Any
 
 from rdbtool.aof.check import FileVerdict, verify_log
+from rdbtool.aof.config import LogConfig
 from rdbtool.aof.in_place import alone
 from rdbtool.aof.layout import LogFile
 from rdbtool.aof.repair.apply import apply_in_place, write_copy
@@ -126,7 +128,7 @@ def repair_aof(
         found = Findings()
         verdict = verify_log(LogFile(path, file.role, file.part), found, config=plan.config)
         report.files.append(verdict)
-        if not verdict.whole:
+        if not verdict.whole and not _is_in_form(verdict, plan.config):
             raise OutputError("repaired, and still not whole: is something else writing it?", path=path)
         if verdict.wrong is not None:
             found.add(wrong_arity(verdict, verdict.wrong, plan.releases))
@@ -134,3 +136,9 @@ def repair_aof(
             if finding.severity is Severity.ERROR:
                 report.findings.add(finding)
     return report
+
+
+def _is_in_form(verdict: FileVerdict, config: LogConfig) -> bool:
+    """Whether nothing is wrong with a file but the number of a database, which is no damage: its server has more."""
+    more = LogConfig(config.names, databases=sys.maxsize, max_bulk=int(config.max_bulk), line=int(config.line))
+    return verify_log(LogFile(verdict.path, verdict.role), Findings(), config=more).whole

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.running import run
-from tests.cli.test_schemas import holds
+from tests.cli.validating import holds
 from tests.live.serving import url_of
 from tests.servers.harness import SERVERS, running
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import jsonschema
 import pytest
@@ -13,6 +12,7 @@ import pytest
 from rdbtool.cli.app import COMMANDS
 from rdbtool.cli.schemas import SCHEMAS, schema_of
 from tests.cli.running import run
+from tests.cli.validating import holds, refused
 from tests.rdb import craft
 from tests.servers.harness import SERVERS, ServerKind, program
 
@@ -22,21 +22,6 @@ AOF = FIXTURES / "aof"
 SNAPSHOTS = [RDB / name / "small-plain.rdb" for name in ("redis-2.4.18", "redis-7.4.1", "redis-8.6.3", "valkey-9.1.2")]
 LOGS = sorted(path for path in AOF.iterdir() if path.suffix != ".json")
 NEWEST = RDB / "redis-7.4.1" / "small-plain.rdb"
-
-VALIDATORS = {
-    name: jsonschema.Draft202012Validator(schema_of(name), format_checker=jsonschema.FormatChecker())
-    for name in SCHEMAS
-}
-
-
-def refused(name: str, document: Any) -> list[str]:
-    return [f"{error.json_path}: {error.message}" for error in VALIDATORS[name].iter_errors(document)]
-
-
-def holds(name: str, text: str, *, lines: bool = False) -> None:
-    documents = [json.loads(line) for line in text.splitlines()] if lines else [json.loads(text)]
-    for document in documents:
-        assert not refused(name, document), document
 
 
 def inputs(tmp_path: Path) -> Iterator[Path]:

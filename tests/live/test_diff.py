@@ -12,7 +12,7 @@ import pytest
 from tests.cli.running import run
 from tests.live.serving import AT_ONCE, url_of
 from tests.servers.harness import SERVERS, Server, ServerKind, running
-from tests.servers.test_diff import walk
+from tests.servers.walking import walk
 
 STEPS = 1200
 CLI = shutil.which("redis-cli")

@@ -16,28 +16,16 @@ from rdbtool.outputs.changing import Changes
 from rdbtool.tasks.convert import convert
 from rdbtool.tasks.digest import digest
 from rdbtool.tasks.load import load
+from tests.live.filling import fill
 from tests.live.serving import AT_ONCE, WITH_TLS, certificates, free_port, url_of, with_tls
 from tests.rdb import craft
-from tests.servers import workload
-from tests.servers.harness import SERVERS, Server, ServerKind, running
+from tests.servers.harness import SERVERS, ServerKind, running
 
 RDB = Path(__file__).resolve().parents[2] / "fixtures" / "rdb"
 PLAIN = RDB / "redis-7.4.1" / "small-plain.rdb"
 ANY = LoadOptions(into_nonempty=True)
-LARGE = b"large" * 1_000_000
 
 of_each_kind = pytest.mark.parametrize("kind", SERVERS, ids=lambda kind: kind.name)
-
-
-def fill(server: Server, seed: int) -> None:
-    """Keys of all types in several databases, some with expiries, and values that are large."""
-    print("seed", seed)
-    workload.run(server, list(workload.script(random.Random(seed), server.kind, 1500)))
-    server.execute("SELECT", 7)
-    server.execute("SET", "own-large", LARGE, "PX", 10**10)
-    server.execute("RPUSH", "own-list", *[b"%d" % n * 20 for n in range(20000)])
-    server.execute("HSET", "own-hash", *[b"%d" % n for n in range(2000)])
-    server.execute("SELECT", 0)
 
 
 def saved(kind: ServerKind, directory: Path, seed: int) -> tuple[Path, str]:

@@ -15,8 +15,8 @@ from rdbtool.live.source import register
 from rdbtool.tasks.check_rdb import check_rdb
 from rdbtool.tasks.digest import digest
 from tests.cli.running import run
+from tests.live.filling import fill
 from tests.live.serving import url_of
-from tests.live.test_load import fill
 from tests.servers.harness import SERVERS, ServerKind, running
 
 LIBRARY = "#!lua name=lib\nredis.register_function('f', function() return 1 end)"

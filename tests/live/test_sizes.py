@@ -60,8 +60,9 @@ def test_one_large_value_is_held_once(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @of_each_kind
-def test_three_hundred_megabytes(kind: ServerKind, tmp_path: Path) -> None:
-    fill: list[tuple[bytes | str | int, ...]] = [("DEBUG", "POPULATE", 300_000, "key", 1000)]
-    found = held(kind, tmp_path, [*fill, ("DEBUG", "POPULATE", 200_000, "short", 10)])
+def test_many_megabytes(kind: ServerKind, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    megabytes = 300 if request.config.getoption("--long") else 20
+    fill: list[tuple[bytes | str | int, ...]] = [("DEBUG", "POPULATE", megabytes * 1000, "key", 1000)]
+    found = held(kind, tmp_path, [*fill, ("DEBUG", "POPULATE", megabytes * 600, "short", 10)])
     print(found)
     assert max(found.values()) < BEYOND
