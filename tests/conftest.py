@@ -16,6 +16,11 @@ LONG = "RDBTOOL_TEST_TIMES"
 """How many times as many random commands as usual."""
 
 
+COLLECTED_EVERY = 200
+"""Tests behind which the collector looks at everything."""
+_run: list[None] = []
+"""As long as there were tests."""
+
 FAST = "not server"
 """The choice of the fast tests: those that start no server, and of them none that takes long for other reasons."""
 
@@ -54,3 +59,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.hookimpl(tryfirst=True)  # before fixtures are made
 def pytest_runtest_setup(item: pytest.Item) -> None:
     harness.permit(item.get_closest_marker("server") is not None)
+
+
+def pytest_runtest_teardown() -> None:
+    """Free what cycles hold now and then: what a replay freezes stays, and large processes fork slowly."""
+    _run.append(None)
+    if len(_run) % COLLECTED_EVERY == 0:
+        gc.unfreeze()
+        gc.collect()
+        gc.freeze()
