@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import warnings
 from pathlib import Path
 
 import pytest
@@ -66,5 +67,7 @@ def pytest_runtest_teardown() -> None:
     _run.append(None)
     if len(_run) % COLLECTED_EVERY == 0:
         gc.unfreeze()
-        gc.collect()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)  # of whichever test left it: it cannot be told here
+            gc.collect()
         gc.freeze()

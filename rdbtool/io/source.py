@@ -9,7 +9,7 @@ from collections.abc import Callable
 from io import FileIO
 from typing import Final, TypeAlias, final
 
-from rdbtool.errors import ChangedError, FormatError, InputError, reason
+from rdbtool.errors import ChangedError, FormatError, InputError, RdbToolError, reason
 
 from .window import Envelope, Readable, Window
 
@@ -127,6 +127,9 @@ def open_input(path: str) -> Input:
     except OSError as e:
         stream.close()
         raise InputError(f"cannot read: {reason(e)}", path=path) from e
+    except RdbToolError:  # it is compressed, and what unpacks it is not installed
+        stream.close()
+        raise
 
 
 def is_plain(path: str) -> bool:

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from rdbtool.errors import InputError, RdbToolError, TruncatedError
+from rdbtool.errors import InputError, RdbToolError, TruncatedError, UnsupportedError
 from rdbtool.io.random_access import LOOKS, PORTION, Pages, Stored
 from rdbtool.io.source import open_input
 from rdbtool.io.window import CHUNK, Window, window_over
@@ -355,3 +355,14 @@ def test_pages_give_the_bytes_of_any_place_and_windows_over_any_part(tmp_path: P
             pages.take(500_000, 10)
         assert (e.value.path, e.value.offset) == (str(path), 500_000)
     assert descriptors() == before
+
+
+def test_a_file_that_nothing_here_unpacks_does_not_stay_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.rdb.zst"
+    path.write_bytes(zstandard.compress(b"REDIS0009"))
+    monkeypatch.setitem(sys.modules, "zstandard", None)
+    monkeypatch.setitem(sys.modules, "compression", None)
+    before = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(UnsupportedError):
+        open_input(str(path))
+    assert len(os.listdir("/proc/self/fd")) == before

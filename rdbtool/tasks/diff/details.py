@@ -71,7 +71,7 @@ def changes(left: Facts, right: Facts) -> Iterator[Change]:
         after = right.own.get(part, {})
         if part == FIELD_EXPIRY:
             for name, old, new in left.differing_expiries(before, after):
-                if name in left.own[FIELD] and name in right.own[FIELD]:
+                if name in left.own.get(FIELD, {}) and name in right.own.get(FIELD, {}):
                     yield Change(part, name, old, new)
         else:
             yield from _changes_of(part, before, after)
