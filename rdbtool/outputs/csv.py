@@ -17,12 +17,13 @@ from rdbtool.basics.numbers import format_score
 from rdbtool.basics.text import AUTO, BASE64, UTF8, is_marked, to_text
 from rdbtool.inputs.keys import Facts
 from rdbtool.io.output import LONG, Output
-from rdbtool.model import NO_EXPIRY, Id, stream_id
-from rdbtool.rdb.layout.facts import EMPTY_PATH_HASHES, EMPTY_STREAMS, MODULE_VERSIONS, STREAM_COUNTERS, Losses
-from rdbtool.rdb.layout.visitor import ARRAY, HASH, LIST, PATH_HASH, SET, STREAM, STRING, ZSET, Visitor
+from rdbtool.model import NO_EXPIRY
+from rdbtool.rdb.layout.facts import MODULE_VERSIONS, Losses
+from rdbtool.rdb.layout.visitor import ARRAY, HASH, LIST, PATH_HASH, SET, STREAM, STRING, ZSET
 
 from .exporter import KeyFacts, ValueExporter
 from .json_text import write_integer
+from .rows import RowVisitor
 
 HEADER: Final = b"db,key,type,expire_at_ms,position,field,value,field_expire_at_ms\n"
 
@@ -84,30 +85,22 @@ def _write_simple(out: BytesWriter, data: bytes, pos: i64, end: i64) -> bool:
 
 
 @final
-class CsvRows(Visitor):
+class CsvRows(RowVisitor):
     """Writes values as rows that begin with ``prefix``."""
 
     def __init__(self, output: Output, losses: Losses, mode: i64, *, safe: bool = False) -> None:
+        super().__init__(losses, mode)
         self.output = output
         self.safe = safe
-        self.losses = losses
-        self.mode: i64 = mode
         self.prefix = b""
-        self._kind: i64 = STRING
         self._index: i64 = 0
-        self._entry = b""
-        self._entries: i64 = 0
         self._has_field = False
         self._expiry: i64 = 0
         self._expires = False
 
-    def left_out(self, fact: str) -> None:
-        self.losses.left_out(fact)
-
     def begin(self, kind: i64, expiring: bool) -> None:
-        self._kind = kind
+        super().begin(kind, expiring)
         self._index = 0
-        self._entries = 0
         self._has_field = False
         self._expires = False
 
@@ -125,7 +118,7 @@ class CsvRows(Visitor):
             write_integer(out, self._index)
             self._index += 1
         elif kind in (STREAM, ARRAY, PATH_HASH):
-            out.write(self._entry)
+            out.write(self._place)
         out.append(_COMMA)
         if kind in (STRING, LIST, SET, ARRAY):
             out.append(_COMMA)
@@ -171,23 +164,8 @@ class CsvRows(Visitor):
         self._expires = True
         self._expiry = ms
 
-    def entry(self, ms: int, seq: int) -> None:
-        self._entry = stream_id(ms, seq)
-        self._entries += 1
-
-    def counters(self, last: Id, max_deleted: Id, added: int) -> None:
-        newest = self._entry if self._entries else b"0-0"
-        if self._entries == 0:
-            self.left_out(EMPTY_STREAMS)
-        if stream_id(last[0], last[1]) != newest or max_deleted != (0, 0) or added != self._entries:
-            self.left_out(STREAM_COUNTERS)
-
-    def end(self) -> None:
-        if self._kind == PATH_HASH and self._entries == 0:
-            self.left_out(EMPTY_PATH_HASHES)
-
     def index(self, index: int) -> None:
-        self._entry = b"%d" % index
+        self._place = b"%d" % index
 
     def path(self, name: bytes) -> None:
         self._entries += 1
@@ -196,7 +174,7 @@ class CsvRows(Visitor):
             write_safe_cell(cell, name, 0, len(name), self.mode)
         else:
             write_cell(cell, name, 0, len(name), self.mode)
-        self._entry = cell.getvalue()
+        self._place = cell.getvalue()
 
     def module(self, name: str, version: int, payload: bytes) -> None:
         out = self.output.buffer

@@ -28,10 +28,10 @@ from rdbtool.errors import RdbToolError, UnsupportedError
 from rdbtool.extras import how_to_install
 from rdbtool.inputs.keys import Facts
 from rdbtool.io.output import Output, Writable
-from rdbtool.model import NO_EXPIRY, Entry, Id, stream_id
+from rdbtool.model import NO_EXPIRY, Entry
 from rdbtool.rdb.frame import Frame
-from rdbtool.rdb.layout.facts import EMPTY_PATH_HASHES, EMPTY_STREAMS, MODULE_VERSIONS, STREAM_COUNTERS, Losses
-from rdbtool.rdb.layout.visitor import ARRAY, HASH, LIST, PATH_HASH, STREAM, STRING, ZSET, Visitor
+from rdbtool.rdb.layout.facts import MODULE_VERSIONS, Losses
+from rdbtool.rdb.layout.visitor import ARRAY, HASH, LIST, PATH_HASH, STREAM, ZSET
 from rdbtool.rdb.targets import Target
 from rdbtool.servers.memory import JEMALLOC
 from rdbtool.servers.releases import writer_of
@@ -39,6 +39,7 @@ from rdbtool.servers.slots import hash_slot
 
 from .columns import Column, Doubles, Integers, Repeated, Strings
 from .exporter import MISCOUNTED, Exporter, KeyFacts, ValueExporter, flaw_of
+from .rows import RowVisitor
 
 SCHEMA: Final = 1
 ROWS: Final[i64] = 122_880
@@ -233,12 +234,11 @@ class ParquetKeys(Exporter):
 
 
 @final
-class ElementRows(Visitor):
+class ElementRows(RowVisitor):
     """Writes values as rows of ``groups``."""
 
     def __init__(self, losses: Losses, mode: i64) -> None:
-        self.losses = losses
-        self.mode: i64 = mode
+        super().__init__(losses, mode)
         self._db = Integers("db", "int32")
         self._key = Repeated("key", text=True)
         self._key_bytes = Repeated("key_bytes", text=False)
@@ -258,14 +258,11 @@ class ElementRows(Visitor):
             *(self._field, self._field_bytes, self._value, self._value_bytes, self._score, self._field_expires),
         ]
         self.groups: RowGroups | None = None
-        self._kind: i64 = STRING
         self._k = KeyFacts()
         self._key_text = b""
         self._types: dict[str, bytes] = {}
         self._of_type = b""
         self._at: i64 = 0
-        self._place = b""
-        self._entries: i64 = 0
         self._name: bytes | None = None
         """The field or member that waits for its value or score."""
         self._expiry: i64 = NO_EXPIRY
@@ -276,13 +273,9 @@ class ElementRows(Visitor):
         self._key_text = to_text(k.key, self.mode)
         self._of_type = self._types.setdefault(k.type, k.type.encode())
 
-    def left_out(self, fact: str) -> None:
-        self.losses.left_out(fact)
-
     def begin(self, kind: i64, expiring: bool) -> None:
-        self._kind = kind
+        super().begin(kind, expiring)
         self._at = 0
-        self._entries = 0
         self._name = None
         self._expiry = NO_EXPIRY
 
@@ -357,21 +350,6 @@ class ElementRows(Visitor):
 
     def expiry(self, ms: i64) -> None:
         self._expiry = ms
-
-    def entry(self, ms: int, seq: int) -> None:
-        self._place = stream_id(ms, seq)
-        self._entries += 1
-
-    def counters(self, last: Id, max_deleted: Id, added: int) -> None:
-        newest = self._place if self._entries else b"0-0"
-        if self._entries == 0:
-            self.left_out(EMPTY_STREAMS)
-        if stream_id(last[0], last[1]) != newest or max_deleted != (0, 0) or added != self._entries:
-            self.left_out(STREAM_COUNTERS)
-
-    def end(self) -> None:
-        if self._kind == PATH_HASH and self._entries == 0:
-            self.left_out(EMPTY_PATH_HASHES)
 
     def index(self, index: int) -> None:
         self._at = index if index < 1 << 63 else index - (1 << 64)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import closing
 from dataclasses import dataclass
@@ -16,8 +15,8 @@ from rdbtool.rdb.check import RdbFacts
 from rdbtool.rdb.check_parts import PartOfCheck, PartsOfCheck, check_part
 from rdbtool.rdb.cutting import Cutter, RdbPart
 
-from .parts import FileState, is_whole, part_size
-from .units import Unit, in_order
+from .parts import FileState, is_whole, part_size, units_of
+from .units import in_order
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +56,7 @@ def check_in_parts(
     first = cutter.next(size)
     if first is None or is_whole(first, state.size):
         return None
-    units = _units(first, cutter, size, options)
+    units = units_of(_check, state.path, first, cutter, size, options)
     with closing(in_order(executor, units, 2 * workers)) as results:
         for unit, result in results:
             if isinstance(result, ChangedError):
@@ -74,13 +73,6 @@ def check_in_parts(
     if facts.complete and facts.end > w.offset():
         w.skip(facts.end - w.offset())
     return facts
-
-
-def _units(first: RdbPart, cutter: Cutter, size: int, options: CheckOptions) -> Iterator[Unit[PartOfCheck]]:
-    part: RdbPart | None = first
-    while part is not None:
-        yield Unit(_check, options.state.path, part, options)
-        part = cutter.next(size)
 
 
 def _check(_: str, part: RdbPart, options: CheckOptions) -> PartOfCheck:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Executor
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -20,8 +20,8 @@ from rdbtool.rdb.layout.duplicates import Duplicates
 from rdbtool.rdb.reader import RdbReader
 from rdbtool.servers.releases import Release
 
-from .parts import FileState, is_whole, part_size
-from .units import Unit, in_order
+from .parts import FileState, is_whole, part_size, units_of
+from .units import in_order
 
 
 @dataclass(slots=True)
@@ -98,7 +98,9 @@ def digest_in_parts(
     seen = Duplicates(keep=False, seed=options.seed)
     crc = 0
     end: End | None = None
-    with closing(in_order(executor, _units(first, cutter, size, options), 2 * workers)) as results:
+    with closing(
+        in_order(executor, units_of(_digest, state.path, first, cutter, size, options), 2 * workers)
+    ) as results:
         for unit, done in results:
             if isinstance(done, LostWorkerError):
                 raise done
@@ -118,13 +120,6 @@ def digest_in_parts(
     if end is None or end.checksum == "bad" or seen.pairs or seen.more:
         return None
     return digester, digested, release
-
-
-def _units(first: RdbPart, cutter: Cutter, size: int, options: _Options) -> Iterator[Unit[_Sum]]:
-    part: RdbPart | None = first
-    while part is not None:
-        yield Unit(_digest, options.state.path, part, options)
-        part = cutter.next(size)
 
 
 def _digest(_: str, part: RdbPart, options: _Options) -> _Sum:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from rdbtool.errors import ChangedError
 from rdbtool.io.random_access import PORTION, OpenFile, Span
 from rdbtool.io.window import Window
-from rdbtool.rdb.cutting import RdbPart
+from rdbtool.rdb.cutting import Cutter, RdbPart
 from rdbtool.rdb.reader import NOWHERE
+
+from .units import Unit
+
+T = TypeVar("T")
+Options = TypeVar("Options")
 
 SMALLEST: Final = 1 << 20
 LARGEST: Final = 8 << 20
@@ -76,3 +81,18 @@ class FileState:
             yield Window(Span(file, start, end, PORTION), path=self.path, size=end, base=start)
         finally:
             file.close()
+
+
+def units_of(
+    function: Callable[[str, RdbPart, Options], T],
+    path: str,
+    first: RdbPart,
+    cutter: Cutter,
+    size: int,
+    options: Options,
+) -> Iterator[Unit[T]]:
+    """``function`` for the ``first`` part of the RDB at ``path``, and for each behind it, of about ``size`` bytes."""
+    part: RdbPart | None = first
+    while part is not None:
+        yield Unit(function, path, part, options)
+        part = cutter.next(size)

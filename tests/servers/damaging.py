@@ -210,20 +210,32 @@ def is_odd_version(path: Path) -> bool:
     return head.startswith(b"REDIS") and not head[5:].isdigit()
 
 
+def told_early(
+    path: Path, outcome: Outcome, loads: bool | None, remarks: str, answers: Answers, *, lurking: bool
+) -> str | None:
+    """What is said of a file before its contents are compared; None where that has to be done. ``loads``: what we say;
+    ``lurking``: that something is wrong in it.
+    """
+    if outcome.crashed:
+        answers.excuse("it loads what kills it, or has no end, when it is looked at")
+        return "" if lurking else "it crashes or hangs, and we say that all is well"
+    if loads is None:
+        answers.excuse("cannot be told: " + remarks)
+        return ""
+    if outcome.loads and not loads and is_odd_version(path):
+        answers.excuse(ODD_VERSION)
+        return ""
+    return None
+
+
 def told_of_snapshot(kind: ServerKind, path: Path, outcome: Outcome, answers: Answers) -> str:
     """How our answers for a snapshot differ from the server's; "" if they do not."""
     report = check_rdb(str(path), releases=[kind.name])
     (told,) = report.releases
     lurking = report.findings.worst is Severity.ERROR
-    if outcome.crashed:
-        answers.excuse("it loads what kills it, or has no end, when it is looked at")
-        return "" if lurking else "it crashes or hangs, and we say that all is well"
-    if told.loads is None:
-        answers.excuse("cannot be told: " + "; ".join(told.remarks)[:60])
-        return ""
-    if outcome.loads and not told.loads and is_odd_version(path):
-        answers.excuse(ODD_VERSION)
-        return ""
+    early = told_early(path, outcome, told.loads, "; ".join(told.remarks)[:60], answers, lurking=lurking)
+    if early is not None:
+        return early
     if told.loads != outcome.loads:
         if outcome.loads and "duplicate-field" in report.findings.counts and b"\x16" in path.read_bytes():
             answers.excuse("a field of Valkey's hash twice, once expired: it drops that first, we do not")
@@ -259,15 +271,9 @@ def told_of_log(kind: ServerKind, path: Path, outcome: Outcome, answers: Answers
     report = check_aof(str(path), releases=[kind.name])
     (told,) = report.suitability
     lurking = report.findings.worst is Severity.ERROR
-    if outcome.crashed:
-        answers.excuse("it loads what kills it, or has no end, when it is looked at")
-        return "" if lurking else "it crashes or hangs, and we say that all is well"
-    if told.loads is None:
-        answers.excuse("cannot be told: " + "; ".join(told.remarks)[-60:])
-        return ""
-    if outcome.loads and not told.loads and is_odd_version(path):
-        answers.excuse(ODD_VERSION)
-        return ""
+    early = told_early(path, outcome, told.loads, "; ".join(told.remarks)[-60:], answers, lurking=lurking)
+    if early is not None:
+        return early
     if told.loads and "OUT OF MEMORY" in outcome.log and "built without jemalloc" in " ".join(told.remarks):
         answers.excuse(NO_MEMORY)
         return ""

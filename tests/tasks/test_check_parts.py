@@ -15,9 +15,8 @@ from rdbtool.rdb.cutting import Cutter
 from rdbtool.rdb.reader import NOWHERE
 from rdbtool.tasks.check_rdb import CheckRdbReport, check_rdb
 from rdbtool.tasks.check_rdb_parts import check_in_parts
+from tests.tasks.parting import FIXTURES, SNAPSHOTS, damaged
 
-FIXTURES = Path(__file__).resolve().parents[2] / "fixtures"
-SNAPSHOTS = sorted(path for path in FIXTURES.glob("**/*") if path.suffix in {".rdb", ".dfs"} and path.is_file())
 NOW_MS = 1_800_000_000_000
 
 
@@ -75,16 +74,3 @@ def test_the_answer_for_damaged_files_is_that_of_one_process(tmp_path: Path, aga
         path.write_bytes(damaged(whole, rng))
         assert told(in_parts(path, rng.choice([1, 50, 500]))) == told(check_rdb(path, now_ms=NOW_MS))
     assert len(again) < 150
-
-
-def damaged(data: bytes, rng: random.Random) -> bytes:
-    at = rng.randrange(len(data) + 1)
-    end = min(len(data), at + rng.choice([1, 1, 2, 9, 40]))
-    kind = rng.randrange(5)
-    if kind == 0:
-        return data[:at]
-    if kind == 1:
-        return data[:at] + data[end:]
-    if kind == 2:
-        return data[:at] + data[at:end] * 2 + data[end:]
-    return data[:at] + rng.randbytes(end - at) + data[end:]

@@ -14,8 +14,7 @@ from rdbtool.inputs.filters import select
 from rdbtool.inputs.selection import Selection
 from rdbtool.tasks.digest import digest
 from rdbtool.tasks.digest_parts import digest_in_parts
-
-from .test_check_parts import SNAPSHOTS, damaged
+from tests.tasks.parting import SNAPSHOTS, damaged
 
 
 def told(path: Path, portion: int, selection: Selection | None = None) -> object:

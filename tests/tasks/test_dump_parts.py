@@ -19,8 +19,7 @@ from rdbtool.outputs.registry import make_exporter
 from rdbtool.tasks.dump import dump
 from rdbtool.tasks.dump_parts import move_in_parts
 from rdbtool.tasks.workers import Workers
-
-from .test_check_parts import SNAPSHOTS, damaged
+from tests.tasks.parting import SNAPSHOTS, damaged
 
 FORMATS = [OutputOptions("jsonl", header=False), OutputOptions("jsonl"), OutputOptions("csv"), OutputOptions("resp")]
 

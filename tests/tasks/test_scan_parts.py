@@ -14,8 +14,7 @@ from rdbtool.aof.scan_parts import ScannedPart, goes_on
 from rdbtool.errors import RdbToolError
 from rdbtool.tasks.check_aof import check_aof
 from tests.aof.craft import command
-
-from .test_check_parts import damaged
+from tests.tasks.parting import damaged
 
 FIXTURES = Path(__file__).resolve().parents[2] / "fixtures"
 LOGS = sorted(path for path in FIXTURES.glob("**/*.aof") if path.is_file())
