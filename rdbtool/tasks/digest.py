@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from concurrent.futures import Executor
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from rdbtool.aof.names import STOP, uncarried
 from rdbtool.aof.point_in_time import WHOLE, PointInTime
@@ -36,11 +35,23 @@ from rdbtool.rdb.targets import target_for_version
 from rdbtool.servers.limits import check_database
 from rdbtool.servers.releases import Release, release_of, writer_of
 
-from .digest_parts import Digested, digest_in_parts
-from .workers import cores
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 OnKey = Callable[[int, bytes, str], None]
 """Is told each key: database, name, DEBUG DIGEST-VALUE."""
+
+
+@dataclass(slots=True)
+class Digested:
+    """What was met on the way, besides the digest: ``left_out``: keys that were not wanted; ``lost``: what no server
+    has, by kind.
+    """
+
+    left_out: int = 0
+    lost: dict[str, int] = field(default_factory=dict)
+    has_commands: bool = False
+    """Whether there is a command in the snapshot, which only a replay carries out."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -102,7 +113,7 @@ def digest(
             refuse_empty_snapshot(opened)
             if opened.kind == SNAPSHOT:
                 report = _of_snapshot(
-                    path, opened.window, release, selection, on_key, executor, workers or cores(), portion, progress
+                    path, opened.window, release, selection, on_key, executor, workers, portion, progress
                 )
                 if report is not None:
                     return report
@@ -138,9 +149,13 @@ def _of_snapshot(
     """None for one with commands in it, which has to be replayed. Raises `UnsupportedError` where that cannot be."""
     loaded_ms = int(time.time() * 1000)
     if executor is not None and on_key is None and selection.limit < 0 and combines():
+        from .digest_parts import digest_in_parts
+        from .workers import cores
+
+        count = workers or cores()
         with open_input(path) as again:
             in_parts = digest_in_parts(
-                again.window(), selection, _add_all, _whose(release), loaded_ms, executor, workers, portion, progress
+                again.window(), selection, _add_all, _whose(release), loaded_ms, executor, count, portion, progress
             )
         if in_parts is not None:
             return _report(path, *in_parts)

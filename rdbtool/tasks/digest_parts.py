@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Executor
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from rdbtool.basics.crc64 import crc64_of_both
 from rdbtool.basics.hashing import new_seed
@@ -20,21 +20,9 @@ from rdbtool.rdb.layout.duplicates import Duplicates
 from rdbtool.rdb.reader import RdbReader
 from rdbtool.servers.releases import Release
 
+from .digest import Digested
 from .parts import FileState, is_whole, part_size, units_of
 from .units import in_order
-
-
-@dataclass(slots=True)
-class Digested:
-    """What was met on the way, besides the digest: ``left_out``: keys that were not wanted; ``lost``: what no server
-    has, by kind.
-    """
-
-    left_out: int = 0
-    lost: dict[str, int] = field(default_factory=dict)
-    has_commands: bool = False
-    """Whether there is a command in the snapshot, which only a replay carries out."""
-
 
 Read = Callable[[RdbReader, Digester, Duplicates, Selection, Digested], End | None]
 """Adds the keys of a reader, to the end of what it reads; returns the end of the file, where that is there."""

@@ -122,3 +122,16 @@ def test_a_signal_ends_all_workers_without_a_word(tmp_path: Path, number: signal
     while any(Path(f"/proc/{pid}").exists() for pid in pids):
         assert time.monotonic() < deadline, "a worker lives on"
         time.sleep(0.02)
+
+
+@pytest.mark.parametrize("command", ["check-aof", "check-rdb", "digest", "dump", "convert"])
+def test_what_one_process_does_waits_for_nothing_that_several_need(command: str) -> None:
+    path = FIXTURES / "aof/truncated.aof" if command == "check-aof" else SNAPSHOTS[0]
+    words = [command, str(path), *(["-", "--to", "rdb"] if command == "convert" else [])]
+    code = (
+        "import sys\nfrom rdbtool.cli.app import run\n"
+        f"try: run({words!r})\n"
+        "except SystemExit: print({'concurrent.futures', 'multiprocessing'} & set(sys.modules), file=sys.stderr)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert done.stderr.decode().splitlines()[-1] == "set()"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-import rdbtool.tasks.digest
+import rdbtool.tasks.digest_parts
 from rdbtool.errors import RdbToolError
 from rdbtool.inputs.filters import select
 from rdbtool.inputs.selection import Selection
@@ -38,7 +38,7 @@ def test_the_digest_of_each_fixture_is_that_of_one_process(monkeypatch: pytest.M
         parted.append(found is not None)
         return found
 
-    monkeypatch.setattr(rdbtool.tasks.digest, "digest_in_parts", noted)
+    monkeypatch.setattr(rdbtool.tasks.digest_parts, "digest_in_parts", noted)
     for path in SNAPSHOTS:
         for portion in (1, 400):
             assert told(path, portion) == told(path, 0), path
