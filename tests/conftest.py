@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import os
 import warnings
 from pathlib import Path
@@ -19,8 +20,8 @@ LONG = "RDBTOOL_TEST_TIMES"
 
 COLLECTED_EVERY = 200
 """Tests behind which the collector looks at everything."""
-_run: list[None] = []
-"""As long as there were tests."""
+_run = itertools.count(1)
+"""Numbers the tests."""
 
 FAST = "not server"
 """The choice of the fast tests: those that start no server, and of them none that takes long for other reasons."""
@@ -64,8 +65,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 def pytest_runtest_teardown() -> None:
     """Free what cycles hold now and then: what a replay freezes stays, and large processes fork slowly."""
-    _run.append(None)
-    if len(_run) % COLLECTED_EVERY == 0:
+    if next(_run) % COLLECTED_EVERY == 0:
         gc.unfreeze()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ResourceWarning)  # of whichever test left it: it cannot be told here
