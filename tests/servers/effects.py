@@ -116,7 +116,7 @@ def short_lived(rng: random.Random, kind: ServerKind) -> Command:
         return args("PEXPIRE", key, when)
     if pick == 3 and (kind.name == "valkey-9.1" or kind.at_least("redis", 8, 4)):
         option = rng.choice(["PX 3", "KEEPTTL", "NX", "XX EXAT 9999999999"]).split()
-        return args("MSETEX", 2, key, 1, rng.choice(KEYS), 2, *option)
+        return args("MSETEX", 2, key, 1, rng.choice(SHORT_LIVED), 2, *option)
     if pick == 4:
         return args("EXPIREAT", key, rng.choice([1, 1_600_000_000]))
     return args("GET", key)
