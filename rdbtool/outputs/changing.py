@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Final, final
+from collections.abc import Mapping
+from typing import Final, NamedTuple, final
 
 from mypy_extensions import i64
 
@@ -19,19 +19,15 @@ from .exporter import Exporter
 LATEST: Final = (1 << 63) - 1
 
 
-@dataclass(frozen=True, slots=True)
-class Changes:
+class Changes(NamedTuple):
     """What to change: ``dbs``: number of a database -> its new one; ``drop_expiry``: nothing expires;
     ``shift_ms``: what is added to the time of every expiry; ``drop_modules``: leave out what modules own.
     """
 
-    dbs: dict[int, int] = field(default_factory=dict)
+    dbs: Mapping[int, int] = {}
     drop_expiry: bool = False
     shift_ms: int = 0
     drop_modules: bool = False
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return Changes, (self.dbs, self.drop_expiry, self.shift_ms, self.drop_modules)
 
     @property
     def any(self) -> bool:
