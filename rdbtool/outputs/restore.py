@@ -320,7 +320,7 @@ class Restore(Exporter):
         while left > 0:
             if w.pos >= w.end and not w.need(1):
                 raise w.truncated(left)
-            part = w.data[w.pos : min(w.end, w.pos + left)]
+            part = w.data[w.pos : min(w.end, w.pos + left, w.pos + BATCH)]
             w.pos += len(part)
             left -= len(part)
             checksum = crc64(part, checksum)
