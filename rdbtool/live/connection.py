@@ -50,7 +50,9 @@ class Connection:
         except ImportError as e:
             raise UnsupportedError(NO_REDIS, path=self.name) from e
         self._refused: type[Exception] = exceptions.ResponseError
-        self._failures: tuple[type[Exception], ...] = (exceptions.RedisError, OSError)
+        self._garbled: tuple[type[Exception], ...] = (exceptions.InvalidResponse, ValueError, RecursionError)
+        """What reading what is no reply raises."""
+        self._failures: tuple[type[Exception], ...] = (exceptions.RedisError, OSError, *self._garbled)
         options: dict[str, Any] = {
             "username": user or None,
             "password": password or None,
@@ -109,6 +111,8 @@ class Connection:
 
     def failure(self, error: BaseException, doing: str) -> InputError:
         """The error of this program for one of the library's or the system's."""
+        if isinstance(error, self._garbled):
+            return InputError("what came is no reply of a server", path=self.name, doing=doing)
         words = str(error) if not isinstance(error, OSError) else reason(error)
         if self._secret:
             words = words.replace(self._secret, HIDDEN)  # some replies quote the command

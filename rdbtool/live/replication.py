@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
-from rdbtool.errors import FormatError, InputError, printable, shortened
+from rdbtool.errors import InputError, printable, shortened
 from rdbtool.io.window import CHUNK
 from rdbtool.servers.releases import newest_of_each
 
@@ -37,8 +37,8 @@ class Snapshot:
 
     ``size``: bytes in all, -1 where the server does not know; ``replication_id`` and ``offset``: the place in the
     stream of commands at which the data stand, "" and -1 from servers that do not say; ``on_wait`` is told while
-    nothing comes. Raises `InputError` for a server that refuses or ends the connection, or from which nothing has come
-    for ``connection.timeout_s``, and `FormatError` for what no master sends.
+    nothing comes. Raises `InputError` for a server that refuses or ends the connection, from which nothing has come for
+    ``connection.timeout_s``, or that sends what no master does.
     """
 
     def __init__(self, connection: Connection, on_wait: OnWait | None = None) -> None:
@@ -131,7 +131,7 @@ class Snapshot:
             self.size = int(line[1:])
         else:
             message = f"what came is no snapshot, as a master sends one: {shortened(line)}"
-            raise FormatError(message, path=self.connection.name, doing=doing)
+            raise InputError(message, path=self.connection.name, doing=doing)
 
     def _line(self, started: float, doing: str) -> bytes:
         """The next line, without its end. Empty ones are signs of life."""
@@ -142,7 +142,7 @@ class Snapshot:
                 self._held = rest
                 return line.rstrip(b"\r")
             if len(line) > LINE:
-                raise FormatError("what came is no answer of a server", path=self.connection.name, doing=doing)
+                raise InputError("what came is no answer of a server", path=self.connection.name, doing=doing)
             self._held += self._receive(CHUNK, doing, started)
 
     def _take(self, n: int) -> bytes:

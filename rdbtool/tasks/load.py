@@ -11,7 +11,7 @@ from typing import Any
 from rdbtool.aof.layout import locate
 from rdbtool.aof.names import uncarried
 from rdbtool.aof.point_in_time import WHOLE, PointInTime
-from rdbtool.errors import FormatError, UsageError
+from rdbtool.errors import FormatError, RdbToolError, UsageError
 from rdbtool.findings import Finding, Report, Severity, finding_of
 from rdbtool.inputs.detect import Progress
 from rdbtool.inputs.opening import open_keys
@@ -138,11 +138,17 @@ def load(
             Output(loading), OutputOptions("server", rdb=RdbOptions(loading.target), verify=keep_going)
         )
         assert isinstance(exporter, Restore)
+        ordered = not is_url(path)
         try:
             pipeline = run.move(exporter, progress)
             loading.finish()
-        except LostError as e:
-            raise loading.stopped(e, int(exporter.seen), ordered=not is_url(path)) from e
+        except RdbToolError as e:
+            if not (isinstance(e, LostError) or exporter.seen):
+                raise
+            raise loading.stopped(e, int(exporter.seen), ordered=ordered) from e
+        except BaseException as e:  # a signal
+            e.add_note(loading.way_on(ordered=ordered))
+            raise
         _count(report, loading, exporter, pipeline)
         if verify and not options.dry_run:
             run.compare(loading)

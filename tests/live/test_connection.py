@@ -14,7 +14,17 @@ from rdbtool.live.address import Access
 from rdbtool.live.connection import Connection, RefusedError
 from rdbtool.tasks.backup.run import BackupOptions, backup
 from rdbtool.tasks.judgement import MET, UNKNOWN
-from tests.live.serving import AT_ONCE, WITH_TLS, certificates, free_port, received, tls_in_front, url_of, with_tls
+from tests.live.serving import (
+    AT_ONCE,
+    WITH_TLS,
+    certificates,
+    free_port,
+    pretending,
+    received,
+    tls_in_front,
+    url_of,
+    with_tls,
+)
 from tests.servers.harness import SERVERS, Server, ServerKind, running
 
 SECRET = "s3cret-of-the-test"
@@ -68,6 +78,15 @@ def test_what_cannot_be_reached_is_named_with_the_systems_words() -> None:
         Connection(f"redis://127.0.0.1:{free_port()}")
     with pytest.raises(InputError, match=r"unix:///no/such/socket: .*[Nn]o such file"):
         Connection("unix:///no/such/socket")
+
+
+@pytest.mark.parametrize(
+    "garbage", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b":x\r\n", b"$x\r\n", b"*x\r\n", b"*1\r\n" * 5000, b"\xff\r\n"]
+)
+def test_what_is_no_reply_is_told(garbage: bytes) -> None:
+    told = pytest.raises(InputError, match="what came is no reply of a server")
+    with pretending(lambda client: client.sendall(garbage), until=b"INFO") as url, told, Connection(url) as connection:
+        connection.info()
 
 
 @pytest.mark.parametrize("kind", WITH_TLS, ids=lambda k: k.name)
