@@ -10,6 +10,7 @@ from typing import Final, Literal, TypeAlias
 from rdbtool.errors import InputError, RdbToolError, UnsupportedError, UsageError, printable
 from rdbtool.findings import Finding, Findings, Severity, plural
 from rdbtool.outputs.restore import Lane, Receiver
+from rdbtool.rdb.dump_payload import build_functions
 from rdbtool.rdb.targets import Target
 from rdbtool.servers.releases import Release
 from rdbtool.servers.slots import hash_slot
@@ -265,7 +266,7 @@ class Loading(Receiver):
         taken = False
         for link in self.links:
             try:
-                link.call("FUNCTION", "LOAD", *(["REPLACE"] if self.replace else []), code)
+                self._load_library(link, code)
                 taken = True
             except RefusedError as e:
                 self._stop_at(Refusal(e.words), e.path)
@@ -274,6 +275,18 @@ class Loading(Receiver):
                 self.counts.failed += 1
                 self.findings.add(Finding(Severity.ERROR, "function-library", e.message, self.name))
         self.counts.functions += taken
+
+    def _load_library(self, link: Link, code: bytes) -> None:
+        """By FUNCTION RESTORE, or FUNCTION LOAD where that is refused. Raises `RefusedError`."""
+        if self.restores:
+            try:
+                link.call("FUNCTION", "RESTORE", build_functions([code]), "REPLACE" if self.replace else "APPEND")
+            except RefusedError as e:
+                if "already exists" in e.words:
+                    raise
+            else:
+                return
+        link.call("FUNCTION", "LOAD", *(["REPLACE"] if self.replace else []), code)
 
     def finish(self) -> None:
         """Wait until all that was sent is answered."""

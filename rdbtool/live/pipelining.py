@@ -30,8 +30,8 @@ class Sent:
 
     ``data``: b"" unless it may have to be sent again; ``size``: its length; ``db``: where the keys go; ``done``: how
     many were answered; ``whole``: they are one transaction, whose last reply counts, and whose data are not kept if it
-    ``is_long``; ``marked``: a PING stands behind it, since EXEC may be refused in the words that refuse a command before
-    it; ``ignored``: the replies tell nothing.
+    ``is_long``; ``marked``: a PING stands behind it, since EXEC may be refused in the words that refuse a command
+    before it; ``ignored``: the replies tell nothing.
     """
 
     keys: list[bytes]
