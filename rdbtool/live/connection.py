@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 from collections.abc import Iterator
 from typing import Any, Final
@@ -14,6 +15,17 @@ from .address import ANONYMOUS, HIDDEN, TLS, UNIX, Access, parse_url
 from .replies import Reply
 
 NO_REDIS: Final = f"a live server needs the extra: {how_to_install('server')}"
+
+
+UNKNOWN: Final = re.compile(r"unknown (command|subcommand)|Unrecognized REPLCONF", re.IGNORECASE)
+"""What a server says that does not know a command."""
+_CODES: Final = {
+    "BusyLoadingError": "LOADING",
+    "MasterDownError": "MASTERDOWN",
+    "NoPermissionError": "NOPERM",
+    "ReadOnlyError": "READONLY",
+}
+"""What error replies begin with, which redis-py takes off; before 8.0 it tells them by the error's type only."""
 
 
 class RefusedError(InputError):
@@ -118,12 +130,15 @@ class Connection:
             words = words.replace(self._secret, HIDDEN)  # some replies quote the command
         words = printable_text(words.strip().rstrip("."))
         if isinstance(error, self._refused) or _is_reply(error):
+            code = getattr(error, "status_code", None) or _CODES.get(type(error).__name__, "")
+            if code not in {"", "ERR"} and not words.startswith(code):
+                words = f"{code} {words}"
             return RefusedError(words, self.name, doing)
         return InputError(words or type(error).__name__, path=self.name, doing=doing)
 
     def refused(self, words: bytes, doing: str) -> RefusedError:
         """The error for an error reply that was read from `stream`, behind its first byte."""
-        return RefusedError(printable(words, 1000).removeprefix("ERR "), self.name, doing)
+        return RefusedError(printable(words, 1000).removeprefix("ERR ").rstrip("."), self.name, doing)
 
     @contextlib.contextmanager
     def _told(self, doing: str) -> Iterator[None]:

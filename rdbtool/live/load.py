@@ -25,7 +25,18 @@ from .server import is_clustered, keys_of_server, release_of_server
 Conflict: TypeAlias = Literal["error", "skip", "replace"]
 
 STOPPING: Final = frozenset(
-    {"READONLY", "MASTERDOWN", "NOAUTH", "WRONGPASS", "LOADING", "MISCONF", "NOREPLICAS", "CLUSTERDOWN", "NOPERM"}
+    {
+        "READONLY",
+        "MASTERDOWN",
+        "NOAUTH",
+        "WRONGPASS",
+        "LOADING",
+        "MISCONF",
+        "NOREPLICAS",
+        "CLUSTERDOWN",
+        "NOPERM",
+        "OOM",
+    }
 )
 """Codes of refusals that the next key would get, too."""
 TRIES: Final = 50

@@ -17,7 +17,7 @@ from rdbtool.errors import InputError, printable, shortened
 from rdbtool.io.window import CHUNK
 from rdbtool.servers.releases import newest_of_each
 
-from .connection import Connection, RefusedError
+from .connection import UNKNOWN, Connection, RefusedError
 
 MARK: Final = 40
 """Bytes of the mark that ends a snapshot of unknown length."""
@@ -26,7 +26,6 @@ LINE: Final = 1024
 TICK_S: Final = 0.5
 """Seconds after which somebody who waits is told that we wait."""
 _FULL: Final = re.compile(rb"\+FULLRESYNC ([0-9a-zA-Z?]+) (-?\d+)")
-_UNKNOWN: Final = re.compile(r"unknown (command|subcommand)|Unrecognized REPLCONF", re.IGNORECASE)
 
 OnWait: TypeAlias = Callable[[float], object]
 """Is told for how many seconds the server has been making the snapshot, and -1 when it begins to come."""
@@ -102,7 +101,7 @@ class Snapshot:
         try:
             self.connection.call("REPLCONF", *words)
         except RefusedError as e:
-            if not _UNKNOWN.search(e.words):
+            if not UNKNOWN.search(e.words):
                 raise
             return False
         return True
@@ -113,7 +112,7 @@ class Snapshot:
         doing = "asking for a snapshot"
         self._send(b"*3\r\n$5\r\nPSYNC\r\n$1\r\n?\r\n$2\r\n-1\r\n")
         line = self._line(started, doing)
-        if line.startswith(b"-") and _UNKNOWN.search(printable(line)):
+        if line.startswith(b"-") and UNKNOWN.search(printable(line)):
             self._send(b"*1\r\n$4\r\nSYNC\r\n")
             line = self._line(started, doing)
         full = _FULL.fullmatch(line)

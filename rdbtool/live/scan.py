@@ -21,7 +21,7 @@ from rdbtool.rdb.layout.encoders import put_length, put_ms, put_string
 from rdbtool.servers.releases import FIRST_OF_VALKEY, Release, newest_of_each
 
 from .address import ALL, Scan
-from .connection import Connection, RefusedError
+from .connection import UNKNOWN, Connection, RefusedError
 from .server import release_of_server
 
 CHUNK: Final = 1 << 16
@@ -120,6 +120,8 @@ class ScannedSnapshot:
         try:
             listed = self.connection.call("FUNCTION", "LIST", "WITHCODE")
         except RefusedError as e:
+            if not (e.words.startswith("NOPERM") or UNKNOWN.search(e.words)):
+                raise
             if self._on_note is not None:
                 self._on_note(f"{self.connection.name}: no functions: {e.message}")
             return

@@ -19,7 +19,7 @@ from rdbtool.inputs.selection import Selection
 from rdbtool.inputs.server import STOCK_SERVER, Server
 from rdbtool.io.output import Output
 from rdbtool.live.address import ANONYMOUS, Access, is_url, shown_url
-from rdbtool.live.load import LOADED, Loading, LoadOptions, open_loading
+from rdbtool.live.load import LOADED, Loading, LoadOptions, StoppedError, open_loading
 from rdbtool.live.pipelining import LostError
 from rdbtool.live.verify import Comparing
 from rdbtool.outputs.changing import Changes, Changing
@@ -208,8 +208,14 @@ class _Run:
         told, comparing = self.report, Comparing(loading)
         self.report = LoadReport(path=self.path)  # the second time tells the same
         self.selection.kept = 0
-        self.move(Compare(Output(comparing), int(time.time() * 1000)), None)
-        comparing.finish()
+        try:
+            self.move(Compare(Output(comparing), int(time.time() * 1000)), None)
+            comparing.finish()
+        except RdbToolError as e:
+            raise StoppedError(e, told.keys, f"the keys are loaded, {comparing.way()}") from e
+        except BaseException as e:  # a signal
+            e.add_note(f"the keys are loaded, {comparing.way()}")
+            raise
         self.report = told
         told.findings.add_all(comparing.findings)
         told.verified = {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ssl
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -25,7 +24,7 @@ from tests.live.serving import (
     url_of,
     with_tls,
 )
-from tests.servers.harness import SERVERS, Server, ServerKind, running
+from tests.servers.harness import SERVERS, ServerKind, running
 
 SECRET = "s3cret-of-the-test"
 
@@ -135,22 +134,3 @@ def test_without_redis_py_one_line_names_the_extra(monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(sys.modules, "redis", None)
     with pytest.raises(UnsupportedError, match=r"needs the extra: pip install 'rdbtoolkit\[server\]'"):
         Connection("redis://localhost")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", SERVERS, ids=lambda k: k.name)
-def test_a_server_that_loads_says_so(kind: ServerKind, tmp_path: Path) -> None:
-    with running(kind, tmp_path) as server:
-        server.execute("CONFIG", "SET", "rdbcompression", "no")
-        server.execute("DEBUG", "POPULATE", 6000, "key", 5000)  # it answers after every 2 MB that it has loaded
-        server.execute("CONFIG", "SET", "key-load-delay", "500")
-        other = Server(kind, tmp_path, server.process, server._path)
-        other._socket.sendall(b"*2\r\n$5\r\nDEBUG\r\n$6\r\nRELOAD\r\n")
-        time.sleep(0.5)
-        with (
-            pytest.raises(InputError, match=r"the server says: .*loading the dataset"),
-            Connection(url_of(server)) as link,
-        ):
-            received(link)
-        other._reply()
-        other.close()
