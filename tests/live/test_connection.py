@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rdbtool.errors import InputError, UnsupportedError
+from rdbtool.errors import InputError, UnsupportedError, UsageError
 from rdbtool.live.address import Access
 from rdbtool.live.connection import Connection, RefusedError
 from rdbtool.tasks.backup.run import BackupOptions, backup
@@ -102,8 +102,13 @@ def test_over_tls_only_a_trusted_server_is_spoken_to(kind: ServerKind, tmp_path:
         for access in (trusted, unchecked):
             with Connection(url, access) as connection:
                 assert received(connection)[:5] in {b"REDIS", b"VALKE"}
-        with pytest.raises(InputError), Connection(url, Access(cacert=str(files["ca"]))) as connection:
-            connection.call("PING")  # without a certificate of our own
+        wanted = pytest.raises(InputError, match=r"it may want a certificate of ours \(--cert\)")
+        with wanted, Connection(url, Access(cacert=str(files["ca"]))) as connection:
+            connection.call("PING")
+        with pytest.raises(InputError, match="where it speaks TLS, the URL begins with rediss://"):
+            Connection(url.replace("rediss", "redis")).info()
+        with pytest.raises(UsageError, match="/no/such: there is no such file"):
+            Connection(url, Access(cacert="/no/such"))
 
 
 @pytest.mark.parametrize("kind", SERVERS, ids=lambda k: k.name)
