@@ -213,7 +213,7 @@ class CommandWriter(Visitor):
         elif kind == PATH_HASH:
             self._path_part(data[start:end])
         elif end - start >= LONG and kind != STREAM and (kind != HASH or self._arguments & 1):
-            self._close_with(data[start:end])
+            self._close_with(data, start, end)
         else:
             write_bulk(self._items, data, start, end)
             self._count_one()
@@ -237,15 +237,15 @@ class CommandWriter(Visitor):
             self._begin_command(self._arguments)
             self._take_items(self.output.buffer)
 
-    def _close_with(self, last: bytes) -> None:
+    def _close_with(self, data: bytes, start: i64, end: i64) -> None:
         """Write the command whose items were collected, and behind them one that is long."""
-        if len(last) > MOST_SENT:
-            self.longest = max(self.longest, len(last))
+        if end - start > MOST_SENT:
+            self.longest = max(self.longest, end - start)
         self._begin_command(self._arguments + 1)
         output = self.output
         self._take_items(output.buffer)
-        write_header(output.buffer, 36, len(last))
-        output.write_long(last)
+        write_header(output.buffer, 36, end - start)
+        output.write_long(data, start, end)
         output.buffer.write(b"\r\n")
 
     def _begin_command(self, arguments: i64) -> None:
@@ -290,7 +290,7 @@ class CommandWriter(Visitor):
         write_bulk(self._items, text, 0, len(text))
         self._arguments += 1
         if n >= LONG:
-            self._close_with(member)
+            self._close_with(member, 0, n)
             return
         write_bulk(self._items, member, 0, len(member))
         self._count_one()

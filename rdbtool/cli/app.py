@@ -243,6 +243,8 @@ def _ended_by_signals() -> Iterator[None]:
         except _Ended as e:
             for number in answered:
                 signal.signal(number, signal.SIG_IGN)
+            for note in getattr(e, "__notes__", ()):
+                print(f"rdbtool: {note}", file=sys.stderr)
             sys.exit(of_signal(e.number))
     finally:
         remove_all()

@@ -12,7 +12,7 @@ import typer
 
 from rdbtool.errors import UsageError
 from rdbtool.inputs.filters import duration_ms
-from rdbtool.live.address import Access, Scan, is_url, without_password
+from rdbtool.live.address import ENVIRONMENT, Access, Scan, is_url, without_password
 
 from .console import remark
 from .options import takes
@@ -20,8 +20,6 @@ from .progress import Waiting
 from .usage import LIVE_PANEL
 
 NO_MOMENT: Final = "rdbtool: --scan: what changes meanwhile may be in or not: this is no state of one moment"
-ENVIRONMENT: Final = "REDISCLI_AUTH"
-"""Where redis-cli looks for the password, too."""
 
 _passwords: Final[dict[str, str]] = {}
 """Of the URLs in the arguments, by what is left of them."""

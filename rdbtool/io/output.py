@@ -64,11 +64,13 @@ class Output:
                 self.partial = True
                 self._start = 0
 
-    def write_long(self, data: bytes) -> None:
-        """Write what is long, past the buffer, of which it would take two copies."""
+    def write_long(self, data: bytes, start: i64, end: i64) -> None:
+        """Write what is long, ``data[start:end]``, past the buffer, of which it would take two copies."""
         self.partial = self._start >= 0
         self.flush()
-        self.sink.write(data)
+        while start < end:
+            self.sink.write(data[start : min(start + FLUSH, end)])
+            start += FLUSH
         if self.partial:
             self._start = 0
 

@@ -11,13 +11,13 @@ from typing import Final, TypeAlias, final
 
 from rdbtool.errors import ChangedError, FormatError, InputError, RdbToolError, reason
 
-from .window import Envelope, Readable, Window
+from .window import CHUNK, Envelope, Readable, Window
 
 
 @final
 class Input:
-    """An opened input: ``name`` to show, ``size`` in bytes or -1, a `Readable`, ``file`` where it is a plain one, and
-    ``envelope`` where it begins with a snapshot in one.
+    """An opened input: ``name`` to show, ``size`` in bytes or -1, a `Readable`, ``file`` where it is a plain one,
+    ``envelope`` where it begins with a snapshot in one; ``sent``: a server sends it.
 
     Use it as a context manager, or call ``close``.
     """
@@ -28,6 +28,7 @@ class Input:
         self.size = size
         self.file: FileIO | None = None
         self.envelope: Envelope | None = None
+        self.sent = False
         self._close = close
         self._opened: FileIO | None = None
         self._before: os.stat_result | None = None
@@ -54,9 +55,14 @@ class Input:
     def refuse_change(self, error: BaseException | None = None, *, may_grow: bool = False) -> None:
         """Raise `ChangedError` where the file did not stay as it was, and its reading ended well, or with the ``error``
         that it is damaged: neither holds then. ``may_grow``: a server appends to it, and that is no error.
+
+        Of what is ``sent`` the rest is read before it counts as damaged: `InputError` where that does not come.
         """
         if error is not None and not isinstance(error, FormatError):
             return
+        if error is not None and self.sent:
+            while self.stream.read(CHUNK):
+                pass
         change = self.changed()
         if change and not (may_grow and error is None and change.startswith("it grew")):
             raise ChangedError(f"the file changed while it was read: {change}: ask again", path=self.name) from error

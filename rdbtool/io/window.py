@@ -7,7 +7,7 @@ a source is anything with ``read(n)``.
 from __future__ import annotations
 
 from collections.abc import Callable
-from io import FileIO
+from io import SEEK_END, BytesIO, FileIO
 from typing import TYPE_CHECKING, Final, Protocol, final
 
 from mypy_extensions import i64
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 CHUNK: Final = 1 << 17
 """Bytes asked of a source at a time: large enough to make calls rare, small enough for the cache and the allocator."""
+
+LARGE: Final[i64] = 1 << 20
+"""Bytes from which on a second copy of a value is avoided."""
 
 
 class Readable(Protocol):
@@ -105,6 +108,9 @@ class Window:
             if self.observed == 0 and self.pos == self.end:
                 observer(self.data)
             else:
+                while self.pos - self.observed > LARGE:
+                    observer(self.data[self.observed : self.observed + LARGE])
+                    self.observed += LARGE
                 observer(self.data[self.observed : self.pos])
         self.observed = self.pos
 
@@ -128,6 +134,8 @@ class Window:
         if self.pin >= 0:
             keep = self.pin
             self.pin = 0
+        if self.end - keep + n - have > LARGE:
+            return self._grow(keep, n)
         parts = [self.data[keep:]]
         while have < n:
             chunk = self._pull(CHUNK)
@@ -141,6 +149,30 @@ class Window:
         self.observed = self.pos
         self.data = parts[1] if len(parts) == 2 and not parts[0] else b"".join(parts)
         self.end = len(self.data)
+        return have >= n
+
+    def _grow(self, keep: i64, n: i64) -> bool:
+        """The same of much: what is there grows in place, from ``keep`` on."""
+        held = self.data[keep:] if keep > 0 else self.data
+        self.data = b""
+        growing = BytesIO(held)
+        held = b""  # what somebody else holds would be copied
+        growing.seek(0, SEEK_END)
+        have = self.end - self.pos
+        self.base += keep
+        self.pos -= keep
+        self.observed = self.pos
+        try:
+            while have < n:
+                chunk = self._pull(CHUNK)
+                if not chunk:
+                    self.drained = True
+                    break
+                growing.write(chunk)
+                have += len(chunk)
+        finally:
+            self.data = growing.getvalue()
+            self.end = len(self.data)
         return have >= n
 
     def at_end(self) -> bool:
@@ -164,9 +196,27 @@ class Window:
                 return self._take_across(n)
             if not self.need(n):
                 raise self.truncated(n)
+            if n > LARGE and self.pin < 0:
+                self.pos += n
+                return self.passed_from(self.pos - n)
             pos = self.pos
         self.pos = pos + n
         return self.data[pos : pos + n]
+
+    def passed_from(self, start: i64) -> bytes:
+        """The bytes from ``start``, a position, up to the position; many are not copied, and leave the window."""
+        if start > 0 or self.pos <= LARGE or self.pin >= 0:
+            return self.data[start : self.pos]
+        self.report()
+        held, self.data = self.data, self.data[self.pos :]
+        passed = BytesIO(held)
+        held = b""  # what somebody else holds would be copied
+        passed.truncate(self.pos)
+        self.base += self.pos
+        self.end -= self.pos
+        self.pos = 0
+        self.observed = 0
+        return passed.getvalue()
 
     def _take_across(self, n: i64) -> bytes:
         """The next ``n`` bytes, of which the last are not in the window: what is read for them is not joined to what is
@@ -231,9 +281,9 @@ class Window:
     def unpin(self) -> bytes:
         """The bytes from the pin to the position; the pin is taken off, and must be there."""
         assert self.pin >= 0
-        data = self.data[self.pin : self.pos]
+        start = self.pin
         self.pin = -1
-        return data
+        return self.passed_from(start)
 
     def u8(self) -> i64:
         """The next byte, passed. Raises `TruncatedError`."""
@@ -278,7 +328,7 @@ def passed(w: Window, skip: Callable[[Window], None]) -> bytes:
     finally:
         if outermost:
             w.pin = -1
-    return w.data[at - w.base : w.pos]
+    return w.passed_from(at - w.base)
 
 
 def window_over(data: bytes, *, path: str = "", base: int = 0) -> Window:

@@ -15,6 +15,8 @@ UNIX: Final = "unix"
 SCHEMES: Final = (TCP, TLS, UNIX)
 PORT: Final = 6379
 HIDDEN: Final = "***"
+ENVIRONMENT: Final = "REDISCLI_AUTH"
+"""Where redis-cli looks for the password, too."""
 
 
 def is_url(text: str) -> bool:
@@ -71,8 +73,8 @@ class Address(NamedTuple):
 def parse_url(url: str) -> Address:
     """``redis://[user:password@]host[:port]``, ``rediss://...``, ``unix://[user:password@]/path/of/socket``.
 
-    A number of a database behind it, as other tools want it, says nothing here: snapshots hold all. Raises
-    `UsageError`, without the password.
+    Database 0 may stand behind it, as other tools want it: here it says nothing, for snapshots hold all, and any other
+    is refused. Raises `UsageError`, without the password.
     """
     scheme, _, rest = url.partition("://")
     if scheme not in SCHEMES:
@@ -93,6 +95,11 @@ def parse_url(url: str) -> Address:
     host = parts.hostname or ""
     if not host:
         raise UsageError(f"the host is missing: {scheme}://localhost:6379")
+    if parts.path not in {"", "/", "/0"} or parts.query or parts.fragment:
+        raise UsageError(
+            f"behind {scheme}://host:port nothing follows: --db chooses a database, and --db-map 0=3 another one to "
+            "load into; in a password, / ? # are written %2F %3F %23"
+        )
     named = f"[{host}]" if ":" in host else host
     place = named if port is None else f"{named}:{port}"
     shown = printable_text(f"{scheme}://{who}{place}")

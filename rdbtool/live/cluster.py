@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
-from rdbtool.errors import FormatError, InputError
+from rdbtool.errors import InputError
 from rdbtool.servers.slots import SLOTS
 
 from .address import TLS, Access, parse_url
@@ -40,7 +40,7 @@ def masters(connection: Connection, url: str) -> Cluster:
                 urls.append(node)
             slots[first : last + 1] = [urls.index(node)] * (last + 1 - first)
     except (TypeError, ValueError) as e:
-        raise FormatError("what came is no list of slots", path=connection.name, doing="asking for the nodes") from e
+        raise InputError("what came is no list of slots", path=connection.name, doing="asking for the nodes") from e
     if not urls:
         raise InputError("the cluster has no master with slots", path=connection.name, doing="asking for the nodes")
     return Cluster(urls, slots)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import re
 import socket
 from collections.abc import Iterator
 from typing import Any, Final
@@ -10,10 +12,29 @@ from typing import Any, Final
 from rdbtool.errors import InputError, UnsupportedError, UsageError, printable, printable_text, reason
 from rdbtool.extras import how_to_install
 
-from .address import ANONYMOUS, HIDDEN, TLS, UNIX, Access, parse_url
+from .address import ANONYMOUS, ENVIRONMENT, HIDDEN, TLS, UNIX, Access, parse_url
 from .replies import Reply
 
 NO_REDIS: Final = f"a live server needs the extra: {how_to_install('server')}"
+
+
+UNKNOWN: Final = re.compile(r"unknown (command|subcommand)|Unrecognized REPLCONF", re.IGNORECASE)
+"""What a server says that does not know a command."""
+_CODES: Final = {
+    "BusyLoadingError": "LOADING",
+    "MasterDownError": "MASTERDOWN",
+    "NoPermissionError": "NOPERM",
+    "ReadOnlyError": "READONLY",
+}
+"""What error replies begin with, which redis-py takes off; before 8.0 it tells them by the error's type only."""
+
+_NOISE: Final = re.compile(
+    r"Error -?\d+ (?:connecting to|while writing to|while reading from) \S+?\. |"
+    r"Error while reading from \S+ : \(\d+, '(.*)'\)| \(_ssl\.c:\d+\)"
+)
+"""What redis-py and Python say beside the reason."""
+_ENDED: Final = re.compile(r"reset by peer|EOF occurred|closed by server|certificate required")
+_NO_TLS: Final = re.compile(r"[Tt]imeout|WRONG_VERSION|record layer")
 
 
 class RefusedError(InputError):
@@ -40,6 +61,8 @@ class Connection:
         user = address.user
         password = address.password or access.passwords.get(url, "") or access.password
         self._secret = password
+        self._uses_tls = address.scheme == TLS
+        self._linked = False
         if user and not password:
             raise UsageError("a user without a password", path=self.name)
         try:
@@ -50,7 +73,9 @@ class Connection:
         except ImportError as e:
             raise UnsupportedError(NO_REDIS, path=self.name) from e
         self._refused: type[Exception] = exceptions.ResponseError
-        self._failures: tuple[type[Exception], ...] = (exceptions.RedisError, OSError)
+        self._garbled: tuple[type[Exception], ...] = (exceptions.InvalidResponse, ValueError, RecursionError)
+        """What reading what is no reply raises."""
+        self._failures: tuple[type[Exception], ...] = (exceptions.RedisError, OSError, *self._garbled)
         options: dict[str, Any] = {
             "username": user or None,
             "password": password or None,
@@ -73,9 +98,13 @@ class Connection:
                 "ssl_keyfile": access.key or access.cert or None,
                 "ssl_cert_reqs": "none" if access.insecure else "required",
             }
+            for path in (access.cacert, access.cert, access.key):
+                if path and not os.path.isfile(path):
+                    raise UsageError("there is no such file", path=path)
         with self._told("connecting"):
             self._link: Any = kind(**options)  # its methods have types only in part
             self._link.connect()
+            self._linked = True
 
     def __enter__(self) -> Connection:
         return self
@@ -109,17 +138,34 @@ class Connection:
 
     def failure(self, error: BaseException, doing: str) -> InputError:
         """The error of this program for one of the library's or the system's."""
-        words = str(error) if not isinstance(error, OSError) else reason(error)
+        if isinstance(error, self._garbled):
+            return InputError("what came is no reply of a server", path=self.name, doing=doing)
+        words = _NOISE.sub(r"\1", str(error)) if not isinstance(error, OSError) else reason(error)
         if self._secret:
             words = words.replace(self._secret, HIDDEN)  # some replies quote the command
         words = printable_text(words.strip().rstrip("."))
         if isinstance(error, self._refused) or _is_reply(error):
+            code = getattr(error, "status_code", None) or _CODES.get(type(error).__name__, "")
+            if code not in {"", "ERR"} and not words.startswith(code):
+                words = f"{code} {words}"
+            if code == "NOAUTH":
+                words += f" (the URL holds the password, or {ENVIRONMENT})"
             return RefusedError(words, self.name, doing)
-        return InputError(words or type(error).__name__, path=self.name, doing=doing)
+        return InputError((words or type(error).__name__) + self._hint(words), path=self.name, doing=doing)
+
+    def _hint(self, words: str) -> str:
+        """What it may be, where the two sides do not speak the same."""
+        if self._uses_tls:
+            if _ENDED.search(words):
+                return ": it may want a certificate of ours (--cert)"
+            return ": does it speak TLS there?" if _NO_TLS.search(words) else ""
+        return (
+            ": where it speaks TLS, the URL begins with rediss://" if _ENDED.search(words) and not self._linked else ""
+        )
 
     def refused(self, words: bytes, doing: str) -> RefusedError:
         """The error for an error reply that was read from `stream`, behind its first byte."""
-        return RefusedError(printable(words, 1000).removeprefix("ERR "), self.name, doing)
+        return RefusedError(printable(words, 1000).removeprefix("ERR ").rstrip("."), self.name, doing)
 
     @contextlib.contextmanager
     def _told(self, doing: str) -> Iterator[None]:

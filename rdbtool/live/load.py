@@ -7,9 +7,10 @@ import time
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-from rdbtool.errors import InputError, UnsupportedError, UsageError, printable
+from rdbtool.errors import InputError, RdbToolError, UnsupportedError, UsageError, printable
 from rdbtool.findings import Finding, Findings, Severity, plural
 from rdbtool.outputs.restore import Lane, Receiver
+from rdbtool.rdb.dump_payload import build_functions
 from rdbtool.rdb.targets import Target
 from rdbtool.servers.releases import Release
 from rdbtool.servers.slots import hash_slot
@@ -24,23 +25,39 @@ from .server import is_clustered, keys_of_server, release_of_server
 Conflict: TypeAlias = Literal["error", "skip", "replace"]
 
 STOPPING: Final = frozenset(
-    {"READONLY", "MASTERDOWN", "NOAUTH", "WRONGPASS", "LOADING", "MISCONF", "NOREPLICAS", "CLUSTERDOWN", "NOPERM"}
+    {
+        "READONLY",
+        "MASTERDOWN",
+        "NOAUTH",
+        "WRONGPASS",
+        "LOADING",
+        "MISCONF",
+        "NOREPLICAS",
+        "CLUSTERDOWN",
+        "NOPERM",
+        "OOM",
+    }
 )
 """Codes of refusals that the next key would get, too."""
 TRIES: Final = 50
 """How often a key is sent again that a cluster is moving."""
 PAUSE_S: Final = 0.1
 _OF_KEY: Final = re.compile(r"access (a|one of the) keys?")
+MOVED: Final = frozenset({"MOVED", "ASK", "TRYAGAIN"})
+"""Codes of refusals after which a key is sent anew, where the cluster says that it belongs."""
 _MOVED: Final = re.compile(r"(MOVED|ASK) (\d+) (\S*):(\d+)")
 
 
 class StoppedError(InputError):
     """A load that came to no end. ``sure``: how many keys are surely in."""
 
-    def __init__(self, error: InputError, sure: int, words: str) -> None:
+    def __init__(self, error: RdbToolError, sure: int, words: str) -> None:
         super().__init__(f"{error.message}; {words}", path=error.path, doing=error.doing)
         self.code = error.code
         self.sure = sure
+        if not isinstance(error, LostError):
+            self.key = error.key
+            self.offset = error.offset
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +176,8 @@ class Loading(Receiver):
         self.release = target.release
         self.last: bytes | None = None
         """The key of the last reply."""
+        self.known: tuple[int, bytes | None] = (options.start_at, None)
+        """`sure` and ``last`` as they were when all was in order the last time: a signal may come at any time."""
         self._url = url
         self._access = access
         self._options = options
@@ -169,6 +188,8 @@ class Loading(Receiver):
         self.slots = [max(slot, 0) for slot in slots]
         self._db = 0
         self._again: list[tuple[Sent, int, Refusal]] = []
+        self._astray: Refusal | None = None
+        """What was said of a key whose request is not held, to be sent anew."""
         self._tries: dict[int, int] = {}
         self._started = time.monotonic()
         self._taken = 0
@@ -199,21 +220,29 @@ class Loading(Receiver):
 
     def write(self, data: bytes, /) -> None:
         self.counts.bytes += len(data)
-        self.links[self.node].send(data)
+        link = self.links[self.node]
+        if self.slots:
+            link.extend(data)
+        link.send(data)
 
-    def take(self, lane: int, data: bytes, keys: list[bytes], numbers: list[int], ends: list[int]) -> None:
+    def take(
+        self, lane: int, data: bytes, keys: list[bytes], numbers: list[int], ends: list[int], alone: bool = False
+    ) -> None:
         self.counts.bytes += len(data)
         link = self.links[lane]
         if keys:
             self._wait_for_rate(len(keys))
-            kept = data if self.slots else b""
+            kept = data if self.slots and not alone else b""
             link.expect(Sent(keys, numbers, ends, kept, len(data), self._db))
         link.send(data)
-        self._send_again()
+        if numbers:  # else a request is on its way in parts, and none may come between
+            self._send_again()
+            self.known = (self.sure(numbers[-1] + 1), self.last)
 
     def transaction(self, lane: int, key: bytes, number: int) -> None:
+        self.known = (self.sure(number), self.last)
         self._wait_for_rate(1)
-        self.links[lane].expect(Sent([key], [number], db=self._db, whole=True))
+        self.links[lane].expect(Sent([key], [number], db=self._db, whole=True, marked=bool(self.slots)))
 
     def select(self, db: int) -> bool:
         self.finish()
@@ -248,7 +277,7 @@ class Loading(Receiver):
         taken = False
         for link in self.links:
             try:
-                link.call("FUNCTION", "LOAD", *(["REPLACE"] if self.replace else []), code)
+                self._load_library(link, code)
                 taken = True
             except RefusedError as e:
                 self._stop_at(Refusal(e.words), e.path)
@@ -257,6 +286,18 @@ class Loading(Receiver):
                 self.counts.failed += 1
                 self.findings.add(Finding(Severity.ERROR, "function-library", e.message, self.name))
         self.counts.functions += taken
+
+    def _load_library(self, link: Link, code: bytes) -> None:
+        """By FUNCTION RESTORE, or FUNCTION LOAD where that is refused. Raises `RefusedError`."""
+        if self.restores:
+            try:
+                link.call("FUNCTION", "RESTORE", build_functions([code]), "REPLACE" if self.replace else "APPEND")
+            except RefusedError as e:
+                if "already exists" in e.words:
+                    raise
+            else:
+                return
+        link.call("FUNCTION", "LOAD", *(["REPLACE"] if self.replace else []), code)
 
     def finish(self) -> None:
         """Wait until all that was sent is answered."""
@@ -272,24 +313,28 @@ class Loading(Receiver):
         waiting = [number for lane in self.lanes for number in lane.numbers[:1]]
         waiting += [number for link in self.links for sent in link.flight for number in sent.numbers[sent.done :]]
         waiting += [sent.numbers[index] for sent, index, _ in self._again]
-        return min([number for number in waiting if number >= 0], default=seen)
+        return max(min([number for number in waiting if number >= 0], default=seen), self.start_at)
 
-    def stopped(self, error: LostError, seen: int, *, ordered: bool) -> StoppedError:
+    def stopped(self, error: RdbToolError, seen: int, *, ordered: bool) -> StoppedError:
         """The error for a load that ``error`` ended, which says how to go on. ``ordered``: the source gives its keys in
         the same order when it is read again.
         """
-        sure = self.sure(seen)
+        self.known = (self.sure(seen), self.last)
+        return StoppedError(error, self.known[0], self.way_on(ordered=ordered))
+
+    def way_on(self, *, ordered: bool) -> str:
+        """What is surely in, and how to go on from there."""
+        if self.asks or not (self.counts.bytes or self.counts.functions):
+            return "nothing was written"
+        sure, key = self.known
         last = ""
-        if self.last is not None and not self.slots:
-            last = f", the last of them '{printable(self.last)}'" + (f" in db {self._db}" if self._db else "")
+        if key is not None and not self.slots:
+            last = f", the last of them '{printable(key)}'" + (f" in db {self._db}" if self._db else "")
         conflict = "replace" if self.replace or self.empty else "skip"
-        start = f"--start-at {sure} " if ordered else ""
+        start = f"--start-at {sure} " if ordered and sure else ""
         go_on = f"to go on: the same with {start}--into-nonempty --on-conflict {conflict}"
-        if self.asks:
-            return StoppedError(error, sure, "nothing was written")
-        if not sure:
-            return StoppedError(error, sure, f"no key is surely in; {go_on}")
-        return StoppedError(error, sure, f"surely done: {plural(sure, 'key')} of the input{last}; {go_on}")
+        done = f"surely done: {plural(sure, 'key')} of the input{last}" if sure else "no key is surely in"
+        return f"{done}; {go_on}"
 
     # Replies
 
@@ -301,7 +346,7 @@ class Loading(Receiver):
         key = sent.keys[index]
         if isinstance(reply, Refusal):
             self._refused(link, sent, index, reply)
-            if reply.code in {"MOVED", "ASK", "TRYAGAIN"}:
+            if reply.code in MOVED:
                 return
         elif self.asks and reply != 0:
             self._conflict(key)
@@ -314,11 +359,14 @@ class Loading(Receiver):
         if refusal.code == "BUSYKEY":
             self._conflict(key)
             return
-        if refusal.code in {"MOVED", "ASK", "TRYAGAIN"} and self.slots and sent.data:
+        if refusal.code in MOVED and self.slots:
             tries = self._tries.get(sent.numbers[index], 0) + 1
             self._tries[sent.numbers[index]] = tries
             if tries <= TRIES:
-                self._again.append((sent, index, refusal))
+                if sent.data:
+                    self._again.append((sent, index, refusal))
+                else:
+                    self._astray = refusal
                 return
         self._stop_at(refusal, link.connection.name)
         self.counts.failed += 1
@@ -348,23 +396,36 @@ class Loading(Receiver):
         while self._again:
             sent, index, refusal = self._again[0]  # where sending fails, it has not gone
             start = sent.ends[index - 1] if index else 0
-            request = sent.data[start : sent.ends[index]]
-            found = _MOVED.match(refusal.words)
-            slot = hash_slot(sent.keys[index])
-            node = self.slots[slot]
-            if found is None:
-                time.sleep(PAUSE_S)
-            else:
-                node = self._node(found.group(3), int(found.group(4)))
-                if found.group(1) == "MOVED":
-                    self.slots[slot] = node
-                else:
-                    self.links[node].expect(Sent([b""], [-1], ignored=True))
-                    self.links[node].send(b"*1\r\n$6\r\nASKING\r\n")
+            request = sent.data[start:] if sent.whole else sent.data[start : sent.ends[index]]
+            node = self._owner(sent.keys[index], refusal)
             one = Sent([sent.keys[index]], [sent.numbers[index]], [len(request)], request, len(request), sent.db)
+            one.whole, one.marked = sent.whole, sent.marked
             self.links[node].expect(one)
             del self._again[0]
             self.links[node].send(request)
+
+    def strayed(self, lane: int, key: bytes) -> int:
+        flight = self.links[lane].flight
+        if not self.slots or (flight and flight[-1].data):
+            return -1
+        self.finish()
+        refusal, self._astray = self._astray, None
+        return -1 if refusal is None else self._owner(key, refusal)
+
+    def _owner(self, key: bytes, refusal: Refusal) -> int:
+        """The index of the node that takes a key, as it is refused; it is told where that is for this time only."""
+        found = _MOVED.match(refusal.words)
+        slot = hash_slot(key)
+        if found is None:
+            time.sleep(PAUSE_S)
+            return self.slots[slot]
+        node = self._node(found.group(3), int(found.group(4)))
+        if found.group(1) == "MOVED":
+            self.slots[slot] = node
+        else:
+            self.links[node].expect(Sent([b""], [-1], ignored=True))
+            self.links[node].send(b"*1\r\n$6\r\nASKING\r\n")
+        return node
 
     def _node(self, host: str, port: int) -> int:
         """The index of a node, to which a connection is made where there is none."""

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from rdbtool.basics.crc64 import crc64
-from rdbtool.errors import FormatError
+from rdbtool.errors import FormatError, InputError, UnsupportedError
 from rdbtool.io.copying import Tee
 from rdbtool.io.source import Input
 from rdbtool.io.window import CHUNK, Window
-from rdbtool.rdb.events import Aux, Function, Header, ModuleAux
+from rdbtool.rdb.events import Aux, Event, Function, Header, ModuleAux
 from rdbtool.rdb.opcodes import EOF
 from rdbtool.rdb.reader import RdbReader
 
@@ -32,7 +32,8 @@ class Merged:
     """The bytes of one snapshot with the keys of all, as a `Readable`. What stands before the keys is that of the
     first; each is opened when the one before has ended.
 
-    Raises what opening and reading raise, and `FormatError` for snapshots that cannot be one, and for a wrong checksum.
+    Raises what opening and reading raise, `UnsupportedError` for snapshots that cannot be one, and `InputError` for a
+    wrong checksum.
     """
 
     def __init__(self, openers: Sequence[Callable[[], Input]]) -> None:
@@ -74,12 +75,12 @@ class Merged:
         w = Window(Tee(opened.stream, read), path=opened.name, size=opened.size)
         reader = RdbReader(w, checksum=False)
         is_first = self._version is None
-        while (event := reader.next()) is not None:
+        while (event := self._next(reader, opened)) is not None:
             if isinstance(event, Header):
                 version = (int(event.dialect), int(event.version))
                 if self._version not in {None, version}:
                     words = "the masters do not write the same version of snapshots: take them one by one"
-                    raise FormatError(words, path=opened.name)
+                    raise UnsupportedError(words, path=opened.name)
                 self._version = version
             elif not isinstance(event, (Aux, Function, ModuleAux)):
                 break
@@ -100,4 +101,11 @@ class Merged:
             held += data
         told = int.from_bytes(held[1:], "little")
         if len(held) != END or held[0] != EOF or told not in {0, crc64(held[:1], crc)}:
-            raise FormatError("the snapshot does not end as it should", path=opened.name, doing="reading the checksum")
+            raise InputError("the snapshot does not end as it should", path=opened.name, doing="reading the checksum")
+
+    def _next(self, reader: RdbReader, opened: Input) -> Event | None:
+        try:
+            return reader.next()
+        except FormatError as e:
+            opened.refuse_change(e)
+            raise

@@ -29,8 +29,9 @@ class Sent:
     """Requests that went out together: of each the key, its number, and where it ends in ``data``.
 
     ``data``: b"" unless it may have to be sent again; ``size``: its length; ``db``: where the keys go; ``done``: how
-    many were answered; ``whole``: they are one transaction, whose last reply counts; ``ignored``: the replies tell
-    nothing.
+    many were answered; ``whole``: they are one transaction, whose last reply counts, and whose data are not kept if it
+    ``is_long``; ``marked``: a PING stands behind it, since EXEC may be refused in the words that refuse a command
+    before it; ``ignored``: the replies tell nothing.
     """
 
     keys: list[bytes]
@@ -42,7 +43,9 @@ class Sent:
     done: int = 0
     whole: bool = False
     ignored: bool = False
-    replies: int = 0
+    is_long: bool = False
+    marked: bool = False
+    outcome: Reply = None
     refusal: Refusal | None = None
 
 
@@ -86,6 +89,12 @@ class Link:
         self.flight.append(sent)
         self._requests += len(sent.keys)
         self._bytes += sent.size
+
+    def extend(self, data: bytes) -> None:
+        """Keep bytes of the transaction that was expected last, to send it again; none of them if they are many."""
+        sent = self.flight[-1]
+        sent.is_long = sent.is_long or len(sent.data) + len(data) > AT_ONCE
+        sent.data = b"" if sent.is_long else sent.data + data
 
     def send(self, data: bytes) -> None:
         """Send bytes, and read what was answered meanwhile; wait where too much is on its way."""
@@ -206,25 +215,32 @@ class Link:
             raise FormatError("a reply to nothing that was asked")
         sent = self.flight[0]
         if sent.whole:
-            sent.replies += 1
-            if isinstance(reply, Refusal) and sent.refusal is None and reply.code != "EXECABORT":
-                sent.refusal = reply
-            if reply == b"QUEUED" or (sent.replies == 1 and reply == b"OK"):
+            if not self._ends_transaction(sent, reply):
                 return
-            if sent.replies == 1:
-                words = reply.words if isinstance(reply, Refusal) else "no OK"
-                raise LostError(f"the server takes no transaction: {words}", path=self.connection.name)
-            if isinstance(reply, Refusal) and reply.code != "EXECABORT":
-                return  # that of a command which was not queued; that of EXEC follows
-            if isinstance(reply, list):
-                refused = next((part for part in reply if isinstance(part, Refusal)), None)
-                sent.refusal = sent.refusal or refused
-            reply = sent.refusal or reply
+            reply = sent.refusal or sent.outcome
         if not sent.ignored:
             self._on_reply(self, sent, sent.done, reply)
         sent.done += 1  # a reply that ends all leaves its key among those that are not done
         self._requests -= 1
         self._end(sent)
+
+    def _ends_transaction(self, sent: Sent, reply: Reply) -> bool:
+        """Note a reply to a part of a transaction; whether it is the last one."""
+        first = sent.outcome is None
+        if first and reply != b"OK":
+            words = reply.words if isinstance(reply, Refusal) else "no OK"
+            raise LostError(f"the server takes no transaction: {words}", path=self.connection.name)
+        if sent.marked and reply == b"PONG":
+            return True
+        refused = next(
+            (part for part in (reply if isinstance(reply, list) else [reply]) if isinstance(part, Refusal)), None
+        )
+        if refused is not None and sent.refusal is None:
+            sent.refusal = Refusal(refused.words.removeprefix("EXECABORT Transaction discarded because of: "))
+        sent.outcome = reply
+        # a command that is not queued is refused, and EXEC follows; that of a cluster may say that a slot has moved
+        goes_on = reply.code != "EXECABORT" if isinstance(reply, Refusal) else reply == b"QUEUED"
+        return not (first or goes_on or sent.marked)
 
     def _end(self, sent: Sent) -> None:
         if sent.done == len(sent.keys):

@@ -13,11 +13,11 @@ import time
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
-from rdbtool.errors import FormatError, InputError, printable, shortened
+from rdbtool.errors import InputError, printable, shortened
 from rdbtool.io.window import CHUNK
 from rdbtool.servers.releases import newest_of_each
 
-from .connection import Connection, RefusedError
+from .connection import UNKNOWN, Connection, RefusedError
 
 MARK: Final = 40
 """Bytes of the mark that ends a snapshot of unknown length."""
@@ -26,7 +26,6 @@ LINE: Final = 1024
 TICK_S: Final = 0.5
 """Seconds after which somebody who waits is told that we wait."""
 _FULL: Final = re.compile(rb"\+FULLRESYNC ([0-9a-zA-Z?]+) (-?\d+)")
-_UNKNOWN: Final = re.compile(r"unknown (command|subcommand)|Unrecognized REPLCONF", re.IGNORECASE)
 
 OnWait: TypeAlias = Callable[[float], object]
 """Is told for how many seconds the server has been making the snapshot, and -1 when it begins to come."""
@@ -37,8 +36,8 @@ class Snapshot:
 
     ``size``: bytes in all, -1 where the server does not know; ``replication_id`` and ``offset``: the place in the
     stream of commands at which the data stand, "" and -1 from servers that do not say; ``on_wait`` is told while
-    nothing comes. Raises `InputError` for a server that refuses or ends the connection, or from which nothing has come
-    for ``connection.timeout_s``, and `FormatError` for what no master sends.
+    nothing comes. Raises `InputError` for a server that refuses or ends the connection, from which nothing has come for
+    ``connection.timeout_s``, or that sends what no master does.
     """
 
     def __init__(self, connection: Connection, on_wait: OnWait | None = None) -> None:
@@ -102,7 +101,7 @@ class Snapshot:
         try:
             self.connection.call("REPLCONF", *words)
         except RefusedError as e:
-            if not _UNKNOWN.search(e.words):
+            if not UNKNOWN.search(e.words):
                 raise
             return False
         return True
@@ -113,7 +112,7 @@ class Snapshot:
         doing = "asking for a snapshot"
         self._send(b"*3\r\n$5\r\nPSYNC\r\n$1\r\n?\r\n$2\r\n-1\r\n")
         line = self._line(started, doing)
-        if line.startswith(b"-") and _UNKNOWN.search(printable(line)):
+        if line.startswith(b"-") and UNKNOWN.search(printable(line)):
             self._send(b"*1\r\n$4\r\nSYNC\r\n")
             line = self._line(started, doing)
         full = _FULL.fullmatch(line)
@@ -131,7 +130,7 @@ class Snapshot:
             self.size = int(line[1:])
         else:
             message = f"what came is no snapshot, as a master sends one: {shortened(line)}"
-            raise FormatError(message, path=self.connection.name, doing=doing)
+            raise InputError(message, path=self.connection.name, doing=doing)
 
     def _line(self, started: float, doing: str) -> bytes:
         """The next line, without its end. Empty ones are signs of life."""
@@ -142,7 +141,7 @@ class Snapshot:
                 self._held = rest
                 return line.rstrip(b"\r")
             if len(line) > LINE:
-                raise FormatError("what came is no answer of a server", path=self.connection.name, doing=doing)
+                raise InputError("what came is no answer of a server", path=self.connection.name, doing=doing)
             self._held += self._receive(CHUNK, doing, started)
 
     def _take(self, n: int) -> bytes:

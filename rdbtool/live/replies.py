@@ -74,7 +74,7 @@ class Replies:
         if kind == b"+":
             return text, at_next
         if kind == b"-":
-            return Refusal(printable(text, 1000)), at_next
+            return Refusal(printable(text, 1000).rstrip(".")), at_next
         if kind not in {b":", b"$", b"*"} or not text.removeprefix(b"-").isdigit() or depth > 8:
             raise self._garbage(at)
         number = int(text)

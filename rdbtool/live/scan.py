@@ -14,14 +14,14 @@ from typing import Final
 from librt.strings import BytesWriter
 
 from rdbtool.basics.crc64 import crc64
-from rdbtool.errors import FormatError, InputError, shortened
+from rdbtool.errors import InputError, shortened
 from rdbtool.rdb import opcodes
 from rdbtool.rdb.dump_payload import FOOTER
 from rdbtool.rdb.layout.encoders import put_length, put_ms, put_string
 from rdbtool.servers.releases import FIRST_OF_VALKEY, Release, newest_of_each
 
 from .address import ALL, Scan
-from .connection import Connection, RefusedError
+from .connection import UNKNOWN, Connection, RefusedError
 from .server import release_of_server
 
 CHUNK: Final = 1 << 16
@@ -40,8 +40,8 @@ class ScannedSnapshot:
     """The bytes of a snapshot of one server's keys, as a `Readable`. ``keys``: how many came so far; ``on_note``
     is told what could not be had beside them.
 
-    Raises `InputError` for a server that refuses, ends the connection, or has sent nothing for
-    ``connection.timeout_s``, and `FormatError` for what no server sends.
+    Raises `InputError` for a server that refuses, ends the connection, has sent nothing for
+    ``connection.timeout_s``, or sends what no server does.
     """
 
     size = -1
@@ -120,6 +120,8 @@ class ScannedSnapshot:
         try:
             listed = self.connection.call("FUNCTION", "LIST", "WITHCODE")
         except RefusedError as e:
+            if not (e.words.startswith("NOPERM") or UNKNOWN.search(e.words)):
+                raise
             if self._on_note is not None:
                 self._on_note(f"{self.connection.name}: no functions: {e.message}")
             return
@@ -238,11 +240,11 @@ class ScannedSnapshot:
     def _check(self, footer: bytes, crc: int, key: bytes) -> None:
         told = int.from_bytes(footer[2:], "little")
         if told not in {0, crc}:
-            raise FormatError("a value with a wrong checksum", path=self.connection.name, doing="reading keys", key=key)
+            raise InputError("a value with a wrong checksum", path=self.connection.name, doing="reading keys", key=key)
         version = int.from_bytes(footer[:2], "little")
         if self._version and version != self._version:
             words = f"a value of RDB version {version}, where version {self._version} was expected"
-            raise FormatError(words, path=self.connection.name, doing="reading keys", key=key)
+            raise InputError(words, path=self.connection.name, doing="reading keys", key=key)
 
     # The connection
 
@@ -322,5 +324,5 @@ class ScannedSnapshot:
             raise InputError("the server ended the connection", path=self.connection.name, doing="reading keys")
         self._wire += data
 
-    def _wrong(self, message: str) -> FormatError:
-        return FormatError(message, path=self.connection.name, doing="reading keys")
+    def _wrong(self, message: str) -> InputError:
+        return InputError(message, path=self.connection.name, doing="reading keys")

@@ -51,7 +51,9 @@ def open_live(
     def of_one(url: str, access: Access) -> Input:
         return open_server(url, access, on_wait) if scan is None else open_scan(url, scan, access, on_note)
 
-    return open_cluster(url, access, of_one) if cluster else of_one(url, access)
+    opened = open_cluster(url, access, of_one) if cluster else of_one(url, access)
+    opened.sent = True
+    return opened
 
 
 def open_cluster(url: str, access: Access, open_one: Callable[[str, Access], Input]) -> Input:

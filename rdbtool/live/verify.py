@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from rdbtool.engine.digest import Digester
 from rdbtool.errors import RdbToolError
-from rdbtool.findings import Finding, Findings, Severity
+from rdbtool.findings import Finding, Findings, Severity, plural
 from rdbtool.model import NO_EXPIRY
 from rdbtool.outputs.compare import Comparer
 from rdbtool.rdb.dump_payload import parse_dump
@@ -88,6 +88,11 @@ class Comparing(Comparer):
         for lane, link in enumerate(self._links):
             self._flush(lane)
             link.finish()
+
+    def way(self) -> str:
+        """How far it has come."""
+        wrong = f"{self.different:,} different, {self.missing:,} missing"
+        return f"but not compared to the end: {plural(self.compared, 'key')} compared, {wrong}"
 
     def _flush(self, lane: int) -> None:
         data = b"".join(self._buffers[lane])

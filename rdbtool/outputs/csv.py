@@ -142,7 +142,9 @@ class CsvRows(RowVisitor):
         del data
         quote = b'"' if _TO_QUOTE.search(text) else b""
         self.output.buffer.write(quote)
-        self.output.write_long(text.replace(b'"', b'""') if quote else text)
+        if quote:
+            text = text.replace(b'"', b'""')
+        self.output.write_long(text, 0, len(text))
         self.output.buffer.write(quote)
 
     def _end_row(self, out: BytesWriter) -> None:

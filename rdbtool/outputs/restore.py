@@ -78,12 +78,22 @@ class Receiver:
         """Take bytes of the transaction that was announced last."""
         raise NotImplementedError
 
-    def take(self, lane: int, data: bytes, keys: list[bytes], numbers: list[int], ends: list[int]) -> None:
-        """Take bytes, in which the requests for these keys end."""
+    def take(
+        self, lane: int, data: bytes, keys: list[bytes], numbers: list[int], ends: list[int], alone: bool = False
+    ) -> None:
+        """Take bytes, in which the requests for these keys end; ``alone``: the one request began in bytes before."""
+        raise NotImplementedError
+
+    def strayed(self, lane: int, key: bytes) -> int:
+        """The lane into which the last request, for this key, must be sent again, because its slot has moved; -1 if it
+        need not be. It is waited for where the receiver does not hold it itself.
+        """
         raise NotImplementedError
 
     def transaction(self, lane: int, key: bytes, number: int) -> None:
-        """The bytes that come by `write` are those of a transaction for this key."""
+        """The bytes that come by `write` are those of a transaction for this key; where there are ``slots``, a PING
+        follows it.
+        """
         raise NotImplementedError
 
     def select(self, db: int) -> bool:
@@ -261,11 +271,24 @@ class Restore(Exporter):
         self._sent(at, lane, name, number)
 
     def _restore(self, frame: Frame, number: i64) -> None:
-        """Write one request: the payload, its version, which is that of its type, and the checksum."""
+        """Send a key by RESTORE."""
         receiver = self.receiver
         name = receiver.prefix + frame.key if receiver.prefix else frame.key
         at = self._lane(name)
+        self._request(frame, name, number, at)
+        if frame.size >= LONG and receiver.slots:
+            at = receiver.strayed(at, name)
+            while at >= 0:
+                self._request(frame, name, number, at)
+                at = receiver.strayed(at, name)
+
+    def _request(self, frame: Frame, name: bytes, number: i64, at: i64) -> None:
+        """Write one request: the payload, its version, which is that of its type, and the checksum."""
+        receiver = self.receiver
         lane = receiver.lanes[at]
+        is_long = frame.size >= LONG
+        if is_long:
+            self._flush(at, lane)
         out = lane.buffer
         expires = frame.expire_at_ms != NO_EXPIRY
         has_access = frame.idle_s >= 0 or frame.freq >= 0
@@ -296,13 +319,15 @@ class Restore(Exporter):
             told = b"%d" % (frame.freq if frame.freq >= 0 else frame.idle_s)
             write_bulk(out, told, 0, len(told))
         self._sent(at, lane, name, number)
+        if is_long:
+            self._flush(at, lane, alone=True)
 
     def _payload(self, frame: Frame, at: i64, lane: Lane) -> None:
         """Write what DUMP would answer; of one that is long no more is held than a window of it."""
         row = frame.type
         out = lane.buffer
         footer = bytes((row.since & 255, row.since >> 8))
-        if frame.size < LONG or self.receiver.slots:
+        if frame.size < LONG:
             raw = frame.raw()
             write_header(out, 36, len(raw) + 1 + FOOTER)
             body = bytes((row.byte,)) + raw + footer
@@ -320,7 +345,7 @@ class Restore(Exporter):
         while left > 0:
             if w.pos >= w.end and not w.need(1):
                 raise w.truncated(left)
-            part = w.data[w.pos : min(w.end, w.pos + left)]
+            part = w.data[w.pos : min(w.end, w.pos + left, w.pos + BATCH)]
             w.pos += len(part)
             left -= len(part)
             checksum = crc64(part, checksum)
@@ -339,7 +364,7 @@ class Restore(Exporter):
         if length >= BATCH or len(lane.keys) >= self.receiver.most:
             self._flush(at, lane)
 
-    def _flush(self, at: i64, lane: Lane) -> None:
+    def _flush(self, at: i64, lane: Lane, alone: bool = False) -> None:
         data = lane.buffer.getvalue()
         if not data:
             return
@@ -353,7 +378,7 @@ class Restore(Exporter):
         lane.keys = []
         lane.numbers = []
         lane.ends = []
-        self.receiver.take(at, data, keys, numbers, ends)
+        self.receiver.take(at, data, keys, numbers, ends, alone)
 
     def _flush_all(self) -> None:
         for at, lane in enumerate(self.receiver.lanes):
@@ -367,8 +392,21 @@ class Restore(Exporter):
         self._flush(at, receiver.lanes[at])
         if receiver.careful and not receiver.is_free(at, name):
             return None
+        if receiver.slots:
+            frame.keep(LONG)
+        damage = self._transaction(frame, entry, name, number, at)
+        if damage is None:
+            self.commanded += 1
+            at = receiver.strayed(at, name)
+            while at >= 0:
+                self._transaction(frame, entry, name, number, at)
+                at = receiver.strayed(at, name)
+        return damage
+
+    def _transaction(self, frame: Frame, entry: Entry | None, name: bytes, number: i64, at: i64) -> RdbToolError | None:
+        receiver = self.receiver
         receiver.transaction(at, name, number)
-        receiver.node = self._lane(name)
+        receiver.node = at
         o = self.output
         write_command(o.buffer, [b"MULTI"])
         if receiver.replace:
@@ -385,8 +423,9 @@ class Restore(Exporter):
             if frame.idle_s >= 0 or frame.freq >= 0:
                 self._in_commands.left_out(ACCESS_TIMES)
             write_command(o.buffer, [b"EXEC"])
-            self.commanded += 1
         else:
             write_command(o.buffer, [b"DISCARD"])
+        if receiver.slots:
+            write_command(o.buffer, [b"PING"])
         o.flush()
         return damage

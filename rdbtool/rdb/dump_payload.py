@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final, final
+
+from librt.strings import BytesWriter
 
 from rdbtool.basics.crc64 import crc64
 from rdbtool.errors import FormatError, RdbToolError, UnsupportedError
@@ -12,13 +15,16 @@ from rdbtool.servers.releases import FIRST_OF_VALKEY, MAX_RDB_VERSION, UNCHECKED
 
 from .encode import encode
 from .frame import Frame, frame_of
+from .layout.encoders import put_string
 from .layout.facts import Losses
-from .opcodes import DIALECT_NAMES, REDIS, VALKEY
+from .opcodes import DIALECT_NAMES, FUNCTION, REDIS, VALKEY
 from .targets import Target
 from .types import TABLE, TypeRow
 
 FOOTER: Final = 10
 """Bytes behind the payload."""
+FUNCTIONS_SINCE: Final = 10
+"""The RDB version of the first server with functions; later ones take what it wrote."""
 
 
 @final
@@ -92,6 +98,17 @@ def _bad(message: str, key: bytes) -> FormatError:
 def build_dump(row: TypeRow, payload: bytes, rdb_version: int) -> bytes:
     """A DUMP payload of these parts."""
     body = bytes((row.byte,)) + payload + rdb_version.to_bytes(2, "little")
+    return body + crc64(body).to_bytes(8, "little")
+
+
+def build_functions(libraries: Iterable[bytes], rdb_version: int = FUNCTIONS_SINCE) -> bytes:
+    """What FUNCTION DUMP answers for libraries of this code, and FUNCTION RESTORE takes."""
+    out = BytesWriter()
+    for code in libraries:
+        out.append(FUNCTION)
+        put_string(out, code, False)
+    out.write(rdb_version.to_bytes(2, "little"))
+    body = out.getvalue()
     return body + crc64(body).to_bytes(8, "little")
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from rdbtool.basics.crc64 import combines
-from rdbtool.errors import InputError
+from rdbtool.errors import FormatError, InputError
 from rdbtool.findings import Findings, Report, Severity, changed_finding, plural
 from rdbtool.io.progress import Progress
 from rdbtool.io.source import open_input
@@ -177,6 +177,8 @@ def check_rdb(
             all_findings=all_findings,
             observer=observer,
         )
+        if report.failed and source.sent:
+            source.refuse_change(FormatError("damaged"))
         change = source.changed()
         if change:
             report.findings.add(changed_finding(change, path))

@@ -44,6 +44,9 @@ def fetch(url: str, output: str, progress: Progress | None = None) -> tuple[int,
             if not w.at_end():
                 raise FormatError("bytes behind the snapshot", path=raw.name, offset=w.offset())
             commit_all([sink])
+        except FormatError as e:
+            raw.refuse_change(e)
+            raise
         finally:
             sink.abort()  # does nothing after a commit
     return keys, target_of(facts).name

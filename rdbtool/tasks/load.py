@@ -11,7 +11,7 @@ from typing import Any
 from rdbtool.aof.layout import locate
 from rdbtool.aof.names import uncarried
 from rdbtool.aof.point_in_time import WHOLE, PointInTime
-from rdbtool.errors import FormatError, UsageError
+from rdbtool.errors import FormatError, RdbToolError, UsageError
 from rdbtool.findings import Finding, Report, Severity, finding_of
 from rdbtool.inputs.detect import Progress
 from rdbtool.inputs.opening import open_keys
@@ -19,7 +19,7 @@ from rdbtool.inputs.selection import Selection
 from rdbtool.inputs.server import STOCK_SERVER, Server
 from rdbtool.io.output import Output
 from rdbtool.live.address import ANONYMOUS, Access, is_url, shown_url
-from rdbtool.live.load import LOADED, Loading, LoadOptions, open_loading
+from rdbtool.live.load import LOADED, Loading, LoadOptions, StoppedError, open_loading
 from rdbtool.live.pipelining import LostError
 from rdbtool.live.verify import Comparing
 from rdbtool.outputs.changing import Changes, Changing
@@ -138,11 +138,17 @@ def load(
             Output(loading), OutputOptions("server", rdb=RdbOptions(loading.target), verify=keep_going)
         )
         assert isinstance(exporter, Restore)
+        ordered = not is_url(path)
         try:
             pipeline = run.move(exporter, progress)
             loading.finish()
-        except LostError as e:
-            raise loading.stopped(e, int(exporter.seen), ordered=not is_url(path)) from e
+        except RdbToolError as e:
+            if not (isinstance(e, LostError) or exporter.seen):
+                raise
+            raise loading.stopped(e, int(exporter.seen), ordered=ordered) from e
+        except BaseException as e:  # a signal
+            e.add_note(loading.way_on(ordered=ordered))
+            raise
         _count(report, loading, exporter, pipeline)
         if verify and not options.dry_run:
             run.compare(loading)
@@ -202,8 +208,14 @@ class _Run:
         told, comparing = self.report, Comparing(loading)
         self.report = LoadReport(path=self.path)  # the second time tells the same
         self.selection.kept = 0
-        self.move(Compare(Output(comparing), int(time.time() * 1000)), None)
-        comparing.finish()
+        try:
+            self.move(Compare(Output(comparing), int(time.time() * 1000)), None)
+            comparing.finish()
+        except RdbToolError as e:
+            raise StoppedError(e, told.keys, f"the keys are loaded, {comparing.way()}") from e
+        except BaseException as e:  # a signal
+            e.add_note(f"the keys are loaded, {comparing.way()}")
+            raise
         self.report = told
         told.findings.add_all(comparing.findings)
         told.verified = {

@@ -6,8 +6,8 @@ import random
 
 import pytest
 
-from rdbtool.errors import TruncatedError
-from rdbtool.io.window import CHUNK, Window
+from rdbtool.errors import InputError, TruncatedError
+from rdbtool.io.window import CHUNK, LARGE, Window, passed
 
 DATA = random.Random(1).randbytes(5 * CHUNK)
 
@@ -81,3 +81,61 @@ def test_what_is_pinned_stays_where_the_next_bytes_come_from_another_read() -> N
     window.pin = window.pos
     assert window.take(CHUNK - 1) == DATA[CHUNK // 2 : CHUNK // 2 + CHUNK - 1]
     assert window.unpin() == DATA[CHUNK // 2 : CHUNK // 2 + CHUNK - 1]
+
+
+@pytest.mark.parametrize("longest", [50_000, CHUNK])
+@pytest.mark.parametrize("sized", [False, True])
+def test_what_is_large_is_the_same_however_it_is_taken(longest: int, sized: bool) -> None:
+    seed = random.randrange(1 << 32)
+    print("seed", seed)
+    rng = random.Random(seed)
+    data = rng.randbytes(8 * LARGE)
+    window = Window(InPieces(data, rng, longest), size=len(data) if sized else -1)
+    observed: list[bytes] = []
+    window.observe(observed.append)
+    at = 0
+
+    def skip_in_steps(w: Window) -> None:
+        left = n
+        while left:
+            step = min(left, rng.randrange(1, 200_000))
+            w.skip(step)
+            left -= step
+
+    while at < len(data):
+        n = min(rng.choice([10, 70_000, LARGE, rng.randrange(LARGE, 3 * LARGE)]), len(data) - at)
+        match rng.randrange(4):
+            case 0:
+                found = window.take(n)
+            case 1:
+                found = passed(window, skip_in_steps)
+            case 2:
+                window.pin = window.pos
+                skip_in_steps(window)
+                found = window.unpin()
+            case _:
+                assert window.need(n)
+                found = window.data[window.pos : window.pos + n]
+                window.pos += n
+        assert found == data[at : at + n]
+        at += n
+        assert window.offset() == at
+    window.report()
+    assert b"".join(observed) == data
+    assert window.at_end()
+
+
+def test_a_source_that_fails_in_the_middle_of_something_large_leaves_what_came() -> None:
+    class Failing:
+        left = 10
+
+        def read(self, n: int, /) -> bytes:
+            self.left -= 1
+            if not self.left:
+                raise OSError(5, "Input/output error")
+            return DATA[:n]
+
+    window = Window(Failing())
+    with pytest.raises(InputError, match="Input/output error"):
+        window.take(2 * LARGE)
+    assert window.take(9 * CHUNK) == DATA[:CHUNK] * 9

@@ -106,15 +106,15 @@ def tls_in_front(server: Server, context: ssl.SSLContext) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def pretending(answer: Callable[[socket.socket], object]) -> Iterator[str]:
-    """The URL of a server that answers every REPLCONF with OK, and PSYNC with what ``answer`` does."""
+def pretending(answer: Callable[[socket.socket], object], until: bytes = b"PSYNC") -> Iterator[str]:
+    """The URL of a server that answers everything with OK, and the command ``until`` with what ``answer`` does."""
     listener = socket.create_server(("127.0.0.1", 0))
 
     def serve() -> None:
         with contextlib.suppress(OSError):
             client, _ = listener.accept()
             with client:
-                while b"PSYNC" not in (sent := client.recv(1 << 16)):
+                while until not in (sent := client.recv(1 << 16)):
                     if not sent:
                         return
                     client.sendall(b"+OK\r\n" * sent.count(b"*"))

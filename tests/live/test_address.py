@@ -36,6 +36,12 @@ def test_what_is_wrong_with_a_url_is_told_without_the_password(url: str) -> None
     assert "secret" not in shown_url(url) or not is_url(url)
 
 
+@pytest.mark.parametrize("tail", ["/3", "?db=3", "/0/1", "/0#x"])
+def test_a_database_behind_a_url_is_refused_and_not_passed_over(tail: str) -> None:
+    with pytest.raises(UsageError, match="--db chooses a database, and --db-map 0=3"):
+        parse_url(f"redis://db:1{tail}")
+
+
 def test_nothing_shows_the_password_of_options() -> None:
     assert "secret" not in repr(Access(password="secret")) + repr(parse_url("redis://:secret@db"))
 

@@ -8,7 +8,10 @@ import pytest
 
 from rdbtool.errors import UsageError
 from rdbtool.io.source import open_input
+from rdbtool.live import load as load_module
 from rdbtool.live.address import Scan
+from rdbtool.live.cluster import Cluster, masters
+from rdbtool.live.connection import Connection
 from rdbtool.live.load import LoadOptions
 from rdbtool.live.source import register
 from rdbtool.servers.slots import hash_slot
@@ -31,6 +34,12 @@ def snapshot(path: Path) -> Path:
 
 def size(nodes: list[Server]) -> list[int]:
     return [int(node.execute("DBSIZE")) for node in nodes]  # type: ignore[arg-type]
+
+
+def turned(connection: Connection, url: str) -> Cluster:
+    """A cluster in which each slot is said to be where the one before is."""
+    found = masters(connection, url)
+    return Cluster(found.urls, [(node + 1) % len(found.urls) for node in found.slots])
 
 
 @of_clusters
@@ -84,19 +93,39 @@ def test_slots_that_move_meanwhile_are_followed(kind: ServerKind, tmp_path: Path
 
 
 @of_clusters
-def test_a_slot_that_is_elsewhere_than_told_is_found(kind: ServerKind, tmp_path: Path) -> None:
-    from rdbtool.live import cluster as told
-    from rdbtool.tasks import load as task
+@pytest.mark.parametrize("commands", [False, True], ids=["restore", "commands"])
+def test_long_values_are_sent_again_where_their_slots_have_gone(
+    kind: ServerKind, commands: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / "long.rdb"
+    value = craft.string(b"x" * 5_000_000)
+    path.write_bytes(craft.rdb(*[craft.record(0, b"long:%d" % n, value) for n in range(4)]))
+    slots = [hash_slot(b"long:%d" % n) for n in range(4)]
+    owner = [next(n for n, (first, last) in enumerate(SPANS) if first <= slot <= last) for slot in slots]
+    assert len(set(owner)) > 1
+    with cluster(kind, tmp_path) as (nodes, urls):
+        ids = [node.execute("CLUSTER", "MYID") for node in nodes]
+        for slot, at in zip(slots[:2], owner[:2], strict=True):  # ASK for two of them
+            other = (at + 1) % 3
+            nodes[other].execute("CLUSTER", "SETSLOT", slot, "IMPORTING", ids[at])  # type: ignore[arg-type]
+            nodes[at].execute("CLUSTER", "SETSLOT", slot, "MIGRATING", ids[other])  # type: ignore[arg-type]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(load_module, "masters", turned)  # MOVED for all
+            report = load(path, urls[0], LoadOptions(cluster=True, commands=commands))
+        assert (report.loaded, report.failed_keys) == (4, 0)
+        assert sum(size(nodes)) == 4
+        for n, (slot, at) in enumerate(zip(slots[:2], owner[:2], strict=True)):
+            node = nodes[(at + 1) % 3]
+            node.execute("CLUSTER", "SETSLOT", slot, "NODE", ids[(at + 1) % 3])  # type: ignore[arg-type]
+            assert node.execute("STRLEN", b"long:%d" % n) == 5_000_000
 
+
+@of_clusters
+@pytest.mark.parametrize("commands", [False, True], ids=["restore", "commands"])
+def test_a_slot_that_is_elsewhere_than_told_is_found(kind: ServerKind, commands: bool, tmp_path: Path) -> None:
     path = snapshot(tmp_path / "x.rdb")
     with cluster(kind, tmp_path) as (nodes, urls), pytest.MonkeyPatch.context() as patch:
-        real = told.masters
-
-        def turned(*args: object) -> told.Cluster:
-            found = real(*args)  # type: ignore[arg-type]
-            return told.Cluster(found.urls, [(node + 1) % len(found.urls) for node in found.slots])
-
-        patch.setattr("rdbtool.live.load.masters", turned)
-        report = task.load(path, urls[0], LoadOptions(cluster=True))
+        patch.setattr(load_module, "masters", turned)
+        report = load(path, urls[0], LoadOptions(cluster=True, commands=commands))
         assert (report.loaded, report.failed_keys) == (len(KEYS), 0)
         assert sum(size(nodes)) == len(KEYS)

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import ssl
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
-from rdbtool.errors import InputError, UnsupportedError
+from rdbtool.errors import InputError, UnsupportedError, UsageError
 from rdbtool.live.address import Access
 from rdbtool.live.connection import Connection, RefusedError
 from rdbtool.tasks.backup.run import BackupOptions, backup
 from rdbtool.tasks.judgement import MET, UNKNOWN
-from tests.live.serving import AT_ONCE, WITH_TLS, certificates, free_port, received, tls_in_front, url_of, with_tls
-from tests.servers.harness import SERVERS, Server, ServerKind, running
+from tests.live.serving import (
+    AT_ONCE,
+    WITH_TLS,
+    certificates,
+    free_port,
+    pretending,
+    received,
+    tls_in_front,
+    url_of,
+    with_tls,
+)
+from tests.servers.harness import SERVERS, ServerKind, running
 
 SECRET = "s3cret-of-the-test"
 
@@ -70,6 +79,15 @@ def test_what_cannot_be_reached_is_named_with_the_systems_words() -> None:
         Connection("unix:///no/such/socket")
 
 
+@pytest.mark.parametrize(
+    "garbage", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b":x\r\n", b"$x\r\n", b"*x\r\n", b"*1\r\n" * 5000, b"\xff\r\n"]
+)
+def test_what_is_no_reply_is_told(garbage: bytes) -> None:
+    told = pytest.raises(InputError, match="what came is no reply of a server")
+    with pretending(lambda client: client.sendall(garbage), until=b"INFO") as url, told, Connection(url) as connection:
+        connection.info()
+
+
 @pytest.mark.parametrize("kind", WITH_TLS, ids=lambda k: k.name)
 def test_over_tls_only_a_trusted_server_is_spoken_to(kind: ServerKind, tmp_path: Path) -> None:
     port = free_port()
@@ -84,8 +102,13 @@ def test_over_tls_only_a_trusted_server_is_spoken_to(kind: ServerKind, tmp_path:
         for access in (trusted, unchecked):
             with Connection(url, access) as connection:
                 assert received(connection)[:5] in {b"REDIS", b"VALKE"}
-        with pytest.raises(InputError), Connection(url, Access(cacert=str(files["ca"]))) as connection:
-            connection.call("PING")  # without a certificate of our own
+        wanted = pytest.raises(InputError, match=r"it may want a certificate of ours \(--cert\)")
+        with wanted, Connection(url, Access(cacert=str(files["ca"]))) as connection:
+            connection.call("PING")
+        with pytest.raises(InputError, match="where it speaks TLS, the URL begins with rediss://"):
+            Connection(url.replace("rediss", "redis")).info()
+        with pytest.raises(UsageError, match="/no/such: there is no such file"):
+            Connection(url, Access(cacert="/no/such"))
 
 
 @pytest.mark.parametrize("kind", SERVERS, ids=lambda k: k.name)
@@ -116,22 +139,3 @@ def test_without_redis_py_one_line_names_the_extra(monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(sys.modules, "redis", None)
     with pytest.raises(UnsupportedError, match=r"needs the extra: pip install 'rdbtoolkit\[server\]'"):
         Connection("redis://localhost")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", SERVERS, ids=lambda k: k.name)
-def test_a_server_that_loads_says_so(kind: ServerKind, tmp_path: Path) -> None:
-    with running(kind, tmp_path) as server:
-        server.execute("CONFIG", "SET", "rdbcompression", "no")
-        server.execute("DEBUG", "POPULATE", 6000, "key", 5000)  # it answers after every 2 MB that it has loaded
-        server.execute("CONFIG", "SET", "key-load-delay", "500")
-        other = Server(kind, tmp_path, server.process, server._path)
-        other._socket.sendall(b"*2\r\n$5\r\nDEBUG\r\n$6\r\nRELOAD\r\n")
-        time.sleep(0.5)
-        with (
-            pytest.raises(InputError, match=r"the server says: .*loading the dataset"),
-            Connection(url_of(server)) as link,
-        ):
-            received(link)
-        other._reply()
-        other.close()

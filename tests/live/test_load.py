@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import time
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from rdbtool.tasks.load import load
 from tests.live.filling import fill
 from tests.live.serving import AT_ONCE, WITH_TLS, certificates, free_port, url_of, with_tls
 from tests.rdb import craft
-from tests.servers.harness import SERVERS, ServerKind, running
+from tests.servers.harness import SERVERS, Server, ServerKind, running
 
 RDB = Path(__file__).resolve().parents[2] / "fixtures" / "rdb"
 PLAIN = RDB / "redis-7.4.1" / "small-plain.rdb"
@@ -78,6 +79,43 @@ def test_functions_go_along(kind: ServerKind, tmp_path: Path) -> None:
         listed = server.execute("FUNCTION", "LIST")
         assert isinstance(listed, list)
         assert len(listed) == report.functions == 2
+        calls = calls_of(server)
+        assert calls["function|restore"] == 2
+        assert "function|load" not in calls
+
+
+@pytest.mark.parametrize("kind", [kind for kind in SERVERS if kind.version >= (7, 0, 0)], ids=lambda kind: kind.name)
+def test_of_functions_that_are_there_the_options_say_what_becomes(kind: ServerKind, tmp_path: Path) -> None:
+    path = tmp_path / "functions.rdb"
+    libraries = [library(name, 1) for name in ("theirs", "ours")]
+    path.write_bytes(craft.rdb(*[b"\xf5" + craft.string(code) for code in libraries]))
+    with running(kind, tmp_path) as server:
+        for how in ("restore", "load", "commands"):
+            if how == "load":
+                server.execute("ACL", "SETUSER", "default", "-function|restore")
+            conflicts: tuple[Conflict, ...] = ("error", "skip", "replace")
+            for conflict in conflicts:
+                server.execute("FUNCTION", "FLUSH")
+                server.execute("FUNCTION", "LOAD", library("theirs", 0))
+                options = LoadOptions(conflict, into_nonempty=True, commands=how == "commands")
+                report = load(path, url_of(server), options)
+                assert server.execute("FCALL", "f_ours", 0) == 1
+                assert server.execute("FCALL", "f_theirs", 0) == (conflict == "replace")
+                expected = {"error": (1, 1, True), "skip": (1, 0, False), "replace": (2, 0, False)}[conflict]
+                assert (report.functions, report.failed_keys, report.loss) == expected, (how, conflict, report)
+
+
+def library(name: str, result: int) -> bytes:
+    """A function library whose function says that number."""
+    code = f"redis.register_function('f_{name}', function() return {result} end)"
+    return f"#!lua name={name}\n{code}".encode()
+
+
+def calls_of(server: Server) -> dict[str, int]:
+    """How often each command was called."""
+    told = server.execute("INFO", "COMMANDSTATS")
+    assert isinstance(told, bytes)
+    return {name: int(calls) for name, calls in re.findall(r"cmdstat_(\S+):calls=(\d+)", told.decode())}
 
 
 @of_each_kind

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rdbtool.errors import FormatError, InputError
+from rdbtool.errors import InputError
 from rdbtool.findings import Findings
 from rdbtool.io.source import open_input
 from rdbtool.live.address import Access
@@ -116,7 +116,7 @@ def test_a_connection_that_ends_early_is_told(start: bytes, cut: int) -> None:
     "garbage", [b"HTTP/1.1 400 Bad Request\r\n", b"$x\r\n", b"$EOF:short\r\n", b"x" * 5000, b":1\r\n"]
 )
 def test_what_is_no_answer_of_a_master_is_told(garbage: bytes) -> None:
-    told = pytest.raises(FormatError, match="what came is no")
+    told = pytest.raises(InputError, match="what came is no")
     with pretending(lambda c: c.sendall(garbage)) as url, Connection(url) as connection, told:
         received(connection)
 

@@ -10,7 +10,7 @@ from mypy_extensions import i64
 
 from rdbtool.basics.lzf import decompress
 from rdbtool.errors import FormatError, RdbToolError
-from rdbtool.io.window import Window
+from rdbtool.io.window import LARGE, Window
 
 from .cursor import STRING, Cursor
 from .primitives import INT32, LZF, read_encoded_integer, read_length, read_length_or_encoding
@@ -57,17 +57,22 @@ class Visit:
         at = w.base + w.pos  # `offset`, without a call for every string
         length = read_length_or_encoding(w)
         if length >= 0:
-            if length > w.end - w.pos and not w.need(length):
-                raise w.truncated(length)
+            if length > w.end - w.pos:
+                if length > LARGE:
+                    data = w.take(length)
+                    self.visitor.text(data, 0, length)
+                    return
+                if not w.need(length):
+                    raise w.truncated(length)
             pos = w.pos
             w.pos = pos + length
             self.visitor.text(w.data, pos, pos + length)
         elif length >= INT32:
             self.visitor.integer(read_encoded_integer(w, length))
         else:
-            data = self._decompressed(at, length)
-            if data is not None:
-                self.visitor.text(data, 0, len(data))
+            unpacked = self._decompressed(at, length)
+            if unpacked is not None:
+                self.visitor.text(unpacked, 0, len(unpacked))
 
     def node(self) -> bytes | None:
         """The string at the window's position, whole: a packed node, or a name. None, and the damage is noted, where
