@@ -1,0 +1,263 @@
+"""Replay a log by partitions of its keys: one pass that tells which keys have to stay together, then a replay of each.
+
+A partition's replay can take place in another process. All of them together tell what one replay of all keys tells.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from rdbtool.aof.layout import Layout
+from rdbtool.aof.names import SKIP
+from rdbtool.aof.point_in_time import WHOLE
+from rdbtool.aof.resp import CommandReader
+from rdbtool.basics.hashing import new_seed
+from rdbtool.engine.partition.buckets import Buckets, buckets_for
+from rdbtool.engine.partition.sieve import Sieve
+from rdbtool.engine.partition.survey import Survey
+from rdbtool.engine.replay.replay import Ending
+from rdbtool.errors import ChangedError
+from rdbtool.findings import Findings
+from rdbtool.io.progress import Meter, Progress
+from rdbtool.io.source import open_input
+from rdbtool.io.window import Metered
+from rdbtool.rdb.head import RdbHead
+from rdbtool.rdb.reader import RdbReader
+from rdbtool.servers.releases import Release
+
+from .dataset import has_field_expiries
+from .detect import is_rdb
+from .replaying import Feed, Loader, Replayed, Source, commands_of, replay
+from .server import Server
+
+COUNTERS: Final = ("count", "applied", "failed", "not_run", "lost", "skipped")
+"""What a `Replay` counts of the commands of a partition."""
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """How to replay: see `replaying.replay`. All of it can be pickled."""
+
+    path: str
+    layout: Layout
+    unknown: str
+    source: Source
+    release: Release | None
+    likely: Release | None
+    now_ms: int
+    server: Server
+
+    def __reduce__(self) -> tuple[object, ...]:
+        values = self.path, self.layout, self.unknown, self.source, self.release, self.likely, self.now_ms, self.server
+        return How, values
+
+    def replay(self, sieve: Sieve) -> Replayed:
+        """The keys of one partition. Raises as `replaying.replay` does."""
+        return replay(
+            self.path,
+            unknown=self.unknown,
+            source=self.source,
+            release=self.release,
+            likely=self.likely,
+            now_ms=self.now_ms,
+            server=self.server,
+            layout=self.layout,
+            sieve=sieve,
+        )
+
+
+@dataclass(slots=True)
+class PartDone:
+    """What a partition's replay tells besides its keys."""
+
+    findings: Findings
+    ending: Ending
+    counters: dict[str, int]
+    loss: bool
+    partial: bool
+    proven: bool
+    has_log: bool
+    is_logged: bool
+    size: int
+    base_keys: int
+    annotations: int
+    time_s: int
+    metadata_lost: int
+    field_expiries: bool
+    counts_streams: bool
+    functions: dict[bytes, bytes]
+
+
+def part_done(replayed: Replayed) -> PartDone:
+    """What to tell of a partition's replay."""
+    counted, dataset = replayed.replay, replayed.dataset
+    assert replayed.ending is not None
+    return PartDone(
+        findings=replayed.findings,
+        ending=replayed.ending,
+        counters={name: int(getattr(counted, name)) for name in COUNTERS},
+        loss=replayed.loss,
+        partial=replayed.partial,
+        proven=replayed.proven,
+        has_log=replayed.has_log,
+        is_logged=replayed.is_logged,
+        size=replayed.size,
+        base_keys=replayed.base_keys,
+        annotations=int(counted.annotations),
+        time_s=int(counted.time_s),
+        metadata_lost=int(dataset.metadata_lost),
+        field_expiries=has_field_expiries(dataset),
+        counts_streams=dataset.counts_streams,
+        functions=dataset.functions,
+    )
+
+
+@dataclass(slots=True)
+class Partitioned:
+    """A log that was looked at: ``buckets`` of its keys, to be dealt out; ``heads`` of the snapshots in it. ``whole``:
+    why there can be only one partition, or "".
+    """
+
+    how: How
+    buckets: Buckets
+    survey: Survey
+    whole: str = ""
+    head: RdbHead | None = None
+    aux: dict[bytes, bytes] = field(default_factory=dict)
+    stamps: list[tuple[int, int]] = field(default_factory=list)
+
+    def sieve(self, partition: int) -> Sieve:
+        """What a partition's replay needs."""
+        buckets = self.buckets
+        return Sieve(
+            buckets.bits(partition),
+            int(buckets.count),
+            int(buckets.seed),
+            first=partition == 0,
+            until=self.survey.until,
+        )
+
+    def refuse_change(self) -> None:
+        """Raise `ChangedError` where a file is not what was looked at; what a server appended meanwhile is passed."""
+        files = self.how.layout.files
+        for i, (file, before, now) in enumerate(zip(files, self.stamps, _stamps(self.how.layout), strict=True)):
+            may_grow = i == len(files) - 1 and file.path in self.survey.until
+            if now != before and not (may_grow and now[0] > before[0]):
+                raise ChangedError("the file changed while it was read: ask again", path=file.path)
+
+    def joined(self, parts: Sequence[PartDone]) -> Replayed:
+        """What the replay of all keys tells, from those of the partitions, the first of them first; the dataset is
+        empty but for its functions. Raises what `replaying.replay` raises at the end.
+        """
+        how, survey = self.how, self.survey
+        first = parts[0]
+        loader = Loader(
+            how.layout, WHOLE, how.unknown, how.source, how.release, how.likely, how.now_ms, Feed(), None, how.server
+        )
+        order = {file.path: i for i, file in enumerate(how.layout.files)}
+        loader.findings.add_parts([part.findings for part in parts], lambda f: (order.get(f.path, -1), f.offset))
+        result = loader.result_of(self.aux)
+        result.head = self.head
+        result.aux = dict(self.aux)
+        result.module_aux = list(survey.module_aux)
+        counted, dataset = result.replay, result.dataset
+        for name in COUNTERS:
+            setattr(counted, name, sum(part.counters[name] for part in parts))
+        counted.count = survey.commands
+        counted.annotations = first.annotations
+        counted.time_s = first.time_s
+        counted.path = how.layout.files[-1].path
+        dataset.functions.update(first.functions)
+        dataset.metadata_lost = sum(part.metadata_lost for part in parts)
+        dataset.counts_streams = any(part.counts_streams for part in parts)
+        dataset.field_expiries = any(part.field_expiries for part in parts)
+        result.base_keys = sum(part.base_keys for part in parts)
+        result.size = first.size
+        result.has_log = first.has_log
+        result.is_logged = all(part.is_logged for part in parts)
+        result.loss = any(part.loss for part in parts)
+        result.partial = any(part.partial for part in parts)
+        result.proven = first.proven
+        ending = replace(
+            first.ending,
+            imports=[
+                (slots, sum(part.ending.imports[i][1] for part in parts))
+                for i, (slots, _) in enumerate(first.ending.imports)
+            ],
+            relative=sum(part.ending.relative for part in parts),
+            random=sum(part.ending.random for part in parts),
+        )
+        if ending.open >= 0:
+            ending.open = int(survey.open)
+        counted.dropped = ending.dropped
+        counted.tell(ending)
+        loader.judge(result)
+        return result
+
+
+def partitioned(how: How, progress: Progress | None = None) -> Partitioned:
+    """Look at a log, for which keys can be replayed without others. Raises `RdbToolError` where it cannot be read: a
+    replay tells more of that.
+    """
+    layout = how.layout
+    size = 0
+    for file in layout.files:
+        if file.missing or not os.path.isfile(file.path):
+            return _whole(how, "what is not a plain file can be read only once")
+        size += os.path.getsize(file.path)
+    if not how.server.names.empty:
+        return _whole(how, "commands that only this server has are among them (--rename, --allow)")
+    buckets = Buckets(buckets_for(size), new_seed())
+    survey = Survey(buckets)
+    found = Partitioned(how, buckets, survey, stamps=_stamps(layout))
+    meter = Meter([file.path for file in layout.files], progress)
+    for file in layout.files:
+        with open_input(file.path) as stream:
+            told = meter.of(file.path)
+            if told is not None:
+                stream.stream = Metered(stream.stream, stream.size, told)
+            w = stream.window()
+            if how.source == "auto" and is_rdb(w):
+                head = RdbHead(RdbReader(w, checksum=False))
+                found.head = found.head or head
+                found.aux.update(head.aux)
+                survey.rdb(head)
+                if w.at_end():
+                    continue
+            commands = commands_of(w, file, how.source)
+            if not isinstance(commands, CommandReader):
+                return _whole(how, "a text of commands")
+            survey.log(commands)
+        if survey.whole:
+            return _whole(how, survey.whole)
+    if survey.unknown and how.unknown != SKIP:
+        return _whole(how, "some commands are none that can be carried out here")
+    survey.end()
+    return found
+
+
+def _whole(how: How, why: str) -> Partitioned:
+    buckets = Buckets(8, 0)
+    return Partitioned(how, buckets, Survey(buckets), why)
+
+
+def _stamps(layout: Layout) -> list[tuple[int, int]]:
+    """Size and time of change of each file; nothing of one that is not there."""
+    found = []
+    for file in layout.files:
+        try:
+            status = os.stat(file.path)
+        except OSError:
+            found.append((-1, -1))
+        else:
+            found.append((status.st_size, status.st_mtime_ns))
+    return found
+
+
+def present_ms() -> int:
+    """What relative expiries count from, in all partitions, where nobody says otherwise."""
+    return time.time_ns() // 1_000_000
