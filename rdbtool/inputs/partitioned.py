@@ -17,11 +17,12 @@ from rdbtool.aof.point_in_time import WHOLE
 from rdbtool.aof.resp import CommandReader
 from rdbtool.basics.hashing import new_seed
 from rdbtool.engine.partition.buckets import Buckets, buckets_for
+from rdbtool.engine.partition.budget import Budget
 from rdbtool.engine.partition.sieve import Sieve
 from rdbtool.engine.partition.survey import Survey
 from rdbtool.engine.replay.replay import Ending
 from rdbtool.errors import ChangedError
-from rdbtool.findings import Findings
+from rdbtool.findings import Finding, Findings, Severity
 from rdbtool.io.progress import Meter, Progress
 from rdbtool.io.source import open_input
 from rdbtool.io.window import Metered
@@ -36,6 +37,18 @@ from .server import Server
 
 COUNTERS: Final = ("count", "applied", "failed", "not_run", "lost", "skipped")
 """What a `Replay` counts of the commands of a partition."""
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A partition of the keys, by its ``number``, and how many bytes of ``memory`` its replay may take, -1 for any."""
+
+    number: int
+    sieve: Sieve
+    memory: int = -1
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Share, (self.number, self.sieve, self.memory)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +68,12 @@ class How:
         values = self.path, self.layout, self.unknown, self.source, self.release, self.likely, self.now_ms, self.server
         return How, values
 
-    def replay(self, sieve: Sieve) -> Replayed:
-        """The keys of one partition. Raises as `replaying.replay` does."""
-        return replay(
+    def replay(self, share: Share) -> tuple[Replayed, int]:
+        """The keys of one partition, and how many bytes of memory they take. Raises as `replaying.replay` does, and
+        `OverMemoryError`.
+        """
+        budget = Budget(share.memory)
+        replayed = replay(
             self.path,
             unknown=self.unknown,
             source=self.source,
@@ -66,8 +82,11 @@ class How:
             now_ms=self.now_ms,
             server=self.server,
             layout=self.layout,
-            sieve=sieve,
+            sieve=share.sieve,
+            budget=budget,
         )
+        budget.look()
+        return replayed, int(budget.peak)
 
 
 @dataclass(slots=True)
@@ -90,10 +109,11 @@ class PartDone:
     field_expiries: bool
     counts_streams: bool
     functions: dict[bytes, bytes]
+    memory: int
 
 
-def part_done(replayed: Replayed) -> PartDone:
-    """What to tell of a partition's replay."""
+def part_done(replayed: Replayed, memory: int) -> PartDone:
+    """What to tell of a partition's replay, which took so much ``memory``."""
     counted, dataset = replayed.replay, replayed.dataset
     assert replayed.ending is not None
     return PartDone(
@@ -113,13 +133,15 @@ def part_done(replayed: Replayed) -> PartDone:
         field_expiries=has_field_expiries(dataset),
         counts_streams=dataset.counts_streams,
         functions=dataset.functions,
+        memory=memory,
     )
 
 
 @dataclass(slots=True)
 class Partitioned:
-    """A log that was looked at: ``buckets`` of its keys, to be dealt out; ``heads`` of the snapshots in it. ``whole``:
-    why there can be only one partition, or "".
+    """A log that was looked at: ``buckets`` of its keys, to be dealt out; ``head`` and ``aux`` of the snapshots in it.
+    ``whole``: why there can be only one partition, or ""; ``over``: partitions of keys that have to stay together, and
+    take more memory than they may.
     """
 
     how: How
@@ -129,17 +151,13 @@ class Partitioned:
     head: RdbHead | None = None
     aux: dict[bytes, bytes] = field(default_factory=dict)
     stamps: list[tuple[int, int]] = field(default_factory=list)
+    over: int = 0
 
-    def sieve(self, partition: int) -> Sieve:
-        """What a partition's replay needs."""
+    def sieve(self, partition: int, *, first: bool) -> Sieve:
+        """What a partition's replay needs; ``first``: it is the one that takes note of what changes no key."""
         buckets = self.buckets
-        return Sieve(
-            buckets.bits(partition),
-            int(buckets.count),
-            int(buckets.seed),
-            first=partition == 0,
-            until=self.survey.until,
-        )
+        bits = buckets.bits(partition)
+        return Sieve(bits, int(buckets.count), int(buckets.seed), first=first, until=self.survey.until)
 
     def refuse_change(self) -> None:
         """Raise `ChangedError` where a file is not what was looked at; what a server appended meanwhile is passed."""
@@ -174,7 +192,7 @@ class Partitioned:
         dataset.functions.update(first.functions)
         dataset.metadata_lost = sum(part.metadata_lost for part in parts)
         dataset.counts_streams = any(part.counts_streams for part in parts)
-        dataset.field_expiries = any(part.field_expiries for part in parts)
+        result.field_expiries = any(part.field_expiries for part in parts)
         result.base_keys = sum(part.base_keys for part in parts)
         result.size = first.size
         result.has_log = first.has_log
@@ -196,6 +214,9 @@ class Partitioned:
         counted.dropped = ending.dropped
         counted.tell(ending)
         loader.judge(result)
+        if self.over:
+            message = "keys that commands name together take more memory than --memory-limit says: they had to stay so"
+            result.findings.add(Finding(Severity.NOTE, "memory-limit", message, how.path))
         return result
 
 

@@ -15,6 +15,7 @@ from rdbtool.aof.point_in_time import LAST, WHOLE, Place, PointInTime
 from rdbtool.aof.resp import CommandReader
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.functions import load_library
+from rdbtool.engine.partition.budget import Budget
 from rdbtool.engine.partition.sieve import Sieve
 from rdbtool.engine.replay.feed import count_commands, load_rdb, names_all, replay_log
 from rdbtool.engine.replay.passthrough import Passthrough
@@ -78,7 +79,8 @@ class Replayed(Report):
     commands that
     failed, as on every server that loads the log, though the one that logged them carried them out; ``partial``:
     something of the files could not be read; ``proven``: checksums show that no snapshot in them is damaged. Of the
-    replay of one partition ``ending`` is to be told, which `Replay.tell` does elsewhere.
+    replay of one partition ``ending`` is to be told, which `Replay.tell` does elsewhere; of what those of all amount to
+    ``field_expiries`` says whether fields of hashes expire in the keys, which are not in the dataset.
     """
 
     dataset: Dataset
@@ -98,6 +100,7 @@ class Replayed(Report):
     is_logged: bool = True
     """Whether a server wrote the commands, and not a person."""
     ending: Ending | None = None
+    field_expiries: bool | None = None
 
 
 def replay(
@@ -117,6 +120,7 @@ def replay(
     keep_going: bool = False,
     progress: Progress | None = None,
     sieve: Sieve | None = None,
+    budget: Budget | None = None,
 ) -> Replayed:
     """Bring what is at ``path`` into a dataset, as a server that loads it does.
 
@@ -127,7 +131,8 @@ def replay(
     server was set up; ``layout``: the files, where they are not those that `layout_of` finds; ``keep_going``: of what
     is damaged, take what can be read before the damage, with a finding and ``loss``. A log is not applied to a base
     that was not read to its end: its commands build on what is lost; ``progress`` is told the bytes read of all files
-    that are opened here, and their size or -1; ``sieve``: bring only one partition of the keys (`inputs.partitioned`).
+    that are opened here, and their size or -1; ``sieve``: bring only one partition of the keys
+    (`inputs.partitioned`), within a ``budget`` of memory.
 
     A log that ends within a command is taken up to there, as the server takes it, with a finding and
     ``loss``. Raises `FormatError`
@@ -141,6 +146,7 @@ def replay(
     loader.keep_going = keep_going
     loader.progress = progress
     loader.sieve = sieve
+    loader.budget = budget
     if aside is not None and not point.asked and server.names.empty and not keep_going:
         names = names_in(layout)
         loader.passthrough = None if names is None else Passthrough(names, aside)
@@ -259,6 +265,7 @@ class Loader:
         self.result: Replayed | None = None
         self.passthrough: Passthrough | None = None
         self.sieve: Sieve | None = None
+        self.budget: Budget | None = None
         self.keep_going = False
         self.progress: Progress | None = None
         self.lossy = False
@@ -357,7 +364,7 @@ class Loader:
         try:
             if self.sieve is not None and isinstance(commands, CommandReader):
                 self.sieve.begin_file(w.path)
-                going = replay_log(replay, commands, self.sieve)
+                going = replay_log(replay, commands, self.sieve, self.budget)
             else:
                 going = self.feed.log(replay, commands)
         except TruncatedError as e:
@@ -442,7 +449,9 @@ class Loader:
                 "is not in it",
                 path=w.path,
             )
-        rest = load_rdb(result.dataset, head, passthrough, keep_going=self.keep_going, sieve=self.sieve)
+        rest = load_rdb(
+            result.dataset, head, passthrough, keep_going=self.keep_going, sieve=self.sieve, budget=self.budget
+        )
         self._damaged(rest.damage)
         result.proven = result.proven and rest.checksum == "ok"
         for kind, count in rest.lost.items():

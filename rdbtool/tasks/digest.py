@@ -104,7 +104,9 @@ def digest(
     memory; what servers skip or drop as they load it is not counted. Raises as `replaying.replay` does, and
     `FormatError` for a damaged value and for a key that comes twice. ``progress`` is told the bytes read, and of how
     many. With an ``executor`` parts of a plain RDB, of about ``portion`` bytes, are digested side by side, by so many
-    ``workers``; the answer is the same. ``partitions``: replay a log by so many partitions of its keys.
+    ``workers``; the answer is the same.
+    A log is replayed by partitions of its keys side by side then; or by so many ``partitions``, or by as many as the
+    memory limit of the ``server`` asks for.
     """
     path = os.fspath(path)
     release = None if release is None else release_of(release)
@@ -113,7 +115,7 @@ def digest(
     layout = layout_of(path, source)
     how = How(path, layout, uncarried(unknown), source, release, None, present_ms(), server)
     one = point.asked or on_key is not None or selection.limit >= 0
-    sharing = UNSHARED if one else Sharing(partitions, executor, workers)
+    sharing = UNSHARED if one else Sharing(partitions, executor, workers or 1, server.memory_limit)
     if source == "auto" and len(layout.files) == 1 and not layout.files[0].missing and not point.asked:
         with open_detected(layout.files[0].path, progress) as opened:
             first: Window | None = opened.window

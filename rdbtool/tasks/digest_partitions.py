@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from rdbtool.engine.cells.cell import FrameCell
 from rdbtool.engine.digest import Digester
-from rdbtool.engine.partition.sieve import Sieve
-from rdbtool.inputs.partitioned import How, PartDone, Partitioned, part_done
+from rdbtool.inputs.partitioned import How, PartDone, Partitioned, Share, part_done
 from rdbtool.inputs.pruning import keep_only
 from rdbtool.inputs.replaying import Replayed
 from rdbtool.inputs.selection import Selection
@@ -52,8 +51,8 @@ def digest_in_partitions(found: Partitioned, selection: Selection, sharing: Shar
     return replayed, digester, sum(done.left_out for done in sums)
 
 
-def _digest(_: str, sieve: Sieve, options: _Options) -> _Sum:
-    replayed = options.how.replay(sieve)
+def _digest(_: str, share: Share, options: _Options) -> _Sum:
+    replayed, memory = options.how.replay(share)
     dataset = replayed.dataset
     digester = Digester(dataset.release, loaded_ms=options.loaded_ms)
     options.selection.kept = 0
@@ -66,4 +65,4 @@ def _digest(_: str, sieve: Sieve, options: _Options) -> _Sum:
         else:
             digester.add_cell(db, key, cell)
     counts = int(digester.keys), int(digester.emptied), digester.modules, digester.miscounted
-    return _Sum(part_done(replayed), digester.sums(), counts, left_out, int(options.selection.kept))
+    return _Sum(part_done(replayed, memory), digester.sums(), counts, left_out, int(options.selection.kept))

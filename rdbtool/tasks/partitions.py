@@ -7,42 +7,56 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from rdbtool.aof.names import CARRY
-from rdbtool.engine.partition.sieve import Sieve
-from rdbtool.errors import LostWorkerError, RdbToolError
+from rdbtool.errors import LostWorkerError, OverMemoryError, RdbToolError
 from rdbtool.findings import Finding, Severity
-from rdbtool.inputs.partitioned import How, Partitioned, partitioned
+from rdbtool.inputs.partitioned import How, PartDone, Partitioned, Share, partitioned
 from rdbtool.io.progress import Progress
 
 from .units import Unit, in_order
 
-Done = TypeVar("Done")
+
+class HasPart(Protocol):
+    """What a unit returns for a partition."""
+
+    part: PartDone
+
+
+Done = TypeVar("Done", bound=HasPart)
 Options = TypeVar("Options")
 
 WORTH: Final = 16 << 20
 """Bytes of logs below which several processes are not faster than one."""
+EXPECTED: Final = 2
+"""Bytes of input for which a byte of memory is expected to be taken, before anything is known."""
+USED: Final = 0.7
+"""The part of its memory that a partition is to take, as those before it let expect."""
+GROWTH: Final = 4
+"""How many times more than those before it a partition weighs at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sharing:
     """How keys are shared out: to so many ``partitions``, or 0 for as many as are of use, that are replayed by so many
-    ``workers`` of the ``executor``.
+    ``workers`` of the ``executor``. With a ``memory`` limit, in bytes, to as many as it takes to stay below it, that
+    are replayed by so many ``workers`` of their own.
     """
 
     partitions: int = 0
     executor: Executor | None = None
     workers: int = 1
+    memory: int | None = None
 
     @property
     def is_asked(self) -> bool:
         """Whether somebody wants them, and not only because several processes are faster than one."""
-        return self.partitions > 1
+        return self.partitions > 1 or self.memory is not None
 
     @property
     def count(self) -> int:
-        """How many partitions."""
+        """How many partitions there are to be, at least."""
         return self.partitions or self.workers
 
 
@@ -53,20 +67,22 @@ def shared(how: How, sharing: Sharing, progress: Progress | None = None) -> Part
     """A log whose keys can be shared out; None where they need not be, and where it cannot be read, of which its replay
     tells.
     """
-    if how.unknown == CARRY or sharing.count < 2:
+    if how.unknown == CARRY or not (sharing.is_asked or sharing.count > 1):
         return None
-    if not sharing.partitions and _bytes_of_logs(how) < WORTH:
-        return None
+    if not sharing.partitions:
+        worth = WORTH if sharing.memory is None else sharing.memory
+        if _size(how, base=sharing.memory is not None) < worth:
+            return None
     try:
         return partitioned(how, progress)
     except RdbToolError:
         return None
 
 
-def _bytes_of_logs(how: How) -> int:
-    """Bytes of all files but the base of a set."""
+def _size(how: How, *, base: bool) -> int:
+    """Bytes of all files, or of all but the ``base`` of a set."""
     try:
-        return sum(os.path.getsize(file.path) for file in how.layout.files if file.role != "base")
+        return sum(os.path.getsize(file.path) for file in how.layout.files if base or file.role != "base")
     except OSError:
         return 0
 
@@ -78,36 +94,112 @@ def cannot_share(found: Partitioned) -> Finding:
 
 
 def of_partitions(
-    found: Partitioned,
-    function: Callable[[str, Sieve, Options], Done],
-    options: Options,
-    sharing: Sharing,
+    found: Partitioned, function: Callable[[str, Share, Options], Done], options: Options, sharing: Sharing
 ) -> list[Done]:
     """What ``function`` returns for each partition, the first of them first.
 
     Raises what the functions raise: of several, what a replay of all keys would meet first.
     """
-    path = found.how.path
-    sieves = [found.sieve(number) for number in found.buckets.split(0, sharing.count)]
-    results: list[Done | RdbToolError] = []
-    if sharing.executor is None:
-        for sieve in sieves:
-            try:
-                results.append(function(path, sieve, options))
-            except RdbToolError as e:
-                results.append(e)
+    if sharing.memory is not None:
+        results = _within(found, function, options, sharing.memory, sharing.workers)
     else:
-        units = (Unit(function, path, sieve, options) for sieve in sieves)
-        with closing(in_order(sharing.executor, units, sharing.workers)) as done:
-            for _, result in done:
-                results.append(result)
-                if isinstance(result, LostWorkerError):
-                    raise result
+        buckets = found.buckets
+        shares: list[Share] = []
+        for left in range(sharing.count, 0, -1):
+            if buckets.left or not shares:
+                number = buckets.take(buckets.left if left == 1 else -(-buckets.left // left))
+                shares.append(Share(number, found.sieve(number, first=not shares)))
+        results = _run(found.how.path, function, options, shares, sharing.executor, sharing.workers)
+        for share in shares:
+            buckets.give_back(share.number)
     found.refuse_change()
     errors = [result for result in results if isinstance(result, RdbToolError)]
     if errors:
-        raise _first(errors, [file.path for file in found.how.layout.files])
+        raise _first(errors, found.how.layout.paths)
     return [result for result in results if not isinstance(result, RdbToolError)]
+
+
+def _run(
+    path: str,
+    function: Callable[[str, Share, Options], Done],
+    options: Options,
+    shares: Sequence[Share],
+    executor: Executor | None,
+    workers: int,
+) -> list[Done | RdbToolError]:
+    """What the function returns or raises for each share. Raises `LostWorkerError`."""
+    results: list[Done | RdbToolError] = []
+    if executor is None:
+        for share in shares:
+            try:
+                results.append(function(path, share, options))
+            except RdbToolError as e:
+                results.append(e)
+        return results
+    units = (Unit(function, path, share, options) for share in shares)
+    with closing(in_order(executor, units, workers)) as done:
+        for _, result in done:
+            if isinstance(result, LostWorkerError):
+                raise result
+            results.append(result)
+    return results
+
+
+def _within(
+    found: Partitioned, function: Callable[[str, Share, Options], Done], options: Options, memory: int, workers: int
+) -> list[Done | RdbToolError]:
+    """`_run` for partitions of which so many at a time take no more than ``memory``: what those before took tells how
+    large the next ones are to be. What takes more nevertheless is begun anew in smaller ones, as long as its keys need
+    not stay together.
+    """
+    from multiprocessing import current_process
+
+    from .workers import Workers
+
+    each = memory // workers
+    buckets = found.buckets
+    weight = max(int(each * USED * EXPECTED), 1)
+    results: list[Done | RdbToolError] = []
+    numbers: list[int] = []
+    unbounded: list[int] = []
+    has_first = False
+    while buckets.left or unbounded or not has_first:
+        shares: list[Share] = []
+        while len(shares) < workers:
+            if unbounded:
+                number, most = unbounded.pop(), -1
+            elif buckets.left or not (has_first or shares):
+                number, most = buckets.take(-(-buckets.left // max(-(-buckets.left // weight), 1))), each
+            else:
+                break
+            shares.append(Share(number, found.sieve(number, first=not (has_first or shares)), most))
+        if current_process().daemon:  # it is a worker itself, and cannot have others
+            done = _run(found.how.path, function, options, shares, None, 1)
+        else:
+            with Workers(len(shares)) as executor:
+                done = _run(found.how.path, function, options, shares, executor, len(shares))
+        fits = []
+        for share, result in zip(shares, done, strict=True):
+            groups, weighed = buckets.weight(share.number)
+            if isinstance(result, OverMemoryError):
+                if groups > 1:
+                    buckets.give_back(share.number)
+                    fits.append(weighed // 2)
+                else:
+                    unbounded.append(share.number)
+                    found.over += 1
+                continue
+            if isinstance(result, RdbToolError):
+                raise _first([error for error in done if isinstance(error, RdbToolError)], found.how.layout.paths)
+            numbers.append(share.number)
+            results.insert(0 if share.sieve.first else len(results), result)
+            has_first = has_first or share.sieve.first
+            if share.memory >= 0:
+                fits.append(min(int(each * USED * weighed / max(result.part.memory, 1)), GROWTH * weighed))
+        weight = max(min(fits, default=weight), 1)
+    for number in numbers:
+        buckets.give_back(number)
+    return results
 
 
 def _first(errors: Sequence[RdbToolError], paths: Sequence[str]) -> RdbToolError:

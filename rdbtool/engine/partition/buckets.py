@@ -13,8 +13,10 @@ FEWEST: Final = 1 << 10
 MOST: Final = 1 << 18
 """Buckets: as many as make groups small, and as fit in the processor's cache, one bit each."""
 BYTES_PER_BUCKET: Final = 256
-LARGE: Final = 16
-"""A group of more than this part of a partition is dealt out by itself."""
+SLACK: Final = 8
+"""A partition may weigh more than it should by this part."""
+NOBODY: Final = 0
+"""In place of the number of a partition."""
 OPENING: Final = 123
 CLOSING: Final = 125
 
@@ -45,7 +47,8 @@ def hash_of_key(data: bytes, pos: i64, size: i64, seed: i64) -> i64:
 
 @final
 class Buckets:
-    """Groups of buckets, and the partitions that have them: at first one, number 0, has all.
+    """Groups of buckets, and the partitions that have them: numbers from 1 on. ``left``: what those weigh that are in
+    none.
 
     ``count``: of buckets, a power of two; ``seed``: of the hash; ``weights``: of a bucket, or once groups were joined,
     of the group whose root it is.
@@ -55,7 +58,8 @@ class Buckets:
         self.count: i64 = count
         self.seed: i64 = seed
         self.weights = vec[i64]([0] * count)
-        self.partitions: i64 = 1
+        self.partitions: i64 = 0
+        self.left: i64 = 0
         self._parents = vec[i64](list(range(count)))
         self._owners = vec[i64]([0] * count)
 
@@ -87,63 +91,56 @@ class Buckets:
                 self.weights[root] += self.weights[bucket]
                 self.weights[bucket] = 0
             bucket += 1
+        bucket = 0
+        while bucket < self.count:
+            self.left += self.weights[bucket]
+            bucket += 1
 
-    def weight(self, partition: i64) -> i64:
-        """What the groups of a partition weigh."""
-        total: i64 = 0
+    def take(self, weight: i64) -> int:
+        """Make a partition of groups that weigh about so much, of those that none has; its number."""
+        self.partitions += 1
+        number = self.partitions
+        most = weight + weight // SLACK
+        load: i64 = 0
+        bucket: i64 = 0
+        while bucket < self.count:
+            if self._owners[bucket] == NOBODY and self._parents[bucket] == bucket:
+                more = self.weights[bucket]
+                if load == 0 or (load < weight and load + more <= most):
+                    self._owners[bucket] = number
+                    load += more
+            bucket += 1
+        self.left -= load
+        self._follow_roots()
+        return int(number)
+
+    def give_back(self, partition: i64) -> None:
+        """Undo `take`."""
         bucket: i64 = 0
         while bucket < self.count:
             if self._owners[bucket] == partition:
-                total += self.weights[bucket]
+                self._owners[bucket] = NOBODY
+                self.left += self.weights[bucket]
             bucket += 1
-        return total
 
-    def split(self, partition: i64, count: i64) -> list[int]:
-        """Deal the groups of ``partition`` out to ``count`` partitions of about the same weight; which those are, the
-        first of them itself. Fewer where there are not so many groups with keys.
-        """
-        average = self.weight(partition) // count
-        large: list[tuple[int, int]] = []
+    def weight(self, partition: i64) -> tuple[int, int]:
+        """How many groups with keys a partition has, and what they weigh."""
+        groups: i64 = 0
+        total: i64 = 0
         bucket: i64 = 0
         while bucket < self.count:
-            weight = self.weights[bucket]
-            if self._owners[bucket] == partition and self._parents[bucket] == bucket and weight * LARGE > average:
-                large.append((int(weight), int(bucket)))
+            if self._owners[bucket] == partition and self.weights[bucket]:
+                groups += 1
+                total += self.weights[bucket]
             bucket += 1
-        large.sort(reverse=True)
-        numbers = [int(partition), *range(int(self.partitions), int(self.partitions + count) - 1)]
-        loads = [0] * len(numbers)
-        for weight_of_one, root in large:
-            least = loads.index(min(loads))
-            loads[least] += weight_of_one
-            self._owners[root] = -1 - numbers[least]
-        at = loads.index(min(loads))
-        load: i64 = loads[at]
-        owner: i64 = numbers[at]
-        bucket = 0
+        return int(groups), int(total)
+
+    def _follow_roots(self) -> None:
+        """Let every bucket belong to the partition that has its group's root."""
+        bucket: i64 = 0
         while bucket < self.count:
-            if self._owners[bucket] == partition and self._parents[bucket] == bucket:
-                if load >= average and self.weights[bucket]:
-                    loads[at] = int(load)
-                    at = loads.index(min(loads))
-                    load = loads[at]
-                    owner = numbers[at]
-                self._owners[bucket] = -1 - owner
-                load += self.weights[bucket]
+            self._owners[bucket] = self._owners[self.root(bucket)]
             bucket += 1
-        loads[at] = int(load)
-        bucket = 0
-        while bucket < self.count:
-            if self._owners[bucket] < 0:
-                self._owners[bucket] = -1 - self._owners[bucket]
-            bucket += 1
-        bucket = 0
-        while bucket < self.count:
-            if self._parents[bucket] != bucket:
-                self._owners[bucket] = self._owners[self.root(bucket)]
-            bucket += 1
-        self.partitions += count - 1
-        return [number for number, load in zip(numbers, loads, strict=True) if load or number == partition]
 
     def bits(self, partition: i64) -> bytes:
         """A bit for each bucket: whether the partition has it."""

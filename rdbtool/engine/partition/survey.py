@@ -20,6 +20,9 @@ from .sieve import Sieve
 FRAME_BYTES: Final[i64] = 160
 """What a key of an RDB takes in a dataset beside its name, as long as its value is not touched."""
 
+EXPIRING_FIELDS: Final = frozenset({b"HEXPIRE", b"HEXPIREAT", b"HGETEX", b"HPEXPIRE", b"HPEXPIREAT", b"HSETEX"})
+"""Commands after which a field of a hash may expire."""
+
 
 @final
 class Survey:
@@ -27,7 +30,7 @@ class Survey:
 
     ``whole``: why there can be one partition only, or "". ``commands`` of all logs; ``module_aux`` of all snapshots;
     ``unknown``: of which the engine does not carry some out; ``open``: those in a transaction that is open at the end;
-    ``until``: see `Sieve`; ``size``: bytes of all files.
+    ``field_expiries``: some command may let a field of a hash expire; ``until``: see `Sieve`.
     """
 
     def __init__(self, buckets: Buckets) -> None:
@@ -36,6 +39,7 @@ class Survey:
         self.commands: i64 = 0
         self.unknown: i64 = 0
         self.open: i64 = 0
+        self.field_expiries = False
         self.until: dict[str, int] = {}
         self.module_aux: list[ModuleAux] = []
         self._in_transaction = False
@@ -99,6 +103,7 @@ class Survey:
             self._in_transaction = begins
             return
         self._plain += 1
+        self.field_expiries = self.field_expiries or (row is not None and row.name in EXPIRING_FIELDS)
         if route == ANY_KEY:
             self.whole = f"{printable(args[0])} may reach any key"
         elif route == NOT_OURS:

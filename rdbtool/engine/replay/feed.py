@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import final
+from typing import Final, final
 
 from librt.vecs import vec
 from mypy_extensions import i64
@@ -11,6 +11,7 @@ from rdbtool.aof.resp import ANNOTATION, COMMAND, CommandReader, argument_lists
 from rdbtool.engine.dataset import ASKED, Dataset
 from rdbtool.engine.functions import with_header
 from rdbtool.engine.keyspace import AHEAD
+from rdbtool.engine.partition.budget import Budget
 from rdbtool.engine.partition.sieve import Sieve
 from rdbtool.engine.replies import CommandError
 from rdbtool.engine.table import execute, find
@@ -26,6 +27,9 @@ from rdbtool.servers.slots import SLOTS
 
 from .passthrough import Passthrough, comes_twice
 from .replay import Replay
+
+KEYS: Final = 100
+"""Keys of a snapshot that are one step to a `Budget`."""
 
 
 @final
@@ -52,11 +56,12 @@ def load_rdb(
     *,
     keep_going: bool = False,
     sieve: Sieve | None = None,
+    budget: Budget | None = None,
 ) -> RdbRest:
     """Take the keys of an RDB, unread, to its end. Where the input can be read again, their values stay there, and it
     stays open as long as something holds one of them. Empty collections are skipped, as servers do. ``passthrough``:
     passes on what the dataset does not need; ``keep_going``: note damage, and take what can be read before it;
-    ``sieve``: has the keys that are wanted.
+    ``sieve``: has the keys that are wanted; ``budget``: of memory.
 
     Raises what reading raises, and `FormatError` where a server refuses the file: a key that comes twice, a wrong
     checksum.
@@ -97,6 +102,8 @@ def load_rdb(
                     continue
                 event.keep()
                 rest.keys += 1
+                if budget is not None and rest.keys % KEYS == 0:
+                    budget.spend(0)
             elif isinstance(event, Function):
                 rest.functions.append(event.code)
             elif isinstance(event, FunctionPreGa):
@@ -189,6 +196,15 @@ class Batch:
         self.count = n
         self.kind = kind
 
+    def size(self) -> i64:
+        """Bytes of the commands."""
+        total: i64 = 0
+        i: i64 = 0
+        while i < self.count:
+            total += self.ends[i] - self.offsets[i]
+            i += 1
+        return total
+
     def make_room(self, dataset: Dataset) -> None:
         """Raise `UnsupportedError` where a command is too large for memory."""
         i: i64 = 0
@@ -197,9 +213,9 @@ class Batch:
             i += 1
 
 
-def replay_log(replay: Replay, reader: CommandReader, sieve: Sieve | None = None) -> bool:
+def replay_log(replay: Replay, reader: CommandReader, sieve: Sieve | None = None, budget: Budget | None = None) -> bool:
     """Apply a log's commands to its end; False where the replay stopped before, and nothing was read beyond. ``sieve``:
-    says which of them.
+    says which of them; ``budget``: of memory.
 
     Raises what reading raises, after the commands in front of it were applied.
     """
@@ -216,6 +232,8 @@ def replay_log(replay: Replay, reader: CommandReader, sieve: Sieve | None = None
             if not replay.apply(batch.offsets[i], commands[i]):
                 return False
             i += 1
+        if budget is not None:
+            budget.spend(batch.size())
         error = batch.error
         if error is not None:
             raise error
