@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from rdbtool.aof.layout import Layout
+from rdbtool.aof.layout import Layout, LogFile
 from rdbtool.aof.names import SKIP
 from rdbtool.aof.point_in_time import WHOLE
 from rdbtool.aof.resp import CommandReader
@@ -25,7 +25,7 @@ from rdbtool.errors import ChangedError
 from rdbtool.findings import Finding, Findings, Severity
 from rdbtool.io.progress import Meter, Progress
 from rdbtool.io.source import open_input
-from rdbtool.io.window import Metered
+from rdbtool.io.window import Metered, Window
 from rdbtool.rdb.head import RdbHead
 from rdbtool.rdb.reader import RdbReader
 from rdbtool.servers.releases import Release
@@ -153,6 +153,22 @@ class Partitioned:
     stamps: list[tuple[int, int]] = field(default_factory=list)
     over: int = 0
 
+    def look(self, w: Window, file: LogFile) -> None:
+        """Look at a file, from its start on. Raises what reading raises."""
+        survey, source = self.survey, self.how.source
+        if source == "auto" and is_rdb(w):
+            head = RdbHead(RdbReader(w, checksum=False))
+            self.head = self.head or head
+            self.aux.update(head.aux)
+            survey.rdb(head)
+            if w.at_end():
+                return
+        commands = commands_of(w, file, source)
+        if isinstance(commands, CommandReader):
+            survey.log(commands)
+        else:
+            survey.whole = "it is a text of commands"
+
     def sieve(self, partition: int, *, first: bool) -> Sieve:
         """What a partition's replay needs; ``first``: it is the one that takes note of what changes no key."""
         buckets = self.buckets
@@ -241,18 +257,7 @@ def partitioned(how: How, progress: Progress | None = None) -> Partitioned:
             told = meter.of(file.path)
             if told is not None:
                 stream.stream = Metered(stream.stream, stream.size, told)
-            w = stream.window()
-            if how.source == "auto" and is_rdb(w):
-                head = RdbHead(RdbReader(w, checksum=False))
-                found.head = found.head or head
-                found.aux.update(head.aux)
-                survey.rdb(head)
-                if w.at_end():
-                    continue
-            commands = commands_of(w, file, how.source)
-            if not isinstance(commands, CommandReader):
-                return _whole(how, "a text of commands")
-            survey.log(commands)
+            found.look(stream.window(), file)
         if survey.whole:
             return _whole(how, survey.whole)
     if survey.unknown and how.unknown != SKIP:

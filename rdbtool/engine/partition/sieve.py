@@ -58,6 +58,8 @@ class Sieve:
         self._weights = vec[i64]([])
         self._end: i64 = NOWHERE
         self._passed: i64 = 0
+        self._is_own = False
+        """Whether what `pass_others` stopped at is a command with one key, which the partition has."""
 
     def __reduce__(self) -> tuple[object, ...]:
         return _sieve, (self.bits, int(self.mask) + 1, int(self.seed), self.first, self.until)
@@ -107,6 +109,8 @@ class Sieve:
                 return END
             if kind == ANNOTATION:
                 return kind
+            if self._is_own:
+                return COMMAND
             args = self.filtered(reader.args)
             if args is not None:
                 reader.args = args
@@ -150,6 +154,7 @@ class Sieve:
         weights = self._weights
         surveys = len(weights) > 0
         passed: i64 = 0
+        self._is_own = False
         n: i64
         digit: i64
         while pos <= limit:
@@ -221,6 +226,7 @@ class Sieve:
                 elif at == 1:
                     bucket = hash_of_key(data, p, n, seed) & mask
                     if not surveys and bits[bucket >> 3] >> (bucket & 7) & 1 != 0:
+                        self._is_own = True
                         break
                 p += n + 2
                 at += 1
