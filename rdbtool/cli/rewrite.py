@@ -126,7 +126,7 @@ def command(
     jobs = Jobs(processes)
     count = jobs.count([path])
     # With a limit, processes come and go, so that their memory does.
-    with Progress() as progress, jobs.workers(1 if server.memory_limit else count) as executor:
+    with Progress() as progress, jobs.workers(1 if server.memory_limit is not None else count) as executor:
         sharing = Sharing(executor=executor, workers=count, memory=server.memory_limit)
         if in_place:
             report = rewrite_in_place(

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import final
 
 from mypy_extensions import i64
 
 from rdbtool.io.source import Input, open_input
+from rdbtool.model import Entry
 from rdbtool.rdb.events import Event, Function, ModuleAux
 from rdbtool.rdb.frame import Frame
 from rdbtool.rdb.reader import RdbReader
 
-from .keys import Facts, KeySource
+from .keys import EntryEvent, Facts, KeySource
 
 
 @final
 class _Part:
-    """An RDB whose databases come in order; ``frame``: its next key."""
+    """An RDB whose databases come in order; ``frame``: its next key, which is ``decoded`` for whoever asks for it."""
 
-    def __init__(self, stream: Input) -> None:
+    def __init__(self, stream: Input, *, decoded: bool) -> None:
         self.stream = stream
+        self.decoded = decoded
         self.reader = RdbReader(stream.window(), checksum=False)
         self.frame: Frame | None = None
         self.advance()
@@ -36,12 +38,18 @@ class _Part:
 
 @final
 class PartitionSource(KeySource):
-    """The keys of the RDBs at ``files``, behind function libraries and ``module_aux``; ``facts``: of the snapshot in
-    front of the log, as of a `DatasetSource`. Use it as a context manager.
+    """The keys of the RDBs at ``files``, behind function libraries and ``module_aux``; those in the ones of ``decoded``
+    come decoded. ``facts``: of the snapshot in front of the log, as of a `DatasetSource`. Use it as a context manager.
     """
 
     def __init__(
-        self, path: str, facts: Facts, functions: Sequence[bytes], module_aux: Sequence[ModuleAux], files: Sequence[str]
+        self,
+        path: str,
+        facts: Facts,
+        functions: Sequence[bytes],
+        module_aux: Sequence[ModuleAux],
+        files: Sequence[str],
+        decoded: Collection[str] = (),
     ) -> None:
         super().__init__(path, distinct=True)
         self.facts = facts
@@ -54,7 +62,7 @@ class PartitionSource(KeySource):
         self._passes = False
         try:
             for file in files:
-                self._parts.append(_Part(open_input(file)))
+                self._parts.append(_Part(open_input(file), decoded=file in decoded))
         except BaseException:
             self.close()
             raise
@@ -83,6 +91,8 @@ class PartitionSource(KeySource):
                 frame = part.frame
                 if frame is not None and frame.db == self._db:
                     self._passes = True
+                    if part.decoded:
+                        return EntryEvent(Entry(int(frame.db), frame.key, frame.value(), frame.expire_at_ms))
                     return frame
                 self._at += 1
             dbs = [int(part.frame.db) for part in self._parts if part.frame is not None]

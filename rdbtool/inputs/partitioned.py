@@ -15,7 +15,6 @@ from rdbtool.aof.layout import Layout, LogFile
 from rdbtool.aof.names import SKIP
 from rdbtool.aof.point_in_time import WHOLE
 from rdbtool.aof.resp import CommandReader
-from rdbtool.basics.hashing import new_seed
 from rdbtool.engine.partition.buckets import Buckets, buckets_for
 from rdbtool.engine.partition.budget import Budget
 from rdbtool.engine.partition.sieve import Sieve
@@ -37,6 +36,8 @@ from .server import Server
 
 COUNTERS: Final = ("count", "applied", "failed", "not_run", "lost", "skipped")
 """What a `Replay` counts of the commands of a partition."""
+SEED: Final = 0x5EED
+"""Of the hash: the same each time, so that the same is written each time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,7 +249,7 @@ def partitioned(how: How, progress: Progress | None = None) -> Partitioned:
         size += os.path.getsize(file.path)
     if not how.server.names.empty:
         return _whole(how, "commands that only this server has are among them (--rename, --allow)")
-    buckets = Buckets(buckets_for(size), new_seed())
+    buckets = Buckets(buckets_for(size), SEED)
     survey = Survey(buckets)
     found = Partitioned(how, buckets, survey, stamps=_stamps(layout))
     meter = Meter([file.path for file in layout.files], progress)

@@ -40,6 +40,22 @@ def save_rdb(dataset: Dataset, writer: RdbWriter) -> int:
     return keys
 
 
+def save_apart(dataset: Dataset, untouched: RdbWriter, others: RdbWriter) -> int:
+    """Write the keys whose values are as they stood in a file, and ``others``; how many keys."""
+    keys: i64 = 0
+    for db in sorted(dataset.dbs):
+        cells = dataset.dbs[db]
+        walk = Walk(cells)
+        while walk.next():
+            frame = frame_of_held(db, walk.key, walk.held)
+            if frame is not None:
+                untouched.frame(frame)
+            else:
+                others.entry(entry_of(db, walk.key, walk.held))
+        keys += len(cells)
+    return keys
+
+
 def expiring(cells: Keyspace) -> i64:
     """How many keys have an expiry."""
     count: i64 = 0

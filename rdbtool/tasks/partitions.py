@@ -55,6 +55,11 @@ class Sharing:
         return self.partitions > 1 or self.memory is not None
 
     @property
+    def is_wanted(self) -> bool:
+        """Whether there are to be several partitions."""
+        return self.is_asked or self.workers > 1
+
+    @property
     def count(self) -> int:
         """How many partitions there are to be, at least."""
         return self.partitions or self.workers
@@ -67,16 +72,18 @@ def shared(how: How, sharing: Sharing, progress: Progress | None = None) -> Part
     """A log whose keys can be shared out; None where they need not be, and where it cannot be read, of which its replay
     tells.
     """
-    if how.unknown == CARRY or not (sharing.is_asked or sharing.count > 1):
+    if how.unknown == CARRY or not sharing.is_wanted:
         return None
     if not sharing.partitions:
         worth = WORTH if sharing.memory is None else sharing.memory
         if _size(how, base=sharing.memory is not None) < worth:
             return None
     try:
-        return partitioned(how, progress)
+        found = partitioned(how, progress)
     except RdbToolError:
         return None
+    is_snapshot = not (found.whole or found.survey.commands or how.layout.is_set)
+    return None if is_snapshot else found
 
 
 def _size(how: How, *, base: bool) -> int:

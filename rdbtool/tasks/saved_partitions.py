@@ -6,27 +6,40 @@ import contextlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any, Final
 
+from rdbtool.aof.point_in_time import WHOLE, PointInTime
 from rdbtool.errors import OutputError, reason
 from rdbtool.inputs.dataset import facts_of_replayed
+from rdbtool.inputs.detect import JSON_LINES, SNAPSHOT, open_detected
 from rdbtool.inputs.keys import Facts, facts_of
-from rdbtool.inputs.partitioned import How, PartDone, Partitioned, Share, part_done
+from rdbtool.inputs.opening import OpenedKeys, open_keys, opened_of
+from rdbtool.inputs.partition_source import PartitionSource
+from rdbtool.inputs.partitioned import How, PartDone, Partitioned, Share, part_done, present_ms
 from rdbtool.inputs.pruning import keep_only
-from rdbtool.inputs.replaying import Replayed
+from rdbtool.inputs.replaying import Replayed, layout_of
 from rdbtool.inputs.selection import Selection
 from rdbtool.io.temporary import make_temporary, sweep
 from rdbtool.outputs.options import RdbOptions
 from rdbtool.outputs.rdb import RdbOut
-from rdbtool.outputs.saving import expiring, save_rdb
+from rdbtool.outputs.saving import expiring, save_apart, save_rdb
+from rdbtool.rdb.layout.facts import MADE_BY_REPLAY, NOTHING
+from rdbtool.rdb.targets import Target
 from rdbtool.servers.features import FIELD_EXPIRIES
-from rdbtool.servers.releases import oldest_with
+from rdbtool.servers.limits import Limits
+from rdbtool.servers.releases import NEWEST, RELEASES, oldest_with
 
-from .partitions import Sharing, of_partitions
+from .partitions import Sharing, cannot_share, of_partitions, shared
+
+UNPACKED: Final = Limits(hash_entries=0, zset_entries=0, set_intset_entries=0, set_entries=0)
+"""What is packed has another order of elements, and no negative zeros."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Options:
-    """``directory``: where the RDBs go; ``facts``: dialect, version and auxiliary fields of the snapshot in front."""
+    """``directory``: where the RDBs go; ``facts``: dialect, version and auxiliary fields of the snapshot in front;
+    ``apart``: keys whose values a command has touched go into a second RDB.
+    """
 
     how: How
     selection: Selection
@@ -34,17 +47,20 @@ class _Options:
     rdb: RdbOptions
     facts: tuple[int, int, dict[bytes, bytes]]
     untold: frozenset[str]
+    apart: bool
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _Options, (self.how, self.selection, self.directory, self.rdb, self.facts, self.untold)
+        values = self.how, self.selection, self.directory, self.rdb, self.facts, self.untold, self.apart
+        return _Options, values
 
 
 @dataclass(slots=True)
 class _Saved:
-    """An RDB of a partition: ``sizes``: keys, and those with an expiry, by database."""
+    """The RDB of a partition, and the second one or ""; ``sizes``: keys, and those with an expiry, by database."""
 
     part: PartDone
     file: str
+    second: str
     keys: int
     sizes: dict[int, tuple[int, int]]
     losses: dict[str, int]
@@ -54,10 +70,11 @@ class _Saved:
 
 @dataclass(slots=True)
 class SavedPartitions:
-    """The ``files`` of all partitions, and what there is to say of all of them."""
+    """The ``files`` of all partitions, those of them with ``touched`` keys, and what there is to say of all of them."""
 
     replayed: Replayed
     files: list[str]
+    touched: list[str]
     keys: int
     sizes: dict[int, tuple[int, int]]
     losses: dict[str, int]
@@ -71,10 +88,13 @@ def saved_partitions(
     selection: Selection,
     rdb: RdbOptions,
     beside: str,
-    untold: frozenset[str] = frozenset(),
+    *,
+    untold: frozenset[str] = NOTHING,
+    apart: bool = False,
 ) -> Iterator[SavedPartitions]:
     """The keys that ``selection`` wants, in files in a directory beside the path ``beside``, or for "" in that for
-    temporary files, which is gone with the context. ``rdb``: how they are written; ``untold``: what is no loss.
+    temporary files, which is gone with the context. ``rdb``: how they are written; ``untold``: what is no loss;
+    ``apart``: keys that a command has touched go into files of their own.
 
     Raises what replaying and writing raise.
     """
@@ -92,7 +112,7 @@ def saved_partitions(
         while True:
             facts = _facts_of(found, field_expiries=expiries)
             told = int(facts.dialect), int(facts.version), facts.aux
-            options = _Options(found.how, selection, made.path, rdb, told, untold)
+            options = _Options(found.how, selection, made.path, rdb, told, untold, apart)
             saved = of_partitions(found, _save, options, sharing)
             replayed = found.joined([part.part for part in saved])
             if facts_of_replayed(replayed).version == facts.version or rdb.to is not None:
@@ -104,12 +124,12 @@ def saved_partitions(
             for db, (keys, expiring) in part.sizes.items():
                 before = sizes.get(db, (0, 0))
                 sizes[db] = before[0] + keys, before[1] + expiring
-            for kind, count in part.losses.items():
-                losses[kind] = losses.get(kind, 0) + count
+            _add(losses, part.losses)
         selection.kept = sum(part.kept for part in saved)
         yield SavedPartitions(
             replayed,
-            [part.file for part in saved],
+            [file for part in saved for file in (part.file, part.second) if file],
+            [part.second for part in saved if part.second],
             sum(part.keys for part in saved),
             sizes,
             losses,
@@ -117,6 +137,77 @@ def saved_partitions(
         )
     finally:
         made.remove()
+
+
+@contextlib.contextmanager
+def open_shared(
+    path: str, sharing: Sharing, beside: str, opening: dict[str, Any], rdb: RdbOptions | None = None
+) -> Iterator[OpenedKeys]:
+    """`open_keys` of ``path`` with these parameters; of a log by partitions, where ``sharing`` says so and they can be.
+    ``beside``: as for `saved_partitions`; ``rdb``: how the keys will be written, if they will be.
+    """
+    found: Partitioned | None = None
+    point: PointInTime = opening.get("point", WHOLE)
+    one = point.asked or opening.get("keep_going") or opening.get("commands")
+    if sharing.is_wanted and not one and _may_be_log(path):
+        to: Target | None = opening.get("to")
+        layout = opening.get("layout") or layout_of(path)
+        likely = None if to is None else to.release
+        how = How(path, layout, opening["unknown"], "auto", None, likely, present_ms(), opening["server"])
+        found = shared(how, sharing, opening.get("progress"))
+        if found is not None and not found.whole:
+            with _keys_of_partitions(found, sharing, beside, rdb) as parted:
+                if parted is not None:
+                    yield parted
+                    return
+    with open_keys(path, **opening) as opened:
+        if found is not None and sharing.is_asked:
+            opened.findings.append(cannot_share(found))
+        yield opened
+
+
+@contextlib.contextmanager
+def _keys_of_partitions(
+    found: Partitioned, sharing: Sharing, beside: str, rdb: RdbOptions | None
+) -> Iterator[OpenedKeys | None]:
+    """All keys of a log, as `open_keys` gives them but for their order in each database; None where some cannot be
+    written meanwhile. Raises what replaying and writing raise.
+    """
+    options = rdb or _for_all(found)
+    untold = MADE_BY_REPLAY if found.head is None else NOTHING
+    with saved_partitions(found, sharing, Selection(), options, beside, untold=untold, apart=rdb is None) as saved:
+        if saved.losses:
+            found.whole = f"meanwhile, {', '.join(sorted(saved.losses))} could not be kept"
+            yield None
+            return
+        replayed = saved.replayed
+        facts = facts_of_replayed(replayed)
+        functions = list(replayed.dataset.functions.values())
+        path = found.how.path
+        with PartitionSource(path, facts, functions, replayed.module_aux, saved.files, saved.touched) as source:
+            yield opened_of(source, replayed)
+
+
+def _for_all(found: Partitioned) -> RdbOptions:
+    """How to write an RDB that keeps all that a log can hold, in the order that it has in a dataset."""
+    dialect = found.how.likely.dialect if found.how.likely is not None else NEWEST.dialect
+    if found.head is not None:
+        dialect = found.head.dialect
+    newest = [release for release in RELEASES if release.is_written and release.dialect == dialect][-1]
+    return RdbOptions(Target(newest.name, newest), compress=False, checksum=False, limits=UNPACKED)
+
+
+def _may_be_log(path: str) -> bool:
+    """Whether what is at a path may hold commands; what can be read only once has to be read at once."""
+    if not os.path.isfile(path):
+        return os.path.isdir(path)
+    with open_detected(path) as opened:
+        return opened.kind not in {SNAPSHOT, JSON_LINES}
+
+
+def _add(counts: dict[str, int], more: dict[str, int]) -> None:
+    for kind, count in more.items():
+        counts[kind] = counts.get(kind, 0) + count
 
 
 def _facts_of(found: Partitioned, *, field_expiries: bool) -> Facts:
@@ -140,15 +231,21 @@ def _save(_: str, share: Share, options: _Options) -> _Saved:
     facts = Facts(dialect, version)
     facts.aux = aux
     path = os.path.join(options.directory, f"{share.number}.rdb")
+    second = os.path.join(options.directory, f"{share.number}-touched.rdb") if options.apart else ""
+    losses: dict[str, int] = {}
     try:
-        with open(path, "wb") as stream:
-            out = RdbOut(stream, options.rdb)
-            out.losses.untold |= options.untold
-            out.begin(facts)
-            writer = out.ready()
-            keys = save_rdb(dataset, writer)
-            writer.close()
+        with contextlib.ExitStack() as stack:
+            writers = []
+            for name in (path, second) if second else (path,):
+                out = RdbOut(stack.enter_context(open(name, "wb")), options.rdb)
+                out.losses.untold |= options.untold
+                out.begin(facts)
+                writers.append(out.ready())
+            keys = save_apart(dataset, *writers) if second else save_rdb(dataset, *writers)
+            for writer in writers:
+                writer.close()
+                _add(losses, writer.losses.counts)
     except OSError as e:
         raise OutputError(f"cannot write: {reason(e)}", path=path) from e
     sizes = {db: (len(cells), int(expiring(cells))) for db, cells in dataset.dbs.items() if len(cells)}
-    return _Saved(part, path, keys, sizes, dict(writer.losses.counts), left_out, int(options.selection.kept))
+    return _Saved(part, path, second, keys, sizes, losses, left_out, int(options.selection.kept))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import re
+import time
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +20,14 @@ from rdbtool.inputs.filters import select
 from rdbtool.inputs.partitioned import Partitioned
 from rdbtool.inputs.selection import Selection
 from rdbtool.inputs.server import Server
+from rdbtool.io.output import Output
+from rdbtool.outputs.options import OutputOptions, RdbOptions
+from rdbtool.outputs.registry import make_exporter
 from rdbtool.servers.commands import COMMANDS, EVERYWHERE, UNSUPPORTED, WRITE
+from rdbtool.tasks.convert import convert
+from rdbtool.tasks.diff.run import open_diff
 from rdbtool.tasks.digest import digest
+from rdbtool.tasks.dump import dump
 from rdbtool.tasks.partitions import UNSHARED, Sharing
 from rdbtool.tasks.rewrite import RewriteForm, rewrite
 from rdbtool.tasks.workers import Workers
@@ -105,7 +114,86 @@ def test_logs_of_the_corpus_amount_to_the_same(tmp_path: Path) -> None:
         assert rewritten(path, tmp_path / "parts.aof", Sharing(count)) == whole, (path, count)
 
 
+def lines_of(data: bytes, name: str) -> list[str]:
+    """Lines in any order. That of the members of a sorted set has no meaning in JSON: they come with their scores."""
+    lines = data.decode().splitlines()
+    return sorted(json.dumps(json.loads(line), sort_keys=True) if name == "jsonl" else line for line in lines)
+
+
+def dumped(path: Path, partitions: int, name: str) -> Any:
+    options = OutputOptions(name)
+    sink = BytesIO()
+    try:
+        report = dump(str(path), make_exporter(Output(sink), options), unknown="skip", partitions=partitions)
+    except RdbToolError as e:
+        return type(e), str(e)
+    return (
+        lines_of(sink.getvalue(), name),
+        told_of(report),
+        report.keys,
+        report.written,
+        report.losses,
+        report.loss,
+    )
+
+
+@pytest.fixture
+def at_one_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "time_ns", lambda: 1_795_000_000 * 10**9)
+
+
+@pytest.mark.usefixtures("at_one_time")
+@pytest.mark.parametrize("name", ["jsonl", "csv"])
+def test_a_dump_by_partitions_has_the_same_lines(tmp_path: Path, name: str, parted: list[int]) -> None:
+    seed = random.randrange(1 << 30)
+    print(f"seed {seed}")
+    rng = random.Random(seed)
+    for path in FIXTURES:
+        assert dumped(path, 3, name) == dumped(path, 0, name), path
+    path = tmp_path / "log.aof"
+    for _ in range(5):
+        path.write_bytes(b"".join(any_command(rng, MANY) for _ in range(300)))
+        assert dumped(path, 3, name) == dumped(path, 0, name)
+    assert max(parted) > 1
+
+
+def converted(path: Path, output: Path, name: str, partitions: int) -> Any:
+    output.unlink(missing_ok=True)
+    options = OutputOptions(name, rdb=RdbOptions("redis-8.0"))
+    try:
+        report = convert(str(path), output, options=options, unknown="skip", sharing=Sharing(partitions))
+    except RdbToolError as e:
+        return type(e), str(e).replace(str(output), "")
+    return str({**report.as_json(), "findings": told_of(report)}).replace(str(output), "")
+
+
+@pytest.mark.usefixtures("at_one_time")
+def test_what_is_converted_by_partitions_is_the_same(tmp_path: Path, parted: list[int]) -> None:
+    seed = random.randrange(1 << 30)
+    print(f"seed {seed}")
+    rng = random.Random(seed)
+    log = tmp_path / "log.aof"
+    log.write_bytes(b"".join(any_command(rng, MANY) for _ in range(400)))
+    for path in (*FIXTURES, log):
+        for name in ("rdb", "jsonl", "aof"):
+            outputs = [tmp_path / f"out{count}.{name}" for count in (0, 3)]
+            told = [converted(path, output, name, count) for count, output in zip((0, 3), outputs, strict=True)]
+            assert told[0] == told[1], (path, name)
+            if not outputs[0].exists():
+                continue
+            if name == "jsonl":
+                whole, parts = [lines_of(output.read_bytes(), name) for output in outputs]
+                assert whole == parts, path
+            else:
+                with open_diff(outputs[0], outputs[1]) as differences:
+                    assert [*differences] == [], path
+    assert max(parted) > 1
+    assert not [name for name in os.listdir(tmp_path) if "tmp" in name]
+
+
 KEYS = [f"k{i}" for i in range(40)] + [f"{{tag}}{i}" for i in range(5)]
+
+MANY = [f"{key}:{i}" for key in KEYS for i in range(9)]
 
 
 def any_command(rng: random.Random, keys: list[str]) -> bytes:
@@ -236,7 +324,7 @@ def test_a_limit_of_memory_makes_as_many_partitions_as_it_takes(tmp_path: Path, 
 def test_keys_that_have_to_stay_together_may_take_more_and_that_is_said(tmp_path: Path) -> None:
     path = tmp_path / "log.aof"
     rng = random.Random(1)
-    log = [command("RPUSH", "one", rng.randbytes(1000).hex()) for _ in range(4000)] + [command("SET", "other", "1")]
+    log = [command("RPUSH", "one", rng.randbytes(4000).hex()) for _ in range(6000)] + [command("SET", "other", "1")]
     path.write_bytes(b"".join(log))
     report = digest(path, server=Server(memory_limit=1 << 20))
     assert report.digest == digest(path).digest
