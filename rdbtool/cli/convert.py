@@ -234,7 +234,7 @@ def command(
     from rdbtool.rdb.targets import target as target_of
     from rdbtool.tasks.convert import convert, output_paths
     from rdbtool.tasks.convert_each import NAME as NAME_OF_INPUT
-    from rdbtool.tasks.partitions import Sharing
+    from rdbtool.tasks.sharing import Sharing
 
     if len(paths) < 2:
         raise UsageError("SRC and DST are needed: what to read, and what to write")

@@ -106,8 +106,8 @@ def command(
     """
     from rdbtool.io.destination import is_standard_output
     from rdbtool.rdb.targets import target
-    from rdbtool.tasks.partitions import Sharing
     from rdbtool.tasks.rewrite import RewriteForm, rewrite, rewrite_in_place
+    from rdbtool.tasks.sharing import Sharing
 
     if is_standard_output(output_path):
         output_path = "-"

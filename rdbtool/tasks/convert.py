@@ -39,8 +39,7 @@ from rdbtool.outputs.sharding import NO_OUTPUT, BySlot
 from rdbtool.rdb.layout.facts import MODULE_VALUES, OF_TYPE
 from rdbtool.servers.slots import SLOTS
 
-from .partitions import UNSHARED, Sharing
-from .saved_partitions import open_shared
+from .sharing import UNSHARED, Sharing, open_shared
 
 BY_NAME: Final = OutputOptions()
 Conflict: TypeAlias = Literal["error", "first", "last", "merge"]

@@ -36,7 +36,7 @@ from rdbtool.rdb.targets import target_for_version
 from rdbtool.servers.limits import check_database
 from rdbtool.servers.releases import Release, release_of, writer_of
 
-from .partitions import UNSHARED, Sharing, cannot_share, shared
+from .sharing import UNSHARED, Sharing, cannot_share, shared
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor

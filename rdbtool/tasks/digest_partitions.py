@@ -12,7 +12,8 @@ from rdbtool.inputs.pruning import keep_only
 from rdbtool.inputs.replaying import Replayed
 from rdbtool.inputs.selection import Selection
 
-from .partitions import Sharing, of_partitions
+from .partitions import of_partitions
+from .sharing import Sharing
 
 
 @dataclass(frozen=True, slots=True)

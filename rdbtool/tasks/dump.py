@@ -19,8 +19,7 @@ from rdbtool.outputs.options import OutputOptions
 from rdbtool.outputs.pipeline import Pipeline
 from rdbtool.outputs.resp import too_long
 
-from .partitions import UNSHARED, Sharing
-from .saved_partitions import open_shared
+from .sharing import UNSHARED, Sharing, open_shared
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor

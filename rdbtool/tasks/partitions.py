@@ -6,15 +6,14 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import closing
-from dataclasses import dataclass
 from typing import Final, Protocol, TypeVar
 
 from rdbtool.aof.names import CARRY
 from rdbtool.errors import LostWorkerError, OverMemoryError, RdbToolError
-from rdbtool.findings import Finding, Severity
 from rdbtool.inputs.partitioned import How, PartDone, Partitioned, Share, partitioned
 from rdbtool.io.progress import Progress
 
+from .sharing import Sharing
 from .units import Unit, in_order
 
 
@@ -37,42 +36,9 @@ GROWTH: Final = 4
 """How many times more than those before it a partition weighs at most."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sharing:
-    """How keys are shared out: to so many ``partitions``, or 0 for as many as are of use, that are replayed by so many
-    ``workers`` of the ``executor``. With a ``memory`` limit, in bytes, to as many as it takes to stay below it, that
-    are replayed by so many ``workers`` of their own.
-    """
-
-    partitions: int = 0
-    executor: Executor | None = None
-    workers: int = 1
-    memory: int | None = None
-
-    @property
-    def is_asked(self) -> bool:
-        """Whether somebody wants them, and not only because several processes are faster than one."""
-        return self.partitions > 1 or self.memory is not None
-
-    @property
-    def is_wanted(self) -> bool:
-        """Whether there are to be several partitions."""
-        return self.is_asked or self.workers > 1
-
-    @property
-    def count(self) -> int:
-        """How many partitions there are to be, at least."""
-        return self.partitions or self.workers
-
-
-UNSHARED: Final = Sharing()
-
-
-def shared(how: How, sharing: Sharing, progress: Progress | None = None) -> Partitioned | None:
-    """A log whose keys can be shared out; None where they need not be, and where it cannot be read, of which its replay
-    tells.
-    """
-    if how.unknown == CARRY or not sharing.is_wanted:
+def find_partitions(how: How, sharing: Sharing, progress: Progress | None) -> Partitioned | None:
+    """`sharing.shared`, where several partitions are wanted."""
+    if how.unknown == CARRY:
         return None
     if not sharing.partitions:
         worth = WORTH if sharing.memory is None else sharing.memory
@@ -92,12 +58,6 @@ def _size(how: How, *, base: bool) -> int:
         return sum(os.path.getsize(file.path) for file in how.layout.files if base or file.role != "base")
     except OSError:
         return 0
-
-
-def cannot_share(found: Partitioned) -> Finding:
-    """The finding that keys are replayed together, although something else was asked for."""
-    message = f"the keys are replayed together, not by partitions: {found.whole}"
-    return Finding(Severity.NOTE, "one-partition", message, found.how.path)
 
 
 def of_partitions(

@@ -39,7 +39,7 @@ from rdbtool.servers import features
 from rdbtool.servers.features import MULTI_PART_LOGS
 from rdbtool.servers.releases import oldest_with
 
-from .partitions import UNSHARED, Sharing, cannot_share, shared
+from .sharing import UNSHARED, Sharing, cannot_share, shared
 
 if TYPE_CHECKING:
     from rdbtool.rdb.head import Aside

@@ -29,7 +29,8 @@ from rdbtool.servers.features import FIELD_EXPIRIES
 from rdbtool.servers.limits import Limits
 from rdbtool.servers.releases import NEWEST, RELEASES, oldest_with
 
-from .partitions import Sharing, cannot_share, of_partitions, shared
+from .partitions import of_partitions
+from .sharing import Sharing, cannot_share, shared
 
 UNPACKED: Final = Limits(hash_entries=0, zset_entries=0, set_intset_entries=0, set_entries=0)
 """What is packed has another order of elements, and no negative zeros."""
@@ -140,16 +141,14 @@ def saved_partitions(
 
 
 @contextlib.contextmanager
-def open_shared(
+def open_partitions(
     path: str, sharing: Sharing, beside: str, opening: dict[str, Any], rdb: RdbOptions | None = None
 ) -> Iterator[OpenedKeys]:
-    """`open_keys` of ``path`` with these parameters; of a log by partitions, where ``sharing`` says so and they can be.
-    ``beside``: as for `saved_partitions`; ``rdb``: how the keys will be written, if they will be.
-    """
+    """`sharing.open_shared`, where several partitions are wanted."""
     found: Partitioned | None = None
     point: PointInTime = opening.get("point", WHOLE)
     one = point.asked or opening.get("keep_going") or opening.get("commands")
-    if sharing.is_wanted and not one and _may_be_log(path):
+    if not one and _may_be_log(path):
         to: Target | None = opening.get("to")
         layout = opening.get("layout") or layout_of(path)
         likely = None if to is None else to.release

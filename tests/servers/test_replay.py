@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from rdbtool.tasks.partitions import Sharing
 from rdbtool.tasks.rewrite import RewriteForm, rewrite
+from rdbtool.tasks.sharing import Sharing
 from tests.cli.running import run as run_here
 from tests.engine.against import shrink
 from tests.engine.differential import Command

@@ -28,8 +28,8 @@ from rdbtool.tasks.convert import convert
 from rdbtool.tasks.diff.run import open_diff
 from rdbtool.tasks.digest import digest
 from rdbtool.tasks.dump import dump
-from rdbtool.tasks.partitions import UNSHARED, Sharing
 from rdbtool.tasks.rewrite import RewriteForm, rewrite
+from rdbtool.tasks.sharing import UNSHARED, Sharing
 from rdbtool.tasks.workers import Workers
 from tests.aof.craft import command
 
