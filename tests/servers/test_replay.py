@@ -174,8 +174,8 @@ def rewritten_by_partitions(kind: ServerKind, log: Path, place: Path, _: bool) -
 OUTPUTS = {
     "converted": converted,
     "rewritten": rewritten,
-    "rewritten-as-commands": rewritten_as_commands,
     "rewritten-by-partitions": rewritten_by_partitions,
+    "rewritten-as-commands": rewritten_as_commands,
 }
 
 
