@@ -245,10 +245,10 @@ def partitioned(how: How, progress: Progress | None = None) -> Partitioned:
     size = 0
     for file in layout.files:
         if file.missing or not os.path.isfile(file.path):
-            return _whole(how, "what is not a plain file can be read only once")
+            return not_partitioned(how, "what is not a plain file can be read only once")
         size += os.path.getsize(file.path)
     if not how.server.names.empty:
-        return _whole(how, "commands that only this server has are among them (--rename, --allow)")
+        return not_partitioned(how, "commands that only this server has are among them (--rename, --allow)")
     buckets = Buckets(buckets_for(size), SEED)
     survey = Survey(buckets)
     found = Partitioned(how, buckets, survey, stamps=_stamps(layout))
@@ -260,14 +260,15 @@ def partitioned(how: How, progress: Progress | None = None) -> Partitioned:
                 stream.stream = Metered(stream.stream, stream.size, told)
             found.look(stream.window(), file)
         if survey.whole:
-            return _whole(how, survey.whole)
+            return not_partitioned(how, survey.whole)
     if survey.unknown and how.unknown != SKIP:
-        return _whole(how, "some commands are none that can be carried out here")
+        return not_partitioned(how, "some commands are none that can be carried out here")
     survey.end()
     return found
 
 
-def _whole(how: How, why: str) -> Partitioned:
+def not_partitioned(how: How, why: str) -> Partitioned:
+    """A log whose keys are to be replayed together."""
     buckets = Buckets(8, 0)
     return Partitioned(how, buckets, Survey(buckets), why)
 

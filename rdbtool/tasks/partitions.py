@@ -10,7 +10,7 @@ from typing import Final, Protocol, TypeVar
 
 from rdbtool.aof.names import CARRY
 from rdbtool.errors import LostWorkerError, OverMemoryError, RdbToolError
-from rdbtool.inputs.partitioned import How, PartDone, Partitioned, Share, partitioned
+from rdbtool.inputs.partitioned import How, PartDone, Partitioned, Share, not_partitioned, partitioned
 from rdbtool.io.progress import Progress
 
 from .sharing import Sharing
@@ -39,7 +39,7 @@ GROWTH: Final = 4
 def find_partitions(how: How, sharing: Sharing, progress: Progress | None) -> Partitioned | None:
     """`sharing.shared`, where several partitions are wanted."""
     if how.unknown == CARRY:
-        return None
+        return not_partitioned(how, "commands may be kept for a server (--unknown carry)")
     if not sharing.partitions:
         worth = WORTH if sharing.memory is None else sharing.memory
         if _size(how, base=sharing.memory is not None) < worth:
