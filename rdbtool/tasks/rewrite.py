@@ -319,7 +319,7 @@ def _write_partitions(
     from .saved_partitions import saved_partitions
 
     selection = job.selection or Selection()
-    with saved_partitions(found, job.sharing, selection, options, sink.temporary or sink.path) as saved:
+    with saved_partitions(found, job.sharing, selection, options, sink.path) as saved:
         replayed = saved.replayed
         _note(replayed, job, report)
         report.left_out = saved.left_out
