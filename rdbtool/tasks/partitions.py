@@ -157,7 +157,8 @@ def _within(
                     found.over += 1
                 continue
             if isinstance(result, RdbToolError):
-                raise _first([error for error in done if isinstance(error, RdbToolError)], found.how.layout.paths)
+                errors = [error for error in done if isinstance(error, RdbToolError)]
+                raise _first([e for e in errors if not isinstance(e, OverMemoryError)], found.how.layout.paths)
             numbers.append(share.number)
             results.insert(0 if share.sieve.first else len(results), result)
             has_first = has_first or share.sieve.first
