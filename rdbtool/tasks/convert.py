@@ -6,7 +6,7 @@ import contextlib
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from dataclasses import KW_ONLY, dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Final, Literal, TypeAlias
 
 from rdbtool.aof.layout import locate
@@ -153,7 +153,7 @@ def convert(
     given: Sequence[str] = [os.fspath(path) for path in paths]
     output = os.fspath(output)
     if not options.format:
-        options = replace(options, format=format_of_path(output))
+        options = options._replace(format=format_of_path(output))
     if options.mode == UTF8 and row_of(options.format).text and options.lossless:
         raise UsageError("with --bytes utf8, what is not UTF-8 is lost")
     selection = Selection() if selection is None else selection
@@ -237,7 +237,7 @@ class _Job:
         self.opening["keep_going"] = salvage
         report, given, on_conflict, ranges = self.report, self.given, self.on_conflict, self.ranges
         keep_going = self.keep_going
-        checked = replace(self.options, verify=keep_going)
+        checked = self.options._replace(verify=keep_going)
         with contextlib.ExitStack() as stack:
             repeated = self.repeated(given) if on_conflict == "merge" else {}
             outlets = [stack.enter_context(open_outlet(path, checked, self.inputs)) for path in self.outputs]
