@@ -116,6 +116,12 @@ class LostWorkerError(RdbToolError):
     code = "lost-worker"
 
 
+class OverMemoryError(RdbToolError):
+    """A part of the work takes more memory than it may."""
+
+    code = "memory"
+
+
 class UsageError(RdbToolError):
     """Options that make no sense, alone or together, and calls that come too late."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -120,6 +120,22 @@ class Findings:
         for other in others.alike.values():
             self._count(other.first, other.last, other.count)
         self.items += others.items
+
+    def add_parts(self, parts: Sequence[Findings], place: Callable[[Finding], tuple[int, int]]) -> None:
+        """Add those of ``parts``, each in the order of ``place``, as if all had been added in that order."""
+        for others in parts:
+            for kind, other in others.alike.items():
+                alike = self.alike.get(kind)
+                first = other.first if alike is None else min(alike.first, other.first, key=place)
+                last = other.last if alike is None else max(alike.last, other.last, key=place)
+                self._count(other.first, other.last, other.count)
+                if kind in self.alike:
+                    self.alike[kind].first, self.alike[kind].last = first, last
+        kept: dict[str, int] = {}
+        for finding in sorted((finding for others in parts for finding in others.items), key=place):
+            kept[finding.code] = kept.get(finding.code, 0) + 1
+            if kept[finding.code] <= self.kept:
+                self.items.append(finding)
 
     def add_next(self, others: Findings, once: Collection[str]) -> None:
         """Add those of ``others``, made of the next part of the same, as if all had been added one by one; what is told

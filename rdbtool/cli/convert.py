@@ -232,6 +232,7 @@ def command(
     from rdbtool.rdb.targets import target as target_of
     from rdbtool.tasks.convert import convert, output_paths
     from rdbtool.tasks.convert_each import NAME as NAME_OF_INPUT
+    from rdbtool.tasks.sharing import Sharing
 
     if len(paths) < 2:
         raise UsageError("SRC and DST are needed: what to read, and what to write")
@@ -281,6 +282,8 @@ def command(
         "commands": source is From.COMMANDS,
         "source_mode": text_mode,
     }
+    limit = arguments["server"].memory_limit
+    arguments["sharing"] = Sharing(memory=limit)
     if NAME_OF_INPUT in destination:
         if output is Format.JSON:
             raise UsageError("--format json tells of one output")
@@ -289,7 +292,10 @@ def command(
         raise UsageError(f"--executor is for inputs with an output each: a name with {NAME_OF_INPUT} in it")
     if not force:
         ask_to_overwrite(output_paths(destination, split), sources)
-    with Progress() as progress:
+    # With a limit of memory, processes come and go, so that their memory does.
+    count = jobs.count(sources) if options.format == "rdb" or limit is not None else 1
+    with Progress() as progress, jobs.workers(1 if limit is not None else count) as executor:
+        arguments["sharing"] = Sharing(executor=executor, workers=count, memory=limit)
         report = convert(sources, destination, progress=progress, **arguments)
     if output is Format.JSON and destination != "-":
         print_json(NAME, report.as_json())

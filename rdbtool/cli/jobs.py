@@ -154,19 +154,22 @@ def _size(path: str) -> int:
     return status.st_size if stat.S_ISREG(status.st_mode) else -1
 
 
+ProcessesOption = Annotated[
+    int | None,
+    typer.Option(
+        "--jobs",
+        metavar="N",
+        min=1,
+        max=1024,
+        help="Processes that work side by side; else as many as there are cores, and one for small inputs.",
+        show_default=False,
+        rich_help_panel=SPEED_PANEL,
+    ),
+]
+
+
 def side_by_side(
-    processes: Annotated[
-        int | None,
-        typer.Option(
-            "--jobs",
-            metavar="N",
-            min=1,
-            max=1024,
-            help="Processes that work side by side; else as many as there are cores, and one for small inputs.",
-            show_default=False,
-            rich_help_panel=SPEED_PANEL,
-        ),
-    ] = None,
+    processes: ProcessesOption = None,
     executor: Annotated[
         str,
         typer.Option(

@@ -53,7 +53,8 @@ MemoryLimitOption = Annotated[
     typer.Option(
         "--memory-limit",
         metavar="SIZE",
-        help="Refuse commands that make a value which takes more; else what the system has free.",
+        help="Replay a log by parts of its keys that take no more, and refuse commands that make a value which does; "
+        "else what the system has free.",
         rich_help_panel=REPLAY_PANEL,
     ),
 ]

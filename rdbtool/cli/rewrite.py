@@ -12,6 +12,7 @@ from rdbtool.exit_codes import of_report
 from rdbtool.inputs.selection import Selection
 
 from .filters import chosen_keys, hint_at_regex
+from .jobs import Jobs, ProcessesOption
 from .options import Format, FormatOption, command_names, takes
 from .overwriting import ask_to_overwrite
 from .point_in_time import (
@@ -91,6 +92,7 @@ def command(
     unknown: UnknownOption = Unknown.STOP,
     databases: ServerDatabasesOption = None,
     memory_limit: MemoryLimitOption = "",
+    processes: ProcessesOption = None,
     source: FromOption = From.AUTO,
     output: FormatOption = Format.TEXT,
 ) -> None:
@@ -103,6 +105,7 @@ def command(
     from rdbtool.io.destination import is_standard_output
     from rdbtool.rdb.targets import target
     from rdbtool.tasks.rewrite import RewriteForm, rewrite, rewrite_in_place
+    from rdbtool.tasks.sharing import Sharing
 
     if is_standard_output(output_path):
         output_path = "-"
@@ -117,7 +120,12 @@ def command(
     if not in_place and not force:
         ask_to_overwrite([output_path], [path])
     form = RewriteForm(resp=resp, to=target(to) if to else None)
-    with Progress() as progress:
+    server = server_of(names, databases, memory_limit)
+    jobs = Jobs(processes)
+    count = jobs.count([path])
+    # With a limit, processes come and go, so that their memory does.
+    with Progress() as progress, jobs.workers(1 if server.memory_limit is not None else count) as executor:
+        sharing = Sharing(executor=executor, workers=count, memory=server.memory_limit)
         if in_place:
             report = rewrite_in_place(
                 path,
@@ -127,8 +135,9 @@ def command(
                 unknown=unknown.value,
                 purge_history=purge_history,
                 force=force,
-                server=server_of(names, databases, memory_limit),
+                server=server,
                 progress=progress,
+                sharing=sharing,
             )
         else:
             report = rewrite(
@@ -139,9 +148,10 @@ def command(
                 selection=selection,
                 unknown=unknown.value,
                 source=source.value,
-                server=server_of(names, databases, memory_limit),
+                server=server,
                 keep_going=keep_going,
                 progress=progress,
+                sharing=sharing,
             )
     # Where the result itself goes to standard output, the report must not.
     stream = sys.stderr if output_path == "-" else sys.stdout

@@ -56,7 +56,8 @@ def facts_of_replayed(replayed: Replayed) -> Facts:
     A log without a snapshot does not say who wrote it; one in which fields expire is of a server that keeps that.
     """
     facts = facts_of(replayed.head)
-    if replayed.head is None and has_field_expiries(replayed.dataset):
+    expires = replayed.field_expiries
+    if replayed.head is None and (has_field_expiries(replayed.dataset) if expires is None else expires):
         oldest = oldest_with(FIELD_EXPIRIES)
         facts = Facts(oldest.dialect, oldest.rdb_version)
     facts.aux = dict(replayed.aux)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from rdbtool.rdb.head import Aside
     from rdbtool.rdb.targets import Target
 
-    from .replaying import Source
+    from .replaying import Replayed, Source
     from .salvaging import SalvagedFile
 
 
@@ -223,6 +223,11 @@ def _replayed(
         progress=progress,
     )
     source = DatasetSource(path, replayed.dataset, facts_of_replayed(replayed), replayed.module_aux)
+    return opened_of(source, replayed)
+
+
+def opened_of(source: KeySource, replayed: Replayed) -> OpenedKeys:
+    """A replayed log, the keys of which ``source`` gives."""
     if replayed.head is None:
         source.made = MADE_BY_REPLAY
     opened = OpenedKeys(source, replayed.layout.paths, None)

@@ -15,9 +15,11 @@ from rdbtool.aof.point_in_time import LAST, WHOLE, Place, PointInTime
 from rdbtool.aof.resp import CommandReader
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.functions import load_library
+from rdbtool.engine.partition.budget import Budget
+from rdbtool.engine.partition.sieve import Sieve
 from rdbtool.engine.replay.feed import count_commands, load_rdb, names_all, replay_log
 from rdbtool.engine.replay.passthrough import Passthrough
-from rdbtool.engine.replay.replay import Replay, collector_off
+from rdbtool.engine.replay.replay import Ending, Replay, collector_off
 from rdbtool.engine.replies import CommandError
 from rdbtool.engine.table import find
 from rdbtool.errors import (
@@ -73,9 +75,12 @@ class Replayed(Report):
     ``replay`` counts the commands; ``head``: of the RDB in front of the log, where there is one, with its ``aux``
     fields; ``module_aux``: what modules keep there beside keys; ``base_keys``: keys that came with it; ``size``:
     bytes of all files read; ``stopped``: why the replay ended early, or ""; ``has_log``: it is not only an RDB;
-    ``passed``: keys of the base that are not in the dataset, because they were passed on; ``lost``: commands that
+    ``passed``: keys of the base that are not in the dataset, because they were passed on, or written already; ``lost``:
+    commands that
     failed, as on every server that loads the log, though the one that logged them carried them out; ``partial``:
-    something of the files could not be read; ``proven``: checksums show that no snapshot in them is damaged.
+    something of the files could not be read; ``proven``: checksums show that no snapshot in them is damaged. Of the
+    replay of one partition ``ending`` is to be told, which `Replay.tell` does elsewhere; of what those of all amount to
+    ``field_expiries`` says whether fields of hashes expire in the keys, which are not in the dataset.
     """
 
     dataset: Dataset
@@ -92,6 +97,10 @@ class Replayed(Report):
     lost: int = 0
     partial: bool = False
     proven: bool = True
+    is_logged: bool = True
+    """Whether a server wrote the commands, and not a person."""
+    ending: Ending | None = None
+    field_expiries: bool | None = None
 
 
 def replay(
@@ -110,6 +119,8 @@ def replay(
     layout: Layout | None = None,
     keep_going: bool = False,
     progress: Progress | None = None,
+    sieve: Sieve | None = None,
+    budget: Budget | None = None,
 ) -> Replayed:
     """Bring what is at ``path`` into a dataset, as a server that loads it does.
 
@@ -120,7 +131,8 @@ def replay(
     server was set up; ``layout``: the files, where they are not those that `layout_of` finds; ``keep_going``: of what
     is damaged, take what can be read before the damage, with a finding and ``loss``. A log is not applied to a base
     that was not read to its end: its commands build on what is lost; ``progress`` is told the bytes read of all files
-    that are opened here, and their size or -1.
+    that are opened here, and their size or -1; ``sieve``: bring only one partition of the keys
+    (`inputs.partitioned`), within a ``budget`` of memory.
 
     A log that ends within a command is taken up to there, as the server takes it, with a finding and
     ``loss``. Raises `FormatError`
@@ -130,9 +142,11 @@ def replay(
     layout = layout or layout_of(os.fspath(path), source)
     follow = None if release is None else release_of(release)
     else_follow = None if likely is None else release_of(likely)
-    loader = _Loader(layout, point, unknown, source, follow, else_follow, now_ms, feed or Feed(), first, server)
+    loader = Loader(layout, point, unknown, source, follow, else_follow, now_ms, feed or Feed(), first, server)
     loader.keep_going = keep_going
     loader.progress = progress
+    loader.sieve = sieve
+    loader.budget = budget
     if aside is not None and not point.asked and server.names.empty and not keep_going:
         names = names_in(layout)
         loader.passthrough = None if names is None else Passthrough(names, aside)
@@ -221,7 +235,7 @@ def _not_run(result: Replayed) -> IncompleteError:
     )
 
 
-class _Loader:
+class Loader:
     """One replay under way. The dataset is made when the first file has told which server wrote it."""
 
     def __init__(
@@ -250,8 +264,8 @@ class _Loader:
         self.findings = Findings()
         self.result: Replayed | None = None
         self.passthrough: Passthrough | None = None
-        self.is_logged = True
-        """Whether a server wrote the commands, and not a person."""
+        self.sieve: Sieve | None = None
+        self.budget: Budget | None = None
         self.keep_going = False
         self.progress: Progress | None = None
         self.lossy = False
@@ -295,9 +309,12 @@ class _Loader:
                     stream.refuse_change(may_grow=last)
             if not going:
                 break
-        result = self._result()
+        result = self.result_of({})
+        if self.sieve is not None:
+            result.ending = result.replay.end()
+            return result
         result.replay.finish()
-        self._judge(result)
+        self.judge(result)
         return result
 
     def _open(self, file: LogFile) -> Input:
@@ -307,20 +324,24 @@ class _Loader:
             refuse_rewritten(self.layout, e)
             raise
 
-    def _result(self, aux: dict[bytes, bytes] | None = None) -> Replayed:
+    def result_of(self, aux: dict[bytes, bytes]) -> Replayed:
         """The result under construction; ``aux`` of the first file tell which server to follow."""
         if self.result is None:
-            release = self.release or writer_of(aux or {}) or self.likely or NEWEST
+            release = self.release or writer_of(aux) or self.likely or NEWEST
             dataset = Dataset(release, now_ms=self.now_ms, databases=self.server.databases)
             dataset.memory_limit = self.server.memory_limit
+            # What is no command's of a partition's keys, only the first partition tells.
+            echoes = self.sieve is not None and not self.sieve.first
+            findings = Findings() if echoes else self.findings
             replay = Replay(
                 dataset,
-                findings=self.findings,
+                findings=findings,
                 unknown=self.unknown,
                 names=self.server.names,
                 strict=self.release is not None,
             )
-            self.result = Replayed(dataset=dataset, replay=replay, layout=self.layout, findings=self.findings)
+            replay.is_echo = echoes
+            self.result = Replayed(dataset=dataset, replay=replay, layout=self.layout, findings=findings)
         return self.result
 
     def _file(self, w: Window, file: LogFile, point: PointInTime, *, last: bool) -> bool:
@@ -331,17 +352,21 @@ class _Loader:
             if not self._rdb(w, self.passthrough if file.role == "base" else None):
                 return False
             if w.at_end():
-                self._result().size += w.offset()
+                self.result_of({}).size += w.offset()
                 return True
-        result = self._result()
+        result = self.result_of({})
         replay = result.replay
         replay.begin_file(w.path)
         replay.stop_at(point)
         result.has_log = True
         commands = commands_of(w, file, self.source)
-        self.is_logged = self.is_logged and isinstance(commands, CommandReader)
+        result.is_logged = result.is_logged and isinstance(commands, CommandReader)
         try:
-            going = self.feed.log(replay, commands)
+            if self.sieve is not None and isinstance(commands, CommandReader):
+                self.sieve.begin_file(w.path)
+                going = replay_log(replay, commands, self.sieve, self.budget)
+            else:
+                going = self.feed.log(replay, commands)
         except TruncatedError as e:
             if not last:
                 raise self._not_last(e.message, w.path, e.offset) from None
@@ -405,8 +430,8 @@ class _Loader:
         """Tell damage that did not end the job."""
         for error in errors:
             self.findings.add(finding_of(error, Severity.WARNING))
-            self._result().loss = True
-            self._result().partial = True
+            self.result_of({}).loss = True
+            self.result_of({}).partial = True
 
     def _rdb(self, w: Window, passthrough: Passthrough | None) -> bool:
         """Take a snapshot; False where it was not read to its end."""
@@ -414,8 +439,9 @@ class _Loader:
             raise UnsupportedError(
                 "a snapshot follows commands that are kept, and it cannot stand behind them", path=w.path
             )
-        head = RdbHead(RdbReader(w))
-        result = self._result(head.aux)
+        is_first = self.sieve is None or self.sieve.first
+        head = RdbHead(RdbReader(w, checksum=is_first))
+        result = self.result_of(head.aux)
         made = head.aux.get(b"ctime", b"")
         if self.point.time_s is not None and made.isdigit() and len(made) < 20 and int(made) > self.point.time_s:
             raise UsageError(
@@ -423,14 +449,16 @@ class _Loader:
                 "is not in it",
                 path=w.path,
             )
-        rest = load_rdb(result.dataset, head, passthrough, keep_going=self.keep_going)
+        rest = load_rdb(
+            result.dataset, head, passthrough, keep_going=self.keep_going, sieve=self.sieve, budget=self.budget
+        )
         self._damaged(rest.damage)
         result.proven = result.proven and rest.checksum == "ok"
         for kind, count in rest.lost.items():
             message = f"{kind}: {count}; neither Redis nor Valkey have such"
             self.findings.add(Finding(Severity.WARNING, "loss", message, w.path))
             result.loss = True
-        for code in rest.functions:
+        for code in rest.functions if is_first else ():
             try:
                 load_library(result.dataset, code)
             except CommandError as e:
@@ -463,7 +491,7 @@ class _Loader:
             doing="replaying",
         )
 
-    def _judge(self, result: Replayed) -> None:
+    def judge(self, result: Replayed) -> None:
         """Look at what the replay did as a whole."""
         replay = result.replay
         point = self.point
@@ -480,7 +508,7 @@ class _Loader:
             self.findings.add(Finding(Severity.WARNING, "loss", message, self.layout.path))
         if replay.skipped and self.unknown != CARRY:
             result.loss = True
-        if self.is_logged and not point.without:
+        if result.is_logged and not point.without:
             result.lost = replay.lost
         if point.asked and not result.has_log:
             raise UsageError("a snapshot holds one point in time only", path=self.layout.path)

@@ -9,8 +9,10 @@ from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.keyspace import Keyspace, Walk
 from rdbtool.engine.records import entry_of, frame_of_held
 from rdbtool.engine.replay.carrying import Carried
+from rdbtool.inputs.keys import KeySource
 from rdbtool.io.output import Output
 from rdbtool.model import NO_EXPIRY
+from rdbtool.rdb.frame import Frame
 from rdbtool.rdb.writer import RdbWriter
 
 from .exporter import Exporter
@@ -26,7 +28,7 @@ def save_rdb(dataset: Dataset, writer: RdbWriter) -> int:
     keys: i64 = 0
     for db in sorted(dataset.dbs):
         cells = dataset.dbs[db]
-        writer.resize(db, len(cells), _expiring(cells))
+        writer.resize(db, len(cells), expiring(cells))
         walk = Walk(cells)
         while walk.next():
             frame = frame_of_held(db, walk.key, walk.held)
@@ -38,7 +40,23 @@ def save_rdb(dataset: Dataset, writer: RdbWriter) -> int:
     return keys
 
 
-def _expiring(cells: Keyspace) -> i64:
+def save_apart(dataset: Dataset, untouched: RdbWriter, others: RdbWriter) -> int:
+    """Write the keys whose values are as they stood in a file, and ``others``; how many keys."""
+    keys: i64 = 0
+    for db in sorted(dataset.dbs):
+        cells = dataset.dbs[db]
+        walk = Walk(cells)
+        while walk.next():
+            frame = frame_of_held(db, walk.key, walk.held)
+            if frame is not None:
+                untouched.frame(frame)
+            else:
+                others.entry(entry_of(db, walk.key, walk.held))
+        keys += len(cells)
+    return keys
+
+
+def expiring(cells: Keyspace) -> i64:
     """How many keys have an expiry."""
     count: i64 = 0
     walk = Walk(cells)
@@ -47,6 +65,15 @@ def _expiring(cells: Keyspace) -> i64:
         if not isinstance(held, bytes) and held.expire_at_ms != NO_EXPIRY:
             count += 1
     return count
+
+
+def save_frames(source: KeySource, writer: RdbWriter) -> int:
+    """Write what a source gives that has frames only; how many keys. Raises what reading and writing raise."""
+    keys: i64 = 0
+    while (event := source.next()) is not None:
+        writer.event(event)
+        keys += isinstance(event, Frame)
+    return keys
 
 
 def save_commands(dataset: Dataset, exporter: Exporter) -> int:

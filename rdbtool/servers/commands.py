@@ -29,6 +29,8 @@ SWEEPING: Final = 32
 """It reaches more than the keys that its arguments name: any key, or function libraries."""
 UNSUPPORTED: Final = 64
 """A server carries it out, and the engine cannot. Every other row but containers has a handler in `engine.commands`."""
+EVERYWHERE: Final = 128
+"""It is about no key, and what it does matters to commands on any: where keys are replayed by parts, to each part."""
 
 CHANGES: Final[i64] = 0
 """It changes the keys that it names, if it changes any."""
@@ -193,6 +195,7 @@ _FLAGS: Final[dict[str, int]] = {
     "idle": IDLE,
     "sweeping": SWEEPING,
     "unsupported": UNSUPPORTED,
+    "everywhere": EVERYWHERE,
 }
 _EFFECTS: Final[dict[str, int]] = {
     "changes": CHANGES,
@@ -359,9 +362,9 @@ HGETALL                           2 1         read                  2.0
 HGETDEL                          -5 1         write                 8.0/9.1
 HGETEX                           -5 1         write                 8.0/9.0
 HIMPORT                          -2 -         container             8.10/-
-HIMPORT|DISCARD                   3 -         write                 8.10/-
-HIMPORT|DISCARDALL                2 -         write                 8.10/-
-HIMPORT|PREPARE                  -4 -         write                 8.10/-
+HIMPORT|DISCARD                   3 -         write+everywhere      8.10/-
+HIMPORT|DISCARDALL                2 -         write+everywhere      8.10/-
+HIMPORT|PREPARE                  -4 -         write+everywhere      8.10/-
 HIMPORT|SET                      -5 2         write                 8.10/-
 HINCRBY                           4 1         write                 2.0
 HINCRBYFLOAT                      4 1         write                 2.6
@@ -486,8 +489,8 @@ TYPE                              2 1         read                  1.0
 UNLINK                           -2 1..-1     write                 4.0
 # Transactions
 DISCARD                           1 -         idle                  2.0
-EXEC                              1 -         control               1.2
-MULTI                             1 -         control               1.2
+EXEC                              1 -         control+everywhere    1.2
+MULTI                             1 -         control+everywhere    1.2
 UNWATCH                           1 -         idle                  2.2
 WATCH                            -2 1..-1     idle                  2.2
 # Scripts and functions
@@ -526,8 +529,8 @@ CONFIG                           -2 -         idle                  2.0
 DBSIZE                            1 -         read                  1.0
 DEBUG                            -2 -         idle                  1.0
 FAILOVER                         -1 -         unsupported           6.2
-FLUSHALL                         -1 -         write+sweeping        1.0        flushes
-FLUSHDB                          -1 -         write+sweeping        1.0        flushes-db
+FLUSHALL                         -1 -         write+sweeping+everywhere 1.0        flushes
+FLUSHDB                          -1 -         write+sweeping+everywhere 1.0        flushes-db
 HOTKEYS                          -2 -         unsupported           8.6/-
 INFO                             -1 -         idle                  1.0
 LASTSAVE                          1 -         idle                  1.0
@@ -541,11 +544,11 @@ REPLCONF                         -1 -         unsupported           3.0
 REPLICAOF                         3 -         unsupported           5.0
 ROLE                              1 -         idle                  2.8
 SAVE                              1 -         idle                  1.0
-SELECT                            2 -         read                  1.0
+SELECT                            2 -         read+everywhere       1.0
 SHUTDOWN                         -1 -         unsupported           1.0
 SLAVEOF                           3 -         unsupported           1.0
 SLOWLOG                          -2 -         idle                  2.2
-SWAPDB                            3 -         write+sweeping        4.0        swaps
+SWAPDB                            3 -         write+sweeping+everywhere 4.0        swaps
 SYNC                              1 -         unsupported           1.0
 TIME                              1 -         idle                  2.6
 SENTINEL                         -2 -         unsupported           2.4
@@ -581,7 +584,7 @@ CLUSTER|COUNTKEYSINSLOT           3 -         unsupported           3.0
 CLUSTER|DELSLOTS                 -3 -         unsupported           3.0
 CLUSTER|DELSLOTSRANGE            -4 -         unsupported           7.0
 CLUSTER|FAILOVER                 -2 -         unsupported           3.0
-CLUSTER|FLUSHSLOT                -3 -         write+sweeping        -/9.0      flushes-slots
+CLUSTER|FLUSHSLOT                -3 -         write+sweeping+everywhere -/9.0      flushes-slots
 CLUSTER|FLUSHSLOTS                2 -         unsupported           3.0
 CLUSTER|FORGET                    3 -         unsupported           3.0
 CLUSTER|GETKEYSINSLOT             4 -         unsupported           3.0
@@ -606,11 +609,11 @@ CLUSTER|SHARDS                    2 -         unsupported           7.0
 CLUSTER|SLAVES                    3 -         unsupported           3.0
 CLUSTER|SLOT-STATS               -4 -         unsupported           8.2/8.0
 CLUSTER|SLOTS                     2 -         unsupported           3.0
-CLUSTER|SYNCSLOTS                -3 -         read+sweeping         8.4/9.0    flushes-slots
+CLUSTER|SYNCSLOTS                -3 -         read+sweeping+everywhere 8.4/9.0    flushes-slots
 READONLY                          1 -         idle                  3.0
 READWRITE                         1 -         idle                  3.0
-SFLUSH                           -3 -         write+sweeping        8.0/-      flushes-slots
-TRIMSLOTS                        -5 -         write+sweeping        8.4/-      flushes-slots
+SFLUSH                           -3 -         write+sweeping+everywhere 8.0/-      flushes-slots
+TRIMSLOTS                        -5 -         write+sweeping+everywhere 8.4/-      flushes-slots
 """
 """A row for each command: its name, arity, keys, flags, since when it is there, and its effect unless it is "changes".
 

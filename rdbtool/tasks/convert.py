@@ -17,7 +17,7 @@ from rdbtool.findings import Finding, Findings, Report, Severity, finding_of, pl
 from rdbtool.inputs.detect import Progress
 from rdbtool.inputs.filters import slot_ranges
 from rdbtool.inputs.jsonl import JsonlSource
-from rdbtool.inputs.opening import OpenedKeys, is_streamed, open_keys
+from rdbtool.inputs.opening import OpenedKeys, is_streamed
 from rdbtool.inputs.parts import set_of
 from rdbtool.inputs.selection import Selection
 from rdbtool.inputs.server import STOCK_SERVER, Server
@@ -38,6 +38,8 @@ from rdbtool.outputs.resp import too_long
 from rdbtool.outputs.sharding import NO_OUTPUT, BySlot
 from rdbtool.rdb.layout.facts import MODULE_VALUES, OF_TYPE
 from rdbtool.servers.slots import SLOTS
+
+from .sharing import UNSHARED, Sharing, open_shared
 
 BY_NAME: Final = OutputOptions()
 Conflict: TypeAlias = Literal["error", "first", "last", "merge"]
@@ -133,13 +135,15 @@ def convert(
     source_mode: int = AUTO,
     progress: Progress | None = None,
     server: Server = STOCK_SERVER,
+    sharing: Sharing = UNSHARED,
 ) -> ConvertReport:
     """Write the keys of ``sources``, one path or several, that ``selection`` wants to ``output``, as ``options`` say.
 
     ``split``: to several outputs by hash slot (`shard_ranges`); ``on_conflict``: what to do about a key that several
     inputs have, to ``merge`` which the inputs are read twice; ``changes``: of keys on their way; ``keep_going``: leave
     out damaged keys, and take what can be read of damaged files, with ``loss``; ``source_mode``: how JSON lines without
-    a header say bytes; the others as for `inputs.opening.open_keys`.
+    a header say bytes; ``sharing``: replay logs by partitions of their keys; the others as for
+    `inputs.opening.open_keys`.
 
     Parts of one set are replayed one behind the other, in their order, as a server loads them, and not merged.
     Damage is an error finding, and then nothing is written. Raises `InputError`, `OutputError`, `UsageError`,
@@ -173,6 +177,7 @@ def convert(
         on_conflict=on_conflict,
         keep_going=keep_going,
         progress=progress,
+        sharing=sharing,
     )
     job.opening = {
         "point": point,
@@ -218,6 +223,7 @@ class _Job:
     on_conflict: Conflict
     keep_going: bool
     progress: Progress | None
+    sharing: Sharing
     opening: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -294,7 +300,11 @@ class _Job:
         pipeline = Pipeline(
             self.selection, exporter, self.report.findings, keep_going=self.keep_going, distinct=distinct
         )
-        with open_keys(source, progress=progress, aside=pipeline, **self.opening) as opened:
+        beside = self.outputs[0] if os.path.isdir(os.path.dirname(os.path.abspath(self.outputs[0]))) else ""
+        opening = {"progress": progress, "aside": pipeline, **self.opening}
+        copies = self.options.format == "rdb" and not self.changes.any and not self.options.rdb.envelope
+        rdb = self.options.rdb if copies else None
+        with open_shared(source, self.sharing, "" if beside == "-" else beside, opening, rdb) as opened:
             yield pipeline, opened
 
     def again(self, source: str) -> dict[int, dict[bytes, int]]:

@@ -17,6 +17,7 @@ from rdbtool.engine.replay.passthrough import comes_twice
 from rdbtool.errors import FormatError, UnsupportedError
 from rdbtool.findings import Finding, Report, Severity
 from rdbtool.inputs.detect import SNAPSHOT, open_detected, refuse_empty_snapshot
+from rdbtool.inputs.partitioned import How, Partitioned, present_ms
 from rdbtool.inputs.pruning import keep_only
 from rdbtool.inputs.replaying import Replayed, Source, layout_of, replay
 from rdbtool.inputs.selection import Selection
@@ -34,6 +35,8 @@ from rdbtool.rdb.reader import RdbReader
 from rdbtool.rdb.targets import target_for_version
 from rdbtool.servers.limits import check_database
 from rdbtool.servers.releases import Release, release_of, writer_of
+
+from .sharing import UNSHARED, Sharing, cannot_share, shared
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -91,6 +94,7 @@ def digest(
     executor: Executor | None = None,
     workers: int = 0,
     portion: int = 0,
+    partitions: int = 0,
 ) -> DigestReport:
     """DEBUG DIGEST of what is at ``path``: an RDB, a log, a set of files, a text of commands.
 
@@ -101,12 +105,17 @@ def digest(
     `FormatError` for a damaged value and for a key that comes twice. ``progress`` is told the bytes read, and of how
     many. With an ``executor`` parts of a plain RDB, of about ``portion`` bytes, are digested side by side, by so many
     ``workers``; the answer is the same.
+    A log is replayed by partitions of its keys side by side then; or by so many ``partitions``, or by as many as the
+    memory limit of the ``server`` asks for.
     """
     path = os.fspath(path)
     release = None if release is None else release_of(release)
     selection = selection or Selection()
     selection.kept = 0  # it may have chosen from another file
     layout = layout_of(path, source)
+    how = How(path, layout, uncarried(unknown), source, release, None, present_ms(), server)
+    one = point.asked or on_key is not None or selection.limit >= 0
+    sharing = UNSHARED if one else Sharing(partitions, executor, workers or 1, server.memory_limit)
     if source == "auto" and len(layout.files) == 1 and not layout.files[0].missing and not point.asked:
         with open_detected(layout.files[0].path, progress) as opened:
             first: Window | None = opened.window
@@ -119,20 +128,28 @@ def digest(
                     return report
                 selection.kept = 0
                 first = None
-            replayed = replay(
-                path, unknown=uncarried(unknown), source=source, release=release, first=first, server=server
-            )
+                sharing = UNSHARED
+            found = shared(how, sharing, progress)
+            if found is not None and not found.whole:
+                return _of_partitions(found, selection, sharing)
+            replayed = replay(path, unknown=how.unknown, source=source, release=release, first=first, server=server)
     else:
+        found = shared(how, sharing, progress)
+        if found is not None and not found.whole:
+            return _of_partitions(found, selection, sharing)
         replayed = replay(
             path,
             point=point,
-            unknown=uncarried(unknown),
+            unknown=how.unknown,
             source=source,
             release=release,
             server=server,
             progress=progress,
         )
-    return _of_dataset(path, replayed, selection, on_key)
+    report = _of_dataset(path, replayed, selection, on_key)
+    if found is not None and sharing.is_asked:
+        report.findings.add(cannot_share(found))
+    return report
 
 
 def _of_snapshot(
@@ -237,11 +254,26 @@ def _report(path: str, digester: Digester, digested: Digested, release: Release)
     return report
 
 
-def _of_dataset(path: str, replayed: Replayed, selection: Selection, on_key: OnKey | None) -> DigestReport:
+def _of_partitions(found: Partitioned, selection: Selection, sharing: Sharing) -> DigestReport:
+    from .digest_partitions import digest_in_partitions
+
+    replayed, digester, left_out = digest_in_partitions(found, selection, sharing)
+    report = _of_replayed(found.how.path, replayed)
+    report.left_out = left_out + int(digester.emptied)
+    _finish(report, digester)
+    return report
+
+
+def _of_replayed(path: str, replayed: Replayed) -> DigestReport:
     release = replayed.dataset.release
-    report = DigestReport(path=path, release=release.name, findings=replayed.findings, loss=replayed.loss)
-    report.stopped = replayed.stopped
-    digester = Digester(release, loaded_ms=int(time.time() * 1000))
+    return DigestReport(
+        path=path, release=release.name, findings=replayed.findings, loss=replayed.loss, stopped=replayed.stopped
+    )
+
+
+def _of_dataset(path: str, replayed: Replayed, selection: Selection, on_key: OnKey | None) -> DigestReport:
+    report = _of_replayed(path, replayed)
+    digester = Digester(replayed.dataset.release, loaded_ms=int(time.time() * 1000))
     report.left_out = keep_only(replayed.dataset, selection)
     for db, key, cell in replayed.dataset.items():
         if isinstance(cell, FrameCell):

@@ -11,7 +11,6 @@ from rdbtool.errors import FormatError
 from rdbtool.findings import Finding, Report, Severity, finding_of
 from rdbtool.inputs.detect import Progress
 from rdbtool.inputs.keys import RdbSource
-from rdbtool.inputs.opening import open_keys
 from rdbtool.inputs.selection import Selection
 from rdbtool.inputs.server import STOCK_SERVER, Server
 from rdbtool.outputs.exporter import Exporter
@@ -19,6 +18,8 @@ from rdbtool.outputs.losses import loss_findings, miscount_findings
 from rdbtool.outputs.options import OutputOptions
 from rdbtool.outputs.pipeline import Pipeline
 from rdbtool.outputs.resp import too_long
+
+from .sharing import UNSHARED, Sharing, open_shared
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -56,6 +57,7 @@ def dump(
     portion: int = 0,
     options: OutputOptions | None = None,
     to: str = "standard output",
+    partitions: int = 0,
 ) -> DumpReport:
     """Write the keys at ``path`` that ``selection`` wants to ``exporter``.
 
@@ -63,8 +65,10 @@ def dump(
     could be read; with ``keep_going``, a key whose bytes are framed but damaged is left out and listed. For
     the other parameters see `inputs.opening.open_keys`. With an ``executor`` and the ``options`` that the exporter was
     made with, parts of a plain RDB, of about ``portion`` bytes, are encoded side by side by so many ``workers``, where
-    the format and the selection allow it; what is written is the same. ``to``: what the exporter writes to, for
-    messages. Raises `InputError`, `OutputError`, `UsageError`, `UnsupportedError`, `LostWorkerError`.
+    the format and the selection allow it; what is written is the same. A log is replayed by so many ``partitions`` of
+    its keys, or by as many as the memory limit of the ``server`` asks for, of which so many ``workers`` do one each:
+    keys of a database come in another order then. ``to``: what the exporter writes to, for messages. Raises
+    `InputError`, `OutputError`, `UsageError`, `UnsupportedError`, `LostWorkerError`.
     """
     selection = Selection() if selection is None else selection
     exporter.verify = keep_going
@@ -73,17 +77,19 @@ def dump(
     lost: dict[str, int] = {}
     skipped = 0
     try:
-        with open_keys(
-            path,
-            point=point,
-            unknown=uncarried(unknown),
-            commands=commands,
-            progress=progress,
-            aside=pipeline,
-            server=server,
-            keep_going=keep_going,
-            name=selection.one_name,
-        ) as opened:
+        opening = {
+            "point": point,
+            "unknown": uncarried(unknown),
+            "commands": commands,
+            "progress": progress,
+            "aside": pipeline,
+            "server": server,
+            "keep_going": keep_going,
+            "name": selection.one_name,
+        }
+        asked = partitions > 1 or server.memory_limit is not None
+        sharing = Sharing(partitions, None, max(workers, 1), server.memory_limit) if asked else UNSHARED
+        with open_shared(path, sharing, "", opening) as opened:
             for finding in opened.findings:
                 report.findings.add(finding)
             report.loss = opened.loss

@@ -16,6 +16,8 @@ from rdbtool.aof.scan import Scanner
 from rdbtool.errors import FormatError, NotSyncedError, OutputError, UnsupportedError, UsageError, reason
 from rdbtool.findings import Finding, Findings, Report, Severity, finding_of
 from rdbtool.inputs.dataset import facts_of_replayed
+from rdbtool.inputs.partition_source import PartitionSource
+from rdbtool.inputs.partitioned import How, Partitioned, present_ms
 from rdbtool.inputs.pruning import keep_only
 from rdbtool.inputs.replaying import Replayed, Source, layout_of, replay
 from rdbtool.inputs.selection import Selection
@@ -30,12 +32,14 @@ from rdbtool.outputs.options import OutputOptions, RdbOptions
 from rdbtool.outputs.pipeline import Pipeline
 from rdbtool.outputs.rdb import RdbOut
 from rdbtool.outputs.registry import make_exporter
-from rdbtool.outputs.saving import save_carried, save_commands, save_rdb
+from rdbtool.outputs.saving import save_carried, save_commands, save_frames, save_rdb
 from rdbtool.rdb.layout.facts import ACTIVE_TIMES, MADE_BY_REPLAY, STREAM_COUNTERS
 from rdbtool.rdb.targets import Target, target
 from rdbtool.servers import features
 from rdbtool.servers.features import MULTI_PART_LOGS
 from rdbtool.servers.releases import oldest_with
+
+from .sharing import UNSHARED, Sharing, cannot_share, shared
 
 if TYPE_CHECKING:
     from rdbtool.rdb.head import Aside
@@ -123,19 +127,32 @@ def rewrite(
     server: Server = STOCK_SERVER,
     progress: Progress | None = None,
     keep_going: bool = False,
+    sharing: Sharing = UNSHARED,
 ) -> RewriteReport:
     """Write what the log at ``path`` amounts to, to ``output``.
 
     A directory (which must be new, or empty) becomes a multi-part set, ready to be a server's appendonlydir; a name
     that ends in ``.aof``, or ``-``, one file: a snapshot in front of an empty log, or commands. ``selection``: with
-    these keys only; ``keep_going``: take what can be read of a damaged base. The snapshot loses nothing; commands
+    these keys only; ``keep_going``: take what can be read of a damaged base; ``sharing``: replay by partitions of the
+    keys. The snapshot loses nothing; commands
     cannot say everything, and ``losses`` are findings. Raises as `replaying.replay` does, and `OutputError`, and
     `UnsupportedError` for what ``form.to`` cannot keep.
     """
     path, output = os.fspath(path), os.fspath(output)
     one_file = output == "-" or output.endswith(SINGLE) or find(output).is_stream
     job = _Job(
-        path, layout_of(path, source), form, point, selection, unknown, source, now_ms, server, progress, keep_going
+        path,
+        layout_of(path, source),
+        form,
+        point,
+        selection,
+        unknown,
+        source,
+        now_ms,
+        server,
+        progress,
+        keep_going,
+        sharing,
     )
     report = RewriteReport(path=path, output=output)
     if one_file:
@@ -163,6 +180,7 @@ def rewrite_in_place(
     now_ms: int | None = None,
     server: Server = STOCK_SERVER,
     progress: Progress | None = None,
+    sharing: Sharing = UNSHARED,
 ) -> RewriteReport:
     """Compact the multi-part set at ``path`` where it stands, as a server does. No server may be writing to it.
 
@@ -176,7 +194,7 @@ def rewrite_in_place(
     with alone(_set_at(path), force=force) as remarks:
         layout = _set_at(path)  # as it is now that nobody else changes it
         report = RewriteReport(path=path, output=layout.manifest_path)
-        job = _Job(path, layout, form, point, selection, unknown, "auto", now_ms, server, progress)
+        job = _Job(path, layout, form, point, selection, unknown, "auto", now_ms, server, progress, False, sharing)
         _rewrite_in_place(job, report, purge_history=purge_history)
         for finding in remarks:
             report.findings.add(finding)
@@ -240,6 +258,16 @@ class _Job:
     server: Server
     progress: Progress | None
     keep_going: bool = False
+    sharing: Sharing = UNSHARED
+
+    def partitioned(self) -> Partitioned | None:
+        """The log, if its keys are to be shared out."""
+        if self.point.asked or self.keep_going or (self.selection is not None and self.selection.limit >= 0):
+            return None
+        likely = None if self.form.target is None else self.form.target.release
+        now_ms = present_ms() if self.now_ms is None else self.now_ms
+        how = How(self.path, self.layout, self.unknown, self.source, None, likely, now_ms, self.server)
+        return shared(how, self.sharing, self.progress)
 
     def replay(self, aside: Aside | None) -> Replayed:
         return replay(
@@ -260,12 +288,17 @@ def _write_snapshot(sink: Sink, job: _Job, report: RewriteReport) -> Replayed:
     """Replay, and write the result, or what of it there is before the replay has ended."""
     if job.form.resp:
         return _write_commands(sink, job, report)
-    out = RdbOut(sink, RdbOptions(job.form.target, otherwise=ANYWHERE), aof=True)
+    options = RdbOptions(job.form.target, otherwise=ANYWHERE)
+    out = RdbOut(sink, options, aof=True)
+    found = job.partitioned()
+    if found is not None and not found.whole:
+        return _write_partitions(found, out, options, sink, job, report)
     pipeline = Pipeline(Selection(), out, report.findings)
     # a selection looks at the whole dataset
     everything = job.selection is None or job.selection.everything
     replayed = job.replay(pipeline if everything else None)
     _note(replayed, job, report)
+    report.left_out = 0 if job.selection is None else keep_only(replayed.dataset, job.selection)
     pipeline.start(facts_of_replayed(replayed))
     writer = out.ready()
     report.target = writer.target.name
@@ -274,6 +307,36 @@ def _write_snapshot(sink: Sink, job: _Job, report: RewriteReport) -> Replayed:
     report.keys = replayed.passed + save_rdb(replayed.dataset, writer)
     writer.close()
     _judge_losses(dict(writer.losses.counts), writer.target, replayed, job.form, report)
+    if found is not None and job.sharing.is_asked:
+        report.findings.add(cannot_share(found))
+    return replayed
+
+
+def _write_partitions(
+    found: Partitioned, out: RdbOut, options: RdbOptions, sink: Sink, job: _Job, report: RewriteReport
+) -> Replayed:
+    """The same by partitions of the keys, each in a file beside the output first."""
+    from .saved_partitions import saved_partitions
+
+    selection = job.selection or Selection()
+    with saved_partitions(found, job.sharing, selection, options, sink.path) as saved:
+        replayed = saved.replayed
+        _note(replayed, job, report)
+        report.left_out = saved.left_out
+        facts = facts_of_replayed(replayed)
+        out.begin(facts)
+        writer = out.ready()
+        report.target = writer.target.name
+        functions = list(replayed.dataset.functions.values())
+        for db, (keys, expiring) in saved.sizes.items():
+            writer.resize(db, keys, expiring)
+        with PartitionSource(job.path, facts, functions, replayed.module_aux, saved.files) as source:
+            report.keys = save_frames(source, writer)
+        writer.close()
+    losses = dict(saved.losses)
+    for kind, count in writer.losses.counts.items():
+        losses[kind] = losses.get(kind, 0) + count
+    _judge_losses(losses, writer.target, replayed, job.form, report)
     return replayed
 
 
@@ -281,6 +344,7 @@ def _write_commands(sink: Sink, job: _Job, report: RewriteReport) -> Replayed:
     """The same as commands."""
     replayed = job.replay(None)
     _note(replayed, job, report)
+    report.left_out = 0 if job.selection is None else keep_only(replayed.dataset, job.selection)
     output = Output(sink)
     if replayed.replay.annotations:
         output.buffer.write(b"#TS:%d\r\n" % replayed.replay.time_s)
@@ -297,7 +361,7 @@ def _write_commands(sink: Sink, job: _Job, report: RewriteReport) -> Replayed:
 
 
 def _note(replayed: Replayed, job: _Job, report: RewriteReport) -> None:
-    """Report on a replay; keys that are not wanted are taken out of the dataset."""
+    """Report on a replay."""
     report.findings = replayed.findings
     report.loss = replayed.loss or replayed.lost > 0
     report.before_bytes = replayed.size
@@ -309,7 +373,6 @@ def _note(replayed: Replayed, job: _Job, report: RewriteReport) -> None:
             "which keys the commands touch that are kept (--unknown carry) is not known, so none can be chosen",
             path=job.path,
         )
-    report.left_out = 0 if job.selection is None else keep_only(replayed.dataset, job.selection)
 
 
 def _judge_losses(
@@ -326,7 +389,7 @@ def _judge_losses(
             if count and version >= oldest_with(feature).rdb_version:
                 _note_losses({kind: count}, f"{to.name} does not have that", report)
     if counts:
-        lost = ", ".join(f"{count} {kind}" for kind, count in counts.items())
+        lost = ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()))
         hint = "; name the server that is to load it (--target)" if form.to is None else ""
         raise UnsupportedError(f"{to.name} cannot keep {lost}{hint}", doing="writing an RDB")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from tests.bench import cases, data
 
@@ -25,3 +26,26 @@ def jobs_cases(size: int) -> Iterator[cases.Case]:
             "rdbtool --jobs 1",
             cases.rdbtool(*command),
         )
+    yield from partition_cases(log)
+
+
+def partition_cases(log: Path) -> Iterator[cases.Case]:
+    """A log by partitions of its keys, side by side, or one after the other in little memory."""
+    size = cases.megabytes(log)
+    outputs = [data.CACHE / "parts.aof", data.CACHE / "out.aof"]
+    parts, whole = [("rewrite", log, "-o", output, "--force") for output in outputs]
+    yield cases.Case("rewrite --jobs 2", size, cases.rdbtool(*parts, jobs=2), "rdbtool --jobs 1", cases.rdbtool(*whole))
+    yield cases.Case(
+        "digest of a log --jobs 2",
+        size,
+        cases.rdbtool("digest", log, jobs=2),
+        "rdbtool --jobs 1",
+        cases.rdbtool("digest", log),
+    )
+    yield cases.Case(
+        "rewrite within 64 MiB",
+        size,
+        cases.rdbtool(*parts, "--memory-limit", "64MiB"),
+        "rdbtool without a limit",
+        cases.rdbtool(*whole),
+    )

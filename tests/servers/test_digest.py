@@ -91,6 +91,8 @@ def test_every_key_has_the_digest_that_the_server_gives_it(kind: ServerKind, tmp
         (file,) = shown["files"]
         assert {(v["db"], v["key"]): v["digest"] for v in file["values"]} == expected
         assert file["digest"] == whole
+    for count in (2, 16):
+        assert digest(log_of(kind, tmp_path), release=kind.name, partitions=count).digest == live[1]
     assert digest(str(tmp_path / "dump.rdb")).digest == loaded[1]  # the server's line is told by the file
 
 

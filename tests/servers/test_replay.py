@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from rdbtool.tasks.rewrite import RewriteForm, rewrite
+from rdbtool.tasks.sharing import Sharing
 from tests.cli.running import run as run_here
 from tests.engine.against import shrink
 from tests.engine.differential import Command
@@ -163,7 +165,18 @@ def rewritten_as_commands(kind: ServerKind, log: Path, place: Path, _: bool) -> 
     return loaded(kind, place, *OPTIONS)
 
 
-OUTPUTS = {"converted": converted, "rewritten": rewritten, "rewritten-as-commands": rewritten_as_commands}
+def rewritten_by_partitions(kind: ServerKind, log: Path, place: Path, _: bool) -> State:
+    form = RewriteForm(to=kind.name)
+    rewrite(log, log_of(kind, place), form=form, sharing=Sharing(random.randrange(2, 17)))
+    return loaded(kind, place, *OPTIONS)
+
+
+OUTPUTS = {
+    "converted": converted,
+    "rewritten": rewritten,
+    "rewritten-by-partitions": rewritten_by_partitions,
+    "rewritten-as-commands": rewritten_as_commands,
+}
 
 
 def options_of(kind: ServerKind, rng: random.Random) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import final
+from typing import Final, final
 
 from librt.vecs import vec
 from mypy_extensions import i64
@@ -11,6 +11,8 @@ from rdbtool.aof.resp import ANNOTATION, COMMAND, CommandReader, argument_lists
 from rdbtool.engine.dataset import ASKED, Dataset
 from rdbtool.engine.functions import with_header
 from rdbtool.engine.keyspace import AHEAD
+from rdbtool.engine.partition.budget import Budget
+from rdbtool.engine.partition.sieve import Sieve
 from rdbtool.engine.replies import CommandError
 from rdbtool.engine.table import execute, find
 from rdbtool.errors import FormatError, RdbToolError, UnsupportedError, printable
@@ -25,6 +27,9 @@ from rdbtool.servers.slots import SLOTS
 
 from .passthrough import Passthrough, comes_twice
 from .replay import Replay
+
+KEYS: Final = 100
+"""Keys of a snapshot that are one step to a `Budget`."""
 
 
 @final
@@ -45,11 +50,18 @@ class RdbRest:
 
 
 def load_rdb(
-    dataset: Dataset, head: RdbHead, passthrough: Passthrough | None = None, *, keep_going: bool = False
+    dataset: Dataset,
+    head: RdbHead,
+    passthrough: Passthrough | None = None,
+    *,
+    keep_going: bool = False,
+    sieve: Sieve | None = None,
+    budget: Budget | None = None,
 ) -> RdbRest:
     """Take the keys of an RDB, unread, to its end. Where the input can be read again, their values stay there, and it
     stays open as long as something holds one of them. Empty collections are skipped, as servers do. ``passthrough``:
-    passes on what the dataset does not need; ``keep_going``: note damage, and take what can be read before it.
+    passes on what the dataset does not need; ``keep_going``: note damage, and take what can be read before it;
+    ``sieve``: has the keys that are wanted; ``budget``: of memory.
 
     Raises what reading raises, and `FormatError` where a server refuses the file: a key that comes twice, a wrong
     checksum.
@@ -76,6 +88,9 @@ def load_rdb(
                     keys = dataset.database(db)
                     if db >= dataset.databases and not dataset.is_databases_told:
                         dataset.databases = db + 1
+                if sieve is not None and not sieve.has(event.key):
+                    event = reader.next()
+                    continue
                 offset = event.offset
                 if keep_going:
                     event.keep()  # a payload that ends early must not be taken
@@ -87,6 +102,8 @@ def load_rdb(
                     continue
                 event.keep()
                 rest.keys += 1
+                if budget is not None and rest.keys % KEYS == 0:
+                    budget.spend(0)
             elif isinstance(event, Function):
                 rest.functions.append(event.code)
             elif isinstance(event, FunctionPreGa):
@@ -100,7 +117,7 @@ def load_rdb(
             elif isinstance(event, Update):
                 check_database(event.db, reader.window.path, event.offset)
                 _update(dataset, event, reader.window.path, passes_on=passthrough is not None)
-            elif isinstance(event, End):
+            elif isinstance(event, End) and (sieve is None or sieve.first):
                 rest.checksum = event.checksum
                 if event.checksum == "bad":
                     if not keep_going:
@@ -142,12 +159,14 @@ def _wrong_checksum(reader: RdbReader) -> FormatError:
 @final
 class Batch:
     """Commands read ahead: the first ``count`` of ``commands``, which begin at ``offsets``, and what ended the batch:
-    ``kind`` COMMAND where it is full, or what came instead, or an ``error`` in reading.
+    ``kind`` COMMAND where it is full, or what came instead, or an ``error`` in reading. ``sieve``: says which to read.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, sieve: Sieve | None = None) -> None:
+        self.sieve = sieve
         self.commands: list[list[bytes]] = [[] for _ in range(AHEAD)]
         self.offsets = vec[i64]([0] * AHEAD)
+        self.ends = vec[i64]([0] * AHEAD)
         self._lists = [argument_lists() for _ in range(AHEAD)]
         self.count: i64 = 0
         self.kind: i64 = COMMAND
@@ -157,49 +176,64 @@ class Batch:
         """Read the next commands, ``most`` of them."""
         commands = self.commands
         offsets = self.offsets
+        ends = self.ends
+        sieve = self.sieve
+        w = reader.window
         n: i64 = 0
         kind: i64 = COMMAND
         try:
             while n < most:
                 reader.lists = self._lists[n]
-                kind = reader.read()
+                kind = reader.read() if sieve is None else sieve.read(reader)
                 if kind != COMMAND:
                     break
                 commands[n] = reader.args
                 offsets[n] = reader.offset
+                ends[n] = w.base + w.pos
                 n += 1
         except RdbToolError as e:
             self.error = e  # the commands before it come first
         self.count = n
         self.kind = kind
 
-    def make_room(self, dataset: Dataset, end: i64) -> None:
-        """Raise `UnsupportedError` where a command is too large for memory; ``end``: where the last one ends."""
-        i: i64 = self.count
-        while i > 0:
-            i -= 1
-            dataset.make_room(end - self.offsets[i])
-            end = self.offsets[i]
+    def size(self) -> i64:
+        """Bytes of the commands."""
+        total: i64 = 0
+        i: i64 = 0
+        while i < self.count:
+            total += self.ends[i] - self.offsets[i]
+            i += 1
+        return total
+
+    def make_room(self, dataset: Dataset) -> None:
+        """Raise `UnsupportedError` where a command is too large for memory."""
+        i: i64 = 0
+        while i < self.count:
+            dataset.make_room(self.ends[i] - self.offsets[i])
+            i += 1
 
 
-def replay_log(replay: Replay, reader: CommandReader) -> bool:
-    """Apply a log's commands to its end; False where the replay stopped before, and nothing was read beyond.
+def replay_log(replay: Replay, reader: CommandReader, sieve: Sieve | None = None, budget: Budget | None = None) -> bool:
+    """Apply a log's commands to its end; False where the replay stopped before, and nothing was read beyond. ``sieve``:
+    says which of them; ``budget``: of memory.
 
     Raises what reading raises, after the commands in front of it were applied.
     """
     most: i64 = 1 if replay.is_limited else AHEAD
-    batch = Batch()
+    batch = Batch(sieve)
     while True:
         batch.fill(reader, most)
         commands = batch.commands
         if batch.count and reader.window.offset() - batch.offsets[0] >= ASKED:
-            batch.make_room(replay.dataset, reader.window.offset())
+            batch.make_room(replay.dataset)
         replay.dataset.keys.touch(commands, batch.count)
         i: i64 = 0
         while i < batch.count:
             if not replay.apply(batch.offsets[i], commands[i]):
                 return False
             i += 1
+        if budget is not None:
+            budget.spend(batch.size())
         error = batch.error
         if error is not None:
             raise error

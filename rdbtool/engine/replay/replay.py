@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from typing import Final, final
 
 from mypy_extensions import i64
@@ -19,7 +20,7 @@ from rdbtool.engine.table import check_arity, find
 from rdbtool.errors import FormatError, UnsupportedError, UsageError, printable
 from rdbtool.findings import Finding, Findings, Severity, plural
 from rdbtool.io.window import window_over
-from rdbtool.servers.commands import CONTAINER, CONTROL, SCRIPT, UNSUPPORTED, CommandRow, row_of
+from rdbtool.servers.commands import CONTAINER, CONTROL, EVERYWHERE, SCRIPT, UNSUPPORTED, CommandRow, row_of
 from rdbtool.servers.commands import find as find_any
 from rdbtool.servers.features import CHECKS_ARITY_IN_LOG, LOOKS_UP_SUBCOMMANDS
 from rdbtool.servers.options import OPTIONS
@@ -36,6 +37,26 @@ UNCACHED: Final = CONTAINER | UNSUPPORTED
 """Rows that do not stand for every command of their name: which row it is, or whether it is any, other words tell."""
 NEVER: Final = 0x7FFF_FFFF_FFFF_FFFF
 """In place of a time, an offset or a count at which to stop."""
+
+
+@dataclass(slots=True)
+class Ending:
+    """What the end of a log leaves: ``open``: commands of a transaction that begins at ``opened_at``, or -1 for none;
+    ``imports``: slots and keys of each migration that is under way; ``relative``: expiries, and ``random``: choices, as
+    `Dataset` counts them; ``followers``: as `Replay` counts them.
+    """
+
+    open: int = -1
+    opened_at: int = -1
+    imports: list[tuple[int, int]] = field(default_factory=list)
+    relative: int = 0
+    random: int = 0
+    followers: int = 0
+
+    @property
+    def dropped(self) -> int:
+        """Commands of the open transaction, and keys of migrations."""
+        return max(self.open, 0) + sum(keys for _, keys in self.imports)
 
 
 class Observer:
@@ -106,6 +127,8 @@ class Replay:
         self.observer: Observer | None = None
         self.is_limited = False
         """Whether the replay stops at a point in time, or leaves something out."""
+        self.is_echo = False
+        """Whether another replay, of other keys, takes note of the commands that are for all keys."""
         self._last_time_s: i64 = NEVER
         self._end_offset: i64 = NEVER
         self._end_count: i64 = NEVER
@@ -212,51 +235,63 @@ class Replay:
 
     def finish(self) -> None:
         """The end of the log, or where the replay stops: an open transaction is dropped."""
+        self.tell(self.end())
+
+    def end(self) -> Ending:
+        """`finish`, but nothing is told of it."""
+        dataset = self.dataset
+        ending = Ending(relative=dataset.relative, random=dataset.random, followers=self.followers)
         if self.in_transaction:
-            self.dropped += len(self._queue)
+            ending.open = len(self._queue)
+            ending.opened_at = self.opened_at
             self.in_transaction = False
             self._queue = []
-            if not self.stopped:
-                self._note(
-                    Severity.WARNING,
-                    "open-transaction",
-                    f"MULTI without EXEC at the end: its {self.dropped} commands are not applied",
-                    self.opened_at,
-                )
-        for slots in self.dataset.imports.values():
-            count = self.dataset.remove_slots(slots)
-            self.dropped += count
+        for slots in dataset.imports.values():
+            ending.imports.append((len(slots), dataset.remove_slots(slots)))
+        dataset.imports.clear()
+        dataset.relative = 0
+        dataset.random = 0
+        self.dropped += ending.dropped
+        return ending
+
+    def tell(self, ending: Ending) -> None:
+        """Tell what the log's end leaves."""
+        if ending.open >= 0 and not self.stopped:
+            self._note(
+                Severity.WARNING,
+                "open-transaction",
+                f"MULTI without EXEC at the end: its {ending.open} commands are not applied",
+                ending.opened_at,
+            )
+        for slots, keys in ending.imports:
             self._note(
                 Severity.WARNING,
                 "open-import",
-                f"a migration of {plural(len(slots), 'slot')} did not finish: its {plural(count, 'key')} are removed, "
+                f"a migration of {plural(slots, 'slot')} did not finish: its {plural(keys, 'key')} are removed, "
                 "as a server does when it starts",
                 -1,
             )
-        self.dataset.imports.clear()
-        if self.followers:
+        if ending.followers:
             self._note(
                 Severity.WARNING,
                 "carried",
-                f"{plural(self.followers, 'command')} behind them are kept too, because they may touch the same keys",
+                f"{plural(ending.followers, 'command')} behind them are kept too, because they may touch the same keys",
                 -1,
             )
-        if self.dataset.relative:
+        if ending.relative:
             self._note(
                 Severity.NOTE,
                 "relative-expiry",
-                f"{self.dataset.relative} expiries are relative, and were counted from {self.dataset.now_ms} ms",
+                f"{ending.relative} expiries are relative, and were counted from {self.dataset.now_ms} ms",
                 -1,
             )
-            self.dataset.relative = 0
-        if self.dataset.random:
+        if ending.random:
             self._note(
                 Severity.WARNING,
                 "random-choice",
-                f"{self.dataset.random} commands choose at random: the server may have chosen otherwise",
+                f"{ending.random} commands choose at random: the server may have chosen otherwise",
                 -1,
             )
-            self.dataset.random = 0
 
     def _wanted(self, offset: i64, row: CommandRow | None) -> bool:
         if offset >= self._end_offset:
@@ -367,7 +402,9 @@ class Replay:
             if observer is not None:
                 observer.after(not_run.text)
         except CommandError as e:
-            if row.effect != SCRIPT:  # a log holds scripts that failed after they had changed something
+            if row.effect != SCRIPT and not self._is_told(
+                row
+            ):  # a log holds scripts that failed after they had changed something
                 self.lost += 1
             self._error(offset, row, args, e.text)
             if observer is not None:
@@ -412,6 +449,8 @@ class Replay:
         severity: Severity = Severity.WARNING,
         code: str = "command-error",
     ) -> None:
+        if self._is_told(row):
+            return
         self.failed += 1
         keys = row.keys(args)
         if text == DB_RANGE:
@@ -427,6 +466,10 @@ class Replay:
                 self.dataset.db,
             )
         )
+
+    def _is_told(self, row: CommandRow) -> bool:
+        """Whether another replay tells of the command."""
+        return self.is_echo and row.flags & EVERYWHERE != 0
 
     def _note(self, severity: Severity, code: str, message: str, offset: i64) -> None:
         self.findings.add(Finding(severity, code, message, self.path, offset))
