@@ -27,7 +27,9 @@ from typing import Final, final
 from librt.strings import BytesWriter
 from mypy_extensions import i64
 
+from rdbtool.basics.decimals import write_decimal_text
 from rdbtool.basics.text import BASE64, MODES, to_text
+from rdbtool.basics.writing import write_integer
 from rdbtool.inputs.jsonl import SCHEMA
 from rdbtool.inputs.keys import Facts
 from rdbtool.io.output import FLUSH, Output
@@ -38,7 +40,7 @@ from rdbtool.rdb.layout.visitor import ARRAY, HASH, KINDS, LIST, PATH_HASH, SET,
 from rdbtool.rdb.opcodes import DIALECT_NAMES
 
 from .exporter import KeyFacts, ValueExporter
-from .json_text import write_decimal_text, write_integer, write_number, write_string
+from .json_text import write_number, write_string
 
 _COMMA: Final = 44
 _COLON: Final = 58
