@@ -11,9 +11,8 @@ from typing import Final, final
 from librt.strings import BytesWriter, write_i16_le, write_i32_le
 from mypy_extensions import i16, i32, i64, u8
 
-from rdbtool.basics.decimals import write_decimal_text, write_double
-from rdbtool.basics.numbers import parse_double
-from rdbtool.basics.writing import decimal_size, write_integer, write_part
+from rdbtool.basics.decimals import double_at, write_decimal_text, write_double
+from rdbtool.basics.writing import decimal_size, write_integer, write_padded, write_part
 from rdbtool.io.output import LONG, Output
 from rdbtool.model import MAX_FIELD_EXPIRY_SET, Id, stream_id
 from rdbtool.rdb.layout import facts
@@ -67,8 +66,12 @@ def write_bulk(out: BytesWriter, data: bytes, start: i64, end: i64) -> None:
 
 def write_bulk_integer(out: BytesWriter, n: i64) -> None:
     """Write a number in decimal as a bulk string."""
-    write_header(out, 36, decimal_size(n))
-    write_integer(out, n)
+    size = decimal_size(n)
+    write_header(out, 36, size)
+    if n < 0:
+        write_integer(out, n)
+    else:
+        write_padded(out, n, size)
     write_i16_le(out, i16(_LINE_END))
 
 
@@ -351,7 +354,7 @@ class CommandWriter(Visitor):
             self._take_member()
         else:
             items.truncate(at)
-            self.score(parse_double(data[start:end]))
+            self.score(double_at(data, start, end))
 
     def _take_member(self) -> None:
         """Write the member behind its score."""

@@ -50,48 +50,47 @@ def write_integer(out: BytesWriter, n: i64) -> None:
         n = -n
     if n < 10:
         out.append(u8(48 + n))
-    elif n < 100:
-        write_i16_le(out, i16(_two(n)))
-    elif n < 10_000:
-        _write_first(out, n)
-    elif n < 100_000_000:
-        high = n // 10_000
-        _write_first(out, high)
-        write_i32_le(out, i32(_four(n - high * 10_000)))
     else:
+        write_padded(out, n, decimal_size(n))
+
+
+def write_padded(out: BytesWriter, n: i64, size: i64) -> None:
+    """Write a number that is not negative with leading zeros, in ``size`` digits, which it must not exceed."""
+    if size > 8:
         high = n // 100_000_000
-        write_integer(out, high)
+        write_padded(out, high, size - 8)
         n -= high * 100_000_000
-        high = n // 10_000
-        write_i64_le(out, _four(high) | _four(n - high * 10_000) << 32)
-
-
-def _write_first(out: BytesWriter, n: i64) -> None:
-    """Write a number below 10,000."""
-    high = n // 100
-    if high == 0:
-        if n < 10:
-            out.append(u8(48 + n))
-        else:
-            write_i16_le(out, i16(_two(n)))
-        return
-    if high < 10:
-        out.append(u8(48 + high))
+        size = 8
+    if size == 8:
+        write_i64_le(out, _eight(n))
     else:
-        write_i16_le(out, i16(_two(high)))
-    write_i16_le(out, i16(_two(n - high * 100)))
+        write_ascii(out, _eight(n) >> 8 * (8 - size), size)
 
 
-def _two(n: i64) -> i64:
-    """The two digits of a number below 100, the first one lowest: 48 + tens, and 48 + ones in the next byte."""
-    tens = n // 10
-    return 12336 + tens + ((n - tens * 10) << 8)
+def _eight(n: i64) -> i64:
+    """The eight digits of a number below 100,000,000, the first one lowest.
+
+    It is cut in halves until each byte has a digit; a product and a shift, exact in that range, are the quotient by
+    10,000, by 100 and by 10.
+    """
+    high = n * 109951163 >> 40
+    word = high | (n - high * 10_000) << 32
+    hundreds = word * 10486 >> 20 & 0x7F_0000_007F
+    word = hundreds | (word - hundreds * 100) << 16
+    tens = word * 103 >> 10 & 0xF_000F_000F_000F
+    return (tens | (word - tens * 10) << 8) + 0x3030_3030_3030_3030
 
 
-def _four(n: i64) -> i64:
-    """The four digits of a number below 10,000, the first one lowest."""
-    high = n // 100
-    return _two(high) | _two(n - high * 100) << 16
+def write_ascii(out: BytesWriter, word: i64, size: i64) -> None:
+    """Write the lowest bytes of a word, the lowest first: less than 8 of them, all below 128."""
+    if size & 4:
+        write_i32_le(out, i32(word & 0x7FFFFFFF))
+        word >>= 32
+    if size & 2:
+        write_i16_le(out, i16(word & 0x7FFF))
+        word >>= 16
+    if size & 1:
+        out.append(u8(word & 127))
 
 
 def decimal_size(n: i64) -> i64:
@@ -102,9 +101,13 @@ def decimal_size(n: i64) -> i64:
             return 20
         n = -n
         size = 2
-    while n >= 10_000:
-        n //= 10_000
-        size += 4
+    while n >= 100_000_000:
+        n //= 100_000_000
+        size += 8
+    if n >= 10_000:
+        if n >= 1_000_000:
+            return size + 7 if n >= 10_000_000 else size + 6
+        return size + 5 if n >= 100_000 else size + 4
     if n >= 100:
         return size + 3 if n >= 1000 else size + 2
     return size + 1 if n >= 10 else size

@@ -13,10 +13,9 @@ from typing import Final, final
 from librt.strings import BytesWriter, read_i64_le, write_i16_le, write_i64_le
 from mypy_extensions import i16, i64, u8
 
-from rdbtool.basics.decimals import write_decimal_text, write_double
-from rdbtool.basics.numbers import parse_double
+from rdbtool.basics.decimals import double_at, write_decimal_text, write_double
 from rdbtool.basics.text import AUTO, BASE64, UTF8, is_marked, to_text
-from rdbtool.basics.writing import write_integer
+from rdbtool.basics.writing import write_ascii, write_integer
 from rdbtool.inputs.keys import Facts
 from rdbtool.io.output import FLUSH, LONG, Output
 from rdbtool.model import NO_EXPIRY
@@ -70,13 +69,20 @@ def _write_simple(out: BytesWriter, data: bytes, pos: i64, end: i64) -> bool:
     """Write printable ASCII that needs no quotes; False, and nothing is written, for anything else."""
     mark: i64 = len(out)
     while end - pos >= 8:
-        # the highest bit of a byte is set in some term if it is not ASCII, a control, a quote, or a comma
         word = read_i64_le(data, pos)
-        if (word | (word - _SPACES) | ((word ^ _QUOTES) - _ONES) | ((word ^ _COMMAS) - _ONES)) >> 7 & _ONES != 0:
+        if not _is_simple(word):
             out.truncate(mark)
             return False
         write_i64_le(out, word)
         pos += 8
+    left = end - pos
+    if left > 0 and end >= 8:
+        word = read_i64_le(data, end - 8) >> 8 * (8 - left)
+        if not _is_simple(word | _SPACES << 8 * left):
+            out.truncate(mark)
+            return False
+        write_ascii(out, word, left)
+        return True
     while pos < end:
         c: i64 = data[pos]
         if c < 32 or c > 126 or c in (_QUOTE, _COMMA):
@@ -85,6 +91,13 @@ def _write_simple(out: BytesWriter, data: bytes, pos: i64, end: i64) -> bool:
         out.append(u8(c))
         pos += 1
     return True
+
+
+def _is_simple(word: i64) -> bool:
+    """Whether each of eight bytes is ASCII, at least a space, no quote and no comma: no term may have the highest bit
+    of any byte set.
+    """
+    return (word | (word - _SPACES) | ((word ^ _QUOTES) - _ONES) | ((word ^ _COMMAS) - _ONES)) >> 7 & _ONES == 0
 
 
 @final
@@ -203,7 +216,7 @@ class CsvRows(RowVisitor):
             self._end_row(out)
         else:
             out.truncate(len(out) - 1)
-            self.score(parse_double(data[start:end]))
+            self.score(double_at(data, start, end))
 
     def expiry(self, ms: i64) -> None:
         self._expires = True

@@ -10,6 +10,7 @@ from mypy_extensions import i64, u8
 
 from rdbtool.basics.decimals import write_double
 from rdbtool.basics.text import AUTO, BASE64, is_marked, is_plain, to_text, utf8_length
+from rdbtool.basics.writing import write_ascii
 from rdbtool.io.output import FLUSH, Output
 
 QUOTE: Final = 34
@@ -48,17 +49,21 @@ def write_string(o: Output, data: bytes, pos: i64, end: i64, mode: i64) -> None:
 def _write_utf8(out: BytesWriter, data: bytes, pos: i64, end: i64) -> bool:
     """Write what stands between the quotes of a JSON string; False at the first byte that is not UTF-8."""
     while pos < end:
-        if end - pos >= 8:
-            # Eight bytes at once, where each is ASCII, at least a space, no quote and no backslash: no term may
-            # have the highest bit of any byte set.
+        left = end - pos
+        stop = pos + 8
+        if left >= 8:
             word = read_i64_le(data, pos)
-            if (
-                word | (word - _SPACES) | ((word ^ _QUOTES) - _ONES) | ((word ^ _NOT_BACKSLASHES) + _ONES)
-            ) >> 7 & _ONES == 0:
+            if _is_clean(word):
                 write_i64_le(out, word)
-                pos += 8
+                pos = stop
                 continue
-        stop = end if end - pos < 8 else pos + 8
+        else:
+            stop = end
+            if end >= 8:
+                word = read_i64_le(data, end - 8) >> 8 * (8 - left)
+                if _is_clean(word | _SPACES << 8 * left):
+                    write_ascii(out, word, left)
+                    return True
         while pos < stop:
             c: i64 = data[pos]
             if c >= 0x80:
@@ -76,6 +81,15 @@ def _write_utf8(out: BytesWriter, data: bytes, pos: i64, end: i64) -> bool:
                 _write_escape(out, c)
             pos += 1
     return True
+
+
+def _is_clean(word: i64) -> bool:
+    """Whether each of eight bytes is ASCII, at least a space, no quote and no backslash: no term may have the highest
+    bit of any byte set.
+    """
+    return (
+        word | (word - _SPACES) | ((word ^ _QUOTES) - _ONES) | ((word ^ _NOT_BACKSLASHES) + _ONES)
+    ) >> 7 & _ONES == 0
 
 
 def _write_escape(out: BytesWriter, c: i64) -> None:

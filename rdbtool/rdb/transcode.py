@@ -2,34 +2,41 @@
 
 from __future__ import annotations
 
+from librt.strings import BytesWriter
 from mypy_extensions import i64
 
 from rdbtool.io.output import Output
-from rdbtool.io.window import Window
+from rdbtool.io.window import Window, window_over
 from rdbtool.rdb.layout.elements import OneNode
+from rdbtool.rdb.layout.listpack import ListpackCursor
 from rdbtool.rdb.layout.quicklist import Quicklist
 from rdbtool.rdb.layout.stream import StreamFraming
 from rdbtool.rdb.layout.strings import StringsCursor
-from rdbtool.rdb.layout.ziplist import ZiplistBuilder
+from rdbtool.rdb.layout.ziplist_builder import ZiplistBuilder
 from rdbtool.rdb.values.streams import decode_tail, encode_tail
 from rdbtool.rdb.values.target_encodings import HASH2, METADATA, TargetEncodings
 
 from .layout.encoders import put_length, put_ms, put_string
 from .layout.primitives import read_string
 from .layout.stream_node import master_id
+from .repack import Repacker
 from .types import TypeRow
 from .values import hashes
 
 
-def transcoded_list(nodes: Quicklist, form: TargetEncodings, output: Output) -> None:
+def transcoded_list(nodes: Quicklist, repacker: Repacker, form: TargetEncodings, output: Output) -> None:
     """A quicklist of listpacks as one of ziplists."""
     put_length(output.buffer, nodes.left)
     node = nodes.next_node()
     while node is not None:
-        builder = ZiplistBuilder()
-        while node.next():
-            builder.append(node.item())
-        put_string(output.buffer, builder.finish(), form.compress)
+        if isinstance(node, ListpackCursor):
+            ziplist = repacker.elements(node.data)
+        else:
+            builder = ZiplistBuilder()
+            while node.next():
+                builder.append(node.item())
+            ziplist = builder.finish()
+        put_string(output.buffer, ziplist, form.compress)
         output.room()
         node = nodes.next_node()
 
@@ -85,3 +92,24 @@ def large_hash(w: Window, row: TypeRow, form: TargetEncodings) -> tuple[StringsC
     if isinstance(node, StringsCursor) and node.left > form.limits.hash_entries:
         return node, elements
     return None, elements
+
+
+def can_repack(row: TypeRow, form: TargetEncodings) -> bool:
+    """Whether values of a type are listpacks that the target has as ziplists."""
+    return not form.listpacks and row.name in {"hash-listpack", "zset-listpack"}
+
+
+def repacked(repacker: Repacker, raw: bytes, row: TypeRow, form: TargetEncodings, out: BytesWriter) -> str:
+    """Write a payload for which `can_repack` holds as a ziplist; answers the name of its type, or "" where nothing was
+    written, for it has to be decoded.
+    """
+    limits = form.limits
+    node = read_string(window_over(raw))
+    if row.redis_type == "hash":
+        ziplist = repacker.fields(node, limits.hash_entries, limits.hash_value)
+    else:
+        ziplist = repacker.members(node, limits.zset_entries, limits.zset_value)
+    if ziplist is None:
+        return ""
+    put_string(out, ziplist, form.compress)
+    return f"{row.redis_type}-ziplist"
