@@ -12,7 +12,7 @@ from librt.strings import BytesWriter, write_i16_le, write_i32_le
 from mypy_extensions import i16, i32, i64, u8
 
 from rdbtool.basics.decimals import double_at, write_decimal_text, write_double
-from rdbtool.basics.writing import decimal_size, write_integer, write_padded, write_part
+from rdbtool.basics.writing import decimal_size, write_id, write_integer, write_padded, write_part
 from rdbtool.io.output import LONG, Output
 from rdbtool.model import MAX_FIELD_EXPIRY_SET, Id, stream_id
 from rdbtool.rdb.layout import facts
@@ -148,7 +148,7 @@ class CommandWriter(Visitor):
         self._has_field = False
         self._expiry: i64 = 0
         self._expires = False
-        self._entry = b""
+        self._entry: Id = (0, 0)
         self._entries: i64 = 0
         self._ids = EntryIds()
         self._counters_lost = False
@@ -181,7 +181,10 @@ class CommandWriter(Visitor):
 
     def expire(self, ms: i64) -> None:
         """The key whose value was told expires at ``ms``."""
-        write_command(self.output.buffer, [b"PEXPIREAT", self._key, b"%d" % ms])
+        out = self.output.buffer
+        out.write(b"*3\r\n$9\r\nPEXPIREAT\r\n")
+        write_bulk(out, self._key, 0, len(self._key))
+        write_bulk_integer(out, ms)
 
     def left_out(self, fact: str) -> None:
         self.losses.left_out(fact)
@@ -243,14 +246,20 @@ class CommandWriter(Visitor):
     def text(self, data: bytes, start: i64, end: i64) -> None:
         if self._plain and end - start < LONG:
             write_bulk(self._items, data, start, end)
-            self._count_one()
+            n = self._arguments + 1
+            self._arguments = n
+            if n >= self._most or end - start > 1024:  # a command of shorter ones is not long
+                self._look(n)
         else:
             self._other(data, start, end)
 
     def integer(self, n: i64) -> None:
         if self._plain:
             write_bulk_integer(self._items, n)
-            self._count_one()
+            count = self._arguments + 1
+            self._arguments = count
+            if count >= self._most:
+                self._look(count)
         else:
             data = b"%d" % n
             self._other(data, 0, len(data))
@@ -276,9 +285,13 @@ class CommandWriter(Visitor):
         """An argument was added: close the command where it has enough."""
         n = self._arguments + 1
         self._arguments = n
-        if n >= self._most or len(self._items) >= BYTES_PER_COMMAND:
+        self._look(n)
+
+    def _look(self, arguments: i64) -> None:
+        """Close the command of so many arguments if that is enough, or it is long."""
+        if arguments >= self._most or len(self._items) >= BYTES_PER_COMMAND:
             kind = self._kind
-            if kind != STREAM and (kind != HASH or n & 1 == 0):
+            if kind != STREAM and (kind != HASH or arguments & 1 == 0):
                 self._close()
 
     def _close(self) -> None:
@@ -408,7 +421,7 @@ class CommandWriter(Visitor):
 
     def entry(self, ms: int, seq: int) -> None:
         self._close_entry()
-        self._entry = stream_id(ms, seq)
+        self._entry = (ms, seq)
         self._ids.add(ms, seq)
         self._entries += 1
 
@@ -418,7 +431,10 @@ class CommandWriter(Visitor):
             write_header(out, 42, 3 + self._arguments)
             out.write(b"$4\r\nXADD\r\n")
             write_bulk(out, self._key, 0, len(self._key))
-            write_bulk(out, self._entry, 0, len(self._entry))
+            at: i64 = len(out)
+            out.write(_UNCOUNTED)
+            write_id(out, self._entry[0], self._entry[1])
+            _announce(out, at)
             self._take_items(out)
 
     def counters(self, last: Id, max_deleted: Id, added: int) -> None:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from librt.strings import BytesWriter
+from librt.strings import BytesWriter, read_i64_le
 from mypy_extensions import i64
 
-from .numbers import format_score, parse_double
+from .numbers import eight_digits, format_score, parse_double
 from .writing import write_integer, write_padded
 
 _HALF_STEP: Final = 1.1102230246251568e-16
@@ -184,6 +184,12 @@ def _scan(data: bytes, start: i64, end: i64) -> i64:
             m = m * 10 + (c - 48)
         elif c == 46 and point < 0:
             point = pos
+            while m < 1_000_000_000 and end - pos > 8:
+                eight = eight_digits(read_i64_le(data, pos + 1))
+                if eight < 0:
+                    break
+                m = m * 100_000_000 + eight
+                pos += 8
         else:
             return -1
         pos += 1

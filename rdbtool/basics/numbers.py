@@ -81,6 +81,21 @@ def integer_of(data: bytes, pos: i64, end: i64) -> i64:
     return -value if negative else value
 
 
+_ZEROS: Final[i64] = 0x3030303030303030
+_SIXES: Final[i64] = 0x0606060606060606
+_LOW: Final[i64] = 0x0F0F0F0F0F0F0F0F
+
+
+def eight_digits(word: i64) -> i64:
+    """The number that eight bytes, the first one lowest, are the digits of; -1 where they are not all digits."""
+    word ^= _ZEROS
+    if (word | (word + _SIXES)) & ~_LOW != 0:
+        return -1
+    word = word * 10 + (word >> 8) & 0x00FF00FF00FF00FF
+    word = word * 100 + (word >> 16) & 0x0000FFFF0000FFFF
+    return word * 10_000 + (word >> 32) & 0xFFFFFFFF
+
+
 _POWERS: Final[list[float]] = [10.0**n for n in range(23)]
 
 

@@ -54,6 +54,16 @@ def write_integer(out: BytesWriter, n: i64) -> None:
         write_padded(out, n, decimal_size(n))
 
 
+def write_id(out: BytesWriter, ms: int, seq: int) -> None:
+    """Write the id of a stream's entry."""
+    if ms < 1 << 61 and seq < 1 << 61:  # beyond 62 bits, compiled code compares objects
+        write_integer(out, ms)
+        out.append(45)
+        write_integer(out, seq)
+    else:
+        out.write(b"%d-%d" % (ms, seq))
+
+
 def write_padded(out: BytesWriter, n: i64, size: i64) -> None:
     """Write a number that is not negative with leading zeros, in ``size`` digits, which it must not exceed."""
     if size > 8:

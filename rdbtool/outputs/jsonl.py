@@ -29,7 +29,7 @@ from mypy_extensions import i64
 
 from rdbtool.basics.decimals import write_decimal_text
 from rdbtool.basics.text import BASE64, MODES, to_text
-from rdbtool.basics.writing import write_integer
+from rdbtool.basics.writing import write_id, write_integer
 from rdbtool.inputs.jsonl import SCHEMA
 from rdbtool.inputs.keys import Facts
 from rdbtool.io.output import FLUSH, Output
@@ -316,12 +316,7 @@ class JsonValues(Visitor):
 
 def _write_id(out: BytesWriter, ms: int, seq: int) -> None:
     out.append(_QUOTE)
-    if ms <= 0x7FFF_FFFF_FFFF_FFFF and seq <= 0x7FFF_FFFF_FFFF_FFFF:
-        write_integer(out, ms)
-        out.append(45)
-        write_integer(out, seq)
-    else:
-        out.write(b"%d-%d" % (ms, seq))
+    write_id(out, ms, seq)
     out.append(_QUOTE)
 
 

@@ -1,4 +1,7 @@
-"""Payloads of one type into another, node by node: values too large to be decoded whole."""
+"""Payloads of one type into another, node by node: values too large to be decoded whole.
+
+A node that the file holds as it is, is written as it is: LZF did not shrink it, or the server was told not to compress.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ from rdbtool.rdb.values.streams import decode_tail, encode_tail
 from rdbtool.rdb.values.target_encodings import HASH2, METADATA, TargetEncodings
 
 from .layout.encoders import put_length, put_ms, put_string
-from .layout.primitives import read_string
+from .layout.primitives import is_compressed, read_string
 from .layout.stream_node import master_id
 from .repack import Repacker
 from .types import TypeRow
@@ -36,7 +39,7 @@ def transcoded_list(nodes: Quicklist, repacker: Repacker, form: TargetEncodings,
             while node.next():
                 builder.append(node.item())
             ziplist = builder.finish()
-        put_string(output.buffer, ziplist, form.compress)
+        put_string(output.buffer, ziplist, form.compress and nodes.compressed)
         output.room()
         node = nodes.next_node()
 
@@ -49,7 +52,8 @@ def transcoded_stream(w: Window, version: i64, form: TargetEncodings, output: Ou
         key = read_string(w)
         master_id(key)
         put_string(output.buffer, key, form.compress)
-        put_string(output.buffer, read_string(w), form.compress)
+        compressed = is_compressed(w)
+        put_string(output.buffer, read_string(w), form.compress and compressed)
         output.room()
     stream = decode_tail(framing)
     encode_tail(stream, framing.length, framing.first_id, form, output.buffer)
@@ -104,12 +108,14 @@ def repacked(repacker: Repacker, raw: bytes, row: TypeRow, form: TargetEncodings
     written, for it has to be decoded.
     """
     limits = form.limits
-    node = read_string(window_over(raw))
+    w = window_over(raw)
+    compressed = is_compressed(w)
+    node = read_string(w)
     if row.redis_type == "hash":
         ziplist = repacker.fields(node, limits.hash_entries, limits.hash_value)
     else:
         ziplist = repacker.members(node, limits.zset_entries, limits.zset_value)
     if ziplist is None:
         return ""
-    put_string(out, ziplist, form.compress)
+    put_string(out, ziplist, form.compress and compressed)
     return f"{row.redis_type}-ziplist"

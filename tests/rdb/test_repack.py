@@ -10,6 +10,7 @@ from rdbtool.errors import RdbToolError
 from rdbtool.model import Entry, SortedSet, type_name
 from rdbtool.rdb.encode import encode
 from rdbtool.rdb.frame import Frame, frame_of
+from rdbtool.rdb.layout.primitives import read_string
 from rdbtool.rdb.targets import target
 from rdbtool.rdb.types import TypeRow
 from rdbtool.rdb.writer import open_rdb_writer
@@ -54,7 +55,7 @@ def check(row: TypeRow, payload: bytes) -> bool:
     if isinstance(again, SortedSet):
         assert list(again.scores) == list(dict(sorted(again.scores.items(), key=lambda item: (item[1], item[0]))))
     elif row.redis_type == "hash":
-        assert direct.raw() == encoded.raw(), payload.hex()
+        assert read_string(direct.window()) == read_string(encoded.window()), payload.hex()
     return True
 
 
