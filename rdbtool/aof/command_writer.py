@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import Final, final
 
-from librt.strings import BytesWriter
-from mypy_extensions import i64, u8
+from librt.strings import BytesWriter, write_i16_le, write_i32_le
+from mypy_extensions import i16, i32, i64, u8
 
-from rdbtool.basics.numbers import format_score
+from rdbtool.basics.decimals import double_at, write_decimal_text, write_double
+from rdbtool.basics.writing import decimal_size, write_id, write_integer, write_padded, write_part
 from rdbtool.io.output import LONG, Output
 from rdbtool.model import MAX_FIELD_EXPIRY_SET, Id, stream_id
 from rdbtool.rdb.layout import facts
@@ -48,33 +49,57 @@ BYTES_PER_COMMAND: Final[i64] = 16 << 20
 """A command that has grown to this is closed early: memory stays bounded whatever the elements are."""
 
 
+_LINE_END: Final[i64] = 0x0A0D
+"""CR and LF, the first one lowest."""
+_UNCOUNTED: Final = b"$00\r\n"
+"""The header of a bulk string of 10 to 99 bytes, before they are counted."""
+_HEADER: Final = 5
+"""Its bytes."""
+
+
 def write_bulk(out: BytesWriter, data: bytes, start: i64, end: i64) -> None:
     """Write ``data[start:end]`` as a bulk string."""
-    size = end - start
+    write_header(out, 36, end - start)
+    write_part(out, data, start, end)
+    write_i16_le(out, i16(_LINE_END))
+
+
+def write_bulk_integer(out: BytesWriter, n: i64) -> None:
+    """Write a number in decimal as a bulk string."""
+    size = decimal_size(n)
     write_header(out, 36, size)
-    if size <= 16:
-        while start < end:
-            out.append(u8(data[start]))
-            start += 1
+    if n < 0:
+        write_integer(out, n)
     else:
-        out.write(data[start:end])
-    out.append(13)
-    out.append(10)
+        write_padded(out, n, size)
+    write_i16_le(out, i16(_LINE_END))
 
 
 def write_header(out: BytesWriter, kind: i64, n: i64) -> None:
     """Write the line that announces ``n``: ``kind`` is ``*`` (42) or ``$`` (36)."""
-    out.append(u8(kind))
     if n < 10:
-        out.append(u8(48 + n))
-    elif n < 100:
-        tens = n // 10
-        out.append(u8(48 + tens))
-        out.append(u8(48 + n - tens * 10))
+        write_i32_le(out, i32(kind | (48 + n) << 8 | _LINE_END << 16))
+        return
+    out.append(u8(kind))
+    write_integer(out, n)
+    write_i16_le(out, i16(_LINE_END))
+
+
+def _announce(out: BytesWriter, at: i64) -> None:
+    """Make a bulk string of the header at ``at``, which is `_UNCOUNTED`, and the 1 to 99 bytes behind it."""
+    size: i64 = len(out) - at - _HEADER
+    if size >= 10:
+        tens = size // 10
+        out[at + 1] = u8(48 + tens)
+        out[at + 2] = u8(48 + size - tens * 10)
     else:
-        out.write(b"%d" % n)
-    out.append(13)
-    out.append(10)
+        out[at + 1] = u8(48 + size)
+        to = at + 2
+        while to < at + 4 + size:
+            out[to] = out[to + 1]
+            to += 1
+        out.truncate(to)
+    write_i16_le(out, i16(_LINE_END))
 
 
 def write_command(out: BytesWriter, args: list[bytes]) -> None:
@@ -106,11 +131,16 @@ class CommandWriter(Visitor):
         self._key = b""
         self._kind: i64 = STRING
         self._expiring = False
+        self._plain = False
+        """Whether strings become arguments as they come."""
         self._items = BytesWriter()
-        self._count: i64 = 0
         self._arguments: i64 = 0
+        self._most: i64 = 0
+        """Arguments with which a command is closed."""
         self._member = b""
-        self._scored = False
+        """The bytes in which the member stands that waits for its score, and where."""
+        self._start: i64 = 0
+        self._end: i64 = 0
         self._negative_zeros: list[bytes] = []
         self._members: i64 = 0
         self._longest: i64 = 0
@@ -118,7 +148,7 @@ class CommandWriter(Visitor):
         self._has_field = False
         self._expiry: i64 = 0
         self._expires = False
-        self._entry = b""
+        self._entry: Id = (0, 0)
         self._entries: i64 = 0
         self._ids = EntryIds()
         self._counters_lost = False
@@ -151,7 +181,10 @@ class CommandWriter(Visitor):
 
     def expire(self, ms: i64) -> None:
         """The key whose value was told expires at ``ms``."""
-        write_command(self.output.buffer, [b"PEXPIREAT", self._key, b"%d" % ms])
+        out = self.output.buffer
+        out.write(b"*3\r\n$9\r\nPEXPIREAT\r\n")
+        write_bulk(out, self._key, 0, len(self._key))
+        write_bulk_integer(out, ms)
 
     def left_out(self, fact: str) -> None:
         self.losses.left_out(fact)
@@ -159,9 +192,15 @@ class CommandWriter(Visitor):
     def begin(self, kind: i64, expiring: bool) -> None:
         self._kind = kind
         self._expiring = expiring and self.with_field_expiries
-        self._count = 0
+        self._plain = kind not in (STRING, ZSET, PATH_HASH) and not (kind == HASH and self._expiring)
         self._arguments = 0
-        self._scored = False
+        self._most = ITEMS_PER_COMMAND
+        if kind in (HASH, ZSET):
+            self._most = 2 * ITEMS_PER_COMMAND
+        elif kind == ARRAY:
+            self._most = 2 * ELEMENTS_PER_COMMAND
+        elif kind == STREAM:
+            self._most = 1 << 62
         self._has_field = False
         self._expires = False
         self._entries = 0
@@ -205,14 +244,45 @@ class CommandWriter(Visitor):
                 self.output.room()
 
     def text(self, data: bytes, start: i64, end: i64) -> None:
+        if self._plain and end - start < LONG:
+            write_bulk(self._items, data, start, end)
+            n = self._arguments + 1
+            self._arguments = n
+            if n >= self._most or end - start > 1024:  # a command of shorter ones is not long
+                self._look(n)
+        else:
+            self._other(data, start, end)
+
+    def integer(self, n: i64) -> None:
+        if self._plain:
+            write_bulk_integer(self._items, n)
+            count = self._arguments + 1
+            self._arguments = count
+            if count >= self._most:
+                self._look(count)
+        elif self._kind == STRING:
+            self._begin_command(1)
+            write_bulk_integer(self.output.buffer, n)
+        else:
+            data = b"%d" % n
+            self._other(data, 0, len(data))
+
+    def _other(self, data: bytes, start: i64, end: i64) -> None:
+        """`text` of what does not become an argument at once, or is long."""
         kind = self._kind
-        if kind == ZSET:
-            self._member = data[start:end]
+        if kind == STRING and end - start < LONG:
+            self._begin_command(1)
+            write_bulk(self.output.buffer, data, start, end)
+            self.output.room()
+        elif kind == ZSET:
+            self._member = data
+            self._start = start
+            self._end = end
         elif kind == HASH and self._expiring:
             self._expiring_part(data[start:end])
         elif kind == PATH_HASH:
             self._path_part(data[start:end])
-        elif end - start >= LONG and kind != STREAM and (kind != HASH or self._arguments & 1):
+        elif kind != STREAM and (kind != HASH or self._arguments & 1):
             self._close_with(data, start, end)
         else:
             write_bulk(self._items, data, start, end)
@@ -220,16 +290,16 @@ class CommandWriter(Visitor):
 
     def _count_one(self) -> None:
         """An argument was added: close the command where it has enough."""
-        self._arguments += 1
-        if self._kind == HASH:
-            if self._arguments & 1:
-                return
-        elif self._kind == STREAM:
-            return
-        self._count += 1
-        most = ELEMENTS_PER_COMMAND if self._kind == ARRAY else ITEMS_PER_COMMAND
-        if self._count == most or len(self._items) >= BYTES_PER_COMMAND:
-            self._close()
+        n = self._arguments + 1
+        self._arguments = n
+        self._look(n)
+
+    def _look(self, arguments: i64) -> None:
+        """Close the command of so many arguments if that is enough, or it is long."""
+        if arguments >= self._most or len(self._items) >= BYTES_PER_COMMAND:
+            kind = self._kind
+            if kind != STREAM and (kind != HASH or arguments & 1 == 0):
+                self._close()
 
     def _close(self) -> None:
         """Write the command whose items were collected."""
@@ -276,24 +346,48 @@ class CommandWriter(Visitor):
         else:
             self._items.truncate(0)
         self._arguments = 0
-        self._count = 0
         self.output.room()
 
     def score(self, x: float) -> None:
-        text = format_score(x)
-        member = self._member
-        n: i64 = len(member)
-        self._longest = max(self._longest, n)
+        items = self._items
+        at: i64 = len(items)
+        items.write(_UNCOUNTED)
+        write_double(items, x)
+        _announce(items, at)
+        if x == 0.0 and str(x)[0] == "-":
+            self._negative_zeros.append(self._member[self._start : self._end])
+        self._take_member()
+
+    def score_integer(self, n: i64) -> None:
+        if -9007199254740992 < n < 9007199254740992:
+            write_bulk_integer(self._items, n)
+            self._take_member()
+        else:
+            self.score(float(n))
+
+    def score_text(self, data: bytes, start: i64, end: i64) -> None:
+        items = self._items
+        at: i64 = len(items)
+        items.write(_UNCOUNTED)
+        if write_decimal_text(items, data, start, end):
+            _announce(items, at)
+            self._take_member()
+        else:
+            items.truncate(at)
+            self.score(double_at(data, start, end))
+
+    def _take_member(self) -> None:
+        """Write the member behind its score."""
+        size = self._end - self._start
+        self._longest = max(self._longest, size)
         self._members += 1
-        if len(text) == 2 and text[0] == 45 and text[1] == 48:
-            self._negative_zeros.append(member)
-        write_bulk(self._items, text, 0, len(text))
         self._arguments += 1
-        if n >= LONG:
-            self._close_with(member, 0, n)
-            return
-        write_bulk(self._items, member, 0, len(member))
-        self._count_one()
+        member = self._member
+        if size >= LONG:
+            self._close_with(member, self._start, self._end)
+        else:
+            write_bulk(self._items, member, self._start, self._end)
+            self._count_one()
 
     def expiry(self, ms: i64) -> None:
         if not self.with_field_expiries:
@@ -334,7 +428,7 @@ class CommandWriter(Visitor):
 
     def entry(self, ms: int, seq: int) -> None:
         self._close_entry()
-        self._entry = stream_id(ms, seq)
+        self._entry = (ms, seq)
         self._ids.add(ms, seq)
         self._entries += 1
 
@@ -344,7 +438,10 @@ class CommandWriter(Visitor):
             write_header(out, 42, 3 + self._arguments)
             out.write(b"$4\r\nXADD\r\n")
             write_bulk(out, self._key, 0, len(self._key))
-            write_bulk(out, self._entry, 0, len(self._entry))
+            at: i64 = len(out)
+            out.write(_UNCOUNTED)
+            write_id(out, self._entry[0], self._entry[1])
+            _announce(out, at)
             self._take_items(out)
 
     def counters(self, last: Id, max_deleted: Id, added: int) -> None:

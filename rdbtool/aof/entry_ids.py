@@ -30,7 +30,8 @@ class EntryIds:
 
     def add(self, ms: int, seq: int) -> None:
         """Add the next id."""
-        put_u64(self._packed, (ms - self._ms) & U64_MASK)
+        step = ms - self._ms
+        put_u64(self._packed, step if step >= 0 else step & U64_MASK)
         put_u64(self._packed, seq)
         self._ms = ms
 

@@ -64,17 +64,36 @@ def is_integer_at(data: bytes, pos: i64, size: i64) -> bool:
 
 def parse_integer(text: bytes) -> i64:
     """The number of a ``text`` for which `is_integer` holds."""
-    n: i64 = len(text)
-    if n > 18:
-        return int(text)
-    i: i64 = 0
+    return integer_of(text, 0, len(text))
+
+
+def integer_of(data: bytes, pos: i64, end: i64) -> i64:
+    """The number of ``data[pos:end]``, for which `is_integer_at` holds."""
+    if end - pos > 18:
+        return int(data[pos:end])
+    negative = data[pos] == 45
+    if negative:
+        pos += 1
     value: i64 = 0
-    if text[0] == 45:
-        i = 1
-    while i < n:
-        value = value * 10 + (text[i] - 48)
-        i += 1
-    return -value if text[0] == 45 else value
+    while pos < end:
+        value = value * 10 + (data[pos] - 48)
+        pos += 1
+    return -value if negative else value
+
+
+_ZEROS: Final[i64] = 0x3030303030303030
+_SIXES: Final[i64] = 0x0606060606060606
+_LOW: Final[i64] = 0x0F0F0F0F0F0F0F0F
+
+
+def eight_digits(word: i64) -> i64:
+    """The number that eight bytes, the first one lowest, are the digits of; -1 where they are not all digits."""
+    word ^= _ZEROS
+    if (word | (word + _SIXES)) & ~_LOW != 0:
+        return -1
+    word = word * 10 + (word >> 8) & 0x00FF00FF00FF00FF
+    word = word * 100 + (word >> 16) & 0x0000FFFF0000FFFF
+    return word * 10_000 + (word >> 32) & 0xFFFFFFFF
 
 
 _POWERS: Final[list[float]] = [10.0**n for n in range(23)]

@@ -10,19 +10,19 @@ from __future__ import annotations
 import re
 from typing import Final, final
 
-from librt.strings import BytesWriter, read_i64_le, write_i64_le
-from mypy_extensions import i64, u8
+from librt.strings import BytesWriter, read_i64_le, write_i16_le, write_i64_le
+from mypy_extensions import i16, i64, u8
 
-from rdbtool.basics.numbers import format_score
+from rdbtool.basics.decimals import double_at, write_decimal_text, write_double
 from rdbtool.basics.text import AUTO, BASE64, UTF8, is_marked, to_text
+from rdbtool.basics.writing import write_ascii, write_integer
 from rdbtool.inputs.keys import Facts
-from rdbtool.io.output import LONG, Output
+from rdbtool.io.output import FLUSH, LONG, Output
 from rdbtool.model import NO_EXPIRY
 from rdbtool.rdb.layout.facts import MODULE_VERSIONS, Losses
-from rdbtool.rdb.layout.visitor import ARRAY, HASH, LIST, PATH_HASH, SET, STREAM, STRING, ZSET
+from rdbtool.rdb.layout.visitor import ARRAY, HASH, LIST, PATH_HASH, STREAM, ZSET
 
 from .exporter import KeyFacts, ValueExporter
-from .json_text import write_integer
 from .rows import RowVisitor
 
 HEADER: Final = b"db,key,type,expire_at_ms,position,field,value,field_expire_at_ms\n"
@@ -30,6 +30,8 @@ HEADER: Final = b"db,key,type,expire_at_ms,position,field,value,field_expire_at_
 _COMMA: Final = 44
 _QUOTE: Final = 34
 _LF: Final = 10
+_TWO_COMMAS: Final[i16] = 0x2C2C
+_COMMA_LF: Final[i16] = 0x0A2C
 _FORMULA: Final = (b"=", b"+", b"-", b"@", b"\t", b"\r")
 _NUMBER: Final = re.compile(rb"[+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?")
 _TO_QUOTE: Final = re.compile(rb'[,"\r\n]')
@@ -67,13 +69,20 @@ def _write_simple(out: BytesWriter, data: bytes, pos: i64, end: i64) -> bool:
     """Write printable ASCII that needs no quotes; False, and nothing is written, for anything else."""
     mark: i64 = len(out)
     while end - pos >= 8:
-        # the highest bit of a byte is set in some term if it is not ASCII, a control, a quote, or a comma
         word = read_i64_le(data, pos)
-        if (word | (word - _SPACES) | ((word ^ _QUOTES) - _ONES) | ((word ^ _COMMAS) - _ONES)) >> 7 & _ONES != 0:
+        if not _is_simple(word):
             out.truncate(mark)
             return False
         write_i64_le(out, word)
         pos += 8
+    left = end - pos
+    if left > 0 and end >= 8:
+        word = read_i64_le(data, end - 8) >> 8 * (8 - left)
+        if not _is_simple(word | _SPACES << 8 * left):
+            out.truncate(mark)
+            return False
+        write_ascii(out, word, left)
+        return True
     while pos < end:
         c: i64 = data[pos]
         if c < 32 or c > 126 or c in (_QUOTE, _COMMA):
@@ -82,6 +91,13 @@ def _write_simple(out: BytesWriter, data: bytes, pos: i64, end: i64) -> bool:
         out.append(u8(c))
         pos += 1
     return True
+
+
+def _is_simple(word: i64) -> bool:
+    """Whether each of eight bytes is ASCII, at least a space, no quote and no comma: no term may have the highest bit
+    of any byte set.
+    """
+    return (word | (word - _SPACES) | ((word ^ _QUOTES) - _ONES) | ((word ^ _COMMAS) - _ONES)) >> 7 & _ONES == 0
 
 
 @final
@@ -94,6 +110,8 @@ class CsvRows(RowVisitor):
         self.safe = safe
         self.prefix = b""
         self._index: i64 = 0
+        self._paired = False
+        """Whether a row has a field, and then a value."""
         self._has_field = False
         self._expiry: i64 = 0
         self._expires = False
@@ -101,32 +119,49 @@ class CsvRows(RowVisitor):
     def begin(self, kind: i64, expiring: bool) -> None:
         super().begin(kind, expiring)
         self._index = 0
+        self._paired = kind in (HASH, ZSET, STREAM, PATH_HASH)
         self._has_field = False
         self._expires = False
 
     def text(self, data: bytes, start: i64, end: i64) -> None:
+        self._begin_cell()
+        self._cell(data, start, end)
+        self._end_cell()
+
+    def integer(self, n: i64) -> None:
+        if self.mode > UTF8:
+            data = b"%d" % n
+            self.text(data, 0, len(data))
+            return
+        self._begin_cell()
+        write_integer(self.output.buffer, n)
+        self._end_cell()
+
+    def _begin_cell(self) -> None:
+        """Write what stands before the next string: a comma, or the beginning of its row."""
         out = self.output.buffer
-        kind = self._kind
         if self._has_field:
-            self._has_field = False
             out.append(_COMMA)
-            self._cell(data, start, end)
-            self._end_row(self.output.buffer)
             return
         out.write(self.prefix)
+        kind = self._kind
         if kind == LIST:
             write_integer(out, self._index)
             self._index += 1
         elif kind in (STREAM, ARRAY, PATH_HASH):
             out.write(self._place)
-        out.append(_COMMA)
-        if kind in (STRING, LIST, SET, ARRAY):
+        if self._paired:
             out.append(_COMMA)
-        self._cell(data, start, end)
-        if kind in (HASH, ZSET, STREAM, PATH_HASH):
-            self._has_field = True
         else:
-            self._end_row(self.output.buffer)
+            write_i16_le(out, _TWO_COMMAS)
+
+    def _end_cell(self) -> None:
+        """Write what stands behind a string: the end of its row, unless it is a field."""
+        if self._paired and not self._has_field:
+            self._has_field = True
+            return
+        self._has_field = False
+        self._end_row(self.output.buffer)
 
     def _cell(self, data: bytes, start: i64, end: i64) -> None:
         if end - start >= LONG:
@@ -148,19 +183,42 @@ class CsvRows(RowVisitor):
         self.output.buffer.write(quote)
 
     def _end_row(self, out: BytesWriter) -> None:
-        out.append(_COMMA)
         if self._expires:
             self._expires = False
+            out.append(_COMMA)
             write_integer(out, self._expiry)
-        out.append(_LF)
-        self.output.room()
+            out.append(_LF)
+        else:
+            write_i16_le(out, _COMMA_LF)
+        if len(out) >= FLUSH:
+            self.output.room()
 
     def score(self, x: float) -> None:
         out = self.output.buffer
-        self._has_field = False
         out.append(_COMMA)
-        out.write(format_score(x))
+        write_double(out, x)
+        self._has_field = False
         self._end_row(out)
+
+    def score_integer(self, n: i64) -> None:
+        if -9007199254740992 < n < 9007199254740992:
+            out = self.output.buffer
+            out.append(_COMMA)
+            write_integer(out, n)
+            self._has_field = False
+            self._end_row(out)
+        else:
+            self.score(float(n))
+
+    def score_text(self, data: bytes, start: i64, end: i64) -> None:
+        out = self.output.buffer
+        out.append(_COMMA)
+        if write_decimal_text(out, data, start, end):
+            self._has_field = False
+            self._end_row(out)
+        else:
+            out.truncate(len(out) - 1)
+            self.score(double_at(data, start, end))
 
     def expiry(self, ms: i64) -> None:
         self._expires = True

@@ -27,7 +27,9 @@ from typing import Final, final
 from librt.strings import BytesWriter
 from mypy_extensions import i64
 
+from rdbtool.basics.decimals import write_decimal_text
 from rdbtool.basics.text import BASE64, MODES, to_text
+from rdbtool.basics.writing import write_id, write_integer
 from rdbtool.inputs.jsonl import SCHEMA
 from rdbtool.inputs.keys import Facts
 from rdbtool.io.output import FLUSH, Output
@@ -38,7 +40,7 @@ from rdbtool.rdb.layout.visitor import ARRAY, HASH, KINDS, LIST, PATH_HASH, SET,
 from rdbtool.rdb.opcodes import DIALECT_NAMES
 
 from .exporter import KeyFacts, ValueExporter
-from .json_text import write_decimal_text, write_integer, write_number, write_string
+from .json_text import write_number, write_string
 
 _COMMA: Final = 44
 _COLON: Final = 58
@@ -314,12 +316,7 @@ class JsonValues(Visitor):
 
 def _write_id(out: BytesWriter, ms: int, seq: int) -> None:
     out.append(_QUOTE)
-    if ms <= 0x7FFF_FFFF_FFFF_FFFF and seq <= 0x7FFF_FFFF_FFFF_FFFF:
-        write_integer(out, ms)
-        out.append(45)
-        write_integer(out, seq)
-    else:
-        out.write(b"%d-%d" % (ms, seq))
+    write_id(out, ms, seq)
     out.append(_QUOTE)
 
 

@@ -9,11 +9,12 @@ from mypy_extensions import i64
 
 from rdbtool.analysis.collecting import KeyRows
 from rdbtool.analysis.tallies import MeasuredKey
+from rdbtool.basics.writing import write_integer
 from rdbtool.io.output import Output
 from rdbtool.model import NO_EXPIRY
 
 from .csv import write_cell, write_safe_cell
-from .json_text import write_integer, write_string
+from .json_text import write_string
 
 CSV_HEADER: Final = b"database,type,key,size_in_bytes,encoding,num_elements,len_largest_element,expiry\n"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from librt.strings import BytesWriter
 from mypy_extensions import i64
 
+from rdbtool.basics.writing import write_id
 from rdbtool.model import Id, stream_id
 from rdbtool.rdb.layout.facts import EMPTY_PATH_HASHES, EMPTY_STREAMS, STREAM_COUNTERS, Losses
 from rdbtool.rdb.layout.visitor import PATH_HASH, STRING, Visitor
@@ -21,6 +23,7 @@ class RowVisitor(Visitor):
         self._place = b""
         """Of a stream's entry its id; others put there what they need."""
         self._entries: i64 = 0
+        self._scratch = BytesWriter()
 
     def left_out(self, fact: str) -> None:
         self.losses.left_out(fact)
@@ -30,7 +33,10 @@ class RowVisitor(Visitor):
         self._entries = 0
 
     def entry(self, ms: int, seq: int) -> None:
-        self._place = stream_id(ms, seq)
+        text = self._scratch
+        text.truncate(0)
+        write_id(text, ms, seq)
+        self._place = text.getvalue()
         self._entries += 1
 
     def counters(self, last: Id, max_deleted: Id, added: int) -> None:

@@ -8,6 +8,7 @@ from mypy_extensions import i64
 
 from rdbtool.basics.numbers import format_score
 from rdbtool.basics.text import AUTO, to_people
+from rdbtool.basics.writing import write_integer
 from rdbtool.inputs.keys import Facts
 from rdbtool.io.output import Output
 from rdbtool.model import NO_EXPIRY, Id, stream_id
@@ -17,7 +18,6 @@ from rdbtool.rdb.layout.visitor import HASH, PATH_HASH, STREAM, STRING, ZSET, Vi
 
 from .csv import write_cell, write_safe_cell
 from .exporter import KeyFacts, ValueExporter
-from .json_text import write_integer
 from .jsonl import write_head
 
 CSV_HEADER: Final = b"db,key,type,encoding,size,elements,expire_at_ms\n"

@@ -33,7 +33,7 @@ from .layout.inspection import Inspection
 from .layout.primitives import skip_string
 from .layout.stream import STREAM_VERSIONS, StreamLayout
 from .layout.visit import Visit
-from .layout.visitor import KINDS
+from .layout.visitor import KINDS, STRING
 from .values import hashes, lists, sets, streams, zsets
 from .values import modules as module_values
 from .values import strings as string_values
@@ -123,11 +123,17 @@ class TypeRow:
 
     def skip(self, w: Window) -> None:
         """Pass a payload. Raises what reading raises."""
+        if self.kind == STRING:  # most keys, and called by its name
+            skip_string(w)
+            return
         skip = self._skip
         skip(w)
 
     def verify(self, w: Window, inspection: Inspection) -> None:
         """Pass a payload, and report what is wrong with it. Raises what reading raises."""
+        if self.kind == STRING:
+            strings.check_string(w, inspection)
+            return
         verify = self._verify
         verify(w, inspection)
 
@@ -135,6 +141,9 @@ class TypeRow:
         """Pass a payload, and tell what is in it; the visitor's `begin` and `end` are the caller's. Raises what reading
         raises; what is wrong inside of it is noted.
         """
+        if self.kind == STRING:
+            visit.string()
+            return
         tell = self._visit
         tell(visit)
 

@@ -39,6 +39,7 @@ from .frame import Frame
 from .layout.encoders import put_length, put_ms, put_string, put_u64
 from .layout.primitives import read_string
 from .libraries import needs_server_table
+from .repack import Repacker
 from .targets import Target, target
 from .types import TypeRow
 from .values import hashes, lists
@@ -124,6 +125,7 @@ class RdbWriter:
         self._form = target.form(limits, losses, compress=compress)
         self._unknown = target.unknown_types
         self._scratch = BytesWriter()
+        self._repacker = Repacker()
         self._db: i64 = ANY_DB
         self._read_db: i64 = 0
         self._sizes: dict[int, tuple[int, int]] = {}
@@ -403,27 +405,29 @@ class RdbWriter:
             self._frame_head(frame, self.target.row(STREAM_VERSIONS[newest]))
             transcode.transcoded_stream(frame.window(), version, form, output)
             return
-        if row.redis_type == "list" and row.elements is not None:
+        scratch = self._scratch
+        scratch.truncate(0)
+        name = ""
+        if transcode.can_repack(row, form):
+            name = transcode.repacked(self._repacker, frame.raw(), row, form, scratch)
+        if not name and row.redis_type == "list" and row.elements is not None:
             nodes = row.elements(frame.window())
             if isinstance(nodes, Quicklist):
                 self._frame_head(frame, self.target.row("list-quicklist"))
-                transcode.transcoded_list(nodes, form, output)
+                transcode.transcoded_list(nodes, self._repacker, form, output)
                 return
-            self._scratch.truncate(0)
-            name = lists.encode(lists.decode(nodes), form, self._scratch)
-        elif row.redis_type == "hash" and row.elements is not None:
+            name = lists.encode(lists.decode(nodes), form, scratch)
+        elif not name and row.redis_type == "hash" and row.elements is not None:
             cursor, elements = transcode.large_hash(frame.window(), row, form)
             if cursor is not None:
                 self._frame_head(frame, self.target.row(transcode.hash_type(form)))
                 transcode.transcoded_hash(cursor, form, output)
                 return
-            self._scratch.truncate(0)
-            name = hashes.encode(hashes.decode(elements), form, self._scratch)
-        else:
-            self._scratch.truncate(0)
-            name = encode_value(frame.value(), form, self._scratch)
+            name = hashes.encode(hashes.decode(elements), form, scratch)
+        elif not name:
+            name = encode_value(frame.value(), form, scratch)
         self._frame_head(frame, self.target.row(name))
-        output.buffer.write(self._scratch.getvalue())
+        output.buffer.write(scratch.getvalue())
 
     def _slot_info(self, event: SlotInfo) -> None:
         """A hint: where the target does not know it, nothing is lost."""

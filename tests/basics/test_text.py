@@ -11,6 +11,8 @@ import pytest
 from librt.strings import BytesWriter
 
 from rdbtool.basics import text
+from rdbtool.basics.decimals import write_decimal_text
+from rdbtool.basics.writing import decimal_size, write_integer, write_part
 from rdbtool.errors import UsageError
 from rdbtool.io.output import Output
 from rdbtool.outputs import json_text
@@ -173,7 +175,7 @@ def test_decimal_text_becomes_what_its_double_is_written_as() -> None:
         x = some_double(rng)
         printed = rng.choice((f"{x:.17g}", f"{x:.16g}", repr(x), f"{x:.12f}")).encode()
         out = BytesWriter()
-        if len(printed) < 40 and json_text.write_decimal_text(out, b"#" + printed + b"#", 1, 1 + len(printed)):
+        if len(printed) < 40 and write_decimal_text(out, b"#" + printed + b"#", 1, 1 + len(printed)):
             quick += 1
             plain = BytesWriter()
             json_text.write_number(plain, float(printed))
@@ -186,5 +188,16 @@ def test_integers_are_written_in_decimal() -> None:
     edges = [0, 9, 10, 99_999_999, 100_000_000, (1 << 63) - 1, -(1 << 63), -999_999_999_999_999_999]
     for n in edges + [rng.randrange(-(1 << 63), 1 << 63) >> rng.randrange(64) for _ in range(1000)]:
         out = BytesWriter()
-        json_text.write_integer(out, n)
+        write_integer(out, n)
         assert out.getvalue() == b"%d" % n
+        assert decimal_size(n) == len(b"%d" % n)
+
+
+def test_parts_are_written_as_they_stand() -> None:
+    data = bytes(range(256)) * 3
+    for start in range(20):
+        for size in (*range(40), 255, 256, 257, 700):
+            out = BytesWriter()
+            out.append(7)
+            write_part(out, data, start, start + size)
+            assert out.getvalue() == b"\7" + data[start : start + size]

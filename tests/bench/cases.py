@@ -34,6 +34,10 @@ WITH_JOBS = ("check-aof", "check-rdb", "convert", "digest", "dump", "info", "rew
 """Subcommands that use several processes where they are not told otherwise."""
 
 
+SMALL = ", small keys"
+"""Behind the names of cases on a file of `small_data`."""
+
+
 def rdbtool(*arguments: object, jobs: int = 1) -> list[str]:
     """The command line of rdbtool as it is installed for this Python; where it is not, of the tree that runs."""
     script = Path(sys.executable).with_name("rdbtool")
@@ -54,25 +58,36 @@ def all_cases(size: int) -> Iterator[Case]:
     from tests.bench.live_cases import live_cases
     from tests.bench.memory_cases import memory_cases
     from tests.bench.replay_cases import replay_cases
+    from tests.bench.small_data import small_rdb_file
 
-    yield from check_cases(size)
-    yield from dump_cases(size)
-    yield from memory_cases(size)
+    yield from log_cases(size)
+    for snapshot, label in (
+        (data.rdb_file(size), ""),
+        (small_rdb_file(size), SMALL),
+        (small_rdb_file(size, compressed=False), f"{SMALL}, no LZF"),
+    ):
+        yield from check_cases(snapshot, label)
+        yield from dump_cases(snapshot, label)
+        yield from memory_cases(snapshot, label)
     yield from replay_cases(size)
     yield from diff_cases(size)
     yield from live_cases(size)
     yield from jobs_cases(size)
 
 
-def check_cases(size: int) -> Iterator[Case]:
+def log_cases(size: int) -> Iterator[Case]:
     server = data.bench_server()
     log = data.aof_file(size)
     yield Case(
         "check-aof", megabytes(log), rdbtool("check-aof", log), "redis-check-aof", [*server.tool("check-aof"), str(log)]
     )
-    snapshot = data.rdb_file(size)
+
+
+def check_cases(snapshot: Path, label: str) -> Iterator[Case]:
+    """``label``: what stands behind the names of the cases of this snapshot."""
+    server = data.bench_server()
     yield Case(
-        "check-rdb",
+        f"check-rdb{label}",
         megabytes(snapshot),
         rdbtool("check-rdb", snapshot),
         "redis-check-rdb",

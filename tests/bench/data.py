@@ -119,7 +119,7 @@ def rdb_file(megabytes: int, seed: int = SEED) -> Path:
     kind = bench_server()
     path = CACHE / f"{kind.name}-{megabytes}-{seed}.rdb"
     if not path.exists():
-        work = _fresh(path)
+        work = fresh(path)
         with running(kind, work) as server:
             # What a key costs in memory is roughly 2.8 times what it costs in the file.
             _fill(
@@ -127,7 +127,7 @@ def rdb_file(megabytes: int, seed: int = SEED) -> Path:
             )
             server.execute("CONFIG", "SET", "rdbcompression", "yes")
             server.execute("SAVE")
-        _keep(work, work / "dump.rdb", path)
+        keep(work, work / "dump.rdb", path)
     return path
 
 
@@ -146,7 +146,7 @@ def aof_file(megabytes: int, seed: int = SEED) -> Path:
     kind = bench_server()
     path = CACHE / f"{kind.name}-{megabytes}-{seed}.aof"
     if not path.exists():
-        work = _fresh(path)
+        work = fresh(path)
         options = ("--appendonly", "yes", "--appendfsync", "no", "--auto-aof-rewrite-percentage", "0")
         with running(kind, work, *options) as server:
             _fill(
@@ -155,17 +155,19 @@ def aof_file(megabytes: int, seed: int = SEED) -> Path:
                 lambda s: _info(s, "aof_current_size") > megabytes * 1_000_000,
             )
         logs = [*work.glob("appendonlydir/*.incr.aof"), *work.glob("appendonly.aof")]
-        _keep(work, logs[0], path)
+        keep(work, logs[0], path)
     return path
 
 
-def _fresh(path: Path) -> Path:
+def fresh(path: Path) -> Path:
+    """An empty directory in which ``path`` is made."""
     work = path.with_suffix(".work")
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     return work
 
 
-def _keep(work: Path, made: Path, path: Path) -> None:
+def keep(work: Path, made: Path, path: Path) -> None:
+    """Give what was made its name; the directory goes."""
     made.replace(path)
     shutil.rmtree(work)

@@ -14,7 +14,8 @@ from rdbtool.rdb.layout.cursor import Cursor
 from rdbtool.rdb.layout.intset import IntsetCursor, pack_intset
 from rdbtool.rdb.layout.listpack import ListpackCursor
 from rdbtool.rdb.layout.listpack_builder import ListpackBuilder
-from rdbtool.rdb.layout.ziplist import ZiplistBuilder, ZiplistCursor
+from rdbtool.rdb.layout.ziplist import ZiplistCursor
+from rdbtool.rdb.layout.ziplist_builder import ZiplistBuilder
 from rdbtool.rdb.layout.zipmap import ZipmapCursor
 from tests.rdb.values_strategies import INTEGERS, elements
 

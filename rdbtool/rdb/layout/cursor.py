@@ -11,7 +11,8 @@ from typing import Final
 
 from mypy_extensions import i64
 
-from rdbtool.basics.numbers import decimal, format_double, is_integer, parse_double, parse_integer
+from rdbtool.basics.decimals import double_at
+from rdbtool.basics.numbers import decimal, format_double, is_integer, parse_integer
 from rdbtool.errors import FormatError
 
 STRING: Final[i64] = 0
@@ -64,7 +65,8 @@ class Cursor:
             return self.real
         if self.kind == INTEGER:
             return float(self.number)
-        return parse_double(self.item())
+        start = self.start
+        return double_at(self.data, start, start + self.size)
 
     def integer(self) -> i64:
         """The next element, which must be an integer. Raises `FormatError`."""

@@ -36,7 +36,7 @@ def put_length(out: BytesWriter, n: i64) -> None:
 
 def put_u64(out: BytesWriter, n: int) -> None:
     """A number in length form, 0 to 2^64 - 1; a negative one as its 64 bits."""
-    if 0 <= n < 1 << 63:
+    if 0 <= n < 1 << 61:  # beyond 62 bits, compiled code compares objects
         put_length(out, n)
     else:
         out.append(0x81)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from typing import Final, final
 
+from librt.strings import read_i64_le
 from mypy_extensions import i64
 
 from rdbtool.basics import lzf
-from rdbtool.basics.numbers import scan_double
+from rdbtool.basics.numbers import eight_digits, scan_double
 from rdbtool.findings import Finding, Findings, Severity
 from rdbtool.io.window import Window, window_over
 
@@ -233,6 +234,8 @@ def check_packed_score(ins: Inspection, start: i64, end: i64, entry: i64) -> Non
         byte: i64 = data[pos]
         if byte == 46:
             dots += 1
+            while end - pos > 8 and eight_digits(read_i64_le(data, pos + 1)) >= 0:
+                pos += 8
         elif (byte < 48 or byte > 57) and (byte != 45 or pos > start):
             break
         pos += 1

@@ -99,6 +99,11 @@ def read_count(w: Window, least: i64) -> i64:
     return count
 
 
+def is_compressed(w: Window) -> bool:
+    """Whether the string at the window's position is compressed."""
+    return w.need(1) and w.data[w.pos] == 192 - 1 - LZF
+
+
 def skip_string(w: Window) -> None:
     """Pass a string in any encoding, without decoding it."""
     pos = w.pos

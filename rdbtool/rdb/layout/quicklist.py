@@ -16,7 +16,7 @@ from .cursor import Cursor
 from .elements import Elements
 from .inspection import Inspection, open_packed, pass_string
 from .listpack import ListpackCursor, check_listpack, visit_listpack
-from .primitives import read_count, read_length, read_string, skip_string
+from .primitives import is_compressed, read_count, read_length, read_string, skip_string
 from .visit import Visit
 from .ziplist import ZiplistCursor, check_ziplist, visit_ziplist
 
@@ -118,6 +118,8 @@ class Quicklist(Elements):
         self.window = w
         self.left: i64 = left
         self.containers = containers
+        self.compressed = False
+        """Whether the file holds the last node compressed."""
 
     def next_node(self) -> Cursor | None:
         if self.left == 0:
@@ -128,6 +130,7 @@ class Quicklist(Elements):
             return ZiplistCursor(read_string(w))
         at = w.offset()
         container = read_length(w)
+        self.compressed = is_compressed(w)
         if container == PACKED:
             return ListpackCursor(read_string(w))
         if container == PLAIN:

@@ -12,7 +12,7 @@ from mypy_extensions import i64
 
 from rdbtool.basics.hash_table import HashTable
 from rdbtool.basics.hashing import MASK, ODD, hash_bytes, hash_word, new_seed
-from rdbtool.basics.numbers import is_integer_at
+from rdbtool.basics.numbers import integer_of, is_integer_at
 
 from .duplicates import Duplicates
 
@@ -57,5 +57,5 @@ def hash_text(data: bytes, pos: i64, size: i64, seed: i64) -> i64:
     first: i64 = data[pos] if size > 0 else 0
     if first < 58 and size <= 20 and (first >= 48 or first == 45):
         if is_integer_at(data, pos, size):
-            return hash_integer(int(data[pos : pos + size]), seed)
+            return hash_integer(integer_of(data, pos, pos + size), seed)
     return hash_bytes(data, pos, size, seed)

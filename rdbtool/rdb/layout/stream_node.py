@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import Final, final
 
+from librt.strings import read_i64_be
 from mypy_extensions import i64
 
 from rdbtool.basics.numbers import U64_MASK, is_integer_at
@@ -35,6 +36,11 @@ SAME_FIELDS: Final[i64] = 2
 
 def id_of(key: bytes) -> Id:
     """The id that 16 big-endian bytes are."""
+    if len(key) == ID_SIZE:
+        ms = read_i64_be(key, 0)
+        seq = read_i64_be(key, 8)
+        if ms >= 0 and seq >= 0:
+            return ms, seq
     return int.from_bytes(key[:8], "big"), int.from_bytes(key[8:], "big")
 
 
@@ -82,9 +88,9 @@ class EntriesCursor:
             return False
         flags = c.as_integer()
         difference: int = c.integer()  # an int: ids have 64 bits without a sign
-        self.ms = (self._master_ms + difference) & U64_MASK
+        self.ms = _wrapped(self._master_ms + difference)
         difference = c.integer()
-        self.seq = (self._master_seq + difference) & U64_MASK
+        self.seq = _wrapped(self._master_seq + difference)
         self.deleted = flags & DELETED != 0
         self.same_fields = flags & SAME_FIELDS != 0
         self.items_left = 0 if self.same_fields else 2 * self._count()
@@ -344,7 +350,12 @@ def check_node(ins: Inspection, master: Id, order: EntryOrder) -> i64:
 
 
 def _sum(master: Id, ms: int, seq: int) -> Id:
-    return (master[0] + ms) & U64_MASK, (master[1] + seq) & U64_MASK
+    return _wrapped(master[0] + ms), _wrapped(master[1] + seq)
+
+
+def _wrapped(n: int) -> int:
+    """A number cut to 64 bits: to compiled code what is beyond 62 is an object."""
+    return n if 0 <= n < 1 << 61 else n & U64_MASK
 
 
 def _check_order(ins: Inspection, master: Id) -> None:

@@ -27,7 +27,7 @@ from typing import ClassVar, Final
 
 from mypy_extensions import i64, mypyc_attr
 
-from rdbtool.basics.numbers import parse_double
+from rdbtool.basics.decimals import double_at
 from rdbtool.model import NO_PRODUCERS, Array, Hash, Id, Module, PathHash, SortedSet, Stream, Value
 from rdbtool.rdb.layout import facts
 
@@ -88,7 +88,7 @@ class Visitor:
 
     def score_text(self, data: bytes, start: i64, end: i64) -> None:
         """A score that the file holds as text. Raises `FormatError` where it is not a number."""
-        self.score(parse_double(data[start:end]))
+        self.score(double_at(data, start, end))
 
     def expiry(self, ms: i64) -> None:
         """The next field of the hash expires at ``ms``."""

@@ -11,10 +11,15 @@ from __future__ import annotations
 
 from typing import Final, final
 
-from librt.strings import BytesWriter, read_i16_le, read_i32_be, read_i32_le, read_i64_le, write_i32_le, write_i64_le
-from mypy_extensions import i64, u8
+from librt.strings import (
+    read_i16_le,
+    read_i32_be,
+    read_i32_le,
+    read_i64_le,
+)
+from mypy_extensions import i64
 
-from rdbtool.basics.numbers import decimal, is_integer, parse_integer
+from rdbtool.basics.numbers import decimal
 from rdbtool.errors import FormatError
 from rdbtool.io.window import Window
 
@@ -23,7 +28,6 @@ from .duplicates import Duplicates
 from .elements import Elements, OneNode
 from .inspection import Inspection, check_packed_score, open_packed
 from .listpack import FIELDS, SCORES
-from .listpack_builder import size32
 from .primitives import read_string
 from .seen import hash_integer, hash_text
 from .visit import Visit
@@ -31,8 +35,8 @@ from .visit import Visit
 HEADER: Final[i64] = 10
 MANY: Final[i64] = 65535
 """In place of the number of entries: count them."""
-END: Final[i64] = 255
-BIG: Final[i64] = 254
+END: Final = 255
+BIG: Final = 254
 """The first byte of a previous length of 5 bytes."""
 WHAT: Final = "ziplist"
 
@@ -365,85 +369,3 @@ def _late_duplicates(ins: Inspection, many: Duplicates) -> None:
         if element_at(ins.data, earlier) == element_at(ins.data, later):
             ins.report_packed("ziplist-duplicate", "an element twice in a ziplist", later)
             return
-
-
-@final
-class ZiplistBuilder:
-    """A ziplist under construction, entry by entry, in the encodings a server chooses."""
-
-    def __init__(self) -> None:
-        self.count: i64 = 0
-        self.entries = BytesWriter()
-        self.last: i64 = 0
-        """Where the last entry begins, and how long it is."""
-        self.length: i64 = 0
-
-    @property
-    def size(self) -> i64:
-        """Bytes that `finish` would give."""
-        return HEADER + len(self.entries) + 1
-
-    def append(self, entry: bytes) -> None:
-        """Add an entry: as an integer where it is one in canonical form."""
-        out = self.entries
-        start: i64 = len(out)
-        if self.length < 254:
-            out.append(u8(self.length))
-        else:
-            out.append(254)
-            for shift in (0, 8, 16, 24):
-                out.append(u8(self.length >> shift & 255))
-        size: i64 = len(entry)
-        if size <= 20 and is_integer(entry):
-            self._integer(out, parse_integer(entry))
-        else:
-            if size < 64:
-                out.append(u8(size))
-            elif size < 16384:
-                out.append(u8(64 | size >> 8))
-                out.append(u8(size & 255))
-            else:
-                out.append(128)
-                for shift in (24, 16, 8, 0):
-                    out.append(u8(size >> shift & 255))
-            out.write(entry)
-        self.last = start
-        self.length = len(out) - start
-        self.count += 1
-
-    def _integer(self, out: BytesWriter, n: i64) -> None:
-        if 0 <= n <= 12:
-            out.append(u8(0xF1 + n))
-        elif -128 <= n <= 127:
-            out.append(0xFE)
-            out.append(u8(n & 255))
-        elif -32768 <= n <= 32767:
-            out.append(0xC0)
-            out.append(u8(n & 255))
-            out.append(u8(n >> 8 & 255))
-        elif -8388608 <= n <= 8388607:
-            out.append(0xF0)
-            out.append(u8(n & 255))
-            out.append(u8(n >> 8 & 255))
-            out.append(u8(n >> 16 & 255))
-        elif -2147483648 <= n <= 2147483647:
-            out.append(0xD0)
-            out.append(u8(n & 255))
-            out.append(u8(n >> 8 & 255))
-            out.append(u8(n >> 16 & 255))
-            out.append(u8(n >> 24 & 255))
-        else:
-            out.append(0xE0)
-            write_i64_le(out, n)
-
-    def finish(self) -> bytes:
-        """The ziplist."""
-        head = BytesWriter()
-        write_i32_le(head, size32(self.size))
-        write_i32_le(head, size32(HEADER + self.last))
-        count = min(self.count, MANY)
-        head.append(u8(count & 255))
-        head.append(u8(count >> 8))
-        head.write(self.entries.getvalue())
-        head.append(255)
-        return head.getvalue()

@@ -12,7 +12,7 @@ from rdbtool.rdb.layout.encoders import put_length, put_ms, put_string
 from rdbtool.rdb.layout.facts import FIELD_EXPIRIES
 from rdbtool.rdb.layout.listpack_builder import ListpackBuilder
 from rdbtool.rdb.layout.run import LONGEST, RunOfFields
-from rdbtool.rdb.layout.ziplist import ZiplistBuilder
+from rdbtool.rdb.layout.ziplist_builder import ZiplistBuilder
 from rdbtool.servers.limits import Limits
 
 from .target_encodings import METADATA, NO_FIELD_EXPIRY, TargetEncodings

@@ -11,7 +11,7 @@ from rdbtool.model import SortedSet
 from rdbtool.rdb.layout.elements import Elements, missing
 from rdbtool.rdb.layout.encoders import put_length, put_string
 from rdbtool.rdb.layout.listpack_builder import ListpackBuilder
-from rdbtool.rdb.layout.ziplist import ZiplistBuilder
+from rdbtool.rdb.layout.ziplist_builder import ZiplistBuilder
 
 from .target_encodings import TargetEncodings
 
