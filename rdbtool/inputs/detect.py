@@ -13,9 +13,11 @@ from rdbtool.errors import FormatError, RdbToolError
 from rdbtool.io.progress import Progress as Progress  # noqa: PLC0414 - named again to be exported
 from rdbtool.io.source import Input, open_input
 from rdbtool.io.window import Metered, Window, window_over
-from rdbtool.rdb.events import Aux, Header
+from rdbtool.rdb.events import Aux, Event, Header, Update
+from rdbtool.rdb.opcodes import VALKEY
 from rdbtool.rdb.reader import RdbReader
 from rdbtool.servers.commands import CONTROL, WRITE, find
+from rdbtool.servers.releases import UPDATES_SINCE
 
 SNAPSHOT: Final = "snapshot"
 """An RDB that nothing follows."""
@@ -31,6 +33,8 @@ EMPTY: Final = detect.EMPTY
 OTHER: Final = detect.OTHER
 """None of these."""
 
+UPDATE: Final = "update"
+"""The code of the finding for a snapshot with commands in it."""
 _SELECT: Final = b"SELECT"
 
 
@@ -68,6 +72,41 @@ def _belongs_to_log(w: Window) -> bool:
                 return False
     except RdbToolError:
         return False  # the fields at the head are short: what is wrong shows when it is read
+
+
+def has_commands(w: Window) -> bool:
+    """Whether there are commands in the RDB at the window's position, up to where it can be read: only Valkey 9.2 and
+    later send such, and files of others are not read for it.
+    """
+    reader = RdbReader(w, checksum=False)
+    try:
+        if not _may_have_commands(reader.next()):
+            return False
+        while (event := reader.next()) is not None:
+            if isinstance(event, Update):
+                return True
+    except RdbToolError:
+        pass  # whoever reads the keys tells it
+    return False
+
+
+def is_updated(opened: Opened) -> bool:
+    """Whether an input is a file that begins with an RDB in which there are commands, so that it has to be replayed."""
+    w = opened.window
+    if opened.kind not in {SNAPSHOT, BASE} or not os.path.isfile(opened.path):
+        return False
+    try:
+        header = RdbReader(window_over(w.data[w.pos : min(w.pos + detect.HEAD, w.end)]), checksum=False).next()
+    except RdbToolError:
+        return False
+    if not _may_have_commands(header):
+        return False
+    with open_input(opened.path) as again:
+        return has_commands(again.window())
+
+
+def _may_have_commands(header: Event | None) -> bool:
+    return isinstance(header, Header) and header.dialect == VALKEY and header.version >= UPDATES_SINCE
 
 
 def _is_text(w: Window) -> bool:

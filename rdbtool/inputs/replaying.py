@@ -41,7 +41,7 @@ from rdbtool.rdb.reader import RdbReader
 from rdbtool.servers.commands import COMMANDS, CONTAINER, UNSUPPORTED
 from rdbtool.servers.releases import NEWEST, Release, release_of, writer_of
 
-from .detect import JSON_LINES, LOG, OTHER, TEXT, is_rdb, kind_at
+from .detect import JSON_LINES, LOG, OTHER, TEXT, UPDATE, has_commands, is_rdb, kind_at
 from .server import STOCK_SERVER, Server
 
 Source: TypeAlias = Literal["auto", "commands"]
@@ -151,7 +151,8 @@ SHORT: Final = 8
 
 def names_in(layout: Layout) -> set[bytes] | None:
     """The keys that the log of a set names; None where that is not worth knowing: where the log is not short, or
-    reaches keys that it does not name, or cannot be read, of which its replay will tell.
+    reaches keys that it does not name, or cannot be read, of which its replay will tell, or where the base has commands
+    in it.
     """
     logs = layout.files[1:]
     if not logs or layout.files[0].role != "base":
@@ -165,6 +166,9 @@ def names_in(layout: Layout) -> set[bytes] | None:
             with open_input(log.path) as stream:
                 if not names_all(CommandReader(stream.window()), names):
                     return None
+        with open_input(base.path) as stream:
+            if has_commands(stream.window()):
+                return None
     except (OSError, RdbToolError):
         return None
     return names
@@ -430,6 +434,9 @@ class _Loader:
             message = f"{kind}: {count}; neither Redis nor Valkey have such"
             self.findings.add(Finding(Severity.WARNING, "loss", message, w.path))
             result.loss = True
+        if rest.updates:
+            message = "commands inside the snapshot were applied: it was replayed in memory"
+            self.findings.add(Finding(Severity.NOTE, UPDATE, message, w.path))
         for code in rest.functions:
             try:
                 load_library(result.dataset, code)

@@ -329,7 +329,10 @@ class RdbCheck:
         elif isinstance(event, Update):
             if not self.has_updates:
                 self.has_updates = True
-                message = "commands inside the snapshot, as a master that saves without a fork sends them"
+                message = (
+                    "commands inside the snapshot, as a master that saves without a fork sends them: keys are counted "
+                )
+                message += "as they stand, before the commands"
                 self._report("update", message, event.offset)
         elif isinstance(event, SlotInfo):
             facts.slot_counts += 1
