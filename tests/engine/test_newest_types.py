@@ -203,6 +203,17 @@ def test_a_command_inside_a_snapshot_that_fails_ends_it(tmp_path: Path) -> None:
     assert '"value":"v"' in run("dump", tmp_path / "y.rdb", "-f", "jsonl").stdout
 
 
+@pytest.mark.parametrize(
+    ("text", "release"), [("ARSET a 1 x\n", "rdb-14"), ('PHSET p "" FIELDS 1 f v\nARSET b 1 x\n', "rdb-81")]
+)
+def test_a_log_of_new_types_is_of_a_server_that_has_them(text: str, release: str, tmp_path: Path) -> None:
+    path = tmp_path / "x.txt"
+    path.write_text(text)
+    assert f"for {release}" in run("convert", path, tmp_path / "y.rdb").stderr
+    for other in ([], ["--for", "redis-7.0"], ["--for", "valkey-9.2"]):
+        assert run("memory", path, *other).returncode == 0
+
+
 def test_who_passes_keys_on_refuses_commands_inside_a_snapshot_by_name() -> None:
     source = RdbSource(window_over(UPDATED))
     with pytest.raises(UnsupportedError, match="INCR"):
