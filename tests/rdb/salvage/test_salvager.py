@@ -7,6 +7,7 @@ import struct
 import time
 from collections.abc import Callable
 from pathlib import Path
+from time import process_time
 
 import pytest
 
@@ -284,3 +285,15 @@ def test_many_breaks_take_linear_time(tmp_path: Path) -> None:
 
     few = min(seconds(300) for _ in range(3))
     assert seconds(2400) < 16 * few
+
+
+def test_what_looks_like_large_collections_takes_no_longer_than_what_looks_like_small_ones(tmp_path: Path) -> None:
+    took = []
+    for count in (b"\x40\x40", b"\x60\x00"):
+        path = tmp_path / "x.rdb"
+        path.write_bytes(rdb(record(3, b"some:key", count + b"\x01a\x09")) * 300)
+        before = process_time()
+        with Pages(str(path)) as pages:
+            Salvager(pages).run()
+        took.append(process_time() - before)
+    assert took[1] < 3 * took[0] + 0.5
