@@ -17,7 +17,7 @@ from rdbtool.rdb.events import Aux, Event, Header, Update
 from rdbtool.rdb.opcodes import VALKEY
 from rdbtool.rdb.reader import RdbReader
 from rdbtool.servers.commands import CONTROL, WRITE, find
-from rdbtool.servers.releases import UPDATES_SINCE
+from rdbtool.servers.releases import CHECKSUM_SINCE, UPDATES_SINCE
 
 SNAPSHOT: Final = "snapshot"
 """An RDB that nothing follows."""
@@ -35,6 +35,8 @@ OTHER: Final = detect.OTHER
 
 UPDATE: Final = "update"
 """The code of the finding for a snapshot with commands in it."""
+CHECKSUM: Final = 8
+"""Bytes of the checksum behind an RDB; all 0 where it was saved without."""
 _SELECT: Final = b"SELECT"
 
 
@@ -95,14 +97,38 @@ def is_updated(opened: Opened) -> bool:
     w = opened.window
     if opened.kind not in {SNAPSHOT, BASE} or not os.path.isfile(opened.path):
         return False
-    try:
-        header = RdbReader(window_over(w.data[w.pos : min(w.pos + detect.HEAD, w.end)]), checksum=False).next()
-    except RdbToolError:
-        return False
-    if not _may_have_commands(header):
+    if not _may_have_commands(header_of(w)):
         return False
     with open_input(opened.path) as again:
         return has_commands(again.window())
+
+
+def is_vouched_for(path: str, *, again: bool = True) -> bool:
+    """Whether a checksum can tell, at the end of what is at ``path``, that no value in it is damaged: a file may have
+    been saved without, and of a pipe that is known too late. So it is of what is compressed, unless it can be read
+    ``again``. Raises `InputError`.
+    """
+    if not os.path.isfile(path):
+        return False
+    with open_input(path) as stream:
+        w = stream.window()
+        if not is_rdb(w):
+            return True
+        if stream.file is None:
+            return again and stream.envelope is None
+        header = header_of(w)
+        if header is None or header.version < CHECKSUM_SINCE:
+            return False
+        return os.pread(stream.file.fileno(), CHECKSUM, stream.size - CHECKSUM) != bytes(CHECKSUM)
+
+
+def header_of(w: Window) -> Header | None:
+    """The header of the RDB that begins at the window's position, which stays; None where it cannot be read."""
+    try:
+        event = RdbReader(window_over(w.data[w.pos : min(w.pos + detect.HEAD, w.end)]), checksum=False).next()
+    except RdbToolError:
+        return None
+    return event if isinstance(event, Header) else None
 
 
 def _may_have_commands(header: Event | None) -> bool:

@@ -16,6 +16,7 @@ from rdbtool.aof.scan import Scanner
 from rdbtool.errors import FormatError, NotSyncedError, OutputError, UnsupportedError, UsageError, reason
 from rdbtool.findings import Finding, Findings, Report, Severity, finding_of
 from rdbtool.inputs.dataset import facts_of_replayed
+from rdbtool.inputs.detect import is_vouched_for
 from rdbtool.inputs.pruning import keep_only
 from rdbtool.inputs.replaying import Replayed, Source, layout_of, replay
 from rdbtool.inputs.selection import Selection
@@ -261,6 +262,7 @@ def _write_snapshot(sink: Sink, job: _Job, report: RewriteReport) -> Replayed:
     if job.form.resp:
         return _write_commands(sink, job, report)
     out = RdbOut(sink, RdbOptions(job.form.target, otherwise=ANYWHERE), aof=True)
+    out.verify = not all(is_vouched_for(file.path) for file in job.layout.files)
     pipeline = Pipeline(Selection(), out, report.findings)
     # a selection looks at the whole dataset
     everything = job.selection is None or job.selection.everything
@@ -271,7 +273,7 @@ def _write_snapshot(sink: Sink, job: _Job, report: RewriteReport) -> Replayed:
     report.target = writer.target.name
     for aux in replayed.module_aux:
         writer.event(aux)
-    report.keys = replayed.passed + save_rdb(replayed.dataset, writer)
+    report.keys = replayed.passed + save_rdb(replayed.dataset, writer, verify=not replayed.proven)
     writer.close()
     _judge_losses(dict(writer.losses.counts), writer.target, replayed, job.form, report)
     return replayed
