@@ -134,13 +134,11 @@ def open_keys(
                 return OpenedKeys(JsonlSource(opened.window, mode), (path,), stream)
             if not is_updated(opened) and _is_snapshot(opened):
                 return OpenedKeys(RdbSource(opened.window), (path,), stream)
-        try:
+        with opened:  # which tells a change of what is replayed from its window
             first = None if stream is None else opened.window
             return _replayed(
                 path, point, unknown, commands, now_ms, to, first, aside, server, None, keep_going, progress
             )
-        finally:
-            opened.close()
     except BaseException:
         opened.close()
         raise
