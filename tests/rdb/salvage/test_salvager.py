@@ -19,7 +19,7 @@ from rdbtool.rdb.reader import RdbReader
 from rdbtool.rdb.salvage.salvaged import IN_A_ROW, TO_THE_END, Salvaged
 from rdbtool.rdb.salvage.salvager import Salvager
 from tests.rdb.corpus import FIXTURES
-from tests.rdb.craft import counted, encode_length, lzf, rdb, record, stream_id, stream_node, string, strings
+from tests.rdb.craft import counted, encode_length, listpack, lzf, rdb, record, stream_id, stream_node, string, strings
 
 PLAIN = FIXTURES / "redis-7.4.1" / "small-plain.rdb"
 VALKEY = FIXTURES / "valkey-9.1.2" / "small-plain.rdb"
@@ -235,6 +235,23 @@ def test_fields_that_expire_are_kept_with_their_times(
     result, keys = salvaged(data, tmp_path, partial=True)
     assert keys[b"bad"] == least + b"\x04" + b"".join(good)
     assert result.lost[0].elements == 4
+
+
+@pytest.mark.parametrize("least", [b"", struct.pack("<q", 1 << 42)], ids=["pre-release", "redis"])
+def test_fields_that_expire_and_are_packed_are_kept_with_their_times(least: bytes, tmp_path: Path) -> None:
+    fields = [item for n in range(6) for item in (b"f%d" % n, b"value %d" % n, 0 if n < 2 else (1 << 42) + n)]
+    good = listpack(*fields)
+    at = good.index(b"f4") - 1
+    damaged = good[:at] + bytes((good[at] ^ 0x3F,)) + good[at + 1 :]
+    byte = 25 if least else 23
+    for payload in (string(damaged), string(good)[: at + 2]):
+        data = rdb(users(0, 3), record(byte, b"bad", least + payload), magic=b"REDIS0012")
+        if payload != string(damaged):
+            data = data[: data.index(payload) + len(payload)]
+        assert b"bad" not in salvaged(data, tmp_path)[1]
+        result, keys = salvaged(data, tmp_path, partial=True)
+        assert keys[b"bad"] == least + string(listpack(*fields[:12]))
+        assert result.lost[-1].elements == 4
 
 
 def test_nodes_of_a_stream_that_can_be_read_are_kept(tmp_path: Path) -> None:
