@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from .errors import ChangedError, RdbToolError, printable
 
@@ -44,8 +44,7 @@ class Severity(IntEnum):
     """The server refuses the file, or the bytes are damaged."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """One thing that is wrong or worth knowing.
 
     ``code`` is stable and meant for programs; ``offset`` is in bytes of the (uncompressed) file

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from rdbtool.errors import UsageError
 
@@ -30,15 +30,11 @@ def parse_time(text: str) -> int:
     return seconds
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """An offset in one of the input's files; ``file`` is "" where there is only one log."""
 
     offset: int
     file: str = ""
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return Place, (self.offset, self.file)
 
     @classmethod
     def parse(cls, text: str) -> Place:

@@ -1,7 +1,5 @@
 """The `rdbtool` program: its subcommands, and what every one of them does on the way out."""
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import gc
@@ -12,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from enum import StrEnum
 from types import ModuleType
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -24,8 +22,11 @@ from rdbtool.io.temporary import remove_all
 
 from .console import Console, held_if, settings
 from .options import Format, takes
-from .pages import Command, Page, Program, page_of
+from .program import Command, Program
 from .usage import Usage
+
+if TYPE_CHECKING:
+    from .pages import Page
 
 COMMANDS = (
     "backup",
@@ -121,8 +122,10 @@ def register(name: str) -> ModuleType:
     return module
 
 
-def pages() -> list[Page]:
+def pages() -> "list[Page]":
     """What there is to tell of the program, and of every subcommand."""
+    from .pages import page_of
+
     known = {command.name for command in app.registered_commands}
     for name in COMMANDS:
         if name not in known:

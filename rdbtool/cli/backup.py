@@ -1,7 +1,5 @@
 """``rdbtool backup``."""
 
-from __future__ import annotations
-
 from enum import StrEnum
 from typing import Annotated, Final
 

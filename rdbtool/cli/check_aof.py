@@ -1,7 +1,5 @@
 """``rdbtool check-aof``."""
 
-from __future__ import annotations
-
 import os
 import sys
 from functools import partial
@@ -318,7 +316,7 @@ def _time(until: str | None, seconds: int | None) -> int:
     return parse_time(until)
 
 
-def _confirm(plan: RepairPlan, yes: bool) -> None:
+def _confirm(plan: "RepairPlan", yes: bool) -> None:
     _ask(f"Cut {plural(plan.lost, 'byte')}?", yes, plan.layout.path)
 
 

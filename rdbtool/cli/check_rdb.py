@@ -1,7 +1,5 @@
 """``rdbtool check-rdb``."""
 
-from __future__ import annotations
-
 import functools
 import sys
 from collections.abc import Collection
@@ -135,7 +133,7 @@ def command(
 
 def _salvage(
     path: str, copy_to: str, partial: bool, max_lost: int | None, *, force: bool, output: Format
-) -> SalvageRdbReport:
+) -> "SalvageRdbReport":
     from rdbtool.io.destination import is_standard_output
     from rdbtool.tasks.salvage_rdb import ANY_LOSS, salvage_rdb
 

@@ -1,7 +1,5 @@
 """How the program talks to whoever started it: the options that every subcommand has for that, and questions."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import os

@@ -1,7 +1,5 @@
 """``rdbtool convert``."""
 
-from __future__ import annotations
-
 import sys
 from enum import StrEnum
 from functools import partial
@@ -340,7 +338,7 @@ def _convert_each(
     raise typer.Exit(of_all(codes))
 
 
-def _print_text(report: ConvertReport) -> None:
+def _print_text(report: "ConvertReport") -> None:
     """All of it goes to stderr: standard output may be the output."""
     print_findings(report.findings)
     if not report.outputs:

@@ -1,7 +1,5 @@
 """``rdbtool diff``."""
 
-from __future__ import annotations
-
 import copy
 import inspect
 import operator

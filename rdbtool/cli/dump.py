@@ -1,7 +1,5 @@
 """``rdbtool dump``."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import sys
@@ -154,7 +152,6 @@ def command(
     from rdbtool.outputs.outlets import shown_safely
     from rdbtool.outputs.registry import make_exporter
     from rdbtool.tasks.dump import dump
-    from rdbtool.tasks.dump_files import DumpOptions
 
     destination = local_path(without_secret(destination))
     first, *more = located([path])
@@ -185,6 +182,8 @@ def command(
     )
     server = server_of(names, databases, memory_limit)
     if into_files:
+        from rdbtool.tasks.dump_files import DumpOptions
+
         paths = [first, *more]
         if into_directory:
             paths += located(named or ())
@@ -231,7 +230,7 @@ def command(
 
 
 def _write_files(
-    paths: list[str], destination: str, options: DumpOptions, jobs: Jobs, *, directory: bool, force: bool
+    paths: list[str], destination: str, options: "DumpOptions", jobs: Jobs, *, directory: bool, force: bool
 ) -> NoReturn:
     """Write a file for each of ``paths``, and end."""
     from rdbtool.tasks.dump_files import dump_file, shard_outputs

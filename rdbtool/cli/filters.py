@@ -1,7 +1,5 @@
 """Options that choose keys, the same on every subcommand that reads them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """``rdbtool history``."""
 
-from __future__ import annotations
-
 import os
 import sys
 from datetime import UTC, datetime
@@ -107,7 +105,7 @@ def command(
     show = _print_line if output is Format.JSON else _print_touch
     with Progress() as progress:
 
-        def tell(touch: Touch) -> None:
+        def tell(touch: "Touch") -> None:
             progress.clear()
             show(touch)
 
@@ -161,7 +159,7 @@ def _when(time_s: int) -> str:
     return datetime.fromtimestamp(time_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if 0 <= time_s < 253402300800 else "-"
 
 
-def _effect(touch: Touch) -> str:
+def _effect(touch: "Touch") -> str:
     parts = [touch.effect]
     if touch.other_key is not None:
         parts.append(f"'{printable(touch.other_key)}'")
@@ -170,13 +168,13 @@ def _effect(touch: Touch) -> str:
     return " ".join(parts) + (f" ({touch.detail})" if touch.detail else "")
 
 
-def _print_touch(touch: Touch) -> None:
+def _print_touch(touch: "Touch") -> None:
     place = f"{printable_text(os.path.basename(touch.path))}:{touch.offset}"
     words = " ".join(word if word and " " not in word else f'"{word}"' for word in _shown(touch.command))
     print(f"{place}  {_when(touch.time_s)}  db {touch.db}  {printable(touch.key)}  {_effect(touch)}  {words}".rstrip())
 
 
-def _print_line(touch: Touch) -> None:
+def _print_line(touch: "Touch") -> None:
     facts: dict[str, Any] = {"schema": SCHEMA, "file": printable_text(touch.path), "offset": touch.offset}
     if touch.time_s >= 0:
         facts["time_s"] = touch.time_s
@@ -193,7 +191,7 @@ def _print_line(touch: Touch) -> None:
     print(json_text(facts))
 
 
-def _print_stats(report: StatsReport) -> None:
+def _print_stats(report: "StatsReport") -> None:
     t = report.traffic
     print(f"{show_path(report.path)}: {plural(t.commands, 'command')}, {size(t.bytes)}")
     if report.keys is not None:

@@ -1,7 +1,5 @@
 """``rdbtool info``."""
 
-from __future__ import annotations
-
 import sys
 from functools import partial
 from typing import Annotated, Final

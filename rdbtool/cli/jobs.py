@@ -1,7 +1,5 @@
 """How many processes work side by side, and what each of them does."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import stat
@@ -54,7 +52,7 @@ class Jobs:
         return cores()
 
     @contextlib.contextmanager
-    def workers(self, count: int) -> Iterator[Workers | None]:
+    def workers(self, count: int) -> "Iterator[Workers | None]":
         """So many processes; none for one job, which this process does. They end with the context."""
         if count == 1:
             yield None
@@ -92,7 +90,7 @@ class Jobs:
             return list(paths)
         return [path if is_remote(path) else os.path.abspath(path) + os.sep * path.endswith(os.sep) for path in paths]
 
-    def _cluster(self, paths: Sequence[str]) -> Cluster:
+    def _cluster(self, paths: Sequence[str]) -> "Cluster":
         """The cluster. Raises `UsageError` for inputs that its workers cannot read."""
         from rdbtool.live.address import is_url
 
@@ -111,7 +109,7 @@ ONE_JOB: Final = Jobs(1)
 
 
 def _shared_out(
-    function: Callable[..., T], paths: Sequence[str], executor: Executor | None, count: int, ahead: int
+    function: Callable[..., T], paths: Sequence[str], executor: "Executor | None", count: int, ahead: int
 ) -> Iterator[tuple[str, T | RdbToolError]]:
     """``ahead``: inputs that are begun before the first is done; 0 for one after the other, in parts."""
     if executor is None or not ahead:

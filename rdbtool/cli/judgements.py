@@ -1,7 +1,5 @@
 """How judgements are shown: a line per expectation, or JSON, JUnit, or Prometheus text."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Sequence
 from enum import StrEnum

@@ -1,7 +1,5 @@
 """How backups are judged: the options of whatever judges one."""
 
-from __future__ import annotations
-
 import os
 import shutil
 from dataclasses import dataclass
@@ -179,7 +177,7 @@ class HowJudged:
     boot_timeout: str
     boot_dir: str
 
-    def options(self, names: CommandNames) -> VerifyOptions:
+    def options(self, names: CommandNames) -> "VerifyOptions":
         """The same for the judge; the files are read. Raises `InputError`, `UsageError`."""
         from rdbtool.tasks.verify.found import Setup
         from rdbtool.tasks.verify.run import VerifyOptions
@@ -188,7 +186,7 @@ class HowJudged:
         config = read_server_config(self.conf) if self.conf else None
         return VerifyOptions(Setup(self.databases, names, self.modules), boot=self.rehearsal(), config=config)
 
-    def rehearsal(self) -> BootOptions | None:
+    def rehearsal(self) -> "BootOptions | None":
         """How to start a server, None for not at all. Raises `InputError`, `UsageError`."""
         if self.boot is None:
             return None

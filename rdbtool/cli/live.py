@@ -1,7 +1,5 @@
 """How commands reach live servers: the options for that, and passwords, which nothing else gets to see."""
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import os

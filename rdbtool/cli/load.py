@@ -1,7 +1,5 @@
 """``rdbtool load``."""
 
-from __future__ import annotations
-
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -213,7 +211,7 @@ def command(
     raise typer.Exit(of_report(report))
 
 
-def _print_text(report: LoadReport) -> None:
+def _print_text(report: "LoadReport") -> None:
     if console.quiet and not report.loss and not report.failed:
         return
     would = "would be " if report.dry_run else ""

@@ -1,7 +1,5 @@
 """``rdbtool memory``."""
 
-from __future__ import annotations
-
 import sys
 from enum import StrEnum
 from functools import partial

@@ -1,7 +1,5 @@
 """Options that several subcommands have."""
 
-from __future__ import annotations
-
 import functools
 import inspect
 from collections.abc import Callable, Sequence
@@ -133,6 +131,9 @@ def takes(**groups: Callable[..., object]) -> Callable[[Callable[..., None]], Ca
 
     ``groups``: the argument's name -> the function that makes it; that function's parameters become options of the
     command. An option that the command has itself is the command's, and the function gets its own default.
+
+    Modules with options do without ``from __future__ import annotations``: each would be text that every start has to
+    compile.
     """
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:

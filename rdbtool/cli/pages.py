@@ -8,13 +8,12 @@ from __future__ import annotations
 import inspect
 import re
 import shutil
-import sys
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperGroup
 
 from .usage import EVERYWHERE_PANEL, OPTIONS_PANEL, PANELS, Usage
 
@@ -26,8 +25,7 @@ FILES: Final = frozenset({"PATH", "DIR", "OUT", "FILE"})
 """How values are called that are names of files."""
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
+class Parameter(NamedTuple):
     """An option, or an argument.
 
     ``names``: as they are typed, none for an argument; ``value``: what its value is called, "" for a flag; ``values``:
@@ -187,37 +185,6 @@ def _rows(rows: list[tuple[str, str]], width: int, strong: Callable[[str], str])
         lines.append(shown.rstrip())
         lines += [" " * column + line for line in wrapped]
     return lines
-
-
-def _shown(page: Page) -> str:
-    from .render import paint
-
-    return text_of(page, terminal_width(), lambda text: paint(text, "bold"))
-
-
-class _OwnHelp:
-    """Help and usage as `Page` has them, in place of typer's."""
-
-    def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - of typer's own
-        """Write the help."""
-        from .console import colours_wanted
-        from .render import paint
-
-        ctx.color = colours_wanted(sys.stdout)
-        formatter.write(text_of(page_of(self, ctx), terminal_width(), lambda text: paint(text, "bold")))
-
-    def format_usage(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - of typer's own
-        """Write the line that stands above an error."""
-        page = page_of(self, ctx)
-        formatter.write_usage(page.name, page.words)
-
-
-class Command(_OwnHelp, TyperCommand):
-    """A subcommand."""
-
-
-class Program(_OwnHelp, TyperGroup):
-    """The program."""
 
 
 def usage_of(name: str) -> Usage:

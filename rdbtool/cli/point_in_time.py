@@ -2,8 +2,6 @@
 server has.
 """
 
-from __future__ import annotations
-
 from enum import StrEnum
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """Options that say what a prefix of names is, the same on every subcommand that counts by them."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

@@ -1,7 +1,5 @@
 """URLs of files among the arguments: patterns, and passwords, which nothing else gets to see."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 from rdbtool.errors import UsageError

@@ -1,7 +1,5 @@
 """``rdbtool report``."""
 
-from __future__ import annotations
-
 from typing import Annotated, Final
 
 import typer

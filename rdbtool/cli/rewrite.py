@@ -1,7 +1,5 @@
 """``rdbtool rewrite``."""
 
-from __future__ import annotations
-
 import sys
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -157,7 +155,7 @@ def command(
     raise typer.Exit(of_report(report))
 
 
-def _lines(report: RewriteReport) -> list[str]:
+def _lines(report: "RewriteReport") -> list[str]:
     before = f"{size(report.before_bytes)}, {plural(report.before_commands, 'command')}"
     after = f"{size(report.after_bytes)}, {plural(report.after_commands, 'command')}"
     share = f" ({100 * report.after_bytes / report.before_bytes:.1f} %)" if report.before_bytes else ""

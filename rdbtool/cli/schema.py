@@ -1,7 +1,5 @@
 """``rdbtool schema``."""
 
-from __future__ import annotations
-
 import json
 from typing import Annotated, Final
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from rdbtool.exit_codes import ExitCode
 
@@ -50,8 +49,7 @@ PANELS: Final = (
 """The headings of options in help, in their order: an option's ``rich_help_panel`` is one of them."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Usage:
+class Usage(NamedTuple):
     """``USAGE`` of a subcommand's module.
 
     ``example``: a command line that works where ``dump.rdb``, ``appendonly.aof`` and ``appendonlydir`` are; ``fine``,

@@ -1,7 +1,5 @@
 """``rdbtool verify``."""
 
-from __future__ import annotations
-
 from functools import partial
 from typing import Annotated, Final
 

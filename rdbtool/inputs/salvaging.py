@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from dataclasses import replace
 from typing import IO, Final, final
 
 from rdbtool.errors import FormatError, InputError, OutputError, RdbToolError, reason
@@ -75,7 +74,7 @@ class SalvagedFile:
         """The same finding, about something in that sound RDB, with the offset in the file."""
         if finding.path != self.path or finding.offset < 0:
             return finding
-        return replace(finding, offset=self.result.offset_in_file(finding.offset))
+        return finding._replace(offset=self.result.offset_in_file(finding.offset))
 
 
 def open_salvaged(

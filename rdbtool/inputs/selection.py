@@ -14,6 +14,11 @@ from rdbtool.model import NO_EXPIRY, Entry, type_name
 from rdbtool.rdb.frame import Frame
 from rdbtool.servers.slots import hash_slot
 
+STAR: Final = 42
+QUESTION: Final = 63
+BRACKET: Final = 91
+BACKSLASH: Final = 92
+
 TTL_NONE: Final = (-2, -2)
 TTL_ANY: Final = (-1, -1)
 """In a list of ranges of ms: no expiry, any expiry."""
@@ -28,12 +33,19 @@ def matches_glob(pattern: bytes, text: bytes) -> bool:
     star: i64 = -1
     mark: i64 = 0
     while s < n:
-        if p < m and pattern[p] == 42:
-            star = p
-            mark = s
-            p += 1
-            continue
-        after = _match_one(pattern, p, m, text[s]) if p < m else -1
+        after: i64 = -1
+        if p < m:
+            wanted: i64 = pattern[p]
+            if wanted == STAR:
+                star = p
+                mark = s
+                p += 1
+                continue
+            char: i64 = text[s]
+            if QUESTION <= wanted <= BACKSLASH:  # what means something else, and capitals
+                after = _match_one(pattern, p, m, char)
+            elif wanted == char:
+                after = p + 1
         if after >= 0:
             p = after
             s += 1
@@ -44,7 +56,7 @@ def matches_glob(pattern: bytes, text: bytes) -> bool:
             p = star + 1
         else:
             return False
-    while p < m and pattern[p] == 42:
+    while p < m and pattern[p] == STAR:
         p += 1
     return p == m
 
@@ -52,11 +64,11 @@ def matches_glob(pattern: bytes, text: bytes) -> bool:
 def _match_one(pattern: bytes, p: i64, m: i64, c: i64) -> i64:
     """Where the pattern goes on if what stands at ``p`` matches byte ``c``, else -1 (util.c, stringmatchlen)."""
     first: i64 = pattern[p]
-    if first == 63:
+    if first == QUESTION:
         return p + 1
-    if first == 91:
+    if first == BRACKET:
         return _match_class(pattern, p + 1, m, c)
-    if first == 92 and m - p >= 2:
+    if first == BACKSLASH and m - p >= 2:
         p += 1
         first = pattern[p]
     return p + 1 if first == c else -1
@@ -70,7 +82,7 @@ def _match_class(pattern: bytes, p: i64, m: i64, c: i64) -> i64:
     found = False
     while p < m and pattern[p] != 93:
         first: i64 = pattern[p]
-        if first == 92 and m - p >= 2:
+        if first == BACKSLASH and m - p >= 2:
             p += 1
             found = found or pattern[p] == c
         elif m - p >= 3 and pattern[p + 1] == 45:

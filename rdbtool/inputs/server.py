@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from rdbtool.aof.names import STOCK, CommandNames
 
 
-@dataclass(frozen=True, slots=True)
-class Server:
+class Server(NamedTuple):
     """``names`` of its commands, and how many ``databases`` it had; None: as many as by default, or more where a
     snapshot has them. ``memory_limit``: bytes that one value may take here, None for what is free.
     """
@@ -17,9 +15,6 @@ class Server:
     names: CommandNames = STOCK
     databases: int | None = None
     memory_limit: int | None = None
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return Server, (self.names, self.databases, self.memory_limit)
 
 
 STOCK_SERVER: Final = Server()

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from rdbtool.errors import OutputError, reason
 
@@ -15,8 +14,7 @@ LINKS: Final = 40
 _DESCRIPTORS: Final = re.compile(r"/dev/fd|/proc/(\d+)(/task/\d+)?/fd")
 
 
-@dataclass(frozen=True, slots=True)
-class Destination:
+class Destination(NamedTuple):
     """``path``: what the links lead to, which need not exist; ``descriptor``: of this process, or -1, where the path
     names one, as ``/dev/stdout`` and a shell's ``>(...)`` do; ``status``: what is there, or None.
     """

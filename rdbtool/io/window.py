@@ -160,11 +160,43 @@ class Window:
         """The next ``n`` bytes, passed. Raises `TruncatedError`."""
         pos = self.pos
         if n > self.end - pos:
+            if self.pin < 0 and pos < self.end and n < CHUNK and not self.drained:
+                return self._take_across(n)
             if not self.need(n):
                 raise self.truncated(n)
             pos = self.pos
         self.pos = pos + n
         return self.data[pos : pos + n]
+
+    def _take_across(self, n: i64) -> bytes:
+        """The next ``n`` bytes, of which the last are not in the window: what is read for them is not joined to what is
+        there, which would copy it. Raises `TruncatedError`.
+        """
+        if self.size >= 0 and n > self.size - self.base - self.pos:
+            raise self.truncated(n)
+        head = self.data[self.pos :]
+        rest = n - len(head)
+        chunk = self._pull(CHUNK)
+        if len(chunk) < rest:  # a pipe gives what there is
+            self.report()
+            self.data = head + chunk
+            self.base += self.pos
+            self.pos = 0
+            self.end = len(self.data)
+            self.observed = 0
+            self.drained = not chunk
+            if not self.need(n):
+                raise self.truncated(n)
+            self.pos = n
+            return self.data[:n]
+        self.pos = self.end
+        self.report()
+        self.base += self.end
+        self.data = chunk
+        self.pos = rest
+        self.end = len(chunk)
+        self.observed = 0
+        return head + chunk[:rest]
 
     def skip(self, n: i64) -> None:
         """Pass ``n`` bytes without keeping them. Raises `TruncatedError`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from rdbtool.errors import UsageError, printable_text
@@ -44,8 +44,7 @@ class Access:
 ANONYMOUS: Final = Access()
 
 
-@dataclass(frozen=True, slots=True)
-class Scan:
+class Scan(NamedTuple):
     """How keys are asked for one by one. ``match``: a glob that the server applies, "" for all; ``rate``: keys per
     second, 0 for as many as come.
     """
@@ -57,8 +56,7 @@ class Scan:
 ALL: Final = Scan()
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(NamedTuple):
     """What a URL says. ``path``: of the socket, for `UNIX`; ``shown``: the URL without its password."""
 
     scheme: str

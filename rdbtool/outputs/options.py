@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Literal, final
+from typing import Literal, NamedTuple, final
 
 from rdbtool.basics.text import AUTO
 from rdbtool.rdb.targets import Target, target
@@ -47,8 +46,7 @@ class RdbOptions:
         return f"<RdbOptions for {to}: {', '.join(asked)}>"
 
 
-@dataclass(frozen=True, slots=True)
-class OutputOptions:
+class OutputOptions(NamedTuple):
     """What is written, and how; each format takes what concerns it.
 
     ``format``: the name of a row of `outputs.registry`, "" for what the output's name says; ``rdb``: how RDBs are
@@ -61,7 +59,7 @@ class OutputOptions:
     """
 
     format: str = ""
-    rdb: RdbOptions = field(default_factory=RdbOptions)
+    rdb: RdbOptions = RdbOptions()
     base: Literal["", "rdb", "resp"] = ""
     mode: int = AUTO
     lossless: bool = False
@@ -72,7 +70,3 @@ class OutputOptions:
     width: int = 120
     replace: bool = False
     csv_safe: bool = False
-
-    def __reduce__(self) -> tuple[object, ...]:
-        texts = (self.format, self.rdb, self.base, self.mode, self.lossless, self.verify, self.header, self.values)
-        return OutputOptions, (*texts, self.nul, self.width, self.replace, self.csv_safe)

@@ -6,7 +6,7 @@ import contextlib
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from dataclasses import KW_ONLY, dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Final, Literal, TypeAlias
 
 from rdbtool.aof.layout import locate
@@ -154,7 +154,7 @@ def convert(
     given: Sequence[str] = [os.fspath(path) for path in paths]
     output = os.fspath(output)
     if not options.format:
-        options = replace(options, format=format_of_path(output))
+        options = options._replace(format=format_of_path(output))
     if options.mode == UTF8 and row_of(options.format).text and options.lossless:
         raise UsageError("with --bytes utf8, what is not UTF-8 is lost")
     selection = Selection() if selection is None else selection
@@ -254,7 +254,7 @@ class _Job:
             or self.check
             or (copies and not all(is_vouched_for(path, again=self.can_begin_anew) for path in self.inputs))
         )
-        checked = replace(self.options, verify=verify)
+        checked = self.options._replace(verify=verify)
         with contextlib.ExitStack() as stack:
             repeated = self.repeated(given) if on_conflict == "merge" else {}
             outlets = [stack.enter_context(open_outlet(path, checked, self.inputs)) for path in self.outputs]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from typing import NamedTuple
 from urllib.parse import quote
 
 from rdbtool.aof.point_in_time import WHOLE, PointInTime
@@ -21,12 +21,11 @@ from rdbtool.outputs.registry import row_of
 from .dump import DumpReport, dump
 
 
-@dataclass(frozen=True, slots=True)
-class DumpOptions:
+class DumpOptions(NamedTuple):
     """What is dumped of each input, and how: see `dump`. ``output``: the format, and how it is written."""
 
     output: OutputOptions
-    selection: Selection = field(default_factory=Selection)
+    selection: Selection
     keep_going: bool = False
     point: PointInTime = WHOLE
     unknown: str = "stop"

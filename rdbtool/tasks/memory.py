@@ -7,7 +7,7 @@ import resource
 import sys
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 from rdbtool.analysis.collecting import Collector, KeyRows, release_of
@@ -283,7 +283,7 @@ def of_all_inputs(
 def _note_opened(one: _Measured, opened: OpenedKeys) -> None:
     for finding in opened.findings:
         damage = finding.code in DAMAGE or (opened.salvaged is not None and finding.code not in CAVEATS)
-        one.findings.add(replace(finding, severity=Severity.ERROR) if damage else finding)
+        one.findings.add(finding._replace(severity=Severity.ERROR) if damage else finding)
     one.file.partial = opened.partial
     one.loss = opened.loss and not opened.partial and opened.salvaged is None
     if is_replayed(opened):

@@ -181,7 +181,7 @@ class _Run:
             found = look_at_checked_log(report, wanted, setup=setup, now_ms=self.now_ms)
             found.date(changed_s([self.log]))
             found.path = self.name
-            found.findings.items = [replace(f, path=os.path.basename(f.path)) for f in found.findings.items]
+            found.findings.items = [f._replace(path=os.path.basename(f.path)) for f in found.findings.items]
             judged = self.judge(names, found)
             if self.options.verify.boot is not None and judged.verdict == MET:
                 judged = self.rehearse(copy, judged)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from difflib import SequenceMatcher
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 T = TypeVar("T")
 
@@ -13,8 +12,7 @@ THOROUGH: Final = 4_000_000
 """Up to this many pairs of elements, the smallest difference is found; beyond that, one block replaces another."""
 
 
-@dataclass(frozen=True, slots=True)
-class Edit:
+class Edit(NamedTuple):
     """``left[left_start:left_end]`` gives way to ``right[right_start:right_end]``; either may be empty."""
 
     left_start: int

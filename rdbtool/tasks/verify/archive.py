@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 from rdbtool.aof.check import FileVerdict, verify_log_in
@@ -133,7 +133,7 @@ class _Job:
         try:
             layout = set_in_archive(place, one.data if one.manifest else None, one.names)
         except FormatError as e:
-            report.findings.add(replace(finding_of(e), code="bad-manifest"))
+            report.findings.add(finding_of(e)._replace(code="bad-manifest"))
             layout = set_in_archive(place, None, one.names)
             layout.findings.clear()  # that there is no manifest
         report.layout = layout
@@ -176,7 +176,7 @@ class _Job:
         judged = self.options.judge_file(place, wanted, subject)
         judged.subject = subject
         findings = judged.findings
-        findings.items = [replace(f, path=subject + f.path.removeprefix(place)) for f in findings.items]
+        findings.items = [f._replace(path=subject + f.path.removeprefix(place)) for f in findings.items]
         return judged
 
     def _goes_to_disk(self, wanted: Expectations, *, is_log: bool = True) -> bool:
