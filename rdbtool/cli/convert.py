@@ -184,6 +184,14 @@ def command(
             help="Check every value, leave out damaged keys, take what can be read of a damaged file; exit with 3.",
         ),
     ] = False,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check",
+            help="Verify every value, also where a checksum vouches for the file, from which values are then copied.",
+            rich_help_panel=WRITING_PANEL,
+        ),
+    ] = False,
     compress: Annotated[
         Compression,
         typer.Option(
@@ -276,6 +284,7 @@ def command(
         "on_conflict": on_conflict.value,
         "changes": changes,
         "keep_going": keep_going,
+        "check": check,
         "point": point,
         "unknown": unknown.value,
         "server": server_of(names, databases, memory_limit),

@@ -77,6 +77,8 @@ class Dataset:
         """Where elements are encoded."""
         self.field_expiries = False
         """Whether a field of a hash has been given an expiry: if not, nobody need look for one."""
+        self.newest_types = False
+        """The same for arrays and path hashes."""
         self.imports: dict[bytes, frozenset[int]] = {}
         """Migrations of slots to this server that are under way: the name of each, and its slots."""
         self.templates: dict[bytes, list[bytes]] = {}

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import final
 
+from rdbtool.engine.cells.arrays import ArrayCell
 from rdbtool.engine.cells.cell import HashCell
+from rdbtool.engine.cells.path_hash import PathHashCell
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.keyspace import Walk
 from rdbtool.engine.records import entry_of, frame_of_held
 from rdbtool.rdb.events import Event, Function, ModuleAux
-from rdbtool.servers.features import FIELD_EXPIRIES
-from rdbtool.servers.releases import oldest_with
+from rdbtool.servers.features import ARRAYS, FIELD_EXPIRIES, PATH_HASHES
+from rdbtool.servers.releases import Release, oldest_doing, oldest_with
 
 from .keys import EntryEvent, Facts, KeySource, facts_of
 from .replaying import Replayed
@@ -53,24 +55,35 @@ class DatasetSource(KeySource):
 def facts_of_replayed(replayed: Replayed) -> Facts:
     """What tells which release to write a dataset for: the snapshot in front of its log, or else what it holds.
 
-    A log without a snapshot does not say who wrote it; one in which fields expire is of a server that keeps that.
+    A log without a snapshot does not say who wrote it; one of arrays, of path hashes, or in which fields expire, is of
+    a server that has that.
     """
     facts = facts_of(replayed.head)
-    expires = replayed.field_expiries
-    if replayed.head is None and (has_field_expiries(replayed.dataset) if expires is None else expires):
-        oldest = oldest_with(FIELD_EXPIRIES)
-        facts = Facts(oldest.dialect, oldest.rdb_version)
+    if replayed.head is None:
+        oldest = replayed.oldest or oldest_for(replayed.dataset)
+        if oldest is not None:
+            facts = Facts(oldest.dialect, oldest.rdb_version)
     facts.aux = dict(replayed.aux)
     facts.is_old = facts.version == 0 and not replayed.dataset.counts_streams and not replayed.layout.is_set
     return facts
 
 
-def has_field_expiries(dataset: Dataset) -> bool:
-    """Whether some field of a hash expires."""
-    if not dataset.field_expiries:
-        return False
+def oldest_for(dataset: Dataset) -> Release | None:
+    """The oldest release that has what the dataset holds, where that is not any."""
+    if not (dataset.field_expiries or dataset.newest_types):
+        return None
+    expiries = arrays = path_hashes = False
     for cells in dataset.dbs.values():
         for _, cell in cells.items():  # noqa: PERF102 - no dict
-            if isinstance(cell, HashCell) and cell.expiries:
-                return True
-    return False
+            arrays = arrays or isinstance(cell, ArrayCell)
+            path_hashes = path_hashes or isinstance(cell, PathHashCell)
+            expiries = expiries or (isinstance(cell, HashCell) and bool(cell.expiries))
+    needed = [oldest_with(FIELD_EXPIRIES)] if expiries else []
+    needed += [oldest_doing(ARRAYS)] if arrays else []
+    needed += [oldest_doing(PATH_HASHES)] if path_hashes else []
+    return newest_of(needed)
+
+
+def newest_of(releases: list[Release]) -> Release | None:
+    """The one of the newest format; None of none."""
+    return max(releases, key=lambda release: release.rdb_version, default=None)

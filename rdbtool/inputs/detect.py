@@ -13,9 +13,11 @@ from rdbtool.errors import FormatError, RdbToolError
 from rdbtool.io.progress import Progress as Progress  # noqa: PLC0414 - named again to be exported
 from rdbtool.io.source import Input, open_input
 from rdbtool.io.window import Metered, Window, window_over
-from rdbtool.rdb.events import Aux, Header
+from rdbtool.rdb.events import Aux, Event, Header, Update
+from rdbtool.rdb.opcodes import VALKEY
 from rdbtool.rdb.reader import RdbReader
 from rdbtool.servers.commands import CONTROL, WRITE, find
+from rdbtool.servers.releases import CHECKSUM_SINCE, UPDATES_SINCE
 
 SNAPSHOT: Final = "snapshot"
 """An RDB that nothing follows."""
@@ -31,6 +33,10 @@ EMPTY: Final = detect.EMPTY
 OTHER: Final = detect.OTHER
 """None of these."""
 
+UPDATE: Final = "update"
+"""The code of the finding for a snapshot with commands in it."""
+CHECKSUM: Final = 8
+"""Bytes of the checksum behind an RDB; all 0 where it was saved without."""
 _SELECT: Final = b"SELECT"
 
 
@@ -68,6 +74,65 @@ def _belongs_to_log(w: Window) -> bool:
                 return False
     except RdbToolError:
         return False  # the fields at the head are short: what is wrong shows when it is read
+
+
+def has_commands(w: Window) -> bool:
+    """Whether there are commands in the RDB at the window's position, up to where it can be read: only Valkey 9.2 and
+    later send such, and files of others are not read for it.
+    """
+    reader = RdbReader(w, checksum=False)
+    try:
+        if not _may_have_commands(reader.next()):
+            return False
+        while (event := reader.next()) is not None:
+            if isinstance(event, Update):
+                return True
+    except RdbToolError:
+        pass  # whoever reads the keys tells it
+    return False
+
+
+def is_updated(opened: Opened) -> bool:
+    """Whether an input is a file that begins with an RDB in which there are commands, so that it has to be replayed."""
+    w = opened.window
+    if opened.kind not in {SNAPSHOT, BASE} or not os.path.isfile(opened.path):
+        return False
+    if not _may_have_commands(header_of(w)):
+        return False
+    with open_input(opened.path) as again:
+        return has_commands(again.window())
+
+
+def is_vouched_for(path: str, *, again: bool = True) -> bool:
+    """Whether a checksum can tell, at the end of what is at ``path``, that no value in it is damaged: a file may have
+    been saved without, and of a pipe that is known too late. So it is of what is compressed, unless it can be read
+    ``again``. Raises `InputError`.
+    """
+    if not os.path.isfile(path):
+        return False
+    with open_input(path) as stream:
+        w = stream.window()
+        if not is_rdb(w):
+            return True
+        if stream.file is None:
+            return again and stream.envelope is None
+        header = header_of(w)
+        if header is None or header.version < CHECKSUM_SINCE:
+            return False
+        return os.pread(stream.file.fileno(), CHECKSUM, stream.size - CHECKSUM) != bytes(CHECKSUM)
+
+
+def header_of(w: Window) -> Header | None:
+    """The header of the RDB that begins at the window's position, which stays; None where it cannot be read."""
+    try:
+        event = RdbReader(window_over(w.data[w.pos : min(w.pos + detect.HEAD, w.end)]), checksum=False).next()
+    except RdbToolError:
+        return None
+    return event if isinstance(event, Header) else None
+
+
+def _may_have_commands(header: Event | None) -> bool:
+    return isinstance(header, Header) and header.dialect == VALKEY and header.version >= UPDATES_SINCE
 
 
 def _is_text(w: Window) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, final
 from rdbtool.aof.point_in_time import WHOLE, PointInTime
 from rdbtool.basics.text import AUTO
 from rdbtool.errors import FormatError
-from rdbtool.findings import Finding
+from rdbtool.findings import Finding, Severity
 from rdbtool.io.source import Input, open_input
 from rdbtool.io.window import Window
 from rdbtool.rdb.events import End
@@ -17,7 +17,17 @@ from rdbtool.rdb.layout.facts import MADE_BY_REPLAY
 from rdbtool.rdb.magic import is_payload
 from rdbtool.rdb.reader import RdbReader
 
-from .detect import BASE, JSON_LINES, OTHER, SNAPSHOT, Opened, Progress, open_detected, refuse_empty_snapshot
+from .detect import (
+    BASE,
+    JSON_LINES,
+    OTHER,
+    SNAPSHOT,
+    Opened,
+    Progress,
+    is_updated,
+    open_detected,
+    refuse_empty_snapshot,
+)
 from .jsonl import JsonlSource
 from .keys import KeySource, PayloadSource, RdbSource
 from .server import STOCK_SERVER, Server
@@ -122,15 +132,13 @@ def open_keys(
         if stream is not None and not point.asked:
             if opened.kind == JSON_LINES:
                 return OpenedKeys(JsonlSource(opened.window, mode), (path,), stream)
-            if _is_snapshot(opened):
+            if not is_updated(opened) and _is_snapshot(opened):
                 return OpenedKeys(RdbSource(opened.window), (path,), stream)
-        try:
+        with opened:  # which tells a change of what is replayed from its window
             first = None if stream is None else opened.window
             return _replayed(
                 path, point, unknown, commands, now_ms, to, first, aside, server, None, keep_going, progress
             )
-        finally:
-            opened.close()
     except BaseException:
         opened.close()
         raise
@@ -143,12 +151,20 @@ def _salvaged(path: str, opened: Opened) -> OpenedKeys | None:
     file = open_salvaged(path, first=opened.window)
     result = file.result
     again = os.path.isfile(path)
+    if not again and not (result.keys or result.whole):  # a pipe is read by now, and its copy tells what is wrong
+        opened.close()
+        return OpenedKeys(RdbSource(file.pages.window(0, file.pages.size)), (path,), file)
     if (result.whole and again) or not (result.keys or result.whole) or (opened.kind == BASE and result.tail >= 0):
         file.close()
         return None
     opened.close()
-    keys = OpenedKeys(RdbSource(file.window(), checksum=False), (path,), file)
-    keys.findings = file.findings()
+    try:
+        source, found = source_of_salvaged(file)
+    except BaseException:
+        file.close()
+        raise
+    keys = OpenedKeys(source, (path,), file)
+    keys.findings = file.findings() + found
     keys.loss = not result.whole
     keys.skipped = result.skipped
     keys.salvaged = file
@@ -156,12 +172,34 @@ def _salvaged(path: str, opened: Opened) -> OpenedKeys | None:
     return keys
 
 
+def source_of_salvaged(file: SalvagedFile) -> tuple[KeySource, list[Finding]]:
+    """The keys of a damaged snapshot, and what more is to be said of them: commands inside it are applied to what came
+    back.
+    """
+    if not file.has_commands:
+        return RdbSource(file.window(), checksum=False), []
+    from rdbtool.aof.layout import Layout, LogFile
+
+    from .dataset import DatasetSource, facts_of_replayed
+    from .replaying import replay
+
+    layout = Layout(file.path, [LogFile(file.path, "incr")])
+    replayed = replay(file.path, layout=layout, first=file.window(), keep_going=True)
+    source = DatasetSource(file.path, replayed.dataset, facts_of_replayed(replayed), replayed.module_aux)
+    found = [file.located(finding) for finding in replayed.findings.items]
+    if not file.result.whole:
+        message = "keys that commands inside the snapshot change, and that are among what is lost, may end up with "
+        message += "another value than they had"
+        found.append(Finding(Severity.WARNING, "gap", message, file.path))
+    return source, found
+
+
 def is_streamed(path: str) -> bool:
     """Whether the keys of a file are given as they stand in it, so that one may come twice, and not replayed."""
     if not os.path.isfile(path):
         return False
     with open_detected(path) as opened:
-        return opened.kind == JSON_LINES or _is_snapshot(opened)
+        return opened.kind == JSON_LINES or (_is_snapshot(opened) and not is_updated(opened))
 
 
 def _is_snapshot(opened: Opened) -> bool:

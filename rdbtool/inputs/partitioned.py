@@ -29,7 +29,7 @@ from rdbtool.rdb.head import RdbHead
 from rdbtool.rdb.reader import RdbReader
 from rdbtool.servers.releases import Release
 
-from .dataset import has_field_expiries
+from .dataset import newest_of, oldest_for
 from .detect import is_rdb
 from .replaying import Feed, Loader, Replayed, Source, commands_of, replay
 from .server import Server
@@ -107,7 +107,7 @@ class PartDone:
     annotations: int
     time_s: int
     metadata_lost: int
-    field_expiries: bool
+    oldest: Release | None
     counts_streams: bool
     functions: dict[bytes, bytes]
     memory: int
@@ -131,7 +131,7 @@ def part_done(replayed: Replayed, memory: int) -> PartDone:
         annotations=int(counted.annotations),
         time_s=int(counted.time_s),
         metadata_lost=int(dataset.metadata_lost),
-        field_expiries=has_field_expiries(dataset),
+        oldest=oldest_for(dataset),
         counts_streams=dataset.counts_streams,
         functions=dataset.functions,
         memory=memory,
@@ -209,7 +209,7 @@ class Partitioned:
         dataset.functions.update(first.functions)
         dataset.metadata_lost = sum(part.metadata_lost for part in parts)
         dataset.counts_streams = any(part.counts_streams for part in parts)
-        result.field_expiries = any(part.field_expiries for part in parts)
+        result.oldest = newest_of([part.oldest for part in parts if part.oldest is not None])
         result.base_keys = sum(part.base_keys for part in parts)
         result.size = first.size
         result.has_log = first.has_log

@@ -43,7 +43,7 @@ from rdbtool.rdb.reader import RdbReader
 from rdbtool.servers.commands import COMMANDS, CONTAINER, UNSUPPORTED
 from rdbtool.servers.releases import NEWEST, Release, release_of, writer_of
 
-from .detect import JSON_LINES, LOG, OTHER, TEXT, is_rdb, kind_at
+from .detect import JSON_LINES, LOG, OTHER, TEXT, UPDATE, has_commands, is_rdb, kind_at
 from .server import STOCK_SERVER, Server
 
 Source: TypeAlias = Literal["auto", "commands"]
@@ -80,7 +80,7 @@ class Replayed(Report):
     failed, as on every server that loads the log, though the one that logged them carried them out; ``partial``:
     something of the files could not be read; ``proven``: checksums show that no snapshot in them is damaged. Of the
     replay of one partition ``ending`` is to be told, which `Replay.tell` does elsewhere; of what those of all amount to
-    ``field_expiries`` says whether fields of hashes expire in the keys, which are not in the dataset.
+    ``oldest`` is the oldest release that has what the keys hold, which are not in the dataset; None for any.
     """
 
     dataset: Dataset
@@ -100,7 +100,7 @@ class Replayed(Report):
     is_logged: bool = True
     """Whether a server wrote the commands, and not a person."""
     ending: Ending | None = None
-    field_expiries: bool | None = None
+    oldest: Release | None = None
 
 
 def replay(
@@ -165,7 +165,8 @@ SHORT: Final = 8
 
 def names_in(layout: Layout) -> set[bytes] | None:
     """The keys that the log of a set names; None where that is not worth knowing: where the log is not short, or
-    reaches keys that it does not name, or cannot be read, of which its replay will tell.
+    reaches keys that it does not name, or cannot be read, of which its replay will tell, or where the base has commands
+    in it.
     """
     logs = layout.files[1:]
     if not logs or layout.files[0].role != "base":
@@ -179,6 +180,9 @@ def names_in(layout: Layout) -> set[bytes] | None:
             with open_input(log.path) as stream:
                 if not names_all(CommandReader(stream.window()), names):
                     return None
+        with open_input(base.path) as stream:
+            if has_commands(stream.window()):
+                return None
     except (OSError, RdbToolError):
         return None
     return names
@@ -458,6 +462,9 @@ class Loader:
             message = f"{kind}: {count}; neither Redis nor Valkey have such"
             self.findings.add(Finding(Severity.WARNING, "loss", message, w.path))
             result.loss = True
+        if rest.updates:
+            message = "commands inside the snapshot were applied: it was replayed in memory"
+            self.findings.add(Finding(Severity.NOTE, UPDATE, message, w.path))
         for code in rest.functions if is_first else ():
             try:
                 load_library(result.dataset, code)

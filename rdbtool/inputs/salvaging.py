@@ -17,7 +17,7 @@ from rdbtool.rdb.reader import RdbReader
 from rdbtool.rdb.salvage.salvaged import Salvaged
 from rdbtool.rdb.salvage.salvager import Salvager
 
-from .detect import Progress
+from .detect import Progress, has_commands
 
 LINE_ENDS: Final = 4
 """CR LFs that a file must have, and no LF alone, to be taken for one whose LFs something has turned into them."""
@@ -46,6 +46,11 @@ class SalvagedFile:
     def window(self) -> Window:
         """A window over a sound RDB with what can be read, and what follows the damaged one."""
         return self.result.window(self.pages)
+
+    @property
+    def has_commands(self) -> bool:
+        """Whether there are commands among what can be read, so that it has to be replayed."""
+        return has_commands(self.window())
 
     def close(self) -> None:
         """Close the file, and remove copies that were made."""

@@ -284,6 +284,11 @@ class RemoteSink:
         """Send all of it."""
         self._do("cannot write", self._stream.close)
 
+    @property
+    def promised(self) -> str:
+        """What is elsewhere has no temporary name."""
+        return ""
+
     def publish(self, *, revocable: bool) -> None:
         """Complete the upload, or give the file its name."""
         del revocable

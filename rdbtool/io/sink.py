@@ -15,7 +15,7 @@ from rdbtool.errors import NotSyncedError, OutputError, reason
 from . import ownership
 from .destination import Destination, find
 from .signals import held_back
-from .temporary import Temporary, make_temporary, second_name, sweep
+from .temporary import Temporary, make_temporary, promise, second_name, sweep
 
 BUFFER: Final = 1 << 20
 """Bytes collected before they are written."""
@@ -40,6 +40,10 @@ class Pending(Protocol):
     """For messages."""
     path: str
     """The final name, behind all links; "" for what has none, as standard output."""
+
+    @property
+    def promised(self) -> str:
+        """Its temporary name, where it is to take the place of whatever has the final one; else ""."""
 
     def sync(self) -> None:
         """Bring all of it to the disk, under its temporary name."""
@@ -80,6 +84,11 @@ def commit_all(outputs: Sequence[Pending]) -> None:
 
 def _publish(outputs: Sequence[Pending]) -> None:
     done: list[Pending] = []
+    names = [(output.promised, output.path) for output in outputs if output.promised]
+    try:
+        promised = promise(names) if len(names) > 1 else None
+    except OSError as e:
+        raise OutputError(f"cannot write: {reason(e)}", path=outputs[0].name) from e
     try:
         for output in outputs:
             output.publish(revocable=len(outputs) > 1)
@@ -88,6 +97,9 @@ def _publish(outputs: Sequence[Pending]) -> None:
         for output in reversed(done):
             output.withdraw()
         raise
+    finally:
+        if promised is not None:
+            promised.remove()
 
 
 @final
@@ -134,6 +146,11 @@ class Sink:
         self.written += len(data)
         if self._held >= BUFFER:
             self.flush()
+
+    @property
+    def promised(self) -> str:
+        """Its temporary name, where it is to take the place of whatever has the final one; else ""."""
+        return "" if self._exclusive else self.temporary
 
     @property
     def is_terminal(self) -> bool:
@@ -230,6 +247,11 @@ class CompressedSink:
         self._compressor = compressor(ending, sink.name)
         self._ended = False
 
+    @property
+    def promised(self) -> str:
+        """Its temporary name, where it is to take the place of whatever has the final one; else ""."""
+        return self._sink.promised
+
     def write(self, data: bytes) -> None:
         """Append ``data``. Raises `OutputError`."""
         compressed = self._compressor.compress(data)
@@ -277,6 +299,11 @@ class DirectorySink:
                 raise OutputError("the directory is not empty: a set goes into a new one", path=name)
         self._made = _make(self.path, name, directory=True)
         self.temporary = self._made.path
+
+    @property
+    def promised(self) -> str:
+        """Its temporary name."""
+        return self.temporary
 
     def __enter__(self) -> DirectorySink:
         return self

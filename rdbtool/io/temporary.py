@@ -7,16 +7,25 @@ directory clears away what a SIGKILL or a power cut left.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
+import json
 import os
+import re
 import shutil
 import stat
+from collections.abc import Sequence
 from typing import Final, final
 
 from .signals import held_back
 
 ENDING: Final = ".rdbtool-tmp"
+PROMISE: Final = "rdbtool.names"
+"""The final name that a `promise` never gets."""
+_PROMISE: Final = re.compile(r"(\A|/)\.rdbtool\.names\.[0-9a-f]{12}\.rdbtool-tmp\Z")
+MOST: Final = 1 << 20
+"""Bytes of the longest promise: there are 254 outputs at most."""
 NAME_BYTES: Final = 150
 """Bytes of the final name that show in the temporary one, which may have 255 in all."""
 
@@ -113,6 +122,44 @@ def second_name(path: str) -> Temporary | None:
     return name
 
 
+def promise(names: Sequence[tuple[str, str]]) -> Temporary:
+    """Write down that each file or directory is about to get the name behind it. They are whole: should the process be
+    killed meanwhile, the next `sweep` there gives the rest of them their names. Raises `OSError`.
+    """
+    directory = os.path.dirname(names[0][1])
+    start = directory or "."
+    told = [
+        (os.path.relpath(path, start), os.path.relpath(name, start), *_identity(path), *_identity(name))
+        for path, name in names
+    ]
+    made = make_temporary(os.path.join(directory, PROMISE))
+    try:
+        os.write(made.handle, json.dumps(told).encode("ascii"))
+        os.fsync(made.handle)
+    except BaseException:
+        made.remove()
+        raise
+    return made
+
+
+def _keep_promise(handle: int, directory: str) -> None:
+    """Do what a dead process has written down in ``directory``: of what is still as it was then."""
+    told = json.loads(os.pread(handle, MOST, 0))
+    for near, far, device, number, old_device, old_number in told:
+        path, name = os.path.join(directory, near), os.path.join(directory, far)
+        if _identity(path) == (device, number) and _identity(name) == (old_device, old_number):
+            os.replace(path, name)
+
+
+def _identity(path: str) -> tuple[int, int]:
+    """Which file has that name; (0, 0) for none."""
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return 0, 0
+    return status.st_dev, status.st_ino
+
+
 def remove_all() -> None:
     """Remove everything that this process was making: for the end of a run that did not come to its end."""
     for made in list(_live.values()):
@@ -128,6 +175,7 @@ def sweep(directory: str) -> None:
             names = [entry.path for entry in entries if entry.name.endswith(ENDING) and entry.name.startswith(".")]
     except OSError:  # nothing can be left where nothing can be seen
         return
+    names.sort(key=lambda path: _PROMISE.search(path) is None)  # promises come first
     for path in names:
         _remove_dead(path)
 
@@ -147,6 +195,9 @@ def _remove_dead(path: str) -> None:
         if stat.S_ISDIR(status.st_mode):
             shutil.rmtree(path, ignore_errors=True)
         elif stat.S_ISREG(status.st_mode):
+            if _PROMISE.search(path):
+                with contextlib.suppress(ValueError, TypeError):  # it was killed as it wrote
+                    _keep_promise(handle, os.path.dirname(path))
             os.unlink(path)
     except OSError:  # it is locked: somebody is making it
         return

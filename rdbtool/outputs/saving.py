@@ -15,13 +15,13 @@ from rdbtool.model import NO_EXPIRY
 from rdbtool.rdb.frame import Frame
 from rdbtool.rdb.writer import RdbWriter
 
-from .exporter import Exporter
+from .exporter import Exporter, flaw_of
 
 
-def save_rdb(dataset: Dataset, writer: RdbWriter) -> int:
-    """Write function libraries and keys; how many keys.
+def save_rdb(dataset: Dataset, writer: RdbWriter, *, verify: bool = False) -> int:
+    """Write function libraries and keys; how many keys. ``verify``: look into values that were loaded unread.
 
-    Raises what writing raises, and `FormatError` for a damaged value that was loaded unread.
+    Raises what writing raises, and `FormatError` for such a value that is damaged.
     """
     for code in dataset.functions.values():
         writer.function(code)
@@ -33,6 +33,9 @@ def save_rdb(dataset: Dataset, writer: RdbWriter) -> int:
         while walk.next():
             frame = frame_of_held(db, walk.key, walk.held)
             if frame is not None:
+                damage = flaw_of(frame) if verify else None
+                if damage is not None:
+                    raise damage
                 writer.frame(frame)
             else:
                 writer.entry(entry_of(db, walk.key, walk.held))

@@ -37,6 +37,7 @@ from .foreign import MEMBER_EXPIRIES
 from .functions import check_library
 from .layout.duplicates import Duplicates
 from .layout.inspection import Inspection
+from .layout.modules import metadata_classes
 from .libraries import needs_server_table
 
 K = TypeVar("K")
@@ -329,7 +330,10 @@ class RdbCheck:
         elif isinstance(event, Update):
             if not self.has_updates:
                 self.has_updates = True
-                message = "commands inside the snapshot, as a master that saves without a fork sends them"
+                message = (
+                    "commands inside the snapshot, as a master that saves without a fork sends them: keys are counted "
+                )
+                message += "as they stand, before the commands"
                 self._report("update", message, event.offset)
         elif isinstance(event, SlotInfo):
             facts.slot_counts += 1
@@ -363,6 +367,8 @@ class RdbCheck:
             if frame.expire_at_ms < self.now_ms:
                 facts.expired += 1
                 expired = not self.keep_expired
+        if frame.meta:
+            self._metadata(frame)
         ins.begin(self.db, frame.key)
         if self.observer is not None:
             self.observer.see(frame)
@@ -393,6 +399,13 @@ class RdbCheck:
             message = f"a value of module type '{name}': the server needs {_needs(name)}"
             self._report("module-value", message, frame.offset, frame.key)
         modules[name] += 1
+
+    def _metadata(self, frame: Frame) -> None:
+        for name in metadata_classes(frame.meta):
+            if name not in self.facts.module_data:
+                self.facts.module_data.append(name)
+                message = f"metadata of class '{name}' at keys: the server needs the module that has it"
+                self._report("module-data", message, frame.offset, frame.key)
 
     def _duplicate(self, key: bytes | None, earlier: int, later: int, db: int) -> None:
         ins = self.inspection

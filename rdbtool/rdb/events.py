@@ -179,7 +179,7 @@ class Update(Event):
         """The error of whoever reads keys as they stand in the file, which this changes."""
         return UnsupportedError(
             f"commands inside the snapshot ({printable(self.args[0])}), as a master that saves without a fork sends "
-            "them: 'rdbtool rewrite FILE -o DIRECTORY' replays it, and applies them",
+            "them: they are applied where it is a file; a pipe cannot be replayed when keys were passed on already",
             path=path,
             offset=self.offset,
             doing="reading keys",

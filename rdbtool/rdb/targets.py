@@ -103,7 +103,7 @@ class Target:
         return self._loaded[row.byte] is row
 
     def row(self, name: str) -> TypeRow:
-        """The row of the type table with that name."""
+        """The row of the type table with that name; of a type that only the other product has, its row there."""
         row = self._rows.get(name)
         if row is None:
             row = row_of(self.dialect, name)

@@ -469,8 +469,9 @@ TABLE: Final = (_by_byte(_SHARED + _REDIS), _by_byte(_SHARED + _VALKEY))
 
 
 def row_of(dialect: int, name: str) -> TypeRow:
-    """The row of that name. Raises `KeyError`."""
-    for row in TABLE[dialect]:
-        if row is not None and row.name == name:
-            return row
+    """The row of that name; of a type that only the other product has, its row there. Raises `KeyError`."""
+    for rows in (TABLE[dialect], TABLE[1 - dialect]):
+        for row in rows:
+            if row is not None and row.name == name:
+                return row
     raise KeyError(name)

@@ -61,7 +61,9 @@ CHECKS_ZIPLISTS_AND_STREAMS: Final[i64] = 1 << 19
 RELAXED_VERSION_CHECK: Final[i64] = 1 << 20
 """``rdb-version-check relaxed`` makes the server try snapshots of versions that it does not know."""
 CHECKS_STREAM_COUNTERS: Final[i64] = 1 << 60
-"""The counters of a stream and its groups must agree with its entries (redis#15124 and redis#15308)."""
+"""The counters of a stream and its groups must agree with its entries (redis#15124 and redis#15308), and the first
+element of its nodes is checked (seen of Redis 8.10.2; 8.6.2 does not look at it).
+"""
 ALWAYS_SANITIZES: Final[i64] = 1 << 21
 """All of a packed value is checked whatever ``sanitize-dump-payload`` says."""
 

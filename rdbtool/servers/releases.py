@@ -151,6 +151,11 @@ def oldest_with(feature: i64) -> Release:
     return next(r for r in RELEASES if r.has(feature))
 
 
+def oldest_doing(feature: Feature) -> Release:
+    """The same for a feature without a bit."""
+    return next(r for r in RELEASES if r.does(feature))
+
+
 def newest(product: str, *, without: i64 = 0) -> Release:
     """The newest release of a product that snapshots can be written for, and that lacks the feature ``without``."""
     return [r for r in RELEASES if r.product == product and r.is_written and not r.has(without)][-1]

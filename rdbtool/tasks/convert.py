@@ -14,9 +14,10 @@ from rdbtool.aof.point_in_time import WHOLE, PointInTime
 from rdbtool.basics.text import AUTO, UTF8
 from rdbtool.errors import FormatError, UnsupportedError, UsageError
 from rdbtool.findings import Finding, Findings, Report, Severity, finding_of, plural
-from rdbtool.inputs.detect import Progress
+from rdbtool.inputs.detect import Progress, is_vouched_for
 from rdbtool.inputs.filters import slot_ranges
 from rdbtool.inputs.jsonl import JsonlSource
+from rdbtool.inputs.keys import RdbSource
 from rdbtool.inputs.opening import OpenedKeys, is_streamed
 from rdbtool.inputs.parts import set_of
 from rdbtool.inputs.selection import Selection
@@ -42,6 +43,8 @@ from rdbtool.servers.slots import SLOTS
 from .sharing import UNSHARED, Sharing, open_shared
 
 BY_NAME: Final = OutputOptions()
+COPIED: Final = ("rdb", "aof", "aof-set")
+"""Formats into which values are copied without being read."""
 Conflict: TypeAlias = Literal["error", "first", "last", "merge"]
 
 
@@ -129,6 +132,7 @@ def convert(
     on_conflict: Conflict = "error",
     changes: Changes | None = None,
     keep_going: bool = False,
+    check: bool = False,
     point: PointInTime = WHOLE,
     unknown: str = "stop",
     commands: bool = False,
@@ -141,9 +145,9 @@ def convert(
 
     ``split``: to several outputs by hash slot (`shard_ranges`); ``on_conflict``: what to do about a key that several
     inputs have, to ``merge`` which the inputs are read twice; ``changes``: of keys on their way; ``keep_going``: leave
-    out damaged keys, and take what can be read of damaged files, with ``loss``; ``source_mode``: how JSON lines without
-    a header say bytes; ``sharing``: replay logs by partitions of their keys; the others as for
-    `inputs.opening.open_keys`.
+    out damaged keys, and take what can be read of damaged files, with ``loss``; ``check``: verify every value that is
+    copied unread, also where a checksum vouches for it; ``source_mode``: how JSON lines without a header say bytes;
+    ``sharing``: replay logs by partitions of their keys; the others as for `inputs.opening.open_keys`.
 
     Parts of one set are replayed one behind the other, in their order, as a server loads them, and not merged.
     Damage is an error finding, and then nothing is written. Raises `InputError`, `OutputError`, `UsageError`,
@@ -176,6 +180,7 @@ def convert(
         ranges=shard_ranges(split) if split else [],
         on_conflict=on_conflict,
         keep_going=keep_going,
+        check=check,
         progress=progress,
         sharing=sharing,
     )
@@ -197,11 +202,21 @@ def convert(
         job.report = report = ConvertReport(sources=list(given))
         selection.kept = 0
     try:
-        job.run(salvage=keep_going)
+        try:
+            job.run(salvage=keep_going)
+        except _UnprovenError:  # only now it shows that nothing vouches for what was copied
+            selection.kept = 0
+            job.report = report = ConvertReport(sources=list(given))
+            job.check = True
+            job.run(salvage=keep_going)
     except FormatError as e:
         report.findings.add(finding_of(e))
         report.outputs = []
     return report
+
+
+class _UnprovenError(Exception):
+    """Values were copied that no checksum vouches for."""
 
 
 @dataclass
@@ -222,6 +237,7 @@ class _Job:
     ranges: list[tuple[int, int]]
     on_conflict: Conflict
     keep_going: bool
+    check: bool
     progress: Progress | None
     sharing: Sharing
     opening: dict[str, Any] = field(default_factory=dict)
@@ -237,7 +253,13 @@ class _Job:
         self.opening["keep_going"] = salvage
         report, given, on_conflict, ranges = self.report, self.given, self.on_conflict, self.ranges
         keep_going = self.keep_going
-        checked = self.options._replace(verify=keep_going)
+        copies = self.options.format in COPIED
+        verify = (
+            keep_going
+            or self.check
+            or (copies and not all(is_vouched_for(path, again=self.can_begin_anew) for path in self.inputs))
+        )
+        checked = self.options._replace(verify=verify)
         with contextlib.ExitStack() as stack:
             repeated = self.repeated(given) if on_conflict == "merge" else {}
             outlets = [stack.enter_context(open_outlet(path, checked, self.inputs)) for path in self.outputs]
@@ -263,11 +285,17 @@ class _Job:
                         stage.next_input(source)
                 with self.open(source, stages[-1], self.progress) as (pipeline, opened):
                     report.kept = opened
+                    if copies and not verify and not isinstance(opened.source, RdbSource) and not opened.is_proven:
+                        for outlet in outlets:
+                            outlet.exporter.verify = True
                     for outlet in outlets:
                         outlet.exporter.losses.untold |= opened.source.made
                     _move(pipeline, opened, report, stop=not salvage)
                     if keep_going and not salvage and (pipeline.loss or not opened.is_proven):
                         raise FormatError("something may be damaged", path=source)
+                    is_doubtful = isinstance(opened.source, RdbSource) and not opened.is_proven
+                    if is_doubtful and copies and not verify and self.can_begin_anew:
+                        raise _UnprovenError
                     alone = len(given) == 1 and self.selection.everything
                     _carry(opened, outlets, self.changes, report, alone=alone)
             stages[-1].end()

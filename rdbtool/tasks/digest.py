@@ -16,7 +16,7 @@ from rdbtool.engine.digest import Digester
 from rdbtool.engine.replay.passthrough import comes_twice
 from rdbtool.errors import FormatError, UnsupportedError
 from rdbtool.findings import Finding, Report, Severity
-from rdbtool.inputs.detect import SNAPSHOT, open_detected, refuse_empty_snapshot
+from rdbtool.inputs.detect import SNAPSHOT, is_updated, open_detected, refuse_empty_snapshot
 from rdbtool.inputs.partitioned import How, Partitioned, present_ms
 from rdbtool.inputs.pruning import keep_only
 from rdbtool.inputs.replaying import Replayed, Source, layout_of, replay
@@ -120,7 +120,7 @@ def digest(
         with open_detected(layout.files[0].path, progress) as opened:
             first: Window | None = opened.window
             refuse_empty_snapshot(opened)
-            if opened.kind == SNAPSHOT:
+            if opened.kind == SNAPSHOT and (on_key is None or not is_updated(opened)):  # what is told is told
                 report = _of_snapshot(
                     path, opened.window, release, selection, on_key, executor, workers, portion, progress
                 )
@@ -184,7 +184,7 @@ def _of_snapshot(
     try:
         end = _add_all(head.reader, digester, seen, selection, digested, head.next, on_key)
     except UnsupportedError:
-        if digested.has_commands and on_key is None and os.path.isfile(path):
+        if digested.has_commands and os.path.isfile(path):
             return None
         raise
     if end is not None and end.checksum == "bad":

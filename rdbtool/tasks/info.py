@@ -12,8 +12,10 @@ from rdbtool.analysis.costs import Costs
 from rdbtool.analysis.traffic import Traffic, count_log
 from rdbtool.aof.layout import Layout, LogFile, locate
 from rdbtool.aof.resp import CommandReader
+from rdbtool.engine.replay.replay import Replay
 from rdbtool.errors import FormatError, InputError
 from rdbtool.findings import Finding, Report, Severity, finding_of
+from rdbtool.inputs.dataset import DatasetSource, facts_of_replayed
 from rdbtool.inputs.detect import (
     BASE,
     DIRECTORY,
@@ -25,12 +27,13 @@ from rdbtool.inputs.detect import (
     TEXT,
     Opened,
     Progress,
+    is_updated,
     open_detected,
     refuse_empty_snapshot,
 )
 from rdbtool.inputs.jsonl import JsonlSource
 from rdbtool.inputs.keys import Facts, KeySource, RdbSource
-from rdbtool.inputs.replaying import commands_of
+from rdbtool.inputs.replaying import Commands, Feed, commands_of, replay
 from rdbtool.inputs.selection import Selection
 from rdbtool.io.window import Window
 
@@ -146,7 +149,10 @@ def _take(report: InfoReport, part: Part, opened: Opened) -> None:
     try:
         refuse_empty_snapshot(opened)
         if opened.kind in {SNAPSHOT, BASE}:
-            _keys(report, part, RdbSource(w))
+            if is_updated(opened):
+                _keys(report, part, _updated(report, w, part.path))
+            else:
+                _keys(report, part, RdbSource(w))
         elif opened.kind == JSON_LINES:
             _keys(report, part, JsonlSource(w))
             return
@@ -163,6 +169,21 @@ def _take(report: InfoReport, part: Part, opened: Opened) -> None:
         report.partial = True
     finally:
         part.size = int(w.size if w.size >= 0 else w.offset())
+
+
+class _SnapshotOnly(Feed):
+    """Leaves a log where it is."""
+
+    def log(self, replay: Replay, commands: Commands) -> bool:  # noqa: ARG002 - what is given is left alone
+        """Apply none."""
+        return True
+
+
+def _updated(report: InfoReport, w: Window, path: str) -> KeySource:
+    """The keys of a snapshot with commands in it; the window stands behind it then."""
+    replayed = replay(path, first=w, feed=_SnapshotOnly(), layout=Layout(path, [LogFile(path, "aof")]))
+    report.findings.add_all(replayed.findings)
+    return DatasetSource(path, replayed.dataset, facts_of_replayed(replayed), replayed.module_aux)
 
 
 def _keys(report: InfoReport, part: Part, source: KeySource) -> None:

@@ -17,7 +17,7 @@ from rdbtool.analysis.tallies import Tally
 from rdbtool.aof.point_in_time import WHOLE, PointInTime
 from rdbtool.errors import FormatError, InputError, LostWorkerError, RdbToolError, TruncatedError, UnsupportedError
 from rdbtool.findings import Finding, Findings, Report, Severity, finding_of
-from rdbtool.inputs.detect import Progress
+from rdbtool.inputs.detect import UPDATE, Progress
 from rdbtool.inputs.jsonl import JsonlSource
 from rdbtool.inputs.keys import Facts, RdbSource
 from rdbtool.inputs.opening import OpenedKeys, open_keys
@@ -31,7 +31,7 @@ from rdbtool.servers.releases import NEWEST, Release, writer_of
 
 DAMAGE: Final = (FormatError.code, TruncatedError.code, "not-applied")
 """Codes of findings that tell of what could not be read."""
-CAVEATS: Final = ("database-uncertain", "line-ends", "no-end")
+CAVEATS: Final = ("database-uncertain", "line-ends", "no-end", UPDATE)
 """Codes of what is told of a salvaged snapshot and is no damage itself."""
 
 
@@ -290,7 +290,8 @@ def _note_opened(one: _Measured, opened: OpenedKeys) -> None:
         one.file.replayed = True
         unit = 20 if sys.platform == "darwin" else 10  # bytes there, KiB elsewhere
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> unit
-        message = f"the log was replayed first, which took {peak:,} MiB of memory at most"
+        what = "the snapshot" if UPDATE in one.findings.counts else "the log"
+        message = f"{what} was replayed first, which took {peak:,} MiB of memory at most"
         one.findings.add(Finding(Severity.NOTE, "replayed", message, one.file.path))
 
 

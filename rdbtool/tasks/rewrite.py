@@ -16,6 +16,7 @@ from rdbtool.aof.scan import Scanner
 from rdbtool.errors import FormatError, NotSyncedError, OutputError, UnsupportedError, UsageError, reason
 from rdbtool.findings import Finding, Findings, Report, Severity, finding_of
 from rdbtool.inputs.dataset import facts_of_replayed
+from rdbtool.inputs.detect import is_vouched_for
 from rdbtool.inputs.partition_source import PartitionSource
 from rdbtool.inputs.partitioned import How, Partitioned, present_ms
 from rdbtool.inputs.pruning import keep_only
@@ -290,6 +291,7 @@ def _write_snapshot(sink: Sink, job: _Job, report: RewriteReport) -> Replayed:
         return _write_commands(sink, job, report)
     options = RdbOptions(job.form.target, otherwise=ANYWHERE)
     out = RdbOut(sink, options, aof=True)
+    out.verify = not all(is_vouched_for(file.path) for file in job.layout.files)
     found = job.partitioned()
     if found is not None and not found.whole:
         return _write_partitions(found, out, options, sink, job, report)
@@ -304,7 +306,7 @@ def _write_snapshot(sink: Sink, job: _Job, report: RewriteReport) -> Replayed:
     report.target = writer.target.name
     for aux in replayed.module_aux:
         writer.event(aux)
-    report.keys = replayed.passed + save_rdb(replayed.dataset, writer)
+    report.keys = replayed.passed + save_rdb(replayed.dataset, writer, verify=not replayed.proven)
     writer.close()
     _judge_losses(dict(writer.losses.counts), writer.target, replayed, job.form, report)
     if found is not None and job.sharing.is_asked:

@@ -8,7 +8,7 @@ from typing import Any, Final
 from rdbtool.errors import FormatError, UsageError
 from rdbtool.findings import Finding, Findings, Report, Severity, plural
 from rdbtool.inputs.detect import Progress
-from rdbtool.inputs.keys import RdbSource
+from rdbtool.inputs.opening import source_of_salvaged
 from rdbtool.inputs.salvaging import SalvagedFile, open_salvaged
 from rdbtool.inputs.selection import Selection
 from rdbtool.io.sink import commit_all
@@ -89,7 +89,9 @@ def _write(report: SalvageRdbReport, source: SalvagedFile, options: RdbOptions) 
         merge = Merge(outlet.exporter, refuse=False)
         merge.next_input(report.path)
         pipeline = Pipeline(Selection(), merge, told, keep_going=True)
-        keys = RdbSource(source.window(), checksum=False)
+        keys, found = source_of_salvaged(source)
+        for finding in found:
+            report.findings.add(finding)
         pipeline.run(keys)
         merge.end()
         if isinstance(outlet.exporter, RdbOut):

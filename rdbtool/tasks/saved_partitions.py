@@ -27,7 +27,7 @@ from rdbtool.rdb.layout.facts import MADE_BY_REPLAY, NOTHING
 from rdbtool.rdb.targets import Target
 from rdbtool.servers.features import FIELD_EXPIRIES
 from rdbtool.servers.limits import Limits
-from rdbtool.servers.releases import NEWEST, RELEASES, oldest_with
+from rdbtool.servers.releases import NEWEST, RELEASES, Release, oldest_with
 
 from .partitions import of_partitions
 from .sharing import Sharing, cannot_share, shared
@@ -109,16 +109,16 @@ def saved_partitions(
     except OSError as e:
         raise OutputError(f"cannot create a temporary directory: {reason(e)}", path=os.path.dirname(beside)) from e
     try:
-        expiries = found.survey.field_expiries
+        oldest = oldest_with(FIELD_EXPIRIES) if found.survey.field_expiries else None
         while True:
-            facts = _facts_of(found, field_expiries=expiries)
+            facts = _facts_of(found, oldest)
             told = int(facts.dialect), int(facts.version), facts.aux
             options = _Options(found.how, selection, made.path, rdb, told, untold, apart)
             saved = of_partitions(found, _save, options, sharing)
             replayed = found.joined([part.part for part in saved])
             if facts_of_replayed(replayed).version == facts.version or rdb.to is not None:
                 break
-            expiries = not expiries  # for another server then
+            oldest = replayed.oldest  # for another server then
         sizes: dict[int, tuple[int, int]] = {}
         losses: dict[str, int] = {}
         for part in saved:
@@ -209,11 +209,10 @@ def _add(counts: dict[str, int], more: dict[str, int]) -> None:
         counts[kind] = counts.get(kind, 0) + count
 
 
-def _facts_of(found: Partitioned, *, field_expiries: bool) -> Facts:
-    """What `facts_of_replayed` will say, if there will be fields of hashes that expire, or none."""
+def _facts_of(found: Partitioned, oldest: Release | None) -> Facts:
+    """What `facts_of_replayed` will say, if ``oldest`` is the oldest release that has what the keys hold."""
     facts = facts_of(found.head)
-    if found.head is None and field_expiries:
-        oldest = oldest_with(FIELD_EXPIRIES)
+    if found.head is None and oldest is not None:
         facts = Facts(oldest.dialect, oldest.rdb_version)
     facts.aux = dict(found.aux)
     return facts

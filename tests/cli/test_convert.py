@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import pty
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from rdbtool.basics.lzf import compress
 from tests.cli import running
 from tests.rdb import craft
 from tests.rdb.corpus import FIXTURES
@@ -161,3 +163,38 @@ def test_a_damaged_key_is_listed(tmp_path: Path) -> None:
     assert code == 3
     assert "'bad'" in err
     assert "1 damaged key left out" in err
+
+
+TEXT = b"abcdefgh" * 100
+PACKED = bytes(compress(TEXT) or b"")
+
+
+def packed(*, checksum: bool) -> bytes:
+    """A snapshot with a string whose LZF data is damaged inside, and in form."""
+    bad = PACKED[:-3] + bytes((PACKED[-3] ^ 0xFF,)) + PACKED[-2:]
+    sound = craft.record(0, b"a", craft.string(b"v"))
+    return craft.rdb(sound, craft.record(0, b"k", craft.lzf(bad, len(TEXT))), checksum=checksum)
+
+
+def test_what_no_checksum_vouches_for_is_verified_as_it_is_copied(tmp_path: Path) -> None:
+    path = tmp_path / "x.rdb"
+    path.write_bytes(packed(checksum=False))
+    (tmp_path / "x.rdb.gz").write_bytes(gzip.compress(path.read_bytes()))
+    (tmp_path / "trailing.rdb").write_bytes(path.read_bytes() + b"trailing")
+    for name in ("x.rdb", "x.rdb.gz", "trailing.rdb", "-"):
+        source = name if name == "-" else tmp_path / name
+        code, _, err = run(source, tmp_path / "y.rdb", stdin=path.read_bytes())
+        assert (code, "lzf" in err) == (1, True)
+        assert not (tmp_path / "y.rdb").exists()
+    assert run(path, f"{tmp_path}/set/")[0] == 1
+    assert running.run("rewrite", path, "-o", tmp_path / "set").returncode == 2
+    assert not (tmp_path / "set").exists()
+
+
+def test_what_a_checksum_vouches_for_is_verified_on_demand(tmp_path: Path) -> None:
+    path = tmp_path / "x.rdb"
+    path.write_bytes(packed(checksum=True))
+    assert run(path, tmp_path / "y.rdb")[0] == 0
+    assert run(path, tmp_path / "z.rdb", "--check")[0] == 1
+    assert run("-", tmp_path / "z.rdb", stdin=path.read_bytes())[0] == 1
+    assert run(path, tmp_path / "z.rdb", "--keep-going")[0] == 3

@@ -15,6 +15,7 @@ from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.replies import CommandError
 from rdbtool.engine.table import execute
 from rdbtool.errors import UnsupportedError
+from rdbtool.inputs.key_stream import keys
 from rdbtool.inputs.keys import RdbSource
 from rdbtool.inputs.replaying import replay
 from rdbtool.io.window import window_over
@@ -150,20 +151,67 @@ def test_commands_inside_a_snapshot_are_applied_before_its_keys_are_counted(tmp_
     assert (streamed.counts, streamed.unsupported) == (None, True)
 
 
-def test_commands_inside_a_snapshot_are_applied_by_the_way_out_that_is_named(tmp_path: Path) -> None:
-    (tmp_path / "x.rdb").write_bytes(UPDATED)
-    refused = run("convert", tmp_path / "x.rdb", tmp_path / "y.rdb")
-    assert refused.returncode == 2
-    assert "'rdbtool rewrite FILE -o DIRECTORY' replays it, and applies them" in refused.stderr
-    assert run("rewrite", tmp_path / "x.rdb", "-o", tmp_path / "set").returncode == 0
-    assert run("convert", tmp_path / "set", tmp_path / "y.rdb").returncode == 0
-    assert run("dump", tmp_path / "y.rdb", "a", "-f", "jsonl").stdout.count('"value":"2"') == 1
-    assert run("digest", tmp_path / "x.rdb").stdout.split()[0] == run("digest", tmp_path / "y.rdb").stdout.split()[0]
-    for words in (["digest", "--keys"], ["diff", tmp_path / "y.rdb"], ["info"], ["memory"]):
-        told = run(*words, tmp_path / "x.rdb")
+def test_commands_inside_a_snapshot_are_applied_by_whoever_reads_keys(tmp_path: Path) -> None:
+    path = tmp_path / "x.rdb"
+    path.write_bytes(UPDATED)
+    (tmp_path / "y.txt").write_text("SET a 2\nSET b v\n")
+    same = run("digest", tmp_path / "y.txt", "--as", "valkey-9.2").stdout.split()[0]
+    run("convert", path, tmp_path / "a.rdb")
+    run("convert", path, tmp_path / "b.rdb", "--keep-going")
+    run("convert", path, tmp_path / "c.rdb", "--on-conflict", "merge")
+    run("check-rdb", path, "--salvage", "-o", tmp_path / "d.rdb")
+    run("rewrite", path, "-o", tmp_path / "e")
+    for copy in (path, *map(tmp_path.joinpath, ("a.rdb", "b.rdb", "c.rdb", "d.rdb", "e"))):
+        assert run("digest", copy, "--as", "valkey-9.2").stdout.split()[0] == same
+        assert "the same, 2 keys" in run("diff", copy, tmp_path / "y.txt").stdout
+    assert '"value":"2"' in run("dump", path, "a", "-f", "jsonl").stdout
+    assert [(key.key, key.value()) for key in keys(path)] == [(b"a", b"2"), (b"b", b"v")]
+    for words in (["dump", "--keys-only"], ["info"], ["memory"], ["verify", "--min-keys", "2"], ["digest", "--keys"]):
+        told = run(*words, path)
+        assert told.returncode == 0, told.stderr
+        assert "inside the snapshot" in told.stdout + told.stderr
+
+
+def test_commands_inside_a_snapshot_need_a_file(tmp_path: Path) -> None:
+    for words in (["digest", "-"], ["dump", "-"], ["info", "-"], ["convert", "-", tmp_path / "y.rdb"]):
+        told = run(*words, stdin=UPDATED)
         assert told.returncode == 2
-        assert "'rdbtool rewrite FILE -o DIRECTORY' replays it" in told.stderr
-    assert run("digest", "-", stdin=UPDATED).returncode == 2
+        assert "they are applied where it is a file" in told.stderr
+    assert not (tmp_path / "y.rdb").exists()
+
+
+def test_commands_inside_a_damaged_snapshot_are_applied_to_what_comes_back(tmp_path: Path) -> None:
+    path = tmp_path / "x.rdb"
+    at = UPDATED.index(b"\0\1b")
+    path.write_bytes(UPDATED[:at] + b"\x01\x09xx" + UPDATED[at:])
+    told = run("check-rdb", path, "--salvage", "-o", tmp_path / "y.rdb")
+    assert told.returncode == 3
+    assert "may end up with another value" in told.stdout + told.stderr
+    assert '"value":"2"' in run("dump", tmp_path / "y.rdb", "a", "-f", "jsonl").stdout
+    for words in (["dump", "--keep-going", "-f", "jsonl", path], ["dump", "--keep-going", "-f", "jsonl", "-"]):
+        shown = run(*words, stdin=path.read_bytes())
+        assert (shown.returncode, '"key":"a","type":"string","value":"2"' in shown.stdout) == (3, True)
+
+
+def test_a_command_inside_a_snapshot_that_fails_ends_it(tmp_path: Path) -> None:
+    path = tmp_path / "x.rdb"
+    path.write_bytes(rdb(record(0, b"a", string(b"v")), b"\xf2*2\r\n$4\r\nINCR\r\n$1\r\na\r\n", magic=b"VALKEY081"))
+    told = run("convert", path, tmp_path / "y.rdb")
+    assert told.returncode == 1
+    assert "the command 'INCR' inside the snapshot fails" in told.stdout + told.stderr
+    assert run("convert", path, tmp_path / "y.rdb", "--keep-going").returncode == 3
+    assert '"value":"v"' in run("dump", tmp_path / "y.rdb", "-f", "jsonl").stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "release"), [("ARSET a 1 x\n", "rdb-14"), ('PHSET p "" FIELDS 1 f v\nARSET b 1 x\n', "rdb-81")]
+)
+def test_a_log_of_new_types_is_of_a_server_that_has_them(text: str, release: str, tmp_path: Path) -> None:
+    path = tmp_path / "x.txt"
+    path.write_text(text)
+    assert f"for {release}" in run("convert", path, tmp_path / "y.rdb").stderr
+    for other in ([], ["--for", "redis-7.0"], ["--for", "valkey-9.2"]):
+        assert run("memory", path, *other).returncode == 0
 
 
 def test_who_passes_keys_on_refuses_commands_inside_a_snapshot_by_name() -> None:

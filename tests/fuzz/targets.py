@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from rdbtool.aof.manifest import parse
+from rdbtool.basics.crc64 import crc64
 from rdbtool.errors import RdbToolError
 from rdbtool.findings import Findings
 from rdbtool.inputs.replaying import replay
@@ -24,33 +25,48 @@ from rdbtool.tasks.check_aof import check_aof
 from rdbtool.tasks.convert import convert
 from rdbtool.tasks.digest import digest
 from rdbtool.tasks.repair_aof import plan_aof_repair, repair_aof
+from rdbtool.tasks.salvage_rdb import salvage_rdb
+from tests.aof.craft import FIXTURES as LOGS
 from tests.aof.craft import command, sets
-from tests.rdb.corpus import FIXTURES
+from tests.rdb.corpus import BROKEN, FIXTURES
 from tests.rdb.mutation import records_by_type
 from tests.rdb.sources import Dripping
+from tests.servers.damaging import COMMANDS, SMALL
 
-Target = Callable[[bytes], None]
+Target = Callable[[bytes], object]
+"""Takes any bytes; what it returns is part of the answer."""
 
 
-def rdb(data: bytes) -> None:
+def rdb(data: bytes) -> list[object]:
     """The reader, the check, and all values decoded."""
-    verify_rdb(window_over(data), Findings())
+    findings = Findings()
+    verify_rdb(window_over(data), findings)
     reader = RdbReader(window_over(data))
     for event in reader:
         if isinstance(event, Frame):
             with contextlib.suppress(RdbToolError):
                 event.value()
+    told: list[object] = [f"{f.code} {f.offset} {f.key!r}" for f in findings.items]
     with _file(data, ".rdb") as path:
-        digest(path)
+        try:
+            told.append(digest(path).digest)
+        except RdbToolError as e:
+            told.append(f"{type(e).__name__} {e.code} {e.offset} {e.key!r}")
+        with contextlib.suppress(RdbToolError):
+            told.append(salvage_rdb(str(path), str(path.with_suffix(".saved"))).written)
+    return told
 
 
-def log(data: bytes) -> None:
+def log(data: bytes) -> list[object]:
     """The reader of logs, the replay, and the repair, behind which a log is sound."""
     with _file(data, ".aof") as path:
         report = check_aof(path)
+        told: list[object] = [f"{f.code} {f.offset}" for f in report.findings.items]
         with contextlib.suppress(RdbToolError):
-            replay(str(path))
+            told.append(replay(str(path)).replay.count)
         repair_aof(plan_aof_repair(report))
+        told.append(path.stat().st_size)
+    return told
 
 
 def manifest(data: bytes) -> None:
@@ -59,14 +75,17 @@ def manifest(data: bytes) -> None:
 
 
 def payload(data: bytes) -> None:
-    """What RESTORE takes."""
-    parse_dump(data).value()
+    """What RESTORE takes, with the checksum that it needs."""
+    with contextlib.suppress(RdbToolError):
+        parse_dump(data).value()
+    parse_dump(data[:-8] + crc64(data[:-8]).to_bytes(8, "little")).value()
 
 
-def json_lines(data: bytes) -> None:
+def json_lines(data: bytes) -> list[str]:
     """JSON lines, converted."""
     with _file(data, ".jsonl") as path:
-        convert([str(path)], str(path.with_suffix(".rdb")))
+        report = convert([str(path)], str(path.with_suffix(".rdb")))
+    return [f"{report.written} written", *(f"{f.code} {f.offset} {f.key!r}" for f in report.findings.items)]
 
 
 def text(data: bytes) -> None:
@@ -78,8 +97,9 @@ def text(data: bytes) -> None:
 def vcs(data: bytes) -> None:
     """The envelope in which Valkey 9.2 compresses a snapshot."""
     with open_stream(Dripping(data, 50)) as stream:
-        while stream.stream.read(1 << 16):
-            pass
+        window = stream.window()
+        while not window.at_end():
+            window.take(window.end - window.pos)
 
 
 @contextlib.contextmanager
@@ -97,13 +117,16 @@ def seeds_of(name: str) -> list[bytes]:
     """Sound inputs of a target."""
     snapshots = list(records_by_type().values())
     if name == "rdb":
-        return snapshots
+        whole = [path for path in sorted(FIXTURES.glob("*/*.rdb")) if path.parent.name not in BROKEN]
+        return [*snapshots, *(path.read_bytes() for path in whole if path.stat().st_size <= SMALL)]
     if name == "log":
         return [
             sets(5),
             command("MULTI") + sets(2) + command("EXEC"),
             b"#TS:1600000000\r\n" + sets(1),
             snapshots[0] + sets(3),
+            *(b"".join(command(*words) for words in COMMANDS[i : i + 10]) for i in range(0, len(COMMANDS), 10)),
+            (LOGS / "truncated.aof").read_bytes(),
         ]
     if name == "manifest":
         return [b'file a.1.base.rdb seq 1 type b\nfile "a b\\x00" seq 2 type i startoffset 3 endoffset 9\n']
@@ -132,10 +155,10 @@ TARGETS: Final[dict[str, Target]] = {
 def answer(name: str, data: bytes) -> str:
     """What the target says of the bytes: the same compiled and interpreted, and under ``python -O``."""
     try:
-        TARGETS[name](data)
+        told = TARGETS[name](data)
     except RdbToolError as e:
         return f"{type(e).__name__} {e.code} {e.offset} {e.key!r}"
-    return "fine"
+    return "fine" if told is None else f"fine {told}"
 
 
 def run(name: str, data: bytes) -> None:

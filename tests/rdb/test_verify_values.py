@@ -161,6 +161,7 @@ VALUES: dict[str, tuple[int, bytes, list[str]]] = {
     "stream-key": (15, stream([(b"short", NODE[1])], 1), ["stream-node"]),
     "stream-node-twice": (15, stream([NODE, NODE], 2), ["stream-node"]),
     "stream-node-empty": (15, stream([(NODE[0], listpack())], 0), ["stream-node"]),
+    "stream-node-first": (15, stream([(NODE[0], flipped(NODE[1], 7, 0x40))], 1), ["stream-first"]),
     "stream-node-cut": (15, stream([(NODE[0], listpack(1, 0, 1, b"f", 0, 2, 0, 0))], 1), ["stream-entry"]),
     "stream-node-more": (15, stream([(NODE[0], listpack(0, 0, 1, b"f", 0, 2))], 0), ["stream-entry"]),
     "stream-entry-count": (15, stream([(NODE[0], listpack(1, 0, 1, b"f", 0, 2, 0, 0, b"v", 9))], 1), ["stream-entry"]),
@@ -274,7 +275,7 @@ def test_a_server_that_does_not_sanitize_minds_what_the_table_says_that_any_mind
     kind = server("redis-6.2")
     wrong = []
     for name, (type_byte, payload, codes) in VALUES.items():
-        if type_byte > 15 or not codes or codes == ["ziplist"]:  # damaged ziplists may crash it, or not
+        if type_byte > 15 or not codes or codes[0] in {"ziplist", "stream-first"}:  # which may crash it, or not
             continue
         seven = {"ziplist-duplicate", "stream-length", "duplicate-consumer"}
         minds = any(CODES[code].minds == ANY and code not in seven for code in codes)

@@ -13,11 +13,14 @@ from rdbtool.basics.crc64 import crc64
 from tests.aof.craft import command
 from tests.rdb.craft import record, string
 from tests.servers.damaging import (
+    ENDLESS,
+    FIELDS_EXPIRE,
     LONG_LINE,
     NO_MEMORY,
     NO_NUMBER,
     NO_ORDER,
     ODD_VERSION,
+    OF_MODULES,
     Answers,
     ask,
     ask_about,
@@ -33,6 +36,9 @@ REASONS = {
     NO_ORDER: "check-rdb tells the order",
     "a field of Valkey's hash twice, once expired: it drops that first, we do not": "as if not expired",
     ODD_VERSION: "check-rdb --salvage reads it, and no server writes such a header",
+    ENDLESS: "digest refuses it, and says so",
+    FIELDS_EXPIRE: "as the server loads it",
+    OF_MODULES: "digest says so",
     NO_MEMORY: "check-aof --for tells it",
     LONG_LINE: "no server writes such a header; check-aof --for tells what becomes of it",
     "the snapshot in front no longer says that a log follows": "digest takes the file for a snapshot",

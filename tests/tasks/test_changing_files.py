@@ -126,6 +126,21 @@ def test_whatever_reads_a_snapshot_that_changes_says_so_and_not_that_it_is_damag
     assert [entry.name for entry in tmp_path.iterdir()] == ["dump.rdb"]
 
 
+@pytest.mark.parametrize("read", READERS)
+@pytest.mark.parametrize(("change", "says"), [(shrink, "it shrank to"), (overwrite, "it was written to")])
+def test_whatever_replays_a_log_that_changes_says_so(
+    read: Callable[[Path, Callable[[int, int], None]], object],
+    change: Callable[[Path], None],
+    says: str,
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "a.aof"
+    path.write_bytes(sets(20_000, 50))
+    with pytest.raises(ChangedError, match=says):
+        read(path, once(lambda: change(path)))
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.aof"]
+
+
 def a_set(folder: Path, seq: int) -> Path:
     folder.mkdir(exist_ok=True)
     (folder / f"a.aof.{seq}.base.rdb").write_bytes(SNAPSHOT)

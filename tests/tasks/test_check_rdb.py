@@ -416,3 +416,35 @@ def test_the_opcode_that_counts_the_keys_of_a_slot_is_unknown_to_old_servers(
     path.write_bytes(rdb(b"\xfe\0\xf4\1\1\0", record(0, b"k", string(b"v")), magic=b"REDIS0009"))
     (told,) = check_rdb(path, releases=[release]).releases
     assert told.loads is loads
+
+
+@pytest.mark.server
+def test_redis_8_10_checks_the_first_element_of_a_stream(tmp_path: Path) -> None:
+    node = stream_node((0, 0, [b"v"]))
+    node = node[:7] + bytes((node[7] ^ 0x40,)) + node[8:]
+    value = b"\x01" + string(stream_id(1, 1)) + string(node) + b"\x01\x01\x01\x00"
+    data = rdb(record(15, b"s", value), magic=b"REDIS0009")
+    report = checked(tmp_path, data, releases=releases_asked(["redis-6.2", "redis-8.6", "8.10", "valkey-9.1"]))
+    assert [a.loads for a in report.releases] == [True, True, False, False]
+    for kind in SERVERS:
+        if kind.name in {"redis-8.10", "valkey-9.1"}:
+            assert not starts(kind, tmp_path, data)
+
+
+@pytest.mark.parametrize("flags", [0, 1])
+def test_metadata_of_keys_needs_its_module_unless_servers_may_pass_it(tmp_path: Path, flags: int) -> None:
+    meta = b"\xf3\x01" + bytes((0x18 | flags, 0xF5, 0xC4, 0x28)) + b"\x02\x07\x00"
+    data = rdb(meta + record(0, b"s", string(b"v")), magic=b"REDIS0015")
+    report = checked(tmp_path, data, releases=releases_asked(["redis-8.10"]))
+    assert [a.loads for a in report.releases] == [flags == 1]
+    assert [finding.code for finding in report.findings.items] == (["module-data"] if flags == 0 else [])
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("flags", [0, 1])
+def test_redis_8_10_agrees_about_metadata_of_keys(tmp_path: Path, flags: int) -> None:
+    meta = b"\xf3\x01" + bytes((0x18 | flags, 0xF5, 0xC4, 0x28)) + b"\x02\x07\x00"
+    data = rdb(meta + record(0, b"s", string(b"v")), magic=b"REDIS0015")
+    for kind in SERVERS:
+        if kind.name == "redis-8.10":
+            assert starts(kind, tmp_path, data) == (flags == 1)

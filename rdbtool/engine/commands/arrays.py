@@ -30,6 +30,7 @@ def _to_write(dataset: Dataset, key: bytes) -> ArrayCell:
     cell = dataset.array(key)
     if cell is None:
         cell = ArrayCell(Array())
+        dataset.newest_types = True
         dataset.keys[key] = cell
     return cell
 

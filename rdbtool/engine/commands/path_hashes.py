@@ -14,6 +14,7 @@ def _to_write(dataset: Dataset, key: bytes) -> PathHashCell:
     cell = dataset.path_hash(key)
     if cell is None:
         cell = PathHashCell(PathHash())
+        dataset.newest_types = True
         dataset.keys[key] = cell
     return cell
 

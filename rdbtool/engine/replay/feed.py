@@ -35,7 +35,8 @@ KEYS: Final = 100
 @final
 class RdbRest:
     """What an RDB holds that is not a key of the dataset: ``functions`` are library codes, in order; ``lost``: what
-    only another product has, by kind; ``damage``: what is wrong with the file, where reading went on or was to keep
+    only another product has, by kind; ``updates``: commands
+    in it; ``damage``: what is wrong with the file, where reading went on or was to keep
     what came before; ``broken``: it ended the reading; ``checksum``: as `End.checksum`.
     """
 
@@ -43,6 +44,7 @@ class RdbRest:
         self.keys: i64 = 0
         self.functions: list[bytes] = []
         self.module_aux: list[ModuleAux] = []
+        self.updates: i64 = 0
         self.lost: dict[str, int] = {}
         self.damage: list[RdbToolError] = []
         self.broken = False
@@ -115,8 +117,14 @@ def load_rdb(
                     slot for first, last in event.ranges for slot in range(first, min(last, SLOTS - 1) + 1)
                 )
             elif isinstance(event, Update):
+                rest.updates += 1
                 check_database(event.db, reader.window.path, event.offset)
-                _update(dataset, event, reader.window.path, passes_on=passthrough is not None)
+                try:
+                    _update(dataset, event, reader.window.path, passes_on=passthrough is not None)
+                except FormatError as e:
+                    if not keep_going:
+                        raise
+                    rest.damage.append(e)
             elif isinstance(event, End) and (sieve is None or sieve.first):
                 rest.checksum = event.checksum
                 if event.checksum == "bad":

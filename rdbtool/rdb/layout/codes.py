@@ -21,8 +21,8 @@ from rdbtool.servers.releases import Release
 ANY: Final = 0
 """Every server looks, however it is configured."""
 SANITIZING: Final = 1
-"""Only a server with ``sanitize-dump-payload yes`` looks, and one that always sanitizes; others load it, and may crash
-on it later."""
+"""Only a server with ``sanitize-dump-payload yes`` looks, one that always sanitizes, and one that has ``since``;
+others load it, and may crash on it later."""
 ALWAYS: Final = 2
 """Only a server that always sanitizes looks (Valkey 9.1), and one with the feature ``since``."""
 SOME: Final = 3
@@ -49,7 +49,7 @@ class Code:
             return release.has(self.since)
         if release.has(ALWAYS_SANITIZES):
             return True
-        if self.minds == ALWAYS and self.since:
+        if self.minds != ANY and self.since:
             return release.has(self.since)
         return self.minds == ANY and (not self.since or release.has(self.since)) and not release.has(self.until)
 
@@ -106,6 +106,7 @@ CODES: Final[dict[str, Code]] = {
     # Streams
     "stream-node": Code(Severity.ERROR),
     "stream-node-count": Code(Severity.ERROR, ALWAYS),
+    "stream-first": Code(Severity.ERROR, SANITIZING, since=CHECKS_STREAM_COUNTERS),
     "stream-entry": Code(Severity.ERROR, SANITIZING),
     "stream-order": Code(Severity.WARNING),
     "stream-length": Code(Severity.ERROR, since=CHECKS_ZIPLISTS_AND_STREAMS),

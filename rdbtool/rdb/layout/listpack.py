@@ -272,18 +272,22 @@ def check_listpack(ins: Inspection, *, stream: bool = False) -> i64:
         if size < 128:
             after = pos + size + 1
             if size == 0 or after > last:
-                ins.report_packed("listpack", _flaw(data, pos), pos)
+                ins.report_packed(_code(stream, count), _flaw(data, pos), pos)
                 return -1
             if data[after - 1] != size and not ends_with_size(data, after, size):
-                ins.report_packed("listpack", f"a listpack entry of {size} bytes does not end with its size", pos)
+                ins.report_packed(
+                    _code(stream, count), f"a listpack entry of {size} bytes does not end with its size", pos
+                )
                 return -1
         else:
             after = pos + size + back_size(size)
             if after > last:
-                ins.report_packed("listpack", _flaw(data, pos), pos)
+                ins.report_packed(_code(stream, count), _flaw(data, pos), pos)
                 return -1
             if not ends_with_size(data, after, size):
-                ins.report_packed("listpack", f"a listpack entry of {size} bytes does not end with its size", pos)
+                ins.report_packed(
+                    _code(stream, count), f"a listpack entry of {size} bytes does not end with its size", pos
+                )
                 return -1
         pos = after
         count += 1
@@ -294,6 +298,14 @@ def check_listpack(ins: Inspection, *, stream: bool = False) -> i64:
             ins.report_packed("stream-node-count" if stream else "listpack", message, start + 4)
             return count if stream else WRONG
     return count
+
+
+def _no_size(size: i64) -> str:
+    return f"a listpack entry of {size} bytes does not end with its size"
+
+
+def _code(stream: bool, count: i64) -> str:
+    return "stream-first" if stream and count == 0 else "listpack"
 
 
 def check_header(ins: Inspection) -> bool:

@@ -10,7 +10,7 @@ from typing import Final
 from mypy_extensions import i64
 
 from rdbtool.errors import FormatError, UnsupportedError
-from rdbtool.io.window import Window, passed
+from rdbtool.io.window import Window, passed, window_over
 
 from .inspection import Inspection
 from .primitives import read_count, read_length, read_u64, skip_string
@@ -79,6 +79,20 @@ def skip_key_meta(w: Window) -> None:
         w.skip(4)
         skip_module_values(w)
         classes -= 1
+
+
+def metadata_classes(meta: bytes) -> list[str]:
+    """The names of the classes of a key's metadata without which servers refuse the file: they pass others that they
+    lack (Redis 8.10, KEY_META_FLAG_ALLOW_IGNORE).
+    """
+    w = window_over(meta)
+    names: list[str] = []
+    for _ in range(read_count(w, 5)):
+        spec = int.from_bytes(w.take(4), "little")
+        if not spec & 1:
+            names.append("".join(_NAME_CHARS[spec >> shift & 63] for shift in range(26, 7, -6)))
+        skip_module_values(w)
+    return names
 
 
 def take_module(w: Window) -> tuple[int, bytes]:

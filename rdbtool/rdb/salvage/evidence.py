@@ -11,7 +11,7 @@ from typing import Final
 from mypy_extensions import i64
 
 from rdbtool.rdb import opcodes
-from rdbtool.rdb.events import Aux, Event, Function, FunctionPreGa, ModuleAux, ResizeDb, SelectDb
+from rdbtool.rdb.events import Aux, Event, Function, FunctionPreGa, ModuleAux, ResizeDb, SelectDb, Update
 from rdbtool.rdb.frame import Frame
 
 START: Final = re.compile(
@@ -19,7 +19,7 @@ START: Final = re.compile(
     rb"[\x00-\x05\x07\x09-\x20](?:[\x01-\x3f][^\x00-\x08\x7f]|[\x40-\x7f].[^\x00-\x08\x7f]|[\xc0-\xc3]|[\x01-\x3f].)"
     rb"|\xfc.{5}[\x00-\x3f]\x00\x00|\xfd.{4}[\x00-\x20]"
     rb"|\xfe(?:[\x00-\x3f]|[\x40-\x7f].)[\xf4\xfb\xfc\xfd\xf8\xf9\x00-\x20]|\xfb[\x00-\xbf]"
-    rb"|[\xf5-\xf7\xfa][\x00-\xc3]|\xf9.[\x00-\x20\xf3\xfc\xfd]|\xf8[\x00-\x81]|[\xf3\xf4].|\xff",
+    rb"|[\xf5-\xf7\xfa][\x00-\xc3]|\xf9.[\x00-\x20\xf3\xfc\xfd]|\xf8[\x00-\x81]|[\xf3\xf4].|\xff|\xf2\*[1-9]",
     re.DOTALL,
 )
 """What a record may begin with. It leaves most places out, cheaply."""
@@ -103,6 +103,8 @@ def of_event(event: Event) -> i64:
         return 4 if event.db < 16 else 0
     if isinstance(event, ResizeDb):
         return 4 if event.expires <= event.keys < 1 << 32 else 0
+    if isinstance(event, Update):
+        return CHECKED
     if isinstance(event, Function):
         return CHECKED if event.code.startswith(b"#!") else 0
     if isinstance(event, (FunctionPreGa, ModuleAux)):

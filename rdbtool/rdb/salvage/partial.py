@@ -13,12 +13,14 @@ from rdbtool.errors import FormatError, InputError, RdbToolError, TruncatedError
 from rdbtool.findings import Findings, Severity
 from rdbtool.io.random_access import Pages
 from rdbtool.io.window import Window, window_over
-from rdbtool.model import MAX_FIELD_EXPIRY
+from rdbtool.model import MAX_FIELD_EXPIRY, NO_EXPIRY
 from rdbtool.rdb.frame import Frame
 from rdbtool.rdb.layout.cursor import Cursor
 from rdbtool.rdb.layout.elements import Elements
 from rdbtool.rdb.layout.encoders import put_length, put_string
+from rdbtool.rdb.layout.expiring_hash import ExpiringListpackCursor
 from rdbtool.rdb.layout.inspection import Inspection
+from rdbtool.rdb.layout.listpack_builder import ListpackBuilder
 from rdbtool.rdb.layout.primitives import read_count, read_length, read_ms, read_string, read_u64, skip_string
 from rdbtool.rdb.layout.quicklist import Quicklist
 from rdbtool.rdb.layout.stream_node import master_id, node_entries
@@ -34,6 +36,9 @@ ZSET2: Final[i64] = 5
 """Types of collections that stand as they are, a count and then the elements: every server reads them."""
 EXPIRING: Final = frozenset({"hash-metadata", "hash-metadata-pre-ga", "hash2"})
 """Hashes with a time at each field."""
+EXPIRING_PACKED: Final = frozenset({"hash-listpack-ex", "hash-listpack-ex-pre-ga"})
+CODED: Final[i64] = 0xC0
+"""First byte of a string that does not stand as it is."""
 SCORES: Final[TypeRow] = row_of(REDIS, "zset2")
 UNSURE: Final = 2
 """Elements before a break that are not kept: the length of one of the last may be what is wrong."""
@@ -43,8 +48,8 @@ UNSURE: Final = 2
 class Partial:
     """Reads the elements of ``frame``, a collection in an open file, up to ``limit``.
 
-    The fields of a hash that expire are kept as they stand, with their times, if they stand in a row; expiring ones in
-    one listpack are not read. Of a stream whose end is known, the nodes are kept that can be read, and its groups.
+    The fields of a hash that expire are kept with their times, in a row or in one listpack. Of a stream whose
+    end is known, the nodes are kept that can be read, and its groups.
     """
 
     def __init__(self, pages: Pages, frame: Frame, limit: i64) -> None:
@@ -62,6 +67,8 @@ class Partial:
         frame = self.frame
         if frame.type.name in EXPIRING:
             return self._expiring(at, broken)
+        if frame.type.name in EXPIRING_PACKED:
+            return self._expiring_packed(at)
         if frame.type.stream_version > 0:
             return (b"", 0) if broken else self._stream(at)
         elements = frame.type.elements
@@ -119,6 +126,56 @@ class Partial:
         put_length(out, len(fields))
         head = self.pages.take(at, frame.value_offset - at)
         return head + least + out.getvalue() + b"".join(fields), len(fields)
+
+    def _expiring_packed(self, at: i64) -> tuple[bytes, int]:
+        """The same for one whose fields stand in one listpack, with their times: they come in the order of these, those
+        that do not expire first.
+        """
+        frame = self.frame
+        w = self.pages.window(frame.value_offset, self.limit)
+        out = BytesWriter()
+        built = ListpackBuilder()
+        try:
+            if frame.type.name == "hash-listpack-ex":
+                read_ms(w)
+                out.write(self.pages.take(frame.value_offset, 8))
+            fields = ExpiringListpackCursor(self._packed(w))
+            seen: set[bytes] = set()
+            last: i64 = NO_EXPIRY
+            while fields.next():
+                name = fields.item()
+                if not fields.next():
+                    break
+                value = fields.item()
+                if not fields.next() or fields.number < last or name in seen:
+                    break
+                seen.add(name)
+                last = fields.number
+                built.append(name)
+                built.append(value)
+                built.append_integer(0 if last == NO_EXPIRY else last)
+        except InputError:
+            raise
+        except RdbToolError:
+            pass  # nothing behind it can be told
+        count = int(built.count // 3)
+        if count == 0:
+            return b"", 0
+        put_string(out, built.finish(), False)
+        return self.pages.take(at, frame.value_offset - at) + out.getvalue(), count
+
+    def _packed(self, w: Window) -> bytes:
+        """The listpack in the string at the window's position, or its beginning where it is cut."""
+        at = w.offset()
+        try:
+            return read_string(w)
+        except TruncatedError:
+            again = self.pages.window(at, self.limit)
+            if self.pages.byte(at) >= CODED:
+                raise
+            read_length(again)
+            start = self.pages.take(again.offset(), self.limit - again.offset())
+            return (len(start) + 1).to_bytes(4, "little") + start[4:] + b"\xff"
 
     def _stream(self, at: i64) -> tuple[bytes, int]:
         """The same for a stream."""

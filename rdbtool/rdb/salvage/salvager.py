@@ -21,6 +21,7 @@ from rdbtool.errors import InputError, RdbToolError
 from rdbtool.io.random_access import Pages
 from rdbtool.rdb import opcodes
 from rdbtool.rdb.frame import Frame
+from rdbtool.rdb.layout.seen import Seen
 
 from .databases import database_in, doubtful, settle, with_all_expiries
 from .evidence import FIRST, of_key
@@ -52,6 +53,7 @@ class Salvager:
         """Whether a SELECTDB was read."""
         self.ends: dict[int, int] = {}
         """See `Search.ends`."""
+        self.seen = Seen()
         self.stops: dict[int, int] = {}
         """Records that swallow others, and where those begin."""
 
@@ -140,6 +142,7 @@ class Salvager:
         search.has_access = self.following.has_access
         search.templates = self.result.templates
         search.ends = self.ends
+        search.seen = self.seen
         return search
 
     def _lose(self, start: i64, end: i64, code: str, message: str) -> Lost:

@@ -15,6 +15,7 @@ from rdbtool.rdb.events import End, SelectDb
 from rdbtool.rdb.frame import Frame
 from rdbtool.rdb.layout.inspection import Inspection
 from rdbtool.rdb.layout.primitives import read_string
+from rdbtool.rdb.layout.seen import Seen
 from rdbtool.rdb.layout.templates import OF_REFERENCE, Template
 from rdbtool.rdb.reader import RdbReader
 from rdbtool.rdb.types import TABLE
@@ -56,6 +57,7 @@ class Search:
         self.version: i64 = version
         self.table = TABLE[dialect]
         self.barrier: i64 = 0
+        self.seen = Seen()
         self.first: i64 = FIRST
         """Evidence that the first record of a run must have."""
         self.templates: dict[bytes, Template] = {}
@@ -184,6 +186,7 @@ class Search:
         reader.resume(self.dialect, self.version, 0, self.templates)
         findings = Findings()
         ins = Inspection(findings)
+        ins.seen = self.seen  # a table of its own for each place would take more time than all the rest
         evidence: i64 = 0
         keys: i64 = 0
         self.weak_end = -1

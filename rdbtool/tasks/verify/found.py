@@ -15,7 +15,7 @@ from rdbtool.aof.names import STOCK, CommandNames
 from rdbtool.errors import RdbToolError
 from rdbtool.findings import Findings
 from rdbtool.inputs import detect
-from rdbtool.inputs.detect import BASE, DIRECTORY, LOG, MANIFEST, Opened, Progress, kind_at, open_detected
+from rdbtool.inputs.detect import BASE, DIRECTORY, LOG, MANIFEST, UPDATE, Opened, Progress, kind_at, open_detected
 from rdbtool.inputs.replaying import replay
 from rdbtool.inputs.server import Server
 from rdbtool.io.window import Window
@@ -30,8 +30,6 @@ from .tally import Counts, Onlooker, Tally
 SNAPSHOT: Final = "snapshot"
 LOG_FILE: Final = "log"
 LOG_SET: Final = "log set"
-UPDATES: Final = "update"
-"""The code of the finding for a snapshot with commands in it."""
 _BEGINNING: Final = re.compile(rb"\*[0-9]+\r\n|#TS:")
 """How a log begins."""
 
@@ -150,7 +148,7 @@ def look(
             found = look_at_log(window, path, wanted, setup=setup, now_ms=now_ms, progress=progress, beside=beside)
         else:
             found = look_at_snapshot(source.window, path, wanted, setup=setup, now_ms=now_ms, beside=beside)
-    if UPDATES in found.findings.counts and os.path.isfile(path) and (wanted.counts_keys or beside is not None):
+    if UPDATE in found.findings.counts and os.path.isfile(path) and (wanted.counts_keys or beside is not None):
         _count_replayed(found, path, Tally(wanted, now_ms, beside), setup)
     found.date(changed_s([path]))
     return found
@@ -218,7 +216,7 @@ def look_at_snapshot(
     facts = report.facts
     if facts is not None:
         found.take(facts)
-    if facts is not None and facts.complete and UPDATES in report.findings.counts:
+    if facts is not None and facts.complete and UPDATE in report.findings.counts:
         found.uncounted = "the commands inside it change keys: only a replay, of a file, can count them"
         found.unsupported = True
     elif facts is not None and facts.complete:

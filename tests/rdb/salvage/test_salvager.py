@@ -7,6 +7,7 @@ import struct
 import time
 from collections.abc import Callable
 from pathlib import Path
+from time import process_time
 
 import pytest
 
@@ -18,7 +19,7 @@ from rdbtool.rdb.reader import RdbReader
 from rdbtool.rdb.salvage.salvaged import IN_A_ROW, TO_THE_END, Salvaged
 from rdbtool.rdb.salvage.salvager import Salvager
 from tests.rdb.corpus import FIXTURES
-from tests.rdb.craft import counted, encode_length, lzf, rdb, record, stream_id, stream_node, string, strings
+from tests.rdb.craft import counted, encode_length, listpack, lzf, rdb, record, stream_id, stream_node, string, strings
 
 PLAIN = FIXTURES / "redis-7.4.1" / "small-plain.rdb"
 VALKEY = FIXTURES / "valkey-9.1.2" / "small-plain.rdb"
@@ -236,6 +237,23 @@ def test_fields_that_expire_are_kept_with_their_times(
     assert result.lost[0].elements == 4
 
 
+@pytest.mark.parametrize("least", [b"", struct.pack("<q", 1 << 42)], ids=["pre-release", "redis"])
+def test_fields_that_expire_and_are_packed_are_kept_with_their_times(least: bytes, tmp_path: Path) -> None:
+    fields = [item for n in range(6) for item in (b"f%d" % n, b"value %d" % n, 0 if n < 2 else (1 << 42) + n)]
+    good = listpack(*fields)
+    at = good.index(b"f4") - 1
+    damaged = good[:at] + bytes((good[at] ^ 0x3F,)) + good[at + 1 :]
+    byte = 25 if least else 23
+    for payload in (string(damaged), string(good)[: at + 2]):
+        data = rdb(users(0, 3), record(byte, b"bad", least + payload), magic=b"REDIS0012")
+        if payload != string(damaged):
+            data = data[: data.index(payload) + len(payload)]
+        assert b"bad" not in salvaged(data, tmp_path)[1]
+        result, keys = salvaged(data, tmp_path, partial=True)
+        assert keys[b"bad"] == least + string(listpack(*fields[:12]))
+        assert result.lost[-1].elements == 4
+
+
 def test_nodes_of_a_stream_that_can_be_read_are_kept(tmp_path: Path) -> None:
     def node(ms: int) -> bytes:
         return string(stream_id(ms, 0)) + string(stream_node((0, 0, [b"v"]), (0, 1, [b"w"])))
@@ -284,3 +302,15 @@ def test_many_breaks_take_linear_time(tmp_path: Path) -> None:
 
     few = min(seconds(300) for _ in range(3))
     assert seconds(2400) < 16 * few
+
+
+def test_what_looks_like_large_collections_takes_no_longer_than_what_looks_like_small_ones(tmp_path: Path) -> None:
+    took = []
+    for count in (b"\x40\x40", b"\x60\x00"):
+        path = tmp_path / "x.rdb"
+        path.write_bytes(rdb(record(3, b"some:key", count + b"\x01a\x09")) * 300)
+        before = process_time()
+        with Pages(str(path)) as pages:
+            Salvager(pages).run()
+        took.append(process_time() - before)
+    assert took[1] < 3 * took[0] + 0.5
