@@ -5,7 +5,8 @@
 | string | its bytes |
 | list | its items, in order |
 | set | its members |
-| sorted set | its members with their scores; 0 and -0 are one score: packed encodings of newer servers drop the sign |
+| sorted set | its members with their scores; 0 and -0 are one in a listpack, whose servers drop the sign, and where \
+two encodings differ |
 | hash | its fields with their values, and the expiry of each field that has one |
 | stream | its entries, each with its fields and values in order; its last id, the greatest id deleted, and how many \
 entries were added |
@@ -97,7 +98,7 @@ class Scope:
     cannot tell does not count.
     """
 
-    __slots__ = ("active_times", "counters", "expiries", "producers", "rules", "seen_times")
+    __slots__ = ("active_times", "counters", "expiries", "producers", "rules", "seen_times", "signs")
 
     def __init__(self, rules: Rules, left: TypeRow, right: TypeRow) -> None:
         self.rules = rules
@@ -105,6 +106,7 @@ class Scope:
         self.counters = tells_counters(left) and tells_counters(right)
         self.seen_times = rules.eviction
         self.active_times = rules.eviction and stream_version(left) >= 3 and stream_version(right) >= 3
+        self.signs = left is right and left.name != "zset-listpack"
         self.producers = tells_producers(left) and tells_producers(right)
 
 
@@ -188,7 +190,8 @@ class Meaning(Visitor):
     def score(self, x: float) -> None:
         name = self._name
         assert name is not None
-        self.fact(SCORE, name, struct.pack("<d", x + 0.0))  # adding 0 turns -0 into 0
+        # adding 0 turns -0 into 0
+        self.fact(SCORE, name, struct.pack("<d", x if self.scope.signs else x + 0.0))
 
     def expiry(self, ms: i64) -> None:
         if self.scope.expiries:

@@ -59,6 +59,33 @@ def test_what_a_diff_prints_brings_a_server_to_the_state_of_a_backup(
         assert left.returncode == 0, left.stdout[:2000]
 
 
+@pytest.mark.parametrize("members", [1, 200], ids=["packed", "skiplist"])
+@pytest.mark.parametrize("kind", SERVERS, ids=lambda kind: kind.name)
+def test_the_sign_of_a_score_of_0_is_brought_back_where_a_server_keeps_it(
+    kind: ServerKind, members: int, tmp_path: Path
+) -> None:
+    backup = tmp_path / "backup.rdb"
+    with running(kind, tmp_path, *AT_ONCE) as server:
+        url = url_of(server)
+
+        def state(score: str, *more: str) -> str:
+            server.execute("FLUSHALL")
+            server.execute("ZADD", "z", *more, *(word for n in range(members) for word in (score, f"m{n}")))
+            server.execute("PEXPIREAT", "z", 10**13)
+            return server.digest()
+
+        states = [("0", "5", "a"), ("-0", "5", "a"), ("1", "5", "a")]
+        for wanted in states[:2]:
+            for had in states:
+                before = state(*wanted)
+                assert run("convert", url, backup, "--force").returncode == 0
+                other = state(*had)
+                same = run("diff", backup, url).returncode == 0
+                assert same == (other == before), (wanted, had)
+                pipe(server, run("diff", url, backup, "--format", "commands").output)
+                assert server.digest() == before, (wanted, had)
+
+
 @pytest.mark.parametrize("kind", SERVERS, ids=lambda kind: kind.name)
 def test_lines_that_servers_refuse_are_told(kind: ServerKind, tmp_path: Path) -> None:
     backup = tmp_path / "backup.rdb"

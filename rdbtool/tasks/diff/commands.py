@@ -197,11 +197,17 @@ class CommandsOut:
     def _edit_elements(self, key: bytes, add: bytes, remove: bytes, a: Table, b: Table) -> None:
         added: list[bytes] = []
         removed: list[bytes] = []
-        for member, _, after in differing_facts(a, b):
+        resigned: list[bytes] = []
+        for member, before, after in differing_facts(a, b):
             if after is None:
                 removed.append(member)
+            elif not after:
+                added.append(member)
             else:
-                added += [format_score(score_of(after)), member] if after else [member]
+                added += [format_score(score_of(after)), member]
+                if before and score_of(before) == score_of(after):
+                    resigned += [b"1", member]  # a server leaves 0 as it is where -0 is to be, for they are equal
+        self._many([add, key], resigned, 2)
         self._many([add, key], added, 2 if add == b"ZADD" else 1)
         self._many([remove, key], removed)
 
