@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, final
 
 from mypy_extensions import i64
 
@@ -22,21 +22,34 @@ MISCOUNTED: Final = "stream-count"
 """The code of a stream whose count of entries is wrong: entries can be had all the same."""
 
 
-def flaw_of(frame: Frame) -> RdbToolError | None:
-    """What is wrong with a value, if servers refuse it for that."""
-    findings = Findings()
-    inspection = Inspection(findings)
-    inspection.begin(frame.db, frame.key)
-    frame.type.verify(frame.window(), inspection)
-    if findings.worst is not Severity.ERROR:
-        return None
-    errors = findings.of(Severity.ERROR)
-    worst = next((error for error in errors if error.code != MISCOUNTED), errors[0])
-    error = FormatError(
-        worst.message, path=worst.path, offset=frame.value_offset, doing="checking a value", key=frame.key
-    )
-    error.code = worst.code
-    return error
+@final
+class Verifier:
+    """Looks into values, one after the other: a table of hashes for each would take more time than all the rest."""
+
+    def __init__(self) -> None:
+        self._findings = Findings()
+        self._inspection = Inspection(self._findings)
+
+    def flaw_of(self, frame: Frame) -> RdbToolError | None:
+        """What is wrong with a value, if servers refuse it for that."""
+        inspection = self._inspection
+        inspection.rereads = 0
+        inspection.begin(frame.db, frame.key)
+        frame.type.verify(frame.window(), inspection)
+        findings = self._findings
+        if not findings.items:
+            return None
+        self._findings = Findings()
+        inspection.findings = self._findings
+        if findings.worst is not Severity.ERROR:
+            return None
+        errors = findings.of(Severity.ERROR)
+        worst = next((error for error in errors if error.code != MISCOUNTED), errors[0])
+        error = FormatError(
+            worst.message, path=worst.path, offset=frame.value_offset, doing="checking a value", key=frame.key
+        )
+        error.code = worst.code
+        return error
 
 
 class Exporter:
@@ -51,6 +64,7 @@ class Exporter:
         self.output = output
         self.losses = losses
         self.verify = False
+        self.verifier = Verifier()
         self.miscounted_elsewhere = 0
         """`miscounted` of others that write for this one."""
 
@@ -137,7 +151,7 @@ class ValueExporter(Exporter):
     def flaw(self, frame: Frame) -> RdbToolError | None:
         """Why servers refuse the value, if they do; the frame is kept."""
         frame.raw()
-        flaw = flaw_of(frame)
+        flaw = self.verifier.flaw_of(frame)
         return None if flaw is None or flaw.code == MISCOUNTED else flaw
 
     @property

@@ -38,7 +38,7 @@ from rdbtool.servers.releases import writer_of
 from rdbtool.servers.slots import hash_slot
 
 from .columns import Column, Doubles, Integers, Repeated, Strings
-from .exporter import MISCOUNTED, Exporter, KeyFacts, ValueExporter, flaw_of
+from .exporter import MISCOUNTED, Exporter, KeyFacts, ValueExporter
 from .rows import RowVisitor
 
 SCHEMA: Final = 1
@@ -184,7 +184,7 @@ class ParquetKeys(Exporter):
     def frame(self, frame: Frame) -> RdbToolError | None:
         if self.verify:
             frame.raw()
-            flaw = flaw_of(frame)
+            flaw = self.verifier.flaw_of(frame)
             if flaw is not None and flaw.code != MISCOUNTED:
                 return flaw
         measure = self._measure

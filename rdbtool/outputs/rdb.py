@@ -15,7 +15,7 @@ from rdbtool.rdb.targets import Target, target_for_version
 from rdbtool.rdb.writer import RdbWriter, open_rdb_writer
 from rdbtool.servers.releases import SHARED, Release, writer_of
 
-from .exporter import MISCOUNTED, Exporter, flaw_of
+from .exporter import MISCOUNTED, Exporter
 from .options import RdbOptions
 
 
@@ -90,7 +90,7 @@ class RdbOut(Exporter):
     def frame(self, frame: Frame) -> RdbToolError | None:
         if self.verify:
             frame.raw()
-            damage = flaw_of(frame)
+            damage = self.verifier.flaw_of(frame)
             if damage is not None:
                 if damage.code != MISCOUNTED:
                     return damage

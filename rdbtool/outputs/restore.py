@@ -29,7 +29,7 @@ from rdbtool.rdb.walk import Walker
 from rdbtool.servers.features import RESTORE_METADATA
 from rdbtool.servers.slots import hash_slot
 
-from .exporter import MISCOUNTED, Exporter, flaw_of
+from .exporter import MISCOUNTED, Exporter
 
 BATCH: Final[i64] = 1 << 18
 """Bytes of requests that are sent at once."""
@@ -177,7 +177,7 @@ class Restore(Exporter):
         row = frame.type
         if self.verify:
             frame.raw()
-            damage = flaw_of(frame)
+            damage = self.verifier.flaw_of(frame)
             if damage is not None and damage.code != MISCOUNTED:
                 return damage
         if row.redis_type in self.target.unknown_types:

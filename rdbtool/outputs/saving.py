@@ -15,7 +15,7 @@ from rdbtool.model import NO_EXPIRY
 from rdbtool.rdb.frame import Frame
 from rdbtool.rdb.writer import RdbWriter
 
-from .exporter import Exporter, flaw_of
+from .exporter import Exporter, Verifier
 
 
 def save_rdb(dataset: Dataset, writer: RdbWriter, *, verify: bool = False) -> int:
@@ -23,6 +23,7 @@ def save_rdb(dataset: Dataset, writer: RdbWriter, *, verify: bool = False) -> in
 
     Raises what writing raises, and `FormatError` for such a value that is damaged.
     """
+    verifier = Verifier() if verify else None
     for code in dataset.functions.values():
         writer.function(code)
     keys: i64 = 0
@@ -33,7 +34,7 @@ def save_rdb(dataset: Dataset, writer: RdbWriter, *, verify: bool = False) -> in
         while walk.next():
             frame = frame_of_held(db, walk.key, walk.held)
             if frame is not None:
-                damage = flaw_of(frame) if verify else None
+                damage = None if verifier is None else verifier.flaw_of(frame)
                 if damage is not None:
                     raise damage
                 writer.frame(frame)
