@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Collection, Sequence
-from typing import final
+from typing import Final, final
 
 from mypy_extensions import i64
 
@@ -14,6 +15,9 @@ from rdbtool.rdb.frame import Frame
 from rdbtool.rdb.reader import RdbReader
 
 from .keys import EntryEvent, Facts, KeySource
+
+BESIDE: Final = 128
+"""Files that a program has open beside those of partitions."""
 
 
 @final
@@ -60,6 +64,7 @@ class PartitionSource(KeySource):
         self._at: i64 = 0
         self._db: i64 = 0
         self._passes = False
+        _allow_open(len(files))
         try:
             for file in files:
                 self._parts.append(_Part(open_input(file), decoded=file in decoded))
@@ -100,3 +105,11 @@ class PartitionSource(KeySource):
                 return None
             self._db = min(dbs)
             self._at = 0
+
+
+def _allow_open(files: int) -> None:
+    """Ask the system for so many open files more than a program has anyway."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = files + BESIDE if hard == resource.RLIM_INFINITY else min(files + BESIDE, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

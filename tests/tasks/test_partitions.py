@@ -6,6 +6,7 @@ import json
 import os
 import random
 import re
+import resource
 import signal
 import time
 from io import BytesIO
@@ -320,6 +321,18 @@ def test_a_limit_of_memory_makes_as_many_partitions_as_it_takes(tmp_path: Path, 
     assert len(parted) > 3
     report = rewrite(path, tmp_path / "out.aof", sharing=Sharing(memory=1 << 20, workers=2))
     assert (report.keys, report.findings.items) == (20_000, [])
+    assert digest(tmp_path / "out.aof").digest == digest(path).digest
+
+
+def test_there_may_be_more_partitions_than_files_a_program_has_open(tmp_path: Path) -> None:
+    path = tmp_path / "log.aof"
+    path.write_bytes(b"".join(command("SET", f"key:{i}", str(i)) for i in range(400)))
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (100, limits[1]))
+    try:
+        rewrite(path, tmp_path / "out.aof", sharing=Sharing(150))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
     assert digest(tmp_path / "out.aof").digest == digest(path).digest
 
 
