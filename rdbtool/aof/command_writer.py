@@ -192,7 +192,7 @@ class CommandWriter(Visitor):
     def begin(self, kind: i64, expiring: bool) -> None:
         self._kind = kind
         self._expiring = expiring and self.with_field_expiries
-        self._plain = kind not in (STRING, ZSET, PATH_HASH) and not (kind == HASH and self._expiring)
+        self._plain = kind not in (ZSET, PATH_HASH) and not (kind == HASH and self._expiring)
         self._arguments = 0
         self._most = ITEMS_PER_COMMAND
         if kind in (HASH, ZSET):
@@ -260,9 +260,6 @@ class CommandWriter(Visitor):
             self._arguments = count
             if count >= self._most:
                 self._look(count)
-        elif self._kind == STRING:
-            self._begin_command(1)
-            write_bulk_integer(self.output.buffer, n)
         else:
             data = b"%d" % n
             self._other(data, 0, len(data))
@@ -270,11 +267,7 @@ class CommandWriter(Visitor):
     def _other(self, data: bytes, start: i64, end: i64) -> None:
         """`text` of what does not become an argument at once, or is long."""
         kind = self._kind
-        if kind == STRING and end - start < LONG:
-            self._begin_command(1)
-            write_bulk(self.output.buffer, data, start, end)
-            self.output.room()
-        elif kind == ZSET:
+        if kind == ZSET:
             self._member = data
             self._start = start
             self._end = end

@@ -7,8 +7,8 @@ from typing import Final, Protocol, final
 from librt.strings import BytesWriter
 from mypy_extensions import i64
 
-FLUSH: Final[i64] = 1 << 18
-"""Bytes collected before they go to the sink: few enough to stay in the cache of a core."""
+FLUSH: Final[i64] = 1 << 20
+"""Bytes collected before they go to the sink. With 256 KiB, glibc gives the memory back and takes it anew each time."""
 WHOLE: Final[i64] = 4 << 20
 """A record of up to this many bytes is held back until it is complete, so that it can be taken back."""
 

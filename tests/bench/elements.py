@@ -31,13 +31,13 @@ JOBS = {
 
 
 def seconds(job: tuple[str, ...], path: Path, rounds: int) -> float:
-    """The least CPU that the job took; its output goes nowhere."""
+    """The least CPU that the job took; its output and its remarks go nowhere."""
     command = cases.rdbtool(*(part.format(path) for part in job))
     return min(_seconds(command) for _ in range(rounds))
 
 
 def _seconds(command: list[str]) -> float:
-    nowhere = [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_RDWR, 0) for fd in (0, 1)]
+    nowhere = [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_RDWR, 0) for fd in (0, 1, 2)]
     pid = os.posix_spawn(command[0], command, os.environ, file_actions=nowhere)
     _, status, usage = os.wait4(pid, 0)
     if os.waitstatus_to_exitcode(status) not in {0, 3}:
