@@ -75,9 +75,10 @@ LEFT_OUT = (
 )
 """Modules and folders of those rooms that are called once per file: compiling them makes nothing faster."""
 
-FLAGS = ("-w", "-g0", "-fvisibility=hidden", "-fno-plt", "-fcommon")
+FLAGS = ("-w", "-g0", "-fvisibility=hidden", "-fno-plt", "-fcommon", "-ffp-contract=off")
 """For gcc and clang. No function is called from outside, so they may inline it or call it directly; the tables through
-which groups call each other are defined in a header, so one for all files.
+which groups call each other are defined in a header, so one for all files. Products of doubles are rounded before they
+are added to, which `basics.decimals` counts on.
 """
 LINK_TIME = {"clang": ("-flto=thin",), "gcc": ("-flto=auto", "-fno-fat-lto-objects")}
 """What optimises functions of several files together when they are linked."""

@@ -304,7 +304,7 @@ def test_a_server_that_refuses_us_is_not_known_in_its_words(tmp_path: Path) -> N
         server.execute("CONFIG", "SET", "requirepass", "right")
         judged = health(url_of(server), access=Access("wrong"))
         assert judged.verdict == UNKNOWN
-        assert "the server says: invalid username-password pair" in str(judged.error)
+        assert "the server says: WRONGPASS invalid username-password pair" in str(judged.error)
 
 
 def test_wrong_names_are_refused() -> None:
