@@ -58,7 +58,8 @@ class Scan(NamedTuple):
 ALL: Final = Scan()
 
 
-class Address(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Address:
     """What a URL says. ``path``: of the socket, for `UNIX`; ``shown``: the URL without its password."""
 
     scheme: str

@@ -60,7 +60,7 @@ def test_the_password_of_a_url_is_shown_nowhere(tmp_path: Path, monkeypatch: pyt
         bare = f"redis://127.0.0.1:{port}"
         refused = run("digest", bare)
         assert refused.returncode == 2
-        assert "the server says: Authentication required" in refused.stderr
+        assert "the server says: NOAUTH Authentication required" in refused.stderr
         monkeypatch.setenv("REDISCLI_AUTH", SECRET)
         assert run("digest", bare).returncode == 0
 

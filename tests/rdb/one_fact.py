@@ -134,7 +134,8 @@ def pairs() -> Iterator[Pair]:
     yield Pair("zset: a member", zset_value(), SortedSet({b"a": 1.0, b"b": 0.0, b"c": 2.0}), "member", b"c")
     yield Pair("zset: a score", zset_value(), SortedSet({b"a": 1.5, b"b": 0.0}), "member", b"a")
     yield Pair("zset: order", zset_value(), SortedSet({b"b": 0.0, b"a": 1.0}))
-    yield Pair("zset: sign of 0", zset_value(), SortedSet({b"a": 1.0, b"b": -0.0}), "member", b"b")
+    long = b"b" * 100  # servers keep the sign where no listpack holds the set
+    yield Pair("zset: sign of 0", SortedSet({long: 0.0}), SortedSet({long: -0.0}), "member", long)
     fields = hash_value().fields
     yield Pair("hash: a field", hash_value(), Hash({**fields, b"d": b"4"}, hash_value().expiries), "field", b"d")
     yield Pair("hash: a value", hash_value(), Hash({**fields, b"a": b"x"}, hash_value().expiries), "field", b"a")

@@ -21,10 +21,14 @@ from rdbtool.rdb.reader import RdbReader
 from rdbtool.rdb.types import TABLE
 from rdbtool.servers.releases import CHECKSUM_SINCE
 
-from .evidence import ENOUGH, ENOUGH_TO_END, FIRST, LEAST, START, of_event, of_lead, of_name, of_value
+from .evidence import ENOUGH, ENOUGH_TO_END, FIRST, LEAST, START, of_event, of_key, of_lead, of_name, of_value
 
 A_LETTER: Final[i64] = 5
 """Evidence in a name of one letter: enough for the first record of a run if no other run begins within it."""
+SWALLOWING: Final[i64] = 64
+"""Bytes of a name of odd bytes above which no run begins with it: rather it swallows records, of whose last value then
+the good evidence is.
+"""
 ONE_IN: Final[i64] = 64
 """Of so many records one is remembered, so that what many runs have in common is read once."""
 LOOK: Final[i64] = 1 << 17
@@ -209,6 +213,8 @@ class Search:
                     key_at = reader.key_offset - w.base
                     coded: i64 = w.data[key_at] if 0 <= key_at < w.end else 0
                     if event.type.byte == MODULE and first != LONG:
+                        break
+                    if keys == 0 and len(event.key) > SWALLOWING and of_key(event.key) < FIRST:
                         break
                     if keys == 0 and event.type.byte == 0 and first == 0:
                         break  # an empty string is little evidence for what is in front of it
