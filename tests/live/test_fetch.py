@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rdbtool.errors import InputError
+from rdbtool.errors import InputError, UnsupportedError
 from rdbtool.live.address import Access
 from rdbtool.live.connection import Connection
 from rdbtool.live.source import register
@@ -74,7 +74,10 @@ def test_what_is_not_whole_gets_no_name(what: str, tmp_path: Path) -> None:
                 with pytest.raises(InputError, match="ended the connection before the snapshot was whole"):
                     convert(url, out)
             else:
-                report = convert(url, out)
+                try:
+                    report = convert(url, out)
+                except UnsupportedError:  # what is damaged may look like a value that tells no length
+                    continue
                 assert report.failed
                 assert report.outputs == []
         assert [path.name for path in tmp_path.iterdir()] == ["dump.rdb"]
