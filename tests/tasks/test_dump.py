@@ -231,7 +231,7 @@ def test_a_value_of_any_type_takes_little_memory(kind: str, tmp_path: Path) -> N
 
 def test_a_named_string_is_shown_without_a_copy(tmp_path: Path) -> None:
     """The window that holds it, and its parts from which that is joined, are twice its size."""
-    size = 16 << 20
+    size = 8 << 20
     value = bytes(range(256)) * (size >> 8)
     path = tmp_path / "x.rdb"
     path.write_bytes(b"REDIS0010\xfe\x00\x00" + craft.string(b"k") + encode_length(size) + value + b"\xff" + bytes(8))
