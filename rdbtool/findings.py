@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 from .errors import ChangedError, RdbToolError, printable
+
+K = TypeVar("K")
 
 KEPT_PER_CODE = 1000
 """Findings of one code that a report keeps; further ones are counted, so memory stays bounded."""
@@ -24,6 +26,12 @@ def changed_finding(change: str, path: str) -> Finding:
     """That a file did not stay as it was while it was read. ``change``: as `Input.changed` says."""
     message = f"the file changed while it was read: {change}; what is said of it holds for no state of it: ask again"
     return Finding(Severity.ERROR, ChangedError.code, message, path)
+
+
+def add_counts(counts: dict[K, int], more: Mapping[K, int]) -> None:
+    """Add to each count the one of the same name."""
+    for name, count in more.items():
+        counts[name] = counts.get(name, 0) + count
 
 
 def plural(n: int, noun: str) -> str:

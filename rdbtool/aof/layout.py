@@ -66,6 +66,20 @@ class Layout:
         paths = [file.path for file in self.files]
         return tuple(paths + ([self.manifest_path] if self.manifest_path else []))
 
+    def stamps(self) -> list[tuple[int, int]]:
+        """Size in bytes and time of change in ns of each of the files, to see whether somebody writes to them; (-1, -1)
+        for one that is not there.
+        """
+        found = []
+        for file in self.files:
+            try:
+                status = os.stat(file.path)
+            except OSError:
+                found.append((-1, -1))
+            else:
+                found.append((status.st_size, status.st_mtime_ns))
+        return found
+
     @property
     def is_set(self) -> bool:
         """Whether a manifest names the files."""

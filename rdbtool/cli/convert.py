@@ -301,10 +301,8 @@ def command(
         raise UsageError(f"--executor is for inputs with an output each: a name with {NAME_OF_INPUT} in it")
     if not force:
         ask_to_overwrite(output_paths(destination, split), sources)
-    # With a limit of memory, processes come and go, so that their memory does.
     count = jobs.count(sources) if options.format == "rdb" or limit is not None else 1
-    with Progress() as progress, jobs.workers(1 if limit is not None else count) as executor:
-        arguments["sharing"] = Sharing(executor=executor, workers=count, memory=limit)
+    with Progress() as progress, jobs.sharing(count, limit) as arguments["sharing"]:
         report = convert(sources, destination, progress=progress, **arguments)
     if output is Format.JSON and destination != "-":
         print_json(NAME, report.as_json())

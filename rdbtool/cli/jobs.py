@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from rdbtool.tasks.cluster import Cluster
+    from rdbtool.tasks.sharing import Sharing
     from rdbtool.tasks.workers import Workers
 
 T = TypeVar("T")
@@ -89,6 +90,16 @@ class Jobs:
         if not self.executor:
             return list(paths)
         return [path if is_remote(path) else os.path.abspath(path) + os.sep * path.endswith(os.sep) for path in paths]
+
+    @contextlib.contextmanager
+    def sharing(self, count: int, memory: int | None) -> "Iterator[Sharing]":
+        """How so many processes share out the keys of a log. With a limit of ``memory``, in bytes, they come and go, so
+        that their memory does.
+        """
+        from rdbtool.tasks.sharing import Sharing
+
+        with self.workers(1 if memory is not None else count) as executor:
+            yield Sharing(executor=executor, workers=count, memory=memory)
 
     def _cluster(self, paths: Sequence[str]) -> "Cluster":
         """The cluster. Raises `UsageError` for inputs that its workers cannot read."""

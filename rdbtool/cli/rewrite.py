@@ -105,7 +105,6 @@ def command(
     from rdbtool.io.destination import is_standard_output
     from rdbtool.rdb.targets import target
     from rdbtool.tasks.rewrite import RewriteForm, rewrite, rewrite_in_place
-    from rdbtool.tasks.sharing import Sharing
 
     if is_standard_output(output_path):
         output_path = "-"
@@ -122,10 +121,7 @@ def command(
     form = RewriteForm(resp=resp, to=target(to) if to else None)
     server = server_of(names, databases, memory_limit)
     jobs = Jobs(processes)
-    count = jobs.count([path])
-    # With a limit, processes come and go, so that their memory does.
-    with Progress() as progress, jobs.workers(1 if server.memory_limit is not None else count) as executor:
-        sharing = Sharing(executor=executor, workers=count, memory=server.memory_limit)
+    with Progress() as progress, jobs.sharing(jobs.count([path]), server.memory_limit) as sharing:
         if in_place:
             report = rewrite_in_place(
                 path,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import final
 
 from rdbtool.engine.cells.arrays import ArrayCell
@@ -70,18 +71,22 @@ def facts_of_replayed(replayed: Replayed) -> Facts:
 
 def oldest_for(dataset: Dataset) -> Release | None:
     """The oldest release that has what the dataset holds, where that is not any."""
-    if not (dataset.field_expiries or dataset.newest_types):
-        return None
-    expiries = arrays = path_hashes = False
-    for cells in dataset.dbs.values():
-        for _, cell in cells.items():  # noqa: PERF102 - no dict
-            arrays = arrays or isinstance(cell, ArrayCell)
-            path_hashes = path_hashes or isinstance(cell, PathHashCell)
-            expiries = expiries or (isinstance(cell, HashCell) and bool(cell.expiries))
-    needed = [oldest_with(FIELD_EXPIRIES)] if expiries else []
-    needed += [oldest_doing(ARRAYS)] if arrays else []
-    needed += [oldest_doing(PATH_HASHES)] if path_hashes else []
+    needed: list[Release] = []
+    if dataset.field_expiries and any(isinstance(held, HashCell) and held.expiries for held in _held_by(dataset)):
+        needed.append(oldest_with(FIELD_EXPIRIES))
+    if dataset.newest_types:
+        kinds = set(map(type, _held_by(dataset)))
+        if ArrayCell in kinds:
+            needed.append(oldest_doing(ARRAYS))
+        if PathHashCell in kinds:
+            needed.append(oldest_doing(PATH_HASHES))
     return newest_of(needed)
+
+
+def _held_by(dataset: Dataset) -> Iterator[object]:
+    for cells in dataset.dbs.values():
+        for _, held in cells.items():  # noqa: PERF102 - no dict
+            yield held
 
 
 def newest_of(releases: list[Release]) -> Release | None:

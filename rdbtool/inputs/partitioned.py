@@ -9,7 +9,7 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 from rdbtool.aof.layout import Layout, LogFile
 from rdbtool.aof.names import SKIP
@@ -40,20 +40,15 @@ SEED: Final = 0x5EED
 """Of the hash: the same each time, so that the same is written each time."""
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
+class Share(NamedTuple):
     """A partition of the keys, by its ``number``, and how many bytes of ``memory`` its replay may take, -1 for any."""
 
     number: int
     sieve: Sieve
     memory: int = -1
 
-    def __reduce__(self) -> tuple[object, ...]:
-        return Share, (self.number, self.sieve, self.memory)
 
-
-@dataclass(frozen=True, slots=True)
-class How:
+class How(NamedTuple):
     """How to replay: see `replaying.replay`. All of it can be pickled."""
 
     path: str
@@ -64,10 +59,6 @@ class How:
     likely: Release | None
     now_ms: int
     server: Server
-
-    def __reduce__(self) -> tuple[object, ...]:
-        values = self.path, self.layout, self.unknown, self.source, self.release, self.likely, self.now_ms, self.server
-        return How, values
 
     def replay(self, share: Share) -> tuple[Replayed, int]:
         """The keys of one partition, and how many bytes of memory they take. Raises as `replaying.replay` does, and
@@ -179,7 +170,7 @@ class Partitioned:
     def refuse_change(self) -> None:
         """Raise `ChangedError` where a file is not what was looked at; what a server appended meanwhile is passed."""
         files = self.how.layout.files
-        for i, (file, before, now) in enumerate(zip(files, self.stamps, _stamps(self.how.layout), strict=True)):
+        for i, (file, before, now) in enumerate(zip(files, self.stamps, self.how.layout.stamps(), strict=True)):
             may_grow = i == len(files) - 1 and file.path in self.survey.until
             if now != before and not (may_grow and now[0] > before[0]):
                 raise ChangedError("the file changed while it was read: ask again", path=file.path)
@@ -251,7 +242,7 @@ def partitioned(how: How, progress: Progress | None = None) -> Partitioned:
         return not_partitioned(how, "commands that only this server has are among them (--rename, --allow)")
     buckets = Buckets(buckets_for(size), SEED)
     survey = Survey(buckets)
-    found = Partitioned(how, buckets, survey, stamps=_stamps(layout))
+    found = Partitioned(how, buckets, survey, stamps=layout.stamps())
     meter = Meter([file.path for file in layout.files], progress)
     for file in layout.files:
         with open_input(file.path) as stream:
@@ -271,19 +262,6 @@ def not_partitioned(how: How, why: str) -> Partitioned:
     """A log whose keys are to be replayed together."""
     buckets = Buckets(8, 0)
     return Partitioned(how, buckets, Survey(buckets), why)
-
-
-def _stamps(layout: Layout) -> list[tuple[int, int]]:
-    """Size and time of change of each file; nothing of one that is not there."""
-    found = []
-    for file in layout.files:
-        try:
-            status = os.stat(file.path)
-        except OSError:
-            found.append((-1, -1))
-        else:
-            found.append((status.st_size, status.st_mtime_ns))
-    return found
 
 
 def present_ms() -> int:

@@ -144,24 +144,26 @@ class Window:
                 break
             parts.append(chunk)
             have += len(chunk)
-        self.base += keep
-        self.pos -= keep
-        self.observed = self.pos
-        self.data = parts[1] if len(parts) == 2 and not parts[0] else b"".join(parts)
-        self.end = len(self.data)
+        self._hold(parts[1] if len(parts) == 2 and not parts[0] else b"".join(parts), keep)
         return have >= n
+
+    def _hold(self, data: bytes, first: i64) -> None:
+        """Let ``data`` be what the window holds, from the byte on that was at the position ``first``."""
+        self.base += first
+        self.pos -= first
+        self.observed = self.pos
+        self.data = data
+        self.end = len(data)
 
     def _grow(self, keep: i64, n: i64) -> bool:
         """The same of much: what is there grows in place, from ``keep`` on."""
         held = self.data[keep:] if keep > 0 else self.data
+        have = self.end - self.pos
+        self._hold(held, keep)
         self.data = b""
         growing = BytesIO(held)
         held = b""  # what somebody else holds would be copied
         growing.seek(0, SEEK_END)
-        have = self.end - self.pos
-        self.base += keep
-        self.pos -= keep
-        self.observed = self.pos
         try:
             while have < n:
                 chunk = self._pull(CHUNK)
@@ -229,11 +231,7 @@ class Window:
         chunk = self._pull(CHUNK)
         if len(chunk) < rest:  # a pipe gives what there is
             self.report()
-            self.data = head + chunk
-            self.base += self.pos
-            self.pos = 0
-            self.end = len(self.data)
-            self.observed = 0
+            self._hold(head + chunk, self.pos)
             self.drained = not chunk
             if not self.need(n):
                 raise self.truncated(n)
@@ -241,11 +239,8 @@ class Window:
             return self.data[:n]
         self.pos = self.end
         self.report()
-        self.base += self.end
-        self.data = chunk
+        self._hold(chunk, self.end)
         self.pos = rest
-        self.end = len(chunk)
-        self.observed = 0
         return head + chunk[:rest]
 
     def skip(self, n: i64) -> None:

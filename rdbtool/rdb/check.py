@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Any, TypeVar, final
+from typing import Any, final
 
 from librt.vecs import vec
 from mypy_extensions import i64, mypyc_attr
 
 from rdbtool.errors import OutputError, RdbToolError, TruncatedError, printable
-from rdbtool.findings import Findings, Severity, finding_of, plural
+from rdbtool.findings import Findings, Severity, add_counts, finding_of, plural
 from rdbtool.io.window import Window
 from rdbtool.rdb import opcodes
 from rdbtool.rdb.events import (
@@ -39,8 +39,6 @@ from .layout.duplicates import Duplicates
 from .layout.inspection import Inspection
 from .layout.modules import metadata_classes
 from .libraries import needs_server_table
-
-K = TypeVar("K")
 
 
 @final
@@ -95,10 +93,10 @@ class RdbFacts:
         self.expired += part.expired
         self.subexpires += part.subexpires
         self.empty += part.empty
-        _add(self.types, part.types)
-        _add(self.encodings, part.encodings)
-        _add(self.databases, part.databases)
-        _add(self.modules, part.modules)
+        add_counts(self.types, part.types)
+        add_counts(self.encodings, part.encodings)
+        add_counts(self.databases, part.databases)
+        add_counts(self.modules, part.modules)
         self.functions += part.functions
         self.libraries += part.libraries
         self.valkey_functions += part.valkey_functions
@@ -141,11 +139,6 @@ class RdbFacts:
             "modules": self.modules,
             "module_data": self.module_data,
         }
-
-
-def _add(counts: dict[K, int], more: dict[K, int]) -> None:
-    for name, count in more.items():
-        counts[name] = counts.get(name, 0) + count
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)

@@ -7,7 +7,7 @@ from typing import final
 from mypy_extensions import i64
 
 from rdbtool.basics.crc64 import crc64_of_both
-from rdbtool.findings import KINDS, Findings
+from rdbtool.findings import KINDS, Findings, add_counts
 from rdbtool.io.window import Window
 
 from .check import RdbCheck, RdbFacts
@@ -100,8 +100,7 @@ class PartsOfCheck:
         if len(self._findings.alike) >= KINDS:
             self.differs = True  # some were not counted
         check.seen.add_records(done.hashes)
-        for kind, count in done.lost.items():
-            check.lost[kind] = check.lost.get(kind, 0) + count
+        add_counts(check.lost, done.lost)
         check.is_enterprise = check.is_enterprise or done.is_enterprise
         if done.ended_at >= 0:
             check.ended = End(done.ended_at, done.stored, self._crc)

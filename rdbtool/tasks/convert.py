@@ -13,7 +13,7 @@ from rdbtool.aof.layout import locate
 from rdbtool.aof.point_in_time import WHOLE, PointInTime
 from rdbtool.basics.text import AUTO, UTF8
 from rdbtool.errors import FormatError, UnsupportedError, UsageError
-from rdbtool.findings import Finding, Findings, Report, Severity, finding_of, plural
+from rdbtool.findings import Finding, Findings, Report, Severity, add_counts, finding_of, plural
 from rdbtool.inputs.detect import Progress, is_vouched_for
 from rdbtool.inputs.filters import slot_ranges
 from rdbtool.inputs.jsonl import JsonlSource
@@ -435,9 +435,9 @@ def _move(pipeline: Pipeline, opened: OpenedKeys, report: ConvertReport, *, stop
     if opened.source.empty:
         what = f"{plural(opened.source.empty, 'empty collection')} left out, as servers do when they load the file"
         report.findings.add(Finding(Severity.NOTE, "empty-collection", what, opened.source.path))
-    _add(report.losses, opened.source.lost)
+    add_counts(report.losses, opened.source.lost)
     if isinstance(opened.source, JsonlSource):
-        _add(report.losses, opened.source.losses.counts)
+        add_counts(report.losses, opened.source.losses.counts)
 
 
 def _carry(opened: OpenedKeys, outlets: list[Outlet], changes: Changes, report: ConvertReport, *, alone: bool) -> None:
@@ -465,12 +465,12 @@ def _carry(opened: OpenedKeys, outlets: list[Outlet], changes: Changes, report: 
             path=opened.source.path,
         )
     else:
-        _add(report.losses, {"commands that no server has": len(carried)})
+        add_counts(report.losses, {"commands that no server has": len(carried)})
 
 
 def _note_losses(stages: list[Exporter], options: OutputOptions, report: ConvertReport, output: str) -> None:
     for stage in stages:
-        _add(report.losses, stage.losses.counts)
+        add_counts(report.losses, stage.losses.counts)
     if not report.losses:
         return
     if options.lossless:
@@ -479,8 +479,3 @@ def _note_losses(stages: list[Exporter], options: OutputOptions, report: Convert
     report.loss = True
     for finding in loss_findings(report.losses, output):
         report.findings.add(finding)
-
-
-def _add(counts: dict[str, int], more: dict[str, int]) -> None:
-    for kind, count in more.items():
-        counts[kind] = counts.get(kind, 0) + count

@@ -22,9 +22,6 @@ class _Options:
     selection: Selection
     loaded_ms: int
 
-    def __reduce__(self) -> tuple[object, ...]:
-        return _Options, (self.how, self.selection, self.loaded_ms)
-
 
 @dataclass(slots=True)
 class _Sum:

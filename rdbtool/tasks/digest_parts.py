@@ -11,6 +11,7 @@ from rdbtool.basics.crc64 import crc64_of_both
 from rdbtool.basics.hashing import new_seed
 from rdbtool.engine.digest import Digester
 from rdbtool.errors import LostWorkerError, RdbToolError
+from rdbtool.findings import add_counts
 from rdbtool.inputs.selection import Selection
 from rdbtool.io.progress import Progress
 from rdbtool.io.window import Window
@@ -96,8 +97,7 @@ def digest_in_parts(
                 return None
             digester.add_sums(done.sums, *done.counts)
             digested.left_out += done.digested.left_out
-            for kind, count in done.digested.lost.items():
-                digested.lost[kind] = digested.lost.get(kind, 0) + count
+            add_counts(digested.lost, done.digested.lost)
             seen.add_records(done.hashes)
             crc = crc64_of_both(crc, done.crc, done.size)
             if done.end is not None:

@@ -87,9 +87,8 @@ def dump(
             "keep_going": keep_going,
             "name": selection.one_name,
         }
-        asked = partitions > 1 or server.memory_limit is not None
-        sharing = Sharing(partitions, None, max(workers, 1), server.memory_limit) if asked else UNSHARED
-        with open_shared(path, sharing, "", opening) as opened:
+        sharing = Sharing(partitions, None, max(workers, 1), server.memory_limit)
+        with open_shared(path, sharing if sharing.is_asked else UNSHARED, "", opening) as opened:
             for finding in opened.findings:
                 report.findings.add(finding)
             report.loss = opened.loss

@@ -10,7 +10,7 @@ from typing import Final
 
 from rdbtool.basics.crc64 import combines, crc64_of_both
 from rdbtool.errors import RdbToolError
-from rdbtool.findings import Finding, Findings
+from rdbtool.findings import Finding, Findings, add_counts
 from rdbtool.inputs.keys import Facts, RdbSource
 from rdbtool.inputs.selection import Selection
 from rdbtool.io.output import Output
@@ -159,9 +159,8 @@ def _count(pipeline: Pipeline, source: RdbSource, done: _Written) -> None:
     pipeline.written += done.written
     for finding in done.items:
         pipeline.findings.add(finding)
-    for counts, more in ((exporter.losses.counts, done.losses), (source.lost, done.lost)):
-        for kind, count in more.items():
-            counts[kind] = counts.get(kind, 0) + count
+    add_counts(exporter.losses.counts, done.losses)
+    add_counts(source.lost, done.lost)
     source.empty += done.empty
     exporter.miscounted_elsewhere += done.miscounted
     if isinstance(exporter, Resp):

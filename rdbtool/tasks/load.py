@@ -12,7 +12,7 @@ from rdbtool.aof.layout import locate
 from rdbtool.aof.names import uncarried
 from rdbtool.aof.point_in_time import WHOLE, PointInTime
 from rdbtool.errors import FormatError, RdbToolError, UsageError
-from rdbtool.findings import Finding, Report, Severity, finding_of
+from rdbtool.findings import Finding, Report, Severity, add_counts, finding_of
 from rdbtool.inputs.detect import Progress
 from rdbtool.inputs.opening import open_keys
 from rdbtool.inputs.selection import Selection
@@ -199,8 +199,7 @@ class _Run:
         stage.end()
         report.loss = report.loss or pipeline.loss
         for counts in (exporter.losses.counts, lost, {} if changing is None else changing.losses.counts):
-            for fact, count in counts.items():
-                report.losses[fact] = report.losses.get(fact, 0) + count
+            add_counts(report.losses, counts)
         return pipeline
 
     def compare(self, loading: Loading) -> None:

@@ -14,7 +14,7 @@ from rdbtool.aof.names import STOP
 from rdbtool.aof.point_in_time import WHOLE, PointInTime
 from rdbtool.aof.scan import Scanner
 from rdbtool.errors import FormatError, NotSyncedError, OutputError, UnsupportedError, UsageError, reason
-from rdbtool.findings import Finding, Findings, Report, Severity, finding_of
+from rdbtool.findings import Finding, Findings, Report, Severity, add_counts, finding_of
 from rdbtool.inputs.dataset import facts_of_replayed
 from rdbtool.inputs.detect import is_vouched_for
 from rdbtool.inputs.partition_source import PartitionSource
@@ -212,7 +212,7 @@ def _set_at(path: str) -> Layout:
 def _rewrite_in_place(job: _Job, report: RewriteReport, *, purge_history: bool) -> None:
     layout = job.layout
     assert layout.manifest is not None
-    before = _stamps(layout)
+    before = layout.stamps()
     directory = os.path.dirname(layout.manifest_path)
     prefix = os.path.basename(layout.manifest_path).removesuffix(".manifest")
     parts = layout.manifest.parts
@@ -229,7 +229,7 @@ def _rewrite_in_place(job: _Job, report: RewriteReport, *, purge_history: bool) 
             stack.callback(sinks[-1].abort)  # does nothing after a commit
         replayed = _write_base(sinks[0], job, report)
         _write_increment(sinks[1], replayed, report)
-        if _stamps(layout) != before:
+        if layout.stamps() != before:
             raise OutputError("the log changed while it was read: a server is writing to it", path=job.path)
         _switch(layout.manifest_path, sinks, [base, *old, increment], report)
     names = [os.path.join(directory, p.name) for p in old]
@@ -336,8 +336,7 @@ def _write_partitions(
             report.keys = save_frames(source, writer)
         writer.close()
     losses = dict(saved.losses)
-    for kind, count in writer.losses.counts.items():
-        losses[kind] = losses.get(kind, 0) + count
+    add_counts(losses, writer.losses.counts)
     _judge_losses(losses, writer.target, replayed, job.form, report)
     return replayed
 
@@ -498,19 +497,6 @@ def _new_part(directory: str, prefix: str, kind: str, taken: list[int], form: Re
     while os.path.lexists(os.path.join(directory, f"{prefix}.{seq}.{ending}")):
         seq += 1
     return Part(f"{prefix}.{seq}.{ending}", seq, kind, 0)
-
-
-def _stamps(layout: Layout) -> list[tuple[int, int]]:
-    """Size and time of change of each file, to see whether somebody writes to it."""
-    found = []
-    for file in layout.files:
-        try:
-            status = os.stat(file.path)
-        except OSError:
-            found.append((-1, -1))
-        else:
-            found.append((status.st_size, status.st_mtime_ns))
-    return found
 
 
 def _purge(layout: Layout, parts: list[Part], report: RewriteReport) -> None:

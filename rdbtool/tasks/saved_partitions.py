@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from rdbtool.aof.point_in_time import WHOLE, PointInTime
 from rdbtool.errors import OutputError, reason
+from rdbtool.findings import add_counts
 from rdbtool.inputs.dataset import facts_of_replayed
 from rdbtool.inputs.detect import JSON_LINES, SNAPSHOT, open_detected
 from rdbtool.inputs.keys import Facts, facts_of
@@ -49,10 +50,6 @@ class _Options:
     facts: tuple[int, int, dict[bytes, bytes]]
     untold: frozenset[str]
     apart: bool
-
-    def __reduce__(self) -> tuple[object, ...]:
-        values = self.how, self.selection, self.directory, self.rdb, self.facts, self.untold, self.apart
-        return _Options, values
 
 
 @dataclass(slots=True)
@@ -125,7 +122,7 @@ def saved_partitions(
             for db, (keys, expiring) in part.sizes.items():
                 before = sizes.get(db, (0, 0))
                 sizes[db] = before[0] + keys, before[1] + expiring
-            _add(losses, part.losses)
+            add_counts(losses, part.losses)
         selection.kept = sum(part.kept for part in saved)
         yield SavedPartitions(
             replayed,
@@ -204,11 +201,6 @@ def _may_be_log(path: str) -> bool:
         return opened.kind not in {SNAPSHOT, JSON_LINES}
 
 
-def _add(counts: dict[str, int], more: dict[str, int]) -> None:
-    for kind, count in more.items():
-        counts[kind] = counts.get(kind, 0) + count
-
-
 def _facts_of(found: Partitioned, oldest: Release | None) -> Facts:
     """What `facts_of_replayed` will say, if ``oldest`` is the oldest release that has what the keys hold."""
     facts = facts_of(found.head)
@@ -242,7 +234,7 @@ def _save(_: str, share: Share, options: _Options) -> _Saved:
             keys = save_apart(dataset, *writers) if second else save_rdb(dataset, *writers)
             for writer in writers:
                 writer.close()
-                _add(losses, writer.losses.counts)
+                add_counts(losses, writer.losses.counts)
     except OSError as e:
         raise OutputError(f"cannot write: {reason(e)}", path=path) from e
     sizes = {db: (len(cells), int(expiring(cells))) for db, cells in dataset.dbs.items() if len(cells)}

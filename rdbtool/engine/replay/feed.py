@@ -35,9 +35,8 @@ KEYS: Final = 100
 @final
 class RdbRest:
     """What an RDB holds that is not a key of the dataset: ``functions`` are library codes, in order; ``lost``: what
-    only another product has, by kind; ``updates``: commands
-    in it; ``damage``: what is wrong with the file, where reading went on or was to keep
-    what came before; ``broken``: it ended the reading; ``checksum``: as `End.checksum`.
+    only another product has, by kind; ``updates``: commands in it; ``damage``: what is wrong with the file, where
+    reading went on or was to keep what came before; ``broken``: it ended the reading; ``checksum``: as `End.checksum`.
     """
 
     def __init__(self) -> None:

@@ -402,9 +402,8 @@ class Replay:
             if observer is not None:
                 observer.after(not_run.text)
         except CommandError as e:
-            if row.effect != SCRIPT and not self._is_told(
-                row
-            ):  # a log holds scripts that failed after they had changed something
+            # A log holds scripts that failed after they had changed something.
+            if row.effect != SCRIPT and not self._is_told(row):
                 self.lost += 1
             self._error(offset, row, args, e.text)
             if observer is not None:
