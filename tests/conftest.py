@@ -5,12 +5,20 @@ from __future__ import annotations
 import gc
 import itertools
 import os
+import re
+import shutil
+import signal
+import sys
+import tempfile
 import warnings
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import rdbtool.aof.in_place
 from rdbtool.cli.uncompiled import SILENT
+from rdbtool.io.open_files import Writers
 from tests.rdb.corpus import CORPUS
 from tests.servers import harness
 
@@ -26,6 +34,11 @@ _run = itertools.count(1)
 FAST = "not server"
 """The choice of the fast tests: those that start no server, and of them none that takes long for other reasons."""
 
+MEMORY = "/dev/shm"
+"""The file system in memory that Linux brings."""
+ROOM = 4 << 30
+"""Free bytes there with which all tests can do."""
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="a million random commands, and all else that takes long")
@@ -36,11 +49,29 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     os.environ[SILENT] = "1"  # what terminals show must not depend on the hour
+    if not hasattr(config, "workerinput"):  # workers take it from what starts them
+        quicken()
     gc.freeze()  # as the program does: a replay leaves nothing for the collector to walk
     if config.getoption("--long"):
         os.environ.setdefault(LONG, "40")
     if config.option.markexpr == FAST:
         config.option.markexpr = f"{FAST} and not slow"
+
+
+def quicken() -> None:
+    """Let this process, and what it starts, neither wait for a disk nor compile what is compiled."""
+    # Tens of thousands of syncs take milliseconds each on a disk, and tell a test nothing: no test cuts the power.
+    # Where programs cannot be run, nothing can be installed for a test.
+    if os.path.isdir(MEMORY) and "TMPDIR" not in os.environ and not os.statvfs(MEMORY).f_flag & os.ST_NOEXEC:
+        (available,) = re.findall(r"^MemAvailable: *(\d+) kB", Path("/proc/meminfo").read_text(), re.MULTILINE)
+        if min(int(available) * 1024, shutil.disk_usage(MEMORY).free) >= ROOM:
+            os.environ["TMPDIR"] = tempfile.tempdir = MEMORY
+    # Workers and hundreds of starts of the program import the same modules; git ignores what is written beside them.
+    sys.dont_write_bytecode = False
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    # Python takes it over from whatever runs in the background of a shell, and hands it on.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(tryfirst=True)  # before ``-m`` chooses among the tests
@@ -58,6 +89,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.slow)
 
 
+@pytest.hookimpl(optionalhook=True)  # where xdist is
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Let workers begin with whole rooms, so that most of what a module's tests share is made by one of them, and take
+    tests from each other at the end.
+    """
+    from xdist.scheduler import WorkStealingScheduling
+
+    return WorkStealingScheduling(config, log) if config.option.dist == "load" else None
+
+
 @pytest.hookimpl(tryfirst=True)  # before fixtures are made
 def pytest_runtest_setup(item: pytest.Item) -> None:
     harness.permit(item.get_closest_marker("server") is not None)
@@ -71,3 +112,9 @@ def pytest_runtest_teardown() -> None:
             warnings.simplefilter("ignore", ResourceWarning)  # of whichever test left it: it cannot be told here
             gc.collect()
         gc.freeze()
+
+
+@pytest.fixture
+def nobody_writes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spare a test that changes logs hundreds of times the look at every file that any process has open."""
+    monkeypatch.setattr(rdbtool.aof.in_place, "writers_of", lambda _: Writers())
