@@ -27,9 +27,10 @@ LONG = "RDBTOOL_TEST_TIMES"
 
 
 COLLECTED_EVERY = 200
-"""Tests behind which the collector looks at everything."""
+"""Tests behind which the collector runs."""
 _run = itertools.count(1)
 """Numbers the tests."""
+_freeze = gc.freeze
 
 FAST = "not server"
 """The choice of the fast tests: those that start no server, and of them none that takes long for other reasons."""
@@ -51,7 +52,7 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ[SILENT] = "1"  # what terminals show must not depend on the hour
     if not hasattr(config, "workerinput"):  # workers take it from what starts them
         quicken()
-    gc.freeze()  # as the program does: a replay leaves nothing for the collector to walk
+    gc.set_threshold(0)  # whatever enables it: it runs between tests, and what they leave is small
     if config.getoption("--long"):
         os.environ.setdefault(LONG, "40")
     if config.option.markexpr == FAST:
@@ -104,14 +105,26 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     harness.permit(item.get_closest_marker("server") is not None)
 
 
+def pytest_collection_finish() -> None:
+    """Keep modules and tests from the collector, and all else for it: what the program freezes, it takes to its end."""
+    gc.collect()
+    gc.freeze()
+    gc.freeze = lambda: None
+
+
+@pytest.fixture
+def freezing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let ``gc.freeze`` do what it does."""
+    monkeypatch.setattr(gc, "freeze", _freeze)
+
+
 def pytest_runtest_teardown() -> None:
-    """Free what cycles hold now and then: what a replay freezes stays, and large processes fork slowly."""
+    """Free what cycles hold now and then: large processes fork slowly."""
     if next(_run) % COLLECTED_EVERY == 0:
-        gc.unfreeze()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ResourceWarning)  # of whichever test left it: it cannot be told here
             gc.collect()
-        gc.freeze()
+        _freeze()
 
 
 @pytest.fixture
