@@ -303,6 +303,7 @@ SCENES: dict[str, tuple[Callable[[Path], Path], dict[str, int]]] = {
 }
 
 
+@pytest.mark.cold
 @pytest.mark.usefixtures("nobody_writes")
 @pytest.mark.slow
 @pytest.mark.parametrize("scene", SCENES)
@@ -335,6 +336,7 @@ def test_a_kill_at_any_step_leaves_the_old_or_the_new_state(tmp_path: Path, scen
     assert not all(outcomes)
 
 
+@pytest.mark.cold
 @pytest.mark.usefixtures("nobody_writes")
 @pytest.mark.slow
 @pytest.mark.parametrize("scene", SCENES)
@@ -378,6 +380,7 @@ def test_a_full_file_system_leaves_no_copy(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["appendonlydir"]
 
 
+@pytest.mark.cold
 @pytest.mark.usefixtures("nobody_writes")
 def test_a_kill_while_a_copy_is_written_leaves_no_copy(tmp_path: Path) -> None:
     path = multi(tmp_path)
@@ -422,6 +425,7 @@ def second_names(path: Path) -> list[str]:
     return sorted(p.name for p in path.iterdir() if "before-repair" in p.name)
 
 
+@pytest.mark.cold
 @pytest.mark.usefixtures("nobody_writes")
 @pytest.mark.slow
 @pytest.mark.parametrize("scene", ["set", "set-regions", "time"])
@@ -485,6 +489,7 @@ def test_a_fault_at_any_call_leaves_the_old_or_the_new_state(
     assert n > 20
 
 
+@pytest.mark.cold
 @pytest.mark.usefixtures("nobody_writes")
 @pytest.mark.slow
 def test_what_a_kill_leaves_the_next_run_finishes(tmp_path: Path) -> None:

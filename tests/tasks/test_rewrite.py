@@ -255,6 +255,7 @@ def in_place(path: Path) -> list[str]:
     return [sys.executable, "-m", "rdbtool", "rewrite", "--in-place", "--purge-history", str(path)]
 
 
+@pytest.mark.cold
 @pytest.mark.slow
 @pytest.mark.parametrize("limit", [0, 10, 100_000, 500_000])
 def test_a_full_disk_leaves_the_old_set(tmp_path: Path, limit: int) -> None:
@@ -288,6 +289,7 @@ def in_child(path: Path) -> int:
     return child
 
 
+@pytest.mark.cold
 @pytest.mark.slow
 def test_two_at_once_leave_a_set_that_loads(tmp_path: Path) -> None:
     """Started at a growing distance from each other, until the second begins where the first has ended."""
@@ -377,6 +379,7 @@ def failure() -> BaseException:
 
 
 @pytest.mark.usefixtures("nobody_writes")
+@pytest.mark.cold
 @pytest.mark.slow
 @pytest.mark.parametrize(("error", "lasting"), [(interrupt, False), (failure, False), (failure, True)])
 def test_a_fault_at_any_call_leaves_a_set_that_loads_and_no_litter(
@@ -432,6 +435,7 @@ def test_a_fault_at_any_call_leaves_a_set_that_loads_and_no_litter(
     assert n > 20
 
 
+@pytest.mark.cold
 @pytest.mark.slow
 def test_a_kill_at_any_moment_leaves_a_set_that_loads(tmp_path: Path) -> None:
     """Killed after more and more time, until it gets to its end."""
