@@ -232,7 +232,7 @@ def test_a_value_of_any_type_takes_little_memory(kind: str, tmp_path: Path) -> N
 def test_a_named_string_is_shown_without_a_copy(tmp_path: Path) -> None:
     """The window that holds it, and its parts from which that is joined, are twice its size."""
     size = 8 << 20
-    value = bytes(range(256)) * (size >> 8)
+    value = (bytes(range(256)) + b"x" * 3840) * (size >> 12)
     path = tmp_path / "x.rdb"
     path.write_bytes(b"REDIS0010\xfe\x00\x00" + craft.string(b"k") + encode_length(size) + value + b"\xff" + bytes(8))
     sink = Counting()
@@ -243,7 +243,7 @@ def test_a_named_string_is_shown_without_a_copy(tmp_path: Path) -> None:
     finally:
         tracemalloc.stop()
     assert report.written == 1
-    assert sink.written > 2 * size
+    assert sink.written > 1.1 * size  # each byte that is not shown as it is takes four
     assert peak < 2 * size + (6 << 20)
 
 

@@ -96,7 +96,7 @@ def noted(*args):
     counts.append(len(args[3]))
     return run(*args)
 partitions._run = noted
-report = digest(sys.argv[1], server=Server(memory_limit=1 << 20))
+report = digest(sys.argv[1], server=Server(memory_limit=2 << 20))
 codes = [finding.code for finding in report.findings.items]
 print(json.dumps({"report": report.as_json(), "partitions": len(counts), "findings": codes}))
 """
@@ -365,7 +365,7 @@ def test_there_may_be_more_partitions_than_files_a_program_has_open(tmp_path: Pa
 def test_keys_that_have_to_stay_together_may_take_more_and_that_is_said(tmp_path: Path) -> None:
     path = tmp_path / "log.aof"
     rng = random.Random(1)
-    log = [command("RPUSH", "one", rng.randbytes(4000).hex()) for _ in range(6000)] + [command("SET", "other", "1")]
+    log = [command("RPUSH", "one", rng.randbytes(4000).hex()) for _ in range(2000)] + [command("SET", "other", "1")]
     path.write_bytes(b"".join(log))
     limited = in_new_process(COUNT_PARTITIONS, path)
     assert limited["report"]["digest"] == digest(path).digest
