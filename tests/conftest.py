@@ -27,7 +27,7 @@ LONG = "RDBTOOL_TEST_TIMES"
 
 
 COLLECTED_EVERY = 200
-"""Tests behind which the collector runs."""
+"""Tests behind which the collector looks at all that they left, and not only at what the last one made."""
 _run = itertools.count(1)
 """Numbers the tests."""
 _freeze, _frozen = gc.freeze, gc.get_freeze_count
@@ -52,7 +52,7 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ[SILENT] = "1"  # what terminals show must not depend on the hour
     if not hasattr(config, "workerinput"):  # workers take it from what starts them
         quicken()
-    gc.set_threshold(0)  # whatever enables it: it runs between tests, and what they leave is small
+    gc.set_threshold(0)  # whatever enables it: it runs between tests
     if config.getoption("--long"):
         os.environ.setdefault(LONG, "40")
     if config.option.markexpr == FAST:
@@ -91,6 +91,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.hookimpl(optionalhook=True)  # where xdist is
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """One more than processors where servers, clusters and browsers are waited for."""
+    from rdbtool.tasks.workers import cores
+
+    return cores() + (not config.option.markexpr.startswith(FAST))
+
+
+@pytest.hookimpl(optionalhook=True)  # where xdist is
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Let workers begin with whole rooms, so that most of what a module's tests share is made by one of them, and take
     tests from each other at the end.
@@ -121,11 +129,12 @@ def freezing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def pytest_runtest_teardown() -> None:
-    """Free what cycles hold now and then: large processes fork slowly."""
-    if next(_run) % COLLECTED_EVERY == 0:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ResourceWarning)  # of whichever test left it: it cannot be told here
-            gc.collect()
+    """Free what cycles hold: what the test made, and now and then what has grown older."""
+    older = next(_run) % COLLECTED_EVERY == 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # of whichever test left it: it cannot be told here
+        gc.collect(2 if older else 0)
+    if older:
         _freeze()
 
 
@@ -133,3 +142,11 @@ def pytest_runtest_teardown() -> None:
 def nobody_writes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Spare a test that changes logs hundreds of times the look at every file that any process has open."""
     monkeypatch.setattr(rdbtool.aof.in_place, "writers_of", lambda _: Writers())
+
+
+@pytest.fixture
+def forked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let workers be copies of this process, as those of the program are, although other tests have left threads. What
+    is started anew takes memory for its modules, which a limit counts.
+    """
+    monkeypatch.setattr("rdbtool.tasks.workers.threading.active_count", lambda: 1)

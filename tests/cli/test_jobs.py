@@ -42,23 +42,18 @@ def test_several_inputs_are_told_as_by_one_process(command: str, paths: list[Pat
     assert two.stdout == one.stdout
 
 
-def fork(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let workers be copies of this process, with what is patched, although other tests have left threads."""
-    monkeypatch.setattr("rdbtool.tasks.workers.threading.active_count", lambda: 1)
-
-
 def dies_of_b(path: str, **options: Any) -> object:
     if path.endswith("b.rdb"):
         os.kill(os.getpid(), signal.SIGKILL)
     return check_rdb(path, **options)
 
 
+@pytest.mark.usefixtures("forked")
 def test_a_worker_that_is_killed_is_told_with_its_file_and_the_others_are_checked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import rdbtool.cli.check_rdb
 
-    fork(monkeypatch)
     monkeypatch.setattr(rdbtool.cli.check_rdb, "check_rdb", dies_of_b)
     paths = [tmp_path / f"{name}.rdb" for name in "abcd"]
     for path in paths:
@@ -74,6 +69,7 @@ def killed(*_: object) -> object:
     return None
 
 
+@pytest.mark.usefixtures("forked")
 @pytest.mark.parametrize(
     ("command", "path", "module", "name"),
     [
@@ -85,7 +81,6 @@ def killed(*_: object) -> object:
 def test_a_worker_that_is_killed_at_a_part_ends_the_job(
     command: str, path: Path, module: str, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fork(monkeypatch)
     monkeypatch.setattr(f"rdbtool.tasks.{module}.{name}", killed)
     monkeypatch.setattr("rdbtool.tasks.parts.SMALLEST", 100)
     done = run(command, "--jobs", 2, path)

@@ -339,13 +339,14 @@ def test_a_thousand_findings_are_counted_once(tmp_path: Path) -> None:
     assert parts.findings.counts == {"command-error": 3000}
 
 
+@pytest.mark.usefixtures("forked")
 def test_a_limit_of_memory_makes_as_many_partitions_as_it_takes(tmp_path: Path) -> None:
     path = tmp_path / "log.aof"
     path.write_bytes(b"".join(command("SET", f"key:{i}", "x" * 200) for i in range(20_000)))
     limited = in_new_process(COUNT_PARTITIONS, path)
     assert limited["report"] == digest(path).as_json()
     assert limited["partitions"] > 3
-    report = rewrite(path, tmp_path / "out.aof", sharing=Sharing(memory=1 << 20, workers=2))
+    report = rewrite(path, tmp_path / "out.aof", sharing=Sharing(memory=2 << 20, workers=2))
     assert (report.keys, report.findings.items) == (20_000, [])
     assert digest(tmp_path / "out.aof").digest == digest(path).digest
 
@@ -372,6 +373,7 @@ def test_keys_that_have_to_stay_together_may_take_more_and_that_is_said(tmp_path
     assert limited["findings"] == ["memory-limit"]
 
 
+@pytest.mark.usefixtures("forked")
 def test_processes_work_on_partitions_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rdbtool.tasks.partitions, "WORTH", 0)
     path = tmp_path / "log.aof"
@@ -388,6 +390,7 @@ def dies(_: str, share: Share, options: object) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+@pytest.mark.usefixtures("forked")
 def test_a_worker_that_dies_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rdbtool.tasks.digest_partitions, "_digest", dies)
     monkeypatch.setattr(rdbtool.tasks.saved_partitions, "_save", dies)
