@@ -87,6 +87,13 @@ def dask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dask]:
         yield made
 
 
+@pytest.fixture(scope="module")
+def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dask]:
+    """A cluster that tries nothing again."""
+    with cluster(tmp_path_factory.mktemp("dask"), DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES="0") as made:
+        yield made
+
+
 @pytest.fixture
 def shards(tmp_path: Path) -> list[Path]:
     paths = [tmp_path / f"shard-{i}.rdb" for i in range(4)]
@@ -224,38 +231,39 @@ def kill_reader(dask: Dask, check: Check) -> int:
     return found
 
 
-def test_a_worker_that_is_killed_costs_nothing_where_dask_tries_again(tmp_path: Path, shards: list[Path]) -> None:
-    with cluster(tmp_path) as dask:
-        check = Check(dask, shards)
-        first = kill_reader(dask, check)
-        with check.writer() as stream:
-            assert reader_of(check.fifo) != first
-            stream.write(SHARD)
-        code, out, _ = check.end()
+def test_a_worker_that_is_killed_costs_nothing_where_dask_tries_again(dask: Dask, shards: list[Path]) -> None:
+    check = Check(dask, shards)
+    first = kill_reader(dask, check)
+    with check.writer() as stream:
+        assert reader_of(check.fifo) != first
+        stream.write(SHARD)
+    code, out, _ = check.end()
     assert code == 0
     assert out.count(": sound") == 3
+    dask.add_worker()  # for others
+    dask.wait(2)
 
 
-def test_a_shard_that_kills_its_worker_is_named_and_the_others_are_finished(tmp_path: Path, shards: list[Path]) -> None:
-    with cluster(tmp_path, DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES="0") as dask:
-        check = Check(dask, shards)
-        kill_reader(dask, check)
-        code, out, err = check.end()
+def test_a_shard_that_kills_its_worker_is_named_and_the_others_are_finished(
+    impatient: Dask, shards: list[Path]
+) -> None:
+    check = Check(impatient, shards)
+    kill_reader(impatient, check)
+    code, out, err = check.end()
     assert (code, err) == (2, "")
     assert out.count(": sound") == 2
     assert f"{check.fifo}: the process that worked on it ended before it was done" in out
 
 
-def test_a_scheduler_that_dies_ends_the_run(tmp_path: Path, shards: list[Path]) -> None:
-    with cluster(tmp_path) as dask:
-        check = Check(dask, shards)
-        with check.writer():
-            reader_of(check.fifo)
-            dask.scheduler.send_signal(signal.SIGKILL)
-            code, out, err = check.end()
-        assert code == 2
-        assert f"{check.fifo}: unreadable" in out
-        assert err == ""
-        gone = run("check-rdb", shards[0], "--executor", dask.url)
+def test_a_scheduler_that_dies_ends_the_run(impatient: Dask, shards: list[Path]) -> None:
+    check = Check(impatient, shards)
+    with check.writer():
+        reader_of(check.fifo)
+        impatient.scheduler.send_signal(signal.SIGKILL)
+        code, out, err = check.end()
+    assert code == 2
+    assert f"{check.fifo}: unreadable" in out
+    assert err == ""
+    gone = run("check-rdb", shards[0], "--executor", impatient.url)
     assert gone.returncode == 2
     assert "no scheduler of a Dask cluster answers" in gone.stderr

@@ -54,7 +54,7 @@ def test_nearly_all_of_the_fixtures_comes_back(tmp_path: Path, request: pytest.F
 @pytest.mark.server
 def test_of_a_large_file_all_but_the_damaged_record_comes_back(tmp_path: Path, request: pytest.FixtureRequest) -> None:
     if not request.config.getoption("--long"):
-        megabytes, trials = 1, 4
+        megabytes, trials = 1, 2
     else:
         megabytes, trials = 100, 20
     outcomes = measured([data.rdb_file(megabytes)], trials, tmp_path)
