@@ -255,7 +255,9 @@ def test_a_shard_that_kills_its_worker_is_named_and_the_others_are_finished(
     assert f"{check.fifo}: the process that worked on it ended before it was done" in out
 
 
-def test_a_scheduler_that_dies_ends_the_run(impatient: Dask, shards: list[Path]) -> None:
+def test_a_scheduler_that_dies_ends_the_run(
+    impatient: Dask, shards: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     check = Check(impatient, shards)
     with check.writer():
         reader_of(check.fifo)
@@ -264,6 +266,7 @@ def test_a_scheduler_that_dies_ends_the_run(impatient: Dask, shards: list[Path])
     assert code == 2
     assert f"{check.fifo}: unreadable" in out
     assert err == ""
+    monkeypatch.setattr("rdbtool.tasks.cluster.CONNECT_S", 1)
     gone = run("check-rdb", shards[0], "--executor", impatient.url)
     assert gone.returncode == 2
     assert "no scheduler of a Dask cluster answers" in gone.stderr
