@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import itertools
 import os
+import random
 import re
 import shutil
 import signal
@@ -42,12 +43,17 @@ ROOM = 4 << 30
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--long", action="store_true", help="a million random commands, and all else that takes long")
+    parser.addoption(
+        "--long",
+        action="store_true",
+        help="a million random commands, and all else that takes long; random tests draw new seeds",
+    )
     parser.addoption(
         "--files", type=int, default=40, help="how many damaged files of a kind each server is asked about"
     )
 
 
+@pytest.hookimpl(tryfirst=True)  # before Hypothesis looks at its option
 def pytest_configure(config: pytest.Config) -> None:
     os.environ[SILENT] = "1"  # what terminals show must not depend on the hour
     if not hasattr(config, "workerinput"):  # workers take it from what starts them
@@ -55,6 +61,8 @@ def pytest_configure(config: pytest.Config) -> None:
     gc.set_threshold(0)  # whatever enables it: it runs between tests
     if config.getoption("--long"):
         os.environ.setdefault(LONG, "40")
+    elif getattr(config.option, "dist", "no") == "no":  # in the process that runs the tests
+        config.option.hypothesis_seed = getattr(config.option, "hypothesis_seed", None) or "0"
     if config.option.markexpr == FAST:
         config.option.markexpr = f"{FAST} and not slow"
 
@@ -110,6 +118,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 @pytest.hookimpl(tryfirst=True)  # before fixtures are made
 def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A test draws the same seeds in each run, so that it does not fail by chance; with ``--long`` it draws others."""
+    random.seed(None if item.config.getoption("--long") else item.nodeid)
     harness.permit(item.get_closest_marker("server") is not None)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from random import Random
+from random import randrange
 
 import pytest
 
@@ -20,10 +20,10 @@ GROUPS: list[Make] = [strings, keys, lists, sets, hashes, sorting]
 @pytest.mark.parametrize("kind", SERVERS, ids=lambda kind: kind.name)
 @pytest.mark.parametrize("make", GROUPS, ids=lambda make: make.__name__)
 def test_random_commands_of_a_group_do_the_same_as_in_the_server(make: Make, kind: ServerKind, tmp_path: Path) -> None:
-    check_against(kind, tmp_path, make, seed=Random().randrange(1 << 30), rounds=12 * TIMES, commands=200)
+    check_against(kind, tmp_path, make, seed=randrange(1 << 30), rounds=12 * TIMES, commands=200)
 
 
 @pytest.mark.server
 def test_random_field_expiries_do_the_same_as_in_the_server(tmp_path: Path) -> None:
     kind = next(kind for kind in SERVERS if kind.name == "valkey-9.1")
-    check_against(kind, tmp_path, field_expiry, seed=Random().randrange(1 << 30), rounds=20 * TIMES, commands=200)
+    check_against(kind, tmp_path, field_expiry, seed=randrange(1 << 30), rounds=20 * TIMES, commands=200)

@@ -1,14 +1,14 @@
 from __future__ import annotations
 
 from collections import deque
-from random import Random
+from random import Random, randrange
 
 from rdbtool.engine.cells.deque import Deque
 from rdbtool.engine.cells.interning import MOST, TRIAL, InternedNames
 
 
 def test_a_deck_is_a_deque() -> None:
-    seed = Random().randrange(1 << 30)
+    seed = randrange(1 << 30)
     print(f"seed {seed}")
     random = Random(seed)
     for _ in range(20):

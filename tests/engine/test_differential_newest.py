@@ -5,7 +5,7 @@ with the libc of Debian 12.
 from __future__ import annotations
 
 from pathlib import Path
-from random import Random
+from random import randrange
 
 import pytest
 
@@ -22,4 +22,4 @@ KINDS = [kind for kind in SERVERS if release_named(kind.name).does(HASH_TEMPLATE
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 def test_random_commands_leave_the_same(kind: ServerKind, tmp_path: Path) -> None:
     setup = (args("SET", b"string", "x"), args("XGROUP", "CREATE", b"s", "g", "0", "MKSTREAM"))
-    compare(kind, tmp_path, make, seed=Random().randrange(1 << 30), count=5000, setup=setup)
+    compare(kind, tmp_path, make, seed=randrange(1 << 30), count=5000, setup=setup)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from random import Random
+from random import Random, randrange
 
 import pytest
 
@@ -71,4 +71,4 @@ def make(random: Random, kind: ServerKind) -> Command:
 
 @pytest.mark.parametrize("kind", SERVERS, ids=lambda kind: kind.name)
 def test_reading_commands_answer_the_same(kind: ServerKind, tmp_path: Path) -> None:
-    compare(kind, tmp_path, make, seed=Random().randrange(1 << 30), count=5000)
+    compare(kind, tmp_path, make, seed=randrange(1 << 30), count=5000)

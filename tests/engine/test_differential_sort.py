@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from random import Random
+from random import Random, randrange
 
 import pytest
 
@@ -45,4 +45,4 @@ def make(random: Random, kind: ServerKind) -> Command:
 
 @pytest.mark.parametrize("kind", SERVERS, ids=lambda kind: kind.name)
 def test_random_sorts_store_the_same_lists(kind: ServerKind, tmp_path: Path) -> None:
-    compare(kind, tmp_path, make, seed=Random().randrange(1 << 30), count=1200, batch=10)
+    compare(kind, tmp_path, make, seed=randrange(1 << 30), count=1200, batch=10)

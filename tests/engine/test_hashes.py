@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from random import Random
+from random import Random, randrange
 
 import pytest
 
@@ -20,7 +20,7 @@ def fields_of(cell: HashCell) -> dict[bytes, bytes]:
 
 
 def test_a_small_hash_is_the_dict_that_it_would_be() -> None:
-    seed = Random().randrange(1 << 30)
+    seed = randrange(1 << 30)
     print(f"seed {seed}")
     random = Random(seed)
     names = [b"%d" % n for n in (0, -1, 127, 128, 4096, -4097, 1 << 31, -(1 << 63))] + [b"f%d" % n for n in range(15)]

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from random import Random
+from random import Random, randrange
 
 import pytest
 
@@ -10,7 +10,7 @@ from rdbtool.engine.keyspace import Keyspace
 
 
 def test_a_keyspace_is_a_dict() -> None:
-    seed = Random().randrange(1 << 30)
+    seed = randrange(1 << 30)
     print(f"seed {seed}")
     random = Random(seed)
     for most in (3, 40, 3000):

@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 import struct
 from pathlib import Path
-from random import Random
+from random import Random, randrange
 
 import pytest
 
@@ -43,7 +43,7 @@ def decimal(random: Random) -> str:
 
 @pytest.mark.parametrize("kind", SERVERS, ids=lambda kind: kind.name)
 def test_floats_are_added_and_printed_as_in_the_server(kind: ServerKind, tmp_path: Path) -> None:
-    seed = Random().randrange(1 << 30)
+    seed = randrange(1 << 30)
     print(f"seed {seed}")
     random = Random(seed)
     commands = []
@@ -72,7 +72,7 @@ def test_a_long_double_out_of_range_is_refused_at_once(text: bytes) -> None:
 
 
 def test_scores_read_back_the_same() -> None:
-    seed = Random().randrange(1 << 30)
+    seed = randrange(1 << 30)
     print(f"seed {seed}")
     random = Random(seed)
     for _ in range(5000):

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from random import Random
+from random import Random, randrange
 
 import pytest
 
@@ -70,10 +70,9 @@ def test_dumps_of_a_server_are_restored_as_it_restores_them(kind: ServerKind, tm
 
 @pytest.mark.parametrize("kind", SERVERS, ids=lambda kind: kind.name)
 def test_restored_keys_go_on_like_those_of_the_server(kind: ServerKind, tmp_path: Path) -> None:
-    random = Random()
-    seed = random.randrange(1 << 30)
+    seed = randrange(1 << 30)
     print(f"seed {seed}")
-    random.seed(seed)
+    random = Random(seed)
     with running(kind, tmp_path) as server:
         payloads = dumped(server, filled(server, random))
         server.execute("FLUSHALL")

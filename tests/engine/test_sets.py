@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from random import Random
+from random import Random, randrange
 
 import pytest
 
@@ -22,7 +22,7 @@ def encoding(e: Engine) -> str:
 
 
 def test_a_small_set_is_the_dict_that_it_would_be() -> None:
-    seed = Random().randrange(1 << 30)
+    seed = randrange(1 << 30)
     print(f"seed {seed}")
     random = Random(seed)
     names = NUMBERS + [b"m%d" % n for n in range(15)] + [b"", b"x" * LONGEST, b"007", b"-0"]

@@ -6,7 +6,7 @@ import json
 import os
 import tracemalloc
 from pathlib import Path
-from random import Random
+from random import Random, randrange
 from typing import Any, final
 
 import pytest
@@ -151,7 +151,7 @@ def rewrite_error(path: Path, tmp_path: Path) -> FormatError:
 
 @pytest.mark.skipif(not SERVERS, reason="no servers are wanted here: their commands are made for one")
 def test_commands_name_all_keys_that_they_reach(tmp_path: Path) -> None:
-    seed = Random().randrange(1 << 30)
+    seed = randrange(1 << 30)
     print(f"seed {seed}")
     random = Random(seed)
     kind = next(kind for kind in SERVERS if kind.is_valkey)

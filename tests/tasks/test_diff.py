@@ -244,7 +244,7 @@ def refuse(error: FormatError) -> None:
 
 
 def test_many_passes_find_what_one_pass_finds(tmp_path: Path) -> None:
-    seed = random.SystemRandom().getrandbits(32)
+    seed = random.getrandbits(32)
     print(f"seed {seed}")
     rng = random.Random(seed)
     left, right = random_file(rng, 3000, 0.1), random_file(rng, 3000, 0.1)
@@ -390,7 +390,7 @@ class TestDamage:
         assert [f.key for f in report.findings.of(Severity.ERROR)] == [b"k"]
 
     def test_any_bytes_give_a_comparison_or_one_known_error(self, tmp_path: Path) -> None:
-        seed = random.SystemRandom().getrandbits(32)
+        seed = random.getrandbits(32)
         print(f"seed {seed}")
         rng = random.Random(seed)
         left = random_file(rng, 60, 0.1)
