@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, TypeVar
@@ -15,6 +16,7 @@ from rdbtool.rdb.cutting import Cutter, RdbPart
 from rdbtool.rdb.reader import NOWHERE
 
 from .units import Unit
+from .workers import cores
 
 T = TypeVar("T")
 Options = TypeVar("Options")
@@ -81,6 +83,33 @@ class FileState:
             yield Window(Span(file, start, end, PORTION), path=self.path, size=end, base=start)
         finally:
             file.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Workforce:
+    """So many ``workers`` of an executor, for parts of about ``portion`` bytes; 0 for what suits."""
+
+    executor: Executor
+    workers: int
+    portion: int = 0
+
+    @staticmethod
+    def of(executor: Executor | None, workers: int, portion: int) -> Workforce | None:
+        """The same; as many workers as there are cores for 0, and None without an executor."""
+        return None if executor is None else Workforce(executor, workers or cores(), portion)
+
+    def part_size(self, size: int) -> int:
+        """Bytes of a part of a file of this size."""
+        return self.portion or part_size(size, self.workers)
+
+
+def reopened(w: Window, at: int) -> Window:
+    """A window at the byte ``at`` of the plain file that is open in ``w``, whatever has become of its name."""
+    assert w.file is not None
+    span = Span(OpenFile(os.dup(w.file.fileno()), w.path), at, int(w.size), PORTION)
+    again = Window(span, path=w.path, size=int(w.size), base=at)
+    again.file = w.file
+    return again
 
 
 def units_of(

@@ -1,0 +1,151 @@
+"""Count the keys of one RDB with several workers, each of them a part of it, as far as that gives what one would count.
+
+What the counts of a part cannot be added to, this process reads itself, from the beginning of that part on: damage, and
+more prefixes than are kept, which are folded as they come. So is the end of the file.
+"""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+
+from rdbtool.analysis.collecting import Collector
+from rdbtool.analysis.contents import Contents, Wanted
+from rdbtool.analysis.costs import Costs
+from rdbtool.basics.crc64 import combines, crc64_of_both
+from rdbtool.errors import LostWorkerError, RdbToolError
+from rdbtool.inputs.keys import KeySource, RdbSource
+from rdbtool.inputs.selection import Selection
+from rdbtool.io.progress import Progress
+from rdbtool.rdb.cutting import Cutter, RdbPart
+from rdbtool.rdb.reader import NOWHERE
+from rdbtool.servers.memory import JEMALLOC
+from rdbtool.servers.releases import Release
+
+from .parts import FileState, Workforce, is_whole, reopened, units_of
+from .units import in_order
+
+
+@dataclass(frozen=True, slots=True)
+class Counting:
+    """How keys are counted: see `analysis.collecting.Collector` and `analysis.costs.Costs`."""
+
+    wanted: Wanted
+    selection: Selection
+    release: Release
+    allocator: str = JEMALLOC
+    reported: bool = False
+    largest: bool = False
+    list_depth: int = 0
+    writer: Release | None = None
+
+    def costs(self) -> Costs:
+        """What values cost."""
+        return Costs(self.release, self.allocator, reported=self.reported)
+
+    def collector(self, costs: Costs) -> Collector:
+        """What counts, from nothing on."""
+        return Collector(
+            Contents(self.wanted), costs, largest=self.largest, list_depth=self.list_depth, writer=self.writer
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Options:
+    state: FileState
+    counting: Counting
+
+
+@dataclass(slots=True)
+class _Counted:
+    """What a worker counted in a part that ends before the byte ``end``, with the checksum of its bytes; also of the
+    one that says that the file ends there (``is_last``).
+    """
+
+    contents: Contents
+    libraries: list[str]
+    module_data: list[str]
+    aux: dict[bytes, bytes]
+    empty: int
+    end: int
+    db: int
+    crc: int
+    is_last: bool
+
+
+def count_ahead(
+    source: KeySource, collector: Collector, counting: Counting, force: Workforce, progress: Progress | None
+) -> KeySource:
+    """Let workers count keys of ``source``, of which none has been counted, for ``collector``, which was made as
+    ``counting`` says. Returns a source of what is left, at least the end, with the facts of all; or ``source`` where
+    that cannot be done, which then goes on as before: it is no RDB in a plain file, or one that cannot be cut.
+
+    Raises `LostWorkerError`.
+    """
+    selection = counting.selection
+    one = selection.limit >= 0 or selection.exact is not None or not combines()
+    if one or not isinstance(source, RdbSource):
+        return source
+    w = source.reader.window
+    state = FileState.of(w)
+    if state is None:
+        return source
+    at = db = crc = empty = 0
+    ended = False
+    with state.window(int(source.reader.start)) as ahead:
+        cutter = Cutter(ahead)
+        at = int(ahead.offset())
+        size = force.part_size(state.size)
+        first = cutter.next(size)
+        if first is None or is_whole(first, state.size) or cutter.reader.is_capture:
+            return source
+        units = units_of(_count, state.path, first, cutter, size, _Options(state, counting))
+        with closing(in_order(force.executor, units, 2 * force.workers)) as results:
+            for unit, done in results:
+                if isinstance(done, LostWorkerError):
+                    raise done
+                if isinstance(done, RdbToolError) or not collector.contents.adds_up(done.contents):
+                    break
+                collector.contents.merge(done.contents)
+                collector.libraries += done.libraries
+                collector.module_data += done.module_data
+                source.facts.aux.update(done.aux)
+                empty += done.empty
+                crc = crc64_of_both(crc, done.crc, done.end - at + done.is_last)
+                ended = done.is_last
+                at, db = done.end, done.db
+                if progress is not None:
+                    progress(at, state.size)
+                if unit.part.end != at:
+                    break
+    if at == source.reader.start:
+        left = RdbSource(reopened(w, at))
+    else:
+        reader = cutter.reader
+        rest = RdbPart(at, NOWHERE, reader.dialect, reader.version, db)
+        left = RdbSource(reopened(w, at), part=rest, crc=crc)
+        if ended:
+            left.reader.window.observe(None)  # the end is in the checksum
+    left.facts = source.facts
+    left.empty = empty
+    return left
+
+
+def _count(_: str, part: RdbPart, options: _Options) -> _Counted:
+    collector = options.counting.collector(options.counting.costs())
+    with options.state.window(part.start, grows=True) as w:
+        source = RdbSource(w, part=part)
+        collector.run(source, options.counting.selection, source.next())
+        w.report()
+        reader = source.reader
+        return _Counted(
+            collector.contents,
+            collector.libraries,
+            collector.module_data,
+            source.facts.aux,
+            int(source.empty),
+            int(w.offset() if source.end is None else source.end.offset),
+            int(reader.db),
+            reader.crc,
+            source.end is not None,
+        )
