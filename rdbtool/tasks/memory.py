@@ -216,6 +216,7 @@ class _Job:
                 progress=self.progress,
                 server=reading.server,
                 keep_going=before is not None,
+                undo=False,  # what was counted is not read again
             ) as opened:
                 salvaged = opened.salvaged
                 if before is None or salvaged is None:
