@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -25,8 +24,8 @@ from rdbtool.rdb.events import End, Header, SelectDb
 from rdbtool.rdb.layout.duplicates import Duplicates
 
 from .handing import Handed, Handing, can_hand, numbers
-from .parts import FileState, is_huge, part_size
-from .units import Unit, in_order
+from .parts import FileState, cutter_of, is_huge, part_size, parts_in_order
+from .units import Unit
 
 LEAST: Final = 64
 """Bytes that tell how a part follows the one before."""
@@ -50,7 +49,8 @@ class _Options:
 class _Written:
     """What a worker wrote of a part, and what it met. ``data``: all that was written, or the beginning where the worker
     has kept the rest (``handed``), whose checksum is ``sum``; ``damage``: what ended it; ``end``: what the end of the
-    file says of it: its offset, and the stored checksum; ``crc``: of the ``size`` bytes that it read.
+    file says of it: its offset, and the stored checksum; ``crc``: of the ``size`` bytes that it read; ``too_large``: it
+    is not done; ``stop``, ``stop_db``: see `parts.Read`.
     """
 
     data: bytes = b""
@@ -71,6 +71,9 @@ class _Written:
     end: tuple[int, int] | None = None
     crc: int = 0
     size: int = 0
+    too_large: bool = False
+    stop: int = -1
+    stop_db: int = 0
 
     def written_of(self, path: str) -> Written:
         """What was written of the input at ``path``. Reading it raises `LostWorkerError`."""
@@ -128,7 +131,7 @@ def move_in_parts(
     state = FileState.of(w)
     if state is None:
         return False
-    cutter = Cutter(w)
+    cutter = cutter_of(w)
     exporter = pipeline.exporter
     pipeline.enter(source)
     seen = pipeline.expect()
@@ -138,15 +141,22 @@ def move_in_parts(
     size = portion or part_size(state.size, workers)
     how = _Options(state, pipeline.selection, options, Facts(), kept, 0, seed, pipeline.beside)
     crc = 0
-    with closing(in_order(executor, _units(cutter, size, how), ahead)) as results:
+    first = cutter.next(size)
+    if first is None:
+        return False
+
+    def unit_of(part: RdbPart) -> Unit[_Written]:
+        return Unit(_write, state.path, part, replace(how, facts=_facts(cutter), number=next(numbers)))
+
+    with closing(parts_in_order(executor, cutter, first, size, unit_of, ahead)) as results:
         for unit, done in results:
             if unit.part.first:
                 source.facts = unit.options.facts
                 pipeline.start(source.facts)
             if isinstance(done, RdbToolError):
                 raise done
-            if done is None:
-                done = _write_here(pipeline, unit.part, state)
+            if done.too_large:
+                _write_here(pipeline, unit.part, state, done)
             if done.data or done.sizes:
                 exporter.append(done.written_of(state.path))
             if seen is not None:
@@ -163,15 +173,13 @@ def move_in_parts(
     return True
 
 
-def _write_here(pipeline: Pipeline, part: RdbPart, state: FileState) -> _Written:
+def _write_here(pipeline: Pipeline, part: RdbPart, state: FileState, done: _Written) -> None:
     """Write a part that is too large to be handed over. Raises what the pipeline raises."""
-    done = _Written()
     with state.window(part.start) as w:
         source = RdbSource(w, part=part)
         pipeline.move(source)
         _note_end(done, source, part, w)
     done.lost, done.empty = source.lost, int(source.empty)
-    return done
 
 
 def _note_end(done: _Written, source: RdbSource, part: RdbPart, w: Window) -> None:
@@ -179,6 +187,8 @@ def _note_end(done: _Written, source: RdbSource, part: RdbPart, w: Window) -> No
     w.report()
     done.crc = source.reader.crc
     done.size = int(w.offset() - part.start)
+    if source.end is None and source.reader.ended:
+        done.stop, done.stop_db = int(w.offset()), int(source.reader.db)
     if source.end is not None:
         done.end = int(source.end.offset), source.end.stored
         done.size = done.end[0] + 1 - int(part.start)
@@ -200,11 +210,6 @@ def _count(pipeline: Pipeline, source: RdbSource, done: _Written) -> None:
         exporter.commands.longest = max(exporter.commands.longest, done.longest)
 
 
-def _units(cutter: Cutter, size: int, options: _Options) -> Iterator[Unit[_Written | None]]:
-    while (part := cutter.next(size)) is not None:
-        yield Unit(_write, options.state.path, part, replace(options, facts=_facts(cutter), number=next(numbers)))
-
-
 def _facts(cutter: Cutter) -> Facts:
     """What the file says of itself before the first key."""
     facts = Facts()
@@ -216,10 +221,10 @@ def _facts(cutter: Cutter) -> Facts:
     return facts
 
 
-def _write(_: str, part: RdbPart, options: _Options) -> _Written | None:
-    """Encode a part; None for one that is too large."""
+def _write(_: str, part: RdbPart, options: _Options) -> _Written:
+    """Encode a part, unless it is too large."""
     if is_huge(part, options.state.size):
-        return None
+        return _Written(too_large=True)
     handing = Handing(options.number, options.ahead) if options.ahead else None
     has_checksum = options.output.format == "rdb" and options.output.rdb.checksum
     sink = _Kept(handing, checksum=has_checksum and handing is not None)
