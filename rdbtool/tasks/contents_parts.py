@@ -17,13 +17,13 @@ from rdbtool.errors import LostWorkerError, RdbToolError
 from rdbtool.inputs.keys import KeySource, RdbSource
 from rdbtool.inputs.selection import Selection
 from rdbtool.io.progress import Progress
-from rdbtool.rdb.cutting import Cutter, RdbPart
+from rdbtool.rdb.cutting import RdbPart
 from rdbtool.rdb.reader import NOWHERE
 from rdbtool.servers.memory import JEMALLOC
 from rdbtool.servers.releases import Release
 
-from .parts import FileState, Workforce, is_whole, reopened, units_of
-from .units import in_order
+from .parts import FileState, Workforce, cutter_of, is_whole, parts_in_order, reopened
+from .units import Unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class _Options:
 @dataclass(slots=True)
 class _Counted:
     """What a worker counted in a part that ends before the byte ``end``, with the checksum of its bytes; also of the
-    one that says that the file ends there (``is_last``).
+    one that says that the file ends there. ``stop``, ``stop_db``: see `parts.Read`.
     """
 
     contents: Contents
@@ -67,10 +67,10 @@ class _Counted:
     module_data: list[str]
     aux: dict[bytes, bytes]
     empty: int
-    end: int
-    db: int
     crc: int
-    is_last: bool
+    end: int
+    stop: int
+    stop_db: int
 
 
 def count_ahead(
@@ -90,34 +90,34 @@ def count_ahead(
     state = FileState.of(w)
     if state is None:
         return source
-    at = db = crc = empty = 0
+    at = int(source.reader.start)
+    db = crc = empty = 0
     ended = False
-    with state.window(int(source.reader.start)) as ahead:
-        cutter = Cutter(ahead)
-        at = int(ahead.offset())
-        size = force.part_size(state.size)
-        first = cutter.next(size)
-        if first is None or is_whole(first, state.size) or cutter.reader.is_capture:
-            return source
-        units = units_of(_count, state.path, first, cutter, size, _Options(state, counting))
-        with closing(in_order(force.executor, units, 2 * force.workers)) as results:
-            for unit, done in results:
-                if isinstance(done, LostWorkerError):
-                    raise done
-                if isinstance(done, RdbToolError) or not collector.contents.adds_up(done.contents):
-                    break
-                collector.contents.merge(done.contents)
-                collector.libraries += done.libraries
-                collector.module_data += done.module_data
-                source.facts.aux.update(done.aux)
-                empty += done.empty
-                crc = crc64_of_both(crc, done.crc, done.end - at + done.is_last)
-                ended = done.is_last
-                at, db = done.end, done.db
-                if progress is not None:
-                    progress(at, state.size)
-                if unit.part.end != at:
-                    break
+    cutter = cutter_of(reopened(w, at))
+    size = force.part_size(state.size)
+    first = cutter.next(size)
+    if first is None or is_whole(first, state.size) or cutter.reader.is_capture:
+        return source
+
+    def unit_of(part: RdbPart) -> Unit[_Counted]:
+        return Unit(_count, state.path, part, _Options(state, counting))
+
+    with closing(parts_in_order(force.executor, cutter, first, size, unit_of, 2 * force.workers)) as results:
+        for _, done in results:
+            if isinstance(done, LostWorkerError):
+                raise done
+            if isinstance(done, RdbToolError) or not collector.contents.adds_up(done.contents):
+                break
+            collector.contents.merge(done.contents)
+            collector.libraries += done.libraries
+            collector.module_data += done.module_data
+            source.facts.aux.update(done.aux)
+            empty += done.empty
+            ended = done.stop < 0
+            crc = crc64_of_both(crc, done.crc, done.end - at + ended)
+            at, db = done.end, done.stop_db
+            if progress is not None:
+                progress(at, state.size)
     if at == source.reader.start:
         left = RdbSource(reopened(w, at))
     else:
@@ -137,15 +137,15 @@ def _count(_: str, part: RdbPart, options: _Options) -> _Counted:
         source = RdbSource(w, part=part)
         collector.run(source, options.counting.selection, source.next())
         w.report()
-        reader = source.reader
+        end = int(w.offset() if source.end is None else source.end.offset)
         return _Counted(
             collector.contents,
             collector.libraries,
             collector.module_data,
             source.facts.aux,
             int(source.empty),
-            int(w.offset() if source.end is None else source.end.offset),
-            int(reader.db),
-            reader.crc,
-            source.end is not None,
+            source.reader.crc,
+            end,
+            end if source.end is None else -1,
+            int(source.reader.db),
         )
