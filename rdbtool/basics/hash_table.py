@@ -64,3 +64,32 @@ class HashTable:
             if words[at] == value:
                 return slot >> 16
             at = at + 2 & last
+
+
+ROUND: Final[i64] = ROUNDS - 1
+MOST_DISTINCT: Final[i64] = 1 << 12
+
+
+@final
+class Distinct:
+    """A table that a loop has inside of it, to see that all of a few hashes are different.
+
+    A slot is one word: a hash whose low bits, those of ROUND, are the round it was put in. Slots of other rounds are
+    free. A loop takes ``words`` and ``round``, behind `begin`, and looks for a free slot from the one on that the low
+    bits of a hash say.
+    """
+
+    def __init__(self) -> None:
+        self.words = vec[i64](capacity=0)
+        self.round: i64 = 0
+
+    def begin(self, count: i64) -> i64:
+        """Forget all, and expect ``count`` hashes, MOST_DISTINCT at most: the mask of their slots."""
+        if not self.words or self.round == ROUND:
+            self.words = vec[i64]([0] * (2 * MOST_DISTINCT))
+            self.round = 0
+        self.round += 1
+        size: i64 = 4
+        while size < 2 * count:
+            size *= 2
+        return size - 1

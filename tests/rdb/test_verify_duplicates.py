@@ -17,6 +17,8 @@ from rdbtool.io.source import open_input
 from rdbtool.io.window import window_over
 from rdbtool.rdb.check import RdbFacts, verify_rdb
 from rdbtool.rdb.layout.duplicates import Duplicates, strings_at
+from rdbtool.rdb.layout.inspection import Inspection
+from rdbtool.rdb.layout.listpack import FIELDS, MEMBERS, SCORES, check_elements, check_listpack
 from rdbtool.rdb.layout.seen import LIMIT, hash_integer, hash_text
 from rdbtool.servers.releases import release_named
 from rdbtool.tasks.check_rdb import check_rdb
@@ -248,3 +250,40 @@ def test_memory_stays_bounded(tmp_path: Path) -> None:
     verify(path)
     verify(path)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 16_000
+
+
+def test_elements_that_are_not_suspect_have_nothing_wrong() -> None:
+    print(f"seed {SEED}")
+    rng = random.Random(SEED)
+    sound: list[bytes | int] = [
+        b"a",
+        b"b",
+        b"12x",
+        b"m" * 70,
+        b"m" * 5000,
+        5,
+        -7,
+        300,
+        -70_000,
+        1 << 40,
+        b"2.5",
+        b"-inf",
+        b"300",
+    ]
+    clear = 0
+    for _ in range(600):
+        size = rng.randint(1, 9)
+        packed = bytearray(listpack(*(rng.choice(sound) for _ in range(size))))
+        if rng.random() < 0.5:
+            packed[rng.randrange(len(packed))] = rng.choice((0, 1, 5, 0x30, 0x81, 0xC0, 0xE1, 0xF1, 0xFF))
+        for what in (MEMBERS, FIELDS, SCORES):
+            findings = Findings()
+            ins = Inspection(findings)
+            ins.data = bytes(packed)
+            ins.size = len(packed)
+            count = check_listpack(ins, what)
+            if count > 0 and not ins.suspect:
+                check_elements(ins, what, count)
+                assert findings.items == []
+                clear += 1
+    assert clear > 300

@@ -10,6 +10,7 @@ from mypy_extensions import i64
 
 from rdbtool.basics import lzf
 from rdbtool.basics.numbers import eight_digits, scan_double
+from rdbtool.errors import FormatError
 from rdbtool.findings import Finding, Findings, Severity
 from rdbtool.io.window import Window, window_over
 
@@ -32,12 +33,15 @@ class Inspection:
 
     A packed value is looked at as ``data[start:start + size]``, which may be part of a window's bytes;
     ``origin`` is the offset of its first byte in the file, or, where it was compressed, that of the
-    compressed string.
+    compressed string. ``suspect``: whether something may be wrong with its elements (`listpack.check_listpack`).
+    ``strict``: the first error ends the check, as a `FormatError`: who only asks whether a value is sound need not wait
+    for all of them.
     """
 
     def __init__(self, findings: Findings, path: str = "") -> None:
         self.findings = findings
         self.path = path
+        self.strict = False
         self.key: bytes | None = None
         self.db: i64 = -1
         self.empty = False
@@ -48,6 +52,7 @@ class Inspection:
         self.size: i64 = 0
         self.origin: i64 = -1
         self.compressed = False
+        self.suspect = False
         self.seen = Seen()
         self.rereads: i64 = 0
 
@@ -62,6 +67,8 @@ class Inspection:
     def report(self, code: str, message: str, offset: i64 = NO_OFFSET) -> None:
         """Add a finding at ``offset`` of the file."""
         severity = CODES[code].severity
+        if self.strict and severity is Severity.ERROR:
+            raise FormatError(message, path=self.path, offset=offset, key=self.key)
         doing = "" if self.key is None or severity is Severity.NOTE else "checking a value"
         self.findings.add(Finding(severity, code, message, self.path, offset, self.key, self.db, doing))
 
@@ -225,9 +232,8 @@ def _decompress(w: Window, at: i64, ins: Inspection) -> bytes | None:
     return out
 
 
-def check_packed_score(ins: Inspection, start: i64, end: i64, entry: i64) -> None:
-    """Check that ``data[start:end]`` of the packed value, the score of ``entry``, is a number in text."""
-    data = ins.data
+def is_plain_number(data: bytes, start: i64, end: i64) -> bool:
+    """Whether ``data[start:end]`` is a number in text, of digits with perhaps a sign and a point."""
     pos = start
     dots: i64 = 0
     while pos < end:
@@ -237,10 +243,17 @@ def check_packed_score(ins: Inspection, start: i64, end: i64, entry: i64) -> Non
             while end - pos > 8 and eight_digits(read_i64_le(data, pos + 1)) >= 0:
                 pos += 8
         elif (byte < 48 or byte > 57) and (byte != 45 or pos > start):
-            break
+            return False
         pos += 1
-    if pos == end and dots <= 1 and (end > start + 2 or (end == start + 2 and data[end - 1] != 46)):
-        return  # there is a digit
+    # there is a digit
+    return dots <= 1 and (end > start + 2 or (end == start + 2 and data[end - 1] != 46))
+
+
+def check_packed_score(ins: Inspection, start: i64, end: i64, entry: i64) -> None:
+    """Check that ``data[start:end]`` of the packed value, the score of ``entry``, is a number in text."""
+    data = ins.data
+    if is_plain_number(data, start, end):
+        return
     number, length = scan_double(data[start:end])
     if length and math.isnan(number):
         ins.report_packed("packed-nan-score", "a score is not a number (NaN)", entry)

@@ -16,6 +16,7 @@ from librt.strings import read_i16_le, read_i32_le, read_i64_le
 from librt.vecs import vec
 from mypy_extensions import i64
 
+from rdbtool.basics.hash_table import MOST_DISTINCT, ROUND
 from rdbtool.basics.numbers import is_integer_at
 from rdbtool.errors import FormatError
 from rdbtool.io.window import Window
@@ -25,8 +26,17 @@ from rdbtool.servers.limits import Limits
 from .cursor import INTEGER, STRING, Cursor, corrupt
 from .duplicates import Duplicates
 from .elements import Elements, OneNode
-from .inspection import Inspection, check_packed_score, open_packed
-from .listpack_entry import back_size, element_at, entry_size, integer_at, is_integer_encoding, text_at, text_head
+from .inspection import Inspection, check_packed_score, is_plain_number, open_packed
+from .listpack_entry import (
+    SIZES,
+    back_size,
+    element_at,
+    entry_size,
+    integer_at,
+    is_integer_encoding,
+    text_at,
+    text_head,
+)
 from .primitives import read_string
 from .seen import hash_integer, hash_text
 from .visit import Visit
@@ -44,11 +54,14 @@ WRONG: Final[i64] = -2
 RECENT: Final[i64] = 1 << 13
 """Elements of a very large listpack in which duplicates are found at once: LZF repeats what is no further away."""
 
+ELEMENTS: Final[i64] = 0
 MEMBERS: Final[i64] = 1
 FIELDS: Final[i64] = 2
 SCORES: Final[i64] = 3
 EXPIRING_FIELDS: Final[i64] = 4
-"""What a listpack holds: set members, fields with values, members with scores, fields with values and expiries."""
+"""What a listpack holds: anything, set members, fields with values, members with scores, fields with values and
+expiries.
+"""
 
 
 @final
@@ -211,9 +224,9 @@ def check_zset_listpack(w: Window, ins: Inspection) -> None:
 def check_one_listpack(w: Window, ins: Inspection, holds: i64) -> None:
     """A value that is one listpack."""
     if open_packed(w, ins):
-        count = check_listpack(ins)
+        count = check_listpack(ins, holds)
         ins.empty = count == 0
-        if count > 0:
+        if count > 0 and ins.suspect:
             check_elements(ins, holds, count)
         elif count == UNREADABLE:
             _check_unpacking(ins, holds)
@@ -249,48 +262,79 @@ def _report_twice(ins: Inspection, holds: i64, count: i64, pos: i64) -> None:
         ins.report_packed("listpack-duplicate", message, pos)
 
 
-def check_listpack(ins: Inspection, *, stream: bool = False) -> i64:
+def check_listpack(ins: Inspection, holds: i64 = ELEMENTS, *, stream: bool = False) -> i64:
     """Walk the packed value as a listpack: the number of its elements, or UNREADABLE or WRONG if it is damaged.
 
     ``stream``: it is of a stream; there, hardly a server looks at the number of elements in the header.
+    ``ins.suspect`` then tells whether `check_elements` has to look at what it ``holds``: else it would find nothing.
     """
+    if not check_header(ins):
+        return WRONG
     data = ins.data
     start = ins.start
     last = start + ins.size - 1
-    if not check_header(ins):
-        return WRONG
+    sizes = SIZES
+    width: i64 = 0
+    turn: i64 = 1
+    seed = ins.seen.seed
+    distinct = ins.seen.distinct
+    words = distinct.words
+    mask: i64 = 0
+    mark: i64 = 0
+    suspect = holds == EXPIRING_FIELDS
+    if holds != ELEMENTS and not suspect:
+        width = 1 if holds == MEMBERS else 2
+        most = ins.size // (2 * width)
+        if most > MOST_DISTINCT:
+            suspect = True
+            width = 0
+        else:
+            turn = 0
+            mask = distinct.begin(most)
+            mark = distinct.round
+            words = distinct.words
     pos = start + HEADER
     count: i64 = 0
     while pos < last:
         first: i64 = data[pos]
-        if first < 128:
-            size: i64 = 1
-        elif first < 192:
-            size = first - 127
-        else:
+        size: i64 = sizes[first]
+        if size == 0:
             size = entry_size(data, pos, last)
         if size < 128:
             after = pos + size + 1
             if size == 0 or after > last:
                 ins.report_packed(_code(stream, count), _flaw(data, pos), pos)
-                return -1
+                return UNREADABLE
             if data[after - 1] != size and not ends_with_size(data, after, size):
-                ins.report_packed(
-                    _code(stream, count), f"a listpack entry of {size} bytes does not end with its size", pos
-                )
-                return -1
+                ins.report_packed(_code(stream, count), _no_size(size), pos)
+                return UNREADABLE
         else:
             after = pos + size + back_size(size)
             if after > last:
                 ins.report_packed(_code(stream, count), _flaw(data, pos), pos)
-                return -1
+                return UNREADABLE
             if not ends_with_size(data, after, size):
-                ins.report_packed(
-                    _code(stream, count), f"a listpack entry of {size} bytes does not end with its size", pos
-                )
-                return -1
+                ins.report_packed(_code(stream, count), _no_size(size), pos)
+                return UNREADABLE
+        if turn == 0:
+            value = hash_element(data, pos, size, seed)
+            at = value & mask
+            value = value & ~ROUND | mark
+            while words[at] & ROUND == mark:
+                if words[at] == value:
+                    suspect = True
+                    break
+                at = at + 1 & mask
+            words[at] = value
+        elif holds == SCORES and not is_integer_encoding(first):
+            if not is_plain_number(data, pos + text_head(first), pos + size):
+                suspect = True
         pos = after
         count += 1
+        turn += 1
+        if turn == width:
+            turn = 0
+    ins.suspect = suspect or (width > 0 and turn != 0)
     announced: i64 = i64(read_i16_le(data, start + 4)) & 0xFFFF
     if announced != MANY:
         if announced != count:
@@ -298,6 +342,19 @@ def check_listpack(ins: Inspection, *, stream: bool = False) -> i64:
             ins.report_packed("stream-node-count" if stream else "listpack", message, start + 4)
             return count if stream else WRONG
     return count
+
+
+def hash_element(data: bytes, pos: i64, size: i64, seed: i64) -> i64:
+    """The hash of the element of ``size`` bytes at ``pos``."""
+    first: i64 = data[pos]
+    if first < 128:
+        return hash_integer(first, seed)
+    if first < 192:
+        return hash_text(data, pos + 1, size - 1, seed)
+    if is_integer_encoding(first):
+        return hash_integer(integer_at(data, pos), seed)
+    head = text_head(first)
+    return hash_text(data, pos + head, size - head, seed)
 
 
 def _no_size(size: i64) -> str:
@@ -373,15 +430,7 @@ def check_elements(ins: Inspection, holds: i64, count: i64) -> None:
         else:
             size = entry_size(data, pos, last)
         if turn == 0:
-            if first < 128:
-                value = hash_integer(first, seed)
-            elif first < 192:
-                value = hash_text(data, pos + 1, size - 1, seed)
-            elif is_integer_encoding(first):
-                value = hash_integer(integer_at(data, pos), seed)
-            else:
-                head = text_head(first)
-                value = hash_text(data, pos + head, size - head, seed)
+            value = hash_element(data, pos, size, seed)
             earlier = seen.put(value, pos)
             if recent is not None:
                 slot = 2 * (value & (RECENT - 1))

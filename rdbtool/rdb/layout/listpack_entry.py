@@ -5,10 +5,17 @@ These functions take a listpack whose structure is known to be right, and the pl
 
 from __future__ import annotations
 
+from typing import Final
+
 from librt.strings import read_i16_le, read_i32_le, read_i64_le
 from mypy_extensions import i64
 
 from rdbtool.basics.numbers import decimal
+
+SIZES: Final = bytes(
+    [*[1] * 128, *range(1, 65), *[2] * 32, *[0] * 17, 3, 4, 5, 9, *[0] * 11],
+)
+"""What `entry_size` answers by the first byte of an entry; 0 where it has to be asked."""
 
 
 def entry_size(data: bytes, pos: i64, last: i64) -> i64:

@@ -10,7 +10,7 @@ from typing import Final, final
 
 from mypy_extensions import i64
 
-from rdbtool.basics.hash_table import HashTable
+from rdbtool.basics.hash_table import Distinct, HashTable
 from rdbtool.basics.hashing import MASK, ODD, hash_bytes, hash_word, new_seed
 from rdbtool.basics.numbers import integer_of, is_integer_at
 
@@ -26,6 +26,7 @@ class Seen:
 
     def __init__(self) -> None:
         self.table = HashTable()
+        self.distinct = Distinct()
         self.seed: i64 = new_seed()
         self.many: Duplicates | None = None
 
