@@ -28,7 +28,7 @@ LONG = "RDBTOOL_TEST_TIMES"
 
 
 COLLECTED_EVERY = 200
-"""Tests behind which the collector looks at all that they left, and not only at what the last one made."""
+"""Tests behind which the collector looks at all that they left, and not only at what the last ten made."""
 _run = itertools.count(1)
 """Numbers the tests."""
 _freeze, _frozen = gc.freeze, gc.get_freeze_count
@@ -139,8 +139,11 @@ def freezing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def pytest_runtest_teardown() -> None:
-    """Free what cycles hold: what the test made, and now and then what has grown older."""
-    older = next(_run) % COLLECTED_EVERY == 0
+    """Free what cycles hold: often what the last tests made, and now and then what has grown older."""
+    number = next(_run)
+    if number % 10:
+        return
+    older = number % COLLECTED_EVERY == 0
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)  # of whichever test left it: it cannot be told here
         gc.collect(2 if older else 0)

@@ -284,6 +284,8 @@ def in_child(path: Path) -> int:
             code = 0
         except OutputError as e:
             code = 2 if "is being changed by" in e.message else 3
+        except InputError as e:  # the other one has removed what this one was about to read
+            code = 2 if "No such file" in e.message else 3
         finally:
             os._exit(code)
     return child
