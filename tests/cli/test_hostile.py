@@ -139,6 +139,7 @@ def crafted(name: str, count: int) -> bytes:
     return b"*%d\r\n$4\r\nSADD\r\n$1\r\ns\r\n" % (count + 2) + members
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "most"),
     [

@@ -104,6 +104,7 @@ def test_it_goes_to_standard_output_and_says_who_wrote_the_input() -> None:
     assert all(not pa.types.is_dictionary(field.type) for field in file.schema_arrow)
 
 
+@pytest.mark.slow
 def test_few_rows_are_in_memory(tmp_path: Path) -> None:
     path, output = tmp_path / "x.rdb", tmp_path / "x.parquet"
     values = [bytes([65 + i]) * 3_000_000 for i in range(20)]

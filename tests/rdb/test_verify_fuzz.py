@@ -64,6 +64,7 @@ def test_damage_is_told_the_same_however_the_bytes_arrive() -> None:
             assert told(RdbReader(Window(Dripping(data, 3), size=len(data)))) == told(RdbReader(window_over(data)))
 
 
+@pytest.mark.slow
 def test_damage_never_makes_memory_be_reserved() -> None:
     """Nor does it where the size of the input is not known."""
     print("seed", SEED)

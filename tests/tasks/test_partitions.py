@@ -339,6 +339,7 @@ def test_a_thousand_findings_are_counted_once(tmp_path: Path) -> None:
     assert parts.findings.counts == {"command-error": 3000}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("forked")
 def test_a_limit_of_memory_makes_as_many_partitions_as_it_takes(tmp_path: Path) -> None:
     path = tmp_path / "log.aof"

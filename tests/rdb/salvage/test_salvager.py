@@ -284,6 +284,7 @@ def test_a_file_of_noise_gives_nothing(tmp_path: Path) -> None:
         assert not result.runs
 
 
+@pytest.mark.slow
 def test_it_takes_linear_time(tmp_path: Path) -> None:
     noise = random.Random(8).randbytes(1 << 20)
     result, keys = salvaged(rdb(users(0, 20), b"\xc5" + noise * 4, users(20, 40)), tmp_path)
@@ -291,6 +292,7 @@ def test_it_takes_linear_time(tmp_path: Path) -> None:
     assert len(result.runs) == 2
 
 
+@pytest.mark.slow
 def test_many_breaks_take_linear_time(tmp_path: Path) -> None:
     def seconds(count: int) -> float:
         selected = (b"\xfe" + encode_length(2000 + n) + user(n) for n in range(count))
