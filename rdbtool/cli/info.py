@@ -10,7 +10,7 @@ from rdbtool.errors import RdbToolError
 from rdbtool.exit_codes import ExitCode, of_all, of_error, of_report
 from rdbtool.inputs.filters import time_ms
 
-from .jobs import Jobs, side_by_side
+from .jobs import WORTH_COUNTING, Jobs, side_by_side
 from .live import reads_servers
 from .options import Format, FormatOption, takes
 from .remote import located
@@ -54,7 +54,7 @@ def command(
     wanted = Wanted(top=top, now_ms=time_ms(now))
     reports: list[InfoReport] = []
     codes: list[ExitCode] = []
-    for _, report in jobs.each(partial(info, wanted=wanted), paths, in_parts=True):
+    for _, report in jobs.each(partial(info, wanted=wanted), paths, in_parts=True, worth=WORTH_COUNTING):
         if isinstance(report, RdbToolError):
             print(f"rdbtool: {report}", file=sys.stderr)
             codes.append(of_error(report))

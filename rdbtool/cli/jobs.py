@@ -26,6 +26,8 @@ T = TypeVar("T")
 
 WORTH: Final = 64 << 20
 """Bytes of input below which several processes are not faster than one."""
+WORTH_COUNTING: Final = 384 << 20
+"""The same where values are only measured, which goes about as fast as reading."""
 
 
 @final
@@ -38,15 +40,15 @@ class Jobs:
         self.asked = asked
         self.executor = executor
 
-    def count(self, paths: Sequence[str]) -> int:
-        """How many processes to use for these inputs."""
+    def count(self, paths: Sequence[str], worth: int = WORTH) -> int:
+        """How many processes to use for these inputs: of less bytes than are ``worth`` it, one."""
         if len(paths) == 1 and is_remote(paths[0]):
             return 1  # its parts come as one stream
         if any(_size(path) < 0 for path in paths):
             return 1  # only this process can read its standard input, and knows passwords of servers
         if self.asked is not None:
             return self.asked
-        if sum(map(_size, paths)) < WORTH:
+        if sum(map(_size, paths)) < worth:
             return 1
         from rdbtool.tasks.workers import cores
 
@@ -64,7 +66,7 @@ class Jobs:
             yield workers
 
     def each(
-        self, function: Callable[..., T], paths: Sequence[str], *, in_parts: bool = False
+        self, function: Callable[..., T], paths: Sequence[str], *, in_parts: bool = False, worth: int = WORTH
     ) -> Generator[tuple[str, T | RdbToolError], None, None]:
         """``function(path)`` for each of the paths, several at a time: what it returns, or the `RdbToolError` that it
         raises, in the order of the paths. Where this process calls it, it is told of a ``progress`` too.
@@ -78,7 +80,7 @@ class Jobs:
                 ahead = 0 if few else len(paths)
                 yield from _shared_out(function, self.places(paths), cluster, cluster.count, ahead)
             return
-        count = self.count(paths)
+        count = self.count(paths, worth)
         if len(paths) >= count or not in_parts:
             count = min(count, len(paths))
             in_parts = False

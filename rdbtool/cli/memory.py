@@ -16,7 +16,7 @@ from rdbtool.inputs.selection import Selection
 from rdbtool.servers.memory import ALLOCATORS, JEMALLOC
 
 from .filters import chosen_keys, hint_at_regex
-from .jobs import Jobs, side_by_side
+from .jobs import WORTH_COUNTING, Jobs, side_by_side
 from .live import reads_servers
 from .options import CsvSafeOption, command_names, takes
 from .point_in_time import (
@@ -188,7 +188,7 @@ def command(
             finally:
                 sink.flush()
     else:
-        report = of_all_inputs(jobs.each(measured, paths, in_parts=True), wanted, allocator)
+        report = of_all_inputs(jobs.each(measured, paths, in_parts=True, worth=WORTH_COUNTING), wanted, allocator)
     if rows is not None and top is not None:
         try:
             rows.begin()

@@ -41,11 +41,14 @@ SEED: Final = 0x5EED
 
 
 class Share(NamedTuple):
-    """A partition of the keys, by its ``number``, and how many bytes of ``memory`` its replay may take, -1 for any."""
+    """A partition of the keys, by its ``number``, and how many bytes of ``memory`` its replay may take, -1 for any.
+    ``note``: is told how far its replay is, as a `Progress`; it can be pickled.
+    """
 
     number: int
     sieve: Sieve
     memory: int = -1
+    note: Progress | None = None
 
 
 class How(NamedTuple):
@@ -76,6 +79,7 @@ class How(NamedTuple):
             layout=self.layout,
             sieve=share.sieve,
             budget=budget,
+            progress=share.note,
         )
         budget.look()
         return replayed, int(budget.peak)
@@ -133,7 +137,7 @@ def part_done(replayed: Replayed, memory: int) -> PartDone:
 class Partitioned:
     """A log that was looked at: ``buckets`` of its keys, to be dealt out; ``head`` and ``aux`` of the snapshots in it.
     ``whole``: why there can be only one partition, or ""; ``over``: partitions of keys that have to stay together, and
-    take more memory than they may.
+    take more memory than they may; ``progress`` of the replays.
     """
 
     how: How
@@ -144,6 +148,7 @@ class Partitioned:
     aux: dict[bytes, bytes] = field(default_factory=dict)
     stamps: list[tuple[int, int]] = field(default_factory=list)
     over: int = 0
+    progress: Progress | None = None
 
     def look(self, w: Window, file: LogFile) -> None:
         """Look at a file, from its start on. Raises what reading raises."""
@@ -242,7 +247,7 @@ def partitioned(how: How, progress: Progress | None = None) -> Partitioned:
         return not_partitioned(how, "commands that only this server has are among them (--rename, --allow)")
     buckets = Buckets(buckets_for(size), SEED)
     survey = Survey(buckets)
-    found = Partitioned(how, buckets, survey, stamps=layout.stamps())
+    found = Partitioned(how, buckets, survey, stamps=layout.stamps(), progress=progress)
     meter = Meter([file.path for file in layout.files], progress)
     for file in layout.files:
         with open_input(file.path) as stream:

@@ -17,7 +17,7 @@ from rdbtool.errors import LostWorkerError
 
 from .workers import Workers
 
-CHUNK: Final = 1 << 20
+CHUNK: Final = 1 << 17
 
 numbers: Final = itertools.count()
 """Of units, in all jobs of this process. Jobs that share workers run one after the other."""

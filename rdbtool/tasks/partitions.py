@@ -15,6 +15,7 @@ from rdbtool.io.progress import Progress
 
 from .sharing import Sharing
 from .units import Unit, in_order
+from .watching import Watch, watched
 
 
 class HasPart(Protocol):
@@ -68,15 +69,18 @@ def of_partitions(
     Raises what the functions raise: of several, what a replay of all keys would meet first.
     """
     if sharing.memory is not None:
-        results = _within(found, function, options, sharing.memory, sharing.workers)
+        with watched(found) as watch:
+            results = _within(found, function, options, sharing.memory, sharing.workers, watch)
     else:
         buckets = found.buckets
         shares: list[Share] = []
-        for left in range(sharing.count, 0, -1):
-            if buckets.left or not shares:
-                number = buckets.take(buckets.left if left == 1 else -(-buckets.left // left))
-                shares.append(Share(number, found.sieve(number, first=not shares)))
-        results = _run(found.how.path, function, options, shares, sharing.ready(), sharing.workers)
+        executor = sharing.ready()
+        with watched(found) as watch:
+            for left in range(sharing.count, 0, -1):
+                if buckets.left or not shares:
+                    number = buckets.take(buckets.left if left == 1 else -(-buckets.left // left))
+                    shares.append(watch.of(Share(number, found.sieve(number, first=not shares))))
+            results = _run(found.how.path, function, options, shares, executor, sharing.workers, watch)
         for share in shares:
             buckets.give_back(share.number)
     found.refuse_change()
@@ -93,6 +97,7 @@ def _run(
     shares: Sequence[Share],
     executor: Executor | None,
     workers: int,
+    watch: Watch,
 ) -> list[Done | RdbToolError]:
     """What the function returns or raises for each share. Raises `LostWorkerError`."""
     results: list[Done | RdbToolError] = []
@@ -102,9 +107,13 @@ def _run(
                 results.append(function(path, share, options))
             except RdbToolError as e:
                 results.append(e)
+            watch()
         return results
     units = (Unit(function, path, share, options) for share in shares)
-    with closing(in_order(executor, units, workers)) as done:
+    from .workers import Workers
+
+    looks = watch.progress is not None and isinstance(executor, Workers)  # others cannot be waited for in turns
+    with closing(in_order(executor, units, workers, watch if looks else None)) as done:
         for _, result in done:
             if isinstance(result, LostWorkerError):
                 raise result
@@ -113,7 +122,12 @@ def _run(
 
 
 def _within(
-    found: Partitioned, function: Callable[[str, Share, Options], Done], options: Options, memory: int, workers: int
+    found: Partitioned,
+    function: Callable[[str, Share, Options], Done],
+    options: Options,
+    memory: int,
+    workers: int,
+    watch: Watch,
 ) -> list[Done | RdbToolError]:
     """`_run` for partitions of which so many at a time take no more than ``memory``: what those before took tells how
     large the next ones are to be. What takes more nevertheless is begun anew in smaller ones, as long as its keys need
@@ -132,6 +146,7 @@ def _within(
     has_first = False
     while buckets.left or unbounded or not has_first:
         shares: list[Share] = []
+        watch.forget()
         while len(shares) < workers:
             if unbounded:
                 number, most = unbounded.pop(), -1
@@ -139,12 +154,12 @@ def _within(
                 number, most = buckets.take(-(-buckets.left // max(-(-buckets.left // weight), 1))), each
             else:
                 break
-            shares.append(Share(number, found.sieve(number, first=not (has_first or shares)), most))
+            shares.append(watch.of(Share(number, found.sieve(number, first=not (has_first or shares)), most)))
         if current_process().daemon:  # it is a worker itself, and cannot have others
-            done = _run(found.how.path, function, options, shares, None, 1)
+            done = _run(found.how.path, function, options, shares, None, 1, watch)
         else:
             with Workers(len(shares)) as executor:
-                done = _run(found.how.path, function, options, shares, executor, len(shares))
+                done = _run(found.how.path, function, options, shares, executor, len(shares), watch)
         fits = []
         for share, result in zip(shares, done, strict=True):
             groups, weighed = buckets.weight(share.number)

@@ -9,10 +9,10 @@ from __future__ import annotations
 import copyreg
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
-from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, wait
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from librt.vecs import vec
 from mypy_extensions import i64
@@ -20,6 +20,9 @@ from mypy_extensions import i64
 from rdbtool.errors import LostWorkerError, RdbToolError
 
 T = TypeVar("T")
+
+EVERY_S: Final = 0.25
+"""Between two calls of ``while_waiting``."""
 
 
 def _numbers(values: list[int]) -> vec[i64]:
@@ -49,9 +52,10 @@ class Unit(Generic[T]):
 
 
 def in_order(
-    executor: Executor, units: Iterable[Unit[T]], ahead: int
+    executor: Executor, units: Iterable[Unit[T]], ahead: int, while_waiting: Callable[[], object] | None = None
 ) -> Generator[tuple[Unit[T], T | RdbToolError], None, None]:
     """The units in their order, each with what it returned, or with the `RdbToolError` that it raised.
+    ``while_waiting`` is called now and then as long as that lasts.
 
     ``ahead``: how many are begun before the first of them has been taken: at least as many as there are workers, and no
     more than there is memory for results. Units are made as they are begun. A worker that dies makes `LostWorkerError`
@@ -70,6 +74,8 @@ def in_order(
             if not begun:
                 return
             first, future = begun.popleft()
+            while while_waiting is not None and not wait((future,), EVERY_S).done:
+                while_waiting()
             result = result_of(first, future)
             yield first, result
     finally:

@@ -17,6 +17,9 @@ def jobs_cases(size: int) -> Iterator[cases.Case]:
         ("dump", snapshot, ()),
         ("dump --format csv", snapshot, ("--format", "csv")),
         ("dump --format resp", snapshot, ("--format", "resp")),
+        ("info", snapshot, ()),
+        ("memory", snapshot, ()),
+        ("convert to redis-5.0", snapshot, ("-", "--to", "rdb", "--target", "redis-5.0")),
     ):
         command = (name.partition(" ")[0], path, *arguments)
         yield cases.Case(

@@ -3,31 +3,15 @@
 from __future__ import annotations
 
 import random
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 import rdbtool.tasks.digest_parts
-from rdbtool.errors import RdbToolError
 from rdbtool.inputs.filters import select
-from rdbtool.inputs.selection import Selection
-from rdbtool.tasks.digest import digest
 from rdbtool.tasks.digest_parts import digest_in_parts
+from tests.tasks.answering import digested
 from tests.tasks.parting import SNAPSHOTS, damaged
-
-
-def told(path: Path, portion: int, selection: Selection | None = None) -> object:
-    """``portion``: 0 for one process."""
-    try:
-        if not portion:
-            report = digest(path, selection=selection)
-        else:
-            with ThreadPoolExecutor(2) as executor:
-                report = digest(path, selection=selection, executor=executor, workers=2, portion=portion)
-    except RdbToolError as e:
-        return str(e), e.code
-    return report.as_json(), report.keys, report.left_out, report.loss
 
 
 def test_the_digest_of_each_fixture_is_that_of_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,7 +25,7 @@ def test_the_digest_of_each_fixture_is_that_of_one_process(monkeypatch: pytest.M
     monkeypatch.setattr(rdbtool.tasks.digest_parts, "digest_in_parts", noted)
     for path in SNAPSHOTS:
         for portion in (1, 400):
-            assert told(path, portion) == told(path, 0), path
+            assert digested(path, portion) == digested(path, 0), path
     assert parted.count(True) > 100
 
 
@@ -54,4 +38,4 @@ def test_the_digest_of_damaged_files_and_of_chosen_keys_is_that_of_one_process(t
         whole = rng.choice(SNAPSHOTS).read_bytes()
         path.write_bytes(damaged(whole, rng) if rng.random() < 0.7 else whole)
         chosen = rng.choice([None, select(keys=["*1*"]), select(types=["hash", "string"])])
-        assert told(path, 60, chosen) == told(path, 0, chosen)
+        assert digested(path, 60, chosen) == digested(path, 0, chosen)

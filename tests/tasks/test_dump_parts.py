@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import random
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -19,35 +18,10 @@ from rdbtool.outputs.registry import make_exporter
 from rdbtool.tasks.dump import dump
 from rdbtool.tasks.dump_parts import move_in_parts
 from rdbtool.tasks.workers import Workers
+from tests.tasks.answering import Kept, dumped
 from tests.tasks.parting import SNAPSHOTS, damaged
 
 FORMATS = [OutputOptions("jsonl", header=False), OutputOptions("jsonl"), OutputOptions("csv"), OutputOptions("resp")]
-
-
-class Kept:
-    def __init__(self) -> None:
-        self.data = b""
-
-    def write(self, data: bytes) -> None:
-        self.data += data
-
-
-def dumped(path: Path, options: OutputOptions, selection: Selection, portion: int) -> tuple[bytes, object]:
-    """The bytes, and what is told. ``portion``: 0 for one process."""
-    kept = Kept()
-    exporter = make_exporter(Output(kept), options)
-    try:
-        if portion:
-            with ThreadPoolExecutor(2) as executor:
-                report = dump(
-                    str(path), exporter, selection, executor=executor, workers=2, portion=portion, options=options
-                )
-        else:
-            report = dump(str(path), exporter, selection)
-    except RdbToolError as e:
-        return kept.data, (str(e), e.code)
-    facts = (report.keys, report.written, report.skipped, report.losses, report.loss, report.failed)
-    return kept.data, (facts, report.findings.items, report.findings.counts)
 
 
 @pytest.mark.parametrize("options", FORMATS, ids=lambda options: f"{options.format}-{options.header}")

@@ -21,9 +21,7 @@ from rdbtool.rdb.reader import NOWHERE, RdbReader
 from rdbtool.rdb.writer import open_rdb_writer
 from rdbtool.tasks.check_rdb import check_rdb
 from rdbtool.tasks.parts import cutter_of
-from tests.tasks.test_contents_parts import told
-from tests.tasks.test_digest_parts import told as digested
-from tests.tasks.test_dump_parts import dumped
+from tests.tasks.answering import counted, digested, dumped
 
 
 def snapshot(path: Path, entries: list[Entry]) -> Path:
@@ -59,7 +57,7 @@ def same(path: Path) -> None:
             check_rdb(path, now_ms=0, executor=each, workers=2, portion=700).as_json() for each in (executor, None)
         ]
     assert checks[0] == checks[1]
-    assert told(path, 2, 700) == told(path, 0, 0)
+    assert counted(path, 2, 700) == counted(path, 0, 0)
     assert digested(path, 700) == digested(path, 0)
     for options in (OutputOptions("jsonl"), OutputOptions("resp")):
         assert dumped(path, options, Selection(), 700) == dumped(path, options, Selection(), 0)

@@ -20,6 +20,7 @@ import pytest
 import rdbtool.tasks.digest_partitions
 import rdbtool.tasks.partitions
 import rdbtool.tasks.saved_partitions
+import rdbtool.tasks.units
 from rdbtool.errors import ChangedError, LostWorkerError, RdbToolError
 from rdbtool.findings import Report
 from rdbtool.inputs.filters import select
@@ -383,6 +384,21 @@ def test_processes_work_on_partitions_side_by_side(tmp_path: Path, monkeypatch: 
         assert digest(path, executor=executor, workers=2).as_json() == digest(path).as_json()
         rewrite(path, tmp_path / "out.aof", sharing=Sharing(executor=executor, workers=2))
     assert digest(tmp_path / "out.aof").digest == digest(path).digest
+
+
+def test_progress_is_told_while_partitions_are_replayed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rdbtool.tasks.partitions, "WORTH", 0)
+    monkeypatch.setattr(rdbtool.tasks.units, "EVERY_S", 0.001)
+    path = tmp_path / "log.aof"
+    path.write_bytes(b"".join(command("HSET", f"key:{i}", "a", "v" * 500) for i in range(4000)))
+    size = path.stat().st_size
+    told: list[tuple[int, int]] = []
+    with Workers(2) as executor:
+        digest(path, executor=executor, workers=2, progress=lambda done, total: told.append((done, total)))
+    surveyed = next(i for i, (done, _) in enumerate(told) if done == size) + 1
+    replayed = [done for done, total in told[surveyed:] if total == size]
+    assert replayed == sorted(replayed)
+    assert len({done for done in replayed if 0 < done <= size}) > 1
 
 
 def dies(_: str, share: Share, options: object) -> None:
