@@ -15,7 +15,7 @@ from mypy_extensions import i16, i64, u8
 
 from rdbtool.basics.decimals import double_at, write_decimal_text, write_double
 from rdbtool.basics.text import AUTO, BASE64, UTF8, is_marked, to_text
-from rdbtool.basics.writing import write_ascii, write_integer
+from rdbtool.basics.writing import write_integer, write_lowest
 from rdbtool.inputs.keys import Facts
 from rdbtool.io.output import FLUSH, LONG, Output
 from rdbtool.model import NO_EXPIRY
@@ -81,7 +81,7 @@ def _write_simple(out: BytesWriter, data: bytes, pos: i64, end: i64) -> bool:
         if not _is_simple(word | _SPACES << 8 * left):
             out.truncate(mark)
             return False
-        write_ascii(out, word, left)
+        write_lowest(out, word, left)
         return True
     while pos < end:
         c: i64 = data[pos]
