@@ -44,7 +44,7 @@ _COMMAS: Final[i64] = 0x2C2C2C2C2C2C2C2C
 
 def write_cell(out: BytesWriter, data: bytes, start: i64, end: i64, mode: i64) -> None:
     """Write ``data[start:end]`` as a cell."""
-    if mode == AUTO and not is_marked(data, start, end) and _write_simple(out, data, start, end):
+    if mode == AUTO and _write_simple(out, data, start, end):
         return
     text = to_text(data[start:end], mode)
     if _TO_QUOTE.search(text):
@@ -66,7 +66,9 @@ def _unformulated(text: bytes) -> bytes:
 
 
 def _write_simple(out: BytesWriter, data: bytes, pos: i64, end: i64) -> bool:
-    """Write printable ASCII that needs no quotes; False, and nothing is written, for anything else."""
+    """Write printable ASCII that needs no quotes and no mark; False, and nothing is written, for anything else."""
+    if is_marked(data, pos, end):
+        return False
     mark: i64 = len(out)
     while end - pos >= 8:
         word = read_i64_le(data, pos)
@@ -109,6 +111,8 @@ class CsvRows(RowVisitor):
         self.output = output
         self.safe = safe
         self.prefix = b""
+        self._is_quick = mode == AUTO and not safe
+        """Whether simple text is a cell as it stands."""
         self._index: i64 = 0
         self._paired = False
         """Whether a row has a field, and then a value."""
@@ -125,6 +129,9 @@ class CsvRows(RowVisitor):
 
     def text(self, data: bytes, start: i64, end: i64) -> None:
         self._begin_cell()
+        if self._is_quick and end - start < LONG and _write_simple(self.output.buffer, data, start, end):
+            self._end_cell()
+            return
         self._cell(data, start, end)
         self._end_cell()
 
