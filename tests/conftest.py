@@ -5,12 +5,20 @@ from __future__ import annotations
 import gc
 import itertools
 import os
+import re
+import shutil
+import signal
+import sys
+import tempfile
 import warnings
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import rdbtool.aof.in_place
 from rdbtool.cli.uncompiled import SILENT
+from rdbtool.io.open_files import Writers
 from tests.rdb.corpus import CORPUS
 from tests.servers import harness
 
@@ -19,12 +27,18 @@ LONG = "RDBTOOL_TEST_TIMES"
 
 
 COLLECTED_EVERY = 200
-"""Tests behind which the collector looks at everything."""
+"""Tests behind which the collector runs."""
 _run = itertools.count(1)
 """Numbers the tests."""
+_freeze, _frozen = gc.freeze, gc.get_freeze_count
 
 FAST = "not server"
 """The choice of the fast tests: those that start no server, and of them none that takes long for other reasons."""
+
+MEMORY = "/dev/shm"
+"""The file system in memory that Linux brings."""
+ROOM = 4 << 30
+"""Free bytes there with which all tests can do."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -36,11 +50,29 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     os.environ[SILENT] = "1"  # what terminals show must not depend on the hour
-    gc.freeze()  # as the program does: a replay leaves nothing for the collector to walk
+    if not hasattr(config, "workerinput"):  # workers take it from what starts them
+        quicken()
+    gc.set_threshold(0)  # whatever enables it: it runs between tests, and what they leave is small
     if config.getoption("--long"):
         os.environ.setdefault(LONG, "40")
     if config.option.markexpr == FAST:
         config.option.markexpr = f"{FAST} and not slow"
+
+
+def quicken() -> None:
+    """Let this process, and what it starts, neither wait for a disk nor compile what is compiled."""
+    # Tens of thousands of syncs take milliseconds each on a disk, and tell a test nothing: no test cuts the power.
+    # Where programs cannot be run, nothing can be installed for a test.
+    if os.path.isdir(MEMORY) and "TMPDIR" not in os.environ and not os.statvfs(MEMORY).f_flag & os.ST_NOEXEC:
+        (available,) = re.findall(r"^MemAvailable: *(\d+) kB", Path("/proc/meminfo").read_text(), re.MULTILINE)
+        if min(int(available) * 1024, shutil.disk_usage(MEMORY).free) >= ROOM:
+            os.environ["TMPDIR"] = tempfile.tempdir = MEMORY
+    # Workers and hundreds of starts of the program import the same modules; git ignores what is written beside them.
+    sys.dont_write_bytecode = False
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    # Python takes it over from whatever runs in the background of a shell, and hands it on.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(tryfirst=True)  # before ``-m`` chooses among the tests
@@ -58,16 +90,46 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.slow)
 
 
+@pytest.hookimpl(optionalhook=True)  # where xdist is
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Let workers begin with whole rooms, so that most of what a module's tests share is made by one of them, and take
+    tests from each other at the end.
+    """
+    from xdist.scheduler import WorkStealingScheduling
+
+    return WorkStealingScheduling(config, log) if config.option.dist == "load" else None
+
+
 @pytest.hookimpl(tryfirst=True)  # before fixtures are made
 def pytest_runtest_setup(item: pytest.Item) -> None:
     harness.permit(item.get_closest_marker("server") is not None)
 
 
+def pytest_collection_finish() -> None:
+    """Keep modules and tests from the collector, and all else for it: what the program freezes, it takes to its end."""
+    gc.collect()
+    gc.freeze()
+    gc.freeze = lambda: None
+    gc.get_freeze_count = lambda: 0  # for each replay, it counts a million objects one by one
+
+
+@pytest.fixture
+def freezing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let objects be frozen and counted."""
+    monkeypatch.setattr(gc, "freeze", _freeze)
+    monkeypatch.setattr(gc, "get_freeze_count", _frozen)
+
+
 def pytest_runtest_teardown() -> None:
-    """Free what cycles hold now and then: what a replay freezes stays, and large processes fork slowly."""
+    """Free what cycles hold now and then: large processes fork slowly."""
     if next(_run) % COLLECTED_EVERY == 0:
-        gc.unfreeze()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ResourceWarning)  # of whichever test left it: it cannot be told here
             gc.collect()
-        gc.freeze()
+        _freeze()
+
+
+@pytest.fixture
+def nobody_writes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spare a test that changes logs hundreds of times the look at every file that any process has open."""
+    monkeypatch.setattr(rdbtool.aof.in_place, "writers_of", lambda _: Writers())

@@ -11,6 +11,7 @@ import pytest
 
 from rdbtool import _build
 
+pytestmark = pytest.mark.cold
 ROOT = Path(__file__).resolve().parents[1]
 
 LOW = "from mypy_extensions import i64\n\ndef twice(n: i64) -> i64:\n    return 2 * n\n"

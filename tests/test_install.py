@@ -21,6 +21,7 @@ import pytest
 from rdbtool.extras import DISTRIBUTION
 from tests.readme import ROOT, check_library_examples, check_transcripts, environment_without
 
+pytestmark = pytest.mark.cold
 COMPILER = re.compile(r"(.*-)?(cc|[cg]\+\+|gcc|clang(\+\+)?|tcc|c89|c99|cpp|ld|as|make|cmake|cargo|rustc)(-[\d.]+)?")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))

@@ -30,6 +30,7 @@ def test_every_transcript_is_what_the_program_prints(tmp_path: Path, environment
 
 
 @pytest.mark.slow
+@pytest.mark.cold
 def test_the_first_set_up_command_installs_and_repairs(tmp_path: Path) -> None:
     (command,) = re.findall(r"^(python3 -m venv .*check-aof.*)$", README, re.MULTILINE)
     clone = tmp_path / "clone"

@@ -45,6 +45,7 @@ class Contents:
     """
 
     def __init__(self, wanted: Wanted) -> None:
+        self.wanted = wanted
         self.total = Tally()
         self.kinds = [Tally() for _ in KIND_NAMES]
         self.encodings = [Tally() for _ in ENCODINGS]
@@ -131,6 +132,11 @@ class Contents:
         """Add what the tables of the databases take on a server; all keys have been taken."""
         for tally in self.dbs.values():
             self.tables += costs.keyspace(tally.keys, tally.expires)
+
+    def adds_up(self, other: Contents) -> bool:
+        """Whether `merge` gives what one would have that counted the keys of both: no prefix was or will be folded."""
+        prefixes = self.prefixes
+        return prefixes is None or other.prefixes is None or prefixes.adds_up(other.prefixes)
 
     def merge(self, other: Contents) -> None:
         """Add what was counted elsewhere, of other keys."""

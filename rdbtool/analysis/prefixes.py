@@ -171,26 +171,27 @@ class PrefixTree:
                 self.folded += 1
         self.prefixes = kept
 
+    def adds_up(self, other: PrefixTree) -> bool:
+        """Whether one tree of the keys of both would have folded nothing, as neither did."""
+        count = len(self.prefixes)
+        for name in other.prefixes:
+            count += name not in self.prefixes
+        return self.folded == 0 and other.folded == 0 and count <= self.limit * ROOM
+
     def merge(self, other: PrefixTree) -> None:
         """Add what another tree with the same settings counted."""
         _merge(self.root, other.root)
+        mine: dict[int, Prefix] = {id(other.root): self.root}
         for name, theirs in sorted(other.prefixes.items(), key=_shortest):
             node = self.prefixes.get(name)
             if node is None:
-                parent = self._parent(name, theirs, other)
-                node = Prefix(parent, theirs.depth)
+                node = Prefix(mine[id(theirs.parent)], theirs.depth)
                 self.prefixes[name] = node
+            mine[id(theirs)] = node
             _merge(node, theirs)
         self.folded += other.folded
         if len(self.prefixes) > self.limit * ROOM:
             self._prune()
-
-    def _parent(self, name: bytes, theirs: Prefix, other: PrefixTree) -> Prefix:
-        before = theirs.parent
-        if before is None or before is other.root:
-            return self.root
-        cut = name.removesuffix(self.separator)
-        return self.prefixes[name[: cut.rfind(self.separator) + len(self.separator)]]
 
     def tree(self) -> Branch:
         """All prefixes, in order; no more than ``limit`` of them."""

@@ -15,14 +15,19 @@ from .salvage import KEYS, Cut
 
 SNAPSHOT: Final = "snapshot"
 """Code of a cut that loses nothing: the checksum of a snapshot that is changed."""
+UNDONE: Final = "undone"
+"""Code of a cut that loses nothing: of damage, in whose place is put what was there."""
 
 
 @final
 class MendedBase:
-    """``cuts`` make bytes up to ``log_start`` of a file a sound snapshot; ``result`` says what of it comes back."""
+    """``cuts`` make bytes up to ``log_start`` of a file of ``size`` bytes a sound snapshot; ``result`` says what of it
+    comes back.
+    """
 
-    def __init__(self, cuts: list[Cut], log_start: i64, result: Salvaged) -> None:
+    def __init__(self, cuts: list[Cut], size: i64, log_start: i64, result: Salvaged) -> None:
         self.cuts = cuts
+        self.size: i64 = size
         self.log_start: i64 = log_start
         self.result = result
 
@@ -35,6 +40,11 @@ def mend_base(path: str) -> MendedBase:
             raise UsageError("nothing can be read of the snapshot it begins with", path=path, offset=0)
         log_start = result.tail if result.tail >= 0 else pages.size
         cuts: list[Cut] = []
+        undone = result.undone
+        if undone is not None:
+            cut = Cut(undone.start, undone.end, UNDONE, undone.what)
+            cut.insert = undone.put
+            return MendedBase([cut], pages.file.size, undone.offset_in_file(log_start), result)
         at: i64 = 0
         insert = b""
         for piece in result.pieces():
@@ -46,7 +56,7 @@ def mend_base(path: str) -> MendedBase:
             insert = b""
         if at < log_start or insert:
             _cut(pages, cuts, at, log_start, insert, result)
-        return MendedBase(cuts, log_start, result)
+        return MendedBase(cuts, pages.file.size, log_start, result)
 
 
 def _cut(pages: Pages, cuts: list[Cut], start: i64, end: i64, insert: bytes, result: Salvaged) -> None:

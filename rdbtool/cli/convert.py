@@ -301,8 +301,8 @@ def command(
         raise UsageError(f"--executor is for inputs with an output each: a name with {NAME_OF_INPUT} in it")
     if not force:
         ask_to_overwrite(output_paths(destination, split), sources)
-    count = jobs.count(sources) if options.format == "rdb" or limit is not None else 1
-    with Progress() as progress, jobs.sharing(count, limit) as arguments["sharing"]:
+    sharing = jobs.sharing(jobs.count(sources), limit, snapshots=options.format != "rdb")
+    with Progress() as progress, sharing as arguments["sharing"]:
         report = convert(sources, destination, progress=progress, **arguments)
     if output is Format.JSON and destination != "-":
         print_json(NAME, report.as_json())

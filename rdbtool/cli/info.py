@@ -54,7 +54,7 @@ def command(
     wanted = Wanted(top=top, now_ms=time_ms(now))
     reports: list[InfoReport] = []
     codes: list[ExitCode] = []
-    for _, report in jobs.each(partial(info, wanted=wanted), paths):
+    for _, report in jobs.each(partial(info, wanted=wanted), paths, in_parts=True):
         if isinstance(report, RdbToolError):
             print(f"rdbtool: {report}", file=sys.stderr)
             codes.append(of_error(report))

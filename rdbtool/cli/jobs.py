@@ -92,14 +92,21 @@ class Jobs:
         return [path if is_remote(path) else os.path.abspath(path) + os.sep * path.endswith(os.sep) for path in paths]
 
     @contextlib.contextmanager
-    def sharing(self, count: int, memory: int | None) -> "Iterator[Sharing]":
-        """How so many processes share out the keys of a log. With a limit of ``memory``, in bytes, they come and go, so
-        that their memory does.
+    def sharing(self, count: int, memory: int | None, *, snapshots: bool = False) -> "Iterator[Sharing]":
+        """How so many processes share out keys; they begin when they are needed. With a limit of ``memory``, in bytes,
+        they come and go, so that their memory does. ``snapshots``: only those of snapshots, unless there is a limit.
         """
         from rdbtool.tasks.sharing import Sharing
 
-        with self.workers(1 if memory is not None else count) as executor:
-            yield Sharing(executor=executor, workers=count, memory=memory)
+        with contextlib.ExitStack() as stack:
+            begun: list[Workers | None] = []
+
+            def begin() -> "Workers | None":
+                if not begun:
+                    begun.append(stack.enter_context(self.workers(1 if memory is not None else count)))
+                return begun[0]
+
+            yield Sharing(workers=count, memory=memory, begin=begin, snapshots=snapshots)
 
     def _cluster(self, paths: Sequence[str]) -> "Cluster":
         """The cluster. Raises `UsageError` for inputs that its workers cannot read."""

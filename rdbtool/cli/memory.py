@@ -188,7 +188,7 @@ def command(
             finally:
                 sink.flush()
     else:
-        report = of_all_inputs(jobs.each(measured, paths), wanted, allocator)
+        report = of_all_inputs(jobs.each(measured, paths, in_parts=True), wanted, allocator)
     if rows is not None and top is not None:
         try:
             rows.begin()

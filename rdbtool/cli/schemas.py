@@ -172,6 +172,7 @@ SALVAGE: Final = _object(
         "complete": TRUTH,
         "checksum": TEXT,
         "line_ends_turned_back": TRUTH,
+        "undone": _or(NONE, _object({"start": COUNT, "end": COUNT, "put": TEXT, "message": TEXT})),
         "keys": COUNT,
         "keys_behind_damage": COUNT,
         "lost_bytes": COUNT,

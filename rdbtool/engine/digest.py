@@ -1,7 +1,7 @@
 """DEBUG DIGEST: a fingerprint of a dataset that does not depend on the order of what has no order.
 
-From debug.c. Digests are SHA-1 values held as integers: elements without order are joined by exclusive or,
-ordered ones by hashing what came before with them.
+From debug.c. Digests are SHA-1 values: elements without order are joined by exclusive or, for which they are held as
+integers, ordered ones by hashing what came before with them.
 """
 
 from __future__ import annotations
@@ -52,15 +52,34 @@ FOREVER: Final[i64] = -(1 << 62)
 MOST_HOLES: Final = 1 << 24
 """Indexes without an element between two that have one: a digest takes a step for each, of about a microsecond."""
 SCORES_KEPT: Final = 4096
-"""Scores whose text is remembered: working it out costs more than all the rest."""
+"""Scores whose hashes are remembered: working out their text costs more than all the rest."""
+
+
+_new: Final = sha1(usedforsecurity=False).copy
+"""Copying one that holds nothing is faster than making one."""
+
+
+def _sha1(data: bytes) -> bytes:
+    hasher = _new()
+    hasher.update(data)
+    return hasher.digest()
 
 
 def _hash(data: bytes) -> int:
-    return int.from_bytes(sha1(data, usedforsecurity=False).digest())
+    return int.from_bytes(_sha1(data))
+
+
+def _mixed(digest: bytes, data: bytes) -> bytes:
+    return _sha1((int.from_bytes(digest) ^ _hash(data)).to_bytes(20))
 
 
 def _mix(digest: int, data: bytes) -> int:
     return _hash((digest ^ _hash(data)).to_bytes(20))
+
+
+def _mixed_into_nothing(data: bytes) -> bytes:
+    """Mixed into a digest that is 0."""
+    return _sha1(_sha1(data))
 
 
 _EXPIRES: Final = _hash(b"!!expire!!")
@@ -104,10 +123,10 @@ class ValueDigest(Visitor):
         self._packs_integers = release.has(INTEGER_SCORES)
         self._shortest = release.has(SHORTEST_SCORES)
         self._marks_fields = not release.valkey  # Valkey does not mix in that a field expires
-        self._scores: dict[float, bytes] = {}
+        self._scores: dict[float, int] = {}
         self._kind: i64 = STRING
-        self._element = 0
-        self._path = 0
+        self._element = b""
+        self._path = b""
         self._next = 0
         """The index that follows the last element of an array."""
         self._in_field = False
@@ -164,7 +183,7 @@ class ValueDigest(Visitor):
         kind = self._kind
         if kind == HASH:
             if not self._in_field:
-                self._element = _mix(0, piece)
+                self._element = _mixed_into_nothing(piece)
                 self._in_field = True
                 return
             self._in_field = False
@@ -173,22 +192,22 @@ class ValueDigest(Visitor):
                 self._expires = False
                 return
             self.fields += 1
-            element = _mix(self._element, piece)
+            element = _mixed(self._element, piece)
             if self._expires:
-                element ^= _FIELD_EXPIRES
+                element = (int.from_bytes(element) ^ _FIELD_EXPIRES).to_bytes(20)
             self._expires = False
-            self.digest ^= _hash(element.to_bytes(20))
+            self.digest ^= _hash(element)
         elif kind == ZSET:
-            self._element = _mix(0, piece)
+            self._element = _mixed_into_nothing(piece)
             self._members += 1
             self._longest = max(self._longest, len(piece))
         elif kind == SET:
             self.digest ^= _hash(piece)
         elif kind == PATH_HASH:
             if not self._in_field:
-                self._element = _mix(self._path, piece)
+                self._element = _mixed(self._path, piece)
             else:
-                self.digest ^= _hash(_mix(self._element, piece).to_bytes(20))
+                self.digest ^= _hash(_mixed(self._element, piece))
             self._in_field = not self._in_field
         else:
             self.digest = _mix(self.digest, piece)
@@ -197,18 +216,18 @@ class ValueDigest(Visitor):
         if not x:
             self._zero(x)
             return
-        text = self._scores.get(x)
-        if text is None:
-            text = shortest(x) if self._shortest else seventeen(x)
+        hashed = self._scores.get(x)
+        if hashed is None:
+            hashed = _hash(shortest(x) if self._shortest else seventeen(x))
             if len(self._scores) >= SCORES_KEPT:
                 self._scores.clear()
-            self._scores[x] = text
-        self.digest ^= _hash(_mix(self._element, text).to_bytes(20))
+            self._scores[x] = hashed
+        self.digest ^= _hash(_sha1((int.from_bytes(self._element) ^ hashed).to_bytes(20)))
 
     def _zero(self, x: float) -> None:
-        zero = _hash(_mix(self._element, b"0").to_bytes(20))
+        zero = _hash(_mixed(self._element, b"0"))
         if copysign(1.0, x) < 0:
-            negative = _hash(_mix(self._element, b"-0").to_bytes(20))
+            negative = _hash(_mixed(self._element, b"-0"))
             self._zeros ^= negative ^ zero
             zero = negative
         self.digest ^= zero
@@ -234,7 +253,7 @@ class ValueDigest(Visitor):
             holes -= 1
 
     def path(self, name: bytes) -> None:
-        self._path = _mix(0, name)
+        self._path = _mixed_into_nothing(name)
 
     def module(self, name: str, version: int, payload: bytes) -> None:
         self.modules += 1
@@ -286,7 +305,7 @@ class Digester:
 
     def add_cell(self, db: int, key: bytes, cell: Cell) -> None:
         """Add a key that is no frame."""
-        self._value.digest = _mix(0, key)
+        self._value.digest = _hash(_sha1(key))
         self._value.tell(cell)
         self._join(db, cell.expire_at_ms)
 
@@ -294,7 +313,7 @@ class Digester:
         """Add a key from its bytes; its database, name and expiry may have changed since. Damage inside its value
         is returned. Raises what reading raises.
         """
-        self._value.digest = _mix(0, key)
+        self._value.digest = _hash(_sha1(key))
         self._value.type = frame.type
         damage = self._walker.walk(frame)
         value = self._value

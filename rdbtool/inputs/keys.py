@@ -76,15 +76,20 @@ class KeySource:
 @final
 class RdbSource(KeySource):
     """The keys of an RDB, from a window at its first byte. ``checksum``: as `End.checksum`, "" before the end. Or those
-    of a ``part`` of one, from a window at that; then ``end`` is kept and not told: only all parts have the checksum.
+    of a ``part`` of one, from a window at that; then ``end`` is kept and not told: only all parts have the checksum,
+    unless ``crc`` is that of all bytes before it.
     """
 
-    def __init__(self, window: Window, *, checksum: bool = True, part: RdbPart | None = None) -> None:
+    def __init__(
+        self, window: Window, *, checksum: bool = True, part: RdbPart | None = None, crc: int | None = None
+    ) -> None:
         super().__init__(window.path)
         self.reader = RdbReader(window, checksum=checksum) if part is None else part.open(window)
         self.lost = self.reader.lost
         self.checksum = ""
-        self.is_part = part is not None
+        self.is_part = part is not None and crc is None
+        if crc is not None:
+            self.reader.crc = crc
         self.end: End | None = None
 
     def next(self) -> Event | None:

@@ -103,6 +103,7 @@ def open_keys(
     server: Server = STOCK_SERVER,
     layout: Layout | None = None,
     keep_going: bool = False,
+    undo: bool = True,
     name: bytes | None = None,
 ) -> OpenedKeys:
     """Open whatever is at ``path``: an RDB, a log, a manifest, a directory, JSON lines, ``-``; what it is, its bytes
@@ -111,9 +112,9 @@ def open_keys(
     ``point``: how far a log is replayed; ``unknown``: what to do about commands that no server has (`engine.replay`);
     ``commands``: the input is a text of commands; ``now_ms``: what relative expiries in a log count from, else the
     present; ``to``: who is to load the keys, and probably wrote a log that does not say who did; ``mode``: how JSON
-    lines without a header say bytes; ``name``: of the key that the answer of a DUMP is taken for; ``aside``,
-    ``server``, ``layout`` and ``keep_going``: as for `replaying.replay`. A log is replayed here and now. Raises what
-    opening and replaying raise.
+    lines without a header say bytes; ``undo``: as for `salvaging.open_salvaged`; ``name``: of the key that the answer
+    of a DUMP is taken for; ``aside``, ``server``, ``layout`` and ``keep_going``: as for `replaying.replay`. A log is
+    replayed here and now. Raises what opening and replaying raise.
     """
     if commands or layout is not None:
         return _replayed(path, point, unknown, commands, now_ms, to, None, aside, server, layout, keep_going, progress)
@@ -123,7 +124,7 @@ def open_keys(
         # A base that cannot be opened again is salvaged by the replay, which goes on behind it.
         kinds = {SNAPSHOT, BASE, OTHER} if os.path.isfile(path) else {SNAPSHOT, OTHER}
         if keep_going and opened.kind in kinds and not point.asked:
-            salvaged = _salvaged(path, opened)
+            salvaged = _salvaged(path, opened, undo)
             if salvaged is not None:
                 return salvaged
         stream = opened.stream
@@ -144,11 +145,11 @@ def open_keys(
         raise
 
 
-def _salvaged(path: str, opened: Opened) -> OpenedKeys | None:
+def _salvaged(path: str, opened: Opened, undo: bool) -> OpenedKeys | None:
     """The keys that can be read of a damaged snapshot; None for a sound one, and for what is not just a snapshot."""
     from .salvaging import open_salvaged
 
-    file = open_salvaged(path, first=opened.window)
+    file = open_salvaged(path, first=opened.window, undo=undo)
     result = file.result
     again = os.path.isfile(path)
     if not again and not (result.keys or result.whole):  # a pipe is read by now, and its copy tells what is wrong
@@ -165,7 +166,7 @@ def _salvaged(path: str, opened: Opened) -> OpenedKeys | None:
         raise
     keys = OpenedKeys(source, (path,), file)
     keys.findings = file.findings() + found
-    keys.loss = not result.whole
+    keys.loss = result.lossy
     keys.skipped = result.skipped
     keys.salvaged = file
     keys.partial = bool(result.lost) or result.headless or not result.complete
@@ -187,7 +188,7 @@ def source_of_salvaged(file: SalvagedFile) -> tuple[KeySource, list[Finding]]:
     replayed = replay(file.path, layout=layout, first=file.window(), keep_going=True)
     source = DatasetSource(file.path, replayed.dataset, facts_of_replayed(replayed), replayed.module_aux)
     found = [file.located(finding) for finding in replayed.findings.items]
-    if not file.result.whole:
+    if file.result.lossy:
         message = "keys that commands inside the snapshot change, and that are among what is lost, may end up with "
         message += "another value than they had"
         found.append(Finding(Severity.WARNING, "gap", message, file.path))

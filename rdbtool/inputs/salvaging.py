@@ -78,25 +78,31 @@ class SalvagedFile:
 
 
 def open_salvaged(
-    path: str, *, partial: bool = False, progress: Progress | None = None, first: Window | None = None
+    path: str,
+    *,
+    partial: bool = False,
+    progress: Progress | None = None,
+    first: Window | None = None,
+    undo: bool = True,
 ) -> SalvagedFile:
     """Open the RDB at ``path``, ``-`` for standard input, compressed or not, for what can be read of it.
 
     What is no plain file is first copied to a temporary one. ``partial``: keep what can be read of damaged
-    collections; ``first``: a window at its beginning, where it is open already and cannot be opened again. Raises
-    `InputError`, `OutputError`.
+    collections; ``first``: a window at its beginning, where it is open already and cannot be opened again; ``undo``:
+    damage that the checksum gives away, so that records stand elsewhere than in the file. Raises `InputError`,
+    `OutputError`.
     """
     stack = contextlib.ExitStack()
     try:
         pages, cut = _pages(path, progress, first, stack)
         stack.enter_context(pages)
-        result = Salvager(pages, partial=partial).run()
-        if not result.whole and result.checksum != "bad":
+        result = Salvager(pages, partial=partial, undo=undo).run()
+        if result.lossy and result.checksum != "bad":
             turned = _turned_back(pages)
             if turned is not None:
                 copy = stack.enter_context(turned)
                 other_pages = stack.enter_context(_open(copy, path))
-                other = Salvager(other_pages, partial=partial).run()
+                other = Salvager(other_pages, partial=partial, undo=undo).run()
                 if other.lost_bytes < result.lost_bytes:
                     other.line_ends = True
                     result, pages = other, other_pages
@@ -242,6 +248,9 @@ def salvage_findings(result: Salvaged, path: str) -> list[Finding]:
 
     if result.line_ends:
         note("line-ends", "LF had become CR LF all over, as in a copy made as text: it is turned back")
+    undone = result.undone
+    if undone is not None:
+        note("undone", str(undone), int(undone.start))
     for lost in result.lost:
         size = plural(int(lost.end - lost.start), "byte")
         kept = f"; {plural(int(lost.elements), 'element')} of it kept" if lost.put else ""

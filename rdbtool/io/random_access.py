@@ -40,12 +40,15 @@ class OpenFile:
 
     What was read once and is read again must still be the same: a file that has become shorter or was written to
     is refused, sooner or later. One that has only grown, as the log of a running server does, is taken. ``size`` is
-    what it was at first.
+    what it was at first. ``put`` is read in the place of bytes ``put_at`` to ``put_end``, if that is not negative.
     """
 
     def __init__(self, handle: int, path: str) -> None:
         self.handle = handle
         self.path = path
+        self.put = b""
+        self.put_at: i64 = -1
+        self.put_end: i64 = -1
         status = os.fstat(handle)
         self.size: i64 = status.st_size
         self.changed_ns = status.st_mtime_ns
@@ -64,6 +67,22 @@ class OpenFile:
 
         Raises `InputError`.
         """
+        if self.put_at >= 0 and offset + n > self.put_at:
+            return self._read_replaced(n, offset, look)
+        return self._read(n, offset, look)
+
+    def _read_replaced(self, n: i64, offset: i64, look: bool) -> bytes:
+        """The same where some of it is, or stands behind, what takes the place of other bytes."""
+        head = self._read(self.put_at - offset, offset, look) if offset < self.put_at else b""
+        pos = max(0, offset - self.put_at)
+        size: i64 = len(self.put)
+        if pos < size:
+            head += self.put[pos : min(size, pos + n - len(head))]
+        behind = self.put_end + max(0, offset - self.put_at - size)
+        left = min(n - len(head), self.size - behind)
+        return head + self._read(left, behind, look) if left > 0 else head
+
+    def _read(self, n: i64, offset: i64, look: bool) -> bytes:
         try:
             data = os.pread(self.handle, n, offset)
             status = os.fstat(self.handle) if look else None
@@ -171,6 +190,15 @@ class Pages:
     def window(self, start: i64, end: i64) -> Window:
         """A window over bytes ``start`` to ``end``; its offsets are the file's."""
         return Window(Span(self.file, start, end, PORTION), path=self.path, size=end, base=start)
+
+    def replace(self, start: i64, end: i64, put: bytes) -> None:
+        """Read ``put`` in the place of bytes ``start`` to ``end`` of the file, and nothing else in that of others."""
+        self.file.put = put
+        self.file.put_at = start
+        self.file.put_end = end
+        self.size = self.file.size if start < 0 else self.file.size + len(put) - (end - start)
+        self.page = self._other = b""
+        self.base = self._other_base = 0
 
     def __enter__(self) -> Pages:
         return self

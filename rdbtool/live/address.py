@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 from urllib.parse import unquote, urlsplit
 
@@ -24,8 +23,7 @@ def is_url(text: str) -> bool:
     return text.partition("://")[0] in SCHEMES and "://" in text
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
+class Access(NamedTuple):
     """How a server is reached; what is "" is not given.
 
     ``password``: where a URL has none; ``passwords``: of URLs that had one, by what is left of them; ``cacert``: a file
@@ -34,13 +32,16 @@ class Access:
     gone.
     """
 
-    password: str = field(default="", repr=False)
-    passwords: Mapping[str, str] = field(default_factory=dict, repr=False)
+    password: str = ""
+    passwords: Mapping[str, str] = {}
     cacert: str = ""
     cert: str = ""
     key: str = ""
     insecure: bool = False
     timeout_s: float = 60.0
+
+    def __repr__(self) -> str:
+        return _shown(self)
 
 
 ANONYMOUS: Final = Access()
@@ -58,8 +59,7 @@ class Scan(NamedTuple):
 ALL: Final = Scan()
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(NamedTuple):
     """What a URL says. ``path``: of the socket, for `UNIX`; ``shown``: the URL without its password."""
 
     scheme: str
@@ -67,8 +67,17 @@ class Address:
     port: int = PORT
     path: str = ""
     user: str = ""
-    password: str = field(default="", repr=False)
+    password: str = ""
     shown: str = ""
+
+    def __repr__(self) -> str:
+        return _shown(self)
+
+
+def _shown(facts: Access | Address) -> str:
+    """A repr that tells no password."""
+    told = (f"{name}={value!r}" for name, value in facts._asdict().items() if not name.startswith("password"))
+    return f"{type(facts).__name__}({', '.join(told)})"
 
 
 def parse_url(url: str) -> Address:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from rdbtool.errors import InputError
@@ -58,7 +58,7 @@ def node_url(seed: str, host: str, port: int) -> str:
 def access_of_nodes(seed: str, access: Access) -> Access:
     """How the nodes let us in: as that at ``seed`` does."""
     password = parse_url(seed).password or access.passwords.get(seed, "") or access.password
-    return replace(access, password=password, passwords={})
+    return access._replace(password=password, passwords={})
 
 
 def _list(reply: Reply) -> list[Reply]:

@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import socket
+import time
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -15,6 +16,8 @@ from rdbtool.extras import how_to_install
 from .address import ANONYMOUS, ENVIRONMENT, HIDDEN, TLS, UNIX, Access, parse_url
 from .replies import Reply
 
+LONGEST: Final = 4 << 20
+"""Bytes without the end of a line in a reply, at most: of a library without one, that is."""
 NO_REDIS: Final = f"a live server needs the extra: {how_to_install('server')}"
 
 
@@ -35,6 +38,41 @@ _NOISE: Final = re.compile(
 """What redis-py and Python say beside the reason."""
 _ENDED: Final = re.compile(r"reset by peer|EOF occurred|closed by server|certificate required")
 _NO_TLS: Final = re.compile(r"[Tt]imeout|WRONG_VERSION|record layer")
+
+
+class _Guarded:
+    """A socket from which redis-py reads: it would read for ever, and keep all, what is no reply and has no end.
+
+    ``deadline``: when (monotonic s) a reply has to be there.
+    """
+
+    def __init__(self, taken: socket.socket, timeout_s: float) -> None:
+        self.socket = taken
+        self.deadline = time.monotonic() + timeout_s
+        self._line = 0
+
+    def recv(self, n: int) -> bytes:
+        """What comes next. Raises `TimeoutError`, and `ValueError` for a line that is too long."""
+        data = self.socket.recv(n)
+        end = data.rfind(b"\n")
+        self._line = self._line + len(data) if end < 0 else len(data) - end - 1
+        if self._line > LONGEST:
+            raise ValueError(f"a line of more than {LONGEST} bytes")
+        if time.monotonic() > self.deadline:
+            raise TimeoutError
+        return data
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever a socket has
+        return getattr(self.socket, name)
+
+
+def _guarded(kind: type[Any], timeout_s: float) -> type[Any]:
+    """The same kind of redis-py's connections, on a `_Guarded` socket."""
+
+    def connect(link: object) -> _Guarded:
+        return _Guarded(kind._connect(link), timeout_s)  # noqa: SLF001 - redis-py gives no other way to the socket
+
+    return type(kind.__name__, (kind,), {"_connect": connect})
 
 
 class RefusedError(InputError):
@@ -102,7 +140,8 @@ class Connection:
                 if path and not os.path.isfile(path):
                     raise UsageError("there is no such file", path=path)
         with self._told("connecting"):
-            self._link: Any = kind(**options)  # its methods have types only in part
+            # its methods have types only in part
+            self._link: Any = _guarded(kind, access.timeout_s)(**options)
             self._link.connect()
             self._linked = True
 
@@ -121,6 +160,8 @@ class Connection:
         """Run one command."""
         doing = f"running {words[0] if isinstance(words[0], str) else 'a command'}"
         with self._told(doing):
+            if (taken := self._socket()) is not None:  # else redis-py connects once more
+                taken.deadline = time.monotonic() + self.timeout_s
             self._link.send_command(*words, check_health=False)
             reply: Reply = self._link.read_response()
         return reply
@@ -133,7 +174,13 @@ class Connection:
 
     def stream(self) -> socket.socket:
         """The socket itself, for what is no reply; all replies to what was sent must have been read."""
-        taken: socket.socket = self._link._sock  # noqa: SLF001 - redis-py gives no other way to what a master sends
+        taken = self._socket()
+        if taken is None:
+            raise InputError("the connection has ended", path=self.name)
+        return taken.socket
+
+    def _socket(self) -> _Guarded | None:
+        taken: _Guarded | None = self._link._sock  # noqa: SLF001 - redis-py gives no other way to what a master sends
         return taken
 
     def failure(self, error: BaseException, doing: str) -> InputError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final, final
 
 from mypy_extensions import i64
@@ -52,6 +53,31 @@ class Verifier:
         return error
 
 
+@final
+class Written:
+    """What one that had resumed (`Exporter.resume`) wrote: ``head`` is the beginning, ``rest`` all behind it, ``size``
+    bytes with the checksum ``crc``, 0 unless the format has one; ``db``: the database that it was in at the end;
+    ``sizes``: what was said of databases, number -> keys, keys that expire.
+    """
+
+    def __init__(
+        self,
+        head: bytes,
+        rest: Iterable[bytes],
+        *,
+        db: int = -1,
+        size: int = 0,
+        crc: int = 0,
+        sizes: dict[int, tuple[int, int]] | None = None,
+    ) -> None:
+        self.head = head
+        self.rest = rest
+        self.db = db
+        self.size = size
+        self.crc = crc
+        self.sizes = sizes or {}
+
+
 class Exporter:
     """Writes keys, and what stands before them, to ``output``.
 
@@ -85,11 +111,26 @@ class Exporter:
         """The database that what is written last goes to, where that is said once for many keys; else -1."""
         return -1
 
+    @property
+    def sizes(self) -> dict[int, tuple[int, int]]:
+        """What was said of databases: number -> keys, keys that expire."""
+        return {}
+
     def follow(self, head: bytes, db: int) -> tuple[bytes, int]:
         """How that which begins with ``head``, written by one that had resumed and is in ``db`` now, follows what was
         written by this one: bytes to put in front, and how many of its first ones to leave out.
         """
         return b"", 0
+
+    def append(self, written: Written) -> None:
+        """Write what another one wrote for this one."""
+        output = self.output
+        front, skipped = self.follow(written.head, written.db)
+        output.buffer.write(front)
+        output.buffer.write(written.head[skipped:])
+        output.flush()
+        for chunk in written.rest:
+            output.sink.write(chunk)
 
     def function(self, code: bytes) -> None:
         """Write a function library."""

@@ -25,10 +25,11 @@ from .exporter import Exporter
 class Pipeline(Aside):
     """Moves keys that ``selection`` wants to ``exporter``: those that are passed to it, and those of a source.
 
-    ``beside``: whether functions and data of modules go along. With ``keep_going``, a key whose bytes are
-    framed but damaged is left out, and becomes one of ``findings``; ``skipped`` counts them. ``distinct``: a key that
-    comes twice in a source is damage, as it is to servers. ``keys``: seen; ``written``: exported; ``begun``: the
-    exporter has begun; ``loss``: what is written is not all that the input held.
+    ``beside``: whether functions and data of modules go along. With ``keep_going``, a key whose bytes are framed
+    but damaged is left out, and becomes one of ``findings``; ``skipped`` counts them. ``distinct``: a key that
+    comes twice in a source is damage, as it is to servers; ``seen`` takes their hashes for somebody else to find
+    that out. ``keys``: seen; ``written``: exported; ``begun``: the exporter has begun; ``loss``: what is written is
+    not all that the input held.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class Pipeline(Aside):
         beside: bool = True,
         keep_going: bool = False,
         distinct: bool = False,
+        seen: Duplicates | None = None,
     ) -> None:
         self.selection = selection
         self.exporter = exporter
@@ -52,7 +54,10 @@ class Pipeline(Aside):
         self.begun = False
         self.loss = False
         self._path = ""
-        self._seen: Duplicates | None = Duplicates() if distinct else None
+        self._seen = seen
+        self._tells = seen is None and distinct
+        if self._tells:
+            self._seen = Duplicates()
         self._looks = False
         """Whether keys are looked up in ``_seen``: those of a log's dataset are distinct."""
         self._reader: RdbReader | None = None
@@ -62,6 +67,11 @@ class Pipeline(Aside):
         """Move all keys of ``source``. Raises what reading or writing raises, and without ``keep_going`` the first
         damage.
         """
+        self.move(source)
+        self.conclude()
+
+    def move(self, source: KeySource) -> None:
+        """The same, with `conclude` still to come."""
         self.enter(source)
         while not self.selection.full:
             event = source.next()
@@ -70,7 +80,14 @@ class Pipeline(Aside):
                 break
             self._event(event)
         self.start(source.facts)
-        self._late_duplicates()
+
+    def expect(self) -> Duplicates | None:
+        """What takes the hashes of keys that others move for this one, before it has moved any; None where nobody asks
+        for them.
+        """
+        if self._looks:
+            self._seen = Duplicates(keep=False)
+        return self._seen if self._looks else None
 
     def enter(self, source: KeySource) -> None:
         """Turn to another source: what is passed next is of it."""
@@ -111,10 +128,10 @@ class Pipeline(Aside):
         if seen.add(key, offset, db):
             raise self._comes_twice(key)
 
-    def _late_duplicates(self) -> None:
+    def conclude(self) -> None:
         """Raise `FormatError` for a key that came twice, where that is told only by hash."""
         seen = self._seen
-        if not self._looks or seen is None or seen.kept is not None:
+        if not (self._looks and self._tells) or seen is None or seen.kept is not None:
             return
         seen.finish()
         if self._reader is not None:

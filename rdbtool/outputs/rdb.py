@@ -15,7 +15,7 @@ from rdbtool.rdb.targets import Target, target_for_version
 from rdbtool.rdb.writer import RdbWriter, open_rdb_writer
 from rdbtool.servers.releases import SHARED, Release, writer_of
 
-from .exporter import MISCOUNTED, Exporter
+from .exporter import MISCOUNTED, Exporter, Written
 from .options import RdbOptions
 
 
@@ -69,6 +69,20 @@ class RdbOut(Exporter):
         writer = self.writer
         assert writer is not None, "begin comes first"
         return writer
+
+    def resume(self, facts: Facts) -> None:
+        self._open(facts).resume()
+
+    @property
+    def db(self) -> int:
+        return self.ready().db
+
+    @property
+    def sizes(self) -> dict[int, tuple[int, int]]:
+        return self.ready().sizes
+
+    def append(self, written: Written) -> None:
+        self.ready().append(written.head, written.rest, written.size, written.crc, written.db, written.sizes)
 
     @property
     def target_name(self) -> str:

@@ -41,7 +41,7 @@ class OutputFormat:
     append-only file, and begins, if nothing else is asked for, with what the format of this name writes;
     ``directory``: it is a directory; ``live``: it is a server, which `restore.Receiver` reaches: `tasks.load` has it;
     ``by_key``: it is without values unless they are asked for; ``parted``: its records, but for the first, do not
-    depend on those before.
+    depend on those before, or what does is said by `Exporter.append`.
     """
 
     def __init__(
@@ -198,6 +198,7 @@ FORMATS: Final = (
         binary=True,
         for_server=True,
         drops_modules=True,
+        parted=True,
     ),
     OutputFormat(
         "aof",

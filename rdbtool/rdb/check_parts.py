@@ -23,7 +23,8 @@ ONCE = ("module-value", "module-data", "update")
 @final
 class PartOfCheck:
     """What was found out about a part: ``crc`` of its ``size`` bytes, the hashes of its keys, and of the last one what
-    its end says: ``stored``, the checksum, and where the end begins; -1 for none.
+    its end says: ``stored``, the checksum, and where the end begins; -1 for none. ``stop``: where the next part begins,
+    in the database ``stop_db``; -1 behind the end and damage.
     """
 
     def __init__(self, facts: RdbFacts, findings: Findings, hashes: bytes) -> None:
@@ -33,6 +34,8 @@ class PartOfCheck:
         self.crc = 0
         self.lost: dict[str, int] = {}
         self.is_enterprise = False
+        self.stop = -1
+        self.stop_db = 0
         self.ended_at: i64 = -1
         self.stored = -1
 
@@ -59,6 +62,9 @@ def check_part(w: Window, part: RdbPart, findings: Findings, seed: int, database
     done.lost = check.lost
     done.is_enterprise = check.is_enterprise
     ended = check.ended
+    if ended is None and check.reader.ended:
+        done.stop = int(done.facts.end)
+        done.stop_db = int(check.reader.db)
     if ended is not None:
         done.ended_at = ended.offset
         done.stored = ended.stored

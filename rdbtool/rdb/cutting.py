@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import final
+import re
+from typing import Final, final
 
 from mypy_extensions import i64
 
-from rdbtool.errors import RdbToolError
-from rdbtool.io.window import Window
+from rdbtool.errors import RdbToolError, TruncatedError
+from rdbtool.io.random_access import OpenFile, Span
+from rdbtool.io.window import Window, window_over
+from rdbtool.servers.releases import HASH_TEMPLATES_SINCE, UPDATES_SINCE
 
 from . import opcodes
-from .events import Aux, End, HashTemplate, Header, Update
+from .events import Aux, End, Event, HashTemplate, Header, Update
 from .frame import Frame
 from .layout.primitives import skip_string
 from .reader import NOWHERE, RdbReader
@@ -51,14 +54,21 @@ class Cutter:
     """Cuts an RDB into parts, from a window at its first byte.
 
     The last part holds the end, and whatever is damaged: nothing is told of that here. So it does what makes records
-    depend on those before. ``head``: the header, and the
-    auxiliary fields behind it, once a part is cut.
+    depend on those before. ``head``: the header, and the auxiliary fields behind it, once a part is cut.
+
+    With a ``file``, the one that is open in the window, it guesses where records begin and reads hardly anything. A
+    guess is proven when the part before it ends there, in its database; where one was wrong, `walk` ends the guessing.
     """
 
-    def __init__(self, window: Window) -> None:
+    def __init__(self, window: Window, file: OpenFile | None = None) -> None:
         self.reader = RdbReader(window, checksum=False)
         self.head: list[Header | Aux] = []
+        self.file = file
+        self._guesses = False
+        self._stuck = False
         self._in_head = True
+        self._key: Frame | None = None
+        """The first one, that comes next."""
         self._start: i64 = window.offset()
         self._db: i64 = 0
         self._first = True
@@ -73,37 +83,95 @@ class Cutter:
         db = self._db
         end = NOWHERE
         try:
-            if self._pass(start + size):
-                end = self.reader.window.offset()
+            if first:
+                self._guesses = self._pass_head()
+                self._db = self.reader.db
+            end = self._cut(start + size)
         except RdbToolError:  # whoever reads the part will meet it
-            self._done = True
+            pass
         reader = self.reader
         self._done = end == NOWHERE
         self._first = False
         self._start = end
-        self._db = reader.db
         return RdbPart(start, end, reader.dialect, reader.version, db, first=first)
+
+    def walk(self, at: i64, db: i64) -> None:
+        """Guess no more: pass over values, from ``at`` on, where a record begins that is in this database."""
+        if self._done or not self._guesses:
+            return
+        self._resume(at, db)
+        try:
+            if at < self._start:
+                self._stuck = not self._pass(self._start)
+        except RdbToolError:
+            self._stuck = True
+        if not self._stuck:
+            self._start = self.reader.window.offset()
+            self._db = self.reader.db
+
+    def _cut(self, at: i64) -> i64:
+        """Where to cut at the offset ``at`` or behind; `NOWHERE` for no more cuts."""
+        file = self.file
+        if self._guesses and file is not None:
+            if at >= file.size:
+                return NOWHERE
+            end = boundary_near(file, at, self.reader.dialect, self.reader.version)
+            if end >= 0:
+                return end
+            if self._first:
+                self._guesses = False
+            else:
+                self._resume(self._start, self._db)
+        if self._stuck or not self._pass(at):
+            return NOWHERE
+        self._db = self.reader.db
+        return self.reader.window.offset()
+
+    def _resume(self, at: i64, db: i64) -> None:
+        """Walk on from ``at``."""
+        file = self.file
+        assert file is not None
+        before = self.reader
+        w = Window(Span(file, at, file.size), path=file.path, size=file.size, base=at)
+        self.reader = RdbReader(w, checksum=False)
+        self.reader.resume(before.dialect, before.version, db, {})
+        self._guesses = False
+
+    def _pass_head(self) -> bool:
+        """Read on to the first key; whether it can be guessed where those behind it begin."""
+        reader = self.reader
+        while True:
+            event = reader.next()
+            if isinstance(event, Header | Aux) and self._in_head:
+                self.head.append(event)
+                continue
+            self._in_head = False
+            is_dragonfly = any(isinstance(each, Aux) and each.value.startswith(b"df-") for each in self.head)
+            if is_dragonfly or reader.is_capture or self._ends(event):  # Dragonfly has records of its own
+                self._stuck = True
+                return False
+            if isinstance(event, Frame):
+                self._key = event
+                return self.file is not None and reader.version < UNREAD_BEFORE[reader.dialect]
+
+    def _ends(self, event: Event | None) -> bool:
+        """Whether no cut is possible from an event on."""
+        return event is None or isinstance(event, End | HashTemplate | Update) or self.reader.is_enterprise
 
     def _pass(self, until: i64) -> bool:
         """Pass records, to the first key that ends at ``until`` or behind; False where no cut is possible any more."""
         reader = self.reader
         while True:
-            event = reader.next()
-            if self._in_head:
-                if isinstance(event, Header | Aux):
-                    self.head.append(event)
-                    continue
-                self._in_head = False
-                if any(isinstance(each, Aux) and each.value.startswith(b"df-") for each in self.head):
-                    return False  # Dragonfly, which has records of its own
+            event: Event | None = self._key
+            if event is None:
+                event = reader.next()
+            self._key = None
+            if self._ends(event):
+                return False
             if isinstance(event, Frame):
                 event.skip()
                 if reader.window.offset() >= until or self._pass_keys(until):
                     return True
-            elif event is None or isinstance(event, End | HashTemplate | Update):
-                return False
-            if reader.is_capture or reader.is_enterprise:
-                return False
 
     def _pass_keys(self, until: i64) -> bool:
         """Pass keys as most are; True if the last of them ends at ``until`` or behind."""
@@ -128,3 +196,51 @@ class Cutter:
             if w.offset() >= until:
                 return True
         return False
+
+
+LOOKED_AT: Final = 1 << 18
+"""Bytes in which the beginning of a record is searched for."""
+PROBED: Final = 8
+"""Records that can be read from where one seems to begin, unless they are longer than what is looked at."""
+FEW: Final = 3
+PRINTABLE: Final = re.compile(rb"[ -~]{1,2}")
+UNREAD_BEFORE: Final = (HASH_TEMPLATES_SINCE, UPDATES_SINCE)
+"""By dialect, the versions from which on records can depend on those before."""
+BEGINNING: Final = re.compile(rb"[\x00-\x1f][\x01-\x3f](?=[ -~]{2})|\xfc.{6}\x00\x00[\x00-\x1f]", re.DOTALL)
+"""A type and a short printable name, or an expiry."""
+
+
+def boundary_near(file: OpenFile, at: i64, dialect: i64, version: i64) -> i64:
+    """Where a record behind ``at`` seems to begin: soon behind one from which on several can be read, all with names
+    that begin printably; -1 where there are none. What begins inside a value can be read for a record or two, and be in
+    step with the records then. Raises `InputError`.
+    """
+    data = file.read(min(LOOKED_AT, file.size - at), at, True)
+    for found in BEGINNING.finditer(data):
+        w = window_over(data)
+        w.pos = found.start()
+        reader = RdbReader(w, checksum=False)
+        reader.resume(dialect, version, 0, {})
+        border: i64 = -1
+        records = 0
+        try:
+            while records < PROBED:
+                event = reader.next()
+                if isinstance(event, Frame):
+                    if PRINTABLE.match(event.key) is None:
+                        border = -1
+                        break
+                    event.skip()
+                    records += 1
+                    if records <= FEW:
+                        border = w.pos
+                elif event is None or isinstance(event, End):
+                    records += FEW
+                    break
+        except TruncatedError:
+            pass
+        except RdbToolError:
+            continue
+        if border >= 0 and records > 1:
+            return at + border
+    return -1

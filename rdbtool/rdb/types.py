@@ -74,10 +74,10 @@ class TypeRow:
     a number; ``since``: the first RDB version that may hold it.
 
     ``elements`` opens a payload, to be read element by element; values that have no such elements, which are streams,
-    modules, arrays and path hashes, have ``decode`` instead. ``skip_element`` passes one element of a payload that is
-    a count and then elements in no order. ``stream_version`` is that of the format, 0 for what is no stream. A
-    collection can be empty only if the byte ``empty_at`` of its payload is ``empty_byte``, or the first one is 0;
-    ``empty_at`` is -1 for what never is.
+    modules, arrays and path hashes, have ``decode`` instead. ``unordered`` is (strings, bytes behind them): what an
+    element is made of in a payload that is a count and then elements in no order; (0, 0) for all others.
+    ``stream_version`` is that of the format, 0 for what is no stream. A collection can be empty only if the byte
+    ``empty_at`` of its payload is ``empty_byte``, or the first one is 0; ``empty_at`` is -1 for what never is.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class TypeRow:
         elements: Callable[[Window], Elements] | None = None,
         *,
         decode: Callable[[Window], Value] | None = None,
-        skip_element: Callable[[Window], None] | None = None,
+        unordered: tuple[int, int] = (0, 0),
         expires: Callable[[Window], bool] | None = None,
         stream_version: int = 0,
     ) -> None:
@@ -103,7 +103,8 @@ class TypeRow:
         self.kind: i64 = KINDS[redis_type]
         self.since: i64 = since
         self.elements = elements
-        self.skip_element = skip_element
+        self.element_strings: i64 = unordered[0]
+        self.element_bytes: i64 = unordered[1]
         self.stream_version: i64 = stream_version
         at, value = _EMPTY.get(name, (0, 0))
         self.empty_at: i64 = at if redis_type in {"list", "set", "zset", "hash"} else -1
@@ -208,7 +209,7 @@ _SHARED: Final = (
         counted.check_set,
         counted.visit_strings,
         counted.strings_elements,
-        skip_element=skip_string,
+        unordered=(1, 0),
     ),
     TypeRow(
         3,
@@ -229,7 +230,7 @@ _SHARED: Final = (
         counted.check_hash,
         counted.visit_string_pairs,
         counted.string_pairs_elements,
-        skip_element=counted.skip_string_pair,
+        unordered=(2, 0),
     ),
     TypeRow(
         5,
@@ -240,7 +241,7 @@ _SHARED: Final = (
         counted.check_zset2,
         counted.visit_zset2,
         counted.zset2_elements,
-        skip_element=counted.skip_zset2_member,
+        unordered=(1, 8),
     ),
     TypeRow(
         6,
@@ -447,7 +448,7 @@ _VALKEY: Final = (
         expiring_hash.check_hash2,
         expiring_hash.visit_hash2,
         expiring_hash.hash2_elements,
-        skip_element=expiring_hash.skip_hash2_field,
+        unordered=(2, 8),
         expires=expiring_hash.any_may_expire,
     ),
     TypeRow(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from typing import Final, final
 
 from librt.strings import BytesWriter
 from mypy_extensions import i64, u8
 
-from rdbtool.basics.crc64 import crc64
+from rdbtool.basics.crc64 import crc64, crc64_of_both
 from rdbtool.errors import FormatError, RdbToolError
 from rdbtool.findings import plural
 from rdbtool.io.output import File, Output, Writable
@@ -37,7 +38,7 @@ from .encode import encode_value
 from .events import Event, Function, FunctionPreGa, HashTemplate, ModuleAux, ResizeDb, SelectDb, SlotImport, SlotInfo
 from .frame import Frame
 from .layout.encoders import put_length, put_ms, put_string, put_u64
-from .layout.primitives import read_string
+from .layout.primitives import read_length, read_string, read_u64
 from .libraries import needs_server_table
 from .repack import Repacker
 from .targets import Target, target
@@ -131,6 +132,7 @@ class RdbWriter:
         self._sizes: dict[int, tuple[int, int]] = {}
         self._selected: set[int] = set()
         self._tap: Tap | None = None
+        self._resumed = False
         self._templates: dict[bytes, int] = {}
         """Ids of the templates that were written, by their names as they stand in front of values."""
         self._template_ids: set[int] = set()
@@ -152,6 +154,54 @@ class RdbWriter:
 
     def __repr__(self) -> str:
         return f"<RdbWriter for {self.target.name} with {plural(self.keys, 'key')}>"
+
+    def resume(self) -> None:
+        """Go on where others have written all up to some key: nothing of what stands before it is written, nor the end,
+        nor has it a checksum.
+        """
+        self._output.buffer.truncate(0)
+        self._sink.checksum = False
+        self._resumed = True
+
+    @property
+    def db(self) -> int:
+        """The database that the last key went to; -1 for none."""
+        return self._db
+
+    @property
+    def sizes(self) -> dict[int, tuple[int, int]]:
+        """What was said of databases: number -> keys, keys that expire."""
+        return self._sizes
+
+    def append(
+        self, head: bytes, rest: Iterable[bytes], size: int, crc: int, db: int, sizes: dict[int, tuple[int, int]]
+    ) -> None:
+        """Write what one wrote that had resumed, and is in ``db`` now, and was told of these ``sizes``: ``head``, which
+        has all of the first choice of a database, and ``rest``, of that size and with that checksum.
+        """
+        for number, known in sizes.items():
+            self.resize(number, *known)
+        if head and head[0] == opcodes.SELECT_DB:
+            w = window_over(head)
+            w.skip(1)
+            first = read_length(w)
+            if w.need(1) and w.data[w.pos] == opcodes.RESIZE_DB:
+                w.skip(1)
+                read_u64(w)
+                read_u64(w)
+            self._select(first)
+            head = head[w.pos :]
+        self._output.buffer.write(head)
+        self._output.flush()
+        if db != ANY_DB:
+            self._db = db
+            self._selected.add(db)
+        sink = self._sink
+        for chunk in rest:
+            sink.sink.write(chunk)
+        sink.written += size
+        if sink.checksum:
+            sink.crc = crc64_of_both(sink.crc, crc, size)
 
     def aux(self, name: bytes, value: bytes) -> None:
         """Write a fact about the file."""
@@ -262,6 +312,9 @@ class RdbWriter:
         if self.closed:
             return self._sink.written
         self.closed = True
+        if self._resumed:
+            self._output.flush()
+            return self._sink.written
         self._output.buffer.append(u8(opcodes.EOF))
         self._output.flush()
         sink = self._sink

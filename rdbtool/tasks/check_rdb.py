@@ -134,7 +134,7 @@ def check_rdb(
     now = int(time.time() * 1000) if now_ms is None else now_ms
     if executor is not None and values and observer is None and combines():
         from .check_rdb_parts import check_in_parts
-        from .parts import FileState
+        from .parts import FileState, reopened
         from .workers import cores
 
         report = CheckRdbReport(path=path, asked=bool(named))
@@ -158,7 +158,7 @@ def check_rdb(
                 )
             if facts is not None:
                 report.facts = facts
-                report.size = _size(w, facts, report.findings)
+                report.size = _size(reopened(w, int(facts.end)) if facts.complete else w, facts, report.findings)
                 _judge(report, facts, named, modules)
                 if not source.changed():
                     return report

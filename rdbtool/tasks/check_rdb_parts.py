@@ -13,10 +13,10 @@ from rdbtool.io.progress import Progress
 from rdbtool.io.window import Window
 from rdbtool.rdb.check import RdbFacts
 from rdbtool.rdb.check_parts import PartOfCheck, PartsOfCheck, check_part
-from rdbtool.rdb.cutting import Cutter, RdbPart
+from rdbtool.rdb.cutting import RdbPart
 
-from .parts import FileState, is_whole, part_size, units_of
-from .units import in_order
+from .parts import FileState, cutter_of, is_whole, part_size, parts_in_order
+from .units import Unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,22 +42,24 @@ def check_in_parts(
     portion: int,
     progress: Progress | None,
 ) -> RdbFacts | None:
-    """What `rdb.check.verify_rdb` tells of the RDB that ``w`` stands at, found by ``workers`` of the executor; ``w``
-    then stands behind it, or where it cannot be read on. None where that could differ from what it tells, which has to
-    be asked then.
+    """What `rdb.check.verify_rdb` tells of the RDB that ``w`` stands at, found by ``workers`` of the executor; None
+    where it could tell something else, and has to be asked then.
 
     Raises `LostWorkerError`, `InputError`, `OutputError`.
     """
     seed = new_seed()
-    cutter = Cutter(w)
+    cutter = cutter_of(w)
     options = CheckOptions(databases, now_ms, findings.kept, seed, state)
     parts = PartsOfCheck(cutter, findings, seed, databases, now_ms)
     size = portion or part_size(state.size, workers)
     first = cutter.next(size)
     if first is None or is_whole(first, state.size):
         return None
-    units = units_of(_check, state.path, first, cutter, size, options)
-    with closing(in_order(executor, units, 2 * workers)) as results:
+
+    def unit_of(part: RdbPart) -> Unit[PartOfCheck]:
+        return Unit(_check, state.path, part, options)
+
+    with closing(parts_in_order(executor, cutter, first, size, unit_of, 2 * workers)) as results:
         for unit, result in results:
             if isinstance(result, ChangedError):
                 return None
@@ -70,8 +72,6 @@ def check_in_parts(
     facts = parts.conclude()
     if parts.differs:
         return None
-    if facts.complete and facts.end > w.offset():
-        w.skip(facts.end - w.offset())
     return facts
 
 

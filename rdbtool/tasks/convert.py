@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass, field
+from functools import partial
 from typing import Any, Final, Literal, TypeAlias
 
 from rdbtool.aof.layout import locate
@@ -14,10 +15,10 @@ from rdbtool.aof.point_in_time import WHOLE, PointInTime
 from rdbtool.basics.text import AUTO, UTF8
 from rdbtool.errors import FormatError, UnsupportedError, UsageError
 from rdbtool.findings import Finding, Findings, Report, Severity, add_counts, finding_of, plural
-from rdbtool.inputs.detect import Progress, is_vouched_for
+from rdbtool.inputs.detect import Progress, header_of, is_vouched_for
 from rdbtool.inputs.filters import slot_ranges
 from rdbtool.inputs.jsonl import JsonlSource
-from rdbtool.inputs.keys import RdbSource
+from rdbtool.inputs.keys import KeySource, RdbSource
 from rdbtool.inputs.opening import OpenedKeys, is_streamed
 from rdbtool.inputs.parts import set_of
 from rdbtool.inputs.selection import Selection
@@ -147,7 +148,8 @@ def convert(
     inputs have, to ``merge`` which the inputs are read twice; ``changes``: of keys on their way; ``keep_going``: leave
     out damaged keys, and take what can be read of damaged files, with ``loss``; ``check``: verify every value that is
     copied unread, also where a checksum vouches for it; ``source_mode``: how JSON lines without a header say bytes;
-    ``sharing``: replay logs by partitions of their keys; the others as for `inputs.opening.open_keys`.
+    ``sharing``: replay logs by partitions of their keys, and read a snapshot by parts of it where its values are
+    encoded anew; the others as for `inputs.opening.open_keys`.
 
     Parts of one set are replayed one behind the other, in their order, as a server loads them, and not merged.
     Damage is an error finding, and then nothing is written. Raises `InputError`, `OutputError`, `UsageError`,
@@ -199,17 +201,17 @@ def convert(
         with contextlib.suppress(FormatError, UnsupportedError):
             job.run(salvage=False)
             return report
-        job.report = report = ConvertReport(sources=list(given))
-        selection.kept = 0
+        job.begin_anew()
     try:
         try:
-            job.run(salvage=keep_going)
+            job.run_all()
         except _UnprovenError:  # only now it shows that nothing vouches for what was copied
-            selection.kept = 0
-            job.report = report = ConvertReport(sources=list(given))
+            job.begin_anew()
             job.check = True
-            job.run(salvage=keep_going)
+            job.run_all()
+        report = job.report
     except FormatError as e:
+        report = job.report
         report.findings.add(finding_of(e))
         report.outputs = []
     return report
@@ -222,7 +224,7 @@ class _UnprovenError(Exception):
 @dataclass
 class _Job:
     """What holds for every input of a run; ``inputs``: all files of them; ``ranges``: of slots, for each output;
-    ``opening``: how inputs are opened.
+    ``opening``: how inputs are opened; ``in_parts``: the input was read by parts.
     """
 
     given: Sequence[str]
@@ -241,12 +243,31 @@ class _Job:
     progress: Progress | None
     sharing: Sharing
     opening: dict[str, Any] = field(default_factory=dict)
+    in_parts: bool = False
 
     @property
     def can_begin_anew(self) -> bool:
         """Whether all inputs can be read again, and nothing that is written is out before the end."""
         inputs = all(os.path.isfile(path) or os.path.isdir(path) for path in self.given)
         return inputs and not any(path == "-" or find(path).is_stream for path in self.outputs)
+
+    def begin_anew(self) -> None:
+        """Forget what was done."""
+        self.report = ConvertReport(sources=list(self.given))
+        self.selection.kept = 0
+
+    def run_all(self) -> None:
+        """Write the outputs. Of what several processes found damaged, one tells, where nothing has gone out yet, what
+        comes first.
+        """
+        try:
+            self.run(salvage=self.keep_going)
+        except (FormatError, UnsupportedError):
+            if not (self.in_parts and self.can_begin_anew):
+                raise
+            self.begin_anew()
+            self.sharing = UNSHARED
+            self.run(salvage=self.keep_going)
 
     def run(self, *, salvage: bool) -> None:
         """Write the outputs. Raises `FormatError` for damage; with ``keep_going``, that is only without ``salvage``."""
@@ -290,7 +311,10 @@ class _Job:
                             outlet.exporter.verify = True
                     for outlet in outlets:
                         outlet.exporter.losses.untold |= opened.source.made
-                    _move(pipeline, opened, report, stop=not salvage)
+                    run = pipeline.run
+                    if len(stages) == 1 and not keep_going and _pays(opened.source, checked):
+                        run = partial(self.run_in_parts, pipeline, checked)
+                    _move(pipeline, opened, report, run, stop=not salvage)
                     if keep_going and not salvage and (pipeline.loss or not opened.is_proven):
                         raise FormatError("something may be damaged", path=source)
                     is_doubtful = isinstance(opened.source, RdbSource) and not opened.is_proven
@@ -318,6 +342,19 @@ class _Job:
                 report.merged = join.joined
             gone = [report.losses.get(fact, 0) for fact in (*OF_TYPE.values(), MODULE_VALUES, NO_OUTPUT)]
             report.written -= report.dropped + report.merged + sum(gone)
+
+    def run_in_parts(self, pipeline: Pipeline, options: OutputOptions, source: KeySource) -> None:
+        """What ``pipeline.run(source)`` does, by several workers where there are such."""
+        sharing = self.sharing
+        executor = sharing.ready() if sharing.workers > 1 and sharing.memory is None else None
+        if executor is not None and isinstance(source, RdbSource):
+            from .dump_parts import can_be_parted, move_in_parts
+
+            if can_be_parted(self.selection, options):
+                self.in_parts = True
+                if move_in_parts(pipeline, source, options, executor, sharing.workers, sharing.portion):
+                    return
+        pipeline.run(source)
 
     @contextlib.contextmanager
     def open(
@@ -413,15 +450,27 @@ def _files_of(sources: Sequence[str], *, commands: bool) -> tuple[str, ...]:
     return tuple(files)
 
 
-def _move(pipeline: Pipeline, opened: OpenedKeys, report: ConvertReport, *, stop: bool) -> None:
-    """Move the keys of one input. ``stop``: raise `FormatError` where reading breaks."""
+def _pays(source: KeySource, options: OutputOptions) -> bool:
+    """Whether encoding the values of a snapshot takes so much longer than reading it that several processes help."""
+    if not isinstance(source, RdbSource):
+        return False
+    if options.format != "rdb" or options.verify:
+        return True
+    to, header = options.rdb.to, header_of(source.reader.window)
+    return to is not None and header is not None and not to.release.loads(int(header.dialect), int(header.version))
+
+
+def _move(
+    pipeline: Pipeline, opened: OpenedKeys, report: ConvertReport, run: Callable[[KeySource], None], *, stop: bool
+) -> None:
+    """Move the keys of one input, as ``run`` does it. ``stop``: raise `FormatError` where reading breaks."""
     for finding in opened.findings:
         report.findings.add(finding)
     report.loss = report.loss or opened.loss
     report.skipped += opened.skipped
     report.keys += opened.skipped
     try:
-        pipeline.run(opened.source)
+        run(opened.source)
     except FormatError as e:
         if stop:
             raise

@@ -17,7 +17,6 @@ from rdbtool.engine.replay.passthrough import comes_twice
 from rdbtool.errors import FormatError, UnsupportedError
 from rdbtool.findings import Finding, Report, Severity
 from rdbtool.inputs.detect import SNAPSHOT, is_updated, open_detected, refuse_empty_snapshot
-from rdbtool.inputs.partitioned import How, Partitioned, present_ms
 from rdbtool.inputs.pruning import keep_only
 from rdbtool.inputs.replaying import Replayed, Source, layout_of, replay
 from rdbtool.inputs.selection import Selection
@@ -40,6 +39,8 @@ from .sharing import UNSHARED, Sharing, cannot_share, shared
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
+
+    from rdbtool.inputs.partitioned import Partitioned
 
 OnKey = Callable[[int, bytes, str], None]
 """Is told each key: database, name, DEBUG DIGEST-VALUE."""
@@ -113,9 +114,18 @@ def digest(
     selection = selection or Selection()
     selection.kept = 0  # it may have chosen from another file
     layout = layout_of(path, source)
-    how = How(path, layout, uncarried(unknown), source, release, None, present_ms(), server)
+    unknown = uncarried(unknown)
     one = point.asked or on_key is not None or selection.limit >= 0
     sharing = UNSHARED if one else Sharing(partitions, executor, workers or 1, server.memory_limit)
+
+    def in_partitions() -> Partitioned | None:
+        if not sharing.is_wanted:
+            return None
+        from rdbtool.inputs.partitioned import How, present_ms
+
+        how = How(path, layout, unknown, source, release, None, present_ms(), server)
+        return shared(how, sharing, progress)
+
     if source == "auto" and len(layout.files) == 1 and not layout.files[0].missing and not point.asked:
         with open_detected(layout.files[0].path, progress) as opened:
             first: Window | None = opened.window
@@ -129,18 +139,18 @@ def digest(
                 selection.kept = 0
                 first = None
                 sharing = UNSHARED
-            found = shared(how, sharing, progress)
+            found = in_partitions()
             if found is not None and not found.whole:
                 return _of_partitions(found, selection, sharing)
-            replayed = replay(path, unknown=how.unknown, source=source, release=release, first=first, server=server)
+            replayed = replay(path, unknown=unknown, source=source, release=release, first=first, server=server)
     else:
-        found = shared(how, sharing, progress)
+        found = in_partitions()
         if found is not None and not found.whole:
             return _of_partitions(found, selection, sharing)
         replayed = replay(
             path,
             point=point,
-            unknown=how.unknown,
+            unknown=unknown,
             source=source,
             release=release,
             server=server,

@@ -15,15 +15,15 @@ from rdbtool.findings import add_counts
 from rdbtool.inputs.selection import Selection
 from rdbtool.io.progress import Progress
 from rdbtool.io.window import Window
-from rdbtool.rdb.cutting import Cutter, RdbPart
+from rdbtool.rdb.cutting import RdbPart
 from rdbtool.rdb.events import Aux, End, Header
 from rdbtool.rdb.layout.duplicates import Duplicates
 from rdbtool.rdb.reader import RdbReader
 from rdbtool.servers.releases import Release
 
 from .digest import Digested
-from .parts import FileState, is_whole, part_size, units_of
-from .units import in_order
+from .parts import FileState, cutter_of, is_whole, part_size, parts_in_order
+from .units import Unit
 
 Read = Callable[[RdbReader, Digester, Duplicates, Selection, Digested], End | None]
 """Adds the keys of a reader, to the end of what it reads; returns the end of the file, where that is there."""
@@ -43,7 +43,9 @@ class _Options:
 
 @dataclass(slots=True)
 class _Sum:
-    """What a part adds up to. ``end``: where the end of the file begins, and the checksum there."""
+    """What a part adds up to. ``end``: where the end of the file begins, and the checksum there; ``stop``, ``stop_db``:
+    see `parts.Read`.
+    """
 
     digested: Digested
     sums: dict[int, int]
@@ -51,6 +53,8 @@ class _Sum:
     hashes: bytes
     crc: int
     size: int
+    stop: int
+    stop_db: int
     end: tuple[int, int] | None = None
 
 
@@ -73,7 +77,7 @@ def digest_in_parts(
     state = FileState.of(w)
     if state is None:
         return None
-    cutter = Cutter(w)
+    cutter = cutter_of(w)
     size = portion or part_size(state.size, workers)
     first = cutter.next(size)
     header = next((event for event in cutter.head if isinstance(event, Header)), None)
@@ -87,9 +91,11 @@ def digest_in_parts(
     seen = Duplicates(keep=False, seed=options.seed)
     crc = 0
     end: End | None = None
-    with closing(
-        in_order(executor, units_of(_digest, state.path, first, cutter, size, options), 2 * workers)
-    ) as results:
+
+    def unit_of(part: RdbPart) -> Unit[_Sum]:
+        return Unit(_digest, state.path, part, options)
+
+    with closing(parts_in_order(executor, cutter, first, size, unit_of, 2 * workers)) as results:
         for unit, done in results:
             if isinstance(done, LostWorkerError):
                 raise done
@@ -119,8 +125,11 @@ def _digest(_: str, part: RdbPart, options: _Options) -> _Sum:
         end = options.read(reader, digester, seen, options.selection, digested)
         w.report()
         counts = int(digester.keys), int(digester.emptied), digester.modules, digester.miscounted
-        size = int(w.offset() if end is None else end.offset + 1) - int(part.start)
-        done = _Sum(digested, digester.sums(), counts, seen.records.getvalue(), reader.crc, size)
+        stop = int(w.offset())
+        size = (stop if end is None else int(end.offset) + 1) - int(part.start)
+        records = seen.records.getvalue()
+        done = _Sum(digested, digester.sums(), counts, records, reader.crc, size, stop, int(reader.db))
     if end is not None:
         done.end = int(end.offset), end.stored
+        done.stop = -1
     return done

@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import closing
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass, field, replace
+from typing import Final, final
 
-from rdbtool.basics.crc64 import combines, crc64_of_both
+from rdbtool.basics.crc64 import combines, crc64, crc64_of_both
 from rdbtool.errors import RdbToolError
 from rdbtool.findings import Finding, Findings, add_counts
 from rdbtool.inputs.keys import Facts, RdbSource
 from rdbtool.inputs.selection import Selection
 from rdbtool.io.output import Output
 from rdbtool.io.window import Window
+from rdbtool.outputs.exporter import Written
 from rdbtool.outputs.options import OutputOptions
 from rdbtool.outputs.pipeline import Pipeline
 from rdbtool.outputs.registry import make_exporter, row_of
 from rdbtool.outputs.resp import Resp
 from rdbtool.rdb.cutting import Cutter, RdbPart
-from rdbtool.rdb.events import End, Header
+from rdbtool.rdb.events import End, Header, SelectDb
+from rdbtool.rdb.layout.duplicates import Duplicates
 
-from .handing import Handed, can_hand, hand, numbers
-from .parts import FileState, is_huge, part_size
-from .units import Unit, in_order
+from .handing import Handed, Handing, can_hand, numbers
+from .parts import FileState, cutter_of, is_huge, part_size, parts_in_order
+from .units import Unit
 
 LEAST: Final = 64
 """Bytes that tell how a part follows the one before."""
@@ -39,18 +40,25 @@ class _Options:
     ahead: int
     """0: what is written goes along with the answer."""
     number: int
+    seed: int
+    """Of the hashes of keys, where somebody asks for them; else -1."""
+    beside: bool
 
 
 @dataclass(slots=True)
 class _Written:
-    """What a worker wrote of a part, and what it met. ``handed``: the rest of ``data``, where the worker has kept it;
-    ``damage``: what ended it; ``end``: what the end of the file says
-    of it: its offset, and the stored checksum; ``crc``: of the ``size`` bytes that it read.
+    """What a worker wrote of a part, and what it met. ``data``: all that was written, or the beginning where the worker
+    has kept the rest (``handed``), whose checksum is ``sum``; ``damage``: what ended it; ``end``: what the end of the
+    file says of it: its offset, and the stored checksum; ``crc``: of the ``size`` bytes that it read; ``too_large``: it
+    is not done; ``stop``, ``stop_db``: see `parts.Read`.
     """
 
     data: bytes = b""
     handed: Handed | None = None
+    sum: int = 0
     db: int = -1
+    sizes: dict[int, tuple[int, int]] = field(default_factory=dict)
+    hashes: bytes = b""
     keys: int = 0
     written: int = 0
     losses: dict[str, int] = field(default_factory=dict)
@@ -63,16 +71,41 @@ class _Written:
     end: tuple[int, int] | None = None
     crc: int = 0
     size: int = 0
+    too_large: bool = False
+    stop: int = -1
+    stop_db: int = 0
+
+    def written_of(self, path: str) -> Written:
+        """What was written of the input at ``path``. Reading it raises `LostWorkerError`."""
+        rest = self.handed
+        if rest is None:
+            return Written(self.data, (), db=self.db, sizes=self.sizes)
+        return Written(self.data, rest.read(path), db=self.db, size=rest.size, crc=self.sum, sizes=self.sizes)
 
 
-class _Collected:
-    """Takes what is written, in memory."""
+@final
+class _Kept:
+    """Takes what a worker writes: the beginning, and the rest in memory that stays the worker's (``handing``)."""
 
-    def __init__(self) -> None:
+    def __init__(self, handing: Handing | None, *, checksum: bool) -> None:
+        self.head = b""
         self.parts: list[bytes] = []
+        self.handing = handing
+        self.checksum = checksum
+        self.crc = 0
 
     def write(self, data: bytes) -> None:
-        self.parts.append(data)
+        missing = LEAST - len(self.head)
+        rest: bytes | memoryview = data
+        if missing > 0:
+            self.head += data[:missing]
+            rest = memoryview(data)[missing:]
+        if self.checksum:
+            self.crc = crc64(bytes(rest), self.crc)
+        if self.handing is None:
+            self.parts.append(bytes(rest))
+        else:
+            self.handing.write(rest)
 
 
 def can_be_parted(selection: Selection, output: OutputOptions) -> bool:
@@ -90,7 +123,7 @@ def move_in_parts(
     portion: int,
 ) -> bool:
     """What ``pipeline.run(source)`` does with the keys of a source that has not begun; False, and nothing is done,
-    where that is no plain file.
+    where that is no plain file. A key that comes twice is found when all else is done.
 
     ``options``: what the pipeline's exporter was made with. Raises what it raises, and `LostWorkerError`.
     """
@@ -98,48 +131,55 @@ def move_in_parts(
     state = FileState.of(w)
     if state is None:
         return False
-    cutter = Cutter(w)
+    cutter = cutter_of(w)
     exporter = pipeline.exporter
-    output = exporter.output
     pipeline.enter(source)
+    seen = pipeline.expect()
     ahead = 2 * workers
     kept = ahead if can_hand(executor) else 0
-    units = _units(cutter, portion or part_size(state.size, workers), state, pipeline.selection, options, kept)
+    seed = -1 if seen is None else int(seen.seed)
+    size = portion or part_size(state.size, workers)
+    how = _Options(state, pipeline.selection, options, Facts(), kept, 0, seed, pipeline.beside)
     crc = 0
-    with closing(in_order(executor, units, ahead)) as results:
+    first = cutter.next(size)
+    if first is None:
+        return False
+
+    def unit_of(part: RdbPart) -> Unit[_Written]:
+        return Unit(_write, state.path, part, replace(how, facts=_facts(cutter), number=next(numbers)))
+
+    with closing(parts_in_order(executor, cutter, first, size, unit_of, ahead)) as results:
         for unit, done in results:
             if unit.part.first:
                 source.facts = unit.options.facts
                 pipeline.start(source.facts)
             if isinstance(done, RdbToolError):
                 raise done
-            if done is None:
-                done = _write_here(pipeline, unit.part, state)
-            if done.data:
-                front, skipped = exporter.follow(done.data[:LEAST], done.db)
-                output.buffer.write(front)
-                output.flush()
-                output.sink.write(done.data[skipped:])
-                for chunk in () if done.handed is None else done.handed.read(state.path):
-                    output.sink.write(chunk)
+            if done.too_large:
+                _write_here(pipeline, unit.part, state, done)
+            if done.data or done.sizes:
+                exporter.append(done.written_of(state.path))
+            if seen is not None:
+                seen.add_records(done.hashes)
             _count(pipeline, source, done)
             if done.damage is not None:
                 raise done.damage
             crc = crc64_of_both(crc, done.crc, done.size)
             if done.end is not None:
-                pipeline.take(End(done.end[0], done.end[1], crc))
+                end = End(done.end[0], done.end[1], crc)
+                source.checksum = end.checksum
+                pipeline.take(end)
+    pipeline.conclude()
     return True
 
 
-def _write_here(pipeline: Pipeline, part: RdbPart, state: FileState) -> _Written:
+def _write_here(pipeline: Pipeline, part: RdbPart, state: FileState, done: _Written) -> None:
     """Write a part that is too large to be handed over. Raises what the pipeline raises."""
-    done = _Written()
     with state.window(part.start) as w:
         source = RdbSource(w, part=part)
-        pipeline.run(source)
+        pipeline.move(source)
         _note_end(done, source, part, w)
     done.lost, done.empty = source.lost, int(source.empty)
-    return done
 
 
 def _note_end(done: _Written, source: RdbSource, part: RdbPart, w: Window) -> None:
@@ -147,6 +187,8 @@ def _note_end(done: _Written, source: RdbSource, part: RdbPart, w: Window) -> No
     w.report()
     done.crc = source.reader.crc
     done.size = int(w.offset() - part.start)
+    if source.end is None and source.reader.ended:
+        done.stop, done.stop_db = int(w.offset()), int(source.reader.db)
     if source.end is not None:
         done.end = int(source.end.offset), source.end.stored
         done.size = done.end[0] + 1 - int(part.start)
@@ -157,6 +199,7 @@ def _count(pipeline: Pipeline, source: RdbSource, done: _Written) -> None:
     exporter = pipeline.exporter
     pipeline.keys += done.keys
     pipeline.written += done.written
+    pipeline.selection.kept = max(pipeline.selection.kept, int(pipeline.written))
     for finding in done.items:
         pipeline.findings.add(finding)
     add_counts(exporter.losses.counts, done.losses)
@@ -165,13 +208,6 @@ def _count(pipeline: Pipeline, source: RdbSource, done: _Written) -> None:
     exporter.miscounted_elsewhere += done.miscounted
     if isinstance(exporter, Resp):
         exporter.commands.longest = max(exporter.commands.longest, done.longest)
-
-
-def _units(
-    cutter: Cutter, size: int, state: FileState, selection: Selection, output: OutputOptions, ahead: int
-) -> Iterator[Unit[_Written | None]]:
-    while (part := cutter.next(size)) is not None:
-        yield Unit(_write, state.path, part, _Options(state, selection, output, _facts(cutter), ahead, next(numbers)))
 
 
 def _facts(cutter: Cutter) -> Facts:
@@ -185,20 +221,25 @@ def _facts(cutter: Cutter) -> Facts:
     return facts
 
 
-def _write(_: str, part: RdbPart, options: _Options) -> _Written | None:
-    """Encode a part; None for one that is too large."""
+def _write(_: str, part: RdbPart, options: _Options) -> _Written:
+    """Encode a part, unless it is too large."""
     if is_huge(part, options.state.size):
-        return None
-    sink = _Collected()
+        return _Written(too_large=True)
+    handing = Handing(options.number, options.ahead) if options.ahead else None
+    has_checksum = options.output.format == "rdb" and options.output.rdb.checksum
+    sink = _Kept(handing, checksum=has_checksum and handing is not None)
     exporter = make_exporter(Output(sink), options.output)
     findings = Findings()
     selection = options.selection
-    pipeline = Pipeline(selection, exporter, findings, beside=selection.everything)
+    seen = Duplicates(keep=False, seed=options.seed, collect=True) if options.seed >= 0 else None
+    pipeline = Pipeline(selection, exporter, findings, beside=options.beside, seen=seen)
     done = _Written()
     with options.state.window(part.start) as w:
         source = RdbSource(w, part=part)
         pipeline.begun = True  # what stands before the keys is not ours to write
         exporter.resume(options.facts)
+        if selection.everything:
+            exporter.hint(SelectDb(-1, part.db))
         try:
             pipeline.run(source)
         except RdbToolError as e:
@@ -206,12 +247,11 @@ def _write(_: str, part: RdbPart, options: _Options) -> _Written | None:
         finally:
             exporter.end()
         _note_end(done, source, part, w)
-    if options.ahead and sink.parts:
-        done.data = sink.parts[0][:LEAST]
-        done.handed = hand([memoryview(sink.parts[0])[LEAST:], *sink.parts[1:]], options.number, options.ahead)
-    else:
-        done.data = b"".join(sink.parts)
-    done.db = exporter.db
+    done.data = sink.head + b"".join(sink.parts)
+    done.handed = None if handing is None else handing.done()
+    done.sum = sink.crc
+    done.db, done.sizes = exporter.db, exporter.sizes
+    done.hashes = b"" if seen is None else seen.records.getvalue()
     done.keys, done.written = int(pipeline.keys), int(pipeline.written)
     done.losses, done.lost = exporter.losses.counts, source.lost
     done.items = findings.items

@@ -8,10 +8,10 @@ from __future__ import annotations
 import itertools
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, final
 
 from rdbtool.errors import LostWorkerError
 
@@ -52,17 +52,26 @@ class Handed:
             raise LostWorkerError("the process that worked on it has ended: was it killed?", path=path) from e
 
 
-def hand(data: Iterable[bytes | memoryview], number: int, ahead: int) -> Handed:
-    """Leave the result of a unit in memory. ``number``: of the unit; once the one that comes ``ahead`` units later has
-    begun, it has been read, and its memory is used again.
+@final
+class Handing:
+    """Leaves the result of a unit in memory, as it is made. ``number``: of the unit; once the one that comes ``ahead``
+    units later has begun, it has been read, and its memory is used again.
     """
-    handle = _held.popleft()[1] if _held and _held[0][0] <= number - ahead else os.memfd_create("rdbtool")
-    _held.append((number, handle))
-    size = 0
-    for piece in data:
-        view = memoryview(piece)
+
+    def __init__(self, number: int, ahead: int) -> None:
+        free = _held and _held[0][0] <= number - ahead
+        self._handle = _held.popleft()[1] if free else os.memfd_create("rdbtool")
+        _held.append((number, self._handle))
+        self._size = 0
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Take what comes next."""
+        view = memoryview(data)
         while view:
-            done = os.pwrite(handle, view, size)
-            size += done
+            done = os.pwrite(self._handle, view, self._size)
+            self._size += done
             view = view[done:]
-    return Handed(f"/proc/{os.getpid()}/fd/{handle}", size)
+
+    def done(self) -> Handed:
+        """All of it."""
+        return Handed(f"/proc/{os.getpid()}/fd/{self._handle}", self._size)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from rdbtool.analysis.collecting import Collector, release_of
 from rdbtool.analysis.contents import Contents, Wanted
@@ -38,6 +39,11 @@ from rdbtool.inputs.selection import Selection
 from rdbtool.io.window import Window
 
 from .memory import add_checksum
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+    from .parts import Workforce
 
 EXEC = b"EXEC"
 
@@ -96,22 +102,37 @@ class InfoReport(Report):
         return 0 if tally is None else int(tally.count)
 
 
-def info(path: str | os.PathLike[str], wanted: Wanted | None = None, *, progress: Progress | None = None) -> InfoReport:
+def info(
+    path: str | os.PathLike[str],
+    wanted: Wanted | None = None,
+    *,
+    progress: Progress | None = None,
+    executor: Executor | None = None,
+    workers: int = 0,
+    portion: int = 0,
+) -> InfoReport:
     """Read what is at ``path``, whatever it is. What is damaged is a finding, after what could be read.
 
-    Raises `InputError` where nothing could be, and `UnsupportedError`.
+    With an ``executor`` parts of a plain snapshot, of about ``portion`` bytes, are counted side by side, by so many
+    ``workers``; the answer is the same. Raises `InputError` where nothing could be, `UnsupportedError`, and
+    `LostWorkerError`.
     """
     wanted = Wanted(now_ms=time.time_ns() // 1_000_000) if wanted is None else wanted
     path = os.fspath(path)
+    force = None
+    if executor is not None:
+        from .parts import Workforce
+
+        force = Workforce.of(executor, workers, portion)
     report = InfoReport(path=path, contents=Contents(wanted))
     with open_detected(path, progress) as opened:
         report.kind = opened.kind
         if opened.kind in {DIRECTORY, MANIFEST}:
             layout = _layout(report)
             for file in layout.files:
-                _file(report, file)
+                _file(report, file, force)
         else:
-            _take(report, Part(path, kind=opened.kind), opened)
+            _take(report, Part(path, kind=opened.kind), opened, force, progress)
     report.traffic.flush_time()
     return report
 
@@ -128,21 +149,21 @@ def _layout(report: InfoReport) -> Layout:
     return layout
 
 
-def _file(report: InfoReport, file: LogFile) -> None:
+def _file(report: InfoReport, file: LogFile, force: Workforce | None) -> None:
     part = Part(file.path, file.role)
     try:
         if file.missing:
             raise InputError("the file is not there, and the manifest names it", path=file.path)
         with open_detected(file.path) as opened:
             part.kind = opened.kind
-            _take(report, part, opened)
+            _take(report, part, opened, force, None)
     except InputError as e:
         report.parts.append(part)
         report.findings.add(finding_of(e))
         report.partial = True
 
 
-def _take(report: InfoReport, part: Part, opened: Opened) -> None:
+def _take(report: InfoReport, part: Part, opened: Opened, force: Workforce | None, progress: Progress | None) -> None:
     """Count what is in one file."""
     report.parts.append(part)
     w = opened.window
@@ -150,11 +171,12 @@ def _take(report: InfoReport, part: Part, opened: Opened) -> None:
         refuse_empty_snapshot(opened)
         if opened.kind in {SNAPSHOT, BASE}:
             if is_updated(opened):
-                _keys(report, part, _updated(report, w, part.path))
+                _keys(report, part, _updated(report, w, part.path), None, progress)
             else:
-                _keys(report, part, RdbSource(w))
+                source = _keys(report, part, RdbSource(w), force, progress)
+                w = source.reader.window if isinstance(source, RdbSource) else w
         elif opened.kind == JSON_LINES:
-            _keys(report, part, JsonlSource(w))
+            _keys(report, part, JsonlSource(w), None, progress)
             return
         elif opened.kind not in {LOG, TEXT, EMPTY}:
             RdbSource(w).next()  # which tells what else it is
@@ -186,7 +208,10 @@ def _updated(report: InfoReport, w: Window, path: str) -> KeySource:
     return DatasetSource(path, replayed.dataset, facts_of_replayed(replayed), replayed.module_aux)
 
 
-def _keys(report: InfoReport, part: Part, source: KeySource) -> None:
+def _keys(
+    report: InfoReport, part: Part, source: KeySource, force: Workforce | None, progress: Progress | None
+) -> KeySource:
+    """Count the keys of a source; returns that which had the last ones."""
     try:
         first = source.next()
     finally:
@@ -196,6 +221,13 @@ def _keys(report: InfoReport, part: Part, source: KeySource) -> None:
     costs = Costs(release)
     collector = Collector(report.contents, costs)
     try:
+        if force is not None:
+            from .contents_parts import Counting, count_ahead
+
+            counting = Counting(report.contents.wanted, Selection(), release)
+            left = count_ahead(source, collector, counting, force, progress)
+            first = first if left is source else left.next()
+            source = left
         collector.run(source, Selection(), first)
     finally:
         report.contents.add_tables(costs)
@@ -204,6 +236,7 @@ def _keys(report: InfoReport, part: Part, source: KeySource) -> None:
         part.module_data = collector.module_data
         part.empty = int(source.empty)
         add_checksum(report.findings, part.path, collector)
+    return source
 
 
 def _commands(report: InfoReport, part: Part, w: Window, kind: str) -> None:

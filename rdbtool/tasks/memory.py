@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from rdbtool.analysis.collecting import Collector, KeyRows, release_of
 from rdbtool.analysis.contents import Contents, Wanted
@@ -28,6 +28,11 @@ from rdbtool.io.source import is_plain
 from rdbtool.servers import releases
 from rdbtool.servers.memory import JEMALLOC
 from rdbtool.servers.releases import NEWEST, Release, writer_of
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+    from .parts import Workforce
 
 DAMAGE: Final = (FormatError.code, TruncatedError.code, "not-applied")
 """Codes of findings that tell of what could not be read."""
@@ -91,6 +96,9 @@ def memory(
     largest: bool = False,
     reading: Reading | None = None,
     progress: Progress | None = None,
+    executor: Executor | None = None,
+    workers: int = 0,
+    portion: int = 0,
 ) -> ContentsReport:
     """Measure the keys at ``paths``, one or several, that ``selection`` wants.
 
@@ -98,10 +106,16 @@ def memory(
     ``allocator``: the server's (`servers.memory`); ``reported``: as MEMORY USAGE counts; ``list_depth``: the server's
     ``list-compress-depth``; ``rows``: where each key goes; ``largest``: find out the size of the largest elements. What
     is damaged is a finding, after what could be read: behind damage too, except in what is compressed or piped, which
-    is not copied for that. So is one of several inputs that cannot be read at all. Raises `InputError`, `OutputError`,
-    `UsageError` and `UnsupportedError`.
+    is not copied for that. So is one of several inputs that cannot be read at all. With an ``executor``, and without
+    ``rows``, parts of plain snapshots, of about ``portion`` bytes, are measured side by side, by so many ``workers``;
+    the answer is the same. Raises `InputError`, `OutputError`, `UsageError`, `UnsupportedError`, `LostWorkerError`.
     """
     wanted = Wanted(now_ms=time.time_ns() // 1_000_000) if wanted is None else wanted
+    force = None
+    if executor is not None and rows is None:
+        from .parts import Workforce
+
+        force = Workforce.of(executor, workers, portion)
     given = [os.fspath(path) for path in ([paths] if isinstance(paths, (str, os.PathLike)) else paths)]
     job = _Job(
         wanted,
@@ -114,6 +128,7 @@ def memory(
         largest=largest,
         reading=Reading() if reading is None else reading,
         progress=progress,
+        force=force,
     )
     report = ContentsReport(contents=Contents(wanted), allocator=allocator)
     if rows is not None:
@@ -173,6 +188,7 @@ class _Job:
     largest: bool
     reading: Reading
     progress: Progress | None
+    force: Workforce | None
 
     def measured(self, path: str) -> _Measured:
         """What is at ``path``, read once. Where that breaks, and the file can be read again at any place, all is
@@ -200,6 +216,7 @@ class _Job:
                 progress=self.progress,
                 server=reading.server,
                 keep_going=before is not None,
+                undo=False,  # what was counted is not read again
             ) as opened:
                 salvaged = opened.salvaged
                 if before is None or salvaged is None:
@@ -243,6 +260,22 @@ class _Job:
         )
         one.collector = collector
         try:
+            if self.force is not None and behind is None:
+                from .contents_parts import Counting, count_ahead
+
+                counting = Counting(
+                    self.wanted,
+                    self.selection,
+                    file.release,
+                    self.allocator,
+                    self.reported,
+                    self.largest,
+                    self.list_depth,
+                    writer_of(file.facts.aux),
+                )
+                left = count_ahead(source, collector, counting, self.force, self.progress)
+                first = first if left is source else left.next()
+                opened.source = source = left
             collector.run(source, self.selection, first)
         finally:
             one.contents.add_tables(costs)

@@ -76,7 +76,7 @@ def of_partitions(
             if buckets.left or not shares:
                 number = buckets.take(buckets.left if left == 1 else -(-buckets.left // left))
                 shares.append(Share(number, found.sieve(number, first=not shares)))
-        results = _run(found.how.path, function, options, shares, sharing.executor, sharing.workers)
+        results = _run(found.how.path, function, options, shares, sharing.ready(), sharing.workers)
         for share in shares:
             buckets.give_back(share.number)
     found.refuse_change()

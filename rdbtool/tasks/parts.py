@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Final, TypeVar
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Executor
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from typing import Final, Protocol, TypeVar
 
-from rdbtool.errors import ChangedError
+from rdbtool.errors import ChangedError, RdbToolError
 from rdbtool.io.random_access import PORTION, OpenFile, Span
 from rdbtool.io.window import Window
 from rdbtool.rdb.cutting import Cutter, RdbPart
 from rdbtool.rdb.reader import NOWHERE
 
-from .units import Unit
-
-T = TypeVar("T")
-Options = TypeVar("Options")
+from .units import Unit, in_order
+from .workers import cores
 
 SMALLEST: Final = 1 << 20
 LARGEST: Final = 8 << 20
@@ -83,16 +82,78 @@ class FileState:
             file.close()
 
 
-def units_of(
-    function: Callable[[str, RdbPart, Options], T],
-    path: str,
-    first: RdbPart,
-    cutter: Cutter,
-    size: int,
-    options: Options,
-) -> Iterator[Unit[T]]:
-    """``function`` for the ``first`` part of the RDB at ``path``, and for each behind it, of about ``size`` bytes."""
+@dataclass(frozen=True, slots=True)
+class Workforce:
+    """So many ``workers`` of an executor, for parts of about ``portion`` bytes; 0 for what suits."""
+
+    executor: Executor
+    workers: int
+    portion: int = 0
+
+    @staticmethod
+    def of(executor: Executor | None, workers: int, portion: int) -> Workforce | None:
+        """The same; as many workers as there are cores for 0, and None without an executor."""
+        return None if executor is None else Workforce(executor, workers or cores(), portion)
+
+    def part_size(self, size: int) -> int:
+        """Bytes of a part of a file of this size."""
+        return self.portion or part_size(size, self.workers)
+
+
+def reopened(w: Window, at: int) -> Window:
+    """A window at the byte ``at`` of the plain file that is open in ``w``, whatever has become of its name."""
+    assert w.file is not None
+    span = Span(OpenFile(os.dup(w.file.fileno()), w.path), at, int(w.size), PORTION)
+    again = Window(span, path=w.path, size=int(w.size), base=at)
+    again.file = w.file
+    return again
+
+
+class Read(Protocol):
+    """What a worker says of a part: the next record begins at the offset ``stop``, in the database ``stop_db``; -1 for
+    none: it ends the RDB, or damage ended it.
+    """
+
+    stop: int
+    stop_db: int
+
+
+Part = TypeVar("Part", bound=Read)
+
+
+def cutter_of(w: Window) -> Cutter:
+    """What cuts the plain file that is open in a window, which stands at the first byte of an RDB in it."""
+    assert w.file is not None
+    return Cutter(w, OpenFile(os.dup(w.file.fileno()), w.path))
+
+
+def parts_in_order(
+    executor: Executor, cutter: Cutter, first: RdbPart, size: int, make: Callable[[RdbPart], Unit[Part]], ahead: int
+) -> Generator[tuple[Unit[Part], Part | RdbToolError], None, None]:
+    """What the units that ``make`` makes return or raise, of the ``first`` part of an RDB and of each behind it, of
+    about ``size`` bytes: `in_order`. Where the cutter has guessed a place or a database that turns out to be wrong, the
+    unit is done again, so that each part begins where the one before has stopped; a part's ``end`` is where it did.
+    """
+    at, db = int(first.start), int(first.db)
+    with closing(in_order(executor, (make(part) for part in _cut(cutter, first, size)), ahead)) as results:
+        for begun, result in results:
+            unit, done, part = begun, result, begun.part
+            if part.start != at or part.db != db:
+                if part.end <= at:
+                    continue
+                unit = replace(begun, part=RdbPart(at, part.end, part.dialect, part.version, db))
+                done = next(in_order(executor, (unit,), 1))[1]
+                cutter.walk(at, db)
+            if not isinstance(done, RdbToolError) and done.stop > unit.part.end:
+                unit.part.end = done.stop
+            yield unit, done
+            if isinstance(done, RdbToolError) or done.stop < 0:
+                return
+            at, db = done.stop, done.stop_db
+
+
+def _cut(cutter: Cutter, first: RdbPart, size: int) -> Iterator[RdbPart]:
     part: RdbPart | None = first
     while part is not None:
-        yield Unit(function, path, part, options)
+        yield part
         part = cutter.next(size)

@@ -17,8 +17,6 @@ from rdbtool.errors import FormatError, NotSyncedError, OutputError, Unsupported
 from rdbtool.findings import Finding, Findings, Report, Severity, add_counts, finding_of
 from rdbtool.inputs.dataset import facts_of_replayed
 from rdbtool.inputs.detect import is_vouched_for
-from rdbtool.inputs.partition_source import PartitionSource
-from rdbtool.inputs.partitioned import How, Partitioned, present_ms
 from rdbtool.inputs.pruning import keep_only
 from rdbtool.inputs.replaying import Replayed, Source, layout_of, replay
 from rdbtool.inputs.selection import Selection
@@ -43,6 +41,7 @@ from rdbtool.servers.releases import oldest_with
 from .sharing import UNSHARED, Sharing, cannot_share, shared
 
 if TYPE_CHECKING:
+    from rdbtool.inputs.partitioned import Partitioned
     from rdbtool.rdb.head import Aside
 
 ANYWHERE: Final = oldest_with(MULTI_PART_LOGS)
@@ -263,8 +262,11 @@ class _Job:
 
     def partitioned(self) -> Partitioned | None:
         """The log, if its keys are to be shared out."""
-        if self.point.asked or self.keep_going or (self.selection is not None and self.selection.limit >= 0):
+        one = self.point.asked or self.keep_going or (self.selection is not None and self.selection.limit >= 0)
+        if one or not self.sharing.is_wanted:
             return None
+        from rdbtool.inputs.partitioned import How, present_ms
+
         likely = None if self.form.target is None else self.form.target.release
         now_ms = present_ms() if self.now_ms is None else self.now_ms
         how = How(self.path, self.layout, self.unknown, self.source, None, likely, now_ms, self.server)
@@ -318,6 +320,8 @@ def _write_partitions(
     found: Partitioned, out: RdbOut, options: RdbOptions, sink: Sink, job: _Job, report: RewriteReport
 ) -> Replayed:
     """The same by partitions of the keys, each in a file beside the output first."""
+    from rdbtool.inputs.partition_source import PartitionSource
+
     from .saved_partitions import saved_partitions
 
     selection = job.selection or Selection()

@@ -77,7 +77,7 @@ def salvage_rdb(
             )
         for finding in source.findings():
             report.findings.add(finding)
-        report.loss = not result.whole
+        report.loss = result.lossy
         _write(report, source, options or RdbOptions())
     return report
 

@@ -1,9 +1,11 @@
-"""How the keys of a log are shared out among replays: what is asked for. Doing it is loaded when it is done."""
+"""How keys are shared out: those of a log among replays, those of a snapshot by parts of it. This is what is asked for;
+doing it is loaded when it is done.
+"""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,12 +25,22 @@ class Sharing:
     """How keys are shared out: to so many ``partitions``, or 0 for as many as are of use, that are replayed by so many
     ``workers`` of the ``executor``. With a ``memory`` limit, in bytes, to as many as it takes to stay below it, that
     are replayed by so many ``workers`` of their own.
+
+    ``begin``: makes the executor when there is something for it to do; ``snapshots``: it is for parts of snapshots
+    only, of about ``portion`` bytes, and not for a log that nobody asked to have shared out.
     """
 
     partitions: int = 0
     executor: Executor | None = None
     workers: int = 1
     memory: int | None = None
+    begin: Callable[[], Executor | None] | None = None
+    snapshots: bool = False
+    portion: int = 0
+
+    def ready(self) -> Executor | None:
+        """The executor, ready to work; None where this process does it all."""
+        return self.executor if self.begin is None else self.begin()
 
     @property
     def is_asked(self) -> bool:
@@ -38,7 +50,7 @@ class Sharing:
     @property
     def is_wanted(self) -> bool:
         """Whether there are to be several partitions."""
-        return self.is_asked or self.workers > 1
+        return self.is_asked or (self.workers > 1 and not self.snapshots)
 
     @property
     def count(self) -> int:

@@ -80,7 +80,7 @@ class Workers(Executor):
                 self._processes.append(process)
                 self._workers.append(_Worker(process, ours))
         # Where nobody left the context, multiprocessing would ask them to end, which they do not heed, and wait.
-        Finalize(self, _kill, (self._processes,), exitpriority=100)
+        self._at_exit = Finalize(self, _kill, (self._processes,), exitpriority=100)
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
 
@@ -104,8 +104,10 @@ class Workers(Executor):
             self._ended = True
         os.write(self._woken, b"w")
         self._thread.join()
+        self._at_exit.cancel()
         for process in self._processes:
             process.join()
+            process.close()
         os.close(self._wake)
         os.close(self._woken)
 

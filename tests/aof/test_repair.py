@@ -303,6 +303,8 @@ SCENES: dict[str, tuple[Callable[[Path], Path], dict[str, int]]] = {
 }
 
 
+@pytest.mark.cold
+@pytest.mark.usefixtures("nobody_writes")
 @pytest.mark.slow
 @pytest.mark.parametrize("scene", SCENES)
 def test_a_kill_at_any_step_leaves_the_old_or_the_new_state(tmp_path: Path, scene: str) -> None:
@@ -334,6 +336,8 @@ def test_a_kill_at_any_step_leaves_the_old_or_the_new_state(tmp_path: Path, scen
     assert not all(outcomes)
 
 
+@pytest.mark.cold
+@pytest.mark.usefixtures("nobody_writes")
 @pytest.mark.slow
 @pytest.mark.parametrize("scene", SCENES)
 def test_a_full_file_system_leaves_the_old_state_and_an_error(tmp_path: Path, scene: str) -> None:
@@ -376,6 +380,8 @@ def test_a_full_file_system_leaves_no_copy(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["appendonlydir"]
 
 
+@pytest.mark.cold
+@pytest.mark.usefixtures("nobody_writes")
 def test_a_kill_while_a_copy_is_written_leaves_no_copy(tmp_path: Path) -> None:
     path = multi(tmp_path)
     todo = plan(path)
@@ -419,6 +425,8 @@ def second_names(path: Path) -> list[str]:
     return sorted(p.name for p in path.iterdir() if "before-repair" in p.name)
 
 
+@pytest.mark.cold
+@pytest.mark.usefixtures("nobody_writes")
 @pytest.mark.slow
 @pytest.mark.parametrize("scene", ["set", "set-regions", "time"])
 @pytest.mark.parametrize("lasting", [False, True], ids=["once", "from then on"])
@@ -481,6 +489,8 @@ def test_a_fault_at_any_call_leaves_the_old_or_the_new_state(
     assert n > 20
 
 
+@pytest.mark.cold
+@pytest.mark.usefixtures("nobody_writes")
 @pytest.mark.slow
 def test_what_a_kill_leaves_the_next_run_finishes(tmp_path: Path) -> None:
     target = multi(_fresh(tmp_path))

@@ -64,7 +64,7 @@ def test_what_mends_it_and_what_keeps_going_take_the_same(damaged: Path, tmp_pat
 def test_a_damaged_preamble_is_mended_with_the_log_behind_it(tmp_path: Path) -> None:
     data = HYBRID.read_bytes()
     damaged = tmp_path / "hybrid.aof"
-    damaged.write_bytes(data[:3000] + b"inserted" + data[3000:])
+    damaged.write_bytes(data[:3000] + b"inserted" + data[3010:])
     copy = tmp_path / "copy.aof"
     assert run("check-aof", damaged, "--salvage", "-o", copy).returncode == 3
     assert run("check-aof", copy).returncode == 0

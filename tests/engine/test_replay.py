@@ -188,6 +188,7 @@ def test_slots_are_flushed_by_the_hash_of_keys() -> None:
     assert set(keys) == {b"b"}
 
 
+@pytest.mark.usefixtures("freezing")
 def test_a_process_that_lives_on_keeps_nothing_from_the_collector() -> None:
     frozen = gc.get_freeze_count()
     try:

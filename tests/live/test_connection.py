@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import ssl
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -85,6 +88,32 @@ def test_what_cannot_be_reached_is_named_with_the_systems_words() -> None:
 def test_what_is_no_reply_is_told(garbage: bytes) -> None:
     told = pytest.raises(InputError, match="what came is no reply of a server")
     with pretending(lambda client: client.sendall(garbage), until=b"INFO") as url, told, Connection(url) as connection:
+        connection.info()
+
+
+def _without_end(data: bytes) -> Callable[[socket.socket], object]:
+    """Sends the same until nobody listens any more."""
+
+    def send(client: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client.sendall(data)
+
+    return send
+
+
+@pytest.mark.parametrize("until", [b"AUTH", b"INFO"])
+def test_a_line_without_end_is_no_reply(until: bytes) -> None:
+    told = pytest.raises(InputError, match="what came is no reply of a server")
+    send = _without_end(b"+" + b"x" * (1 << 16))
+    with pretending(send, until=until) as url, told, Connection(url, Access(SECRET)) as connection:
+        connection.info()
+
+
+def test_a_reply_without_end_ends_with_the_patience() -> None:
+    told = pytest.raises(InputError, match=r"[Tt]imeout")
+    send = _without_end(b"*2\r\n" + b"$65536\r\n" + b"x" * (1 << 16) + b"\r\n*100000000\r\n" + b":1\r\n" * 10_000)
+    with pretending(send, until=b"INFO") as url, told, Connection(url, Access(timeout_s=1)) as connection:
         connection.info()
 
 

@@ -24,7 +24,7 @@ from tests.cli.running import Done, run
 from tests.rdb import craft
 from tests.rdb.corpus import ROOT
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.cold]
 
 SHARD = craft.rdb(craft.record(0, b"user:1", craft.string(b"x")), craft.record(1, b"list", craft.counted(b"a", b"b")))
 LOG = b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n"

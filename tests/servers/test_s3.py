@@ -20,7 +20,7 @@ from tests.cli.running import Done, run
 from tests.rdb import craft
 from tests.rdb.corpus import FIXTURES
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.cold]
 
 SECRET = "wJalrXUtnFEMI"
 PARTS = 3

@@ -220,7 +220,8 @@ def test_nothing_that_is_saved_of_a_mutant_is_refused(tmp_path: Path) -> None:
         sound = check_rdb(str(tmp_path / "in.rdb")).sound
         if not report.outputs:
             continue
-        assert sound or of_report(report) == ExitCode.LOSS, data.hex()
+        undone = any(finding.code == "undone" for finding in report.findings.items)
+        assert sound or undone or of_report(report) == ExitCode.LOSS, data.hex()
         if i % 10 == 0:
             (tmp_path / "dump.rdb").write_bytes((tmp_path / "out.rdb").read_bytes())
             with running(kind, tmp_path) as server:
@@ -248,7 +249,7 @@ def test_other_outputs_hold_the_same_keys(tmp_path: Path, name: str) -> None:
         output = tmp_path / f"out.{name}"
         other = convert([str(tmp_path / "in.rdb")], str(output), OutputOptions(name), keep_going=True)
         assert bool(other.outputs) == bool(report.outputs), data.hex()
-        assert of_report(other) == of_report(report)
+        assert of_report(other) == (ExitCode.LOSS if other.losses else of_report(report))
         if not other.outputs:
             continue
         again = convert([str(output)], str(tmp_path / "again.rdb"), OutputOptions("rdb"))

@@ -20,6 +20,7 @@ from tests.conftest import LONG
 from tests.io.faulting import Case, faulted, is_temporary, state
 from tests.rdb.corpus import FIXTURES
 
+pytestmark = pytest.mark.cold
 ALL = 0
 CHOSEN = ALL if LONG in os.environ else 8
 LOG = b"".join(command("SET", f"key:{i}", "v" * 20) for i in range(40))

@@ -41,10 +41,11 @@ def keys_of(path: Path) -> dict[tuple[int, bytes], bytes]:
 
 
 def flipped() -> bytes:
-    """A file with a flip in the middle of a value: in its compressed length."""
+    """A file with a flip in the middle of a value, in its compressed length, and a checksum that does not tell it."""
     data = bytearray(PLAIN.read_bytes())
     at = data.index(b"str:lzf3000") + len(b"str:lzf3000") + 1
     data[at] ^= 8
+    data[-2:] = b"no"
     return bytes(data)
 
 
@@ -104,7 +105,7 @@ def test_a_key_that_comes_twice_is_taken_once(tmp_path: Path) -> None:
 
 def test_a_wrong_checksum_alone_is_told_and_nothing_is_left_out(tmp_path: Path) -> None:
     data = PLAIN.read_bytes()
-    report, after = saved(data[:-1] + bytes((data[-1] ^ 1,)), tmp_path)
+    report, after = saved(data[:-1] + bytes((data[-1] ^ 3,)), tmp_path)
     assert after == keys_of(PLAIN)
     assert of_report(report) == ExitCode.LOSS
     (finding,) = report.findings.items

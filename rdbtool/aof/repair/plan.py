@@ -12,7 +12,7 @@ from rdbtool.aof.config import DEFAULT, LogConfig
 from rdbtool.aof.layout import Layout, LogFile
 from rdbtool.aof.manifest import Part
 from rdbtool.aof.salvage import OPEN_TRANSACTION, Cut, Salvager, database_at, survey
-from rdbtool.aof.salvage_base import mend_base
+from rdbtool.aof.salvage_base import UNDONE, mend_base
 from rdbtool.errors import UsageError, printable
 from rdbtool.findings import Finding, Severity, plural
 from rdbtool.io.random_access import Pages
@@ -166,7 +166,7 @@ def _mend(plan: RepairPlan, file: LogFile, keep_open: bool, drop_refused: bool, 
     """Plan to keep what can be read of a snapshot, and of the log behind it."""
     mended = mend_base(file.path)
     cuts = mended.cuts
-    size = int(mended.result.size)
+    size = int(mended.size)
     if mended.log_start < size:
         with Pages(file.path) as pages:
             salvager = Salvager(pages, mended.log_start, size, config, drop_refused=drop_refused, keep_open=keep_open)
@@ -178,6 +178,10 @@ def _mend(plan: RepairPlan, file: LogFile, keep_open: bool, drop_refused: bool, 
             cuts = cuts + salvager.cuts
     plan.files.append(FilePlan(file, size, cuts))
     result = mended.result
+    if result.undone is not None:
+        message = f"{result.undone}, and nothing of the snapshot is lost"
+        plan.findings.append(Finding(Severity.WARNING, "snapshot-mended", message, file.path, int(result.undone.start)))
+        return
     message = (
         f"{plural(result.keys, 'key')} of the snapshot come back, {result.lost_bytes:,} bytes of it are lost; the log "
         "is then applied to what came back: a lost key that it changes may end up with another value than it had"
@@ -268,7 +272,8 @@ def _remark(plan: RepairPlan, file_plan: FilePlan) -> None:
     """Say what a cut means for what follows."""
     path = file_plan.file.path
     layout = plan.layout
-    for cut in file_plan.cuts:
+    cuts = [cut for cut in file_plan.cuts if cut.code != UNDONE]
+    for cut in cuts:
         if cut.code not in {"until", "cut-annotation"} and not cut.by_server:
             plan.loss = plan.loss or cut.commands > 0 or not file_plan.is_tail
         if cut.code == OPEN_TRANSACTION and int(cut.end) < file_plan.size:
@@ -305,7 +310,7 @@ def _remark(plan: RepairPlan, file_plan: FilePlan) -> None:
                 )
             )
     kept = [f.path for f in layout.files if f not in plan.dropped]
-    if path in kept and path != kept[-1] and any(c.code != "until" for c in file_plan.cuts):
+    if path in kept and path != kept[-1] and any(c.code != "until" for c in cuts):
         plan.findings.append(
             Finding(
                 Severity.WARNING,
@@ -315,7 +320,7 @@ def _remark(plan: RepairPlan, file_plan: FilePlan) -> None:
                 path,
             )
         )
-    if any(int(c.end) < file_plan.size and c.code != "cut-annotation" for c in file_plan.cuts):
+    if any(int(c.end) < file_plan.size and c.code != "cut-annotation" for c in cuts):
         plan.findings.append(
             Finding(
                 Severity.WARNING,

@@ -34,14 +34,9 @@ def skip_string_pairs(w: Window) -> None:
     """A count, then that many pairs of strings: hash."""
     count = read_count(w, 2)
     while count > 0:
-        skip_string_pair(w)
+        skip_string(w)
+        skip_string(w)
         count -= 1
-
-
-def skip_string_pair(w: Window) -> None:
-    """One of them."""
-    skip_string(w)
-    skip_string(w)
 
 
 def skip_zset(w: Window) -> None:
@@ -57,14 +52,9 @@ def skip_zset2(w: Window) -> None:
     """A count, then members with scores of 8 bytes."""
     count = read_count(w, 9)
     while count > 0:
-        skip_zset2_member(w)
+        skip_string(w)
+        w.skip(8)
         count -= 1
-
-
-def skip_zset2_member(w: Window) -> None:
-    """One of them."""
-    skip_string(w)
-    w.skip(8)
 
 
 def check_list(w: Window, ins: Inspection) -> None:

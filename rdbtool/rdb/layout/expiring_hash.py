@@ -122,15 +122,10 @@ def skip_hash2(w: Window) -> None:
     """A hash of Valkey."""
     count = read_count(w, 10)
     while count > 0:
-        skip_hash2_field(w)
+        skip_string(w)
+        skip_string(w)
+        w.skip(8)
         count -= 1
-
-
-def skip_hash2_field(w: Window) -> None:
-    """One field of it."""
-    skip_string(w)
-    skip_string(w)
-    w.skip(8)
 
 
 def skip_listpack_ex(w: Window) -> None:

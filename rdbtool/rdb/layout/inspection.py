@@ -10,6 +10,7 @@ from mypy_extensions import i64
 
 from rdbtool.basics import lzf
 from rdbtool.basics.numbers import eight_digits, scan_double
+from rdbtool.errors import FormatError
 from rdbtool.findings import Finding, Findings, Severity
 from rdbtool.io.window import Window, window_over
 
@@ -33,11 +34,14 @@ class Inspection:
     A packed value is looked at as ``data[start:start + size]``, which may be part of a window's bytes;
     ``origin`` is the offset of its first byte in the file, or, where it was compressed, that of the
     compressed string. ``suspect``: whether something may be wrong with its elements (`listpack.check_listpack`).
+    ``strict``: the first error ends the check, as a `FormatError`: who only asks whether a value is sound need not wait
+    for all of them.
     """
 
     def __init__(self, findings: Findings, path: str = "") -> None:
         self.findings = findings
         self.path = path
+        self.strict = False
         self.key: bytes | None = None
         self.db: i64 = -1
         self.empty = False
@@ -63,6 +67,8 @@ class Inspection:
     def report(self, code: str, message: str, offset: i64 = NO_OFFSET) -> None:
         """Add a finding at ``offset`` of the file."""
         severity = CODES[code].severity
+        if self.strict and severity is Severity.ERROR:
+            raise FormatError(message, path=self.path, offset=offset, key=self.key)
         doing = "" if self.key is None or severity is Severity.NOTE else "checking a value"
         self.findings.add(Finding(severity, code, message, self.path, offset, self.key, self.db, doing))
 

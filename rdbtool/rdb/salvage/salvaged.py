@@ -124,6 +124,30 @@ class Run:
 
 
 @final
+class Undone:
+    """Bytes ``start`` to ``end`` of a file, in whose place ``put`` makes its checksum right; ``what`` happened."""
+
+    def __init__(self, start: i64, end: i64, put: bytes, what: str) -> None:
+        self.start: i64 = start
+        self.end: i64 = end
+        self.put = put
+        self.what = what
+
+    def __str__(self) -> str:
+        return f"{self.what}: this is undone, and the checksum of the whole is right again"
+
+    def offset_in_file(self, offset: int) -> int:
+        """The offset in the file of what stands at ``offset`` when the damage is undone."""
+        at = int(offset - self.start)
+        size = len(self.put)
+        return offset if at < 0 else int(self.end) + at - size if at >= size else int(self.start)
+
+    def as_json(self) -> dict[str, Any]:
+        """As data."""
+        return {"start": int(self.start), "end": int(self.end), "put": self.put.hex(), "message": self.what}
+
+
+@final
 class Salvaged:
     """``runs`` and ``lost`` in the order of the file, whose ``size`` is in bytes.
 
@@ -131,7 +155,7 @@ class Salvaged:
     whether its end mark was found; ``tail``: where what follows it begins, -1 for nothing; ``checksum``: as
     `End.checksum`, or ``unread`` where not all was read in step; ``plain``: values of plain text, of which only the
     checksum tells whether they are right; ``miscounted``: streams whose count of entries is wrong, and nothing else;
-    ``line_ends``: of a copy in which each CR LF is an LF again.
+    ``line_ends``: of a copy in which each CR LF is an LF again; ``undone``: of the file as it was written, see there.
     """
 
     def __init__(self, path: str, size: i64) -> None:
@@ -149,6 +173,7 @@ class Salvaged:
         self.plain: i64 = 0
         self.miscounted: i64 = 0
         self.line_ends = False
+        self.undone: Undone | None = None
         self.templates: dict[bytes, Template] = {}
         """Of hashes, by id in 8 bytes, from wherever in the file they were read."""
         self.template_places: dict[bytes, tuple[int, int]] = {}
@@ -157,7 +182,12 @@ class Salvaged:
     @property
     def whole(self) -> bool:
         """Whether nothing is damaged, as far as can be told."""
-        return self.complete and not self.lost and not self.headless and not self.line_ends and self.checksum != "bad"
+        return not self.lossy and self.undone is None
+
+    @property
+    def lossy(self) -> bool:
+        """Whether something is lost, or may be wrong."""
+        return not self.complete or bool(self.lost) or self.headless or self.line_ends or self.checksum == "bad"
 
     @property
     def lost_bytes(self) -> int:
@@ -182,13 +212,14 @@ class Salvaged:
     def as_json(self) -> dict[str, Any]:
         """As data."""
         return {
-            "size": int(self.size),
+            "size": int(self.size if self.undone is None else self.undone.offset_in_file(int(self.size))),
             "dialect": opcodes.DIALECT_NAMES[self.dialect],
             "version": int(self.version),
             "header": not self.headless,
             "complete": self.complete,
             "checksum": self.checksum,
             "line_ends_turned_back": self.line_ends,
+            "undone": None if self.undone is None else self.undone.as_json(),
             "keys": self.keys,
             "keys_behind_damage": self.behind,
             "lost_bytes": self.lost_bytes,
@@ -246,11 +277,13 @@ class Salvaged:
 
     def offset_in_file(self, offset: int) -> int:
         """The offset in the damaged file of what stands at ``offset`` of that RDB."""
+        at = int(self.size)
         for piece in self.pieces():
             if offset < piece.size:
-                return int(piece.start if piece.end < 0 else piece.start + offset)
+                at = int(piece.start if piece.end < 0 else piece.start + offset)
+                break
             offset -= int(piece.size)
-        return int(self.size)
+        return at if self.undone is None else self.undone.offset_in_file(at)
 
 
 @final

@@ -22,6 +22,7 @@ from rdbtool.io.random_access import Pages
 from rdbtool.rdb import opcodes
 from rdbtool.rdb.frame import Frame
 from rdbtool.rdb.layout.seen import Seen
+from rdbtool.servers.releases import CHECKSUM_SINCE
 
 from .databases import database_in, doubtful, settle, with_all_expiries
 from .evidence import FIRST, of_key
@@ -33,6 +34,7 @@ from .salvaged import IN_A_ROW, IN_STEP, TO_THE_END, Lost, Run, Salvaged
 from .search import Search
 from .start import Start, expected, find_magic, header_at
 from .swallowed import Swallowed
+from .undoing import Undoing
 
 HEADER: Final[i64] = 9
 LEAST_VERSIONS: Final = (9, 80)
@@ -41,11 +43,15 @@ LEAST_VERSIONS: Final = (9, 80)
 
 @final
 class Salvager:
-    """Goes through an open file. `run` gives what was found. ``partial``: also what can be read of bad collections."""
+    """Goes through an open file. `run` gives what was found. ``partial``: also what can be read of bad collections.
 
-    def __init__(self, pages: Pages, *, partial: bool = False) -> None:
+    ``undo``: where the checksum gives the damage away it is undone, and ``pages`` then show what was written.
+    """
+
+    def __init__(self, pages: Pages, *, partial: bool = False, undo: bool = True) -> None:
         self.pages = pages
         self.partial = partial
+        self.undo = undo
         self.size: i64 = pages.size
         self.result = Salvaged(pages.path, pages.size)
         self.following = Following(pages, self.result, partial=partial)
@@ -59,6 +65,23 @@ class Salvager:
 
     def run(self) -> Salvaged:
         """Find what can be read. Raises `InputError`."""
+        found = self._find()
+        if found.whole or not self.undo or found.checksum == "none" or found.version < CHECKSUM_SINCE:
+            return found
+        for undone in Undoing(self.pages, found).find():
+            self.pages.replace(undone.start, undone.end, undone.put)
+            self.size = self.pages.size
+            self.stops = {}
+            other = self._find()
+            if other.whole and other.checksum == "ok":
+                other.undone = undone
+                return other
+        if self.pages.file.put_at >= 0:
+            self.pages.replace(-1, -1, b"")
+        return found
+
+    def _find(self) -> Salvaged:
+        """Find what can be read of the bytes as they are."""
         start = expected(self.pages)
         self._from(start, strict=False)
         result = self.result

@@ -190,6 +190,7 @@ class Search:
         reader.resume(self.dialect, self.version, 0, self.templates)
         findings = Findings()
         ins = Inspection(findings)
+        ins.strict = True
         ins.seen = self.seen  # a table of its own for each place would take more time than all the rest
         evidence: i64 = 0
         keys: i64 = 0

@@ -25,7 +25,7 @@ from tests.live.serving import pretending
 from tests.rdb import craft
 from tests.tasks.backup.crafting import record, shown, snapshot
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.cold]
 STEPS = ("open", "write", "fsync", "replace", "rename", "link", "unlink", "fchmod", "mkdir", "close")
 FULL = b"+FULLRESYNC 0123456789012345678901234567890123456789 77\r\n"
 KEEP = BackupOptions(keep=Keep(newest=1), compress="gzip")

@@ -1,0 +1,151 @@
+"""Count the keys of one RDB with several workers, each of them a part of it, as far as that gives what one would count.
+
+What the counts of a part cannot be added to, this process reads itself, from the beginning of that part on: damage, and
+more prefixes than are kept, which are folded as they come. So is the end of the file.
+"""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+
+from rdbtool.analysis.collecting import Collector
+from rdbtool.analysis.contents import Contents, Wanted
+from rdbtool.analysis.costs import Costs
+from rdbtool.basics.crc64 import combines, crc64_of_both
+from rdbtool.errors import LostWorkerError, RdbToolError
+from rdbtool.inputs.keys import KeySource, RdbSource
+from rdbtool.inputs.selection import Selection
+from rdbtool.io.progress import Progress
+from rdbtool.rdb.cutting import RdbPart
+from rdbtool.rdb.reader import NOWHERE
+from rdbtool.servers.memory import JEMALLOC
+from rdbtool.servers.releases import Release
+
+from .parts import FileState, Workforce, cutter_of, is_whole, parts_in_order, reopened
+from .units import Unit
+
+
+@dataclass(frozen=True, slots=True)
+class Counting:
+    """How keys are counted: see `analysis.collecting.Collector` and `analysis.costs.Costs`."""
+
+    wanted: Wanted
+    selection: Selection
+    release: Release
+    allocator: str = JEMALLOC
+    reported: bool = False
+    largest: bool = False
+    list_depth: int = 0
+    writer: Release | None = None
+
+    def costs(self) -> Costs:
+        """What values cost."""
+        return Costs(self.release, self.allocator, reported=self.reported)
+
+    def collector(self, costs: Costs) -> Collector:
+        """What counts, from nothing on."""
+        return Collector(
+            Contents(self.wanted), costs, largest=self.largest, list_depth=self.list_depth, writer=self.writer
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Options:
+    state: FileState
+    counting: Counting
+
+
+@dataclass(slots=True)
+class _Counted:
+    """What a worker counted in a part that ends before the byte ``end``, with the checksum of its bytes; also of the
+    one that says that the file ends there. ``stop``, ``stop_db``: see `parts.Read`.
+    """
+
+    contents: Contents
+    libraries: list[str]
+    module_data: list[str]
+    aux: dict[bytes, bytes]
+    empty: int
+    crc: int
+    end: int
+    stop: int
+    stop_db: int
+
+
+def count_ahead(
+    source: KeySource, collector: Collector, counting: Counting, force: Workforce, progress: Progress | None
+) -> KeySource:
+    """Let workers count keys of ``source``, of which none has been counted, for ``collector``, which was made as
+    ``counting`` says. Returns a source of what is left, at least the end, with the facts of all; or ``source`` where
+    that cannot be done, which then goes on as before: it is no RDB in a plain file, or one that cannot be cut.
+
+    Raises `LostWorkerError`.
+    """
+    selection = counting.selection
+    one = selection.limit >= 0 or selection.exact is not None or not combines()
+    if one or not isinstance(source, RdbSource):
+        return source
+    w = source.reader.window
+    state = FileState.of(w)
+    if state is None:
+        return source
+    at = int(source.reader.start)
+    db = crc = empty = 0
+    ended = False
+    cutter = cutter_of(reopened(w, at))
+    size = force.part_size(state.size)
+    first = cutter.next(size)
+    if first is None or is_whole(first, state.size) or cutter.reader.is_capture:
+        return source
+
+    def unit_of(part: RdbPart) -> Unit[_Counted]:
+        return Unit(_count, state.path, part, _Options(state, counting))
+
+    with closing(parts_in_order(force.executor, cutter, first, size, unit_of, 2 * force.workers)) as results:
+        for _, done in results:
+            if isinstance(done, LostWorkerError):
+                raise done
+            if isinstance(done, RdbToolError) or not collector.contents.adds_up(done.contents):
+                break
+            collector.contents.merge(done.contents)
+            collector.libraries += done.libraries
+            collector.module_data += done.module_data
+            source.facts.aux.update(done.aux)
+            empty += done.empty
+            ended = done.stop < 0
+            crc = crc64_of_both(crc, done.crc, done.end - at + ended)
+            at, db = done.end, done.stop_db
+            if progress is not None:
+                progress(at, state.size)
+    if at == source.reader.start:
+        left = RdbSource(reopened(w, at))
+    else:
+        reader = cutter.reader
+        rest = RdbPart(at, NOWHERE, reader.dialect, reader.version, db)
+        left = RdbSource(reopened(w, at), part=rest, crc=crc)
+        if ended:
+            left.reader.window.observe(None)  # the end is in the checksum
+    left.facts = source.facts
+    left.empty = empty
+    return left
+
+
+def _count(_: str, part: RdbPart, options: _Options) -> _Counted:
+    collector = options.counting.collector(options.counting.costs())
+    with options.state.window(part.start, grows=True) as w:
+        source = RdbSource(w, part=part)
+        collector.run(source, options.counting.selection, source.next())
+        w.report()
+        end = int(w.offset() if source.end is None else source.end.offset)
+        return _Counted(
+            collector.contents,
+            collector.libraries,
+            collector.module_data,
+            source.facts.aux,
+            int(source.empty),
+            source.reader.crc,
+            end,
+            end if source.end is None else -1,
+            int(source.reader.db),
+        )
