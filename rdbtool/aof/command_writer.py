@@ -80,8 +80,19 @@ def write_header(out: BytesWriter, kind: i64, n: i64) -> None:
     if n < 10:
         write_i32_le(out, i32(kind | (48 + n) << 8 | _LINE_END << 16))
         return
-    out.append(u8(kind))
-    write_integer(out, n)
+    if n < 1000:
+        hundreds = n * 656 >> 16
+        rest = n - hundreds * 100
+        tens = rest * 103 >> 10
+        word = 0x3030 | tens | (rest - tens * 10) << 8
+        if n < 100:
+            write_i32_le(out, i32(kind | word << 8 | 13 << 24))
+            out.append(10)
+            return
+        write_i32_le(out, i32(kind | (48 + hundreds) << 8 | word << 16))
+    else:
+        out.append(u8(kind))
+        write_integer(out, n)
     write_i16_le(out, i16(_LINE_END))
 
 

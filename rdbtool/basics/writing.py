@@ -4,16 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from librt.strings import (
-    BytesWriter,
-    read_i16_le,
-    read_i32_le,
-    read_i64_le,
-    write_i16_le,
-    write_i32_le,
-    write_i64_le,
-)
-from mypy_extensions import i16, i32, i64, u8
+from librt.strings import BytesWriter, read_i64_le, write_i16_le, write_i64_le
+from mypy_extensions import i16, i64, u8
 
 SHORT: Final[i64] = 256
 """Up to so many bytes, copying word by word costs less than an object."""
@@ -28,16 +20,14 @@ def write_part(out: BytesWriter, data: bytes, start: i64, end: i64) -> None:
         write_i64_le(out, read_i64_le(data, start))
         start += 8
     left = end - start
-    if left >= 4:
-        write_i32_le(out, read_i32_le(data, start))
-        start += 4
-        left -= 4
-    if left >= 2:
-        write_i16_le(out, read_i16_le(data, start))
-        start += 2
-        left -= 2
     if left > 0:
-        out.append(u8(data[start]))
+        if end >= 8:
+            write_lowest(out, read_i64_le(data, end - 8) >> 8 * (8 - left), left)
+            return
+        while start < end:
+            byte: i64 = data[start]
+            out.append(u8(byte))
+            start += 1
 
 
 def write_integer(out: BytesWriter, n: i64) -> None:
@@ -50,6 +40,9 @@ def write_integer(out: BytesWriter, n: i64) -> None:
         n = -n
     if n < 10:
         out.append(u8(48 + n))
+    elif n < 100:
+        tens = n * 103 >> 10
+        write_i16_le(out, i16(0x3030 | tens | (n - tens * 10) << 8))
     else:
         write_padded(out, n, decimal_size(n))
 
@@ -74,7 +67,7 @@ def write_padded(out: BytesWriter, n: i64, size: i64) -> None:
     if size == 8:
         write_i64_le(out, _eight(n))
     else:
-        write_ascii(out, _eight(n) >> 8 * (8 - size), size)
+        write_lowest(out, _eight(n) >> 8 * (8 - size), size)
 
 
 def _eight(n: i64) -> i64:
@@ -91,16 +84,11 @@ def _eight(n: i64) -> i64:
     return (tens | (word - tens * 10) << 8) + 0x3030_3030_3030_3030
 
 
-def write_ascii(out: BytesWriter, word: i64, size: i64) -> None:
-    """Write the lowest bytes of a word, the lowest first: less than 8 of them, all below 128."""
-    if size & 4:
-        write_i32_le(out, i32(word & 0x7FFFFFFF))
-        word >>= 32
-    if size & 2:
-        write_i16_le(out, i16(word & 0x7FFF))
-        word >>= 16
-    if size & 1:
-        out.append(u8(word & 127))
+def write_lowest(out: BytesWriter, word: i64, size: i64) -> None:
+    """Write the ``size`` lowest bytes of a word, the lowest first."""
+    # All are written, and those that are too much are taken back: that needs no branch that depends on the size.
+    write_i64_le(out, word)
+    out.truncate(len(out) - 8 + size)
 
 
 def decimal_size(n: i64) -> i64:

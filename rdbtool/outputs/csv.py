@@ -15,7 +15,7 @@ from mypy_extensions import i16, i64, u8
 
 from rdbtool.basics.decimals import double_at, write_decimal_text, write_double
 from rdbtool.basics.text import AUTO, BASE64, UTF8, is_marked, to_text
-from rdbtool.basics.writing import write_ascii, write_integer
+from rdbtool.basics.writing import write_integer, write_lowest
 from rdbtool.inputs.keys import Facts
 from rdbtool.io.output import FLUSH, LONG, Output
 from rdbtool.model import NO_EXPIRY
@@ -44,7 +44,7 @@ _COMMAS: Final[i64] = 0x2C2C2C2C2C2C2C2C
 
 def write_cell(out: BytesWriter, data: bytes, start: i64, end: i64, mode: i64) -> None:
     """Write ``data[start:end]`` as a cell."""
-    if mode == AUTO and not is_marked(data, start, end) and _write_simple(out, data, start, end):
+    if mode == AUTO and _write_simple(out, data, start, end):
         return
     text = to_text(data[start:end], mode)
     if _TO_QUOTE.search(text):
@@ -66,7 +66,9 @@ def _unformulated(text: bytes) -> bytes:
 
 
 def _write_simple(out: BytesWriter, data: bytes, pos: i64, end: i64) -> bool:
-    """Write printable ASCII that needs no quotes; False, and nothing is written, for anything else."""
+    """Write printable ASCII that needs no quotes and no mark; False, and nothing is written, for anything else."""
+    if is_marked(data, pos, end):
+        return False
     mark: i64 = len(out)
     while end - pos >= 8:
         word = read_i64_le(data, pos)
@@ -81,7 +83,7 @@ def _write_simple(out: BytesWriter, data: bytes, pos: i64, end: i64) -> bool:
         if not _is_simple(word | _SPACES << 8 * left):
             out.truncate(mark)
             return False
-        write_ascii(out, word, left)
+        write_lowest(out, word, left)
         return True
     while pos < end:
         c: i64 = data[pos]
@@ -109,6 +111,8 @@ class CsvRows(RowVisitor):
         self.output = output
         self.safe = safe
         self.prefix = b""
+        self._is_quick = mode == AUTO and not safe
+        """Whether simple text is a cell as it stands."""
         self._index: i64 = 0
         self._paired = False
         """Whether a row has a field, and then a value."""
@@ -125,6 +129,9 @@ class CsvRows(RowVisitor):
 
     def text(self, data: bytes, start: i64, end: i64) -> None:
         self._begin_cell()
+        if self._is_quick and end - start < LONG and _write_simple(self.output.buffer, data, start, end):
+            self._end_cell()
+            return
         self._cell(data, start, end)
         self._end_cell()
 

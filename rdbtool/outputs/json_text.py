@@ -10,7 +10,7 @@ from mypy_extensions import i64, u8
 
 from rdbtool.basics.decimals import write_double
 from rdbtool.basics.text import AUTO, BASE64, is_marked, is_plain, to_text, utf8_length
-from rdbtool.basics.writing import write_ascii
+from rdbtool.basics.writing import write_lowest
 from rdbtool.io.output import FLUSH, Output
 
 QUOTE: Final = 34
@@ -62,7 +62,7 @@ def _write_utf8(out: BytesWriter, data: bytes, pos: i64, end: i64) -> bool:
             if end >= 8:
                 word = read_i64_le(data, end - 8) >> 8 * (8 - left)
                 if _is_clean(word | _SPACES << 8 * left):
-                    write_ascii(out, word, left)
+                    write_lowest(out, word, left)
                     return True
         while pos < stop:
             c: i64 = data[pos]

@@ -360,7 +360,7 @@ class RdbCheck:
             if frame.expire_at_ms < self.now_ms:
                 facts.expired += 1
                 expired = not self.keep_expired
-        if frame.meta:
+        if len(frame.meta) > 0:
             self._metadata(frame)
         ins.begin(self.db, frame.key)
         if self.observer is not None:

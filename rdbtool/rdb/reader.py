@@ -268,7 +268,7 @@ class RdbReader:
                 self.doing = "reading a key"
                 self.key_offset = w.offset()
                 key = read_string(w)
-                if byte == 0 and not key:
+                if byte == 0 and len(key) == 0:
                     self._see_zeros(at)
                 self.key = key
                 self.doing = "reading a value"

@@ -10,6 +10,7 @@ import struct
 import pytest
 from librt.strings import BytesWriter
 
+from rdbtool.aof.command_writer import write_header
 from rdbtool.basics import text
 from rdbtool.basics.decimals import write_decimal_text
 from rdbtool.basics.writing import decimal_size, write_integer, write_part
@@ -201,3 +202,15 @@ def test_parts_are_written_as_they_stand() -> None:
             out.append(7)
             write_part(out, data, start, start + size)
             assert out.getvalue() == b"\7" + data[start : start + size]
+    for end in range(12):  # at the beginning and at the end of the data
+        for start in range(end):
+            out = BytesWriter()
+            write_part(out, data[:end], start, end)
+            assert out.getvalue() == data[start:end]
+
+
+def test_headers_announce_their_number() -> None:
+    for n in (*range(1200), 99_999, 1 << 40):
+        out = BytesWriter()
+        write_header(out, 42, n)
+        assert out.getvalue() == b"*%d\r\n" % n
