@@ -194,6 +194,7 @@ class Salvager:
         led: i64 = -1
         if place < 0:
             begin = _begin(suspects, at)
+            search.doubts = _doubts(suspects)
             place = search.find(begin, self.size, at)
             led = leading(self.judge, self.judge.cut(Break(at, following.code, place, suspects, bad)), place)
             if led >= 0 and place > at:
@@ -295,6 +296,16 @@ def _begin(suspects: list[Suspect], at: i64) -> i64:
         if evidence >= PROVEN:
             break
     return begin
+
+
+def _doubts(suspects: list[Suspect]) -> list[tuple[int, int]]:
+    """See `Search.doubts`."""
+    found: list[tuple[int, int]] = []
+    evidence: i64 = 0
+    for suspect in reversed(suspects):
+        found.append((int(suspect.end), int(evidence)))
+        evidence += suspect.evidence
+    return found
 
 
 def _found(place: i64, db: i64, search: Search) -> Run:

@@ -64,6 +64,11 @@ class Search:
         self.seen = Seen()
         self.first: i64 = FIRST
         """Evidence that the first record of a run must have."""
+        self.doubts: list[tuple[int, int]] = []
+        """In front of these offsets the first record of a run must have more evidence than that: it makes records
+        doubtful that stand behind, and were read.
+        """
+        self.least: i64 = FIRST
         self.templates: dict[bytes, Template] = {}
         self.has_access = False
         """Whether keys have access frequencies, or idle times, in front of them."""
@@ -149,6 +154,10 @@ class Search:
         """Whether records run from ``place`` on, which is in the window ``w``; ``last``: that reaches to the end."""
         if place in self.dead:
             return False
+        self.least = self.first
+        for before, evidence in self.doubts:
+            if place < before:
+                self.least = max(self.least, evidence + 1)
         w.pos = place - w.base
         answer = self._quick(w, place, last)
         if answer == UNKNOWN:
@@ -243,10 +252,16 @@ class Search:
                 if not ins.empty:
                     size = w.offset() - event.value_offset
                     bits = of_name(event.key, coded) + of_value(event, first, size) + of_lead(event, self.has_access)
-                if keys == 0 and bits + evidence < self.first:
-                    if self.strong_only or bits + evidence < A_LETTER:
+                if keys == 0 and bits + evidence < self.least:
+                    if self.strong_only or bits + evidence < A_LETTER or self.least > self.first:
                         break
                     self.weak_end = w.offset()
+                elif keys == 0 and of_name(event.key, coded) < self.first:
+                    if self.strong_only:
+                        break
+                    self.weak_end = (
+                        event.value_offset
+                    )  # a name of odd bytes may be the last of a value, and the next name
                 keys += 1
                 evidence += bits
             else:

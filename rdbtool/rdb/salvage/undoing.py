@@ -2,8 +2,8 @@
 
 The checksum is the remainder of a division of polynomials, so what it should be and what it is differ by what the
 damage alone makes of it. From that difference, a place, and the bytes in front of it follow the few bytes that were
-changed, put in, or lost there; all but one place give bytes that make no sense. Let ``F(p)`` be the checksum of all bytes before
-``p``, and ``r(p)`` what becomes the difference when zeros follow it to the end:
+changed, put in, or lost there; all but one place give bytes that make no sense. Let ``F(p)`` be the checksum of all
+bytes before ``p``, and ``r(p)`` what becomes the difference when zeros follow it to the end:
 
 - bytes at ``p`` were changed: ``r(p)`` is what they differ by, and is short;
 - bytes ``p`` to ``q`` were put in: ``F(p) == F(q) ^ r(q)``;
