@@ -28,7 +28,7 @@ from .databases import database_in, doubtful, settle, with_all_expiries
 from .evidence import FIRST, of_key
 from .following import DATABASE, END_MARK, Following
 from .judge import AN_EXPIRY, MORE, PROVEN, Break, Judge, Suspect
-from .leading import leading, may_be_elements
+from .leading import leading, may_be_elements, may_be_fields
 from .partial import Partial
 from .salvaged import IN_A_ROW, IN_STEP, TO_THE_END, Lost, Run, Salvaged
 from .search import Search
@@ -166,6 +166,7 @@ class Salvager:
         search.templates = self.result.templates
         search.ends = self.ends
         search.seen = self.seen
+        search.names = self.following.names
         return search
 
     def _lose(self, start: i64, end: i64, code: str, message: str) -> Lost:
@@ -224,8 +225,11 @@ class Salvager:
         behind.is_weak = is_weak
         database_in(self.pages, self.result.runs, lost, behind, self.chosen)
         lacks = self.judge.may_lack(broken, cut)
-        if is_weak or lacks == MORE or (led < 0 and may_be_elements(self.judge, cut, place)):
+        names = self.following.names
+        if is_weak or lacks == MORE or (led < 0 and may_be_elements(self.judge, cut, place, names)):
             self._pass_first(behind, lost)
+            while may_be_fields(self.judge, cut, behind.start, names):
+                self._pass_first(behind, lost)
         elif lacks == AN_EXPIRY:
             behind.lacking = lost
         return behind
