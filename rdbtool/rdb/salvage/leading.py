@@ -30,6 +30,8 @@ NEAR: Final[i64] = 31
 """Bytes in front of a place in which an element may begin that ends there."""
 LOOKED_AT: Final[i64] = 1 << 16
 """Bytes in which zeros are looked for."""
+LIST_END: Final[i64] = 0xFF
+"""The last byte of a listpack, and of a ziplist."""
 A_FIELD: Final[i64] = 12
 """Evidence in a name that fields have less of, mostly."""
 FIELDS_EXPIRE_SINCE: Final[i64] = 12
@@ -154,6 +156,8 @@ def _row(judge: Judge, w: Window) -> TypeRow | None:
 def _ends_element(near: bytes) -> bool:
     """Whether an element that the next byte ends, a zero, may begin in these, and none that ends with them."""
     n: i64 = len(near)
+    if near[n - 1] == LIST_END:
+        return False
     for size in range(1, n):
         if near[n - 1 - size] == size and of_key(near[n - size :]) >= 2 + 3 * min(size, 3):
             return False

@@ -243,7 +243,7 @@ class Search:
                 break
             if event is None or isinstance(event, End):
                 rest = self.pages.size - w.offset()
-                if rest == 0 and (evidence >= ENOUGH_TO_END or (keys == 0 and at >= self.barrier)):
+                if rest == 0 and (evidence >= A_LETTER or (keys == 0 and at >= self.barrier)):
                     self.runs_on = keys > 0
                     return YES
                 passed.pop()  # the end mark is one, if too little speaks for what leads to it
