@@ -104,7 +104,8 @@ def may_be_elements(judge: Judge, cut: i64, place: i64, names: Names) -> bool:
         if after_number or known:
             return after_number
         if is_zeroed(judge, cut, place):
-            return _ends_element(near) or may_be_fields(judge, cut, place, names)
+            is_odd = not key.isascii() and of_name(key, coded) < A_FIELD
+            return is_odd or _ends_element(near) or may_be_fields(judge, cut, place, names)
         return of_name(key, coded) < FIRST and row is not None and _is_in_name(judge, cut, place)
     if known and not is_number(coded):
         return after_number
@@ -134,12 +135,32 @@ def may_be_fields(judge: Judge, cut: i64, place: i64, names: Names) -> bool:
     is_one = row is not None and row.name in {"hash-metadata", "hash-metadata-pre-ga"}
     if not is_one and not is_zeroed(judge, cut, place):
         return False
+    near = judge.pages.take(max(cut, place - NEAR), min(NEAR, place - cut))
+    if not is_one and not _may_precede_field(near):
+        return False
     coded = judge.pages.byte(place + 1)
     try:
         key = read_string(judge.pages.window(place + 1, judge.size))
     except RdbToolError:
         return False
     return not names.know(key, coded) and (is_one or of_name(key, coded) < A_FIELD)
+
+
+def _may_precede_field(near: bytes) -> bool:
+    """Whether a value, a text or a number, or the count of fields behind a name may end with these bytes."""
+    n: i64 = len(near)
+    if n < 4:
+        return True
+    if _ends_text(near) or (near[n - 1] == 0 and _ends_text(near[: n - 1])):
+        return True
+    is_count = 0 < near[n - 1] < 0x40 and of_key(near[n - 4 : n - 1]) >= FIRST
+    return is_count or near[n - 2] == 0xC0 or near[n - 3] == 0xC1
+
+
+def _ends_text(near: bytes) -> bool:
+    """Whether a text that says how long it is ends with these bytes."""
+    n: i64 = len(near)
+    return any(near[n - 1 - size] == size and of_key(near[n - size :]) >= 2 + 3 * min(size, 3) for size in range(1, n))
 
 
 def is_zeroed(judge: Judge, cut: i64, place: i64) -> bool:
@@ -158,10 +179,7 @@ def _ends_element(near: bytes) -> bool:
     n: i64 = len(near)
     if near[n - 1] == LIST_END:
         return False
-    for size in range(1, n):
-        if near[n - 1 - size] == size and of_key(near[n - size :]) >= 2 + 3 * min(size, 3):
-            return False
-    return any(near[n - size] == size for size in range(1, n + 1))
+    return not _ends_text(near) and any(near[n - size] == size for size in range(1, n + 1))
 
 
 def _is_in_name(judge: Judge, cut: i64, place: i64) -> bool:
