@@ -9,6 +9,7 @@ from mypy_extensions import i64
 from rdbtool.errors import InputError, RdbToolError
 from rdbtool.findings import Finding, Findings, Severity
 from rdbtool.io.random_access import Pages
+from rdbtool.io.window import Window
 from rdbtool.rdb import opcodes
 from rdbtool.rdb.events import Aux, End, Event, Function, FunctionPreGa, HashTemplate, ResizeDb, SelectDb
 from rdbtool.rdb.frame import Frame
@@ -17,6 +18,7 @@ from rdbtool.rdb.layout.inspection import Inspection
 from rdbtool.rdb.reader import RdbReader
 
 from .evidence import FIRST, NUMBER, is_time, of_name
+from .names import Names
 from .partial import Partial
 from .salvaged import Lost, Part, Run, Salvaged
 from .search import ends_at
@@ -53,6 +55,7 @@ class Following:
         self.libraries: set[bytes] = set()
         self.stops: dict[int, int] = {}
         self.not_selects: set[int] = set()
+        self.names = Names()
         self.newest: i64 = 1
         self.has_access = False
         self.has_expiry = False
@@ -118,6 +121,7 @@ class Following:
                 if part.keys == 0 and len(run.parts) == 1:
                     run.is_bare = event.freq < 0 and event.idle_s < 0
                 part.keys += 1
+                self.names.add(event.key, self._coded(reader.key_offset, w))
                 self.newest = max(self.newest, event.type.since)
                 if event.freq >= 0 or event.idle_s >= 0:
                     self.has_access = True
@@ -174,6 +178,11 @@ class Following:
         result.complete = True
         result.tail = -1 if w.at_end() else w.offset()
         return True
+
+    def _coded(self, at: i64, w: Window) -> i64:
+        """The first byte of the name at ``at``, which is mostly still in the window."""
+        pos = at - w.base
+        return w.data[pos] if 0 <= pos < w.end else self.pages.byte(at)
 
     def _broken(self, at: i64, code: str, why: str, key: bytes | None) -> None:
         self.broke_at = at

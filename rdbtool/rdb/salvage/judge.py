@@ -57,6 +57,7 @@ ZEROS: Final = bytes(16)
 """A run of zeros that a file system or a disk puts in the place of what it lost."""
 LONGEST: Final[i64] = 1 << 20
 """Bytes of a damaged record that are tried to be explained."""
+EXPIRIES: Final = bytes((opcodes.EXPIRE_MS, opcodes.EXPIRE_S))
 _TIME_END: Final = re.compile(rb"[\x01-\x07]\0\0\Z")
 """The end of a time in ms of this century."""
 _TEXT: Final = re.compile(rb"[\t\n\r -~]|[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
@@ -399,7 +400,7 @@ class Judge:
         """
         place = broken.place
         byte = self.pages.byte(place)
-        if byte >= opcodes.LOWEST and not is_opcode_of_key(byte):
+        if byte >= opcodes.LOWEST and (byte in EXPIRIES or not is_opcode_of_key(byte)):
             return NOTHING
         first = max(cut, place - 24)
         near = self.pages.take(first, place - first)
@@ -415,7 +416,8 @@ class Judge:
             return NOTHING
         if _TIME_END.search(near) or (n >= 5 and self.version < 3 and one_bit_apart(near[n - 5], opcodes.EXPIRE_S)):
             return AN_EXPIRY
-        if self.version < 3 and ZEROS[:8] in near and (near[n - 1] == 0 or 0x38 <= near[n - 1] < 0x80):
+        is_zeroed = n >= 8 and near[n - 5] == 0 and ZEROS[:8] in near
+        if self.version < 3 and is_zeroed and (near[n - 1] == 0 or 0x38 <= near[n - 1] < 0x80):
             return AN_EXPIRY  # a time in s of this century
         if byte in access and self.pages.byte(cut) in access:
             return NOTHING  # a key has one of them: what is at the cut belongs to another

@@ -8,15 +8,17 @@ from mypy_extensions import i64
 
 from rdbtool.errors import InputError, RdbToolError
 from rdbtool.findings import Findings, Severity
-from rdbtool.io.window import window_over
+from rdbtool.io.window import Window, window_over
 from rdbtool.rdb import opcodes
 from rdbtool.rdb.frame import Frame
 from rdbtool.rdb.layout.inspection import Inspection
 from rdbtool.rdb.layout.primitives import read_string
+from rdbtool.rdb.types import TypeRow
 
-from .evidence import FIRST, NUMBER, of_name
-from .judge import A_NAME, TORN, Judge
+from .evidence import FIRST, NUMBER, of_key, of_name
+from .judge import A_NAME, TORN, ZEROS, Judge
 from .lengths import end_of_string, type_behind_opcodes
+from .names import Names, is_number
 
 STRINGS: Final = frozenset({"list", "set", "hash", "hash-metadata", "hash-metadata-pre-ga", "hash2"})
 """Types whose payload is strings in a row."""
@@ -24,6 +26,16 @@ LONGEST_ELEMENT: Final[i64] = 1 << 12
 LONGEST: Final[i64] = 512
 """Bytes of such a record."""
 SHORTEST: Final[i64] = 5
+NEAR: Final[i64] = 31
+"""Bytes in front of a place in which an element may begin that ends there."""
+LOOKED_AT: Final[i64] = 1 << 16
+"""Bytes in which zeros are looked for."""
+LIST_END: Final[i64] = 0xFF
+"""The last byte of a listpack, and of a ziplist."""
+A_FIELD: Final[i64] = 12
+"""Evidence in a name that fields have less of, mostly."""
+FIELDS_EXPIRE_SINCE: Final[i64] = 12
+"""The RDB version of Redis 7.4."""
 ONE_STRING: Final = frozenset(
     {
         *("string", "hash-zipmap", "list-ziplist", "set-intset", "zset-ziplist", "hash-ziplist"),
@@ -73,25 +85,33 @@ def leading(judge: Judge, cut: i64, place: i64) -> i64:
     return found
 
 
-def may_be_elements(judge: Judge, cut: i64, place: i64) -> bool:
+def may_be_elements(judge: Judge, cut: i64, place: i64, names: Names) -> bool:
     """Whether what looks like a string at ``place`` may be the last elements of a collection: of the damaged one at
     ``cut``, where no element ends right in front of it, or its name tells little; or of one that is lost with its
-    beginning, where its type may be the last byte of a number.
+    beginning, where its type may be the last byte of a number, or of an element. ``names``: of other keys.
     """
-    w = judge.pages.window(cut, judge.size)
-    try:
-        byte = type_behind_opcodes(w)
-    except RdbToolError:
-        return False
-    row = judge.table[byte] if 0 <= byte < opcodes.LOWEST else None
     if judge.pages.byte(place) != 0 or place <= cut:
         return False
+    w = judge.pages.window(cut, judge.size)
+    row = _row(judge, w)
+    coded = judge.pages.byte(place + 1)
+    key = read_string(judge.pages.window(place + 1, judge.size))
+    known = names.know(key, coded)
+    near = judge.pages.take(max(cut, place - NEAR), min(NEAR, place - cut))
+    n: i64 = len(near)
+    after_number = near[n - 1] == 0xC0 or (n > 1 and near[n - 2] == 0xC1) or (n > 3 and near[n - 4] == 0xC2)
     if row is None or row.name in ONE_STRING:
-        near = judge.pages.take(max(cut, place - 4), min(4, place - cut))
-        n: i64 = len(near)
-        return near[n - 1] == 0xC0 or (n > 1 and near[n - 2] == 0xC1) or (n > 3 and near[n - 4] == 0xC2)
-    w = judge.pages.window(place + 1, judge.size)
-    if of_name(read_string(w), judge.pages.byte(place + 1)) < FIRST:
+        if after_number or known:
+            return after_number
+        if is_zeroed(judge, cut, place):
+            is_odd = not key.isascii() and of_name(key, coded) < A_FIELD
+            return is_odd or _ends_element(near) or may_be_fields(judge, cut, place, names)
+        return of_name(key, coded) < FIRST and row is not None and _is_in_name(judge, cut, place)
+    if known and not is_number(coded):
+        return after_number
+    if may_be_fields(judge, cut, place, names):
+        return True
+    if of_name(key, coded) < FIRST:
         return row.name in STRINGS or row.name == "array"
     if row.name not in STRINGS:
         return False
@@ -103,6 +123,71 @@ def may_be_elements(judge: Judge, cut: i64, place: i64) -> bool:
             return False
         at -= 1
     return True
+
+
+def may_be_fields(judge: Judge, cut: i64, place: i64, names: Names) -> bool:
+    """Whether what looks like a string at ``place`` may be a field and its value of a hash whose fields expire: in
+    front of each stands when that is, 0 for never.
+    """
+    if judge.dialect != opcodes.REDIS or judge.version < FIELDS_EXPIRE_SINCE or judge.pages.byte(place) != 0:
+        return False
+    row = _row(judge, judge.pages.window(cut, judge.size))
+    is_one = row is not None and row.name in {"hash-metadata", "hash-metadata-pre-ga"}
+    if not is_one and not is_zeroed(judge, cut, place):
+        return False
+    near = judge.pages.take(max(cut, place - NEAR), min(NEAR, place - cut))
+    if not is_one and not _may_precede_field(near):
+        return False
+    coded = judge.pages.byte(place + 1)
+    try:
+        key = read_string(judge.pages.window(place + 1, judge.size))
+    except RdbToolError:
+        return False
+    return not names.know(key, coded) and (is_one or of_name(key, coded) < A_FIELD)
+
+
+def _may_precede_field(near: bytes) -> bool:
+    """Whether a value, a text or a number, or the count of fields behind a name may end with these bytes."""
+    n: i64 = len(near)
+    if n < 4:
+        return True
+    if _ends_text(near) or (near[n - 1] == 0 and _ends_text(near[: n - 1])):
+        return True
+    is_count = 0 < near[n - 1] < 0x40 and of_key(near[n - 4 : n - 1]) >= FIRST
+    return is_count or near[n - 2] == 0xC0 or near[n - 3] == 0xC1
+
+
+def _ends_text(near: bytes) -> bool:
+    """Whether a text that says how long it is ends with these bytes."""
+    n: i64 = len(near)
+    return any(near[n - 1 - size] == size and of_key(near[n - size :]) >= 2 + 3 * min(size, 3) for size in range(1, n))
+
+
+def is_zeroed(judge: Judge, cut: i64, place: i64) -> bool:
+    """Whether zeros that a disk puts in the place of what it lost stand between them: records may be among that."""
+    return ZEROS in judge.pages.take(cut, min(place - cut, LOOKED_AT))
+
+
+def _row(judge: Judge, w: Window) -> TypeRow | None:
+    """The type of the record that ``w`` stands at, which is passed."""
+    byte = type_behind_opcodes(w)
+    return judge.table[byte] if 0 <= byte < opcodes.LOWEST else None
+
+
+def _ends_element(near: bytes) -> bool:
+    """Whether an element that the next byte ends, a zero, may begin in these, and none that ends with them."""
+    n: i64 = len(near)
+    if near[n - 1] == LIST_END:
+        return False
+    return not _ends_text(near) and any(near[n - size] == size for size in range(1, n + 1))
+
+
+def _is_in_name(judge: Judge, cut: i64, place: i64) -> bool:
+    """Whether ``place`` is in the name of the record at ``cut``, by the length that it says it has."""
+    w = judge.pages.window(cut, judge.size)
+    type_behind_opcodes(w)
+    begin = judge.pages.take(w.offset(), min(5, judge.size - w.offset()))
+    return place < w.offset() + end_of_string(begin, 0)
 
 
 def _is_record(judge: Judge, data: bytes, expected: bool) -> bool:

@@ -28,7 +28,8 @@ from .databases import database_in, doubtful, settle, with_all_expiries
 from .evidence import FIRST, of_key
 from .following import DATABASE, END_MARK, Following
 from .judge import AN_EXPIRY, MORE, PROVEN, Break, Judge, Suspect
-from .leading import leading, may_be_elements
+from .leading import leading, may_be_elements, may_be_fields
+from .names import Names
 from .partial import Partial
 from .salvaged import IN_A_ROW, IN_STEP, TO_THE_END, Lost, Run, Salvaged
 from .search import Search
@@ -60,6 +61,7 @@ class Salvager:
         self.ends: dict[int, int] = {}
         """See `Search.ends`."""
         self.seen = Seen()
+        self.names = Names()
         self.stops: dict[int, int] = {}
         """Records that swallow others, and where those begin."""
 
@@ -83,7 +85,11 @@ class Salvager:
     def _find(self) -> Salvaged:
         """Find what can be read of the bytes as they are."""
         start = expected(self.pages)
+        self.names = Names()
         self._from(start, strict=False)
+        if any(run.is_guessed for run in self.result.runs):
+            self.names.complete = True  # now what stands behind damage is known better
+            self._from(start, strict=False)
         result = self.result
         if result.complete and result.checksum != "ok" and not result.lost and not result.headless:
             found = Swallowed(self.pages, result).find()
@@ -108,6 +114,7 @@ class Salvager:
         self.result = result = Salvaged(self.pages.path, self.size)
         doubtful = self.following.not_selects if strict else set()
         self.following = Following(self.pages, result, partial=self.partial)
+        self.following.names = self.names
         self.following.strict = strict
         self.following.not_selects = doubtful
         self.following.stops = self.stops
@@ -166,6 +173,7 @@ class Salvager:
         search.templates = self.result.templates
         search.ends = self.ends
         search.seen = self.seen
+        search.names = self.names
         return search
 
     def _lose(self, start: i64, end: i64, code: str, message: str) -> Lost:
@@ -194,6 +202,7 @@ class Salvager:
         led: i64 = -1
         if place < 0:
             begin = _begin(suspects, at)
+            search.doubts = _doubts(suspects)
             place = search.find(begin, self.size, at)
             led = leading(self.judge, self.judge.cut(Break(at, following.code, place, suspects, bad)), place)
             if led >= 0 and place > at:
@@ -223,8 +232,11 @@ class Salvager:
         behind.is_weak = is_weak
         database_in(self.pages, self.result.runs, lost, behind, self.chosen)
         lacks = self.judge.may_lack(broken, cut)
-        if is_weak or lacks == MORE or (led < 0 and may_be_elements(self.judge, cut, place)):
+        names = self.names
+        if is_weak or lacks == MORE or (led < 0 and may_be_elements(self.judge, cut, place, names)):
             self._pass_first(behind, lost)
+            while may_be_fields(self.judge, cut, behind.start, names):
+                self._pass_first(behind, lost)
         elif lacks == AN_EXPIRY:
             behind.lacking = lost
         return behind
@@ -295,6 +307,16 @@ def _begin(suspects: list[Suspect], at: i64) -> i64:
         if evidence >= PROVEN:
             break
     return begin
+
+
+def _doubts(suspects: list[Suspect]) -> list[tuple[int, int]]:
+    """See `Search.doubts`."""
+    found: list[tuple[int, int]] = []
+    evidence: i64 = 0
+    for suspect in reversed(suspects):
+        found.append((int(suspect.end), int(evidence)))
+        evidence += suspect.evidence
+    return found
 
 
 def _found(place: i64, db: i64, search: Search) -> Run:

@@ -22,6 +22,7 @@ from rdbtool.rdb.types import TABLE
 from rdbtool.servers.releases import CHECKSUM_SINCE
 
 from .evidence import ENOUGH, ENOUGH_TO_END, FIRST, LEAST, START, of_event, of_key, of_lead, of_name, of_value
+from .names import Names, is_number
 
 A_LETTER: Final[i64] = 5
 """Evidence in a name of one letter: enough for the first record of a run if no other run begins within it."""
@@ -64,6 +65,12 @@ class Search:
         self.seen = Seen()
         self.first: i64 = FIRST
         """Evidence that the first record of a run must have."""
+        self.doubts: list[tuple[int, int]] = []
+        """In front of these offsets the first record of a run must have more evidence than that: it makes records
+        doubtful that stand behind, and were read.
+        """
+        self.least: i64 = FIRST
+        self.names = Names()
         self.templates: dict[bytes, Template] = {}
         self.has_access = False
         """Whether keys have access frequencies, or idle times, in front of them."""
@@ -149,6 +156,10 @@ class Search:
         """Whether records run from ``place`` on, which is in the window ``w``; ``last``: that reaches to the end."""
         if place in self.dead:
             return False
+        self.least = self.first
+        for before, evidence in self.doubts:
+            if place < before:
+                self.least = max(self.least, evidence + 1)
         w.pos = place - w.base
         answer = self._quick(w, place, last)
         if answer == UNKNOWN:
@@ -182,7 +193,8 @@ class Search:
         except RdbToolError:
             return NO
         may_be_checked = row.empty_at != 0 or row.byte in {0, 11} or row.stream_version > 0
-        return UNKNOWN if may_be_checked or of_name(key, coded) >= self.first else NO
+        may_be_number = is_number(coded) and self.names.know(key, coded)
+        return UNKNOWN if may_be_checked or may_be_number or of_name(key, coded) >= self.first else NO
 
     def _run(self, w: Window) -> i64:
         """Whether there is enough evidence for the records that ``w`` stands at; UNKNOWN where it ends before."""
@@ -231,7 +243,7 @@ class Search:
                 break
             if event is None or isinstance(event, End):
                 rest = self.pages.size - w.offset()
-                if rest == 0 and (evidence >= ENOUGH_TO_END or (keys == 0 and at >= self.barrier)):
+                if rest == 0 and (evidence >= A_LETTER or (keys == 0 and at >= self.barrier)):
                     self.runs_on = keys > 0
                     return YES
                 passed.pop()  # the end mark is one, if too little speaks for what leads to it
@@ -243,10 +255,24 @@ class Search:
                 if not ins.empty:
                     size = w.offset() - event.value_offset
                     bits = of_name(event.key, coded) + of_value(event, first, size) + of_lead(event, self.has_access)
-                if keys == 0 and bits + evidence < self.first:
-                    if self.strong_only or bits + evidence < A_LETTER:
+                    if (
+                        keys == 0
+                        and is_number(coded)
+                        and first >= 6
+                        and size == first + 1
+                        and self.names.know(b"", coded)
+                    ):
+                        bits += of_key(w.data[w.pos - size + 1 : w.pos])  # a text that ends where it says
+                if keys == 0 and bits + evidence < self.least:
+                    if self.strong_only or bits + evidence < A_LETTER or self.least > self.first:
                         break
                     self.weak_end = w.offset()
+                elif keys == 0 and of_name(event.key, coded) < self.first:
+                    if self.strong_only:
+                        break
+                    self.weak_end = (
+                        event.value_offset
+                    )  # a name of odd bytes may be the last of a value, and the next name
                 keys += 1
                 evidence += bits
             else:
