@@ -424,7 +424,7 @@ class Loader:
                 self.findings.add(finding)
             self.lossy = self.lossy or result.lossy
             last = self.layout.files[-1]
-            if result.lossy and (last.path != file.path or result.tail >= 0):
+            if result.undone is None and (last.path != file.path or result.tail >= 0):
                 message = "the log is applied to what came back of the snapshot: keys that it changes, and that are "
                 message += "among what is lost, may end up with another value than they had"
                 self.findings.add(Finding(Severity.WARNING, "gap", message, last.path))
