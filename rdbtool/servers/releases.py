@@ -31,6 +31,8 @@ LAST_SHARED: Final[i64] = 11
 Valkey counts on from 80 with its own magic, and refuses Redis' 12 to 79 unless told otherwise
 (``rdb-version-check relaxed``).
 """
+FIELDS_EXPIRE_SINCE: Final[i64] = 12
+"""From this RDB version on, fields of Redis's hashes may expire."""
 KEY_METADATA_SINCE: Final[i64] = 13
 """The first RDB version of Redis in which the opcode 243 is metadata of modules at a key."""
 HASH_TEMPLATES_SINCE: Final[i64] = 15

@@ -295,7 +295,7 @@ def in_child(path: Path) -> int:
 @pytest.mark.slow
 def test_two_at_once_leave_a_set_that_loads(tmp_path: Path) -> None:
     """Started at a growing distance from each other, until the second begins where the first has ended."""
-    made, expected = set_of_some_size(tmp_path / "made", 700)
+    made, expected = set_of_some_size(tmp_path / "made")
     path = tmp_path / "set"
     outcomes = []
     whole = 0.0

@@ -14,6 +14,7 @@ from rdbtool.rdb.frame import Frame
 from rdbtool.rdb.layout.inspection import Inspection
 from rdbtool.rdb.layout.primitives import read_string
 from rdbtool.rdb.types import TypeRow
+from rdbtool.servers.releases import FIELDS_EXPIRE_SINCE
 
 from .evidence import FIRST, NUMBER, of_key, of_name
 from .judge import A_NAME, TORN, ZEROS, Judge
@@ -34,8 +35,6 @@ LIST_END: Final[i64] = 0xFF
 """The last byte of a listpack, and of a ziplist."""
 A_FIELD: Final[i64] = 12
 """Evidence in a name that fields have less of, mostly."""
-FIELDS_EXPIRE_SINCE: Final[i64] = 12
-"""The RDB version of Redis 7.4."""
 ONE_STRING: Final = frozenset(
     {
         *("string", "hash-zipmap", "list-ziplist", "set-intset", "zset-ziplist", "hash-ziplist"),
