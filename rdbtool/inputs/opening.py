@@ -166,7 +166,7 @@ def _salvaged(path: str, opened: Opened, undo: bool) -> OpenedKeys | None:
         raise
     keys = OpenedKeys(source, (path,), file)
     keys.findings = file.findings() + found
-    keys.loss = result.lossy
+    keys.loss = not result.whole
     keys.skipped = result.skipped
     keys.salvaged = file
     keys.partial = bool(result.lost) or result.headless or not result.complete
@@ -188,7 +188,7 @@ def source_of_salvaged(file: SalvagedFile) -> tuple[KeySource, list[Finding]]:
     replayed = replay(file.path, layout=layout, first=file.window(), keep_going=True)
     source = DatasetSource(file.path, replayed.dataset, facts_of_replayed(replayed), replayed.module_aux)
     found = [file.located(finding) for finding in replayed.findings.items]
-    if file.result.lossy:
+    if not file.result.whole:
         message = "keys that commands inside the snapshot change, and that are among what is lost, may end up with "
         message += "another value than they had"
         found.append(Finding(Severity.WARNING, "gap", message, file.path))

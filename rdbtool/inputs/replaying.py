@@ -422,9 +422,9 @@ class Loader:
         if not result.whole:
             for finding in salvaged.findings():
                 self.findings.add(finding)
-            self.lossy = self.lossy or result.lossy
+            self.lossy = True
             last = self.layout.files[-1]
-            if result.undone is None and (last.path != file.path or result.tail >= 0):
+            if result.lossy and (last.path != file.path or result.tail >= 0):
                 message = "the log is applied to what came back of the snapshot: keys that it changes, and that are "
                 message += "among what is lost, may end up with another value than they had"
                 self.findings.add(Finding(Severity.WARNING, "gap", message, last.path))

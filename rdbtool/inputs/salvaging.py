@@ -97,7 +97,7 @@ def open_salvaged(
         pages, cut = _pages(path, progress, first, stack)
         stack.enter_context(pages)
         result = Salvager(pages, partial=partial, undo=undo).run()
-        if result.lossy and result.undone is None and result.checksum != "bad":
+        if result.lossy and result.checksum != "bad":
             turned = _turned_back(pages)
             if turned is not None:
                 copy = stack.enter_context(turned)

@@ -77,7 +77,7 @@ def salvage_rdb(
             )
         for finding in source.findings():
             report.findings.add(finding)
-        report.loss = result.lossy
+        report.loss = not result.whole
         _write(report, source, options or RdbOptions())
     return report
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 FIXTURES = Path(__file__).resolve().parents[2] / "fixtures"
@@ -21,3 +22,14 @@ def damaged(data: bytes, rng: random.Random) -> bytes:
     if kind == 2:
         return data[:at] + data[at:end] * 2 + data[end:]
     return data[:at] + rng.randbytes(end - at) + data[end:]
+
+
+def some_damaged(path: Path, times: int, share: float) -> Iterator[random.Random]:
+    """So many times a snapshot stands at ``path``, this ``share`` of them damaged; what draws them draws more."""
+    seed = random.randrange(1 << 32)
+    print("seed", seed)
+    rng = random.Random(seed)
+    for _ in range(times):
+        whole = rng.choice(SNAPSHOTS).read_bytes()
+        path.write_bytes(damaged(whole, rng) if rng.random() < share else whole)
+        yield rng

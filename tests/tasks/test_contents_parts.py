@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ import rdbtool.tasks.contents_parts
 from rdbtool.inputs.filters import select
 from rdbtool.inputs.keys import KeySource
 from tests.tasks.answering import counted
-from tests.tasks.parting import FIXTURES, SNAPSHOTS, damaged
+from tests.tasks.parting import FIXTURES, SNAPSHOTS, some_damaged
 
 HYBRIDS = sorted((FIXTURES / "aof").glob("*preamble*.aof")) + sorted((FIXTURES / "aof").glob("hybrid*"))
 
@@ -42,12 +41,7 @@ def test_more_prefixes_than_are_kept_are_folded_as_by_one_process() -> None:
 
 
 def test_damaged_files_and_chosen_keys_are_counted_as_by_one_process(tmp_path: Path) -> None:
-    seed = random.randrange(1 << 32)
-    print("seed", seed)
-    rng = random.Random(seed)
     path = tmp_path / "damaged.rdb"
-    for _ in range(60):
-        whole = rng.choice(SNAPSHOTS).read_bytes()
-        path.write_bytes(damaged(whole, rng) if rng.random() < 0.7 else whole)
+    for rng in some_damaged(path, 60, 0.7):
         chosen = rng.choice([None, select(keys=["*1*"]), select(types=["hash", "string"]), select(limit=3)])
         assert counted(path, 2, 60, chosen) == counted(path, 0, 0, chosen)

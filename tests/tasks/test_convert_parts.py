@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from rdbtool.inputs.selection import Selection
 from rdbtool.outputs.options import OutputOptions, RdbOptions
 from rdbtool.tasks.convert import convert
 from rdbtool.tasks.sharing import Sharing
-from tests.tasks.parting import SNAPSHOTS, damaged
+from tests.tasks.parting import SNAPSHOTS, some_damaged
 
 OLDEST = OutputOptions("rdb", RdbOptions("redis-4.0"))
 OLD = OutputOptions("rdb", RdbOptions("redis-5.0"))
@@ -67,13 +66,8 @@ def test_each_fixture_is_converted_as_by_one_process(
 
 
 def test_damaged_files_and_chosen_keys_are_converted_as_by_one_process(tmp_path: Path) -> None:
-    seed = random.randrange(1 << 32)
-    print("seed", seed)
-    rng = random.Random(seed)
     path = tmp_path / "damaged.rdb"
-    for _ in range(80):
-        whole = rng.choice(SNAPSHOTS).read_bytes()
-        path.write_bytes(damaged(whole, rng) if rng.random() < 0.6 else whole)
+    for rng in some_damaged(path, 80, 0.6):
         chosen = rng.choice([None, select(keys=["*1*"]), select(types=["hash", "string"]), select(dbs=[9, 15])])
         options = rng.choice([OLDEST, OLD, CHECKED, *TEXTS])
         assert converted(path, tmp_path, options, 60, chosen) == converted(path, tmp_path, options, 0, chosen), chosen

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ import rdbtool.tasks.digest_parts
 from rdbtool.inputs.filters import select
 from rdbtool.tasks.digest_parts import digest_in_parts
 from tests.tasks.answering import digested
-from tests.tasks.parting import SNAPSHOTS, damaged
+from tests.tasks.parting import SNAPSHOTS, some_damaged
 
 
 def test_the_digest_of_each_fixture_is_that_of_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -30,12 +29,7 @@ def test_the_digest_of_each_fixture_is_that_of_one_process(monkeypatch: pytest.M
 
 
 def test_the_digest_of_damaged_files_and_of_chosen_keys_is_that_of_one_process(tmp_path: Path) -> None:
-    seed = random.randrange(1 << 32)
-    print("seed", seed)
-    rng = random.Random(seed)
     path = tmp_path / "damaged.rdb"
-    for _ in range(200):
-        whole = rng.choice(SNAPSHOTS).read_bytes()
-        path.write_bytes(damaged(whole, rng) if rng.random() < 0.7 else whole)
+    for rng in some_damaged(path, 200, 0.7):
         chosen = rng.choice([None, select(keys=["*1*"]), select(types=["hash", "string"])])
         assert digested(path, 60, chosen) == digested(path, 0, chosen)

@@ -182,13 +182,12 @@ class Salvaged:
     @property
     def whole(self) -> bool:
         """Whether nothing is damaged, as far as can be told."""
-        return not self.lossy
+        return not self.lossy and self.undone is None
 
     @property
     def lossy(self) -> bool:
-        """Whether something is lost, or may be wrong: what was undone is likely as it was, and somebody should look."""
-        changed = self.line_ends or self.undone is not None
-        return not self.complete or bool(self.lost) or self.headless or changed or self.checksum == "bad"
+        """Whether something is lost, or may be wrong."""
+        return not self.complete or bool(self.lost) or self.headless or self.line_ends or self.checksum == "bad"
 
     @property
     def lost_bytes(self) -> int:
