@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rdbtool.errors import InputError, OutputError, UsageError, printable_text, reason
@@ -22,15 +22,17 @@ def directory_of(layout: Layout) -> str:
 
 
 @contextmanager
-def alone(layout: Layout, *, force: bool = False) -> Iterator[list[Finding]]:
-    """Hold the lock on the log's directory; yields remarks on what could not be made sure.
+def alone(files: Callable[[], Layout], *, force: bool = False) -> Iterator[tuple[Layout, list[Finding]]]:
+    """Hold the lock on the log's directory; yields the log's files, and remarks on what could not be made sure.
 
-    ``force``: go on where a process has a file of the log open for writing. Raises `OutputError` where another
-    process changes files in the directory, or writes to the log, and `UsageError` for a set with a part that is no
-    plain file in its directory.
+    ``files``: tells the files; it is asked for the directory, and again under the lock, because who held it before may
+    have changed them. ``force``: go on where a process has a file of the log open for writing. Raises `OutputError`
+    where another process changes files in the directory, or writes to the log, and `UsageError` for a set with a part
+    that is no plain file in its directory.
     """
-    directory = directory_of(layout)
+    directory = directory_of(files())
     with locked(directory) as held:
+        layout = files()
         remarks = []
         if not held:
             message = "the file system has no locks: make sure that nothing else changes the files"
@@ -38,7 +40,7 @@ def alone(layout: Layout, *, force: bool = False) -> Iterator[list[Finding]]:
         if layout.is_set:
             _refuse_strangers(layout, directory)
         remarks += _refuse_writers(layout, force)
-        yield remarks
+        yield layout, remarks
 
 
 def _refuse_strangers(layout: Layout, directory: str) -> None:

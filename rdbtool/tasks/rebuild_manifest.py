@@ -19,7 +19,7 @@ def write_manifest(rebuilt: Rebuilt, *, save: bool = True, force: bool = False) 
     """
     path = rebuilt.path
     layout = layout_by(path, rebuilt.text)
-    with alone(layout, force=force):
+    with alone(lambda: layout, force=force):
         undo = [f"rm {quote(path)}"]
         if rebuilt.exists and save:
             with open(path, "rb") as stream:

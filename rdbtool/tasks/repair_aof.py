@@ -114,7 +114,7 @@ def repair_aof(
         if find(output).is_stream:
             return report  # it cannot be read again
     else:
-        with alone(plan.layout, force=force) as remarks:
+        with alone(lambda: plan.layout, force=force) as (_, remarks):
             for finding in remarks:
                 report.findings.add(finding)
             report.undo, unsafe = apply_in_place(plan, save=save, save_to=save_to)

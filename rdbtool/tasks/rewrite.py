@@ -191,8 +191,7 @@ def rewrite_in_place(
     new one. Raises as `rewrite` does, and as `in_place.alone` where the directory is in use.
     """
     path = os.fspath(path)
-    with alone(_set_at(path), force=force) as remarks:
-        layout = _set_at(path)  # as it is now that nobody else changes it
+    with alone(lambda: _set_at(path), force=force) as (layout, remarks):
         report = RewriteReport(path=path, output=layout.manifest_path)
         job = _Job(path, layout, form, point, selection, unknown, "auto", now_ms, server, progress, False, sharing)
         _rewrite_in_place(job, report, purge_history=purge_history)
