@@ -190,7 +190,9 @@ class Compilation:
     def compiled(self, extension: Extension, source: str) -> Path:
         """The object file of a C file."""
         if self.command.compiler.compiler_type == "unix":
-            level = self.levels.get(Path(source).name, "1")
+            name = Path(source).name
+            # What mypyc's own library does stands in the hottest loops: compiled with less, it is not inlined there.
+            level = self.levels.get(name) or ("1" if name.startswith("__native") else "3")
             flags = [*FLAGS, f"-O{level}", *(self.link_time if len(extension.sources) > 1 else [])]
         else:
             flags = extension.extra_compile_args

@@ -257,15 +257,15 @@ class Scanner:
                     break
             # The name, from the CR behind the count on
             word = read_i64_le(data, p)
-            two = word >> 36 & 1
+            two = -(word >> 36 & 1)
             n = (word >> 24 & 0xFF) - 48
             digit = (word >> 32 & 0xFF) - 48
-            if n | 9 - n | two * (digit | 9 - digit) < 0 or word & 0xFFFFFF != LENGTH:
+            if n | 9 - n | two & (digit | 9 - digit) < 0 or word & 0xFFFFFF != LENGTH:
                 break
-            n += two * (9 * n + digit)
-            if word >> 32 + 8 * two & 0xFFFF != CRLF:
+            n += two & (9 * n + digit)
+            if word >> 32 - 8 * two & 0xFFFF != CRLF:
                 break
-            p += 6 + two
+            p += 6 - two
             if n < 1 or n > 99 or p + n > limit:
                 break
             a: i64 = read_i64_le(data, p)
@@ -280,20 +280,20 @@ class Scanner:
             left = argc - 1
             while left > 0 and p <= limit:
                 # An argument, from the CR behind the one before on. Its length has mostly one to three
-                # digits: without branches, because they would be mispredicted.
+                # digits: without branches, because they would be mispredicted. ``two`` and ``three`` are masks, -1
+                # where there are as many, and no step waits longer than it must for the one before.
                 word = read_i64_le(data, p)
-                two = word >> 36 & 1
-                three = two & word >> 44
+                two = -(word >> 36 & 1)
+                three = two & -(word >> 44 & 1)
                 n = (word >> 24 & 0xFF) - 48
                 digit = (word >> 32 & 0xFF) - 48
                 third = (word >> 40 & 0xFF) - 48
-                bad = n | 9 - n | two * (digit | 9 - digit) | three * (third | 9 - third)
-                n += two * (9 * n + digit)
-                n += three * (9 * n + third)
+                bad = n | 9 - n | two & (digit | 9 - digit) | three & (third | 9 - third)
+                n += (two & (9 * n + digit)) + (three & (90 * n + 9 * digit + third))
                 if bad < 0 or word & 0xFFFFFF != LENGTH:
                     break
-                p += 6 + two + three
-                if word >> 32 + 8 * (two + three) & 0xFFFF != CRLF:
+                p += 6 - two - three
+                if word >> 32 - 8 * (two + three) & 0xFFFF != CRLF:
                     # More than three digits
                     digit = data[p - 2]
                     digit -= 48
