@@ -31,7 +31,7 @@ COLLECTED_EVERY = 200
 """Tests behind which the collector looks at all that they left, and not only at what the last ten made."""
 _run = itertools.count(1)
 """Numbers the tests."""
-_freeze, _frozen = gc.freeze, gc.get_freeze_count
+_freeze = gc.freeze
 
 FAST = "not server"
 """The choice of the fast tests: those that start no server, and of them none that takes long for other reasons."""
@@ -128,14 +128,12 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.freeze = lambda: None
-    gc.get_freeze_count = lambda: 0  # for each replay, it counts a million objects one by one
 
 
 @pytest.fixture
 def freezing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let objects be frozen and counted."""
+    """Let objects be frozen."""
     monkeypatch.setattr(gc, "freeze", _freeze)
-    monkeypatch.setattr(gc, "get_freeze_count", _frozen)
 
 
 def pytest_runtest_teardown() -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from rdbtool import version_line
+from rdbtool.basics.collector import COLLECTOR
 from rdbtool.errors import RdbToolError, UsageError, printable_text, reason
 from rdbtool.exit_codes import ExitCode, of_error, of_signal
 from rdbtool.io.signals import ENDING
@@ -265,7 +266,7 @@ def run(arguments: list[str]) -> None:
         prepared = getattr(register(name), "prepared", None)
         if asked and prepared is not None:
             arguments = prepared(arguments)
-    gc.freeze()  # modules stay: collections need not walk them
+    COLLECTOR.freeze()
     gc.enable()
     _open_missing()
     try:

@@ -13,13 +13,14 @@ from rdbtool.aof.layout import Layout, LogFile, locate, refuse_rewritten
 from rdbtool.aof.names import CARRY, STOP
 from rdbtool.aof.point_in_time import LAST, WHOLE, Place, PointInTime
 from rdbtool.aof.resp import CommandReader
+from rdbtool.basics.collector import collector_off
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.functions import load_library
 from rdbtool.engine.partition.budget import Budget
 from rdbtool.engine.partition.sieve import Sieve
 from rdbtool.engine.replay.feed import count_commands, load_rdb, names_all, replay_log
 from rdbtool.engine.replay.passthrough import Passthrough
-from rdbtool.engine.replay.replay import Ending, Replay, collector_off
+from rdbtool.engine.replay.replay import Ending, Replay
 from rdbtool.engine.replies import CommandError
 from rdbtool.engine.table import find
 from rdbtool.errors import (

@@ -7,8 +7,9 @@ from time import process_time
 
 import pytest
 
+from rdbtool.basics.collector import collector_off
 from rdbtool.engine.dataset import Dataset
-from rdbtool.engine.replay.replay import Replay, collector_off
+from rdbtool.engine.replay.replay import Replay
 
 Script = list[tuple[int, list[bytes]]]
 SMALL = 800

@@ -1,13 +1,11 @@
 from __future__ import annotations
 
-import gc
-
 import pytest
 
 from rdbtool.aof.names import CARRY, SKIP, STOP
 from rdbtool.aof.point_in_time import Place, PointInTime
 from rdbtool.engine.dataset import Dataset
-from rdbtool.engine.replay.replay import Replay, collector_off
+from rdbtool.engine.replay.replay import Replay
 from rdbtool.errors import UsageError
 from rdbtool.findings import Severity
 from rdbtool.model import NO_EXPIRY
@@ -186,22 +184,3 @@ def test_slots_are_flushed_by_the_hash_of_keys() -> None:
     assert set(keys) == {b"b"}
     _, keys = replayed(script("SET a 1", "SET x{a}b 1", "SET b 1", "CLUSTER FLUSHSLOT 15495 SYNC"))
     assert set(keys) == {b"b"}
-
-
-@pytest.mark.usefixtures("freezing")
-def test_a_process_that_lives_on_keeps_nothing_from_the_collector() -> None:
-    frozen = gc.get_freeze_count()
-    try:
-        gc.unfreeze()
-        with collector_off():
-            assert not gc.isenabled()
-        assert gc.isenabled()
-        assert gc.get_freeze_count() == 0
-        gc.freeze()  # as the program does, which ends after one command
-        before = gc.get_freeze_count()
-        with collector_off():
-            made = [[] for _ in range(10)]  # type: ignore[var-annotated]
-        assert gc.get_freeze_count() >= before + len(made)
-    finally:
-        if not frozen:
-            gc.unfreeze()

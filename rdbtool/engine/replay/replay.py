@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import gc
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final, final
 
@@ -522,19 +521,3 @@ def _commands_in(args: list[bytes]) -> list[list[bytes]]:
 def _shown(row: CommandRow) -> str:
     """The name of a command as it is written."""
     return row.name.decode("latin-1").replace("|", " ")
-
-
-@contextlib.contextmanager
-def collector_off() -> Iterator[None]:
-    """No garbage collection meanwhile: a replay makes millions of objects and no cycles."""
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            if gc.get_freeze_count():
-                # What was loaded stays as long as the program, which froze its modules: collections need not walk it.
-                # In a process that lives longer, cycles of others would never be freed.
-                gc.freeze()
-            gc.enable()
