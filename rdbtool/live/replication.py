@@ -65,7 +65,6 @@ class Snapshot:
             return self._read_to_mark(n)
         left = self.size - self.received
         if not left:
-            self._part()
             return b""
         data = self._take(min(n, left)) if self._held else self._receive(min(n, left), "receiving the snapshot")
         self.received += len(data)
@@ -79,16 +78,16 @@ class Snapshot:
         keep = 0 if self._ended else MARK
         data = self._take(min(n, len(self._held) - keep))
         self.received += len(data)
-        if not data:
-            self._part()
         return data
 
-    def _part(self) -> None:
-        """Let the server end the connection: it kills the child that made the snapshot, and logs that, if we do."""
-        if self._leaves_us:
-            self._leaves_us = False
+    def close(self) -> None:
+        """End the connection. Where all has come, let the server do that: if we do, it logs that its child was killed.
+        It may take a moment, in which what came can be written to disk.
+        """
+        if self._leaves_us and self.received == self.size:
             with contextlib.suppress(OSError):
                 self._socket.recv(1)
+        self.connection.close()
 
     def _look_for_mark(self) -> None:
         if self._held.endswith(self._mark):

@@ -74,7 +74,7 @@ def open_server(url: str, access: Access = ANONYMOUS, on_wait: OnWait | None = N
     except BaseException:
         connection.close()
         raise
-    return Input(connection.name, snapshot, snapshot.size, connection.close)
+    return Input(connection.name, snapshot, snapshot.size, snapshot.close)
 
 
 def open_scan(

@@ -24,13 +24,13 @@ class Case:
     ours: list[str]
     peer_name: str = ""
     peer: list[str] = field(default_factory=list)
-    codes: tuple[int, ...] = (0,)
+    codes: tuple[int, ...] = (0, 3)
     directory: Path = data.CACHE
     prepare: Callable[[], object] | None = None
     server_seconds: Callable[[], float] | None = None
 
 
-WITH_JOBS = ("check-aof", "check-rdb", "convert", "digest", "dump", "info", "memory", "rewrite")
+WITH_JOBS = ("check-aof", "check-rdb", "convert", "digest", "dump", "info", "memory", "rewrite", "verify")
 """Subcommands that use several processes where they are not told otherwise."""
 
 

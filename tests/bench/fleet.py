@@ -29,18 +29,16 @@ COUNTS = (1, 2, 4)
 
 def jobs(paths: list[Path], out: Path, processes: int) -> dict[str, list[str]]:
     """The command lines, by what they are for."""
-    asked = ["--jobs", str(processes)]
-    return {
-        "check-rdb": cases.rdbtool("check-rdb", *paths, *asked),
-        "verify": cases.rdbtool("verify", *paths, *asked),
-        "digest": cases.rdbtool("digest", *paths, *asked),
-        "info": cases.rdbtool("info", *paths, *asked),
-        "memory": cases.rdbtool("memory", *paths, *asked),
-        "dump -f parquet": cases.rdbtool("dump", *paths, *asked, "-f", "parquet", "--force", "-o", f"{out}/keys/"),
-        "convert --target": cases.rdbtool(
-            "convert", *paths, *asked, "--force", "--target", "redis-5.0", f"{out}/old/{{name}}.rdb"
-        ),
+    commands = {
+        "check-rdb": ["check-rdb", *paths],
+        "verify": ["verify", *paths],
+        "digest": ["digest", *paths],
+        "info": ["info", *paths],
+        "memory": ["memory", *paths],
+        "dump -f parquet": ["dump", *paths, "-f", "parquet", "--force", "-o", f"{out}/keys/"],
+        "convert --target": ["convert", *paths, "--force", "--target", "redis-5.0", f"{out}/old/{{name}}.rdb"],
     }
+    return {name: cases.rdbtool(*words, jobs=processes) for name, words in commands.items()}
 
 
 def measured(size: int, rounds: int) -> dict[str, dict[int, float]]:

@@ -54,9 +54,13 @@ def live_cases(size: int) -> Iterator[cases.Case]:
             flush()
             _run(load)
             fetched = directory / "fetched.rdb"
-            peer = [client, "-s", socket, "--rdb", str(directory / "other.rdb")] if client else []
-            fetch = cases.rdbtool("convert", url, fetched, "--force", "--quiet")
-            yield cases.Case("convert of a server", megabytes, fetch, "redis-cli --rdb", peer)
+            peer = [client, "-s", socket, "--rdb", str(fetched)] if client else []
+            fetch = cases.rdbtool("convert", url, fetched, "--quiet")
+
+            def remove() -> None:
+                fetched.unlink(missing_ok=True)  # to write over a file is another job
+
+            yield cases.Case("convert of a server", megabytes, fetch, "redis-cli --rdb", peer, prepare=remove)
 
 
 def server_seconds(server: Server) -> float:
