@@ -31,6 +31,24 @@ def test_nothing_shows_under_the_final_name_before_the_end(tmp_path: Path) -> No
     assert os.listdir(tmp_path) == ["out"]
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux's advice")
+def test_much_is_on_its_way_to_the_disk_before_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[int, int]] = []
+
+    def advise(_: int, start: int, size: int, advice: int) -> None:
+        told.append((start, size))
+        assert advice == os.POSIX_FADV_DONTNEED
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(os, "posix_fadvise", advise)
+    pieces = [bytes([i]) * 3_000_000 for i in range(9)]
+    with open_sink(str(tmp_path / "out")) as sink:
+        for piece in pieces:
+            sink.write(piece)
+    assert told == [(0, 9_000_000), (9_000_000, 9_000_000), (18_000_000, 9_000_000)]
+    assert (tmp_path / "out").read_bytes() == b"".join(pieces)
+
+
 def test_an_exception_leaves_what_was_there_before(tmp_path: Path) -> None:
     path = tmp_path / "out"
     path.write_bytes(b"old")
