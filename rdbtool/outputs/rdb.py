@@ -11,8 +11,9 @@ from rdbtool.model import Entry
 from rdbtool.rdb.events import Event, ModuleAux, SlotImport
 from rdbtool.rdb.frame import Frame
 from rdbtool.rdb.layout.facts import Losses
+from rdbtool.rdb.opening import open_rdb_writer
 from rdbtool.rdb.targets import Target, target_for_version
-from rdbtool.rdb.writer import RdbWriter, open_rdb_writer
+from rdbtool.rdb.writer import RdbWriter
 from rdbtool.servers.releases import SHARED, Release, writer_of
 
 from .exporter import MISCOUNTED, Exporter, Written

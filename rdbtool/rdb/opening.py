@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import TYPE_CHECKING, final
 
 from rdbtool.io.output import Writable
 from rdbtool.io.source import Input, open_input, open_stream
 from rdbtool.io.window import Readable
+from rdbtool.servers.features import MULTI_PART_LOGS
 from rdbtool.servers.limits import Limits
 
 from .events import Event
@@ -88,29 +90,36 @@ def open_rdb_writer(
     packed; ``ctime``: seconds, now by default; ``used_mem``: bytes, left out by default; ``aof``: the RDB is the base
     or the preamble of an AOF. Raises `UsageError` for a target that there is not, and `OutputError`.
     """
-    from .writer import open_rdb_writer as open_writer
+    from .layout.facts import Losses
+    from .targets import target
+    from .writer import RdbWriter
 
+    goal = target(to) if isinstance(to, str) else to
+    release = goal.release
     file = None
     if isinstance(sink, (str, os.PathLike)):
         from rdbtool.io.sink import open_sink
 
         sink = file = open_sink(os.fspath(sink))
     try:
-        writer = open_writer(
+        writer = RdbWriter(
             sink,
-            to,
+            goal,
+            limits=limits,
+            losses=Losses(goal.name, lossless=lossless),
             compress=compress,
             checksum=checksum,
-            lossless=lossless,
             drop_modules=drop_modules,
-            limits=limits,
-            ctime=ctime,
-            used_mem=used_mem,
-            aof=aof,
         )
         writer.file = file
-        return writer
+        writer.aux(f"{release.product}-ver".encode(), f"{release.number}.0".encode())
+        writer.aux(b"redis-bits", b"64")
+        writer.aux(b"ctime", b"%d" % (int(time.time()) if ctime is None else ctime))
+        if used_mem is not None:
+            writer.aux(b"used-mem", b"%d" % used_mem)
+        writer.aux(b"aof-base" if release.has(MULTI_PART_LOGS) else b"aof-preamble", b"1" if aof else b"0")
     except BaseException:
         if file is not None:
             file.abort()
         raise
+    return writer

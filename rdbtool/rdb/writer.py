@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from typing import Final, final
 
 from librt.strings import BytesWriter
 from mypy_extensions import i64, u8
 
-from rdbtool.basics.crc64 import crc64, crc64_of_both
+from rdbtool.basics.crc64 import crc64_of_both
 from rdbtool.errors import FormatError, RdbToolError
 from rdbtool.findings import plural
 from rdbtool.io.output import File, Output, Writable
@@ -30,7 +29,6 @@ from rdbtool.rdb.layout.templates import (
     with_id,
 )
 from rdbtool.rdb.layout.visitor import STREAM
-from rdbtool.servers.features import MULTI_PART_LOGS
 from rdbtool.servers.limits import Limits, refuse_database
 
 from . import opcodes, transcode
@@ -41,57 +39,13 @@ from .layout.encoders import put_length, put_ms, put_string, put_u64
 from .layout.primitives import read_length, read_string, read_u64
 from .libraries import needs_server_table
 from .repack import Repacker
-from .targets import Target, target
+from .sinks import ChecksummedSink, Tap
+from .targets import Target
 from .types import TypeRow
 from .values import hashes, lists
 
 VALKEY_FUNCTIONS: Final = "functions that call 'server', as only Valkey does"
 ANY_DB: Final[i64] = -1
-
-
-@final
-class ChecksummedSink:
-    """A sink that keeps the checksum and the length of what has passed."""
-
-    def __init__(self, sink: Writable, *, checksum: bool) -> None:
-        self.sink = sink
-        self.checksum = checksum
-        self.crc = 0
-        self.written = 0
-
-    def write(self, data: bytes) -> None:
-        """Pass ``data`` on."""
-        if self.checksum:
-            self.crc = crc64(data, self.crc)
-        self.written += len(data)
-        self.sink.write(data)
-
-
-@final
-class Tap:
-    """Takes what passes through a reader's window while a payload is copied that the window cannot hold.
-
-    It stands before the window's observer. ``ahead``: bytes of the next run that do not belong to the payload.
-    """
-
-    def __init__(self, w: Window, output: Output) -> None:
-        w.report()
-        self.window = w
-        self.next = w.observer
-        self.output = output
-        self.copying = False
-        self.ahead: i64 = 0
-        w.observe(self.take)
-
-    def take(self, run: bytes) -> None:
-        """Take a run of bytes that have been passed."""
-        observer = self.next
-        if observer is not None:
-            observer(run)
-        if self.copying:
-            self.output.buffer.write(run[self.ahead :] if self.ahead else run)
-            self.ahead = 0
-            self.output.room()
 
 
 @final
@@ -512,37 +466,3 @@ class RdbWriter:
             return
         self._output.buffer.append(u8(opcodes.MODULE_AUX))
         self._output.buffer.write(event.raw)
-
-
-def open_rdb_writer(
-    sink: Writable,
-    to: Target | str,
-    *,
-    compress: bool = True,
-    checksum: bool = True,
-    lossless: bool = False,
-    drop_modules: bool = False,
-    limits: Limits | None = None,
-    ctime: int | None = None,
-    used_mem: int | None = None,
-    aof: bool = False,
-) -> RdbWriter:
-    """`opening.open_rdb_writer`, but to ``sink`` only, which stays open."""
-    goal = target(to) if isinstance(to, str) else to
-    writer = RdbWriter(
-        sink,
-        goal,
-        limits=limits,
-        losses=Losses(goal.name, lossless=lossless),
-        compress=compress,
-        checksum=checksum,
-        drop_modules=drop_modules,
-    )
-    release = goal.release
-    writer.aux(f"{release.product}-ver".encode(), f"{release.number}.0".encode())
-    writer.aux(b"redis-bits", b"64")
-    writer.aux(b"ctime", b"%d" % (int(time.time()) if ctime is None else ctime))
-    if used_mem is not None:
-        writer.aux(b"used-mem", b"%d" % used_mem)
-    writer.aux(b"aof-base" if release.has(MULTI_PART_LOGS) else b"aof-preamble", b"1" if aof else b"0")
-    return writer

@@ -23,8 +23,8 @@ from rdbtool.outputs.options import OutputOptions as Output
 from rdbtool.rdb.events import Event, Function, ResizeDb
 from rdbtool.rdb.frame import Frame
 from rdbtool.rdb.head import Aside, RdbHead
+from rdbtool.rdb.opening import open_rdb_writer
 from rdbtool.rdb.targets import target
-from rdbtool.rdb.writer import open_rdb_writer
 from rdbtool.servers.commands import SWEEPING
 from rdbtool.tasks.convert import convert
 from rdbtool.tasks.digest import digest

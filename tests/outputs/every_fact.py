@@ -17,8 +17,8 @@ from rdbtool.rdb.frame import Frame, frame_of
 from rdbtool.rdb.layout import facts
 from rdbtool.rdb.layout.encoders import put_u64
 from rdbtool.rdb.layout.modules import module_id
+from rdbtool.rdb.opening import open_rdb_writer
 from rdbtool.rdb.targets import target
-from rdbtool.rdb.writer import open_rdb_writer
 from tests.outputs.collected import Collected, entries_of
 from tests.rdb.corpus import FIXTURES
 

@@ -11,9 +11,9 @@ from rdbtool.model import Entry, SortedSet, type_name
 from rdbtool.rdb.encode import encode
 from rdbtool.rdb.frame import Frame, frame_of
 from rdbtool.rdb.layout.primitives import read_string
+from rdbtool.rdb.opening import open_rdb_writer
 from rdbtool.rdb.targets import target
 from rdbtool.rdb.types import TypeRow
-from rdbtool.rdb.writer import open_rdb_writer
 from tests.outputs.collected import Collected, entries_of
 from tests.rdb.corpus import numbered, written_files
 from tests.rdb.mutation import ROWS, SAMPLES, damaged, flipped

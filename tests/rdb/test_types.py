@@ -24,11 +24,11 @@ from rdbtool.rdb.layout.inspection import Inspection
 from rdbtool.rdb.layout.primitives import skip_string
 from rdbtool.rdb.layout.stream import STREAM_VERSIONS
 from rdbtool.rdb.layout.visitor import KIND_NAMES
+from rdbtool.rdb.opening import open_rdb_writer
 from rdbtool.rdb.targets import target, target_names
 from rdbtool.rdb.types import TABLE, TypeRow
 from rdbtool.rdb.unordered import is_unordered, same_elements
 from rdbtool.rdb.walk import Walker
-from rdbtool.rdb.writer import open_rdb_writer
 from rdbtool.servers.limits import Limits
 from rdbtool.servers.releases import MAX_RDB_VERSION, REDIS, VALKEY
 from tests.rdb.mutation import ROWS, SAMPLES

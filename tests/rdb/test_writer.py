@@ -20,10 +20,11 @@ from rdbtool.model import Entry, Hash, Module, Stream
 from rdbtool.rdb.check import verify_rdb
 from rdbtool.rdb.events import Aux, Function, ResizeDb, SelectDb
 from rdbtool.rdb.frame import Frame, frame_of
+from rdbtool.rdb.opening import open_rdb_writer
 from rdbtool.rdb.reader import RdbReader
 from rdbtool.rdb.targets import target, target_names
 from rdbtool.rdb.types import row_of
-from rdbtool.rdb.writer import RdbWriter, open_rdb_writer
+from rdbtool.rdb.writer import RdbWriter
 from tests.outputs.collected import Collected
 from tests.rdb import craft
 from tests.rdb.expected import corpus_files, label, plain

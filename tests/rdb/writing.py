@@ -9,8 +9,9 @@ from rdbtool.io.window import window_over
 from rdbtool.model import Entry, Hash, SortedSet, Stream, Value
 from rdbtool.rdb.events import End, Event
 from rdbtool.rdb.frame import Frame
+from rdbtool.rdb.opening import open_rdb_writer
 from rdbtool.rdb.reader import RdbReader
-from rdbtool.rdb.writer import RdbWriter, open_rdb_writer
+from rdbtool.rdb.writer import RdbWriter
 from tests.outputs.collected import Collected
 
 

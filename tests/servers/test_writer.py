@@ -17,9 +17,9 @@ from rdbtool.rdb.dump_payload import dump
 from rdbtool.rdb.encode import encode
 from rdbtool.rdb.events import FunctionPreGa, Header
 from rdbtool.rdb.frame import Frame
+from rdbtool.rdb.opening import open_rdb_writer
 from rdbtool.rdb.reader import RdbReader
 from rdbtool.rdb.targets import target
-from rdbtool.rdb.writer import open_rdb_writer
 from rdbtool.servers.releases import release_named
 from tests.rdb.corpus import expected_of
 from tests.rdb.expected import corpus_files, label, unshown

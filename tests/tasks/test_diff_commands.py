@@ -10,8 +10,8 @@ import pytest
 from rdbtool.io.output import Output
 from rdbtool.io.sink import Sink, open_sink
 from rdbtool.io.source import open_input
+from rdbtool.rdb.opening import open_rdb_writer
 from rdbtool.rdb.reader import RdbReader
-from rdbtool.rdb.writer import open_rdb_writer
 from rdbtool.servers.releases import release_named
 from rdbtool.tasks.diff.commands import CommandsOut
 from rdbtool.tasks.diff.run import Diff, DiffOptions

@@ -11,11 +11,11 @@ import pytest
 from rdbtool.io.sink import open_sink
 from rdbtool.io.source import open_input
 from rdbtool.model import Entry, PathHash, Value, type_name
+from rdbtool.rdb.opening import open_rdb_writer
 from rdbtool.rdb.reader import RdbReader
 from rdbtool.rdb.targets import target_names
 from rdbtool.rdb.values.idempotence import Idempotence
 from rdbtool.rdb.values.stream_nodes import of_pair
-from rdbtool.rdb.writer import open_rdb_writer
 from rdbtool.tasks.diff import run as diff_run
 from rdbtool.tasks.diff.run import Diff
 from rdbtool.tasks.diff.snapshot import open_snapshot

@@ -8,9 +8,9 @@ import pytest
 
 from rdbtool.io.sink import open_sink
 from rdbtool.io.source import open_input
+from rdbtool.rdb.opening import open_rdb_writer
 from rdbtool.rdb.reader import RdbReader
 from rdbtool.rdb.targets import target_names
-from rdbtool.rdb.writer import open_rdb_writer
 from rdbtool.tasks.diff.run import Diff
 from rdbtool.tasks.diff.snapshot import open_snapshot
 from tests.rdb.corpus import numbered

@@ -17,8 +17,8 @@ from rdbtool.outputs.options import OutputOptions
 from rdbtool.rdb.cutting import Cutter
 from rdbtool.rdb.events import SelectDb
 from rdbtool.rdb.frame import Frame
+from rdbtool.rdb.opening import open_rdb_writer
 from rdbtool.rdb.reader import NOWHERE, RdbReader
-from rdbtool.rdb.writer import open_rdb_writer
 from rdbtool.tasks.check_rdb import check_rdb
 from rdbtool.tasks.parts import cutter_of
 from tests.tasks.answering import counted, digested, dumped

@@ -19,8 +19,8 @@ from rdbtool.inputs.server import STOCK_SERVER, Server
 from rdbtool.io.window import CHUNK, Readable, Window
 from rdbtool.rdb.compare import Kept
 from rdbtool.rdb.frame import Frame, frame_of
+from rdbtool.rdb.opening import open_rdb_writer
 from rdbtool.rdb.reader import RdbReader
-from rdbtool.rdb.writer import open_rdb_writer
 from rdbtool.servers.features import IDEMPOTENT_PRODUCERS
 from rdbtool.servers.releases import NEWEST, newest
 
