@@ -73,5 +73,5 @@ def _cut(pages: Pages, cuts: list[Cut], start: i64, end: i64, insert: bytes, res
         cut = Cut(start, end, first.code, first.message)
     cut.insert = insert
     for one in lost:
-        cut.keys += one.keys[: KEYS - len(cut.keys)]
+        cut.keys += tuple(one.keys[: KEYS - len(cut.keys)])
     cuts.append(cut)

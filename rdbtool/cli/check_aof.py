@@ -265,9 +265,10 @@ def command(
                     until=time,
                     max_loss=-1 if max_loss is None else max_loss,
                 )
-                facts["plan"] = plan.as_json()
                 if text:
-                    print_plan(plan, time)
+                    print_plan(plan, time, all_findings=all_findings)
+                else:
+                    facts["plan"] = plan.as_json()
                 if (fix and not plan.empty) or output:
                     if not output:
                         _confirm(plan, yes)
