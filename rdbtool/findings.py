@@ -211,11 +211,13 @@ class Findings:
 class Report:
     """What a task did. Tasks extend it with their facts.
 
-    ``loss``: the job was done, but not everything was kept, and the findings say what.
+    ``loss``: the job was done, but not everything was kept, or may be wrong, and the findings say what; ``mended``: its
+    input was damaged, and the findings say how that was undone, so that nothing is lost.
     """
 
     findings: Findings = field(default_factory=Findings)
     loss: bool = False
+    mended: bool = False
 
     @property
     def failed(self) -> bool:

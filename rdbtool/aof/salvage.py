@@ -39,6 +39,8 @@ MAX_EDITS: Final = 1000
 """Damaged lengths for which other lengths are tried: a file with more is not worth the time."""
 OPEN_TRANSACTION: Final = "open-transaction"
 """Code of a cut behind which the rest of an open transaction is kept."""
+UNDONE: Final = "undone"
+"""Code of a cut that loses nothing: of damage, in whose place is put what was there."""
 KEYS: Final = 5
 """Keys of a cut that are shown."""
 

@@ -11,12 +11,14 @@ from rdbtool.io.random_access import Pages
 from rdbtool.rdb.salvage.salvaged import Lost, Salvaged
 from rdbtool.rdb.salvage.salvager import Salvager
 
-from .salvage import KEYS, Cut
+from .salvage import KEYS, UNDONE, Cut
 
 SNAPSHOT: Final = "snapshot"
 """Code of a cut that loses nothing: the checksum of a snapshot that is changed."""
-UNDONE: Final = "undone"
-"""Code of a cut that loses nothing: of damage, in whose place is put what was there."""
+
+
+BUILT_ON_LOSS: Final = "keys that are lost, and that what follows changes, may end up with another value than they had"
+"""What it means for a key to be lost where commands stand behind it."""
 
 
 @final

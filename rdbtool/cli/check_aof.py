@@ -318,7 +318,8 @@ def _time(until: str | None, seconds: int | None) -> int:
 
 
 def _confirm(plan: "RepairPlan", yes: bool) -> None:
-    _ask(f"Cut {plural(plan.lost, 'byte')}?", yes, plan.layout.path)
+    what = f"Cut {plural(plan.lost, 'byte')}?" if plan.lost or not plan.mended else "Put the damage right?"
+    _ask(what, yes, plan.layout.path)
 
 
 def _ask(question: str, yes: bool, path: str) -> None:

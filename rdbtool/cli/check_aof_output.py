@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from rdbtool.aof.check import BROKEN, EMPTY, MISSING, OK, TRUNCATED, FileVerdict
+from rdbtool.aof.salvage import UNDONE
 from rdbtool.errors import printable
 from rdbtool.findings import Alike, Finding, Findings
 from rdbtool.servers.releases import RELEASES
@@ -197,11 +198,16 @@ def print_plan(plan: RepairPlan, time: int, *, all_findings: bool = False) -> No
             continue
         kept = file.size - file.lost
         drops = f"drops {plural(file.lost, 'byte')} of {number(file.size)}, keeps {number(kept)}"
+        if not file.lost:
+            drops = "puts right what was damaged, drops nothing"
         print(f"  {show_path(file.file.path)}: {drops}")
         shown = file.cuts if all_findings else file.cuts[:DETAILED_CUTS]
         for i, cut in enumerate(shown):
             commands = plural(int(cut.commands), "readable command")
             transactions = plural(int(cut.transactions), "transaction")
+            if cut.code == UNDONE:
+                print(f"    at {number(int(cut.start))}: {cut.message}")
+                continue
             reaches = "the end" if int(cut.end) == file.size else number(int(cut.end))
             print(
                 f"    from {number(int(cut.start))} to {reaches}: {plural(int(cut.end - cut.start), 'byte')}, "

@@ -11,8 +11,8 @@ from rdbtool.aof.check import MISSING, FileVerdict, start_of
 from rdbtool.aof.config import DEFAULT, LogConfig
 from rdbtool.aof.layout import Layout, LogFile
 from rdbtool.aof.manifest import Part
-from rdbtool.aof.salvage import OPEN_TRANSACTION, Cut, Salvager, database_at, survey
-from rdbtool.aof.salvage_base import UNDONE, mend_base
+from rdbtool.aof.salvage import OPEN_TRANSACTION, UNDONE, Cut, Salvager, database_at, survey
+from rdbtool.aof.salvage_base import BUILT_ON_LOSS, mend_base
 from rdbtool.errors import UsageError, printable
 from rdbtool.findings import KEPT_PER_CODE, Finding, Findings, Severity, plural
 from rdbtool.io.random_access import Pages
@@ -46,8 +46,8 @@ class FilePlan:
 
     @property
     def lost(self) -> int:
-        """Bytes that go."""
-        return sum(int(c.end - c.start) for c in self.cuts)
+        """Bytes that go, and in whose place nothing is put."""
+        return sum(int(c.end - c.start) for c in self.cuts if c.code != UNDONE)
 
     def as_json(self, kept: int = KEPT_PER_CODE) -> dict[str, Any]:
         """The plan as data, with ``kept`` of its cuts at most."""
@@ -77,7 +77,8 @@ class FilePlan:
 class RepairPlan:
     """Cuts, file by file, and parts that leave the manifest (their files stay).
 
-    ``loss``: commands go that a server, left alone, would have loaded or could be made to load.
+    ``loss``: commands go that a server, left alone, would have loaded or could be made to load, or keys of a damaged
+    snapshot; ``mended``: damage of one is undone.
     """
 
     layout: Layout
@@ -85,6 +86,7 @@ class RepairPlan:
     files: list[FilePlan] = field(default_factory=list)
     dropped: list[LogFile] = field(default_factory=list)
     loss: bool = False
+    mended: bool = False
     config: LogConfig = DEFAULT
     releases: Sequence[Release] = ()
     """What it is for."""
@@ -180,15 +182,20 @@ def _mend(plan: RepairPlan, file: LogFile, keep_open: bool, drop_refused: bool, 
             cuts = cuts + salvager.cuts
     plan.files.append(FilePlan(file, size, cuts))
     result = mended.result
-    if result.undone is not None:
-        message = f"{result.undone}, and nothing of the snapshot is lost"
-        plan.findings.add(Finding(Severity.WARNING, "snapshot-mended", message, file.path, int(result.undone.start)))
-        return
-    message = (
-        f"{plural(result.keys, 'key')} of the snapshot come back, {result.lost_bytes:,} bytes of it are lost; the log "
-        "is then applied to what came back: a lost key that it changes may end up with another value than it had"
-    )
-    plan.findings.add(Finding(Severity.WARNING, "snapshot-mended", message, file.path))
+    undone = result.undone
+    if undone is not None:
+        message = f"{undone}, and nothing of the snapshot is lost"
+    else:
+        lost = f"{result.lost_bytes:,} bytes of it are lost" if result.lost else "and none of its bytes is left out"
+        message = f"{plural(result.keys, 'key')} of the snapshot come back, {lost}"
+        if result.checksum == "bad":
+            message += f"; {result.doubt}"
+        if result.lacking:
+            message += f"; the log is then applied to what came back: {BUILT_ON_LOSS}"
+    at = int(undone.start) if undone is not None else -1
+    plan.findings.add(Finding(Severity.WARNING, "snapshot-mended", message, file.path, at))
+    plan.mended = plan.mended or result.mended
+    plan.loss = plan.loss or result.lossy
 
 
 def _refuse_hopeless(verdict: FileVerdict) -> None:
