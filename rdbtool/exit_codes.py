@@ -22,7 +22,7 @@ class ExitCode(IntEnum):
     FAILED = 2
     """The job could not be done: usage, unreadable input, an output that cannot be written, unsupported data."""
     LOSS = 3
-    """The job was done, with loss that was reported."""
+    """The job was done, with loss that was reported, or with damage that was undone."""
     BUG = 70
     """The program itself failed (EX_SOFTWARE of sysexits.h)."""
     HUNG_UP = 129
@@ -43,7 +43,7 @@ def of_report(report: Report, *, problems: bool = False, loss: bool = False) -> 
     unknown = {InputError.code, ChangedError.code, LostWorkerError.code, NotSyncedError.code}
     if not unknown.isdisjoint(report.findings.counts):
         return ExitCode.FAILED  # what could not be read, or did not stay, is not known, what is not synced not safe
-    if loss or report.loss:
+    if loss or report.loss or report.mended:
         return ExitCode.LOSS
     return ExitCode.PROBLEMS if problems or report.failed else ExitCode.FINE
 

@@ -107,6 +107,16 @@ class Alike:
     count: int
 
 
+def _says_the_same(one: Finding, other: Finding) -> bool:
+    """Whether they are of one kind because nothing in their messages differs, which is sooner seen than `kind_of`."""
+    return (
+        one.message == other.message
+        and one.code == other.code
+        and one.path == other.path
+        and one.severity is other.severity
+    )
+
+
 @dataclass(slots=True)
 class Findings:
     """Findings in the order they were made. ``kept``: of one code; further ones are counted only."""
@@ -116,17 +126,19 @@ class Findings:
     worst: Severity = Severity.NOTE
     kept: int = KEPT_PER_CODE
     alike: dict[Kind, Alike] = field(default_factory=dict)
+    _recent: Alike | None = None
+    """The kind of the last finding."""
 
     def add(self, finding: Finding) -> None:
         """Count ``finding`` and keep it, unless its code has ``kept`` already."""
-        self._count(finding, finding, 1)
+        self.count(finding, finding, 1)
         if self.counts[finding.code] <= self.kept:
             self.items.append(finding)
 
     def add_all(self, others: Findings) -> None:
         """Add those of ``others``, and count what they only counted."""
         for other in others.alike.values():
-            self._count(other.first, other.last, other.count)
+            self.count(other.first, other.last, other.count)
         self.items += others.items
 
     def add_parts(self, parts: Sequence[Findings], place: Callable[[Finding], tuple[int, int]]) -> None:
@@ -136,7 +148,7 @@ class Findings:
                 alike = self.alike.get(kind)
                 first = other.first if alike is None else min(alike.first, other.first, key=place)
                 last = other.last if alike is None else max(alike.last, other.last, key=place)
-                self._count(other.first, other.last, other.count)
+                self.count(other.first, other.last, other.count)
                 if kind in self.alike:
                     self.alike[kind].first, self.alike[kind].last = first, last
         kept: dict[str, int] = {}
@@ -156,24 +168,28 @@ class Findings:
             if other.first.code in once:
                 for finding in new:
                     if kind_of(finding) == kind:
-                        self._count(finding, finding, 1)
+                        self.count(finding, finding, 1)
             else:
-                self._count(other.first, other.last, other.count)
+                self.count(other.first, other.last, other.count)
         for finding in new:
             room[finding.code] -= 1
             if room[finding.code] >= 0:
                 self.items.append(finding)
 
-    def _count(self, first: Finding, last: Finding, count: int) -> None:
+    def count(self, first: Finding, last: Finding, count: int) -> None:
+        """Count so many of one kind, from ``first`` to ``last``, and keep none of them."""
         self.counts[first.code] = self.counts.get(first.code, 0) + count
         self.worst = max(self.worst, first.severity)
-        kind = kind_of(first)
-        alike = self.alike.get(kind)
+        alike = self._recent
+        if alike is None or not _says_the_same(alike.last, first):
+            kind = kind_of(first)
+            alike = self.alike.get(kind)
         if alike is not None:
             alike.last = last
             alike.count += count
         elif len(self.alike) < KINDS:
-            self.alike[kind] = Alike(first, last, count)
+            alike = self.alike[kind] = Alike(first, last, count)
+        self._recent = alike
 
     def condensed(self) -> list[tuple[Finding, Alike | None]]:
         """What to show: findings one by one, and of a kind of which there are more than `FEW` the first, with all."""
@@ -195,11 +211,13 @@ class Findings:
 class Report:
     """What a task did. Tasks extend it with their facts.
 
-    ``loss``: the job was done, but not everything was kept, and the findings say what.
+    ``loss``: the job was done, but not everything was kept, or may be wrong, and the findings say what; ``mended``: its
+    input was damaged, and the findings say how that was undone, so that nothing is lost.
     """
 
     findings: Findings = field(default_factory=Findings)
     loss: bool = False
+    mended: bool = False
 
     @property
     def failed(self) -> bool:

@@ -85,12 +85,15 @@ class Fault:
 
 @final
 class Oddity:
-    """Bytes that the server passes unread and redis-check-aof objects to."""
+    """Bytes that the server passes unread and redis-check-aof objects to. ``kind``: the same for messages that differ
+    in numbers only.
+    """
 
-    def __init__(self, code: str, message: str, offset: i64) -> None:
+    def __init__(self, code: str, message: str, offset: i64, kind: str) -> None:
         self.code = code
         self.message = message
         self.offset: i64 = offset
+        self.kind = kind
 
 
 def parse_long(data: bytes, pos: i64, end: i64) -> i64:
@@ -227,7 +230,7 @@ class Framer:
             self._fault("bad-length", f"argument {index + 1} of {self.argc} has the length {length}", at)
             return False
         if data[pos + n - 1] == LF and not is_canonical(data, pos + 1, pos + n):
-            self._odd("bad-header", "the header of an argument is not '$', digits and CRLF", at)
+            self._odd("bad-header", "the header of an argument is not '$', digits and CRLF", at, "argument")
         left = w.size - w.offset() if w.size >= 0 else I64_MAX
         if length > self.max_bulk:
             if length > left - 2:
@@ -267,7 +270,7 @@ class Framer:
             self._beyond(index, length, -1, at)
             return False
         if ending != b"\r\n":
-            self._odd("bad-crlf", f"{ending.hex()} where CRLF ends argument {index + 1}", closing)
+            self._odd("bad-crlf", f"'{ending.hex()}' where CRLF ends argument {index + 1}", closing)
         return True
 
     def _line(self) -> i64:
@@ -329,8 +332,8 @@ class Framer:
         self.fault = Fault("truncated-command", message, self.start, offset, truncated=True)
         return FAULT
 
-    def _odd(self, code: str, message: str, offset: i64) -> None:
-        self.oddities.append(Oddity(code, message, offset))
+    def _odd(self, code: str, message: str, offset: i64, kind: str = "") -> None:
+        self.oddities.append(Oddity(code, message, offset, kind or code))
 
 
 def _shown(byte: i64) -> str:

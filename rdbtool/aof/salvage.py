@@ -39,6 +39,8 @@ MAX_EDITS: Final = 1000
 """Damaged lengths for which other lengths are tried: a file with more is not worth the time."""
 OPEN_TRANSACTION: Final = "open-transaction"
 """Code of a cut behind which the rest of an open transaction is kept."""
+UNDONE: Final = "undone"
+"""Code of a cut that loses nothing: of damage, in whose place is put what was there."""
 KEYS: Final = 5
 """Keys of a cut that are shown."""
 
@@ -58,7 +60,7 @@ class Cut:
         self.message = message
         self.commands: i64 = 0
         self.transactions: i64 = 0
-        self.keys: list[bytes] = []
+        self.keys: tuple[bytes, ...] = ()
         self.insert = b""
         self.by_server = False
         """A server cuts this by itself, and no command behind the damage could be kept."""
@@ -108,7 +110,7 @@ class Salvager:
         """Find the cuts."""
         pos = self.begin
         select: i64 = -1
-        ignored = Findings()
+        ignored = Findings(kept=0)
         after_gap = False
         while pos < self.end:
             window = self.pages.window(pos, self.end)
@@ -240,12 +242,12 @@ class Salvager:
 
     def _count(self, begin: i64, end: i64) -> i64:
         """Commands in a run that is known to be good."""
-        scanner = Scanner(self.pages.window(begin, end), Findings(), self.config)
+        scanner = Scanner(self.pages.window(begin, end), Findings(kept=0), self.config)
         scanner.run()
         return scanner.commands
 
     def _last_select(self, begin: i64, end: i64, before: i64) -> i64:
-        scanner = Scanner(self.pages.window(begin, end), Findings(), self.config)
+        scanner = Scanner(self.pages.window(begin, end), Findings(kept=0), self.config)
         scanner.run()
         return scanner.select if scanner.select >= 0 else before
 
@@ -455,32 +457,30 @@ def survey(pages: Pages, cut: Cut, config: LogConfig = DEFAULT) -> Salvager:
     salvager.run()
     cut.commands = salvager.commands
     cut.transactions = salvager.transactions
-    _first_keys(pages, cut, salvager)
+    cut.keys = _first_keys(pages, cut, salvager)
     return salvager
 
 
-def _first_keys(pages: Pages, cut: Cut, salvager: Salvager) -> None:
+def _first_keys(pages: Pages, cut: Cut, salvager: Salvager) -> tuple[bytes, ...]:
+    keys: list[bytes] = []
     pos = cut.start
     cuts = salvager.cuts
     at = 0
-    while pos < cut.end and len(cut.keys) < KEYS:
+    while 0 <= pos < cut.end and len(keys) < KEYS:
         if at < len(cuts) and cuts[at].start <= pos:
-            pos = _note_key(pages, cut, salvager, cuts[at].start)
+            _note_key(pages, cut, salvager, cuts[at].start, keys)
             pos = cuts[at].end
             at += 1
             continue
         if pages.byte(pos) == HASH:
             newline = pages.find(b"\n", pos, cut.end)
-            if newline < 0:
-                return
-            pos = newline + 1
+            pos = newline + 1 if newline >= 0 else -1
             continue
-        pos = _note_key(pages, cut, salvager, pos)
-        if pos < 0:
-            return
+        pos = _note_key(pages, cut, salvager, pos, keys)
+    return tuple(keys)
 
 
-def _note_key(pages: Pages, cut: Cut, salvager: Salvager, start: i64) -> i64:
+def _note_key(pages: Pages, cut: Cut, salvager: Salvager, start: i64, keys: list[bytes]) -> i64:
     """Note name and first argument of the command at ``start``; the offset behind it, -1 if it is not whole."""
     argc, pos = salvager._header(start, STAR)  # noqa: SLF001 - of one kind
     words: list[bytes] = []
@@ -492,7 +492,7 @@ def _note_key(pages: Pages, cut: Cut, salvager: Salvager, start: i64) -> i64:
         pos = value + length + 2
         argc -= 1
     if words and words[0].upper() not in {b"MULTI", b"EXEC", b"SELECT"}:
-        cut.keys.append(b" ".join(words))
+        keys.append(b" ".join(words))
     return salvager._command_end(start, cut.end)  # noqa: SLF001
 
 

@@ -11,12 +11,14 @@ from rdbtool.io.random_access import Pages
 from rdbtool.rdb.salvage.salvaged import Lost, Salvaged
 from rdbtool.rdb.salvage.salvager import Salvager
 
-from .salvage import KEYS, Cut
+from .salvage import KEYS, UNDONE, Cut
 
 SNAPSHOT: Final = "snapshot"
 """Code of a cut that loses nothing: the checksum of a snapshot that is changed."""
-UNDONE: Final = "undone"
-"""Code of a cut that loses nothing: of damage, in whose place is put what was there."""
+
+
+BUILT_ON_LOSS: Final = "keys that are lost, and that what follows changes, may end up with another value than they had"
+"""What it means for a key to be lost where commands stand behind it."""
 
 
 @final
@@ -73,5 +75,5 @@ def _cut(pages: Pages, cuts: list[Cut], start: i64, end: i64, insert: bytes, res
         cut = Cut(start, end, first.code, first.message)
     cut.insert = insert
     for one in lost:
-        cut.keys += one.keys[: KEYS - len(cut.keys)]
+        cut.keys += tuple(one.keys[: KEYS - len(cut.keys)])
     cuts.append(cut)

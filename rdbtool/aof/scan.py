@@ -75,6 +75,16 @@ class BadCommand:
 
 
 @final
+class Repeated:
+    """A finding that is kept; how many more there are of its kind, which are not, and where the last of them is."""
+
+    def __init__(self, finding: Finding) -> None:
+        self.finding = finding
+        self.count: i64 = 0
+        self.offset: i64 = -1
+
+
+@final
 class Scanner:
     """Frames a log from a window at an item's first byte, and counts.
 
@@ -132,6 +142,7 @@ class Scanner:
         self.cut_annotation: i64 = -1
         """Offset of an annotation that the end of the log cuts; -1 for none."""
         self._framer = Framer(window, config.max_bulk, config.line)
+        self._repeated: dict[str, Repeated] = {}
         # The last command whose bytes the server did not look at in part: where it is, and what was before.
         self._odd_start: i64 = -1
         self._odd_end: i64 = -1
@@ -165,6 +176,11 @@ class Scanner:
         """Go on to the end (`END`), to where a server stops (`FAULT`), to an annotation later than ``until``
         (`UNTIL`), or to a stray EXEC (`STRAY`); the last two are passed, and so is a refused command.
         """
+        outcome = self._run()
+        self._count_repeated()
+        return outcome
+
+    def _run(self) -> i64:
         framer = self._framer
         while True:
             self._fast()
@@ -317,16 +333,22 @@ class Scanner:
                     if not self._has_other_words(slot, argc, data, name_at, p, base + pos):
                         break
             elif a == MULTI_WORD and name_size == 5:
-                if self.in_multi or argc != 1:
+                if argc != 1:
                     break
-                self.in_multi = True
-                self.multi_start = base + pos
-                self.before_multi = base + pos if commands > 0 else self.command_end
+                if self.in_multi:
+                    self._tell_nested(base + pos)
+                else:
+                    self.in_multi = True
+                    self.multi_start = base + pos
+                    self.before_multi = base + pos if commands > 0 else self.command_end
             elif a == EXEC_WORD and name_size == 4:
-                if not self.in_multi or argc != 1:
+                if argc != 1 or (self.stop_at_stray and not self.in_multi):
                     break
-                self.in_multi = False
-                self.transactions += 1
+                if self.in_multi:
+                    self.in_multi = False
+                    self.transactions += 1
+                else:
+                    self._tell_stray(base + pos)
             elif a == SELECT_WORD and name_size == 6:
                 if argc != 2 or not self._is_database(data, name_at + 8, p):
                     break
@@ -508,13 +530,7 @@ class Scanner:
             counter.count(counter.options.among(self._framer.words), start)
         elif upper == b"MULTI":
             if self.in_multi:
-                self._note(
-                    Severity.WARNING,
-                    "nested-multi",
-                    "MULTI inside MULTI: the server logs an error and goes on; redis-check-aof calls the file "
-                    f"bad from {self.multi_start} on",
-                    start,
-                )
+                self._tell_nested(start)
             else:
                 self.in_multi = True
                 self.multi_start = start
@@ -526,16 +542,28 @@ class Scanner:
             else:
                 if self.stop_at_stray and self.transactions == 0:
                     return STRAY
-                self._note(
-                    Severity.WARNING,
-                    "stray-exec",
-                    "EXEC without MULTI: the server logs an error and goes on; redis-check-aof calls the file "
-                    "bad from here on",
-                    start,
-                )
+                self._tell_stray(start)
         elif upper == b"SELECT":
             self._selected(self._framer.second, start, good)
         return COMMAND
+
+    def _tell_nested(self, start: i64) -> None:
+        if not self._is_repeated("nested-multi", start):
+            self._note(
+                "nested-multi",
+                "MULTI inside MULTI: the server logs an error and goes on; redis-check-aof calls the file "
+                f"bad from {self.multi_start} on",
+                start,
+            )
+
+    def _tell_stray(self, start: i64) -> None:
+        if not self._is_repeated("stray-exec", start):
+            self._note(
+                "stray-exec",
+                "EXEC without MULTI: the server logs an error and goes on; redis-check-aof calls the file "
+                "bad from here on",
+                start,
+            )
 
     def _selected(self, database: bytes, start: i64, good: i64) -> None:
         """Account for a SELECT: one of a database that is not there changes nothing."""
@@ -568,12 +596,9 @@ class Scanner:
         self.annotations += 1
         if self.first_timestamp < 0:
             self.first_timestamp = seconds
-        elif seconds < self.last_timestamp:
+        elif seconds < self.last_timestamp and not self._is_repeated("time-goes-back", start):
             self._note(
-                Severity.WARNING,
-                "time-goes-back",
-                f"timestamp {seconds} after {self.last_timestamp}: the clock was set back",
-                start,
+                "time-goes-back", f"timestamp {seconds} after {self.last_timestamp}: the clock was set back", start
             )
         self.last_timestamp = seconds
         return False
@@ -583,6 +608,8 @@ class Scanner:
         for odd in self._framer.oddities:
             if odd.code == "cut-annotation":
                 self.cut_annotation = odd.offset
+            if not failed and self._is_repeated(odd.kind, odd.offset):
+                continue
             if failed:
                 verdict = "the length before it is probably wrong" if odd.code == "bad-crlf" else ""
             elif odd.code in {"bad-crlf", "bad-header"}:
@@ -597,10 +624,32 @@ class Scanner:
             else:
                 verdict = ""
             message = f"{odd.message}: {verdict}" if verdict else odd.message
-            self._note(Severity.WARNING, odd.code, message, odd.offset)
+            self._note(odd.code, message, odd.offset, "" if failed else odd.kind)
 
-    def _note(self, severity: Severity, code: str, message: str, offset: i64) -> None:
-        self.findings.add(Finding(severity, code, message, self.window.path, offset, None, -1, "reading the log"))
+    def _note(self, code: str, message: str, offset: i64, kind: str = "") -> None:
+        """Add a finding. ``kind``: what it has in common with those that differ in numbers only; "" for ``code``."""
+        path = self.window.path
+        finding = Finding(Severity.WARNING, code, message, path, offset, None, -1, "reading the log")
+        self.findings.add(finding)
+        if self.findings.counts[code] >= self.findings.kept:
+            self._repeated[kind or code] = Repeated(finding)
+
+    def _is_repeated(self, kind: str, offset: i64) -> bool:
+        """Whether enough findings of a kind are kept; then this one is counted. A log may have millions of them."""
+        repeated = self._repeated.get(kind)
+        if repeated is None:
+            return False
+        repeated.count += 1
+        repeated.offset = offset
+        return True
+
+    def _count_repeated(self) -> None:
+        """Let the findings know of those that were only counted."""
+        for repeated in self._repeated.values():
+            if repeated.count > 0:
+                one = repeated.finding
+                self.findings.count(one, one._replace(offset=int(repeated.offset)), int(repeated.count))
+                repeated.count = 0
 
 
 def _start_of(use: OptionUse) -> int:

@@ -265,9 +265,10 @@ def command(
                     until=time,
                     max_loss=-1 if max_loss is None else max_loss,
                 )
-                facts["plan"] = plan.as_json()
                 if text:
-                    print_plan(plan, time)
+                    print_plan(plan, time, all_findings=all_findings)
+                else:
+                    facts["plan"] = plan.as_json()
                 if (fix and not plan.empty) or output:
                     if not output:
                         _confirm(plan, yes)
@@ -317,7 +318,8 @@ def _time(until: str | None, seconds: int | None) -> int:
 
 
 def _confirm(plan: "RepairPlan", yes: bool) -> None:
-    _ask(f"Cut {plural(plan.lost, 'byte')}?", yes, plan.layout.path)
+    what = f"Cut {plural(plan.lost, 'byte')}?" if plan.lost or not plan.mended else "Put the damage right?"
+    _ask(what, yes, plan.layout.path)
 
 
 def _ask(question: str, yes: bool, path: str) -> None:

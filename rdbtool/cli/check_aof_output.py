@@ -8,8 +8,9 @@ import sys
 from typing import TYPE_CHECKING
 
 from rdbtool.aof.check import BROKEN, EMPTY, MISSING, OK, TRUNCATED, FileVerdict
+from rdbtool.aof.salvage import UNDONE
 from rdbtool.errors import printable
-from rdbtool.findings import Alike, Finding
+from rdbtool.findings import Alike, Finding, Findings
 from rdbtool.servers.releases import RELEASES
 from rdbtool.tasks.check_aof import CheckAofReport
 
@@ -41,8 +42,7 @@ def print_report(report: CheckAofReport, *, all_findings: bool = False) -> None:
     print(f"{paint(show_path(report.path), 'bold')}: {paint(verdict, COLOURS[verdict])} ({_meaning(report)})")
     by_path: dict[str, list[tuple[Finding, Alike | None]]] = {}
     found = report.findings
-    shown = [(finding, None) for finding in found.items] if all_findings else found.condensed()
-    for one in shown:
+    for one in _shown(found, all_findings):
         by_path.setdefault(one[0].path, []).append(one)
     in_set = len(report.files) > 1 or (report.layout is not None and report.layout.is_set)
     missing = 0
@@ -69,6 +69,10 @@ def print_report(report: CheckAofReport, *, all_findings: bool = False) -> None:
             print(f"  {line}")
     for line in _suitability_lines(report):
         print(f"  {line}")
+
+
+def _shown(findings: Findings, all_findings: bool) -> list[tuple[Finding, Alike | None]]:
+    return [(finding, None) for finding in findings.items] if all_findings else findings.condensed()
 
 
 def _meaning(report: CheckAofReport) -> str:
@@ -180,8 +184,10 @@ def print_rebuilt(rebuilt: Rebuilt) -> None:
     sys.stdout.flush()
 
 
-def print_plan(plan: RepairPlan, time: int) -> None:
-    """What a repair, or a cut at ``time`` where that is not -1, would drop."""
+def print_plan(plan: RepairPlan, time: int, *, all_findings: bool = False) -> None:
+    """What a repair, or a cut at ``time`` where that is not -1, would drop; all of it, or the first cuts and how many
+    more there are.
+    """
     if plan.empty:
         print("nothing to cut" if time < 0 else f"nothing in it is later than {_moment(time)}: nothing to cut")
         return
@@ -192,10 +198,16 @@ def print_plan(plan: RepairPlan, time: int) -> None:
             continue
         kept = file.size - file.lost
         drops = f"drops {plural(file.lost, 'byte')} of {number(file.size)}, keeps {number(kept)}"
+        if not file.lost:
+            drops = "puts right what was damaged, drops nothing"
         print(f"  {show_path(file.file.path)}: {drops}")
-        for i, cut in enumerate(file.cuts):
+        shown = file.cuts if all_findings else file.cuts[:DETAILED_CUTS]
+        for i, cut in enumerate(shown):
             commands = plural(int(cut.commands), "readable command")
             transactions = plural(int(cut.transactions), "transaction")
+            if cut.code == UNDONE:
+                print(f"    at {number(int(cut.start))}: {cut.message}")
+                continue
             reaches = "the end" if int(cut.end) == file.size else number(int(cut.end))
             print(
                 f"    from {number(int(cut.start))} to {reaches}: {plural(int(cut.end - cut.start), 'byte')}, "
@@ -206,10 +218,16 @@ def print_plan(plan: RepairPlan, time: int) -> None:
                     print(f"      {printable(key)}")
                 if int(cut.commands) > len(cut.keys) and cut.keys:
                     print("      ...")
+        more = file.cuts[len(shown) :]
+        if more:
+            places = f"and at {plural(len(more), 'place')} more, the last at {number(int(more[-1].start))}"
+            commands = plural(sum(int(cut.commands) for cut in more), "readable command")
+            print(f"    {places}: {plural(sum(int(cut.end - cut.start) for cut in more), 'byte')}, {commands}")
     for gone in plan.dropped:
         print(f"  {show_path(gone.path)}: leaves the manifest, the file stays")
-    for finding in plan.findings:
-        print(f"  {_with_file(finding) if plan.layout.is_set else finding_line(finding)}")
+    line = _with_file if plan.layout.is_set else finding_line
+    for finding, alike in _shown(plan.findings, all_findings):
+        print(f"  {line(finding, alike)}")
     sys.stdout.flush()
 
 
@@ -226,7 +244,7 @@ def print_done(done: RepairAofReport) -> None:
         print("to undo it:")
     for line in done.undo:
         print(f"  {show_path(line)}")
-    for finding in done.findings.items[len(plan.findings) if plan is not None else 0 :]:
+    for finding in done.findings.items[len(plan.findings.items) if plan is not None else 0 :]:
         print(finding_line(finding))
 
 

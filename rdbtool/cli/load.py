@@ -212,7 +212,7 @@ def command(
 
 
 def _print_text(report: "LoadReport") -> None:
-    if console.quiet and not report.loss and not report.failed:
+    if console.quiet and not (report.loss or report.mended or report.failed):
         return
     would = "would be " if report.dry_run else ""
     print(f"{show_path(report.server)}: {plural(report.loaded, 'key')} {would}loaded ({report.release})")

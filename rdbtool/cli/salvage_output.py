@@ -40,10 +40,17 @@ def print_salvaged(report: SalvageRdbReport, stream: TextIO) -> None:
     lines += [finding_line(*one) for one in report.findings.condensed() if one[0].code not in shown]
     where = "standard output" if report.output == "-" else show_path(report.output)
     behind = f", {number(result.behind)} of them from behind the damage" if result.behind else ""
-    head = paint("saved with loss", "yellow") if report.loss else paint("saved", "green")
-    lines.append(f"{head}: {plural(report.written, 'key')}{behind}, to {where} for {report.target}")
+    lines.append(f"{_head(report)}: {plural(report.written, 'key')}{behind}, to {where} for {report.target}")
     for line in lines:
         print(line, file=stream)
+
+
+def _head(report: SalvageRdbReport) -> str:
+    if report.in_doubt:
+        return paint("saved, and not all of it is certain", "yellow")
+    if report.loss:
+        return paint("saved with loss", "yellow")
+    return paint("saved, and nothing is lost" if report.mended else "saved", "green")
 
 
 def _rounded(n: int) -> str:

@@ -129,7 +129,10 @@ PLAN: Final = _object(
         "bytes": COUNT,
         "loss": TRUTH,
         "files": _list(
-            _object({"path": TEXT, "size": COUNT, "bytes": COUNT, "cuts": _list(CUT), "line_ends_turned_back": TRUTH})
+            _object(
+                {"path": TEXT, "size": COUNT, "bytes": COUNT, "cuts": _list(CUT), "line_ends_turned_back": TRUTH},
+                {"more_cuts": COUNT},
+            )
         ),
         "leave_the_manifest": _list(TEXT),
     }

@@ -46,10 +46,11 @@ if TYPE_CHECKING:
 class OpenedKeys:
     """An input that is open: ``source`` gives its keys.
 
-    ``findings``: what is to be said of the input beforehand; ``loss``: not all of it could be taken; ``skipped``: keys
-    that were left out for their damaged values; ``salvaged``: the damaged snapshot that the keys are from; ``partial``:
-    something could not be read; ``files``: all paths it is made of; ``carried``: commands of a log that are kept,
-    ``followers``: those of them that are kept because of others. Use it as a context manager.
+    ``findings``: what is to be said of the input beforehand; ``loss``: not all of it could be taken; ``mended``: its
+    damage was undone, and nothing is lost; ``skipped``: keys that were left out for their damaged values; ``salvaged``:
+    the damaged snapshot that the keys are from; ``partial``: something could not be read; ``files``: all paths it is
+    made of; ``carried``: commands of a log that are kept, ``followers``: those of them that are kept because of others.
+    Use it as a context manager.
     """
 
     def __init__(self, source: KeySource, files: tuple[str, ...], stream: Input | SalvagedFile | None) -> None:
@@ -57,6 +58,7 @@ class OpenedKeys:
         self.files = files
         self.findings: list[Finding] = []
         self.loss = False
+        self.mended = False
         self.skipped = 0
         self.salvaged: SalvagedFile | None = None
         self.partial = False
@@ -166,10 +168,11 @@ def _salvaged(path: str, opened: Opened, undo: bool) -> OpenedKeys | None:
         raise
     keys = OpenedKeys(source, (path,), file)
     keys.findings = file.findings() + found
-    keys.loss = not result.whole
+    keys.loss = result.lossy
+    keys.mended = result.mended
     keys.skipped = result.skipped
     keys.salvaged = file
-    keys.partial = bool(result.lost) or result.headless or not result.complete
+    keys.partial = result.lacking or result.headless
     return keys
 
 
@@ -180,6 +183,7 @@ def source_of_salvaged(file: SalvagedFile) -> tuple[KeySource, list[Finding]]:
     if not file.has_commands:
         return RdbSource(file.window(), checksum=False), []
     from rdbtool.aof.layout import Layout, LogFile
+    from rdbtool.aof.salvage_base import BUILT_ON_LOSS
 
     from .dataset import DatasetSource, facts_of_replayed
     from .replaying import replay
@@ -188,9 +192,8 @@ def source_of_salvaged(file: SalvagedFile) -> tuple[KeySource, list[Finding]]:
     replayed = replay(file.path, layout=layout, first=file.window(), keep_going=True)
     source = DatasetSource(file.path, replayed.dataset, facts_of_replayed(replayed), replayed.module_aux)
     found = [file.located(finding) for finding in replayed.findings.items]
-    if not file.result.whole:
-        message = "keys that commands inside the snapshot change, and that are among what is lost, may end up with "
-        message += "another value than they had"
+    if file.result.lacking:
+        message = f"commands inside the snapshot are applied to what came back of it: {BUILT_ON_LOSS}"
         found.append(Finding(Severity.WARNING, "gap", message, file.path))
     return source, found
 
@@ -272,6 +275,7 @@ def opened_of(source: KeySource, replayed: Replayed) -> OpenedKeys:
     opened = OpenedKeys(source, replayed.layout.paths, None)
     opened.findings = list(replayed.findings.items)
     opened.loss = replayed.loss or replayed.lost > 0
+    opened.mended = replayed.mended
     opened.partial = replayed.partial
     opened._proven = replayed.proven  # noqa: SLF001 - of the class above
     opened.carried = replayed.replay.carried

@@ -274,12 +274,14 @@ class Loader:
         self.keep_going = False
         self.progress: Progress | None = None
         self.lossy = False
+        self.mended = False
         self.open = contextlib.ExitStack()
 
     def run(self) -> Replayed:
         with self.open:
             result = self._run()
         result.loss = result.loss or self.lossy
+        result.mended = self.mended
         result.partial = result.partial or self.lossy
         return result
 
@@ -414,6 +416,8 @@ class Loader:
         """A window at the same file without what cannot be read of the snapshot that it begins with; or ``w``."""
         if not is_rdb(w) and (file.role != "base" or kind_at(w) != OTHER):
             return w
+        from rdbtool.aof.salvage_base import BUILT_ON_LOSS
+
         from .salvaging import open_salvaged
 
         salvaged = self.open.enter_context(open_salvaged(file.path, first=w))
@@ -423,11 +427,11 @@ class Loader:
         if not result.whole:
             for finding in salvaged.findings():
                 self.findings.add(finding)
-            self.lossy = True
+            self.lossy = self.lossy or result.lossy
+            self.mended = self.mended or result.mended
             last = self.layout.files[-1]
-            if result.lossy and (last.path != file.path or result.tail >= 0):
-                message = "the log is applied to what came back of the snapshot: keys that it changes, and that are "
-                message += "among what is lost, may end up with another value than they had"
+            if result.lacking and (last.path != file.path or result.tail >= 0):
+                message = f"the log is applied to what came back of the snapshot: {BUILT_ON_LOSS}"
                 self.findings.add(Finding(Severity.WARNING, "gap", message, last.path))
         return salvaged.window()
 

@@ -266,12 +266,7 @@ def salvage_findings(result: Salvaged, path: str) -> list[Finding]:
     if not result.complete:
         note("no-end", "the end mark is not there: what stood behind the last record is lost", int(result.size))
     if result.checksum == "bad":
-        note(
-            "checksum",
-            "the checksum differs"
-            + ("" if result.lost else ", and every record is in form")
-            + f": at most {plural(int(result.plain), 'value')} of plain text may be wrong",
-        )
+        note("checksum", result.doubt)
     if result.headless:
         version = f"{('Redis', 'Valkey')[result.dialect]} RDB version {result.version}"
         note("header", f"the header is lost: what is there was read as {version}", 0)

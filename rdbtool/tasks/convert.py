@@ -467,6 +467,7 @@ def _move(
     for finding in opened.findings:
         report.findings.add(finding)
     report.loss = report.loss or opened.loss
+    report.mended = report.mended or opened.mended
     report.skipped += opened.skipped
     report.keys += opened.skipped
     try:

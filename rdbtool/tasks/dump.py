@@ -92,6 +92,7 @@ def dump(
             for finding in opened.findings:
                 report.findings.add(finding)
             report.loss = opened.loss
+            report.mended = opened.mended
             skipped = opened.skipped
             exporter.losses.untold |= opened.source.made
             try:

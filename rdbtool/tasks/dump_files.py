@@ -57,7 +57,7 @@ def dump_file(
             to=output,
         )
         if report.failed:
-            report.loss = False  # nothing is lost where nothing is written
+            report.loss = report.mended = False  # nothing is lost where nothing is written
         else:
             commit_all([outlet.finish()])
             report.output = output

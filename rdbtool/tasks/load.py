@@ -187,6 +187,7 @@ class _Run:
                 for finding in opened.findings:
                     report.findings.add(finding)
                 report.loss = opened.loss
+                report.mended = opened.mended
                 report.damaged = opened.skipped
                 exporter.losses.untold |= opened.source.made
                 try:

@@ -81,6 +81,7 @@ def plan_aof_repair(
         keep_open=keep_open,
         drop_refused=drop_refused,
         config=report.config,
+        kept=report.findings.kept,
     )
     plan.releases = report.releases
     if 0 <= max_loss < plan.lost:
@@ -104,8 +105,7 @@ def repair_aof(
     """
     output, save_to = os.fspath(output), os.fspath(save_to)
     report = RepairAofReport(plan=plan, output=output, loss=plan.loss)
-    for finding in plan.findings:
-        report.findings.add(finding)
+    report.findings.add_all(plan.findings)
     turned = next((file for file in plan.files if file.turn_back >= 0), None)
     if turned is not None and not output:
         raise UsageError("its line ends can be turned back in a copy only: -o COPY writes one", path=turned.file.path)

@@ -368,6 +368,7 @@ def _note(replayed: Replayed, job: _Job, report: RewriteReport) -> None:
     """Report on a replay."""
     report.findings = replayed.findings
     report.loss = replayed.loss or replayed.lost > 0
+    report.mended = replayed.mended
     report.before_bytes = replayed.size
     report.before_commands = replayed.replay.count
     report.stopped = replayed.stopped

@@ -26,7 +26,8 @@ ANY_LOSS: Final = -1
 @dataclass(slots=True, kw_only=True)
 class SalvageRdbReport(Report):
     """What was saved. ``result``: what was found in the file at ``path``; ``output``: where it went; ``written``: keys;
-    ``dropped``: left out because they came before; ``target``: the release that it was written for.
+    ``dropped``: left out because they came before; ``in_doubt``: nothing is lost, and yet something may be wrong;
+    ``target``: the release that it was written for.
     """
 
     path: str
@@ -34,6 +35,7 @@ class SalvageRdbReport(Report):
     result: Salvaged
     written: int = 0
     dropped: int = 0
+    in_doubt: bool = False
     target: str = ""
     losses: dict[str, int] = field(default_factory=dict)
 
@@ -77,7 +79,8 @@ def salvage_rdb(
             )
         for finding in source.findings():
             report.findings.add(finding)
-        report.loss = not result.whole
+        report.loss = result.lossy
+        report.mended = result.mended
         _write(report, source, options or RdbOptions())
     return report
 
@@ -104,5 +107,7 @@ def _write(report: SalvageRdbReport, source: SalvagedFile, options: RdbOptions) 
             report.findings.add(Finding(Severity.WARNING, "duplicate-key", what, report.path))
         for finding in [*map(source.located, told.items), *loss_findings(report.losses, report.output)]:
             report.findings.add(finding)
-        report.loss = report.loss or pipeline.loss or merge.repeated > 0 or bool(report.losses)
+        lacking = report.result.lacking or pipeline.loss or merge.repeated > 0 or bool(report.losses)
+        report.in_doubt = report.loss and not lacking
+        report.loss = report.loss or lacking
         commit_all([outlet.finish()])

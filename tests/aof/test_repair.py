@@ -118,19 +118,19 @@ def test_a_select_that_goes_is_put_in_the_place_of_the_cut(tmp_path: Path) -> No
     salvage = plan(path, salvage=True)
     repair_aof(salvage)
     assert path.read_bytes() == command("SELECT", "1") + GOOD + command("SELECT", "7") + GOOD
-    assert "select-kept" in [f.code for f in salvage.findings]
+    assert "select-kept" in [f.code for f in salvage.findings.items]
 
 
 def test_a_damaged_select_is_told(tmp_path: Path) -> None:
     path = tmp_path / "x.aof"
     path.write_bytes(GOOD + b"x" + command("SELECT", "7")[1:] + GOOD)
-    assert "database-uncertain" in [f.code for f in plan(path, salvage=True).findings]
+    assert "database-uncertain" in [f.code for f in plan(path, salvage=True).findings.items]
 
 
 def test_any_file_of_a_set_is_repaired_and_the_order_is_told(tmp_path: Path) -> None:
     directory = multi(tmp_path)
     todo = plan(directory)
-    assert [f.code for f in todo.findings] == ["order", "order"]
+    assert [f.code for f in todo.findings.items] == ["order", "order"]
     repair_aof(todo)
     assert visible(directory) == [b"#TS:100\r\n" + GOOD, b"#TS:200\r\n" + GOOD + b"#TS:210\r\n", b"#TS:300\r\n" + GOOD]
     assert not list(directory.glob("*.before-repair"))

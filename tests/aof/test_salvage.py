@@ -160,7 +160,7 @@ def test_a_survey_counts_what_could_be_read_and_names_keys(tmp_path: Path) -> No
     with Pages(str(path)) as pages:
         inner = survey(pages, cut)
     assert (cut.commands, cut.transactions) == (7, 1)
-    assert cut.keys[:2] == [b"INCR counter", b"SET key:0"]
+    assert cut.keys[:2] == (b"INCR counter", b"SET key:0")
     assert inner.last_select == len(SET)
 
 

@@ -185,3 +185,37 @@ def test_the_place_of_each_command_is_noted() -> None:
     flush = data.index(b"xflush") - len(b"*1\r\n$6\r\n")
     assert scanner.used.items() >= {b"SET": 0, b"XGROUP|CREATE": len(sets(1)), b"FLUSHALL": flush}.items()
     assert not scanner.unknown
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        MULTI,
+        EXEC,
+        MULTI + MULTI + EXEC + EXEC,
+        b"*1\r\n$05\r\nMULTI\r\n",
+        b"*01\n$4\nPINGxx",
+        b"*1\r\n$4\r\nPING" + b"*1\r\n$4\r\nPINGyz",
+        b"#TS:20\r\n#TS:1x\r\n#TS:10\r\n",
+        b"#" + b"x" * 1100 + b"\r\n",
+    ],
+)
+def test_findings_of_which_enough_are_kept_are_counted_all_the_same(piece: bytes) -> None:
+    data = piece * 300
+    told = []
+    for kept in (2, len(data)):
+        findings = Findings(kept=kept)
+        scanner = Scanner(window_over(data, path="x"), findings)
+        outcome = scanner.run()
+        alike = {kind: (one.first, one.last.offset, one.count) for kind, one in findings.alike.items()}
+        told.append((outcome, scanner.commands, findings.counts, alike))
+        assert len(findings.items) == sum(min(kept, count) for count in findings.counts.values())
+        assert len(findings.condensed()) <= 4
+    assert told[0] == told[1]
+    assert told[0][2]
+
+
+def test_bytes_of_any_kind_where_crlf_should_be_are_findings_of_one_kind() -> None:
+    ends = [bytes([a, b]) for a in range(60, 70) for b in range(100, 120)]
+    scanner, _ = scan(b"".join(b"*1\r\n$4\r\nPING" + end for end in ends))
+    assert [alike.count for alike in scanner.findings.alike.values()] == [len(ends)]

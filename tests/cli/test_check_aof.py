@@ -177,6 +177,23 @@ def test_json_has_the_same_facts(broken: Path, truncated: Path) -> None:
     assert fixed["files"][0]["repair"]["loss"] is True
 
 
+def test_very_many_cuts_are_shown_and_listed_in_part(tmp_path: Path) -> None:
+    log = tmp_path / "x.aof"
+    log.write_bytes((b"*0\r\n" + sets(1)) * 1200)
+    words = (log, "--salvage", "--yes", "--max-loss", "1000000", "-o", tmp_path / "copy.aof")
+    done = run(*words)
+    assert done.returncode == 3
+    assert len(done.stdout.splitlines()) < 60
+    last = f"{1199 * (4 + len(sets(1))):,}"
+    assert f"and at 1,180 places more, the last at {last}: " in done.stdout
+    report = json.loads(run(*words, "--format", "json").stdout)
+    file = report["files"][0]["plan"]["files"][0]
+    assert (len(file["cuts"]), file["more_cuts"]) == (1000, 200)
+    report = json.loads(run(*words, "--format", "json", "--all-findings").stdout)
+    file = report["files"][0]["plan"]["files"][0]
+    assert (len(file["cuts"]), file["more_cuts"]) == (1200, 0)
+
+
 def test_the_worst_of_several_decides(truncated: Path, tmp_path: Path) -> None:
     assert run(FIXTURES / "multi", truncated).returncode == 1
     done = run(truncated, tmp_path / "gone.aof", FIXTURES / "multi")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import jsonschema
@@ -91,3 +92,50 @@ def test_whatever_stops_at_damage_names_the_way_out(command: str, damaged: Path,
     line = f"rdbtool check-rdb {damaged} --salvage -o OUT"
     assert line in done.stdout + done.stderr
     assert run(command, PLAIN, *more).stderr.count("--salvage") == 0
+
+
+def flipped(data: bytes, at: int) -> bytes:
+    return data[:at] + bytes([data[at] ^ 4]) + data[at + 1 :]
+
+
+def test_where_all_damage_is_undone_nothing_is_called_lost(tmp_path: Path) -> None:
+    path, output = tmp_path / "flipped.rdb", tmp_path / "saved.rdb"
+    path.write_bytes(flipped(PLAIN.read_bytes(), 5000))
+    done = run("check-rdb", path, "--salvage", "-o", output)
+    assert done.returncode == 3
+    assert f"\nsaved, and nothing is lost: 115 keys, to {output} for redis-7.4\n" in done.stdout
+    told = json.loads(run("check-rdb", path, "--salvage", "-o", output, "--force", "--format", "json").stdout)
+    assert told["files"][0]["salvage"]["loss"] is False
+    for words in (["dump", path, "-o", tmp_path / "x.jsonl"], ["convert", path, tmp_path / "x.rdb"]):
+        done = run(*words, "--keep-going")
+        assert done.returncode == 3
+        assert [line.split()[1] for line in done.stderr.splitlines() if line.startswith("warning")] == ["undone"]
+
+
+def test_what_may_be_wrong_is_not_called_lost(tmp_path: Path) -> None:
+    data = PLAIN.read_bytes()
+    path = tmp_path / "doubtful.rdb"
+    path.write_bytes(data[:-8] + bytes([1]) * 8)
+    done = run("check-rdb", path, "--salvage", "-o", tmp_path / "saved.rdb")
+    assert done.returncode == 3
+    assert "the checksum differs, and every record is in form" in done.stdout
+    assert "\nsaved, and not all of it is certain: 115 keys" in done.stdout
+
+
+def test_a_log_behind_a_snapshot_whose_damage_is_undone_changes_no_key_that_is_lost(tmp_path: Path) -> None:
+    made = tmp_path / "set"
+    shutil.copytree(FIXTURES.parent / "aof" / "multi-rdb", made)
+    base = made / "appendonly.aof.2.base.rdb"
+    base.write_bytes(flipped(base.read_bytes(), 6000))
+    for words in (
+        ["dump", made, "--keep-going", "-o", tmp_path / "x.jsonl"],
+        ["convert", made, tmp_path / "x.rdb", "--keep-going"],
+        ["rewrite", made, "--keep-going", "-o", tmp_path / "rewritten"],
+    ):
+        done = run(*words)
+        assert done.returncode == 3, done
+        assert "lost" not in done.stdout + done.stderr
+    done = run("check-aof", made, "--salvage", "-o", tmp_path / "copy")
+    assert "puts right what was damaged, drops nothing" in done.stdout
+    assert "nothing of the snapshot is lost\nrepaired: the copy is" in done.stdout
+    assert run("check-aof", tmp_path / "copy").returncode == 0

@@ -183,14 +183,17 @@ def test_commands_inside_a_snapshot_need_a_file(tmp_path: Path) -> None:
 def test_commands_inside_a_damaged_snapshot_are_applied_to_what_comes_back(tmp_path: Path) -> None:
     path = tmp_path / "x.rdb"
     at = UPDATED.index(b"\0\1b")
-    path.write_bytes(UPDATED[:at] + b"\x01\x09xx" + UPDATED[at:])
-    told = run("check-rdb", path, "--salvage", "-o", tmp_path / "y.rdb")
-    assert told.returncode == 3
-    assert "may end up with another value" in told.stdout + told.stderr
-    assert '"value":"2"' in run("dump", tmp_path / "y.rdb", "a", "-f", "jsonl").stdout
-    for words in (["dump", "--keep-going", "-f", "jsonl", path], ["dump", "--keep-going", "-f", "jsonl", "-"]):
-        shown = run(*words, stdin=path.read_bytes())
-        assert (shown.returncode, '"key":"a","type":"string","value":"2"' in shown.stdout) == (3, True)
+    put_in, cut = UPDATED[:at] + b"\x01\x09xx" + UPDATED[at:], UPDATED[:at] + b"\x01\x09xx"
+    for data, lacks in ((put_in, False), (cut, True)):  # what is put in is undone
+        path.write_bytes(data)
+        told = run("check-rdb", path, "--salvage", "-o", tmp_path / "y.rdb", "--force")
+        assert told.returncode == 3
+        assert ("may end up with another value" in told.stdout + told.stderr) == lacks
+        assert '"value":"2"' in run("dump", tmp_path / "y.rdb", "a", "-f", "jsonl").stdout
+        for words in (["dump", "--keep-going", "-f", "jsonl", path], ["dump", "--keep-going", "-f", "jsonl", "-"]):
+            shown = run(*words, stdin=path.read_bytes())
+            assert (shown.returncode, '"key":"a","type":"string","value":"2"' in shown.stdout) == (3, True)
+            assert ("may end up with another value" in shown.stderr) == lacks
 
 
 def test_a_command_inside_a_snapshot_that_fails_ends_it(tmp_path: Path) -> None:

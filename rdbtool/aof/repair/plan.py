@@ -11,10 +11,10 @@ from rdbtool.aof.check import MISSING, FileVerdict, start_of
 from rdbtool.aof.config import DEFAULT, LogConfig
 from rdbtool.aof.layout import Layout, LogFile
 from rdbtool.aof.manifest import Part
-from rdbtool.aof.salvage import OPEN_TRANSACTION, Cut, Salvager, database_at, survey
-from rdbtool.aof.salvage_base import UNDONE, mend_base
+from rdbtool.aof.salvage import OPEN_TRANSACTION, UNDONE, Cut, Salvager, database_at, survey
+from rdbtool.aof.salvage_base import BUILT_ON_LOSS, mend_base
 from rdbtool.errors import UsageError, printable
-from rdbtool.findings import Finding, Severity, plural
+from rdbtool.findings import KEPT_PER_CODE, Finding, Findings, Severity, plural
 from rdbtool.io.random_access import Pages
 from rdbtool.servers.releases import Release
 
@@ -46,16 +46,17 @@ class FilePlan:
 
     @property
     def lost(self) -> int:
-        """Bytes that go."""
-        return sum(int(c.end - c.start) for c in self.cuts)
+        """Bytes that go, and in whose place nothing is put."""
+        return sum(int(c.end - c.start) for c in self.cuts if c.code != UNDONE)
 
-    def as_json(self) -> dict[str, Any]:
-        """The plan as data."""
+    def as_json(self, kept: int = KEPT_PER_CODE) -> dict[str, Any]:
+        """The plan as data, with ``kept`` of its cuts at most."""
         return {
             "path": self.file.path,
             "size": self.size,
             "bytes": self.lost,
             "line_ends_turned_back": self.turn_back >= 0,
+            "more_cuts": max(0, len(self.cuts) - kept),
             "cuts": [
                 {
                     "start": int(c.start),
@@ -67,7 +68,7 @@ class FilePlan:
                     "first_commands": [printable(k) for k in c.keys],
                     "inserted": printable(c.insert) if c.insert else None,
                 }
-                for c in self.cuts
+                for c in self.cuts[:kept]
             ],
         }
 
@@ -76,14 +77,16 @@ class FilePlan:
 class RepairPlan:
     """Cuts, file by file, and parts that leave the manifest (their files stay).
 
-    ``loss``: commands go that a server, left alone, would have loaded or could be made to load.
+    ``loss``: commands go that a server, left alone, would have loaded or could be made to load, or keys of a damaged
+    snapshot; ``mended``: damage of one is undone.
     """
 
     layout: Layout
+    findings: Findings = field(default_factory=Findings)
     files: list[FilePlan] = field(default_factory=list)
     dropped: list[LogFile] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
     loss: bool = False
+    mended: bool = False
     config: LogConfig = DEFAULT
     releases: Sequence[Release] = ()
     """What it is for."""
@@ -111,7 +114,7 @@ class RepairPlan:
         return {
             "bytes": self.lost,
             "loss": self.loss,
-            "files": [f.as_json() for f in self.files],
+            "files": [f.as_json(self.findings.kept) for f in self.files],
             "leave_the_manifest": [f.path for f in self.dropped],
         }
 
@@ -124,15 +127,16 @@ def plan_repair(
     keep_open: bool = False,
     drop_refused: bool = False,
     config: LogConfig = DEFAULT,
+    kept: int = KEPT_PER_CODE,
 ) -> RepairPlan:
     """Plan the repair of files that were checked, and their cut where the check ended at a time.
 
     Without ``salvage`` a damaged file loses everything from the damage on; with it, only what cannot be
     read; ``keep_open``: and of a transaction without end only what a server cuts. What can be read is damage only with
-    ``drop_refused``: then commands go that no server runs, for their name or number of words. Raises `UsageError`
-    where no cut can repair the set.
+    ``drop_refused``: then commands go that no server runs, for their name or number of words. ``kept``: as of
+    `Findings`. Raises `UsageError` where no cut can repair the set.
     """
-    plan = RepairPlan(layout, config=config)
+    plan = RepairPlan(layout, Findings(kept=kept), config=config)
     for i, (file, verdict) in enumerate(zip(layout.files, verdicts, strict=True)):
         if salvage and verdict.needs_mending:
             _mend(plan, file, keep_open, drop_refused, config)
@@ -178,15 +182,20 @@ def _mend(plan: RepairPlan, file: LogFile, keep_open: bool, drop_refused: bool, 
             cuts = cuts + salvager.cuts
     plan.files.append(FilePlan(file, size, cuts))
     result = mended.result
-    if result.undone is not None:
-        message = f"{result.undone}, and nothing of the snapshot is lost"
-        plan.findings.append(Finding(Severity.WARNING, "snapshot-mended", message, file.path, int(result.undone.start)))
-        return
-    message = (
-        f"{plural(result.keys, 'key')} of the snapshot come back, {result.lost_bytes:,} bytes of it are lost; the log "
-        "is then applied to what came back: a lost key that it changes may end up with another value than it had"
-    )
-    plan.findings.append(Finding(Severity.WARNING, "snapshot-mended", message, file.path))
+    undone = result.undone
+    if undone is not None:
+        message = f"{undone}, and nothing of the snapshot is lost"
+    else:
+        lost = f"{result.lost_bytes:,} bytes of it are lost" if result.lost else "and none of its bytes is left out"
+        message = f"{plural(result.keys, 'key')} of the snapshot come back, {lost}"
+        if result.checksum == "bad":
+            message += f"; {result.doubt}"
+        if result.lacking:
+            message += f"; the log is then applied to what came back: {BUILT_ON_LOSS}"
+    at = int(undone.start) if undone is not None else -1
+    plan.findings.add(Finding(Severity.WARNING, "snapshot-mended", message, file.path, at))
+    plan.mended = plan.mended or result.mended
+    plan.loss = plan.loss or result.lossy
 
 
 def _refuse_hopeless(verdict: FileVerdict) -> None:
@@ -277,7 +286,7 @@ def _remark(plan: RepairPlan, file_plan: FilePlan) -> None:
         if cut.code not in {"until", "cut-annotation"} and not cut.by_server:
             plan.loss = plan.loss or cut.commands > 0 or not file_plan.is_tail
         if cut.code == OPEN_TRANSACTION and int(cut.end) < file_plan.size:
-            plan.findings.append(
+            plan.findings.add(
                 Finding(
                     Severity.WARNING,
                     "open-transaction-kept",
@@ -288,7 +297,7 @@ def _remark(plan: RepairPlan, file_plan: FilePlan) -> None:
                 )
             )
         if cut.blind_select:
-            plan.findings.append(
+            plan.findings.add(
                 Finding(
                     Severity.WARNING,
                     "database-uncertain",
@@ -299,7 +308,7 @@ def _remark(plan: RepairPlan, file_plan: FilePlan) -> None:
                 )
             )
         if cut.insert.startswith(b"*"):
-            plan.findings.append(
+            plan.findings.add(
                 Finding(
                     Severity.NOTE,
                     "select-kept",
@@ -311,7 +320,7 @@ def _remark(plan: RepairPlan, file_plan: FilePlan) -> None:
             )
     kept = [f.path for f in layout.files if f not in plan.dropped]
     if path in kept and path != kept[-1] and any(c.code != "until" for c in cuts):
-        plan.findings.append(
+        plan.findings.add(
             Finding(
                 Severity.WARNING,
                 "order",
@@ -321,7 +330,7 @@ def _remark(plan: RepairPlan, file_plan: FilePlan) -> None:
             )
         )
     if any(int(c.end) < file_plan.size and c.code != "cut-annotation" for c in cuts):
-        plan.findings.append(
+        plan.findings.add(
             Finding(
                 Severity.WARNING,
                 "gap",

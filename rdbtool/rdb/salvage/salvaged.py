@@ -8,6 +8,7 @@ from librt.strings import BytesWriter
 from mypy_extensions import i64, u8
 
 from rdbtool.errors import printable
+from rdbtool.findings import plural
 from rdbtool.io.random_access import Pages, Span
 from rdbtool.io.window import CHUNK, Readable, Window, window_over
 from rdbtool.rdb import opcodes
@@ -182,12 +183,30 @@ class Salvaged:
     @property
     def whole(self) -> bool:
         """Whether nothing is damaged, as far as can be told."""
-        return not self.lossy and self.undone is None
+        return not (self.lossy or self.mended)
+
+    @property
+    def mended(self) -> bool:
+        """Whether damage was undone, and nothing is lost."""
+        return not self.lossy and (self.undone is not None or self.line_ends)
 
     @property
     def lossy(self) -> bool:
         """Whether something is lost, or may be wrong."""
-        return not self.complete or bool(self.lost) or self.headless or self.line_ends or self.checksum == "bad"
+        turned = self.line_ends and self.checksum != "ok"
+        return self.lacking or self.headless or turned or self.checksum == "bad"
+
+    @property
+    def lacking(self) -> bool:
+        """Whether something is lost."""
+        return not self.complete or bool(self.lost)
+
+    @property
+    def doubt(self) -> str:
+        """What is to be said of a checksum that is wrong."""
+        in_form = "" if self.lost else ", and every record is in form"
+        values = plural(int(self.plain), "value")
+        return f"the checksum differs{in_form}: at most {values} of plain text may be wrong"
 
     @property
     def lost_bytes(self) -> int:
