@@ -37,6 +37,12 @@ COUNT_MASK: Final = 0xFFFF00FF
 LENGTH: Final = 0x240A0D
 """CR LF ``$``."""
 CRLF: Final = 0x0A0D
+ZEROS: Final = 0x303030
+"""``000``: what digits differ from it by is their value."""
+ABOVE_NINE: Final = 0x767676
+"""Added to three bytes, it sets the high bit of each that is above 9 and has it not."""
+HIGH_BITS: Final = 0x808080
+"""Those bits."""
 SEVEN_BYTES: Final = 0xFF_FFFF_FFFF_FFFF
 
 PXAT_WORD: Final = 0x3124_0A0D_5441_5850
@@ -251,10 +257,8 @@ class Scanner:
         met = self._met
         commands: i64 = 0
         n: i64
-        two: i64
-        three: i64
         digit: i64
-        third: i64
+        digits: i64
         while pos <= limit:
             p = pos + 2
             word: i64 = read_i64_le(data, pos)
@@ -273,15 +277,14 @@ class Scanner:
                     break
             # The name, from the CR behind the count on
             word = read_i64_le(data, p)
-            two = -(word >> 36 & 1)
-            n = (word >> 24 & 0xFF) - 48
-            digit = (word >> 32 & 0xFF) - 48
-            if n | 9 - n | two & (digit | 9 - digit) < 0 or word & 0xFFFFFF != LENGTH:
+            more = word >> 36 & 1
+            digits = (word >> 24 ^ ZEROS) << 8 - 8 * more & 0xFFFF
+            if (digits + ABOVE_NINE | digits) & HIGH_BITS != 0 or word & 0xFFFFFF != LENGTH:
                 break
-            n += two & (9 * n + digit)
-            if word >> 32 - 8 * two & 0xFFFF != CRLF:
+            n = (digits >> 8) + 10 * (digits & 0xFF)
+            if word >> 32 + 8 * more & 0xFFFF != CRLF:
                 break
-            p += 6 - two
+            p += 6 + more
             if n < 1 or n > 99 or p + n > limit:
                 break
             a: i64 = read_i64_le(data, p)
@@ -295,21 +298,19 @@ class Scanner:
             p += n
             left = argc - 1
             while left > 0 and p <= limit:
-                # An argument, from the CR behind the one before on. Its length has mostly one to three
-                # digits: without branches, because they would be mispredicted. ``two`` and ``three`` are masks, -1
-                # where there are as many, and no step waits longer than it must for the one before.
+                # An argument, from the CR behind the one before on. Its length has mostly one to three digits:
+                # without branches, because they would be mispredicted. Those that are there are the last
+                # bytes of three, and the others are 0.
                 word = read_i64_le(data, p)
-                two = -(word >> 36 & 1)
-                three = two & -(word >> 44 & 1)
-                n = (word >> 24 & 0xFF) - 48
-                digit = (word >> 32 & 0xFF) - 48
-                third = (word >> 40 & 0xFF) - 48
-                bad = n | 9 - n | two & (digit | 9 - digit) | three & (third | 9 - third)
-                n += (two & (9 * n + digit)) + (three & (90 * n + 9 * digit + third))
-                if bad < 0 or word & 0xFFFFFF != LENGTH:
+                more = word >> 36 & 1
+                more += more & word >> 44
+                shift = 8 * more
+                digits = (word >> 24 ^ ZEROS) << 16 - shift & 0xFFFFFF
+                n = (digits >> 16) + 10 * (digits >> 8 & 0xFF) + 100 * (digits & 0xFF)
+                if (digits + ABOVE_NINE | digits) & HIGH_BITS != 0 or word & 0xFFFFFF != LENGTH:
                     break
-                p += 6 - two - three
-                if word >> 32 - 8 * (two + three) & 0xFFFF != CRLF:
+                p += 6 + more
+                if word >> 32 + shift & 0xFFFF != CRLF:
                     # More than three digits
                     digit = data[p - 2]
                     digit -= 48
