@@ -25,7 +25,7 @@ TEXTS = [OutputOptions("jsonl"), OutputOptions("csv"), OutputOptions("resp")]
 @pytest.fixture(autouse=True)
 def still(monkeypatch: pytest.MonkeyPatch) -> None:
     """Snapshots say when they were made."""
-    monkeypatch.setattr("rdbtool.rdb.writer.time.time", lambda: 1_700_000_000)
+    monkeypatch.setattr("rdbtool.rdb.opening.time.time", lambda: 1_700_000_000)
 
 
 def converted(
