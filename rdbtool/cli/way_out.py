@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import sys
 from collections.abc import Iterable
+from typing import Final
 
-from rdbtool.errors import FormatError, RdbToolError
+from rdbtool.errors import SALVAGING, FormatError, RdbToolError
 from rdbtool.findings import Finding, Severity
 from rdbtool.rdb.opcodes import MAGICS
 
@@ -15,6 +17,10 @@ from .render import show_path
 
 STARTS = (*MAGICS, b"$EOF:")
 """Of snapshots, as files and as servers send them."""
+
+
+PACKED: Final = re.compile(r"\.(gz|zst)$")
+"""The ending of a snapshot's name that is compressed."""
 
 
 def way_out(path: str) -> str:
@@ -25,7 +31,7 @@ def way_out(path: str) -> str:
             head = stream.read(8)
     except OSError:
         return ""
-    if not head or not (head.startswith(STARTS) or path.lower().endswith(".rdb")):
+    if not head or not (head.startswith(STARTS) or PACKED.sub("", path.lower()).endswith(".rdb")):
         return ""
     name = os.path.basename(path)
     if name.endswith((".base.rdb", ".aof")):
@@ -35,7 +41,7 @@ def way_out(path: str) -> str:
 
 def print_way_out(error: RdbToolError) -> None:
     """Name the way out on standard error, if ``error`` is damage of a snapshot."""
-    if isinstance(error, FormatError) and error.path:
+    if isinstance(error, FormatError) and error.path and error.doing != SALVAGING:
         line = way_out(error.path)
         if line:
             print(line, file=sys.stderr)

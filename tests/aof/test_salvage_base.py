@@ -123,6 +123,38 @@ def test_of_two_bases_the_later_one_counts_with_what_was_written_since(tmp_path:
     assert {name for name, _ in rebuilt.left_out} == {"appendonly.aof.1.base.rdb", "appendonly.aof.1.incr.aof"}
 
 
+def test_what_was_written_before_the_base_is_left_out_whenever_it_was_copied(tmp_path: Path) -> None:
+    made = tmp_path / "set"
+    shutil.copytree(SET, made, copy_function=shutil.copyfile)
+    (made / "appendonly.aof.manifest").write_bytes(b"")
+    rebuilt = rebuild(str(made))
+    assert [part.name for part in rebuilt.parts] == ["appendonly.aof.2.base.rdb", "appendonly.aof.2.incr.aof"]
+    assert run("check-aof", made, "--fix", "--yes").returncode == 3
+    assert digest(str(made)).digest == digest(str(SET)).digest
+
+
+def test_an_increment_of_a_lower_number_is_kept_where_there_is_no_other(tmp_path: Path) -> None:
+    made = tmp_path / "set"
+    shutil.copytree(SET, made, copy_function=shutil.copyfile)
+    for name in ("appendonly.aof.manifest", "appendonly.aof.1.base.rdb", "appendonly.aof.1.incr.aof"):
+        (made / name).unlink()
+    (made / "appendonly.aof.2.incr.aof").rename(made / "appendonly.aof.1.incr.aof")
+    assert [part.name for part in rebuild(str(made)).parts] == [
+        "appendonly.aof.2.base.rdb",
+        "appendonly.aof.1.incr.aof",
+    ]
+
+
+def test_of_increments_behind_a_base_the_time_tells_which_a_rewrite_has_replaced(tmp_path: Path) -> None:
+    made = tmp_path / "set"
+    shutil.copytree(SET, made)
+    (made / "appendonly.aof.manifest").unlink()
+    (made / "appendonly.aof.1.incr.aof").rename(made / "appendonly.aof.3.incr.aof")
+    os.utime(made / "appendonly.aof.2.incr.aof", (1_000_000_000, 1_000_000_000))
+    rebuilt = rebuild(str(made))
+    assert [part.name for part in rebuilt.parts] == ["appendonly.aof.2.base.rdb", "appendonly.aof.3.incr.aof"]
+
+
 def test_files_whose_names_tell_nothing_are_no_set(tmp_path: Path) -> None:
     (tmp_path / "x.manifest").write_bytes(b"")
     with pytest.raises(UsageError, match="nothing tells what it held"):

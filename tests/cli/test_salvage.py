@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import shutil
 from pathlib import Path
@@ -139,3 +140,36 @@ def test_a_log_behind_a_snapshot_whose_damage_is_undone_changes_no_key_that_is_l
     assert "puts right what was damaged, drops nothing" in done.stdout
     assert "nothing of the snapshot is lost\nrepaired: the copy is" in done.stdout
     assert run("check-aof", tmp_path / "copy").returncode == 0
+
+
+def test_the_key_in_whose_value_the_file_ends_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "cut.rdb"
+    path.write_bytes(PLAIN.read_bytes()[:7000])
+    done = run("check-rdb", path, "--salvage", "-o", tmp_path / "saved.rdb")
+    assert "6,915 to the end: 85 bytes (input ends: 60 bytes needed, 41 left)\n    zset:bin\n" in done.stdout
+
+
+def test_what_stands_in_front_of_a_snapshot_is_left_out_and_no_loss(tmp_path: Path) -> None:
+    path = tmp_path / "downloaded.rdb"
+    path.write_bytes(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n" + PLAIN.read_bytes())
+    assert "begins with the header of an answer over HTTP" in run("check-rdb", path).stdout
+    done = run("check-rdb", path, "--salvage", "--max-lost", "0", "-o", tmp_path / "saved.rdb")
+    assert done.returncode == 3
+    assert "\nleft out  45 bytes of " in done.stdout
+    assert "\nsaved, and nothing is lost: 115 keys" in done.stdout
+
+
+@pytest.mark.parametrize("data", [bytes(3000), b"hello\n" * 100, b"REDIS0012", PLAIN.read_bytes()[:100]])
+def test_where_nothing_can_be_saved_nothing_is_written_and_no_way_out_named(data: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "x.rdb"
+    path.write_bytes(data)
+    done = run("check-rdb", path, "--salvage", "-o", tmp_path / "saved.rdb")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert len(done.stderr.splitlines()) == 1
+    assert not (tmp_path / "saved.rdb").exists()
+
+
+def test_the_way_out_is_named_of_what_cannot_be_unpacked_to_its_end(tmp_path: Path) -> None:
+    path = tmp_path / "dump.rdb.gz"
+    path.write_bytes(gzip.compress(PLAIN.read_bytes())[:4000])
+    assert "--salvage -o OUT" in run("check-rdb", path).stdout

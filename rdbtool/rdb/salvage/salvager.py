@@ -31,7 +31,7 @@ from .judge import AN_EXPIRY, MORE, PROVEN, Break, Judge, Suspect
 from .leading import leading, may_be_elements, may_be_fields
 from .names import Names
 from .partial import Partial
-from .salvaged import IN_A_ROW, IN_STEP, TO_THE_END, Lost, Run, Salvaged
+from .salvaged import IN_A_ROW, IN_STEP, LEADING, TO_THE_END, Lost, Run, Salvaged
 from .search import Search
 from .start import Start, expected, find_magic, header_at
 from .swallowed import Swallowed
@@ -155,7 +155,7 @@ class Salvager:
                     return None
                 self._lose(0, place, "header", "the header, which says what the file is, is damaged")
                 return _found(place, 0, search)
-            self._lose(0, magic, "leading-bytes", "the snapshot begins behind them")
+            self._lose(0, magic, LEADING, "the snapshot begins behind them")
             self._read_as(other)
             start = other
         result.start = start.at
