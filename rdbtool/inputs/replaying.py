@@ -414,7 +414,7 @@ class Loader:
 
     def _salvaged(self, w: Window, file: LogFile) -> Window:
         """A window at the same file without what cannot be read of the snapshot that it begins with; or ``w``."""
-        if not is_rdb(w) and (file.role != "base" or kind_at(w) != OTHER):
+        if not is_rdb(w) and kind_at(w) != OTHER:
             return w
         from rdbtool.aof.salvage_base import BUILT_ON_LOSS
 

@@ -74,6 +74,16 @@ def test_a_damaged_preamble_is_mended_with_the_log_behind_it(tmp_path: Path) -> 
     assert set(back) <= set(whole)
 
 
+def test_a_base_without_its_header_is_read_as_what_it_is(tmp_path: Path) -> None:
+    made = tmp_path / "set"
+    shutil.copytree(SET, made)
+    base = made / "appendonly.aof.2.base.rdb"
+    base.write_bytes(bytes(40) + base.read_bytes()[40:])  # with the field that names the server
+    assert run("check-aof", made, "--salvage", "-o", tmp_path / "copy").returncode == 3
+    digests = [digest(str(path), release="valkey-9.1").digest for path in (tmp_path / "copy", SET)]
+    assert digests[0] == digests[1]
+
+
 @pytest.mark.server
 @pytest.mark.parametrize("kind", [k for k in SERVERS if k.is_valkey], ids=lambda kind: kind.name)
 def test_servers_load_a_mended_set(kind: ServerKind, damaged: Path, tmp_path: Path) -> None:

@@ -173,3 +173,14 @@ def test_the_way_out_is_named_of_what_cannot_be_unpacked_to_its_end(tmp_path: Pa
     path = tmp_path / "dump.rdb.gz"
     path.write_bytes(gzip.compress(PLAIN.read_bytes())[:4000])
     assert "--salvage -o OUT" in run("check-rdb", path).stdout
+
+
+@pytest.mark.parametrize("head", [bytes(9), b"HTTP/1.1 200 OK\r\n\r\nREDIS0012"], ids=["lost", "behind others"])
+def test_a_rewrite_takes_what_can_be_read_as_dump_and_convert_do(head: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "x.rdb"
+    path.write_bytes(head + PLAIN.read_bytes()[9:])
+    assert run("dump", path, "-o", tmp_path / "x.jsonl", "--keep-going").returncode == 3
+    assert run("convert", path, tmp_path / "y.rdb", "--keep-going").returncode == 3
+    assert run("rewrite", path, "-o", tmp_path / "z", "--keep-going").returncode == 3
+    for other in (tmp_path / "x.jsonl", tmp_path / "z"):
+        assert "the same, 115 keys" in run("diff", tmp_path / "y.rdb", other).stdout
