@@ -74,6 +74,29 @@ def test_a_damaged_preamble_is_mended_with_the_log_behind_it(tmp_path: Path) -> 
     assert set(back) <= set(whole)
 
 
+def test_a_preamble_without_its_header_is_mended_and_never_cut(tmp_path: Path) -> None:
+    log, copy = tmp_path / "x.aof", tmp_path / "copy.aof"
+    log.write_bytes(bytes(9) + HYBRID.read_bytes()[9:])
+    told = run("check-aof", log)
+    assert told.returncode == 1
+    assert "lost-header at offset 0" in told.stdout
+    assert "check-aof --fix --salvage" in told.stdout.splitlines()[-1]
+    assert run("check-aof", log, "-o", copy).returncode == 2
+    assert not copy.exists()
+    assert run("check-aof", log, "--salvage", "-o", copy).returncode == 3
+    assert run("dump", log, "--keep-going", "-o", tmp_path / "x.jsonl").returncode == 3
+    for path in (copy, tmp_path / "x.jsonl"):
+        assert "the same, 146 keys" in run("diff", HYBRID, path).stdout
+
+
+def test_a_base_of_which_nothing_can_be_read_has_no_way_out(tmp_path: Path) -> None:
+    made = tmp_path / "set"
+    shutil.copytree(SET, made)
+    (made / "appendonly.aof.2.base.rdb").write_bytes(bytes(5000))
+    assert "--salvage" not in run("check-aof", made).stdout
+    assert run("check-aof", made, "--salvage", "-o", tmp_path / "copy").returncode == 2
+
+
 def test_a_base_without_its_header_is_read_as_what_it_is(tmp_path: Path) -> None:
     made = tmp_path / "set"
     shutil.copytree(SET, made)

@@ -11,6 +11,7 @@ import jsonschema
 import pytest
 
 from rdbtool.cli.schemas import schema_of
+from tests.aof.craft import command
 from tests.cli.running import run
 from tests.rdb.corpus import FIXTURES
 
@@ -81,18 +82,34 @@ def test_a_file_is_not_overwritten_unasked(damaged: Path, tmp_path: Path) -> Non
     assert run("check-rdb", damaged, "--salvage", "-o", output, "--force").returncode == 3
 
 
-@pytest.mark.parametrize("command", ["check-rdb", "dump", "convert", "digest", "diff", "rewrite"])
-def test_whatever_stops_at_damage_names_the_way_out(command: str, damaged: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "subcommand", ["check-rdb", "dump", "convert", "digest", "diff", "rewrite", "info", "memory", "report"]
+)
+def test_whatever_stops_at_damage_names_the_way_out(subcommand: str, damaged: Path, tmp_path: Path) -> None:
     options: dict[str, list[object]] = {
         "convert": [tmp_path / "x.rdb"],
         "diff": [PLAIN],
         "rewrite": ["-o", tmp_path / "x.aof"],
+        "report": ["-o", tmp_path / "x.html"],
     }
-    more = options.get(command, [])
-    done = run(command, damaged, *more)
+    more = options.get(subcommand, [])
+    done = run(subcommand, damaged, *more)
     line = f"rdbtool check-rdb {damaged} --salvage -o OUT"
     assert line in done.stdout + done.stderr
-    assert run(command, PLAIN, *more).stderr.count("--salvage") == 0
+    assert run(subcommand, PLAIN, *more).stderr.count("--salvage") == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "of"), [("x.aof", "x.aof"), ("y.1.incr.aof", ""), ("y.1.base.aof", ""), ("x.txt", "x.txt")]
+)
+def test_whatever_stops_at_damage_of_a_log_names_check_aof(name: str, of: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_bytes(command("SET", "a", "b") + b"\0" * 9)
+    for words in (["dump", path], ["convert", path, tmp_path / "x.rdb"], ["digest", path]):
+        told = run(*words).stderr.splitlines()
+        assert f"to repair it, or save what can be read of it: rdbtool check-aof {(tmp_path / of)}" in told
+    path.write_bytes(command("NOSUCH", "a", "b"))
+    assert "check-aof" not in run("convert", path, tmp_path / "x.rdb").stderr
 
 
 def flipped(data: bytes, at: int) -> bytes:

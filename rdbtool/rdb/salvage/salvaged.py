@@ -258,7 +258,7 @@ class Salvaged:
         i = 0
         for run in self.runs:
             at = run.start
-            if run.is_guessed:
+            if run.is_guessed and (run.db != 0 or run is not self.runs[0]):  # fields about the file stand before any
                 out = BytesWriter()
                 out.append(u8(opcodes.SELECT_DB))
                 put_length(out, run.db)
