@@ -19,7 +19,7 @@ STARTS = (*MAGICS, b"$EOF:")
 """Of snapshots, as files and as servers send them."""
 LOGS: Final = (b"*", b"#TS:")
 """Of logs."""
-DAMAGE: Final = (FormatError.code, TruncatedError.code, "checksum")
+DAMAGE: Final = (FormatError.code, TruncatedError.code, "checksum", "no-manifest")
 """Codes of findings that tell of damage."""
 PACKED: Final = re.compile(r"\.(gz|zst)$")
 """The ending of a snapshot's name that is compressed."""
@@ -29,6 +29,8 @@ def way_out(path: str) -> str:
     """How to save what can be read of the snapshot, or the log, at ``path``; "" for a file that is none."""
     from rdbtool.aof.rebuilding import NUMBERED
 
+    if path.endswith(".manifest") or os.path.isdir(path):
+        return f"to rebuild the manifest from the files: rdbtool check-aof --fix {show_path(shlex.quote(path))}"
     try:
         with open(path, "rb") as stream:
             head = stream.read(8)

@@ -156,8 +156,21 @@ def replay(
 
 
 def layout_of(path: str, source: Source = "auto") -> Layout:
-    """The files at ``path``. Raises as `aof.layout.locate` does."""
-    return Layout(path, [LogFile(path, "aof")]) if source == "commands" else locate(path)
+    """The files at ``path``; of parts without a manifest those that one would name. Raises as `aof.layout.locate` and
+    `aof.rebuilding.rebuild` do.
+    """
+    if source == "commands":
+        return Layout(path, [LogFile(path, "aof")])
+    layout = locate(path)
+    if any(finding.code == "no-manifest" for finding in layout.findings):
+        from rdbtool.aof.rebuilding import rebuild
+
+        rebuilt = rebuild(layout.path)
+        by_name = {os.path.basename(file.path): file for file in layout.files}
+        layout.files = [by_name[part.name] for part in rebuilt.parts]
+        for name, why in rebuilt.left_out:
+            layout.note(Severity.WARNING, "left-out", f"{printable_text(name)} is not taken: {why}", layout.path)
+    return layout
 
 
 SHORT: Final = 8

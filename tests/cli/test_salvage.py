@@ -112,6 +112,32 @@ def test_whatever_stops_at_damage_of_a_log_names_check_aof(name: str, of: str, t
     assert "check-aof" not in run("convert", path, tmp_path / "x.rdb").stderr
 
 
+@pytest.mark.parametrize("text", [None, b""])
+def test_whatever_stops_at_a_manifest_says_how_it_is_rebuilt(text: bytes | None, tmp_path: Path) -> None:
+    made = tmp_path / "set"
+    shutil.copytree(FIXTURES.parent / "aof" / "multi-rdb", made)
+    manifest = made / "appendonly.aof.manifest"
+    manifest.unlink()
+    if text is not None:
+        manifest.write_bytes(text)
+    of = made if text is None else manifest
+    words: list[list[object]] = [
+        ["dump", made, "-o", tmp_path / "x.jsonl"],
+        ["convert", made, tmp_path / "x.rdb"],
+        ["rewrite", made, "-o", tmp_path / "copy"],
+        ["digest", made],
+    ]
+    for one in words:
+        done = run(*one)
+        assert done.returncode in {1, 2}
+        if text is not None or one[0] == "dump":
+            assert f"to rebuild the manifest from the files: rdbtool check-aof --fix {of}" in done.stderr.splitlines()
+    if text is None:  # what is taken is what the manifest would name
+        same = run("digest", FIXTURES.parent / "aof" / "multi-rdb").stdout.split()[0]
+        for path in (made, tmp_path / "x.rdb", tmp_path / "copy"):
+            assert run("digest", path).stdout.split()[0] == same
+
+
 def flipped(data: bytes, at: int) -> bytes:
     return data[:at] + bytes([data[at] ^ 4]) + data[at + 1 :]
 
