@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+SALVAGING: Final = "salvaging"
+"""What was being done where not even that helps."""
 _ESCAPED: Final = {92: "\\\\", **{b: f"\\x{b:02x}" for b in range(256) if not 32 <= b < 127}}
 
 

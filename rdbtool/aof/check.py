@@ -19,7 +19,7 @@ from rdbtool.servers.features import CUTS_TO_WHOLE_STATE
 from rdbtool.servers.releases import newest_of_each
 
 from .config import DEFAULT, LogConfig
-from .detect import ARCHIVE_HEAD, LOG, RDB, archive_of, kind_at, kind_of
+from .detect import ARCHIVE_HEAD, LOG, OTHER, RDB, archive_of, kind_at, kind_of
 from .layout import LogFile
 from .line_ends import can_turn_back
 from .options import OptionUse
@@ -115,8 +115,7 @@ class FileVerdict:
     @property
     def needs_mending(self) -> bool:
         """Whether the snapshot that a plain file should begin with is damaged."""
-        lost_header = self.foreign and self.role == "base" and self.path.endswith(".rdb")
-        return self.plain and self.verdict != MISSING and (lost_header or not self.cuttable)
+        return self.plain and self.verdict != MISSING and not self.cuttable
 
     def cut_by(self, whole_state: bool) -> int:
         """Where a server cuts the file that it takes for one that ends early; ``whole_state``: one that has
@@ -228,7 +227,7 @@ def verify_log_in(
             return verdict
         if verdict.plain:
             _tell_line_ends(verdict, findings, config)
-        if salvageable and verdict.plain:
+        if salvageable and verdict.plain and not _tell_headless(verdict, verdict.fault, findings):
             _look_behind(verdict, verdict.fault, config)
             _tell_foreign(verdict, verdict.fault, findings)
         if last is not None:
@@ -385,6 +384,30 @@ def _tell_archive(verdict: FileVerdict, archive: str, findings: Findings) -> Non
     verdict.foreign = True
     verdict.verdict = BROKEN
     findings.add(Finding(Severity.ERROR, "not-a-log", f"no append-only file, but {archive}", verdict.path, 0))
+
+
+def _tell_headless(verdict: FileVerdict, fault: Fault, findings: Findings) -> bool:
+    """Tell a file that begins with a snapshot whose header is damaged: servers take it for a log, and a cut leaves
+    nothing.
+    """
+    if fault.start > 0 or verdict.role == "incr":
+        return False
+    from rdbtool.rdb.salvage.salvager import Salvager as SnapshotSalvager
+
+    try:
+        with Pages(verdict.path) as pages:
+            if kind_of(pages.take(0, 6)) != OTHER:
+                return False
+            found = SnapshotSalvager(pages, undo=False).run()
+    except RdbToolError:
+        return False
+    if not found.keys:
+        return False
+    verdict.cuttable = False
+    verdict.good_up_to = 0
+    message = f"it begins with a snapshot whose header is damaged, and {plural(found.keys, 'key')} of which can be read"
+    findings.add(Finding(Severity.ERROR, "lost-header", message, verdict.path, 0))
+    return True
 
 
 def _look_behind(verdict: FileVerdict, fault: Fault, config: LogConfig) -> None:

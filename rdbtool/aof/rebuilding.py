@@ -75,11 +75,11 @@ def rebuild(path: str) -> Rebuilt:
             bases.append((int(match.group(2)), file))
         else:
             increments.append((int(match.group(2)), file))
-    made = -1
+    made = base_seq = -1
     if bases:
         bases.sort(key=_number)
-        seq, base = bases[-1]
-        rebuilt.parts.append(Part(os.path.basename(base.path), seq, BASE, 0))
+        base_seq, base = bases[-1]
+        rebuilt.parts.append(Part(os.path.basename(base.path), base_seq, BASE, 0))
         for _, older in bases[:-1]:
             rebuilt.left_out.append((os.path.basename(older.path), "a later base is there"))
         if len(bases) > 1:
@@ -87,7 +87,11 @@ def rebuild(path: str) -> Rebuilt:
     increments.sort(key=_number)
     for seq, file in increments:
         name = os.path.basename(file.path)
-        if made >= 0 and os.stat(file.path).st_mtime < made:
+        # Each rewrite takes the next number for an increment, and where it comes to its end for a base: so what is
+        # written behind a base has no lower number, unless rewrites were asked for while the log was off.
+        if seq < base_seq <= increments[-1][0]:
+            rebuilt.left_out.append((name, "a rewrite has replaced it: the number of the base is higher"))
+        elif made >= 0 and os.stat(file.path).st_mtime < made:
             rebuilt.left_out.append((name, "it was last written before the base was made"))
         else:
             rebuilt.parts.append(Part(name, seq, INCREMENT, 0))

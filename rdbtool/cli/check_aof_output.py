@@ -15,6 +15,7 @@ from rdbtool.servers.releases import RELEASES
 from rdbtool.tasks.check_aof import CheckAofReport
 
 from .render import finding_line, number, paint, plural, show_path, size, table, unkept_lines
+from .way_out import way_out
 
 if TYPE_CHECKING:
     from rdbtool.aof.rebuilding import Rebuilt
@@ -252,7 +253,7 @@ def print_hint(report: CheckAofReport) -> None:
     """Say what can be done about damage."""
     layout = report.layout
     if report.lacks_manifest:
-        print(f"to rebuild the manifest from the files: rdbtool check-aof --fix {show_path(shlex.quote(report.path))}")
+        print(way_out(report.path))
         return
     if layout is None or (not layout.is_set and (len(layout.files) > 1 or any(f.foreign for f in report.files))):
         return

@@ -16,6 +16,7 @@ from .options import Format, FormatOption, takes
 from .remote import located
 from .render import findings_lines, print_json
 from .usage import Usage
+from .way_out import print_way_out_of
 
 NAME = "info"
 USAGE: Final = Usage(
@@ -71,4 +72,5 @@ def command(
     for report in reports:
         for line in findings_lines(report.findings):
             print(line if len(paths) == 1 else f"{line} ({report.path})", file=sys.stderr)
+        print_way_out_of(report.findings.items)
     raise typer.Exit(of_all(codes))

@@ -34,6 +34,7 @@ from .progress import Progress
 from .remote import located
 from .render import SCHEMA, findings_lines, print_json
 from .usage import SERVER_PANEL, Usage
+from .way_out import print_way_out_of
 
 NAME = "memory"
 USAGE: Final = Usage(
@@ -205,6 +206,7 @@ def command(
         print(f"PARTIAL: {partial_text(report)}", file=sys.stderr)  # a line among the rows would be a key to scripts
     for line in findings_lines(report.findings):
         print(line, file=sys.stderr)
+    print_way_out_of(report.findings.items)
     if by in {By.FREQ, By.IDLE} and report.contents.total.keys and not first_keys(report.contents, by):
         what = "access frequencies, which servers save" if by is By.FREQ else "idle times, which servers save"
         kind = "LFU" if by is By.FREQ else "LRU"

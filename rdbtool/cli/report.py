@@ -32,6 +32,7 @@ from .progress import Progress
 from .remote import one_located
 from .render import plural, print_findings, show_path, size
 from .usage import PREFIXES_PANEL, Usage
+from .way_out import print_way_out_of
 
 USAGE: Final = Usage(
     example="rdbtool report dump.rdb -o report.html",
@@ -112,6 +113,7 @@ def command(
             )
         sink.write(page_of(told))
     print_findings(told.findings)
+    print_way_out_of(told.findings.items)
     name = "standard output" if output == "-" else show_path(output)
     remark(f"{size(sink.written)} about {plural(told.measured.contents.total.keys, 'key')} written to {name}")
     hint_at_regex(selection.keys, told.measured.contents.total.keys)

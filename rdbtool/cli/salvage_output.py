@@ -30,9 +30,9 @@ def print_salvaged(report: SalvageRdbReport, stream: TextIO) -> None:
     if len(result.runs) > SHOWN:
         lines.append(f"  ... and {plural(len(result.runs) - SHOWN, 'run')} more")
     if result.lost:
-        lines.append(
-            f"lost      {number(result.lost_bytes)} bytes of {number(int(result.size))}{_rounded(result.lost_bytes)}"
-        )
+        bytes_lost = sum(int(lost.end - lost.start) for lost in result.lost)
+        label = "lost     " if result.lacking else "left out "
+        lines.append(f"{label} {number(bytes_lost)} bytes of {number(int(result.size))}{_rounded(bytes_lost)}")
         lines += [f"  {line}" for lost in result.lost[:SHOWN] for line in _lost_lines(lost, int(result.size))]
         if len(result.lost) > SHOWN:
             lines.append(f"  ... and {plural(len(result.lost) - SHOWN, 'range')} more")

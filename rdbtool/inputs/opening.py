@@ -157,7 +157,8 @@ def _salvaged(path: str, opened: Opened, undo: bool) -> OpenedKeys | None:
     if not again and not (result.keys or result.whole):  # a pipe is read by now, and its copy tells what is wrong
         opened.close()
         return OpenedKeys(RdbSource(file.pages.window(0, file.pages.size)), (path,), file)
-    if (result.whole and again) or not (result.keys or result.whole) or (opened.kind == BASE and result.tail >= 0):
+    goes_on = result.tail >= 0 and (opened.kind == BASE or (again and file.pages.take(result.tail, 1) in {b"*", b"#"}))
+    if (result.whole and again) or not (result.keys or result.whole) or (goes_on and opened.kind != SNAPSHOT):
         file.close()
         return None
     opened.close()

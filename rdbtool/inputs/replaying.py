@@ -156,8 +156,21 @@ def replay(
 
 
 def layout_of(path: str, source: Source = "auto") -> Layout:
-    """The files at ``path``. Raises as `aof.layout.locate` does."""
-    return Layout(path, [LogFile(path, "aof")]) if source == "commands" else locate(path)
+    """The files at ``path``; of parts without a manifest those that one would name. Raises as `aof.layout.locate` and
+    `aof.rebuilding.rebuild` do.
+    """
+    if source == "commands":
+        return Layout(path, [LogFile(path, "aof")])
+    layout = locate(path)
+    if any(finding.code == "no-manifest" for finding in layout.findings):
+        from rdbtool.aof.rebuilding import rebuild
+
+        rebuilt = rebuild(layout.path)
+        by_name = {os.path.basename(file.path): file for file in layout.files}
+        layout.files = [by_name[part.name] for part in rebuilt.parts]
+        for name, why in rebuilt.left_out:
+            layout.note(Severity.WARNING, "left-out", f"{printable_text(name)} is not taken: {why}", layout.path)
+    return layout
 
 
 SHORT: Final = 8
@@ -414,7 +427,7 @@ class Loader:
 
     def _salvaged(self, w: Window, file: LogFile) -> Window:
         """A window at the same file without what cannot be read of the snapshot that it begins with; or ``w``."""
-        if not is_rdb(w) and (file.role != "base" or kind_at(w) != OTHER):
+        if not is_rdb(w) and kind_at(w) != OTHER:
             return w
         from rdbtool.aof.salvage_base import BUILT_ON_LOSS
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import tempfile
 from typing import IO, Final, final
 
@@ -122,6 +123,8 @@ def _pages(
         if is_plain(path):
             return Pages(path), None
         first = None  # whoever has it open goes on with that where all is well
+    elif path != "-" and _is_device(path):
+        raise InputError("is a device, which may have no end: copy what is to be saved to a file first", path=path)
     if first is None:
         source = stack.enter_context(open_input(path))
         first = source.window()
@@ -129,6 +132,14 @@ def _pages(
             first.source = Metered(source.stream, source.size, progress)
     copy, cut = _copied(first)
     return _open(stack.enter_context(copy), path), cut
+
+
+def _is_device(path: str) -> bool:
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:
+        return False
+    return stat.S_ISCHR(mode) or stat.S_ISBLK(mode)
 
 
 def _open(copy: IO[bytes], path: str) -> Pages:

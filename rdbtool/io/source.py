@@ -124,11 +124,12 @@ def open_input(path: str) -> Input:
         raise InputError(f"cannot open: {reason(e)}", path=path) from e
     try:
         status = os.fstat(stream.fileno())
-        opened = detected(path, stream, status.st_size if stream.seekable() else -1, stream.close)
-        if opened.size >= 0 and stat.S_ISREG(status.st_mode):
-            opened.file = stream
-        if stat.S_ISREG(status.st_mode):
+        is_file = stat.S_ISREG(status.st_mode)  # a device can be sought in too, and does not say its size
+        opened = detected(path, stream, status.st_size if is_file else -1, stream.close)
+        if is_file:
             opened.watch(stream, status)
+            if opened.size >= 0:
+                opened.file = stream
         return opened
     except OSError as e:
         stream.close()

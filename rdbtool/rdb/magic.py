@@ -27,6 +27,7 @@ _NAMED: Final[tuple[tuple[bytes, str], ...]] = (
     (b"PK\x03\x04", "it is a zip archive: unpack it first, with unzip"),
     (b"7z\xbc\xaf\x27\x1c", "it is a 7z archive: unpack it first, with 7z x"),
     (b"SQLite format 3\0", "it is a database of SQLite"),
+    (b"HTTP/", "it begins with the header of an answer over HTTP, behind which the file itself may stand"),
     (b"+FULLRESYNC", "it is a captured replication link: the RDB begins behind the line that begins with '$'"),
     (b"+CONTINUE", "it is a captured replication link without a snapshot: only commands follow"),
     (b"+OK\r\n", "it is what a server answered, and no snapshot: redis-cli --rdb FILE fetches one"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from rdbtool.errors import FormatError, UsageError
+from rdbtool.errors import SALVAGING, FormatError, UsageError
 from rdbtool.findings import Finding, Findings, Report, Severity, plural
 from rdbtool.inputs.detect import Progress
 from rdbtool.inputs.opening import source_of_salvaged
@@ -18,6 +18,8 @@ from rdbtool.outputs.options import OutputOptions, RdbOptions
 from rdbtool.outputs.outlets import open_outlet
 from rdbtool.outputs.pipeline import Pipeline
 from rdbtool.outputs.rdb import RdbOut
+from rdbtool.rdb.events import Function, FunctionPreGa
+from rdbtool.rdb.reader import RdbReader
 from rdbtool.rdb.salvage.salvaged import Salvaged
 
 ANY_LOSS: Final = -1
@@ -72,7 +74,9 @@ def salvage_rdb(
         result = source.result
         report = SalvageRdbReport(path=path, output=output, result=result)
         if not result.runs:
-            raise FormatError("no records of an RDB can be found in it", path=path, doing="salvaging")
+            raise FormatError("no records of an RDB can be found in it", path=path, doing=SALVAGING)
+        if result.lacking and not result.keys and not _has_libraries(source):
+            raise FormatError("no key can be read of it", path=path, doing=SALVAGING)
         if 0 <= max_lost < result.lost_bytes:
             raise UsageError(
                 f"{plural(result.lost_bytes, 'byte')} would be lost, more than the {max_lost:,} allowed", path=path
@@ -83,6 +87,12 @@ def salvage_rdb(
         report.mended = result.mended
         _write(report, source, options or RdbOptions())
     return report
+
+
+def _has_libraries(source: SalvagedFile) -> bool:
+    """Whether there are functions among what can be read."""
+    reader = RdbReader(source.window(), checksum=False)
+    return any(isinstance(event, (Function, FunctionPreGa)) for event in reader)
 
 
 def _write(report: SalvageRdbReport, source: SalvagedFile, options: RdbOptions) -> None:

@@ -74,6 +74,39 @@ def test_a_damaged_preamble_is_mended_with_the_log_behind_it(tmp_path: Path) -> 
     assert set(back) <= set(whole)
 
 
+def test_a_preamble_without_its_header_is_mended_and_never_cut(tmp_path: Path) -> None:
+    log, copy = tmp_path / "x.aof", tmp_path / "copy.aof"
+    log.write_bytes(bytes(9) + HYBRID.read_bytes()[9:])
+    told = run("check-aof", log)
+    assert told.returncode == 1
+    assert "lost-header at offset 0" in told.stdout
+    assert "check-aof --fix --salvage" in told.stdout.splitlines()[-1]
+    assert run("check-aof", log, "-o", copy).returncode == 2
+    assert not copy.exists()
+    assert run("check-aof", log, "--salvage", "-o", copy).returncode == 3
+    assert run("dump", log, "--keep-going", "-o", tmp_path / "x.jsonl").returncode == 3
+    for path in (copy, tmp_path / "x.jsonl"):
+        assert "the same, 146 keys" in run("diff", HYBRID, path).stdout
+
+
+def test_a_base_of_which_nothing_can_be_read_has_no_way_out(tmp_path: Path) -> None:
+    made = tmp_path / "set"
+    shutil.copytree(SET, made)
+    (made / "appendonly.aof.2.base.rdb").write_bytes(bytes(5000))
+    assert "--salvage" not in run("check-aof", made).stdout
+    assert run("check-aof", made, "--salvage", "-o", tmp_path / "copy").returncode == 2
+
+
+def test_a_base_without_its_header_is_read_as_what_it_is(tmp_path: Path) -> None:
+    made = tmp_path / "set"
+    shutil.copytree(SET, made)
+    base = made / "appendonly.aof.2.base.rdb"
+    base.write_bytes(bytes(40) + base.read_bytes()[40:])  # with the field that names the server
+    assert run("check-aof", made, "--salvage", "-o", tmp_path / "copy").returncode == 3
+    digests = [digest(str(path), release="valkey-9.1").digest for path in (tmp_path / "copy", SET)]
+    assert digests[0] == digests[1]
+
+
 @pytest.mark.server
 @pytest.mark.parametrize("kind", [k for k in SERVERS if k.is_valkey], ids=lambda kind: kind.name)
 def test_servers_load_a_mended_set(kind: ServerKind, damaged: Path, tmp_path: Path) -> None:
@@ -121,6 +154,38 @@ def test_of_two_bases_the_later_one_counts_with_what_was_written_since(tmp_path:
     rebuilt = rebuild(str(made))
     assert [part.name for part in rebuilt.parts] == ["appendonly.aof.2.base.rdb", "appendonly.aof.2.incr.aof"]
     assert {name for name, _ in rebuilt.left_out} == {"appendonly.aof.1.base.rdb", "appendonly.aof.1.incr.aof"}
+
+
+def test_what_was_written_before_the_base_is_left_out_whenever_it_was_copied(tmp_path: Path) -> None:
+    made = tmp_path / "set"
+    shutil.copytree(SET, made, copy_function=shutil.copyfile)
+    (made / "appendonly.aof.manifest").write_bytes(b"")
+    rebuilt = rebuild(str(made))
+    assert [part.name for part in rebuilt.parts] == ["appendonly.aof.2.base.rdb", "appendonly.aof.2.incr.aof"]
+    assert run("check-aof", made, "--fix", "--yes").returncode == 3
+    assert digest(str(made)).digest == digest(str(SET)).digest
+
+
+def test_an_increment_of_a_lower_number_is_kept_where_there_is_no_other(tmp_path: Path) -> None:
+    made = tmp_path / "set"
+    shutil.copytree(SET, made, copy_function=shutil.copyfile)
+    for name in ("appendonly.aof.manifest", "appendonly.aof.1.base.rdb", "appendonly.aof.1.incr.aof"):
+        (made / name).unlink()
+    (made / "appendonly.aof.2.incr.aof").rename(made / "appendonly.aof.1.incr.aof")
+    assert [part.name for part in rebuild(str(made)).parts] == [
+        "appendonly.aof.2.base.rdb",
+        "appendonly.aof.1.incr.aof",
+    ]
+
+
+def test_of_increments_behind_a_base_the_time_tells_which_a_rewrite_has_replaced(tmp_path: Path) -> None:
+    made = tmp_path / "set"
+    shutil.copytree(SET, made)
+    (made / "appendonly.aof.manifest").unlink()
+    (made / "appendonly.aof.1.incr.aof").rename(made / "appendonly.aof.3.incr.aof")
+    os.utime(made / "appendonly.aof.2.incr.aof", (1_000_000_000, 1_000_000_000))
+    rebuilt = rebuild(str(made))
+    assert [part.name for part in rebuilt.parts] == ["appendonly.aof.2.base.rdb", "appendonly.aof.3.incr.aof"]
 
 
 def test_files_whose_names_tell_nothing_are_no_set(tmp_path: Path) -> None:

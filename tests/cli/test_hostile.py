@@ -266,6 +266,19 @@ def test_what_is_no_file_as_a_part_of_a_set_is_refused_in_a_moment(what: str, tm
         assert "Traceback" not in done.stderr
 
 
+def test_a_device_is_not_taken_for_an_empty_file(tmp_path: Path) -> None:
+    for words in (["check-rdb"], ["check-aof"], ["dump"], ["digest"], ["convert", tmp_path / "x.rdb"]):
+        done = run(words[0], "/dev/zero", *words[1:])
+        assert done.returncode in {1, 2}
+        assert re.search(r"byte 0x00|its first 512 bytes are zeros", done.stdout + done.stderr)
+    for words in (["check-rdb", "--salvage", "-o", tmp_path / "x.rdb"], ["dump", "--keep-going"]):
+        done = run(*words, "/dev/zero")
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "/dev/zero: is a device, which may have no end" in done.stderr
+    assert run("check-aof", "/dev/null").returncode == 0
+    assert os.listdir(tmp_path) == []
+
+
 def test_a_directory_in_which_nothing_can_be_written_is_an_error_of_one_line(tmp_path: Path) -> None:
     """As a user who may not write there: root may write everywhere."""
     path = tmp_path / "dump.rdb"

@@ -142,6 +142,8 @@ def plan_repair(
             _mend(plan, file, keep_open, drop_refused, config)
             continue
         _refuse_hopeless(verdict)
+        if verdict.line_ends and not verdict.restorable and verdict.fault is not None:
+            plan.loss = plan.loss or not verdict.fault.truncated
         if verdict.restorable:
             plan.files.append(FilePlan(file, verdict.size, [], verdict.log_start))
             continue

@@ -105,15 +105,17 @@ class Following:
             if self.stops and at in self.stops:
                 self._broken(at, "swallowed", "its length, or that of its name, takes in the records behind it", None)
                 return False
+            key: bytes | None = None
             try:
                 event = reader.next()
                 if isinstance(event, Frame):
+                    key = event.key
                     ins.begin(db, event.key)
                     event.type.verify(event.window(), ins)
             except InputError:
                 raise
             except RdbToolError as e:
-                self._broken(at, e.code, e.message, e.key)
+                self._broken(at, e.code, e.message, e.key if key is None else key)
                 if reader.ended:
                     break  # the end mark is there, and the checksum is not
                 return False
@@ -141,8 +143,8 @@ class Following:
                     findings = Findings()
                     ins.findings = findings
             elif isinstance(event, HashTemplate):
-                key = event.template_id.to_bytes(8, "little")
-                result.template_places.setdefault(key, (int(at), int(w.offset())))
+                template = event.template_id.to_bytes(8, "little")
+                result.template_places.setdefault(template, (int(at), int(w.offset())))
             elif isinstance(event, SelectDb):
                 w.need(1)
                 odd = self._is_odd(event, at, w.data[w.pos] if w.pos < w.end else 0)

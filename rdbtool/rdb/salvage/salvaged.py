@@ -22,6 +22,8 @@ TO_THE_END: Final = "up to the end mark"
 """It begins behind damage, and its last record is followed by the end mark, where the file ends."""
 IN_A_ROW: Final = "records in a row"
 """It begins behind damage, and so many records follow each other that chance can be left out."""
+LEADING: Final = "leading-bytes"
+"""Code of bytes in front of the snapshot: they are left out, and nothing of it is lost."""
 KEPT_NAMES: Final = 1000
 """Names of lost keys that are kept."""
 
@@ -188,7 +190,7 @@ class Salvaged:
     @property
     def mended(self) -> bool:
         """Whether damage was undone, and nothing is lost."""
-        return not self.lossy and (self.undone is not None or self.line_ends)
+        return not self.lossy and (self.undone is not None or self.line_ends or bool(self.lost))
 
     @property
     def lossy(self) -> bool:
@@ -199,7 +201,7 @@ class Salvaged:
     @property
     def lacking(self) -> bool:
         """Whether something is lost."""
-        return not self.complete or bool(self.lost)
+        return not self.complete or any(lost.code != LEADING for lost in self.lost)
 
     @property
     def doubt(self) -> str:
@@ -210,8 +212,8 @@ class Salvaged:
 
     @property
     def lost_bytes(self) -> int:
-        """Bytes that are left out."""
-        return sum(int(lost.end - lost.start) for lost in self.lost)
+        """Bytes of it that are left out."""
+        return sum(int(lost.end - lost.start) for lost in self.lost if lost.code != LEADING)
 
     @property
     def skipped(self) -> int:
@@ -256,7 +258,7 @@ class Salvaged:
         i = 0
         for run in self.runs:
             at = run.start
-            if run.is_guessed:
+            if run.is_guessed and (run.db != 0 or run is not self.runs[0]):  # fields about the file stand before any
                 out = BytesWriter()
                 out.append(u8(opcodes.SELECT_DB))
                 put_length(out, run.db)

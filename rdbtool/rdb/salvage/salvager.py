@@ -31,7 +31,7 @@ from .judge import AN_EXPIRY, MORE, PROVEN, Break, Judge, Suspect
 from .leading import leading, may_be_elements, may_be_fields
 from .names import Names
 from .partial import Partial
-from .salvaged import IN_A_ROW, IN_STEP, TO_THE_END, Lost, Run, Salvaged
+from .salvaged import IN_A_ROW, IN_STEP, LEADING, TO_THE_END, Lost, Run, Salvaged
 from .search import Search
 from .start import Start, expected, find_magic, header_at
 from .swallowed import Swallowed
@@ -87,6 +87,8 @@ class Salvager:
         start = expected(self.pages)
         self.names = Names()
         self._from(start, strict=False)
+        if self.result.headless and not start.version and self.result.keys and len(self.result.lost) > 1:
+            start = self._better(start)
         if any(run.is_guessed for run in self.result.runs):
             self.names.complete = True  # now what stands behind damage is known better
             self._from(start, strict=False)
@@ -106,6 +108,20 @@ class Salvager:
             self._lose(run.start, run.end, "doubtful", "more records than the database is said to have")
         settle(self.result.runs, len(self.result.lost) + 1)
         return self.result
+
+    def _better(self, start: Start) -> Start:
+        """Read the records of a file that does not say what wrote it as those of the other product too, and begin
+        with what loses less.
+        """
+        lost = self.result.lost_bytes
+        other = Start(start.at)
+        other.dialect = opcodes.REDIS if start.dialect == opcodes.VALKEY else opcodes.VALKEY
+        for one in (other, start):
+            self.names = Names()
+            self._from(one, strict=False)
+            if self.result.lost_bytes < lost:
+                break
+        return one
 
     def _from(self, start: Start, *, strict: bool) -> None:
         """Find what can be read from where the RDB should begin."""
@@ -155,7 +171,7 @@ class Salvager:
                     return None
                 self._lose(0, place, "header", "the header, which says what the file is, is damaged")
                 return _found(place, 0, search)
-            self._lose(0, magic, "leading-bytes", "the snapshot begins behind them")
+            self._lose(0, magic, LEADING, "the snapshot begins behind them")
             self._read_as(other)
             start = other
         result.start = start.at
