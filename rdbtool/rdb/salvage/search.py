@@ -27,6 +27,7 @@ from .evidence import (
     ENOUGH_TO_END,
     FIRST,
     LEAST,
+    NUMBER,
     START,
     is_opcode_of_key,
     of_event,
@@ -90,6 +91,8 @@ class Search:
         doubtful that stand behind, and were read.
         """
         self.least: i64 = FIRST
+        self.within: i64 = -1
+        """Where the record ends that was read, and in which the first record of a run stands; -1: in none."""
         self.names = Names()
         self.templates: dict[bytes, Template] = {}
         self.has_access = False
@@ -153,6 +156,7 @@ class Search:
     def begins_at(self, place: i64) -> bool:
         """Whether records run from ``place`` on."""
         self.barrier = place
+        self.within = -1
         self.dead.clear()
         return self._run_ahead(place) == YES
 
@@ -188,9 +192,11 @@ class Search:
         if place in self.dead:
             return False
         self.least = self.first
+        self.within = -1
         for before, evidence in self.doubts:
             if place < before:
                 self.least = max(self.least, evidence + 1)
+                self.within = before
         pos = place - w.base
         have = w.end
         reach = self._reach(place)
@@ -270,6 +276,7 @@ class Search:
         self.weak_end = -1
         before_select: i64 = -1
         passed: list[tuple[int, int, int]] = []
+        nameless: i64 = 0 if w.offset() < self.within else -1
         while True:
             at = w.offset()
             if at == self.goal:
@@ -293,8 +300,12 @@ class Search:
                     first: i64 = w.data[w.pos] if w.pos < w.end else 0
                     key_at = reader.key_offset - w.base
                     coded: i64 = w.data[key_at] if 0 <= key_at < w.end else 0
-                    if event.type.byte == MODULE and first != LONG:
+                    if event.type.since > self.version or (event.type.byte == MODULE and first != LONG):
                         break
+                    if nameless >= 0 and at >= self.within:
+                        nameless = nameless + 1 if of_name(event.key, coded) < NUMBER else -1
+                        if nameless == 2:
+                            return NO  # by chance those that are known to stand there are come to later
                     if keys == 0 and len(event.key) > SWALLOWING and of_key(event.key) < FIRST:
                         return NO
                     if keys == 0 and event.type.byte == 0 and first == 0:
