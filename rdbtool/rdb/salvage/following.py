@@ -122,6 +122,11 @@ class Following:
             if isinstance(event, Frame):
                 if part.keys == 0 and len(run.parts) == 1:
                     run.is_bare = event.freq < 0 and event.idle_s < 0
+                if event.type.since > result.version:
+                    self.odd = True
+                    if self.strict:
+                        self._broken(at, "malformed", f"a type that is newer than RDB version {result.version}", None)
+                        return False
                 part.keys += 1
                 self.names.add(event.key, self._coded(reader.key_offset, w))
                 self.newest = max(self.newest, event.type.since)
@@ -156,7 +161,9 @@ class Following:
                 part = Part(at, db)
                 run.parts.append(part)
             elif isinstance(event, ResizeDb):
-                odd = not selected and (at > run.start or not run.is_guessed)
+                is_newer = result.version < opcodes.RESIZE_DB_SINCE
+                odd = is_newer or (not selected and (at > run.start or not run.is_guessed))
+                self.absurd = self.absurd or is_newer
                 self.odd = self.odd or odd
                 if odd and self.strict:
                     self._broken(at, DATABASE, "the size of a database without its number", None)
@@ -197,10 +204,10 @@ class Following:
         version 7.
         """
         has_size = follows == opcodes.RESIZE_DB
-        absurd = event.db >= MANY and not has_size
-        self.absurd = self.absurd or absurd
         has_lost_size = self.result.version >= opcodes.RESIZE_DB_SINCE and self.sized and not has_size
-        odd = absurd or at in self.not_selects or has_lost_size
+        absurd = has_lost_size or (event.db >= MANY and not has_size)
+        self.absurd = self.absurd or absurd
+        odd = absurd or at in self.not_selects
         self.odd = self.odd or odd
         return odd
 
@@ -262,6 +269,8 @@ class Following:
         swallowed = self.swallows and frame.expire_at_ms < 0
         self.swallows = False
         evidence = of_name(frame.key, self.pages.byte(key_at))
+        if frame.type.byte == 0 and end == frame.value_offset + 1:
+            evidence = 0  # the name may be an element, and the empty value any zero
         self.shaky = evidence < FIRST
         if evidence < NUMBER or swallowed:
             lost = self._lose(at, end, "doubtful", "the value before is bad: it may lack its expiry, or be none")

@@ -12,7 +12,7 @@ from rdbtool.io.window import Window, window_over
 from rdbtool.rdb import opcodes
 from rdbtool.rdb.frame import Frame
 from rdbtool.rdb.layout.inspection import Inspection
-from rdbtool.rdb.layout.primitives import read_string
+from rdbtool.rdb.layout.primitives import read_length, read_string
 from rdbtool.rdb.types import TypeRow
 from rdbtool.servers.releases import FIELDS_EXPIRE_SINCE
 
@@ -31,6 +31,12 @@ NEAR: Final[i64] = 31
 """Bytes in front of a place in which an element may begin that ends there."""
 LOOKED_AT: Final[i64] = 1 << 16
 """Bytes in which zeros are looked for."""
+FEW: Final[i64] = 3
+"""Strings that a record looks like: its type an empty one, its name, and its value."""
+SHORT: Final = 3
+"""Bytes that tell whether a text ends there."""
+TYPE_LOST: Final = bytes(8)
+"""Zeros among which a type may be lost."""
 LIST_END: Final[i64] = 0xFF
 """The last byte of a listpack, and of a ziplist."""
 A_FIELD: Final[i64] = 12
@@ -104,7 +110,10 @@ def may_be_elements(judge: Judge, cut: i64, place: i64, names: Names) -> bool:
             return after_number
         if is_zeroed(judge, cut, place):
             is_odd = not key.isascii() and of_name(key, coded) < A_FIELD
-            return is_odd or _ends_element(near) or may_be_fields(judge, cut, place, names)
+            if is_odd or near.endswith(TYPE_LOST) or _ends_element(near):
+                return True
+            behind_text = of_key(near[-SHORT:]) >= FIRST
+            return (behind_text and of_name(key, coded) < A_FIELD) or may_be_fields(judge, cut, place, names)
         return of_name(key, coded) < FIRST and row is not None and _is_in_name(judge, cut, place)
     if known and not is_number(coded):
         return after_number
@@ -119,9 +128,41 @@ def may_be_elements(judge: Judge, cut: i64, place: i64, names: Names) -> bool:
     at: i64 = len(data) - 1
     while at >= 0:
         if end_of_string(data, at) == len(data):
-            return False
+            return row.element_strings > 0 and _are_missing(judge, w, row, place)
         at -= 1
     return True
+
+
+def _are_missing(judge: Judge, w: Window, row: TypeRow, place: i64) -> bool:
+    """Whether the collection whose name ``w`` stands at has, by its count, so many more strings than can be read up to
+    ``place`` that a few of them may stand there.
+    """
+    try:
+        read_string(w)
+        left = read_length(w) * row.element_strings
+    except RdbToolError:
+        return False
+    first = w.offset()
+    if not 0 < place - first <= LONGEST_ELEMENT:
+        return False
+    data = judge.pages.take(first, place - first)
+    size: i64 = len(data)
+    at: i64 = 0
+    while at < size:  # in step from the front
+        end = end_of_string(data, at)
+        if not 0 <= end <= size:
+            break
+        left -= 1
+        at = end
+    begin = at
+    counts: dict[int, int] = {int(size): 0}
+    at = size - 1
+    while at >= begin:  # and from the back
+        count = counts.get(int(end_of_string(data, at)))
+        if count is not None:
+            counts[int(at)] = count + 1
+        at -= 1
+    return left - counts[min(counts)] >= FEW
 
 
 def may_be_fields(judge: Judge, cut: i64, place: i64, names: Names) -> bool:
@@ -148,7 +189,7 @@ def may_be_fields(judge: Judge, cut: i64, place: i64, names: Names) -> bool:
 def _may_precede_field(near: bytes) -> bool:
     """Whether a value, a text or a number, or the count of fields behind a name may end with these bytes."""
     n: i64 = len(near)
-    if n < 4:
+    if n < 4 or near.endswith(TYPE_LOST):
         return True
     if _ends_text(near) or (near[n - 1] == 0 and _ends_text(near[: n - 1])):
         return True

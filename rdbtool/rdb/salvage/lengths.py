@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from mypy_extensions import i64
 
 from rdbtool.errors import TruncatedError
 from rdbtool.io.window import Window
 from rdbtool.rdb import opcodes
+
+SIZES: Final[dict[int, int]] = {opcodes.EXPIRE_MS: 9, opcodes.EXPIRE_S: 5, opcodes.FREQ: 2, opcodes.IDLE: 2}
+"""Bytes of what may stand in front of a type, with its opcode."""
+MOST: Final[i64] = 2
 
 
 def type_behind_opcodes(w: Window) -> i64:
@@ -25,6 +31,18 @@ def type_behind_opcodes(w: Window) -> i64:
     except TruncatedError:
         w.pos = w.end
         return -1
+
+
+def are_too_many(w: Window) -> bool:
+    """Whether more opcodes stand in a row in front of a type than a key can have: an expiry, and when it was used."""
+    pos = w.pos
+    left: i64 = MOST
+    while pos < w.end and w.data[pos] in SIZES:
+        pos += SIZES[w.data[pos]]
+        left -= 1
+        if left < 0:
+            return True
+    return False
 
 
 def end_of_string(data: bytes, pos: i64) -> i64:

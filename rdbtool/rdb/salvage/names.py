@@ -7,8 +7,8 @@ from typing import Final, final
 
 from mypy_extensions import i64
 
-BEGINNING: Final = re.compile(rb"[^\x00-\x20\x7f:./|_{}#-]+[:./|_{}#-]|[{][^\x00-\x20\x7f]+[}]")
-"""Of a name: up to the first sign that divides names into parts, or a tag of a cluster."""
+BEGINNING: Final = re.compile(rb"[^\x00-\x20\x7f:./|_{}#-]+[:./|_{}#-]|[{][^\x00-\x20\x7f]+[}]|[A-Za-z]+(?=[0-9]+\Z)")
+"""Of a name: up to the first sign that divides names into parts, a cluster's tag, or letters in front of a number."""
 NUMBERS: Final = b"0"
 """Stands for the beginning of those that are stored as numbers."""
 COMMON: Final = 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from typing import Any, Final, final
 
 from librt.strings import BytesWriter
@@ -181,6 +182,9 @@ class Salvaged:
         """Of hashes, by id in 8 bytes, from wherever in the file they were read."""
         self.template_places: dict[bytes, tuple[int, int]] = {}
         """Where the record of each begins and ends."""
+        self._pieces: list[Piece] = []
+        self._begins: list[int] = []
+        """Where each of those begins, in the sound RDB."""
 
     @property
     def whole(self) -> bool:
@@ -284,9 +288,14 @@ class Salvaged:
     def _missing_templates(self) -> bytes:
         """The records of templates that are known, and do not stand in what is kept."""
         out = BytesWriter()
+        lost = sorted(self.lost, key=_start_of)
+        run_starts = [int(run.start) for run in self.runs]
+        lost_starts = [int(hole.start) for hole in lost]
         for key, (start, end) in self.template_places.items():
-            in_run = any(run.start <= start and end <= run.end for run in self.runs)
-            if not in_run or any(lost.start < end and start < lost.end for lost in self.lost):
+            number = bisect_right(run_starts, start) - 1
+            hole = bisect_left(lost_starts, end) - 1
+            in_run = number >= 0 and end <= self.runs[number].end
+            if not in_run or (hole >= 0 and start < lost[hole].end):
                 out.append(u8(opcodes.HASH_TEMPLATE_OR_UPDATE))
                 put_u64(out, int.from_bytes(key, "little"))
                 out.write(self.templates[key].packed[1:])  # what comes first says how the names are packed
@@ -297,13 +306,19 @@ class Salvaged:
         return Window(Mended(pages, self.pieces()), path=self.path)
 
     def offset_in_file(self, offset: int) -> int:
-        """The offset in the damaged file of what stands at ``offset`` of that RDB."""
-        at = int(self.size)
-        for piece in self.pieces():
-            if offset < piece.size:
-                at = int(piece.start if piece.end < 0 else piece.start + offset)
-                break
-            offset -= int(piece.size)
+        """The offset in the damaged file of what stands at ``offset`` of that RDB. Asked when all is found."""
+        if not self._pieces:
+            self._pieces = self.pieces()
+            begin = 0
+            for piece in self._pieces:
+                self._begins.append(begin)
+                begin += int(piece.size)
+        number = bisect_right(self._begins, offset) - 1
+        piece = self._pieces[number]
+        within = offset - self._begins[number]
+        at = int(piece.start if piece.end < 0 else piece.start + within)
+        if within >= piece.size:
+            at = int(self.size)
         return at if self.undone is None else self.undone.offset_in_file(at)
 
 

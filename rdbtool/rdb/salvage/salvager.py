@@ -25,6 +25,7 @@ from rdbtool.rdb.layout.seen import Seen
 from rdbtool.servers.releases import CHECKSUM_SINCE
 
 from .databases import database_in, doubtful, settle, with_all_expiries
+from .effort import Effort
 from .evidence import FIRST, of_key
 from .following import DATABASE, END_MARK, Following
 from .judge import AN_EXPIRY, MORE, PROVEN, Break, Judge, Suspect
@@ -60,6 +61,7 @@ class Salvager:
         """Whether a SELECTDB was read."""
         self.ends: dict[int, int] = {}
         """See `Search.ends`."""
+        self.effort = Effort()
         self.seen = Seen()
         self.names = Names()
         self.stops: dict[int, int] = {}
@@ -103,9 +105,11 @@ class Salvager:
             if run.lacking is not None and run.parts[0].keys and int(run.db) not in complete:
                 self._pass_first(run, run.lacking)
                 run.parts[0].keys -= 1
-        for run in doubtful(self.result.runs):
-            self.result.runs.remove(run)
-            self._lose(run.start, run.end, "doubtful", "more records than the database is said to have")
+        left_out = {int(run.start) for run in doubtful(self.result.runs)}
+        for run in self.result.runs:
+            if int(run.start) in left_out:
+                self._lose(run.start, run.end, "doubtful", "more records than the database is said to have")
+        self.result.runs = [run for run in self.result.runs if int(run.start) not in left_out]
         settle(self.result.runs, len(self.result.lost) + 1)
         return self.result
 
@@ -126,6 +130,7 @@ class Salvager:
     def _from(self, start: Start, *, strict: bool) -> None:
         """Find what can be read from where the RDB should begin."""
         self.ends.clear()
+        self.effort = Effort()
         self.chosen = False
         self.result = result = Salvaged(self.pages.path, self.size)
         doubtful = self.following.not_selects if strict else set()
@@ -189,6 +194,7 @@ class Salvager:
         search.templates = self.result.templates
         search.ends = self.ends
         search.seen = self.seen
+        search.effort = self.effort
         search.names = self.names
         return search
 

@@ -21,7 +21,22 @@ from rdbtool.rdb.reader import RdbReader
 from rdbtool.rdb.types import TABLE
 from rdbtool.servers.releases import CHECKSUM_SINCE
 
-from .evidence import ENOUGH, ENOUGH_TO_END, FIRST, LEAST, START, of_event, of_key, of_lead, of_name, of_value
+from .effort import PACKED, STEP, Effort, is_in_a_row
+from .evidence import (
+    ENOUGH,
+    ENOUGH_TO_END,
+    FIRST,
+    LEAST,
+    NUMBER,
+    START,
+    is_opcode_of_key,
+    of_event,
+    of_key,
+    of_lead,
+    of_name,
+    of_value,
+)
+from .lengths import are_too_many
 from .names import Names, is_number
 
 A_LETTER: Final[i64] = 5
@@ -45,6 +60,12 @@ LONG: Final[i64] = 0x81
 NO: Final[i64] = 0
 YES: Final[i64] = 1
 UNKNOWN: Final[i64] = 2
+
+AHEAD: Final[i64] = 1 << 12
+"""Bytes behind those that are looked at together which take as long to read as a step."""
+UNREAD: Final = -2
+STOPS: Final = -1
+"""Of an offset, in `Search.dead`: not known; records from there on do not pass the barrier."""
 
 
 @final
@@ -70,11 +91,17 @@ class Search:
         doubtful that stand behind, and were read.
         """
         self.least: i64 = FIRST
+        self.within: i64 = -1
+        """Where the record ends that was read, and in which the first record of a run stands; -1: in none."""
         self.names = Names()
         self.templates: dict[bytes, Template] = {}
         self.has_access = False
         """Whether keys have access frequencies, or idle times, in front of them."""
-        self.dead: set[int] = set()
+        self.dead: dict[int, int] = {}
+        """Offsets from which records lead, past the barrier, to what cannot be read: the evidence in them, and how many
+        keys, in the two lowest bits.
+        """
+        self.effort = Effort()
         self.ends: dict[int, int] = {}
         """Offsets of some records, from which reading leads behind an end mark; -1: to what cannot be read."""
         self.leads_to_end = False
@@ -89,7 +116,11 @@ class Search:
     def find(self, begin: i64, end: i64, barrier: i64) -> i64:
         """The first offset from ``begin`` on, and before ``end``, from which records run; -1 for none."""
         self.barrier = barrier
-        self.dead = {int(barrier)}
+        self.dead = {int(barrier): STOPS}
+        self.effort.come_to(barrier)
+        return self._find(begin, end)
+
+    def _find(self, begin: i64, end: i64) -> i64:
         at = begin
         size = self.pages.size
         while at < end:
@@ -109,7 +140,7 @@ class Search:
                 if pos >= stop or at + pos >= end:
                     break
                 place = at + pos
-                if self.begins(w, place, last):
+                if self.begins(w, place):
                     behind = -1 if self.goal >= 0 else self._behind_stored(place)
                     if behind < 0:
                         return self._or_stronger(place, self.weak_end)
@@ -119,13 +150,15 @@ class Search:
                 else:
                     pos += 1
             at += max(pos, stop) if pos >= stop else max(pos, 1)
+            self.effort.come_to(min(at, size))
         return -1
 
     def begins_at(self, place: i64) -> bool:
         """Whether records run from ``place`` on."""
         self.barrier = place
+        self.within = -1
         self.dead.clear()
-        return self._run(self.pages.window(place, self.pages.size)) == YES
+        return self._run_ahead(place) == YES
 
     def _or_stronger(self, place: i64, weak_end: i64) -> i64:
         """The place within the first record from ``place`` on from which records run with more evidence, if that
@@ -135,7 +168,9 @@ class Search:
             return place
         leads_to_end = self.leads_to_end
         self.strong_only = True
-        stronger = self.find(place + 1, weak_end, self.barrier)
+        end = min(weak_end, place + self.effort.allowance() * STEP)
+        self.effort.spent += (end - place) // STEP
+        stronger = self._find(place + 1, end)
         self.strong_only = False
         if stronger >= 0:
             return stronger
@@ -152,25 +187,50 @@ class Search:
         finally:
             self.goal = -1
 
-    def begins(self, w: Window, place: i64, last: bool) -> bool:
-        """Whether records run from ``place`` on, which is in the window ``w``; ``last``: that reaches to the end."""
+    def begins(self, w: Window, place: i64) -> bool:
+        """Whether records run from ``place`` on, which is in the window ``w``."""
         if place in self.dead:
             return False
         self.least = self.first
+        self.within = -1
         for before, evidence in self.doubts:
             if place < before:
                 self.least = max(self.least, evidence + 1)
-        w.pos = place - w.base
-        answer = self._quick(w, place, last)
+                self.within = before
+        pos = place - w.base
+        have = w.end
+        reach = self._reach(place)
+        w.end = min(have, reach - w.base)
+        is_all = w.base + w.end == self._end()
+        w.pos = pos
+        answer = self._quick(w, place, is_all)
         if answer == UNKNOWN:
-            w.pos = place - w.base
-            answer = self._run(w)
-        if answer == UNKNOWN:
-            answer = NO if last else self._run(self.pages.window(place, self.pages.size))
+            w.pos = pos
+            answer = self._run(w, is_all)
+        w.end = have
+        if answer == UNKNOWN and reach > w.base + have:
+            answer = self._run_ahead(place)
         return answer == YES
 
-    def _quick(self, w: Window, place: i64, last: bool) -> i64:
-        """NO where the first look says so."""
+    def _end(self) -> i64:
+        """Up to where records may be read."""
+        return self.pages.size if self.goal < 0 else self.goal
+
+    def _reach(self, place: i64) -> i64:
+        """Up to where they may be read from ``place`` on."""
+        return min(self._end(), place + self.effort.allowance() * STEP)
+
+    def _run_ahead(self, place: i64) -> i64:
+        """The same as `_run` from ``place`` on, as far as may be read."""
+        reach = self._reach(place)
+        w = self.pages.window(place, reach)
+        try:
+            return self._run(w, reach == self._end())
+        finally:
+            self.effort.spent += (w.offset() - place) // AHEAD
+
+    def _quick(self, w: Window, place: i64, is_all: bool) -> i64:
+        """NO where the first look says so. ``is_all``: see `_run`."""
         byte: i64 = w.data[w.pos]
         if byte == opcodes.EOF:
             rest = self.pages.size - place - 1
@@ -180,7 +240,9 @@ class Search:
                 return UNKNOWN if self.has_access else NO
             if byte == opcodes.IDLE:
                 return UNKNOWN if self.has_access else NO
-            return NO if byte == opcodes.EXPIRE_S and self.version > LAST_WITH_SECONDS else UNKNOWN
+            if byte == opcodes.EXPIRE_S and self.version > LAST_WITH_SECONDS:
+                return NO
+            return NO if is_opcode_of_key(byte) and are_too_many(w) else UNKNOWN
         row = self.table[OF_REFERENCE.get(byte, byte)]
         if row is None:
             return NO
@@ -189,35 +251,48 @@ class Search:
         try:
             key = read_string(w)
         except TruncatedError:
-            return NO if last else UNKNOWN
+            return NO if is_all else UNKNOWN
         except RdbToolError:
             return NO
+        if coded == PACKED:
+            self.effort.spent += len(key) // STEP
         may_be_checked = row.empty_at != 0 or row.byte in {0, 11} or row.stream_version > 0
         may_be_number = is_number(coded) and self.names.know(key, coded)
         return UNKNOWN if may_be_checked or may_be_number or of_name(key, coded) >= self.first else NO
 
-    def _run(self, w: Window) -> i64:
-        """Whether there is enough evidence for the records that ``w`` stands at; UNKNOWN where it ends before."""
+    def _run(self, w: Window, is_all: bool) -> i64:
+        """Whether there is enough evidence for the records that ``w`` stands at; UNKNOWN where it ends before.
+        ``is_all``: it ends where nothing more may be read.
+        """
         reader = RdbReader(w, checksum=False)
         reader.resume(self.dialect, self.version, 0, self.templates)
         findings = Findings()
         ins = Inspection(findings)
         ins.strict = True
         ins.seen = self.seen  # a table of its own for each place would take more time than all the rest
+        last = self.effort.spent + self.effort.allowance()
         evidence: i64 = 0
         keys: i64 = 0
         self.weak_end = -1
         before_select: i64 = -1
-        passed: list[int] = []
+        passed: list[tuple[int, int, int]] = []
+        nameless: i64 = 0 if w.offset() < self.within else -1
         while True:
             at = w.offset()
             if at == self.goal:
                 self.run_keys = keys if before_select < 0 else before_select
                 if keys and evidence >= ENOUGH_TO_END:
                     return YES
-            if at in self.dead:
+            known: i64 = self.dead.get(int(at), UNREAD)
+            if known != UNREAD:
+                if known >= 0:
+                    evidence += known >> 2
+                    keys += known & 3
                 break
-            passed.append(int(at))
+            passed.append((int(at), int(evidence), int(keys)))
+            self.effort.spent += 1
+            if self.effort.spent > last:
+                return UNKNOWN
             try:
                 event = reader.next()
                 if isinstance(event, Frame):
@@ -225,18 +300,22 @@ class Search:
                     first: i64 = w.data[w.pos] if w.pos < w.end else 0
                     key_at = reader.key_offset - w.base
                     coded: i64 = w.data[key_at] if 0 <= key_at < w.end else 0
-                    if event.type.byte == MODULE and first != LONG:
+                    if event.type.since > self.version or (event.type.byte == MODULE and first != LONG):
                         break
+                    if nameless >= 0 and at >= self.within:
+                        nameless = nameless + 1 if of_name(event.key, coded) < NUMBER else -1
+                        if nameless == 2:
+                            return NO  # by chance those that are known to stand there are come to later
                     if keys == 0 and len(event.key) > SWALLOWING and of_key(event.key) < FIRST:
-                        break
+                        return NO
                     if keys == 0 and event.type.byte == 0 and first == 0:
-                        break  # an empty string is little evidence for what is in front of it
-                    ins.begin(0, event.key)
-                    event.type.verify(event.window(), ins)
+                        return NO  # an empty string is little evidence for what is in front of it
+                    if not self._verify(event, ins, last - self.effort.spent):
+                        return UNKNOWN
             except InputError:
                 raise
             except TruncatedError:
-                if w.source is None:
+                if not is_all:
                     return UNKNOWN
                 break
             except RdbToolError:
@@ -246,7 +325,8 @@ class Search:
                 if rest == 0 and (evidence >= A_LETTER or (keys == 0 and at >= self.barrier)):
                     self.runs_on = keys > 0
                     return YES
-                passed.pop()  # the end mark is one, if too little speaks for what leads to it
+                if rest == 0:
+                    return NO  # the end mark is one, and too little speaks for what leads to it
                 break
             if isinstance(event, Frame):
                 bits: i64 = 0
@@ -265,11 +345,11 @@ class Search:
                         bits += of_key(w.data[w.pos - size + 1 : w.pos])  # a text that ends where it says
                 if keys == 0 and bits + evidence < self.least:
                     if self.strong_only or bits + evidence < A_LETTER or self.least > self.first:
-                        break
+                        return NO
                     self.weak_end = w.offset()
                 elif keys == 0 and of_name(event.key, coded) < self.first:
                     if self.strong_only:
-                        break
+                        return NO
                     self.weak_end = (
                         event.value_offset
                     )  # a name of odd bytes may be the last of a value, and the next name
@@ -280,13 +360,38 @@ class Search:
                     before_select = keys
                 bits = of_event(event)
                 if keys == 0 and bits < LEAST:
-                    break
+                    return NO
                 evidence += bits
             if evidence >= ENOUGH and keys >= 2 and w.offset() > self.barrier:
                 self.runs_on = True
                 return YES
-        self.dead.update(passed)
+        passes = at > self.barrier or known >= 0
+        if passes and evidence >= ENOUGH and keys >= 2:
+            self.runs_on = True
+            return YES
+        for offset, bits_before, keys_before in passed:
+            rest = (evidence - bits_before) << 2 | min(keys - keys_before, 3)
+            self.dead[offset] = int(rest) if passes else STOPS
         return NO
+
+    def _verify(self, frame: Frame, ins: Inspection, most: i64) -> bool:
+        """Check a payload, if that takes no more steps than ``most``: they are counted. Raises what reading raises."""
+        effort = self.effort
+        w = frame.window()
+        at = w.offset()
+        in_a_row = is_in_a_row(frame.type)
+        if in_a_row:
+            ahead = w if w.source is None else self.pages.window(at, w.size)
+            if not effort.walk(ahead, frame.type, most):
+                return False
+            w.pos = at - w.base
+        ins.begin(0, frame.key)
+        try:
+            frame.type.verify(w, ins)
+        finally:
+            if not in_a_row:
+                effort.spent += (w.offset() - at) // STEP
+        return True
 
     def _behind_stored(self, place: i64) -> i64:
         """Where a search goes on behind a snapshot that is a value; -1 where what begins at ``place`` is none."""

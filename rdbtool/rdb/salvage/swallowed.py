@@ -11,6 +11,7 @@ from rdbtool.io.random_access import Pages
 from rdbtool.rdb.frame import Frame
 from rdbtool.rdb.reader import RdbReader
 
+from .effort import Effort
 from .salvaged import Salvaged
 from .search import Search
 
@@ -50,6 +51,7 @@ class Swallowed:
         w = self.pages.window(self.result.start, self.pages.size)
         reader = RdbReader(w, checksum=False)
         left = SEARCHED
+        effort = Effort()
         try:
             while left > 0:
                 at = w.offset()
@@ -64,6 +66,7 @@ class Swallowed:
                     left -= size
                     search = Search(self.pages, self.result.dialect, self.result.version)
                     search.templates = self.result.templates
+                    search.effort = effort
                     place = search.leads_to(reader.key_offset + 1, w.offset())
                     if place >= 0 and (search.run_keys == missing if said else search.run_keys >= UNSAID):
                         return at, place

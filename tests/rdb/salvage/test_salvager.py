@@ -16,6 +16,7 @@ from rdbtool.io.window import window_over
 from rdbtool.rdb.events import Function
 from rdbtool.rdb.frame import Frame
 from rdbtool.rdb.reader import RdbReader
+from rdbtool.rdb.salvage.effort import GRANTED
 from rdbtool.rdb.salvage.salvaged import IN_A_ROW, TO_THE_END, Salvaged
 from rdbtool.rdb.salvage.salvager import Salvager
 from tests.rdb.corpus import FIXTURES
@@ -328,3 +329,26 @@ def test_streams_with_a_flaw_in_every_few_bytes_take_linear_time(tmp_path: Path)
 
     few = min(seconds(1000) for _ in range(2))
     assert seconds(4000) < 10 * few
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        bytes.fromhex("a1010000010000000000000004000000"),  # records in a row, up to the end, of which little speaks
+        b"\x01\x04    \x80\x00\x00\x10\x00",  # lists of thousands of elements in lists of thousands
+        b"\x07\x04abcd\x81aaaaaaaa\x02\x02",  # modules' values
+        b"\xfc\x00\x00\x00\x00\x00\x01\x00\x00",  # expiries in front of expiries
+        b"\x00\x04abcd\x80\x00\x00\x20\x00",  # strings that are half as long as the file
+    ],
+    ids=["records", "lists", "modules", "expiries", "strings"],
+)
+def test_work_at_one_place_is_bounded_by_what_was_passed(piece: bytes, tmp_path: Path) -> None:
+    def steps(size: int) -> int:
+        path = tmp_path / "damaged.rdb"
+        path.write_bytes(rdb(users(0, 20), b"\xc5" + piece * (size // len(piece)))[:-9])
+        with Pages(str(path)) as pages:
+            salvager = Salvager(pages, undo=False)
+            assert salvager.run().keys >= 19
+            return int(salvager.effort.spent)
+
+    assert steps(1 << 15) < 3 * steps(1 << 14) + GRANTED
