@@ -25,6 +25,10 @@ LINE: Final = 1024
 """Bytes of the longest line that can stand before a snapshot."""
 TICK_S: Final = 0.5
 """Seconds after which somebody who waits is told that we wait."""
+SEEN_S: Final = 0.02
+"""Seconds in which a server sees that it has sent all of a snapshot. It ends the connection only when it looks at its
+children next, up to 0.1 s later.
+"""
 _FULL: Final = re.compile(rb"\+FULLRESYNC ([0-9a-zA-Z?]+) (-?\d+)")
 
 OnWait: TypeAlias = Callable[[float], object]
@@ -81,10 +85,11 @@ class Snapshot:
         return data
 
     def close(self) -> None:
-        """End the connection. Where all has come, let the server do that: if we do, it logs that its child was killed.
-        It may take a moment, in which what came can be written to disk.
+        """End the connection. Where all has come, let the server see the end of what its child wrote first: else it
+        kills the child, and logs that.
         """
         if self._leaves_us and self.received == self.size:
+            self._socket.settimeout(SEEN_S)
             with contextlib.suppress(OSError):
                 self._socket.recv(1)
         self.connection.close()
