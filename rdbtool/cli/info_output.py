@@ -30,7 +30,6 @@ WHAT: Final = {
 }
 COMMANDS: Final = 15
 """Names of commands that are shown; more are one line."""
-SHOWN_AUX: Final = 200
 
 
 def kind_text(report: InfoReport) -> str:

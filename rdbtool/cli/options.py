@@ -62,7 +62,6 @@ CsvSafeOption = Annotated[
 AllFindingsOption = Annotated[
     bool, typer.Option("--all-findings", help="Show each finding, where many of a kind are otherwise one line.")
 ]
-ForceOption = Annotated[bool, typer.Option("--force", help="Go on although a process has the log open for writing.")]
 
 
 def command_names(

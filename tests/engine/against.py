@@ -7,11 +7,11 @@ from pathlib import Path
 from random import Random
 
 from rdbtool.engine.dataset import Dataset
-from rdbtool.engine.encodings import encoding_name
 from rdbtool.engine.replay.replay import Replay
 from rdbtool.servers.releases import release_named
 from tests.engine.differential import Command, agree, answer, log_of
 from tests.engine.digests import digest_of_cell, digest_of_dataset
+from tests.engine.object_encoding import encoding_name
 from tests.servers.harness import Reply, Server, ServerKind, running
 
 Make = Callable[[Random, ServerKind], Command]

@@ -11,7 +11,6 @@ from rdbtool.engine.cells.cell import SKIPLIST, Cell, StringCell, cell_of_held
 from rdbtool.engine.cells.stream import StreamCell, id_of
 from rdbtool.engine.cells.zset import SortedSetCell
 from rdbtool.engine.dataset import Dataset
-from rdbtool.engine.encodings import encoding_name
 from rdbtool.engine.replay.replay import Replay
 from rdbtool.engine.replies import CommandError, Status
 from rdbtool.engine.stream_ids import text_of
@@ -19,6 +18,7 @@ from rdbtool.engine.table import execute
 from rdbtool.servers.features import LISTPACKS
 from rdbtool.servers.releases import Release, release_named
 from tests.engine.digests import digest_of_dataset
+from tests.engine.object_encoding import encoding_name
 from tests.servers.harness import Reply, Server, ServerError, ServerKind, running
 
 Command = list[bytes]

@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 
 from rdbtool.aof.names import SKIP, STOP
-from rdbtool.engine.encodings import encoding_name, type_name
+from rdbtool.engine.encodings import type_name
 from rdbtool.errors import printable
 from rdbtool.findings import Severity
 from rdbtool.inputs.replaying import Replayed, replay
 from rdbtool.servers.releases import Release, release_named
 from tests.engine.digests import digest_of_cell, digest_of_dataset
+from tests.engine.object_encoding import encoding_name
 from tests.rdb.expected import differences, prints_17_digits
 
 ROOT = Path(__file__).parents[2]

@@ -7,10 +7,10 @@ from random import Random, randrange
 import pytest
 
 from rdbtool.engine.cells.cell import SMALL, SetCell
-from rdbtool.engine.encodings import encoding_name
 from rdbtool.rdb.layout.listpack_builder import ListpackBuilder
 from rdbtool.rdb.layout.run import LONGEST
 from tests.engine.commanding import Engine
+from tests.engine.object_encoding import encoding_name
 
 NUMBERS = [b"%d" % n for n in (0, -1, 127, 128, 4096, -4097, 1 << 31, -(1 << 63))]
 
