@@ -126,7 +126,7 @@ class Findings:
     worst: Severity = Severity.NOTE
     kept: int = KEPT_PER_CODE
     alike: dict[Kind, Alike] = field(default_factory=dict)
-    _recent: Alike | None = None
+    _recent: Alike | None = field(default=None, repr=False, compare=False)
     """The kind of the last finding."""
 
     def add(self, finding: Finding) -> None:

@@ -414,7 +414,7 @@ def _look_behind(verdict: FileVerdict, fault: Fault, config: LogConfig) -> None:
     """Find out how many commands can be read behind the fault."""
     try:
         with Pages(verdict.path) as pages:
-            salvager = Salvager(pages, fault.start, verdict.size, config, whole_transactions=False)
+            salvager = Salvager(pages, fault.start, verdict.size, config, whole_transactions=False, counting=True)
             salvager.run()
             verdict.readable_behind = int(salvager.commands)
     except RdbToolError:  # it was readable a moment ago: then this stays unknown

@@ -74,7 +74,8 @@ class Salvager:
 
     After `run`: ``cuts`` are the regions that cannot be kept, in order; ``commands`` and ``transactions``
     count what can. ``drop_refused``: drop commands that can be read and no server runs, for their name or number of
-    words; ``keep_open``: of a transaction without end drop only what a server cuts, see `_open_transaction`.
+    words; ``keep_open``: of a transaction without end drop only what a server cuts, see `_behind_transaction`;
+    ``counting``: of the cuts keep none but the last.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class Salvager:
         drop_refused: bool = False,
         keep_open: bool = False,
         whole_transactions: bool = True,
+        counting: bool = False,
     ) -> None:
         self.pages = pages
         self.begin: i64 = begin
@@ -95,6 +97,7 @@ class Salvager:
         self.drop_refused = drop_refused
         self.keep_open = keep_open
         self.whole_transactions = whole_transactions
+        self.counting = counting
         self.cuts: list[Cut] = []
         self.commands: i64 = 0
         self.transactions: i64 = 0
@@ -237,6 +240,9 @@ class Salvager:
         if self.cuts and self.cuts[-1].end == start:
             self.cuts[-1].end = end
             return
+        if self.counting:
+            self.cuts.clear()
+            self.selects.clear()
         self.cuts.append(Cut(start, end, code, message))
         self.selects.append(int(select))
 

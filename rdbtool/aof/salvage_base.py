@@ -34,11 +34,18 @@ class MendedBase:
         self.result = result
 
 
-def mend_base(path: str) -> MendedBase:
-    """Plan it for the file at ``path``. Raises `UsageError` where no key can be found, and `InputError`."""
+def is_worth_mending(result: Salvaged, role: str) -> bool:
+    """Whether what can be read of the snapshot in a file of this ``role`` is something to go on with. The base of a log
+    that was begun anew holds no keys, and all of its data stand in other files.
+    """
+    return result.keys > 0 or (role == "base" and not result.headless and bool(result.runs))
+
+
+def mend_base(path: str, role: str) -> MendedBase:
+    """Plan it for the file at ``path``. Raises `UsageError` where nothing of it can be read, and `InputError`."""
     with Pages(path) as pages:
         result = Salvager(pages).run()
-        if not result.keys:
+        if not is_worth_mending(result, role):
             raise UsageError("nothing can be read of the snapshot it begins with", path=path, offset=0)
         log_start = result.tail if result.tail >= 0 else pages.size
         cuts: list[Cut] = []

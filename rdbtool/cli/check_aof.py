@@ -43,7 +43,7 @@ USAGE: Final = Usage(
     example="rdbtool check-aof --fix appendonlydir",
     fine="whole, or repaired",
     problems="damaged, or not loaded by a release asked for",
-    loss="repaired, with loss of commands",
+    loss="repaired, with loss of commands, or of keys of a snapshot",
     verdict=True,
 )
 

@@ -33,7 +33,7 @@ USAGE: Final = Usage(
     example="rdbtool check-rdb dump.rdb --for redis-7.0",
     fine="sound",
     problems="damaged, or not loaded by a release asked for",
-    loss="saved, with loss",
+    loss="saved, with loss, or with damage that was undone",
     verdict=True,
 )
 

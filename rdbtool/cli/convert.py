@@ -47,7 +47,7 @@ EXAMPLE = ("INPUT", "-", "--to", "jsonl")
 USAGE: Final = Usage(
     example="rdbtool convert appendonlydir backup.rdb --target redis-6.2",
     problems="an input is damaged, and nothing was written",
-    loss="done, with loss that is listed",
+    loss="done, with loss, or damage that was undone, as listed",
 )
 
 _ENDINGS: Final = " ".join(row.endings[0] for row in FORMATS if row.convert and row.endings)

@@ -44,7 +44,7 @@ NAME = "dump"
 USAGE: Final = Usage(
     example="rdbtool dump dump.rdb --key 'user:*' --format jsonl",
     problems="the file is damaged (what can be read comes first), or a named key is missing",
-    loss="done, with loss that is listed",
+    loss="done, with loss, or damage that was undone, as listed",
 )
 
 

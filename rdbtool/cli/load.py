@@ -43,7 +43,7 @@ USAGE: Final = Usage(
     problems="the input is damaged (what stands before that is loaded), or a named key is missing",
     failed="could not do the job: the server cannot be reached or must not be written to, the connection was lost (it "
     "says how to go on), wrong options, unreadable input",
-    loss="done, but keys were refused, or there is loss that is listed",
+    loss="done, but keys were refused, or there is loss, or undone damage, that is listed",
 )
 
 

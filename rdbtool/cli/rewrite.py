@@ -36,7 +36,7 @@ NAME = "rewrite"
 USAGE: Final = Usage(
     example="rdbtool rewrite appendonlydir -o compact",
     problems="the log is damaged, and nothing was written",
-    loss="done, with loss that is listed",
+    loss="done, with loss, or damage that was undone, as listed",
     verdict=True,
 )
 EXAMPLE = ("INPUT", "-o", "-", "--resp")

@@ -39,9 +39,10 @@ def way_out(path: str) -> str:
     name = os.path.basename(path)
     part = NUMBERED.match(name)
     shown = show_path(shlex.quote(path if part is None else os.path.dirname(path) or os.curdir))
-    if head.startswith(LOGS) or (part is not None and part.group(4) == "aof"):
+    is_snapshot = head.startswith(STARTS) or PACKED.sub("", path.lower()).endswith(".rdb")
+    if (part is not None and part.group(4) == "aof") or (head.startswith(LOGS) and not is_snapshot):
         return f"to repair it, or save what can be read of it: rdbtool check-aof {shown}"
-    if not head or not (head.startswith(STARTS) or PACKED.sub("", path.lower()).endswith(".rdb")):
+    if not head or not is_snapshot:
         return ""
     if part is not None or name.endswith(".aof"):
         return f"to save what can be read of the snapshot, and the log: rdbtool check-aof {shown} --salvage -o COPY"

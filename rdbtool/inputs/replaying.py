@@ -429,13 +429,13 @@ class Loader:
         """A window at the same file without what cannot be read of the snapshot that it begins with; or ``w``."""
         if not is_rdb(w) and kind_at(w) != OTHER:
             return w
-        from rdbtool.aof.salvage_base import BUILT_ON_LOSS
+        from rdbtool.aof.salvage_base import BUILT_ON_LOSS, is_worth_mending
 
         from .salvaging import open_salvaged
 
         salvaged = self.open.enter_context(open_salvaged(file.path, first=w))
         result = salvaged.result
-        if (result.whole and os.path.isfile(file.path)) or not result.keys:
+        if (result.whole and os.path.isfile(file.path)) or not is_worth_mending(result, file.role):
             return w
         if not result.whole:
             for finding in salvaged.findings():

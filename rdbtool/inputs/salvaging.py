@@ -13,6 +13,7 @@ from rdbtool.findings import Finding, Severity, plural
 from rdbtool.io.random_access import Pages
 from rdbtool.io.source import is_plain, open_input
 from rdbtool.io.window import CHUNK, Metered, Window
+from rdbtool.rdb.check import DATABASES
 from rdbtool.rdb.frame import Frame
 from rdbtool.rdb.reader import RdbReader
 from rdbtool.rdb.salvage.salvaged import Salvaged
@@ -274,6 +275,9 @@ def salvage_findings(result: Salvaged, path: str) -> list[Finding]:
                 "was chosen in what is lost before them cannot be told",
                 int(run.start),
             )
+    highest = max((int(part.db) for run in result.runs for part in run.parts if part.keys), default=0)
+    if highest >= DATABASES:
+        note("database-number", f"keys of database {highest}: only a server with 'databases {highest + 1}' loads them")
     if not result.complete:
         note("no-end", "the end mark is not there: what stood behind the last record is lost", int(result.size))
     if result.checksum == "bad":

@@ -11,7 +11,7 @@ from rdbtool.aof.config import LogConfig
 from rdbtool.aof.layout import LogFile
 from rdbtool.aof.options import OptionUse
 from rdbtool.aof.resp import SHORT_LINE
-from rdbtool.errors import printable
+from rdbtool.errors import printable, printable_text
 from rdbtool.findings import Findings, plural
 from rdbtool.servers.commands import COMMANDS, CommandRow
 from rdbtool.servers.features import (
@@ -108,7 +108,7 @@ def log_suitability(report: CheckAofReport, release: Release) -> LogSuitability:
 
 def _weigh(answer: LogSuitability, report: CheckAofReport, file: FileVerdict, release: Release, *, last: bool) -> bool:
     """Take one file into account; whether the server goes on to the next."""
-    name = os.path.basename(file.path) if len(report.files) > 1 else ""
+    name = printable_text(os.path.basename(file.path)) if len(report.files) > 1 else ""
     where = f"{name}: " if name else ""
     if file.verdict == MISSING:
         answer.refuse(f"{where}the file is missing", f"The AOF file {name} doesn't exist")

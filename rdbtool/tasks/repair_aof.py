@@ -129,7 +129,9 @@ def repair_aof(
         verdict = verify_log(LogFile(path, file.role, file.part), found, config=plan.config)
         report.files.append(verdict)
         if not verdict.whole and not _is_in_form(verdict, plan.config):
-            raise OutputError("repaired, and still not whole: is something else writing it?", path=path)
+            worst = next((one for one in found.items if one.severity is Severity.ERROR), None)
+            why = "is something else writing it?" if worst is None else worst.message
+            raise OutputError(f"repaired, and still not whole: {why}", path=path)
         if verdict.wrong is not None:
             found.add(wrong_arity(verdict, verdict.wrong, plan.releases))
         for finding in found.items:

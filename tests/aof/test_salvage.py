@@ -232,3 +232,15 @@ def test_commands_that_can_be_read_are_kept_unless_told_otherwise(tmp_path: Path
     odd = command("NOSUCH", "a") + command("GET", "a", "b") + command("XGROUP", "NOSUCH", "a")
     assert salvage(tmp_path, GOOD + odd + GOOD) == ([], 9)
     assert salvage(tmp_path, GOOD + odd + GOOD, drop_refused=True) == ([(len(GOOD), len(GOOD + odd))], 6)
+
+
+def test_counting_keeps_no_cuts(tmp_path: Path) -> None:
+    path = tmp_path / "x.aof"
+    path.write_bytes((b"*0\r\n" + SET) * 200)
+    counts = []
+    for counting in (False, True):
+        with Pages(str(path)) as pages:
+            salvager = Salvager(pages, 0, pages.size, whole_transactions=False, counting=counting)
+            salvager.run()
+        counts.append((int(salvager.commands), len(salvager.cuts)))
+    assert counts == [(200, 200), (200, 1)]

@@ -89,6 +89,25 @@ def test_a_preamble_without_its_header_is_mended_and_never_cut(tmp_path: Path) -
         assert "the same, 146 keys" in run("diff", HYBRID, path).stdout
 
 
+def test_a_base_without_keys_does_not_keep_its_log_back(tmp_path: Path) -> None:
+    """As where a log is begun anew: the base is empty, and all data stand in the increment."""
+    made = tmp_path / "set"
+    shutil.copytree(SET, made)
+    (made / "appendonly.aof.manifest").write_bytes(
+        b"file appendonly.aof.1.base.rdb seq 1 type b\nfile appendonly.aof.1.incr.aof seq 1 type i\n"
+    )
+    same = digest(str(made), release="valkey-9.1").digest
+    base = made / "appendonly.aof.1.base.rdb"
+    data = base.read_bytes()
+    for damaged in (data[:40] + data[46:], data[:50]):
+        base.write_bytes(damaged)
+        copies = [tmp_path / f"copy{len(damaged)}", tmp_path / f"x{len(damaged)}.rdb"]
+        assert run("check-aof", made, "--salvage", "-o", copies[0]).returncode == 3
+        assert run("convert", made, copies[1], "--keep-going").returncode == 3
+        for copy in copies:
+            assert digest(str(copy), release="valkey-9.1").digest == same
+
+
 def test_a_base_of_which_nothing_can_be_read_has_no_way_out(tmp_path: Path) -> None:
     made = tmp_path / "set"
     shutil.copytree(SET, made)

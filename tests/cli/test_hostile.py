@@ -266,6 +266,22 @@ def test_what_is_no_file_as_a_part_of_a_set_is_refused_in_a_moment(what: str, tm
         assert "Traceback" not in done.stderr
 
 
+def test_no_name_in_a_manifest_does_anything_where_it_is_shown(tmp_path: Path) -> None:
+    (tmp_path / "appendonly.aof.1.incr.aof").write_bytes(command("SET", "a", "b"))
+    lines = b"file \x1b[31m\xffx.rdb seq 1 type b\nfile appendonly.aof.1.incr.aof seq 1 type i\n"
+    (tmp_path / "appendonly.aof.manifest").write_bytes(lines)
+    for words in (
+        ["check-aof"],
+        ["check-aof", "--format", "json"],
+        ["verify"],
+        ["dump"],
+        ["check-aof", "--for", "all"],
+    ):
+        done = run(*words, tmp_path)
+        assert done.returncode in {1, 2}, done
+        assert "\x1b" not in done.stdout + done.stderr
+
+
 def test_a_device_is_not_taken_for_an_empty_file(tmp_path: Path) -> None:
     for words in (["check-rdb"], ["check-aof"], ["dump"], ["digest"], ["convert", tmp_path / "x.rdb"]):
         done = run(words[0], "/dev/zero", *words[1:])

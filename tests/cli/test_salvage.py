@@ -14,6 +14,7 @@ from rdbtool.cli.schemas import schema_of
 from tests.aof.craft import command
 from tests.cli.running import run
 from tests.rdb.corpus import FIXTURES
+from tests.rdb.craft import rdb, record, string
 
 PLAIN = FIXTURES / "redis-7.4.1" / "small-plain.rdb"
 
@@ -216,6 +217,13 @@ def test_the_way_out_is_named_of_what_cannot_be_unpacked_to_its_end(tmp_path: Pa
     path = tmp_path / "dump.rdb.gz"
     path.write_bytes(gzip.compress(PLAIN.read_bytes())[:4000])
     assert "--salvage -o OUT" in run("check-rdb", path).stdout
+
+
+def test_databases_that_no_server_has_by_default_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "x.rdb"
+    path.write_bytes(rdb(b"\xfe\x14", record(0, b"a", string(b"v"))))
+    for words in (["check-rdb", path, "--salvage", "-o", tmp_path / "y.rdb"], ["check-rdb", tmp_path / "y.rdb"]):
+        assert "database-number" in run(*words).stdout
 
 
 @pytest.mark.parametrize("head", [bytes(9), b"HTTP/1.1 200 OK\r\n\r\nREDIS0012"], ids=["lost", "behind others"])

@@ -170,7 +170,7 @@ def plan_repair(
 
 def _mend(plan: RepairPlan, file: LogFile, keep_open: bool, drop_refused: bool, config: LogConfig) -> None:
     """Plan to keep what can be read of a snapshot, and of the log behind it."""
-    mended = mend_base(file.path)
+    mended = mend_base(file.path, file.role)
     cuts = mended.cuts
     size = int(mended.size)
     if mended.log_start < size:
