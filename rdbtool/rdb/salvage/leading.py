@@ -102,6 +102,8 @@ def may_be_elements(judge: Judge, cut: i64, place: i64, names: Names) -> bool:
     coded = judge.pages.byte(place + 1)
     key = read_string(judge.pages.window(place + 1, judge.size))
     known = names.know(key, coded)
+    if of_name(key, coded) < NUMBER:
+        return True  # what its value tells, tells nothing of its type
     near = judge.pages.take(max(cut, place - NEAR), min(NEAR, place - cut))
     n: i64 = len(near)
     after_number = near[n - 1] == 0xC0 or (n > 1 and near[n - 2] == 0xC1) or (n > 3 and near[n - 4] == 0xC2)

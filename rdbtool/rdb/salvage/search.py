@@ -42,8 +42,8 @@ from .names import Names, is_number
 A_LETTER: Final[i64] = 5
 """Evidence in a name of one letter: enough for the first record of a run if no other run begins within it."""
 SWALLOWING: Final[i64] = 64
-"""Bytes of a name of odd bytes above which no run begins with it: rather it swallows records, of whose last value then
-the good evidence is.
+"""Bytes of a name of odd bytes above which no run begins with it, or with a weak record in front of it: rather it
+swallows records, of whose last value then the good evidence is.
 """
 ONE_IN: Final[i64] = 64
 """Of so many records one is remembered, so that what many runs have in common is read once."""
@@ -306,7 +306,8 @@ class Search:
                         nameless = nameless + 1 if of_name(event.key, coded) < NUMBER else -1
                         if nameless == 2:
                             return NO  # by chance those that are known to stand there are come to later
-                    if keys == 0 and len(event.key) > SWALLOWING and of_key(event.key) < FIRST:
+                    is_weak = keys == 0 or self.weak_end >= 0
+                    if is_weak and len(event.key) > SWALLOWING and of_key(event.key) < FIRST:
                         return NO
                     if keys == 0 and event.type.byte == 0 and first == 0:
                         return NO  # an empty string is little evidence for what is in front of it
