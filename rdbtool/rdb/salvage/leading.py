@@ -62,9 +62,10 @@ def leading(judge: Judge, cut: i64, place: i64) -> i64:
     try:
         byte = type_behind_opcodes(w)
         row = judge.table[byte] if 0 <= byte < opcodes.LOWEST else None
-        if row is None:
+        if row is None or row.since > judge.version:
             return -1
-        read_string(w)
+        if of_key(read_string(w)) < A_NAME:
+            return -1
         if row.name in ONE_STRING:
             row.skip(w)
             lowest, highest = w.offset() - TORN, w.offset() + TORN
