@@ -13,6 +13,7 @@ from rdbtool.rdb.types import TypeRow
 FREE: Final[i64] = 64
 """Steps that may be taken at any place. A step is to look at a record, an element, or so many packed bytes."""
 STEP: Final[i64] = 64
+AMPLE: Final = 16 * FREE
 GRANTED: Final[i64] = 1 << 16
 """Steps that may be taken beyond that, from the start."""
 PER_BYTE: Final[i64] = 16
@@ -39,6 +40,10 @@ class Effort:
     def allowance(self) -> i64:
         """Steps that may be taken at the next place."""
         return FREE + max(0, GRANTED + PER_BYTE * self.mark - self.spent)
+
+    def is_ample(self) -> bool:
+        """Whether there are many more than those."""
+        return self.allowance() >= AMPLE
 
     def walk(self, w: Window, row: TypeRow, most: i64) -> bool:
         """Pass a payload in which strings stand in a row, and count steps; False for more than ``most``.

@@ -62,9 +62,10 @@ def leading(judge: Judge, cut: i64, place: i64) -> i64:
     try:
         byte = type_behind_opcodes(w)
         row = judge.table[byte] if 0 <= byte < opcodes.LOWEST else None
-        if row is None:
+        if row is None or row.since > judge.version:
             return -1
-        read_string(w)
+        if of_key(read_string(w)) < A_NAME:
+            return -1
         if row.name in ONE_STRING:
             row.skip(w)
             lowest, highest = w.offset() - TORN, w.offset() + TORN
@@ -102,6 +103,8 @@ def may_be_elements(judge: Judge, cut: i64, place: i64, names: Names) -> bool:
     coded = judge.pages.byte(place + 1)
     key = read_string(judge.pages.window(place + 1, judge.size))
     known = names.know(key, coded)
+    if of_name(key, coded) < NUMBER:
+        return True  # what its value tells, tells nothing of its type
     near = judge.pages.take(max(cut, place - NEAR), min(NEAR, place - cut))
     n: i64 = len(near)
     after_number = near[n - 1] == 0xC0 or (n > 1 and near[n - 2] == 0xC1) or (n > 3 and near[n - 4] == 0xC2)

@@ -42,8 +42,8 @@ from .names import Names, is_number
 A_LETTER: Final[i64] = 5
 """Evidence in a name of one letter: enough for the first record of a run if no other run begins within it."""
 SWALLOWING: Final[i64] = 64
-"""Bytes of a name of odd bytes above which no run begins with it: rather it swallows records, of whose last value then
-the good evidence is.
+"""Bytes of a name of odd bytes above which no run begins with it, or with a weak record in front of it: rather it
+swallows records, of whose last value then the good evidence is.
 """
 ONE_IN: Final[i64] = 64
 """Of so many records one is remembered, so that what many runs have in common is read once."""
@@ -63,9 +63,12 @@ UNKNOWN: Final[i64] = 2
 
 AHEAD: Final[i64] = 1 << 12
 """Bytes behind those that are looked at together which take as long to read as a step."""
-UNREAD: Final = -2
+UNREAD: Final = -3
+UNFINISHED: Final = -2
 STOPS: Final = -1
-"""Of an offset, in `Search.dead`: not known; records from there on do not pass the barrier."""
+"""Of an offset, in `Search.dead`: not known; it took too long to find out; records from there on do not pass the
+barrier.
+"""
 
 
 @final
@@ -98,8 +101,8 @@ class Search:
         self.has_access = False
         """Whether keys have access frequencies, or idle times, in front of them."""
         self.dead: dict[int, int] = {}
-        """Offsets from which records lead, past the barrier, to what cannot be read: the evidence in them, and how many
-        keys, in the two lowest bits.
+        """Offsets from which records lead, past the barrier, to what cannot be read, or to the end mark: the evidence
+        in them, whether it is that, in one bit, and how many keys, in the two lowest bits.
         """
         self.effort = Effort()
         self.ends: dict[int, int] = {}
@@ -143,6 +146,7 @@ class Search:
                 if self.begins(w, place):
                     behind = -1 if self.goal >= 0 else self._behind_stored(place)
                     if behind < 0:
+                        self.effort.come_to(place)
                         return self._or_stronger(place, self.weak_end)
                     pos = behind - at
                     if pos >= stop:
@@ -189,7 +193,8 @@ class Search:
 
     def begins(self, w: Window, place: i64) -> bool:
         """Whether records run from ``place`` on, which is in the window ``w``."""
-        if place in self.dead:
+        known: i64 = self.dead.get(int(place), UNREAD)
+        if known >= STOPS or (known == UNFINISHED and not self.effort.is_ample()):
             return False
         self.least = self.first
         self.within = -1
@@ -270,11 +275,13 @@ class Search:
         ins = Inspection(findings)
         ins.strict = True
         ins.seen = self.seen  # a table of its own for each place would take more time than all the rest
+        ample = self.effort.is_ample()
         last = self.effort.spent + self.effort.allowance()
         evidence: i64 = 0
         keys: i64 = 0
         self.weak_end = -1
         before_select: i64 = -1
+        ends: i64 = 0
         passed: list[tuple[int, int, int]] = []
         nameless: i64 = 0 if w.offset() < self.within else -1
         while True:
@@ -284,15 +291,18 @@ class Search:
                 if keys and evidence >= ENOUGH_TO_END:
                     return YES
             known: i64 = self.dead.get(int(at), UNREAD)
-            if known != UNREAD:
+            if known == UNFINISHED and not ample:
+                return UNKNOWN
+            if known >= STOPS:
                 if known >= 0:
-                    evidence += known >> 2
+                    evidence += known >> 3
                     keys += known & 3
+                    ends = known & 4
                 break
             passed.append((int(at), int(evidence), int(keys)))
             self.effort.spent += 1
             if self.effort.spent > last:
-                return UNKNOWN
+                return self._unfinished(passed)
             try:
                 event = reader.next()
                 if isinstance(event, Frame):
@@ -306,12 +316,13 @@ class Search:
                         nameless = nameless + 1 if of_name(event.key, coded) < NUMBER else -1
                         if nameless == 2:
                             return NO  # by chance those that are known to stand there are come to later
-                    if keys == 0 and len(event.key) > SWALLOWING and of_key(event.key) < FIRST:
+                    is_weak = keys == 0 or self.weak_end >= 0
+                    if is_weak and len(event.key) > SWALLOWING and of_key(event.key) < FIRST:
                         return NO
                     if keys == 0 and event.type.byte == 0 and first == 0:
                         return NO  # an empty string is little evidence for what is in front of it
                     if not self._verify(event, ins, last - self.effort.spent):
-                        return UNKNOWN
+                        return self._unfinished(passed)
             except InputError:
                 raise
             except TruncatedError:
@@ -326,7 +337,8 @@ class Search:
                     self.runs_on = keys > 0
                     return YES
                 if rest == 0:
-                    return NO  # the end mark is one, and too little speaks for what leads to it
+                    ends = 4  # the end mark is one, and too little speaks for what leads to it
+                    passed.pop()
                 break
             if isinstance(event, Frame):
                 bits: i64 = 0
@@ -366,13 +378,18 @@ class Search:
                 self.runs_on = True
                 return YES
         passes = at > self.barrier or known >= 0
-        if passes and evidence >= ENOUGH and keys >= 2:
-            self.runs_on = True
+        if (passes and evidence >= ENOUGH and keys >= 2) or (ends and evidence >= A_LETTER):
+            self.runs_on = keys > 0
             return YES
         for offset, bits_before, keys_before in passed:
-            rest = (evidence - bits_before) << 2 | min(keys - keys_before, 3)
+            rest = (evidence - bits_before) << 3 | ends | min(keys - keys_before, 3)
             self.dead[offset] = int(rest) if passes else STOPS
         return NO
+
+    def _unfinished(self, passed: list[tuple[int, int, int]]) -> i64:
+        for offset, _, _ in passed:
+            self.dead[offset] = UNFINISHED
+        return UNKNOWN
 
     def _verify(self, frame: Frame, ins: Inspection, most: i64) -> bool:
         """Check a payload, if that takes no more steps than ``most``: they are counted. Raises what reading raises."""

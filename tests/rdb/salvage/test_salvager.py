@@ -336,11 +336,12 @@ def test_streams_with_a_flaw_in_every_few_bytes_take_linear_time(tmp_path: Path)
     [
         bytes.fromhex("a1010000010000000000000004000000"),  # records in a row, up to the end, of which little speaks
         b"\x01\x04    \x80\x00\x00\x10\x00",  # lists of thousands of elements in lists of thousands
+        b"\x01",  # lists of one element, in six ways
         b"\x07\x04abcd\x81aaaaaaaa\x02\x02",  # modules' values
         b"\xfc\x00\x00\x00\x00\x00\x01\x00\x00",  # expiries in front of expiries
         b"\x00\x04abcd\x80\x00\x00\x20\x00",  # strings that are half as long as the file
     ],
-    ids=["records", "lists", "modules", "expiries", "strings"],
+    ids=["records", "lists", "ones", "modules", "expiries", "strings"],
 )
 def test_work_at_one_place_is_bounded_by_what_was_passed(piece: bytes, tmp_path: Path) -> None:
     def steps(size: int) -> int:
