@@ -123,7 +123,8 @@ def may_be_elements(judge: Judge, cut: i64, place: i64, names: Names) -> bool:
     if of_name(key, coded) < FIRST:
         return row.name in STRINGS or row.name == "array"
     if row.name not in STRINGS:
-        return row.stream_version > 0 and of_name(key, coded) < A_FIELD  # the name of a group, or of a consumer
+        # the last elements of a collection behind it, or the name of a group, or of a consumer
+        return after_number or (row.stream_version > 0 and of_name(key, coded) < A_FIELD)
     first = max(cut, place - LONGEST_ELEMENT)
     data = judge.pages.take(first, place - first)
     at: i64 = len(data) - 1
