@@ -38,6 +38,8 @@ LONGEST_FIELD: Final[i64] = 64
 """Bytes of the name of an auxiliary field."""
 IN_FRONT: Final[i64] = 8
 """Evidence in an opcode of those that stand in front of a key."""
+TYPE_LOST: Final = bytes(8)
+"""Zeros among which a type may be lost."""
 CHECKED: Final[i64] = 24
 """Evidence in a value that says how long it is, and is as long, in more than one place: LZF, listpacks, ziplists."""
 
@@ -60,9 +62,18 @@ def of_key(key: bytes) -> i64:
         return 0
     if _PRINTABLE.match(key):
         return min(2 + 3 * size, 24)
-    if _TEXT.match(key):
+    if _TEXT.match(key) and is_utf8(key):
         return min(size, 12)
     return min(size // 2, 4)
+
+
+def is_utf8(data: bytes) -> bool:
+    """Whether the bytes are a text in UTF-8."""
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def of_name(key: bytes, coded: i64) -> i64:

@@ -21,7 +21,7 @@ from .evidence import FIRST, NUMBER, is_time, of_name
 from .names import Names
 from .partial import Partial
 from .salvaged import Lost, Part, Run, Salvaged
-from .search import ends_at
+from .start import ends_at
 
 SUSPECTS: Final[i64] = 32
 """Records before a break that are judged once more."""

@@ -16,7 +16,7 @@ from rdbtool.rdb.layout.primitives import read_length, read_string
 from rdbtool.rdb.types import TypeRow
 from rdbtool.servers.releases import FIELDS_EXPIRE_SINCE
 
-from .evidence import FIRST, NUMBER, of_key, of_name
+from .evidence import FIRST, NUMBER, TYPE_LOST, of_key, of_name
 from .judge import A_NAME, TORN, ZEROS, Judge
 from .lengths import end_of_string, type_behind_opcodes
 from .names import Names, is_number
@@ -35,8 +35,6 @@ FEW: Final[i64] = 3
 """Strings that a record looks like: its type an empty one, its name, and its value."""
 SHORT: Final = 3
 """Bytes that tell whether a text ends there."""
-TYPE_LOST: Final = bytes(8)
-"""Zeros among which a type may be lost."""
 LIST_END: Final[i64] = 0xFF
 """The last byte of a listpack, and of a ziplist."""
 A_FIELD: Final[i64] = 12
@@ -125,7 +123,8 @@ def may_be_elements(judge: Judge, cut: i64, place: i64, names: Names) -> bool:
     if of_name(key, coded) < FIRST:
         return row.name in STRINGS or row.name == "array"
     if row.name not in STRINGS:
-        return False
+        # the last elements of a collection behind it, or the name of a group, or of a consumer
+        return after_number or (row.stream_version > 0 and of_name(key, coded) < A_FIELD)
     first = max(cut, place - LONGEST_ELEMENT)
     data = judge.pages.take(first, place - first)
     at: i64 = len(data) - 1

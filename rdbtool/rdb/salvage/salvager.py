@@ -223,7 +223,8 @@ class Salvager:
         is_weak = False
         led: i64 = -1
         if place < 0:
-            begin = _begin(suspects, at)
+            is_head = following.key is not None and of_key(following.key) >= FIRST
+            begin = at + 1 if is_head else _begin(suspects, at)  # where a name stands, the record before ends
             search.doubts = _doubts(suspects)
             place = search.find(begin, self.size, at)
             led = leading(self.judge, self.judge.cut(Break(at, following.code, place, suspects, bad)), place)

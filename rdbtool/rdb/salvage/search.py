@@ -29,6 +29,7 @@ from .evidence import (
     LEAST,
     NUMBER,
     START,
+    TYPE_LOST,
     is_opcode_of_key,
     of_event,
     of_key,
@@ -38,6 +39,7 @@ from .evidence import (
 )
 from .lengths import are_too_many
 from .names import Names, is_number
+from .start import ends_at
 
 A_LETTER: Final[i64] = 5
 """Evidence in a name of one letter: enough for the first record of a run if no other run begins within it."""
@@ -259,6 +261,8 @@ class Search:
             return NO if is_all else UNKNOWN
         except RdbToolError:
             return NO
+        if byte == 0 and 0x20 <= coded < 0x40 and self.pages.take(max(0, place - 7), min(8, place + 1)) == TYPE_LOST:
+            return NO  # a length that is a letter, behind a type that is any zero: text of which the beginning is lost
         if coded == PACKED:
             self.effort.spent += len(key) // STEP
         may_be_checked = row.empty_at != 0 or row.byte in {0, 11} or row.stream_version > 0
@@ -283,7 +287,7 @@ class Search:
         before_select: i64 = -1
         ends: i64 = 0
         passed: list[tuple[int, int, int]] = []
-        nameless: i64 = 0 if w.offset() < self.within else -1
+        nameless: i64 = 0
         while True:
             at = w.offset()
             if at == self.goal:
@@ -312,10 +316,10 @@ class Search:
                     coded: i64 = w.data[key_at] if 0 <= key_at < w.end else 0
                     if event.type.since > self.version or (event.type.byte == MODULE and first != LONG):
                         break
-                    if nameless >= 0 and at >= self.within:
+                    if nameless >= 0 and keys > 0 and at >= self.within:
                         nameless = nameless + 1 if of_name(event.key, coded) < NUMBER else -1
                         if nameless == 2:
-                            return NO  # by chance those that are known to stand there are come to later
+                            return NO  # it comes by chance to those that are known to stand there
                     is_weak = keys == 0 or self.weak_end >= 0
                     if is_weak and len(event.key) > SWALLOWING and of_key(event.key) < FIRST:
                         return NO
@@ -442,16 +446,3 @@ class Search:
             self.ends[int(at)] = int(end)
         self.leads_to_end = end >= 0
         return -1 if end < 0 or ends_at(self.pages, end) else end
-
-
-def ends_at(pages: Pages, at: i64) -> bool:
-    """Whether an RDB whose last byte is before ``at`` may be the file's, and not part of a value."""
-    rest = pages.size - at
-    if rest == 0:
-        return True
-    head = pages.take(at, min(rest, 1 << 12))
-    if head[:1] == b"*" and head[1:2].isdigit() and b"\r\n$" in head[:32]:
-        return True  # the log behind a snapshot
-    if head.startswith(b"#TS:"):
-        return True
-    return not head.strip(b"\0\r\n\x1a") or (rest == 40 and head.isalnum())

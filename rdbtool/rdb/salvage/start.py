@@ -1,4 +1,4 @@
-"""Where an RDB begins in a file, and what it is."""
+"""Where an RDB begins in a file, what it is, and where it ends."""
 
 from __future__ import annotations
 
@@ -77,6 +77,19 @@ def find_magic(pages: Pages, at: i64) -> i64:
             return -1
         at += len(page) - LONGEST_MAGIC
     return -1
+
+
+def ends_at(pages: Pages, at: i64) -> bool:
+    """Whether an RDB whose last byte is before ``at`` may be the file's, and not part of a value."""
+    rest = pages.size - at
+    if rest == 0:
+        return True
+    head = pages.take(at, min(rest, 1 << 12))
+    if head[:1] == b"*" and head[1:2].isdigit() and b"\r\n$" in head[:32]:
+        return True  # the log behind a snapshot
+    if head.startswith(b"#TS:"):
+        return True
+    return not head.strip(b"\0\r\n\x1a") or (rest == 40 and head.isalnum())
 
 
 def _guess(pages: Pages, start: Start) -> None:
