@@ -89,8 +89,9 @@ class Snapshot:
         kills the child, and logs that.
         """
         if self._leaves_us and self.received == self.size:
-            self._socket.settimeout(SEEN_S)
+            self._leaves_us = False
             with contextlib.suppress(OSError):
+                self._socket.settimeout(SEEN_S)
                 self._socket.recv(1)
         self.connection.close()
 

@@ -126,8 +126,8 @@ def cost(script: Script) -> float:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
 def test_ten_times_as_much_costs_about_ten_times_as_much(case: Callable[[int], Script]) -> None:
-    small = min(cost(case(SMALL)) for _ in range(3))
-    large = cost(case(SMALL * 10))
-    if large / small >= QUADRATIC:  # the machine may have been busy elsewhere
-        large = min(cost(case(SMALL * 10)) for _ in range(3))
-    assert large / small < QUADRATIC, f"{large / small:.0f} times as long"
+    ratios = []
+    while not ratios or (ratios[-1] >= QUADRATIC and len(ratios) < 5):  # the machine may have been busy elsewhere
+        small = min(cost(case(SMALL)) for _ in range(3))
+        ratios.append(cost(case(SMALL * 10)) / small)
+    assert ratios[-1] < QUADRATIC, f"{ratios} times as long"
