@@ -126,7 +126,7 @@ def cost(script: Script) -> float:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
 def test_ten_times_as_much_costs_about_ten_times_as_much(case: Callable[[int], Script]) -> None:
-    ratios = []
+    ratios: list[float] = []
     while not ratios or (ratios[-1] >= QUADRATIC and len(ratios) < 5):  # the machine may have been busy elsewhere
         small = min(cost(case(SMALL)) for _ in range(3))
         ratios.append(cost(case(SMALL * 10)) / small)
