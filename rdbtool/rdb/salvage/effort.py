@@ -10,6 +10,8 @@ from rdbtool.io.window import Window
 from rdbtool.rdb.layout.primitives import LZF, read_count, read_length, read_length_or_encoding, skip_string
 from rdbtool.rdb.types import TypeRow
 
+from .lengths import PACKED
+
 FREE: Final[i64] = 64
 """Steps that may be taken at any place. A step is to look at a record, an element, or so many packed bytes."""
 STEP: Final[i64] = 64
@@ -21,8 +23,6 @@ PER_BYTE: Final[i64] = 16
 tenth of that; those that are made for it would take as many as there are bytes behind them.
 """
 LISTS: Final = frozenset({"list", "list-quicklist"})
-PACKED: Final[i64] = 0xC3
-"""The first byte of a string that is compressed."""
 
 
 @final

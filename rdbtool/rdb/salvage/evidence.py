@@ -10,9 +10,12 @@ from typing import Final
 
 from mypy_extensions import i64
 
+from rdbtool.basics.text import is_utf8
 from rdbtool.rdb import opcodes
 from rdbtool.rdb.events import Aux, Event, Function, FunctionPreGa, ModuleAux, ResizeDb, SelectDb, Update
 from rdbtool.rdb.frame import Frame
+
+from .lengths import PACKED
 
 START: Final = re.compile(
     # a type and the key's first bytes; or LZF, or an integer
@@ -62,18 +65,9 @@ def of_key(key: bytes) -> i64:
         return 0
     if _PRINTABLE.match(key):
         return min(2 + 3 * size, 24)
-    if _TEXT.match(key) and is_utf8(key):
+    if _TEXT.match(key) and is_utf8(key, 0, size):
         return min(size, 12)
     return min(size // 2, 4)
-
-
-def is_utf8(data: bytes) -> bool:
-    """Whether the bytes are a text in UTF-8."""
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def of_name(key: bytes, coded: i64) -> i64:
@@ -81,7 +75,7 @@ def of_name(key: bytes, coded: i64) -> i64:
     bits = of_key(key)
     if coded < 0xC0:
         return bits
-    return min(bits, 16) if coded == 0xC3 else NUMBER
+    return min(bits, 16) if coded == PACKED else NUMBER
 
 
 def of_value(frame: Frame, first: i64, size: i64) -> i64:
@@ -92,7 +86,7 @@ def of_value(frame: Frame, first: i64, size: i64) -> i64:
         return CHECKED if first == 0x81 else 0  # the names of modules' types are long numbers
     if frame.type.name in _PACKED:
         return CHECKED
-    return CHECKED if frame.type.byte == 0 and first == 0xC3 and size >= 12 else 0
+    return CHECKED if frame.type.byte == 0 and first == PACKED and size >= 12 else 0
 
 
 def of_lead(frame: Frame, has_access: bool) -> i64:

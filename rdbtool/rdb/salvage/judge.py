@@ -23,7 +23,7 @@ from rdbtool.rdb.reader import RdbReader
 from rdbtool.rdb.types import TABLE, TypeRow
 
 from .evidence import FIRST, LEAST, NUMBER, OPCODES, is_opcode_of_key, is_time, of_event, of_key, of_name, one_bit_apart
-from .lengths import end_of_string, type_behind_opcodes
+from .lengths import PACKED, end_of_string, type_behind_opcodes
 
 NOTHING: Final[i64] = 0
 AN_EXPIRY: Final[i64] = 1
@@ -135,7 +135,7 @@ class Judge:
         event.skip()
         row = event.type
         one_blob = row.empty_at == 11 or row.name in {"hash-listpack", "zset-listpack", "set-listpack", "set-intset"}
-        proven = (one_blob and row.byte != 14) or (row.byte == 0 and coded == 0xC3)
+        proven = (one_blob and row.byte != 14) or (row.byte == 0 and coded == PACKED)
         suspect = Suspect(start, w.offset(), event.key, evidence, proven, row.byte == 0)
         suspect.key_at = at
         suspect.value_at = event.value_offset
@@ -303,7 +303,7 @@ class Judge:
         begin = self.pages.take(w.offset(), min(32, self.size - w.offset()))
         if len(begin) < 6:
             return False
-        if begin[0] == 0xC3:
+        if begin[0] == PACKED:
             packed, size = begin[1], (begin[2] & 0x3F) << 8 | begin[3] if begin[2] & 0x40 else begin[2]
             return 4 < packed < 0x40 and begin[2] < 0x80 and packed < size <= packed * LZF_MOST
         if 0x40 <= begin[0] < LONG_NAME:  # most letters would be lengths of two bytes, too

@@ -13,6 +13,8 @@ from rdbtool.rdb import opcodes
 SIZES: Final[dict[int, int]] = {opcodes.EXPIRE_MS: 9, opcodes.EXPIRE_S: 5, opcodes.FREQ: 2, opcodes.IDLE: 2}
 """Bytes of what may stand in front of a type, with its opcode."""
 MOST: Final[i64] = 2
+PACKED: Final[i64] = 0xC3
+"""The first byte of a string that is compressed."""
 
 
 def type_behind_opcodes(w: Window) -> i64:
@@ -20,14 +22,10 @@ def type_behind_opcodes(w: Window) -> i64:
     try:
         while True:
             byte = w.u8()
-            if byte == opcodes.EXPIRE_MS:
-                w.skip(8)
-            elif byte == opcodes.EXPIRE_S:
-                w.skip(4)
-            elif byte in {opcodes.FREQ, opcodes.IDLE}:
-                w.skip(1)
-            else:
+            size = SIZES.get(int(byte))
+            if size is None:
                 return byte
+            w.skip(size - 1)
     except TruncatedError:
         w.pos = w.end
         return -1
@@ -59,7 +57,7 @@ def end_of_string(data: bytes, pos: i64) -> i64:
         return -1 if left < 5 else pos + 5 + int.from_bytes(data[pos + 1 : pos + 5])
     if 0xC0 <= first <= 0xC2:
         return pos + 2 + (0, 1, 3)[first - 0xC0]
-    if first != 0xC3 or left < 4:
+    if first != PACKED or left < 4:
         return -1
     packed: i64 = data[pos + 1]
     at = pos + 2

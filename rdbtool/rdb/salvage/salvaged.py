@@ -25,8 +25,6 @@ IN_A_ROW: Final = "records in a row"
 """It begins behind damage, and so many records follow each other that chance can be left out."""
 LEADING: Final = "leading-bytes"
 """Code of bytes in front of the snapshot: they are left out, and nothing of it is lost."""
-KEPT_NAMES: Final = 1000
-"""Names of lost keys that are kept."""
 
 
 @final

@@ -21,7 +21,7 @@ from rdbtool.rdb.reader import RdbReader
 from rdbtool.rdb.types import TABLE
 from rdbtool.servers.releases import CHECKSUM_SINCE
 
-from .effort import PACKED, STEP, Effort, is_in_a_row
+from .effort import STEP, Effort, is_in_a_row
 from .evidence import (
     ENOUGH,
     ENOUGH_TO_END,
@@ -37,7 +37,7 @@ from .evidence import (
     of_name,
     of_value,
 )
-from .lengths import are_too_many
+from .lengths import PACKED, are_too_many
 from .names import Names, is_number
 from .start import ends_at
 
@@ -366,9 +366,8 @@ class Search:
                 elif keys == 0 and of_name(event.key, coded) < self.first:
                     if self.strong_only:
                         return NO
-                    self.weak_end = (
-                        event.value_offset
-                    )  # a name of odd bytes may be the last of a value, and the next name
+                    # A name of odd bytes may be the last of a value, and the next name.
+                    self.weak_end = event.value_offset
                 keys += 1
                 evidence += bits
             else:
