@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shlex
 import sys
 from collections.abc import Iterable
@@ -21,13 +20,12 @@ LOGS: Final = (b"*", b"#TS:")
 """Of logs."""
 DAMAGE: Final = (FormatError.code, TruncatedError.code, "checksum", "no-manifest")
 """Codes of findings that tell of damage."""
-PACKED: Final = re.compile(r"\.(gz|zst)$")
-"""The ending of a snapshot's name that is compressed."""
 
 
 def way_out(path: str) -> str:
     """How to save what can be read of the snapshot, or the log, at ``path``; "" for a file that is none."""
     from rdbtool.aof.rebuilding import NUMBERED
+    from rdbtool.io.sink import without_compression
 
     if path.endswith(".manifest") or os.path.isdir(path):
         return f"to rebuild the manifest from the files: rdbtool check-aof --fix {show_path(shlex.quote(path))}"
@@ -39,7 +37,7 @@ def way_out(path: str) -> str:
     name = os.path.basename(path)
     part = NUMBERED.match(name)
     shown = show_path(shlex.quote(path if part is None else os.path.dirname(path) or os.curdir))
-    is_snapshot = head.startswith(STARTS) or PACKED.sub("", path.lower()).endswith(".rdb")
+    is_snapshot = head.startswith(STARTS) or without_compression(path).lower().endswith(".rdb")
     if (part is not None and part.group(4) == "aof") or (head.startswith(LOGS) and not is_snapshot):
         return f"to repair it, or save what can be read of it: rdbtool check-aof {shown}"
     if not head or not is_snapshot:
