@@ -313,7 +313,7 @@ COVERED = {
         "Ctrl-C while importing": "test_an_interrupt_at_any_moment_is_quiet_and_leaves_nothing",
     },
     "engine/test_growth.py": {
-        "PFMERGE of many": "test_ten_times_as_much_costs_about_ten_times_as_much",
+        "PFMERGE of many": "test_forty_times_as_much_costs_about_forty_times_as_much",
     },
     "engine/test_scripting.py": {
         "loop-pcall.aof": "test_a_script_that_does_not_end_is_ended_and_the_replay_goes_on",
