@@ -57,7 +57,7 @@ class Cutter:
     depend on those before. ``head``: the header, and the auxiliary fields behind it, once a part is cut.
 
     With a ``file``, the one that is open in the window, it guesses where records begin and reads hardly anything. A
-    guess is proven when the part before it ends there, in its database; where one was wrong, `walk` ends the guessing.
+    guess is proven when the part before it ends there, in its database; `missed` is told where one was wrong.
     """
 
     def __init__(self, window: Window, file: OpenFile | None = None) -> None:
@@ -65,6 +65,8 @@ class Cutter:
         self.head: list[Header | Aux] = []
         self.file = file
         self._guesses = False
+        self._parts: i64 = 0
+        self._missed: i64 = 0
         self._stuck = False
         self._in_head = True
         self._key: Frame | None = None
@@ -93,11 +95,19 @@ class Cutter:
         self._done = end == NOWHERE
         self._first = False
         self._start = end
+        self._parts += 1
         return RdbPart(start, end, reader.dialect, reader.version, db, first=first)
 
-    def walk(self, at: i64, db: i64) -> None:
-        """Guess no more: pass over values, from ``at`` on, where a record begins that is in this database."""
-        if self._done or not self._guesses:
+    def missed(self, at: i64, db: i64) -> None:
+        """Be told that a guess was wrong: a record begins at ``at``, in this database. Where too many are, guess no
+        more, but pass over values from there on.
+        """
+        guessed = self._guesses
+        self._count_miss()
+        if self._done or not guessed:
+            return
+        if self._guesses:
+            self._db = db
             return
         self._resume(at, db)
         try:
@@ -109,6 +119,11 @@ class Cutter:
             self._start = self.reader.window.offset()
             self._db = self.reader.db
 
+    def _count_miss(self) -> None:
+        self._missed += 1
+        if self._missed > LEAST_MISSED + self._parts // MISSED:
+            self._guesses = False
+
     def _cut(self, at: i64) -> i64:
         """Where to cut at the offset ``at`` or behind; `NOWHERE` for no more cuts."""
         file = self.file
@@ -118,9 +133,8 @@ class Cutter:
             end = boundary_near(file, at, self.reader.dialect, self.reader.version)
             if end >= 0:
                 return end
-            if self._first:
-                self._guesses = False
-            else:
+            self._count_miss()
+            if not self._first:
                 self._resume(self._start, self._db)
         if self._stuck or not self._pass(at):
             return NOWHERE
@@ -135,7 +149,6 @@ class Cutter:
         w = Window(Span(file, at, file.size), path=file.path, size=file.size, base=at)
         self.reader = RdbReader(w, checksum=False)
         self.reader.resume(before.dialect, before.version, db, {})
-        self._guesses = False
 
     def _pass_head(self) -> bool:
         """Read on to the first key; whether it can be guessed where those behind it begin."""
@@ -198,12 +211,16 @@ class Cutter:
         return False
 
 
-LOOKED_AT: Final = 1 << 18
-"""Bytes in which the beginning of a record is searched for."""
+LOOKED_AT: Final = 1 << 18, 1 << 22
+"""Bytes in which the beginning of a record is searched for, and where there is none."""
 PROBED: Final = 8
-"""Records that can be read from where one seems to begin, unless they are longer than what is looked at."""
+"""Records that can be read from where one seems to begin."""
 FEW: Final = 3
-PRINTABLE: Final = re.compile(rb"[ -~]{1,2}")
+LEAST_MISSED: Final = 4
+"""Wrong guesses that are none too many: of a file of few databases, those that were made before one was seen to end."""
+MISSED: Final = 8
+"""Of so many guesses one may be wrong: what began at it is read twice, but passing over all values takes longer."""
+CONTROL: Final = re.compile(rb"[\x00-\x1f\x7f]")
 UNREAD_BEFORE: Final = (HASH_TEMPLATES_SINCE, UPDATES_SINCE)
 """By dialect, the versions from which on records can depend on those before."""
 BEGINNING: Final = re.compile(rb"[\x00-\x1f][\x01-\x3f](?=[ -~]{2})|\xfc.{6}\x00\x00[\x00-\x1f]", re.DOTALL)
@@ -212,35 +229,43 @@ BEGINNING: Final = re.compile(rb"[\x00-\x1f][\x01-\x3f](?=[ -~]{2})|\xfc.{6}\x00
 
 def boundary_near(file: OpenFile, at: i64, dialect: i64, version: i64) -> i64:
     """Where a record behind ``at`` seems to begin: soon behind one from which on several can be read, all with names
-    that begin printably; -1 where there are none. What begins inside a value can be read for a record or two, and be in
-    step with the records then. Raises `InputError`.
+    without control characters; -1 where there are none. What begins inside a value can be read for a record or two, and
+    be in step with the records then. Raises `InputError`.
     """
-    data = file.read(min(LOOKED_AT, file.size - at), at, True)
-    for found in BEGINNING.finditer(data):
-        w = window_over(data)
-        w.pos = found.start()
-        reader = RdbReader(w, checksum=False)
-        reader.resume(dialect, version, 0, {})
-        border: i64 = -1
-        records = 0
-        try:
-            while records < PROBED:
-                event = reader.next()
-                if isinstance(event, Frame):
-                    if PRINTABLE.match(event.key) is None:
-                        border = -1
-                        break
-                    event.skip()
-                    records += 1
-                    if records <= FEW:
-                        border = w.pos
-                elif event is None or isinstance(event, End):
-                    records += FEW
-                    break
-        except TruncatedError:
-            pass
-        except RdbToolError:
-            continue
-        if border >= 0 and records > 1:
-            return at + border
+    for looked_at in LOOKED_AT:
+        data = file.read(min(looked_at, file.size - at), at, True)
+        is_rest = at + len(data) >= file.size
+        for found in BEGINNING.finditer(data):
+            w = window_over(data)
+            w.pos = found.start()
+            border = _boundary_from(w, is_rest, dialect, version)
+            if border >= 0:
+                return at + border
+        if is_rest:
+            break
     return -1
+
+
+def _boundary_from(w: Window, is_rest: bool, dialect: i64, version: i64) -> i64:
+    """`boundary_near`, of what is read where a window stands, which holds the rest of the file or a piece."""
+    reader = RdbReader(w, checksum=False)
+    reader.resume(dialect, version, 0, {})
+    border: i64 = -1
+    records = 0
+    try:
+        while records < PROBED:
+            event = reader.next()
+            if isinstance(event, Frame):
+                if CONTROL.search(event.key) is not None:
+                    return -1
+                event.skip()
+                records += 1
+                if records <= FEW:
+                    border = w.pos
+            elif event is None or isinstance(event, End):
+                return border if is_rest and w.at_end() else -1
+    except TruncatedError:
+        return border if is_rest and records > FEW else -1
+    except RdbToolError:
+        return -1
+    return border

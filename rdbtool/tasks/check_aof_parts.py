@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Final
+from typing import NamedTuple
 
 from rdbtool.aof.config import LogConfig
 from rdbtool.aof.scan import Scanner
@@ -18,21 +18,16 @@ from rdbtool.io.progress import Progress
 from rdbtool.io.random_access import PORTION, OpenFile, Span
 from rdbtool.io.window import Window
 
-from .parts import FileState, part_size
+from .parts import FileState, Portions
 from .units import Unit, in_order
 
-LARGEST: Final = 32 << 20
-"""Bytes of a part: a scan is fast."""
 
-
-@dataclass(frozen=True, slots=True)
-class _Part:
+class _Part(NamedTuple):
     start: int
     end: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Options:
+class _Options(NamedTuple):
     state: FileState
     config: LogConfig
 
@@ -57,8 +52,8 @@ class ScanInParts:
         start = int(w.offset())
         if state is None or w.file is None:
             return None
-        size = self.portion or part_size(state.size, self.workers, LARGEST)
-        if state.size - start < 2 * size:
+        portions = Portions(state.size, self.workers, self.portion)
+        if state.size - start < 2 * portions.at(start):
             return None
         file = OpenFile(os.dup(w.file.fileno()), state.path)
         span = Span(file, start, state.size, PORTION)
@@ -66,7 +61,7 @@ class ScanInParts:
         again.file = w.file
         scanner = Scanner(again, findings, config)
         options = _Options(state, config)
-        units = (Unit(_scan, state.path, part, options) for part in _cut(file, start, state.size, size, config))
+        units = (Unit(_scan, state.path, part, options) for part in _cut(file, start, portions, config))
         at = start
         with closing(in_order(self.executor, units, 2 * self.workers)) as results:
             for unit, result in results:
@@ -81,17 +76,17 @@ class ScanInParts:
         return scanner
 
 
-def _cut(file: OpenFile, start: int, end: int, size: int, config: LogConfig) -> Iterator[_Part]:
-    """Parts from ``start`` to ``end`` whose borders seem to be beginnings of commands."""
-    at = start + size
-    while at < end:
+def _cut(file: OpenFile, start: int, portions: Portions, config: LogConfig) -> Iterator[_Part]:
+    """Parts from ``start`` on whose borders seem to be beginnings of commands."""
+    at = start + portions.at(start)
+    while at < portions.size:
         border = int(beginning_near(file, at, config))
         if border < 0:
-            at += size
+            at += portions.at(at)
             continue
         yield _Part(start, border)
-        start, at = border, border + size
-    yield _Part(start, end)
+        start, at = border, border + portions.at(border)
+    yield _Part(start, portions.size)
 
 
 def _scan(_: str, part: _Part, options: _Options) -> ScannedPart:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import Executor
 from contextlib import closing
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from rdbtool.basics.hashing import new_seed
 from rdbtool.errors import ChangedError, RdbToolError
@@ -15,12 +15,11 @@ from rdbtool.rdb.check import RdbFacts
 from rdbtool.rdb.check_parts import PartOfCheck, PartsOfCheck, check_part
 from rdbtool.rdb.cutting import RdbPart
 
-from .parts import FileState, cutter_of, is_whole, part_size, parts_in_order
+from .parts import FileState, Portions, cutter_of, is_whole, parts_in_order
 from .units import Unit
 
 
-@dataclass(frozen=True, slots=True)
-class CheckOptions:
+class CheckOptions(NamedTuple):
     """What a check depends on: see `check_rdb.check_rdb`. ``kept``: findings of a code."""
 
     databases: int
@@ -51,15 +50,15 @@ def check_in_parts(
     cutter = cutter_of(w)
     options = CheckOptions(databases, now_ms, findings.kept, seed, state)
     parts = PartsOfCheck(cutter, findings, seed, databases, now_ms)
-    size = portion or part_size(state.size, workers)
-    first = cutter.next(size)
+    portions = Portions(state.size, workers, portion)
+    first = cutter.next(portions.at(int(w.offset())))
     if first is None or is_whole(first, state.size):
         return None
 
     def unit_of(part: RdbPart) -> Unit[PartOfCheck]:
         return Unit(_check, state.path, part, options)
 
-    with closing(parts_in_order(executor, cutter, first, size, unit_of, 2 * workers)) as results:
+    with closing(parts_in_order(executor, cutter, first, portions, unit_of, 2 * workers)) as results:
         for unit, result in results:
             if isinstance(result, ChangedError):
                 return None

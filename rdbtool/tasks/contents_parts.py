@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from rdbtool.analysis.collecting import Collector
 from rdbtool.analysis.contents import Contents, Wanted
@@ -26,8 +27,7 @@ from .parts import FileState, Workforce, cutter_of, is_whole, parts_in_order, re
 from .units import Unit
 
 
-@dataclass(frozen=True, slots=True)
-class Counting:
+class Counting(NamedTuple):
     """How keys are counted: see `analysis.collecting.Collector` and `analysis.costs.Costs`."""
 
     wanted: Wanted
@@ -50,8 +50,7 @@ class Counting:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Options:
+class _Options(NamedTuple):
     state: FileState
     counting: Counting
 
@@ -94,15 +93,15 @@ def count_ahead(
     db = crc = empty = 0
     ended = False
     cutter = cutter_of(reopened(w, at))
-    size = force.part_size(state.size)
-    first = cutter.next(size)
+    portions = force.portions(state.size)
+    first = cutter.next(portions.at(at))
     if first is None or is_whole(first, state.size) or cutter.reader.is_capture:
         return source
 
     def unit_of(part: RdbPart) -> Unit[_Counted]:
         return Unit(_count, state.path, part, _Options(state, counting))
 
-    with closing(parts_in_order(force.executor, cutter, first, size, unit_of, 2 * force.workers)) as results:
+    with closing(parts_in_order(force.executor, cutter, first, portions, unit_of, 2 * force.workers)) as results:
         for _, done in results:
             if isinstance(done, LostWorkerError):
                 raise done

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from contextlib import closing
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from rdbtool.basics.crc64 import crc64_of_both
 from rdbtool.basics.hashing import new_seed
@@ -22,7 +23,7 @@ from rdbtool.rdb.reader import RdbReader
 from rdbtool.servers.releases import Release
 
 from .digest import Digested
-from .parts import FileState, cutter_of, is_whole, part_size, parts_in_order
+from .parts import FileState, Portions, cutter_of, is_whole, parts_in_order
 from .units import Unit
 
 Read = Callable[[RdbReader, Digester, Duplicates, Selection, Digested], End | None]
@@ -31,8 +32,7 @@ ReleaseOf = Callable[[dict[bytes, bytes], int, int], Release]
 """Who wrote a file, by auxiliary fields, dialect and version."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Options:
+class _Options(NamedTuple):
     read: Read
     state: FileState
     selection: Selection
@@ -78,8 +78,8 @@ def digest_in_parts(
     if state is None:
         return None
     cutter = cutter_of(w)
-    size = portion or part_size(state.size, workers)
-    first = cutter.next(size)
+    portions = Portions(state.size, workers, portion)
+    first = cutter.next(portions.at(int(w.offset())))
     header = next((event for event in cutter.head if isinstance(event, Header)), None)
     if first is None or header is None or is_whole(first, state.size):
         return None
@@ -95,7 +95,7 @@ def digest_in_parts(
     def unit_of(part: RdbPart) -> Unit[_Sum]:
         return Unit(_digest, state.path, part, options)
 
-    with closing(parts_in_order(executor, cutter, first, size, unit_of, 2 * workers)) as results:
+    with closing(parts_in_order(executor, cutter, first, portions, unit_of, 2 * workers)) as results:
         for unit, done in results:
             if isinstance(done, LostWorkerError):
                 raise done

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from concurrent.futures import Executor
 from contextlib import closing
-from dataclasses import dataclass, field, replace
-from typing import Final, final
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple, final
 
 from rdbtool.basics.crc64 import combines, crc64, crc64_of_both
 from rdbtool.errors import RdbToolError
@@ -24,15 +24,14 @@ from rdbtool.rdb.events import End, Header, SelectDb
 from rdbtool.rdb.layout.duplicates import Duplicates
 
 from .handing import Handed, Handing, can_hand, numbers
-from .parts import FileState, cutter_of, is_huge, part_size, parts_in_order
+from .parts import HELD, FileState, Portions, cutter_of, is_huge, parts_in_order
 from .units import Unit
 
 LEAST: Final = 64
 """Bytes that tell how a part follows the one before."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Options:
+class _Options(NamedTuple):
     state: FileState
     selection: Selection
     output: OutputOptions
@@ -75,12 +74,11 @@ class _Written:
     stop: int = -1
     stop_db: int = 0
 
-    def written_of(self, path: str) -> Written:
-        """What was written of the input at ``path``. Reading it raises `LostWorkerError`."""
+    def written_all(self) -> Written:
+        """What was written."""
         rest = self.handed
-        if rest is None:
-            return Written(self.data, (), db=self.db, sizes=self.sizes)
-        return Written(self.data, rest.read(path), db=self.db, size=rest.size, crc=self.sum, sizes=self.sizes)
+        size = 0 if rest is None else rest.size
+        return Written(self.data, rest, db=self.db, size=size, crc=self.sum, sizes=self.sizes)
 
 
 @final
@@ -138,17 +136,17 @@ def move_in_parts(
     ahead = 2 * workers
     kept = ahead if can_hand(executor) else 0
     seed = -1 if seen is None else int(seen.seed)
-    size = portion or part_size(state.size, workers)
+    portions = Portions(state.size, workers, portion, HELD)
     how = _Options(state, pipeline.selection, options, Facts(), kept, 0, seed, pipeline.beside)
     crc = 0
-    first = cutter.next(size)
+    first = cutter.next(portions.at(int(w.offset())))
     if first is None:
         return False
 
     def unit_of(part: RdbPart) -> Unit[_Written]:
-        return Unit(_write, state.path, part, replace(how, facts=_facts(cutter), number=next(numbers)))
+        return Unit(_write, state.path, part, how._replace(facts=_facts(cutter), number=next(numbers)))
 
-    with closing(parts_in_order(executor, cutter, first, size, unit_of, ahead)) as results:
+    with closing(parts_in_order(executor, cutter, first, portions, unit_of, ahead)) as results:
         for unit, done in results:
             if unit.part.first:
                 source.facts = unit.options.facts
@@ -158,7 +156,7 @@ def move_in_parts(
             if done.too_large:
                 _write_here(pipeline, unit.part, state, done)
             if done.data or done.sizes:
-                exporter.append(done.written_of(state.path))
+                exporter.append(done.written_all())
             if seen is not None:
                 seen.add_records(done.hashes)
             _count(pipeline, source, done)
@@ -248,7 +246,7 @@ def _write(_: str, part: RdbPart, options: _Options) -> _Written:
             exporter.end()
         _note_end(done, source, part, w)
     done.data = sink.head + b"".join(sink.parts)
-    done.handed = None if handing is None else handing.done()
+    done.handed = None if handing is None else handing.done(options.state.path)
     done.sum = sink.crc
     done.db, done.sizes = exporter.db, exporter.sizes
     done.hashes = b"" if seen is None else seen.records.getvalue()

@@ -8,12 +8,12 @@ from __future__ import annotations
 import itertools
 import os
 from collections import deque
-from collections.abc import Iterator
 from concurrent.futures import Executor
-from dataclasses import dataclass
-from typing import Final, final
+from typing import Final, NamedTuple, final
 
 from rdbtool.errors import LostWorkerError
+from rdbtool.io.output import Writable
+from rdbtool.io.sink import Sink
 
 from .workers import Workers
 
@@ -30,26 +30,27 @@ def can_hand(executor: Executor) -> bool:
     return isinstance(executor, Workers) and hasattr(os, "memfd_create") and os.path.isdir("/proc/self/fd")
 
 
-@dataclass(frozen=True, slots=True)
-class Handed:
-    """Bytes in the memory of a worker."""
+class Handed(NamedTuple):
+    """Bytes in the memory of a worker. ``path``: of the input that they come from."""
 
     place: str
     size: int
+    path: str
 
-    def read(self, path: str) -> Iterator[bytes]:
-        """The bytes, in chunks. ``path``: of the input. Raises `LostWorkerError` where the worker has ended."""
-        left = self.size
+    def into(self, sink: Writable) -> None:
+        """Write them to ``sink``. Raises what that raises, and `LostWorkerError` where the worker has ended."""
         try:
             with open(self.place, "rb", buffering=0) as stream:
-                while left > 0:
-                    chunk = stream.read(min(CHUNK, left))
+                done = sink.send(stream.fileno(), self.size) if isinstance(sink, Sink) else 0
+                stream.seek(done)
+                while done < self.size:
+                    chunk = stream.read(min(CHUNK, self.size - done))
                     if not chunk:
                         break
-                    left -= len(chunk)
-                    yield chunk
+                    done += len(chunk)
+                    sink.write(chunk)
         except FileNotFoundError as e:
-            raise LostWorkerError("the process that worked on it has ended: was it killed?", path=path) from e
+            raise LostWorkerError("the process that worked on it has ended: was it killed?", path=self.path) from e
 
 
 @final
@@ -72,6 +73,6 @@ class Handing:
             self._size += done
             view = view[done:]
 
-    def done(self) -> Handed:
-        """All of it."""
-        return Handed(f"/proc/{os.getpid()}/fd/{self._handle}", self._size)
+    def done(self, path: str) -> Handed:
+        """All of it, made of the input at ``path``."""
+        return Handed(f"/proc/{os.getpid()}/fd/{self._handle}", self._size, path)

@@ -133,9 +133,7 @@ def _within(
     large the next ones are to be. What takes more nevertheless is begun anew in smaller ones, as long as its keys need
     not stay together.
     """
-    from multiprocessing import current_process
-
-    from .workers import Workers
+    from .workers import Workers, is_worker
 
     each = memory // workers
     buckets = found.buckets
@@ -155,7 +153,7 @@ def _within(
             else:
                 break
             shares.append(watch.of(Share(number, found.sieve(number, first=not (has_first or shares)), most)))
-        if current_process().daemon:  # it is a worker itself, and cannot have others
+        if is_worker():  # it has its share of the cores
             done = _run(found.how.path, function, options, shares, None, 1, watch)
         else:
             with Workers(len(shares)) as executor:

@@ -6,8 +6,8 @@ import os
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Executor
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
-from typing import Final, Protocol, TypeVar
+from dataclasses import replace
+from typing import Final, NamedTuple, Protocol, TypeVar
 
 from rdbtool.errors import ChangedError, RdbToolError
 from rdbtool.io.random_access import PORTION, OpenFile, Span
@@ -19,17 +19,29 @@ from .units import Unit, in_order
 from .workers import cores
 
 SMALLEST: Final = 1 << 20
-LARGEST: Final = 8 << 20
-"""Bytes of a part: enough that handing it out costs nothing, and little enough that all workers end together."""
+LARGEST: Final = 16 << 20
+"""Bytes of a part: enough that handing it out costs little."""
+HELD: Final = 8 << 20
+"""The same where what a worker makes of a part is held in memory until its turn comes."""
 HUGE: Final = 64 << 20
 """Bytes of a part, which is one value then or cannot be cut, from which no worker should hold what it makes of it."""
-SHARES: Final = 8
-"""Parts of a small file for each worker."""
+SHARES: Final = 3
+"""A part is one in so many of what is left for each worker."""
 
 
-def part_size(size: int, workers: int, largest: int = LARGEST) -> int:
-    """Bytes of a part of a file of this size."""
-    return max(SMALLEST, min(largest, size // (workers * SHARES)))
+class Portions(NamedTuple):
+    """How large the parts of a file of ``size`` bytes are, for so many ``workers``: as large as ``largest`` bytes, and
+    smaller towards the end, so that all workers end together. ``fixed``: bytes of each, unless it is 0.
+    """
+
+    size: int
+    workers: int
+    fixed: int = 0
+    largest: int = LARGEST
+
+    def at(self, start: int) -> int:
+        """Bytes of the part that begins there."""
+        return self.fixed or max(SMALLEST, min(self.largest, (self.size - start) // (self.workers * SHARES)))
 
 
 def is_whole(part: RdbPart, size: int) -> bool:
@@ -42,8 +54,7 @@ def is_huge(part: RdbPart, size: int) -> bool:
     return min(int(part.end), size) - int(part.start) > HUGE
 
 
-@dataclass(frozen=True, slots=True)
-class FileState:
+class FileState(NamedTuple):
     """Tells whether what a worker opens is the file that was cut, in its state then. The device does not count: each
     machine has a number of its own for a file system that they share.
     """
@@ -82,8 +93,7 @@ class FileState:
             file.close()
 
 
-@dataclass(frozen=True, slots=True)
-class Workforce:
+class Workforce(NamedTuple):
     """So many ``workers`` of an executor, for parts of about ``portion`` bytes; 0 for what suits."""
 
     executor: Executor
@@ -95,9 +105,9 @@ class Workforce:
         """The same; as many workers as there are cores for 0, and None without an executor."""
         return None if executor is None else Workforce(executor, workers or cores(), portion)
 
-    def part_size(self, size: int) -> int:
-        """Bytes of a part of a file of this size."""
-        return self.portion or part_size(size, self.workers)
+    def portions(self, size: int) -> Portions:
+        """How large the parts of a file of this size are."""
+        return Portions(size, self.workers, self.portion)
 
 
 def reopened(w: Window, at: int) -> Window:
@@ -128,14 +138,19 @@ def cutter_of(w: Window) -> Cutter:
 
 
 def parts_in_order(
-    executor: Executor, cutter: Cutter, first: RdbPart, size: int, make: Callable[[RdbPart], Unit[Part]], ahead: int
+    executor: Executor,
+    cutter: Cutter,
+    first: RdbPart,
+    portions: Portions,
+    make: Callable[[RdbPart], Unit[Part]],
+    ahead: int,
 ) -> Generator[tuple[Unit[Part], Part | RdbToolError], None, None]:
-    """What the units that ``make`` makes return or raise, of the ``first`` part of an RDB and of each behind it, of
-    about ``size`` bytes: `in_order`. Where the cutter has guessed a place or a database that turns out to be wrong, the
+    """What the units that ``make`` makes return or raise, of the ``first`` part of an RDB and of each behind it:
+    `in_order`. Where the cutter has guessed a place or a database that turns out to be wrong, the
     unit is done again, so that each part begins where the one before has stopped; a part's ``end`` is where it did.
     """
     at, db = int(first.start), int(first.db)
-    with closing(in_order(executor, (make(part) for part in _cut(cutter, first, size)), ahead)) as results:
+    with closing(in_order(executor, (make(part) for part in _cut(cutter, first, portions)), ahead)) as results:
         for begun, result in results:
             unit, done, part = begun, result, begun.part
             if part.start != at or part.db != db:
@@ -143,7 +158,7 @@ def parts_in_order(
                     continue
                 unit = replace(begun, part=RdbPart(at, part.end, part.dialect, part.version, db))
                 done = next(in_order(executor, (unit,), 1))[1]
-                cutter.walk(at, db)
+                cutter.missed(at, db)
             if not isinstance(done, RdbToolError) and done.stop > unit.part.end:
                 unit.part.end = done.stop
             yield unit, done
@@ -152,8 +167,8 @@ def parts_in_order(
             at, db = done.stop, done.stop_db
 
 
-def _cut(cutter: Cutter, first: RdbPart, size: int) -> Iterator[RdbPart]:
+def _cut(cutter: Cutter, first: RdbPart, portions: Portions) -> Iterator[RdbPart]:
     part: RdbPart | None = first
     while part is not None:
         yield part
-        part = cutter.next(size)
+        part = cutter.next(portions.at(int(part.end)))

@@ -9,8 +9,8 @@ from __future__ import annotations
 import copyreg
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
-from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, wait
-from contextlib import closing
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
@@ -74,13 +74,19 @@ def in_order(
             if not begun:
                 return
             first, future = begun.popleft()
-            while while_waiting is not None and not wait((future,), EVERY_S).done:
+            while while_waiting is not None and not _is_done(future, EVERY_S):
                 while_waiting()
             result = result_of(first, future)
             yield first, result
     finally:
         for _, future in begun:
             future.cancel()
+
+
+def _is_done(future: Future[T], within_s: float) -> bool:
+    with suppress(TimeoutError, CancelledError):
+        future.exception(within_s)
+    return future.done()
 
 
 def _submitted(executor: Executor, unit: Unit[T]) -> Future[T]:

@@ -2,26 +2,45 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import pickle
+import select
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Executor, Future
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
-from multiprocessing.util import Finalize
-from typing import Any, ParamSpec, TypeVar, final
+from concurrent.futures import BrokenExecutor, Executor, Future
+from contextlib import suppress
+from functools import partial
+from typing import Any, Final, NoReturn, ParamSpec, TypeVar, final
 
 from rdbtool.io.signals import ENDING, held_back
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+QUICK_S: Final = 0.2
+"""A worker whose last task took less is given the next one before it has done the one that it works on."""
+SMALL: Final = 1 << 15
+"""Bytes of a call that a pipe holds, so that nobody waits for a worker that is busy to read it."""
+LENGTH: Final = 8
+"""Bytes that tell the length of a message, in front of it."""
+SPAWNED: Final = """
+import sys
+sys.path[:] = sys.argv[4:]
+from rdbtool.tasks.workers import work
+work(*map(int, sys.argv[1:4]))
+"""
+_calls: Final[list[int]] = []
+"""In a worker, the pipe that tasks come in."""
+
+
+def is_worker() -> bool:
+    """Whether this process is a worker itself."""
+    return bool(_calls)
 
 
 def cores() -> int:
@@ -32,173 +51,252 @@ def cores() -> int:
 
 
 @final
-class _Task:
-    """Something to be called, and the future of what it returns."""
+class _Task(Future[T]):
+    """A call, pickled, and what becomes of it. Who waits for it lets the answers of all workers in meanwhile."""
 
-    def __init__(self, call: tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]) -> None:
-        self.call = call
-        self.future: Future[Any] = Future()
+    def __init__(self, workers: Workers) -> None:
+        super().__init__()
+        self.call = b""
+        self._workers = workers
+
+    def result(self, timeout: float | None = None) -> T:
+        """Wait for it. Raises what the call raised, `BrokenExecutor`, and `TimeoutError` after so many seconds."""
+        self._workers.serve(self, timeout)
+        return super().result(0)
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """Wait for it, and tell what `result` raises. Raises `TimeoutError` after so many seconds."""
+        self._workers.serve(self, timeout)
+        return super().exception(0)
 
 
 @final
 class _Worker:
-    def __init__(self, process: BaseProcess, connection: Connection) -> None:
-        self.process = process
-        self.connection = connection
-        self.task: _Task | None = None
+    """A process, and the pipes to it and from it. ``tasks``: what it was given and has not answered; it works on the
+    first of them, since ``begun_s``. ``reap``: waits for its end.
+    """
+
+    def __init__(self, pid: int, calls: int, answers: int, reap: Callable[[], object]) -> None:
+        self.pid = pid
+        self.calls = calls
+        self.answers = answers
+        self.reap = reap
+        self.tasks: deque[_Task[Any]] = deque()
+        self.begun_s = 0.0
+        self.is_quick = False
 
 
 @final
 class Workers(Executor):
-    """``count`` processes that are there at once, for what `concurrent.futures.ProcessPoolExecutor` does not do: it
-    ends all of them at once where one dies, so that nobody can tell what that one had worked on, and has no way to end
-    those that are busy.
+    """``count`` processes, for what `concurrent.futures.ProcessPoolExecutor` does not do: it ends all of them at once
+    where one dies, so that nobody can tell what that one had worked on, and has no way to end those that are busy.
 
-    One that dies breaks the future that it worked on (`BrokenProcessPool`); the others go on, and where none is left,
-    the other futures break too. `shutdown`, and leaving the context, ends all of them, busy or not; so does the end of
-    this process, whatever it dies of. Signals that end the program are left to this process to answer.
+    They begin with the first task, and have all modules then that this process has. No thread serves them: they are
+    given tasks, and heard, while somebody submits a task or waits for one; one thread is to do that. One that dies
+    breaks the future that it worked on (`BrokenExecutor`); the others go on, and where none is left, the other futures
+    break too. `shutdown`, and leaving the context, ends all of them, busy or not; so does the end of this process,
+    whatever it dies of. Signals that end the program are left to this process to answer.
     """
 
     def __init__(self, count: int) -> None:
-        # A copy of this process is there in a millisecond, with all modules; it is safe while no other thread runs.
-        forked = sys.platform == "linux" and threading.active_count() == 1
-        context: Any = multiprocessing.get_context("fork" if forked else "spawn")
         self.count = count
-        self._lock = threading.Lock()
-        self._waiting: deque[_Task] = deque()
-        self._workers: list[_Worker] = []
-        self._processes: list[BaseProcess] = []
+        self._waiting: deque[_Task[Any]] = deque()
+        self._workers: dict[int, _Worker] = {}
+        """By the descriptor that their answers come from."""
+        self._poll = select.poll()
+        self._alive = -1
+        """A pipe that nobody writes to: where it ends, so has this process."""
         self._ended = False
-        self._wake, self._woken = os.pipe()
-        with held_back():
-            for _ in range(count):
-                ours, theirs = multiprocessing.Pipe()
-                inherited = [worker.connection for worker in self._workers] + [ours] if forked else []
-                process = context.Process(target=_work, args=(theirs, inherited), daemon=True)
-                process.start()
-                theirs.close()
-                self._processes.append(process)
-                self._workers.append(_Worker(process, ours))
-        # Where nobody left the context, multiprocessing would ask them to end, which they do not heed, and wait.
-        self._at_exit = Finalize(self, _kill, (self._processes,), exitpriority=100)
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-        self._thread.start()
+
+    @property
+    def pids(self) -> list[int]:
+        """Of those that have begun and live."""
+        return [worker.pid for worker in self._workers.values()]
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Let a worker call ``fn``, which is pickled, as is what it returns."""
-        task = _Task((fn, args, kwargs))
-        with self._lock:
-            if not self._workers:
-                raise BrokenProcessPool("no worker is left")
-            if self._ended:
-                raise RuntimeError("the workers have been ended")
-            self._waiting.append(task)
-        os.write(self._woken, b"w")
-        return task.future
+        if self._ended:
+            raise RuntimeError("the workers have been ended")
+        task: _Task[T] = _Task(self)
+        try:
+            task.call = pickle.dumps((fn, args, kwargs), pickle.HIGHEST_PROTOCOL)
+        except Exception as e:  # noqa: BLE001 - what cannot be pickled says so in many ways
+            task.set_exception(e)
+            return task
+        if self._alive < 0:
+            self._begin()
+        if not self._workers:
+            raise BrokenExecutor("no worker is left")
+        self._waiting.append(task)
+        self._give_out()
+        return task
+
+    def serve(self, task: Future[Any], timeout: float | None) -> None:
+        """Hear workers, and give out tasks, until ``task`` is done, but not longer than so many seconds."""
+        until = None if timeout is None else time.monotonic() + timeout
+        while not task.done():
+            left = None if until is None else max(until - time.monotonic(), 0) * 1000
+            heard = self._poll.poll(left)
+            for answers, _ in heard:
+                self._take(self._workers[answers])
+            if not heard and left == 0:
+                return
+            self._give_out()
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002 - Executor's
         """End all workers, those that are busy too: their futures break."""
-        with self._lock:
-            if self._ended:
-                return
-            self._ended = True
-        os.write(self._woken, b"w")
-        self._thread.join()
-        self._at_exit.cancel()
-        for process in self._processes:
-            process.join()
-            process.close()
-        os.close(self._wake)
-        os.close(self._woken)
+        self._ended = True
+        for pid in self.pids:
+            os.kill(pid, signal.SIGKILL)
+        for worker in list(self._workers.values()):
+            self._lose(worker)
+        if self._alive >= 0:
+            os.close(self._alive)
+            self._alive = -1
 
-    def _serve(self) -> None:
-        """Give out tasks and take results, until there are no workers."""
-        while self._workers:
-            self._give_out()
-            ready = wait([self._wake, *(worker.connection for worker in self._workers)])
-            if self._wake in ready:
-                os.read(self._wake, 4096)
-                if self._ended:
-                    for worker in self._workers:
-                        worker.process.kill()
-            for worker in [worker for worker in self._workers if worker.connection in ready]:
-                self._take(worker)
-        while self._waiting:
-            task = self._waiting.popleft()
-            if task.future.set_running_or_notify_cancel():
-                task.future.set_exception(BrokenProcessPool("no worker is left"))
+    def _begin(self) -> None:
+        # A copy of this process is there in a millisecond; it is safe while no other thread runs.
+        begin = _fork if sys.platform == "linux" and threading.active_count() == 1 else _spawn
+        alive, self._alive = os.pipe()
+        with held_back():
+            for _ in range(self.count):
+                calls, to_worker = os.pipe()
+                from_worker, answers = os.pipe()
+                ours = [self._alive, to_worker, from_worker]
+                for other in self._workers.values():
+                    ours += [other.calls, other.answers]
+                pid, reap = begin((calls, answers, alive), ours)
+                os.close(calls)
+                os.close(answers)
+                self._workers[from_worker] = _Worker(pid, to_worker, from_worker, reap)
+                self._poll.register(from_worker, select.POLLIN)
+        os.close(alive)
 
     def _give_out(self) -> None:
-        for worker in self._workers:
-            while worker.task is None:
-                with self._lock:
-                    if self._ended or not self._waiting:
-                        return
-                    task = self._waiting.popleft()
-                if not task.future.set_running_or_notify_cancel():
+        """Give a task to each worker that has none, then one more to those that are soon done."""
+        for held in (0, 1):
+            for worker in self._workers.values():
+                if len(worker.tasks) != held:
                     continue
-                try:
-                    worker.connection.send(task.call)
-                except OSError:
-                    pass  # it is dead: `_take` finds out
-                except Exception as e:  # noqa: BLE001 - what cannot be pickled says so in many ways
-                    task.future.set_exception(e)
+                if not self._waiting or (held and not (worker.is_quick and len(self._waiting[0].call) <= SMALL)):
                     continue
-                worker.task = task
+                task = self._waiting.popleft()
+                if not (task.running() or task.set_running_or_notify_cancel()):
+                    continue
+                if not held:
+                    worker.begun_s = time.monotonic()
+                worker.tasks.append(task)
+                with suppress(BrokenPipeError):  # it is dead then, as the end of its answers will tell
+                    _send(worker.calls, task.call)
 
     def _take(self, worker: _Worker) -> None:
         try:
-            done, result = worker.connection.recv()
-        except (EOFError, OSError):
-            with self._lock:
-                self._workers.remove(worker)
-            worker.connection.close()
-            worker.process.kill()
-            if worker.task is not None:
-                worker.task.future.set_exception(BrokenProcessPool("a worker died"))
+            answer = _receive(worker.answers)
+        except EOFError:
+            self._lose(worker)
             return
+        now = time.monotonic()
+        worker.is_quick = now - worker.begun_s < QUICK_S
+        worker.begun_s = now
+        task = worker.tasks.popleft()
+        try:
+            done, result = pickle.loads(answer)  # noqa: S301 - of a process that this one began
         except Exception as e:  # noqa: BLE001 - what cannot be unpickled says so in many ways
             done, result = False, e
-        task, worker.task = worker.task, None
-        assert task is not None
         if done:
-            task.future.set_result(result)
+            task.set_result(result)
         else:
-            task.future.set_exception(result)
+            task.set_exception(result)
+
+    def _lose(self, worker: _Worker) -> None:
+        """Forget a worker that has ended. What it had not begun is left to others."""
+        del self._workers[worker.answers]
+        self._poll.unregister(worker.answers)
+        os.close(worker.calls)
+        os.close(worker.answers)
+        worker.reap()
+        if worker.tasks:
+            worker.tasks.popleft().set_exception(BrokenExecutor("a worker died"))
+        self._waiting.extendleft(worker.tasks)
+        while self._waiting and not self._workers:
+            task = self._waiting.popleft()
+            if task.running() or task.set_running_or_notify_cancel():
+                task.set_exception(BrokenExecutor("no worker is left"))
 
 
-def _kill(processes: list[BaseProcess]) -> None:
-    for process in processes:
-        process.kill()
+def _send(pipe: int, message: bytes) -> None:
+    """Raises `BrokenPipeError`."""
+    view = memoryview(len(message).to_bytes(LENGTH, "little") + message)
+    while view:
+        view = view[os.write(pipe, view) :]
 
 
-def _work(connection: Connection, inherited: list[Connection]) -> None:
-    """What a worker does: call what comes, send what that returns or raises."""
-    for other in inherited:
-        other.close()  # else nobody would see the end of whoever is at the other side
-    for number in ENDING:
-        signal.signal(number, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    while True:
-        try:
-            call = connection.recv_bytes()
-        except EOFError:
-            return
-        try:
-            function, args, kwargs = pickle.loads(call)  # noqa: S301 - of the process that began this one
-            answer = True, function(*args, **kwargs)
-        except Exception as e:  # noqa: BLE001 - it is raised in the process that asked
-            e.add_note(f"in a worker:\n{traceback.format_exc()}")
-            answer = False, e
-        try:
-            connection.send(answer)
-        except (TypeError, AttributeError, RecursionError, pickle.PicklingError) as e:
-            connection.send((False, TypeError(f"{answer[1]!r} cannot be sent: {e}")))
+def _receive(pipe: int) -> bytes:
+    """Raises `EOFError` where whoever sends has ended."""
+    return _read(pipe, int.from_bytes(_read(pipe, LENGTH), "little"))
 
 
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os.kill(os.getpid(), signal.SIGKILL)  # nobody asks for an exit code any more
+def _read(pipe: int, size: int) -> bytes:
+    parts = []
+    while size:
+        part = os.read(pipe, size)
+        if not part:
+            raise EOFError
+        parts.append(part)
+        size -= len(part)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _fork(theirs: tuple[int, int, int], ours: list[int]) -> tuple[int, Callable[[], object]]:
+    """Begin a worker as a copy of this process: its number, and what waits for its end."""
+    pid = os.fork()
+    if pid == 0:
+        for pipe in ours:
+            os.close(pipe)  # else nobody would see the end of whoever is at the other side
+        work(*theirs)
+    return pid, partial(os.waitpid, pid, 0)
+
+
+def _spawn(theirs: tuple[int, int, int], _: list[int]) -> tuple[int, Callable[[], object]]:
+    """The same, as a process that loads what it needs."""
+    from subprocess import DEVNULL, Popen
+
+    call = [sys.executable, "-c", SPAWNED, *map(str, theirs), *sys.path]
+    process = Popen(call, stdin=DEVNULL, pass_fds=theirs)  # noqa: S603 - this interpreter
+    return process.pid, process.wait
+
+
+def work(calls: int, answers: int, alive: int) -> NoReturn:
+    """What a worker does: call what comes, send what that returns or raises. It ends with ``alive``, or the calls."""
+    _calls.append(calls)
+    try:
+        for number in ENDING:
+            signal.signal(number, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
+        threading.Thread(target=_end_with, args=(alive,), daemon=True).start()
+        while True:
+            _send(answers, _answer(_receive(calls)))
+    except (EOFError, BrokenPipeError):
+        os._exit(0)  # nobody asks any more
+    except BaseException:  # noqa: BLE001 - nothing of the process that was copied may go on here
+        traceback.print_exc()
+        os._exit(1)
+
+
+def _answer(call: bytes) -> bytes:
+    """Whether a call returned, and what it returned or raised, pickled."""
+    try:
+        function, args, kwargs = pickle.loads(call)  # noqa: S301 - of the process that began this one
+        answer = True, function(*args, **kwargs)
+    except Exception as e:  # noqa: BLE001 - it is raised in the process that asked
+        e.add_note(f"in a worker:\n{traceback.format_exc()}")
+        answer = False, e
+    try:
+        return pickle.dumps(answer, pickle.HIGHEST_PROTOCOL)
+    except (TypeError, AttributeError, RecursionError, pickle.PicklingError) as e:
+        return pickle.dumps((False, TypeError(f"{answer[1]!r} cannot be sent: {e}")))
+
+
+def _end_with(alive: int) -> None:
+    os.read(alive, 1)
+    os.kill(os.getpid(), signal.SIGKILL)  # nobody asks for an exit code any more

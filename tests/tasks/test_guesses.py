@@ -64,20 +64,20 @@ def same(path: Path) -> None:
 
 
 @pytest.fixture
-def walks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Where guessing was ended because a guess was wrong."""
+def missed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Where records begin that a guess had missed."""
     found: list[int] = []
-    before = Cutter.walk
+    before = Cutter.missed
 
     def noted(self: Cutter, at: int, db: int) -> None:
         found.append(at)
         before(self, at, db)
 
-    monkeypatch.setattr(Cutter, "walk", noted)
+    monkeypatch.setattr(Cutter, "missed", noted)
     return found
 
 
-def test_all_guesses_are_beginnings_of_records(tmp_path: Path, walks: list[int]) -> None:
+def test_all_guesses_are_beginnings_of_records(tmp_path: Path, missed: list[int]) -> None:
     path = snapshot(tmp_path / "plain.rdb", entries(1500))
     with open_input(str(path)) as source:
         w = source.window()
@@ -90,17 +90,35 @@ def test_all_guesses_are_beginnings_of_records(tmp_path: Path, walks: list[int])
     assert set(ends[:-1]) <= set(starts(path))
     assert ends[-1] == NOWHERE
     same(path)
-    assert not walks
+    assert not missed
 
 
-def test_a_value_that_looks_like_records_misleads_nobody(tmp_path: Path, walks: list[int]) -> None:
+def test_a_value_that_looks_like_records_misleads_nobody(tmp_path: Path, missed: list[int]) -> None:
     inner = snapshot(tmp_path / "inner.rdb", entries(200)).read_bytes()
     some = entries(60)
     some[30:30] = [Entry(0, b"backup", inner * 2), Entry(0, b"list", deque([inner, inner]))]
     same(snapshot(tmp_path / "outer.rdb", some))
-    assert walks
+    assert missed
 
 
-def test_a_guess_of_the_database_that_is_wrong_is_put_right(tmp_path: Path, walks: list[int]) -> None:
+def test_a_guess_of_the_database_that_is_wrong_is_put_right(tmp_path: Path, missed: list[int]) -> None:
     same(snapshot(tmp_path / "dbs.rdb", entries(400, dbs=9)))
-    assert walks
+    assert missed
+
+
+def test_a_few_wrong_guesses_do_not_end_the_guessing_and_many_do(tmp_path: Path) -> None:
+    path = snapshot(tmp_path / "plain.rdb", entries(1500))
+    with open_input(str(path)) as source:
+        cutter = cutter_of(source.window())
+        first, second = cutter.next(500), cutter.next(500)
+        assert first is not None
+        assert second is not None
+        cutter.missed(second.start, 7)
+        third = cutter.next(500)
+        assert third is not None
+        assert (third.start, third.db, cutter.reader.window.offset() < 2000) == (second.end, 7, True)
+        for _ in range(6):
+            cutter.missed(third.start, 0)
+        rest = list(iter(lambda: cutter.next(500), None))
+        assert cutter.reader.window.at_end()
+    assert {int(part.start) for part in rest} <= set(starts(path))

@@ -123,7 +123,7 @@ def test_workers_end_when_the_process_that_began_them_is_killed(number: signal.S
         from rdbtool.tasks.workers import Workers
         workers = Workers(2)
         busy = workers.submit(time.sleep, 60)
-        print(workers.submit(os.getpid).result(), *[w.process.pid for w in workers._workers], flush=True)
+        print(workers.submit(os.getpid).result(), *workers.pids, flush=True)
         busy.result()
     """
     with subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)], stdout=subprocess.PIPE, text=True) as process:
