@@ -1,6 +1,7 @@
 """``rdbtool diff``."""
 
 import copy
+import functools
 import inspect
 import operator
 import sys
@@ -13,7 +14,7 @@ import typer
 from rdbtool.analysis.prefixes import Prefixes
 from rdbtool.aof.names import CommandNames
 from rdbtool.aof.point_in_time import WHOLE, PointInTime
-from rdbtool.errors import FormatError, UsageError, printable_text
+from rdbtool.errors import FormatError, RdbToolError, UsageError, printable_text
 from rdbtool.exit_codes import of_comparison, of_error
 from rdbtool.inputs.filters import BIGGEST, parse_size
 from rdbtool.inputs.selection import Selection
@@ -22,6 +23,7 @@ from rdbtool.servers.releases import Release
 
 from .diff_output import DiffFormat, show
 from .filters import chosen_keys, hint_at_regex
+from .jobs import WORTH_COUNTING, Jobs, ProcessesOption
 from .live import reads_servers
 from .options import command_names, takes
 from .point_in_time import From, ServerDatabasesOption, Unknown, UnknownOption, point_in_time, server_of
@@ -177,6 +179,7 @@ def command(
     from_b: FromBOption = From.AUTO,
     unknown: UnknownOption = Unknown.STOP,
     databases: ServerDatabasesOption = None,
+    processes: ProcessesOption = None,
 ) -> None:
     """Compare two snapshots, or logs, by meaning, key by key.
 
@@ -192,12 +195,13 @@ def command(
     points = _points(point, (left, point_a, from_a), (right, point_b, from_b))
     now_ms = int(selection.now_ms)
     server = server_of(names, databases, memory_limit)
+    jobs = Jobs(processes)
     if memory:
         if output not in {DiffFormat.TEXT, DiffFormat.JSON}:
             raise UsageError("--memory is about sums: --format text or json")
         froms = (from_a is From.COMMANDS, from_b is From.COMMANDS)
         same, partial = _compare_memory(
-            (left, right), points, froms, unknown.value, server, selection, prefixes, limit, output
+            (left, right), points, froms, unknown.value, server, selection, prefixes, limit, output, jobs
         )
         raise typer.Exit(of_comparison(same=same, loss=same and partial))
     options = DiffOptions(
@@ -209,7 +213,9 @@ def command(
         keep_going=keep_going,
         selection=selection,
     )
+    count = jobs.count([left, right])
     with (
+        jobs.workers(count) as workers,
         Progress() as progress,
         open_snapshot(
             left,
@@ -234,7 +240,7 @@ def command(
             if memory_limit and snapshot.replayed:
                 note = "--memory-limit does not hold for the replay of a log, which takes memory for all its data"
                 print(f"note    {printable_text(snapshot.name)}: {note}", file=sys.stderr)
-        diff = Diff(a, b, options)
+        diff = Diff(a, b, options, executor=workers, workers=count)
         diff.progress = progress
         try:
             loss = show(diff, output, mode, limit, progress.clear, detail=detail, values=values)
@@ -258,6 +264,7 @@ def _compare_memory(
     prefixes: Prefixes,
     limit: int | None,
     output: DiffFormat,
+    jobs: Jobs,
 ) -> tuple[bool, bool]:
     """Show which prefixes grew. Returns whether none changed, and whether not all of both sides was counted."""
     from rdbtool.analysis.contents import Wanted
@@ -271,10 +278,10 @@ def _compare_memory(
     for side in (1, 0):
         selection.kept = 0
         reading = Reading(points[side], unknown, commands[side], server)
-        with Progress() as progress:
-            report = memory(
-                [paths[side]], wanted, release=release, selection=selection, reading=reading, progress=progress
-            )
+        measured = functools.partial(memory, wanted=wanted, release=release, selection=selection, reading=reading)
+        ((_, report),) = jobs.each(measured, [paths[side]], in_parts=True, worth=WORTH_COUNTING)
+        if isinstance(report, RdbToolError):
+            raise report
         release = report.files[0].release
         reports.insert(0, report)
     same = show_growth(reports[0], reports[1], limit, as_json=output is DiffFormat.JSON)

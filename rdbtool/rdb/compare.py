@@ -19,9 +19,9 @@ from rdbtool.io.window import Window
 from rdbtool.model import NO_EXPIRY
 
 from .events import End, Event, Function, FunctionPreGa, ModuleAux, Update
-from .frame import Frame
+from .frame import Frame, frame_of
 from .reader import RdbReader
-from .types import TypeRow
+from .types import TABLE, TypeRow
 
 DIGESTED: Final = 32
 """Payloads up to this many bytes stand for themselves; of longer ones a digest of 16 bytes is kept."""
@@ -32,6 +32,23 @@ FAR: Final = 1 << 62
 """Expiries beyond this (ms) are told apart exactly: their difference may not fit 64 bits."""
 MOST_SHARES: Final = 1 << 16
 """Shares are halved no further: what is too large then are single keys."""
+
+
+def shares_within(costs: list[int], limit: int) -> list[tuple[int, int]]:
+    """The shares, as remainder and modulus, that passes within ``limit`` bytes take one after the other, where the keys
+    of each remainder by `MOST_SHARES` take ``costs`` bytes in a table.
+    """
+    found: list[tuple[int, int]] = []
+    shares = [(0, 1)]
+    while shares:
+        remainder, modulus = shares.pop()
+        left_over: list[tuple[int, int]] = []
+        while modulus < MOST_SHARES and sum(costs[remainder::modulus]) > limit:
+            left_over.append((remainder + modulus, 2 * modulus))
+            modulus *= 2
+        found.append((remainder, modulus))
+        shares += reversed(left_over)
+    return found
 
 
 @final
@@ -57,6 +74,12 @@ class Kept:
         self.met = False
         """Whether the right RDB has the key too."""
 
+    def __reduce__(self) -> tuple[object, ...]:
+        byte = self.type.byte
+        dialect = 0 if TABLE[0][byte] is self.type else 1
+        facts = (self.offset, self.expire_at_ms, self.idle_s, self.freq, self.meta)
+        return _kept, (dialect, byte, self.size, self.digest, self.names, *facts)
+
     def same_payload(self, other: Kept) -> bool:
         """Whether both have the same encoding and bytes."""
         return (
@@ -65,6 +88,29 @@ class Kept:
             and self.digest == other.digest
             and self.meta == other.meta
         )
+
+
+def _kept(
+    dialect: int,
+    byte: int,
+    size: int,
+    digest: bytes,
+    names: bytes,
+    offset: int,
+    expire_at_ms: int,
+    idle_s: int,
+    freq: int,
+    meta: bytes,
+) -> Kept:
+    row = TABLE[dialect][byte]
+    assert row is not None
+    frame = frame_of(0, b"", row, b"")
+    frame.value_offset = offset
+    frame.expire_at_ms = expire_at_ms
+    frame.idle_s = idle_s
+    frame.freq = freq
+    frame.meta = meta
+    return Kept(frame, size, digest, names)
 
 
 @final
@@ -78,6 +124,9 @@ class Match:
         self.key = key
         self.left = left
         self.right = right
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Match, (self.db, self.key, self.left, self.right)
 
 
 @final
@@ -208,7 +257,7 @@ class Matching:
         self.same: dict[int, dict[str, int]] = {}
         self.others: list[Event] = []
         self.keys: i64 = 0
-        """Frames that were looked at on the right side."""
+        """Keys that it was about, on both sides."""
         self._damaged = damaged
         self._accept = accept
         self._table: dict[int, dict[bytes, Kept]] = {}
@@ -239,9 +288,17 @@ class Matching:
                 continue  # the first one counts, as on the right side
             keys[key] = keeper.keep(event)
             self._used += KEY_COST + len(key)
-            if self._used > self.limit and self.modulus < MOST_SHARES:
+            while self._used > self.limit and self.modulus < MOST_SHARES:
                 self._halve()
                 db = -1
+
+    def costs(self) -> list[int]:
+        """Bytes that the keys in the table take, by remainder by `MOST_SHARES`."""
+        found = [0] * MOST_SHARES
+        for keys in self._table.values():
+            for key in keys:
+                found[crc32(key) % MOST_SHARES] += KEY_COST + len(key)
+        return found
 
     def start_right(self, reader: RdbReader) -> None:
         """Begin with the right RDB."""
@@ -293,13 +350,14 @@ class Matching:
             return Match(db, event.key, left, right)
 
     def missing(self) -> list[Match]:
-        """The keys that only the left RDB has. Empties the table."""
+        """The keys that only the left RDB has, in its order. Empties the table."""
         found: list[Match] = []
         for db, keys in self._table.items():
             for key, left in keys.items():
                 if not left.met:
                     found.append(Match(db, key, left, None))
         self._table = {}
+        found.sort(key=_left_offset)
         return found
 
     def _mine(self, frame: Frame) -> bool:
@@ -307,7 +365,10 @@ class Matching:
             hashed: i64 = crc32(frame.key)
             if hashed % self.modulus != self.remainder:
                 return False
-        return self._accept is None or self._accept(frame)
+        if self._accept is not None and not self._accept(frame):
+            return False
+        self.keys += 1
+        return True
 
     def _note(self, event: Event, reader: RdbReader) -> None:
         if isinstance(event, (Function, FunctionPreGa, ModuleAux, End)):
@@ -347,3 +408,7 @@ class Matching:
                     kept[key] = value
                     self._used += KEY_COST + len(key)
             self._table[db] = kept
+
+
+def _left_offset(match: Match) -> int:
+    return -1 if match.left is None else match.left.offset

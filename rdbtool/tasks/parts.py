@@ -72,22 +72,27 @@ class FileState(NamedTuple):
         status = os.fstat(w.file.fileno())
         return FileState(w.path, status.st_ino, int(w.size), status.st_mtime_ns)
 
-    @contextmanager
-    def window(self, start: int, end: int = -1, *, grows: bool = False) -> Iterator[Window]:
-        """A window at the byte ``start``, up to ``end`` or to that of the file, which may have become longer where it
-        ``grows``. Raises `ChangedError` and `InputError`.
-        """
-        end = self.size if end < 0 else end
+    def open(self, *, grows: bool = False) -> OpenFile:
+        """The file, opened again, which may have become longer where it ``grows``. Raises `ChangedError`."""
         try:
-            handle = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+            file = OpenFile(os.open(self.path, os.O_RDONLY | os.O_CLOEXEC), self.path)
         except OSError as e:
             raise ChangedError("the file was taken away while it was read", path=self.path) from e
-        file = OpenFile(handle, self.path)
+        now = os.fstat(file.handle)
+        same = now.st_ino == self.inode
+        if not same or (now.st_mtime_ns != self.changed_ns and not (grows and now.st_size > self.size)):
+            file.close()
+            raise ChangedError("the file was changed while it was read", path=self.path)
+        return file
+
+    @contextmanager
+    def window(self, start: int, end: int = -1, *, grows: bool = False) -> Iterator[Window]:
+        """A window at the byte ``start``, up to ``end`` or to that of the file: see `open`. Raises `ChangedError` and
+        `InputError`.
+        """
+        end = self.size if end < 0 else end
+        file = self.open(grows=grows)
         try:
-            now = os.fstat(handle)
-            same = now.st_ino == self.inode
-            if not same or (now.st_mtime_ns != self.changed_ns and not (grows and now.st_size > self.size)):
-                raise ChangedError("the file was changed while it was read", path=self.path)
             yield Window(Span(file, start, end, PORTION), path=self.path, size=end, base=start)
         finally:
             file.close()

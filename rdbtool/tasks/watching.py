@@ -1,4 +1,4 @@
-"""How far the replays of partitions are, in processes of this machine: each notes it where the one that waits looks."""
+"""How far processes of this machine are: each notes it where the one that waits looks."""
 
 from __future__ import annotations
 
@@ -41,6 +41,13 @@ class Note:
             self.last = 1 << 62
 
 
+def noted(path: str, count: int) -> list[int]:
+    """The bytes read as the first ``count`` notes in the file say."""
+    with open(path, "rb") as file:
+        notes = file.read(count * SLOT)
+    return [int.from_bytes(notes[i * SLOT : (i + 1) * SLOT], "little") for i in range(count)]
+
+
 @final
 class Watch:
     """Tells ``progress`` how far all replays of ``found`` are together, as if one replayed all keys. When it is called,
@@ -74,11 +81,8 @@ class Watch:
         """Look how far they are."""
         if self.progress is None:
             return
-        with open(self._path, "rb") as file:
-            notes = file.read(len(self._weights) * SLOT)
         done = self._total - int(self._buckets.left) - sum(self._weights)
-        for i, weight in enumerate(self._weights):
-            read = int.from_bytes(notes[i * SLOT : (i + 1) * SLOT], "little")
+        for weight, read in zip(self._weights, noted(self._path, len(self._weights)), strict=True):
             done += weight * min(read, self._size) // self._size
         self._most = max(self._most, self._size * max(done, 0) // self._total)
         self.progress(min(self._most, self._size), self._size)

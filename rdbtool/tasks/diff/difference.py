@@ -47,12 +47,12 @@ class Side:
         self.db = db
         self._snapshot = snapshot
         self._key = key
-        self._kept = kept
+        self.kept = kept
         self._facts: Facts | None = None
 
     def frame(self) -> Frame:
         """The key, its value unread. A new one on each call."""
-        return self._snapshot.frame(self.db, self._key, self._kept)
+        return self._snapshot.frame(self.db, self._key, self.kept)
 
     def facts(self, scope: Scope) -> Facts:
         """What the value means; found once for each scope. Raises what reading raises."""

@@ -6,7 +6,7 @@ import contextlib
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final, final
+from typing import TYPE_CHECKING, Any, Final, final
 
 from rdbtool.aof.point_in_time import WHOLE, PointInTime
 from rdbtool.errors import FormatError, RdbToolError, UnsupportedError, UsageError
@@ -15,6 +15,7 @@ from rdbtool.inputs.selection import Selection
 from rdbtool.inputs.server import STOCK_SERVER, Server
 from rdbtool.rdb.compare import Match, Matching, Rules
 from rdbtool.rdb.events import End, Event, Function, FunctionPreGa, ModuleAux
+from rdbtool.rdb.frame import Frame
 from rdbtool.rdb.libraries import library_name
 from rdbtool.rdb.meaning import Scope
 from rdbtool.rdb.reader import RdbReader
@@ -35,6 +36,9 @@ from .difference import (
 )
 from .snapshot import Snapshot, open_snapshot
 
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
 MEMORY_LIMIT: Final = 512 << 20
 LEAST_MEMORY: Final = 64 << 20
 BASE_MEMORY: Final = 40 << 20
@@ -42,6 +46,16 @@ BASE_MEMORY: Final = 40 << 20
 
 LARGE_SHARE: Final = 24
 """The two values of a key may be this part of the memory limit, in the files, to be held for comparison."""
+UNDECIDED: Final = "undecided"
+"""In place of a kind, where another process is to find it out."""
+KIND_BY_FACT: Final = {
+    UNDECIDED: UNDECIDED,
+    "value": CHANGED,
+    EXPIRY: EXPIRY,
+    EVICTION: EVICTION,
+    ENCODING: ENCODING,
+}
+"""By what differs: the first of these that does is what the difference is called by."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -68,6 +82,16 @@ class DiffOptions:
         if self.memory_limit < LEAST_MEMORY:
             raise UsageError(f"the memory limit must be {LEAST_MEMORY >> 20} MiB or more")
         return Rules(-1 if self.ignore_expiry else self.ttl_tolerance_ms, eviction=self.eviction)
+
+    @property
+    def table_limit(self) -> int:
+        """Bytes that the keys of one pass may take."""
+        return max(self.memory_limit - BASE_MEMORY, LEAST_MEMORY // 4) * 3 // 4
+
+    @property
+    def accept(self) -> Callable[[Frame], bool] | None:
+        """What is asked of every key, None for nothing."""
+        return None if self.selection is None or self.selection.everything else self.selection.keeps
 
 
 @dataclass(slots=True)
@@ -111,17 +135,19 @@ def open_diff(
     unknown: str = "stop",
     now_ms: int | None = None,
     server: Server = STOCK_SERVER,
+    executor: Executor | None = None,
+    workers: int = 0,
 ) -> Iterator[Diff]:
     """Open two inputs and give the differences between them, to be iterated once: ``with diff(a, b) as differences``.
 
     ``point``, ``unknown``, ``now_ms`` and ``server``: for logs on both sides, as for `keys`. Raises what opening and
-    replaying raise.
+    replaying raise. ``executor``, ``workers``: see `Diff`.
     """
     with (
         open_snapshot(os.fspath(left), point=point, unknown=unknown, now_ms=now_ms, server=server) as a,
         open_snapshot(os.fspath(right), point=point, unknown=unknown, now_ms=now_ms, server=server) as b,
     ):
-        yield Diff(a, b, options)
+        yield Diff(a, b, options, executor=executor, workers=workers)
 
 
 @final
@@ -131,9 +157,20 @@ class Diff:
     Memory stays within the limit of the options, but for the largest single element. Of values whose bytes differ
     the facts are compared (`rdb.meaning`), or, where the values are too large to be held, digests of the facts: the
     tolerance for expiries then does not hold for the fields of hashes.
+
+    ``executor``: where both are RDB files, so many ``workers`` of it (as many as there are cores for 0) on this machine
+    compare a share of the keys each. They share the memory, and keep what they find in temporary files.
     """
 
-    def __init__(self, left: Snapshot, right: Snapshot, options: DiffOptions | None = None) -> None:
+    def __init__(
+        self,
+        left: Snapshot,
+        right: Snapshot,
+        options: DiffOptions | None = None,
+        *,
+        executor: Executor | None = None,
+        workers: int = 0,
+    ) -> None:
         self.left = left
         self.right = right
         self.options = options or DiffOptions()
@@ -142,33 +179,58 @@ class Diff:
         self.progress: Callable[[int, int], object] | None = None
         """Is told how many bytes have been read, and of how many; -1 where that is not known."""
         self.large = self.options.memory_limit // LARGE_SHARE
+        self.decided = -1
+        """Bytes of both values of a key up to which this process decides whether they mean the same; -1 for any."""
+        self._executor = executor
+        self._workers = workers
         self._done = 0
         self._passes = 1
+        left.on_read = right.on_read = self._read
 
     def __repr__(self) -> str:
         return f"<Diff of {self.left.name} and {self.right.name}>"
 
     def __iter__(self) -> Iterator[Difference]:
-        """The differences, as they are found. Raises `FormatError` and its like for damaged input."""
+        """The differences, as they are found. Raises `FormatError` and its like for damaged input, and
+        `LostWorkerError`.
+        """
         for snapshot in (self.left, self.right):
             self._take_findings(snapshot)
-            snapshot.on_read = self._read
-        selection = self.options.selection
-        accept = None if selection is None or selection.everything else selection.keeps
+        if self._executor is not None:
+            from .shares import in_shares
+
+            with in_shares(self, self._executor, self._workers) as found:
+                if found is not None:
+                    yield from found
+                    return
         shares = [(0, 1)]
         first = True
         while shares:
             self._passes = self.report.passes + len(shares)
             remainder, modulus = shares.pop()
-            limit = max(self.options.memory_limit - BASE_MEMORY, LEAST_MEMORY // 4) * 3 // 4
-            matching = Matching(self.rules, limit, self.damaged, accept, remainder, modulus)
-            yield from self._pass(matching, first=first)
+            matching = self.matching(remainder, modulus)
+            self.load(matching, first=first)
+            yield from self.compare(matching, first=first)
             shares += reversed(matching.left_over)
             first = False
             self.report.passes += 1
 
-    def _pass(self, matching: Matching, *, first: bool) -> Iterator[Difference]:
-        self._guard(lambda: matching.load(RdbReader(self.left.window(), checksum=first)))
+    def matching(self, remainder: int, modulus: int, parts: int = 1) -> Matching:
+        """What compares this share of the keys, in so many parts of the memory."""
+        limit = self.options.table_limit // parts
+        return Matching(self.rules, limit, self.damaged, self.options.accept, remainder, modulus)
+
+    def load(self, matching: Matching, *, first: bool) -> None:
+        """Let ``matching`` read the left side. ``first``: see `compare`."""
+        try:
+            matching.load(RdbReader(self.left.window(), checksum=first))
+        except RdbToolError as e:
+            self.damaged(e)
+
+    def compare(self, matching: Matching, *, first: bool) -> Iterator[Difference]:
+        """The differences of a share whose left side has been read. ``first``: and of what is no key, after a look at
+        the checksums.
+        """
         left_others = matching.others
         matching.others = []
         if first:
@@ -182,7 +244,7 @@ class Diff:
                 break
             if match is None:
                 break
-            difference = self._difference(match)
+            difference = self.difference(match)
             if difference is not None:
                 yield difference
         if first:
@@ -190,51 +252,66 @@ class Diff:
             if self.options.selection is None or self.options.selection.everything:
                 yield from self._others(left_others, matching.others)
         for match in matching.missing():
-            difference = self._difference(match)
+            difference = self.difference(match)
             if difference is not None:
                 yield difference
         for db, counts in matching.same.items():
             for type_, n in counts.items():
                 self.report.add(db, type_, SAME, n)
 
-    def _difference(self, match: Match) -> Difference | None:
+    def difference(self, match: Match, differs: tuple[str, ...] | None = None) -> Difference | None:
+        """What ``match`` is, counted; None for the same. ``differs``: what another process has found, and counted."""
         left = None if match.left is None else Side(self.left, match.db, match.key, match.left)
         right = None if match.right is None else Side(self.right, match.db, match.key, match.right)
-        differs: tuple[str, ...] = ()
         scope: Scope | None = None
         large = (left.size if left else 0) + (right.size if right else 0) > self.large
+        counted = differs is not None
         if left is None:
-            kind = ADDED
+            kind, differs = ADDED, ()
         elif right is None:
-            kind = REMOVED
+            kind, differs = REMOVED, ()
         else:
-            assert match.left is not None
-            assert match.right is not None
-            found = []
             if left.type == right.type:
                 scope = Scope(self.rules, left.row, right.row)
-            if not match.left.same_payload(match.right):
-                if scope is None or left.meta != right.meta or not self._same_value(left, right, scope, large=large):
-                    found.append("value")
-                elif self.options.encodings and left.encoding != right.encoding:
-                    found.append(ENCODING)
-            if not self.rules.same_expiry(left.expire_at_ms, right.expire_at_ms):
-                found.append(EXPIRY)
-            if not self.rules.same_eviction(match.left, match.right):
-                found.append(EVICTION)
+            if differs is None:
+                differs = self._differing(match, left, right, scope, large=large)
             kind = SAME
-            for name, as_kind in (("value", CHANGED), (EXPIRY, EXPIRY), (EVICTION, EVICTION), (ENCODING, ENCODING)):
-                if name in found:
+            for name, as_kind in KIND_BY_FACT.items():
+                if name in differs:
                     kind = as_kind
                     break
-            differs = tuple(found)
         difference = Difference(kind, match.db, match.key, left, right, differs, scope)
         difference.large = large
-        self.report.add(match.db, difference.type, kind)
+        if not counted and kind != UNDECIDED:
+            self.report.add(match.db, difference.type, kind)
         return None if kind == SAME else difference
 
-    def _same_value(self, left: Side, right: Side, scope: Scope, *, large: bool) -> bool:
-        """Whether two values of one type, whose payloads differ, mean the same."""
+    def _differing(self, match: Match, left: Side, right: Side, scope: Scope | None, *, large: bool) -> tuple[str, ...]:
+        """What differs of a key that both have."""
+        assert match.left is not None
+        assert match.right is not None
+        found = []
+        if not match.left.same_payload(match.right):
+            if scope is None or left.meta != right.meta:
+                same: bool | None = False
+            else:
+                same = self._same_value(left, right, scope, large=large)
+            if same is None:
+                return (UNDECIDED,)
+            if not same:
+                found.append("value")
+            elif self.options.encodings and left.encoding != right.encoding:
+                found.append(ENCODING)
+        if not self.rules.same_expiry(left.expire_at_ms, right.expire_at_ms):
+            found.append(EXPIRY)
+        if not self.rules.same_eviction(match.left, match.right):
+            found.append(EVICTION)
+        return tuple(found)
+
+    def _same_value(self, left: Side, right: Side, scope: Scope, *, large: bool) -> bool | None:
+        """Whether two values of one type, whose payloads differ, mean the same; None where that is not decided here."""
+        if not large and 0 <= self.decided < left.size + right.size:
+            return None
         try:
             if large:
                 return left.fingerprint(scope) == right.fingerprint(scope)
@@ -246,11 +323,14 @@ class Diff:
             ):
                 return True
             return left.facts(scope).same(right.facts(scope))
-        except UnsupportedError as e:  # bytes are all there is to compare, and they differ
-            self.report.findings.add(finding_of(e, Severity.WARNING, left.db))
-            return False
         except RdbToolError as e:
-            self.damaged(e)
+            if self.decided >= 0:
+                return None
+            if not isinstance(e, UnsupportedError):
+                self.damaged(e)
+                return False
+            # bytes are all there is to compare, and they differ
+            self.report.findings.add(finding_of(e, Severity.WARNING, left.db))
             return False
 
     def _others(self, left_events: list[Event], right_events: list[Event]) -> Iterator[Difference]:
@@ -287,12 +367,6 @@ class Diff:
                     worst.message, path=worst.path or snapshot.name, offset=worst.offset, doing=worst.doing
                 )
             self.report.loss = True
-
-    def _guard(self, step: Callable[[], None]) -> None:
-        try:
-            step()
-        except RdbToolError as e:
-            self.damaged(e)
 
     def damaged(self, error: RdbToolError) -> None:
         """Tell of damage: as a finding if it is to go on, else by raising it."""

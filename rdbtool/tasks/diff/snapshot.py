@@ -97,18 +97,26 @@ class Snapshot:
 
     ``name`` is for messages; ``size`` is in bytes, -1 for a pipe or compressed file. Of those, ``first`` is the
     window of the first pass, which keeps what it reads in the file that ``handle`` is. ``findings``, ``loss``: what
-    a replay said, and whether not all could be replayed; ``replayed``: it was a log. ``on_read`` is told of
-    bytes read in passes.
+    a replay said, and whether not all could be replayed; ``replayed``: it was a log. ``plain``: it is the RDB at the
+    path ``name`` itself. ``on_read`` is told of bytes read in passes.
     """
 
     def __init__(
-        self, name: str, handle: int, size: int, *, opened: OpenedKeys | None = None, first: Window | None = None
+        self,
+        name: str,
+        handle: int,
+        size: int,
+        *,
+        opened: OpenedKeys | None = None,
+        first: Window | None = None,
+        plain: bool = False,
     ) -> None:
         self.name = name
         self.size = size
         self.findings: list[Finding] = []
         self.loss = False
         self.replayed = False
+        self.plain = plain
         self.on_read: Callable[[int], None] | None = None
         self._opened = opened
         self._handle = handle
@@ -126,13 +134,17 @@ class Snapshot:
             self._opened.__exit__(None, None, None)
         os.close(self._handle)
 
+    def status(self) -> os.stat_result:
+        """What the system says of the open file."""
+        return os.fstat(self._handle)
+
     def window(self) -> Window:
         """A window at the first byte. The one of the first pass must be used up before the next is asked for."""
         first = self._first
         if first is not None:
             self._first = None
             return first
-        size = os.fstat(self._handle).st_size if self.size < 0 else self.size
+        size = self.status().st_size if self.size < 0 else self.size
         return Window(_Tail(self._handle, 0, self.on_read), path=self.name, size=size)
 
     def frame(self, db: int, key: bytes, kept: Kept) -> Frame:
@@ -196,7 +208,7 @@ def open_snapshot(
             return _of_stream(path, opened)
         window = source.reader.window
         if window.file is not None:
-            return Snapshot(window.path, os.open(path, os.O_RDONLY), int(window.size), opened=opened)
+            return Snapshot(window.path, os.open(path, os.O_RDONLY), int(window.size), opened=opened, plain=True)
         copy = _TemporaryFile(window.path)
         copy.write(window.data)
         assert window.source is not None
