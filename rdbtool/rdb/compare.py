@@ -261,7 +261,8 @@ class Matching:
         self._damaged = damaged
         self._accept = accept
         self._table: dict[int, dict[bytes, Kept]] = {}
-        self._used: i64 = 0
+        self.used: i64 = 0
+        """Bytes that the table takes."""
         self._reader: RdbReader | None = None
         self._keeper: Keeper | None = None
 
@@ -287,8 +288,8 @@ class Matching:
                 self._twice(reader, event)
                 continue  # the first one counts, as on the right side
             keys[key] = keeper.keep(event)
-            self._used += KEY_COST + len(key)
-            while self._used > self.limit and self.modulus < MOST_SHARES:
+            self.used += KEY_COST + len(key)
+            while self.used > self.limit and self.modulus < MOST_SHARES:
                 self._halve()
                 db = -1
 
@@ -333,10 +334,10 @@ class Matching:
                 continue
             right = keeper.keep(event)
             if left is None:
-                if self._used < self.limit:  # to notice it if it comes again
+                if self.used < self.limit:  # to notice it if it comes again
                     right.met = True
                     keys[event.key] = right
-                    self._used += KEY_COST + len(event.key)
+                    self.used += KEY_COST + len(event.key)
                 return Match(db, event.key, None, right)
             left.met = True
             if (
@@ -399,14 +400,14 @@ class Matching:
         """Keep the keys of one half of this pass's share; the other half is left over."""
         self.left_over.append((self.remainder + self.modulus, 2 * self.modulus))
         self.modulus *= 2
-        self._used = 0
+        self.used = 0
         for db in self._table:
             kept: dict[bytes, Kept] = {}
             for key, value in self._table[db].items():
                 hashed: i64 = crc32(key)
                 if hashed % self.modulus == self.remainder:
                     kept[key] = value
-                    self._used += KEY_COST + len(key)
+                    self.used += KEY_COST + len(key)
             self._table[db] = kept
 
 

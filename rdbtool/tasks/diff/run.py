@@ -28,6 +28,7 @@ from .difference import (
     EVICTION,
     EXPIRY,
     FUNCTION,
+    KINDS,
     MODULE_AUX,
     REMOVED,
     SAME,
@@ -121,7 +122,10 @@ class DiffReport(Report):
 
     def as_json(self) -> dict[str, Any]:
         """The report as data."""
-        rows = [{"db": db, "type": type_, **row} for (db, type_), row in sorted(self.counts.items())]
+        rows = [
+            {"db": db, "type": type_, **{kind: row[kind] for kind in (*KINDS, SAME) if kind in row}}
+            for (db, type_), row in sorted(self.counts.items())
+        ]
         return {"same": self.same, "counts": rows, "passes": self.passes, **Report.as_json(self)}
 
 
@@ -209,8 +213,8 @@ class Diff:
             self._passes = self.report.passes + len(shares)
             remainder, modulus = shares.pop()
             matching = self.matching(remainder, modulus)
-            self.load(matching, first=first)
-            yield from self.compare(matching, first=first)
+            self.load(matching, checksum=first)
+            yield from self.compare(matching, checksum=first, others=first)
             shares += reversed(matching.left_over)
             first = False
             self.report.passes += 1
@@ -220,22 +224,22 @@ class Diff:
         limit = self.options.table_limit // parts
         return Matching(self.rules, limit, self.damaged, self.options.accept, remainder, modulus)
 
-    def load(self, matching: Matching, *, first: bool) -> None:
-        """Let ``matching`` read the left side. ``first``: see `compare`."""
+    def load(self, matching: Matching, *, checksum: bool) -> None:
+        """Let ``matching`` read the left side. ``checksum``: and verify that."""
         try:
-            matching.load(RdbReader(self.left.window(), checksum=first))
+            matching.load(RdbReader(self.left.window(), checksum=checksum))
         except RdbToolError as e:
             self.damaged(e)
+        if checksum:
+            self._check_end(matching.others, self.left)
 
-    def compare(self, matching: Matching, *, first: bool) -> Iterator[Difference]:
-        """The differences of a share whose left side has been read. ``first``: and of what is no key, after a look at
-        the checksums.
+    def compare(self, matching: Matching, *, checksum: bool, others: bool) -> Iterator[Difference]:
+        """The differences of a share whose left side has been read. ``checksum``: and verify that of the right side.
+        ``others``: and those of what is no key.
         """
         left_others = matching.others
         matching.others = []
-        if first:
-            self._check_end(left_others, self.left)
-        matching.start_right(RdbReader(self.right.window(), checksum=first))
+        matching.start_right(RdbReader(self.right.window(), checksum=checksum))
         while True:
             try:
                 match = matching.next_right()
@@ -247,10 +251,10 @@ class Diff:
             difference = self.difference(match)
             if difference is not None:
                 yield difference
-        if first:
+        if checksum:
             self._check_end(matching.others, self.right)
-            if self.options.selection is None or self.options.selection.everything:
-                yield from self._others(left_others, matching.others)
+        if others and self.options.accept is None:
+            yield from self._others(left_others, matching.others)
         for match in matching.missing():
             difference = self.difference(match)
             if difference is not None:

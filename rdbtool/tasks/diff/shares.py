@@ -44,7 +44,7 @@ Other = tuple[str, bytes, str, tuple[bytes, bytes], tuple[str, ...]]
 
 class _Share(NamedTuple):
     """The keys whose hash by ``modulus`` leaves ``remainder``. ``number``: of the unit of work; the first one looks at
-    what is no key, and at the checksums.
+    what is no key, and verifies the checksum of the left side, as the second does that of the right side.
     """
 
     number: int
@@ -72,7 +72,8 @@ class _Found(NamedTuple):
 
     ``path``: of the file of records, where those of keys that only the left side has begin at the byte ``missing_at``;
     ``others``: differences that are about no key. ``counts``: as in `DiffReport`. ``keys``: that were looked at, of
-    both sides; ``costs``: see `Matching.costs`.
+    both sides; ``used``: bytes that those of the left side take in a table, and ``costs``: see `Matching.costs`; left
+    out where they are much less than may be.
     """
 
     share: _Share
@@ -82,6 +83,7 @@ class _Found(NamedTuple):
     others: list[Other]
     counts: dict[tuple[int, str], dict[str, int]]
     keys: int
+    used: int
     costs: list[int]
 
 
@@ -120,6 +122,7 @@ class _Shared:
         states = (_state_of(diff.left), _state_of(diff.right))
         self._options = _Options(*states, diff.options, workers, place)
         self._found: list[_Found] = []
+        self._used = 0
         self._costs = [0] * MOST_SHARES
         self._begun = 0
 
@@ -131,6 +134,9 @@ class _Shared:
         done = True
         while shares and done:
             done, shares = self._compare(shares)
+        if done:
+            # Shares that are much smaller than others do not tell how the passes of one process are made of them.
+            done = self._used <= self._diff.options.table_limit or sum(self._costs) == self._used
         if selection is not None:
             selection.kept = kept + sum(found.keys for found in self._found) if done else kept
         return done
@@ -152,7 +158,8 @@ class _Shared:
                     raise result
                 if isinstance(result, RdbToolError):
                     return False, []
-                self._costs = list(map(add, self._costs, result.costs))
+                self._used += result.used
+                self._costs = list(map(add, self._costs, result.costs)) if result.costs else self._costs
                 self._found.append(result._replace(costs=[]))
                 left_over += result.left_over
         return True, left_over
@@ -171,7 +178,8 @@ class _Shared:
             for (db, type_), row in found.counts.items():
                 for kind, n in row.items():
                     diff.report.add(db, type_, kind, n)
-        for remainder, modulus in shares_within(self._costs, diff.options.table_limit):
+        limit = diff.options.table_limit
+        for remainder, modulus in shares_within(self._costs, limit) if self._used > limit else [(0, 1)]:
             with ExitStack() as stack:
                 files = [
                     (stack.enter_context(open(found.path, "rb")), found.missing_at)
@@ -290,11 +298,13 @@ def _found(diff: Diff, share: _Share, parts: int, file: BufferedWriter) -> _Foun
     """What is found in a share, the differences of keys in ``file``."""
     first = share.number == 0
     matching = diff.matching(share.remainder, share.modulus, parts)
-    diff.load(matching, first=first)
-    costs = matching.costs()
+    diff.load(matching, checksum=first)
+    used = int(matching.used)
+    halved = matching.modulus > parts
+    costs = matching.costs() if halved or 4 * used > matching.limit else []
     records = _Records(file)
     others: list[Other] = []
-    for difference in diff.compare(matching, first=first):
+    for difference in diff.compare(matching, checksum=share.number == min(1, parts - 1), others=first):
         if difference.db < 0:
             others.append((difference.kind, difference.key, difference.other, difference.codes, difference.differs))
         else:
@@ -302,4 +312,6 @@ def _found(diff: Diff, share: _Share, parts: int, file: BufferedWriter) -> _Foun
     records.end()
     share = share._replace(modulus=int(matching.modulus))
     counts = diff.report.counts
-    return _Found(share, matching.left_over, file.name, records.missing_at, others, counts, int(matching.keys), costs)
+    return _Found(
+        share, matching.left_over, file.name, records.missing_at, others, counts, int(matching.keys), used, costs
+    )
