@@ -13,14 +13,14 @@ import pickle
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import Executor
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from io import BufferedReader, BufferedWriter
 from math import gcd
 from operator import add, itemgetter
 from typing import Final, NamedTuple, final
 from zlib import crc32
 
-from rdbtool.errors import ChangedError, LostWorkerError, OutputError, RdbToolError, reason
+from rdbtool.errors import ChangedError, InputError, LostWorkerError, OutputError, RdbToolError, reason
 from rdbtool.rdb.compare import MOST_SHARES, Match, shares_within
 from rdbtool.tasks.parts import FileState
 from rdbtool.tasks.units import Unit, in_order
@@ -35,6 +35,8 @@ TOGETHER: Final = 256
 """Differences that are written and read together,"""
 BYTES_TOGETHER: Final = 1 << 18
 """unless their keys have more bytes than this."""
+LOOK_EVERY: Final = 8 << 20
+"""Bytes that are read between two looks whether anybody waits for it."""
 
 Record = tuple[int, Match, tuple[str, ...] | None]
 """The offset that tells its place among others, and what differs, None where that is undecided."""
@@ -102,7 +104,7 @@ def in_shares(diff: Diff, executor: Executor, workers: int) -> Iterator[Iterator
         yield None
         return
     try:
-        place = tempfile.TemporaryDirectory(prefix="rdbtool-diff-")
+        place = tempfile.TemporaryDirectory(prefix="rdbtool-diff-", ignore_cleanup_errors=True)
     except OSError:
         yield None
         return
@@ -152,21 +154,25 @@ class _Shared:
             Unit(_compare, self._diff.left.name, _Share(begun + i, *share), self._options)
             for i, share in enumerate(shares)
         )
+        error: RdbToolError | None = None
         with closing(in_order(self._executor, units, self._workers, self._progress)) as results:
             for _, result in results:
-                if isinstance(result, LostWorkerError):
-                    raise result
                 if isinstance(result, RdbToolError):
-                    return False, []
+                    error = result if error is None or isinstance(result, LostWorkerError) else error
+                    with suppress(FileNotFoundError):
+                        os.unlink(self._options.notes)  # which ends the others
+                    continue
                 self._used += result.used
                 self._costs = list(map(add, self._costs, result.costs)) if result.costs else self._costs
                 self._found.append(result._replace(costs=[]))
                 left_over += result.left_over
-        return True, left_over
+        if isinstance(error, LostWorkerError):
+            raise error
+        return error is None, left_over
 
     def _progress(self) -> None:
         progress = self._diff.progress
-        if progress is not None:
+        if progress is not None and os.path.exists(self._options.notes):
             done = sum(noted(self._options.notes, self._begun)) // self._workers
             size = self._diff.left.size + self._diff.right.size
             progress(done, max(done, size * self._begun // self._workers))
@@ -269,12 +275,28 @@ class _Records:
             self._bytes = 0
 
 
+@final
+class _Noting:
+    """Notes how far it is, as long as anybody wants to know it; then it raises `InputError`."""
+
+    def __init__(self, note: Note) -> None:
+        self._note = note
+        self._last = 0
+
+    def __call__(self, done: int, total: int) -> None:
+        self._note(done, total)
+        if done >= self._last + LOOK_EVERY:
+            self._last = done
+            if not os.path.exists(self._note.path):
+                raise InputError("another process could not do its share")
+
+
 def _compare(_: str, share: _Share, options: _Options) -> _Found:
     path = os.path.join(options.place, f"{share.number}")
     with _opened(options.left) as left, _opened(options.right) as right:
         diff = Diff(left, right, options.diff)
         diff.decided = diff.large // options.parts
-        diff.progress = Note(options.notes, share.number)
+        diff.progress = _Noting(Note(options.notes, share.number))
         try:
             with open(path, "wb") as file:
                 return _found(diff, share, options.parts, file)
