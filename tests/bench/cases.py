@@ -30,7 +30,7 @@ class Case:
     server_seconds: Callable[[], float] | None = None
 
 
-WITH_JOBS = ("check-aof", "check-rdb", "convert", "digest", "dump", "info", "memory", "rewrite", "verify")
+WITH_JOBS = ("check-aof", "check-rdb", "convert", "diff", "digest", "dump", "info", "memory", "rewrite", "verify")
 """Subcommands that use several processes where they are not told otherwise."""
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.bench import cases, data
+from tests.bench.diff_cases import changed_rdb_file
 
 
 def jobs_cases(size: int) -> Iterator[cases.Case]:
@@ -29,6 +30,15 @@ def jobs_cases(size: int) -> Iterator[cases.Case]:
             "rdbtool --jobs 1",
             cases.rdbtool(*command),
         )
+    changed = changed_rdb_file(size)
+    yield cases.Case(
+        "diff --jobs 2",
+        cases.megabytes(snapshot) + cases.megabytes(changed),
+        cases.rdbtool("diff", snapshot, changed, jobs=2),
+        "rdbtool --jobs 1",
+        cases.rdbtool("diff", snapshot, changed),
+        codes=(1,),
+    )
     yield from partition_cases(log)
 
 

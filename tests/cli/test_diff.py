@@ -255,3 +255,19 @@ def test_a_memory_limit_says_that_it_does_not_hold_for_a_replay(tmp_path: Path, 
     log.write_text("SETBIT a 4294967295 1\n")
     done = run("--memory-limit", "64MiB", log, pair[0])
     assert (done.returncode, b"--memory-limit" in done.stderr) == (2, True)
+
+
+@pytest.mark.usefixtures("forked")
+@pytest.mark.parametrize("output", ["text", "json", "jsonl", "commands", "resp"])
+def test_several_processes_show_what_one_shows(output: str, pair: tuple[Path, Path]) -> None:
+    options = ["--format", output, *([] if output in {"commands", "resp"} else ["--detail", "--values"])]
+    one, two = (run(*pair, *options, "--jobs", jobs) for jobs in (1, 2))
+    assert two == one
+    assert two.returncode == 1
+
+
+@pytest.mark.usefixtures("forked")
+def test_several_processes_tell_which_prefixes_grew(pair: tuple[Path, Path]) -> None:
+    one, two = (run(*pair, "--memory", "--format", "json", "--jobs", jobs) for jobs in (1, 2))
+    assert two == one
+    assert two.stdout

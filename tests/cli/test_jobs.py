@@ -76,6 +76,7 @@ def killed(*_: object) -> object:
         ("check-rdb", SNAPSHOTS[-1], "check_rdb_parts", "check_part"),
         ("dump", SNAPSHOTS[-1], "dump_parts", "make_exporter"),
         ("check-aof", FIXTURES / "aof/truncated.aof", "check_aof_parts", "scan_part"),
+        ("diff", SNAPSHOTS[-1], "diff.shares", "_found"),
     ],
 )
 def test_a_worker_that_is_killed_at_a_part_ends_the_job(
@@ -83,7 +84,7 @@ def test_a_worker_that_is_killed_at_a_part_ends_the_job(
 ) -> None:
     monkeypatch.setattr(f"rdbtool.tasks.{module}.{name}", killed)
     monkeypatch.setattr("rdbtool.tasks.parts.SMALLEST", 100)
-    done = run(command, "--jobs", 2, path)
+    done = run(command, "--jobs", 2, path, *([path] if command == "diff" else []))
     assert done.returncode == 2
     assert "the process that worked on it ended before it was done" in done.stderr + done.stdout
     assert str(path) in done.stderr + done.stdout
@@ -119,10 +120,11 @@ def test_a_signal_ends_all_workers_without_a_word(tmp_path: Path, number: signal
         time.sleep(0.02)
 
 
-@pytest.mark.parametrize("command", ["check-aof", "check-rdb", "digest", "dump", "convert"])
+@pytest.mark.parametrize("command", ["check-aof", "check-rdb", "digest", "diff", "dump", "convert"])
 def test_what_one_process_does_waits_for_nothing_that_several_need(command: str) -> None:
     path = FIXTURES / "aof/truncated.aof" if command == "check-aof" else SNAPSHOTS[0]
-    words = [command, str(path), *(["-", "--to", "rdb"] if command == "convert" else [])]
+    others = {"convert": ["-", "--to", "rdb"], "diff": [str(path)]}
+    words = [command, str(path), *others.get(command, [])]
     code = (
         "import sys\nfrom rdbtool.cli.app import run\n"
         f"try: run({words!r})\n"
