@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from hashlib import sha256
-from typing import Any, Final, final
+from typing import Any, Final, TypeAlias, final
 from zlib import crc32
 
 from mypy_extensions import i64, mypyc_attr
@@ -32,6 +32,9 @@ FAR: Final = 1 << 62
 """Expiries beyond this (ms) are told apart exactly: their difference may not fit 64 bits."""
 MOST_SHARES: Final = 1 << 16
 """Shares are halved no further: what is too large then are single keys."""
+
+Facts: TypeAlias = tuple[int, int, int, int, bytes, bytes, int, int, int, bytes]
+"""A `Kept` as plain values: dialect and byte of the type, then its attributes."""
 
 
 def shares_within(costs: list[int], limit: int) -> list[tuple[int, int]]:
@@ -74,11 +77,12 @@ class Kept:
         self.met = False
         """Whether the right RDB has the key too."""
 
-    def __reduce__(self) -> tuple[object, ...]:
+    def facts(self) -> Facts:
+        """All of it but whether it was met, for `kept_of`."""
         byte = self.type.byte
         dialect = 0 if TABLE[0][byte] is self.type else 1
-        facts = (self.offset, self.expire_at_ms, self.idle_s, self.freq, self.meta)
-        return _kept, (dialect, byte, self.size, self.digest, self.names, *facts)
+        place = (self.size, self.offset, self.digest, self.names)
+        return (dialect, byte, *place, self.expire_at_ms, self.idle_s, self.freq, self.meta)
 
     def same_payload(self, other: Kept) -> bool:
         """Whether both have the same encoding and bytes."""
@@ -90,18 +94,9 @@ class Kept:
         )
 
 
-def _kept(
-    dialect: int,
-    byte: int,
-    size: int,
-    digest: bytes,
-    names: bytes,
-    offset: int,
-    expire_at_ms: int,
-    idle_s: int,
-    freq: int,
-    meta: bytes,
-) -> Kept:
+def kept_of(facts: Facts) -> Kept:
+    """What `Kept.facts` were told of."""
+    dialect, byte, size, offset, digest, names, expire_at_ms, idle_s, freq, meta = facts
     row = TABLE[dialect][byte]
     assert row is not None
     frame = frame_of(0, b"", row, b"")
@@ -124,9 +119,6 @@ class Match:
         self.key = key
         self.left = left
         self.right = right
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return Match, (self.db, self.key, self.left, self.right)
 
 
 @final

@@ -237,7 +237,7 @@ def test_without_room_for_what_differs_one_process_does_it(
         raise OSError(28, os.strerror(28))
 
     one = found(*pair, DiffOptions())
-    monkeypatch.setattr("rdbtool.tasks.diff.shares.pickle.dump", full)
+    monkeypatch.setattr("rdbtool.tasks.diff.shares.marshal.dumps", full)
     with ThreadPoolExecutor(2) as executor:
         assert found(*pair, DiffOptions(), executor, 2) == one
 

@@ -8,20 +8,20 @@ which one process gives the differences.
 from __future__ import annotations
 
 import heapq
+import marshal
 import os
-import pickle
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import ExitStack, closing, contextmanager, suppress
 from io import BufferedReader, BufferedWriter
 from math import gcd
-from operator import add, itemgetter
-from typing import Final, NamedTuple, final
+from operator import add
+from typing import Final, NamedTuple, TypeAlias, final
 from zlib import crc32
 
 from rdbtool.errors import ChangedError, InputError, LostWorkerError, OutputError, RdbToolError, reason
-from rdbtool.rdb.compare import MOST_SHARES, Match, shares_within
+from rdbtool.rdb.compare import MOST_SHARES, Facts, Match, kept_of, shares_within
 from rdbtool.tasks.parts import FileState
 from rdbtool.tasks.units import Unit, in_order
 from rdbtool.tasks.watching import Note, noted
@@ -35,12 +35,18 @@ TOGETHER: Final = 256
 """Differences that are written and read together,"""
 BYTES_TOGETHER: Final = 1 << 18
 """unless their keys have more bytes than this."""
+LENGTH: Final = 8
+"""Bytes that tell how many bytes they are."""
+PLAIN: Final = 2
+"""The version of `marshal` that looks for no value that comes again."""
 LOOK_EVERY: Final = 8 << 20
 """Bytes that are read between two looks whether anybody waits for it."""
 
-Record = tuple[int, Match, tuple[str, ...] | None]
-"""The offset that tells its place among others, and what differs, None where that is undecided."""
-Other = tuple[str, bytes, str, tuple[bytes, bytes], tuple[str, ...]]
+Record: TypeAlias = tuple[int, int, bytes, Facts | None, Facts | None, tuple[str, ...] | None]
+"""The offset that tells its place, and that no other has; database, key, what is kept of it on both sides, and what
+differs, None where that is undecided.
+"""
+Other: TypeAlias = tuple[str, bytes, str, tuple[bytes, bytes], tuple[str, ...]]
 """A difference that is about no key: kind, name, what it is, contents, what differs."""
 
 
@@ -202,7 +208,8 @@ class _Shared:
             diff.report.passes += 1
 
     def _merged(self, records: list[Iterator[Record]]) -> Iterator[Difference]:
-        for _, match, differs in heapq.merge(*records, key=itemgetter(0)):
+        for _, db, key, left, right, differs in heapq.merge(*records):
+            match = Match(db, key, left and kept_of(left), right and kept_of(right))
             difference = self._diff.difference(match, differs)
             if difference is not None:
                 yield difference
@@ -224,12 +231,11 @@ def _difference_of(other: Other) -> Difference:
 def _records(file: BufferedReader, end: int, remainder: int, modulus: int) -> Iterator[Record]:
     """The records of a file up to the byte ``end``, -1 for its end, that are about keys of this share."""
     while file.tell() != end:
-        try:
-            together = pickle.load(file)  # noqa: S301 - of a process that this one began
-        except EOFError:
+        size = int.from_bytes(file.read(LENGTH), "little")
+        if not size:
             return
-        for record in together:
-            if modulus == 1 or crc32(record[1].key) % modulus == remainder:
+        for record in marshal.loads(file.read(size)):  # noqa: S302 - of a process that this one began
+            if modulus == 1 or crc32(record[2]) % modulus == remainder:
                 yield record
 
 
@@ -250,9 +256,9 @@ class _Records:
             self._begin_missing()
             side = difference.left
         assert side is not None
-        match = Match(difference.db, difference.key, *(s and s.kept for s in (difference.left, difference.right)))
+        left, right = (s and s.kept.facts() for s in (difference.left, difference.right))
         differs = None if difference.kind == UNDECIDED else difference.differs
-        self._together.append((side.kept.offset, match, differs))
+        self._together.append((side.kept.offset, difference.db, difference.key, left, right, differs))
         self._bytes += len(difference.key)
         if len(self._together) == TOGETHER or self._bytes > BYTES_TOGETHER:
             self._write()
@@ -270,7 +276,8 @@ class _Records:
 
     def _write(self) -> None:
         if self._together:
-            pickle.dump(self._together, self._file, pickle.HIGHEST_PROTOCOL)
+            data = marshal.dumps(self._together, PLAIN)
+            self._file.write(len(data).to_bytes(LENGTH, "little") + data)
             self._together = []
             self._bytes = 0
 
