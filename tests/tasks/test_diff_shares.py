@@ -230,6 +230,23 @@ def test_one_process_does_what_only_one_can(
         assert found(left, right, options, executor, 2) == found(left, right, options)
 
 
+def test_where_most_keys_are_new_one_process_does_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shares, "MANY", 5)
+    left = snapshot(tmp_path / "left.rdb", [Entry(0, b"%d" % i, b"value") for i in range(60)])
+    right = snapshot(tmp_path / "right.rdb", [Entry(0, b"%d" % i, b"value") for i in range(30, 200)])
+    differences, _ = same(left, right)
+    assert len(differences) == 140 + 30
+    few = snapshot(tmp_path / "few.rdb", [Entry(0, b"%d" % i, b"value") for i in range(80)])
+    for other, is_one in ((right, True), (few, False)):
+        with (
+            ThreadPoolExecutor(2) as executor,
+            open_snapshot(str(left)) as a,
+            open_snapshot(str(other)) as b,
+            shares.in_shares(Diff(a, b), executor, 2) as answer,
+        ):
+            assert (answer is None) is is_one
+
+
 def test_without_room_for_what_differs_one_process_does_it(
     pair: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

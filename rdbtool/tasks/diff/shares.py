@@ -39,6 +39,10 @@ LENGTH: Final = 8
 """Bytes that tell how many bytes they are."""
 PLAIN: Final = 2
 """The version of `marshal` that looks for no value that comes again."""
+MANY: Final = 20_000
+"""Where so many keys of a share, and most of them, are new, to tell another process of them takes longer than to find
+them there.
+"""
 LOOK_EVERY: Final = 8 << 20
 """Bytes that are read between two looks whether anybody waits for it."""
 
@@ -98,8 +102,8 @@ class _Found(NamedTuple):
 @contextmanager
 def in_shares(diff: Diff, executor: Executor, workers: int) -> Iterator[Iterator[Difference] | None]:
     """The differences that ``diff`` is to give, found by so many ``workers``; None where one process has to find them:
-    where something else than an RDB file is compared, where damage is to be told, and without room for temporary files.
-    The report has all counts then, and memory stays bounded.
+    where something else than an RDB file is compared, where damage is to be told or most keys are new, and without room
+    for temporary files. The report has all counts then, and memory stays bounded.
 
     Raises `LostWorkerError`.
     """
@@ -333,11 +337,17 @@ def _found(diff: Diff, share: _Share, parts: int, file: BufferedWriter) -> _Foun
     costs = matching.costs() if halved or 4 * used > matching.limit else []
     records = _Records(file)
     others: list[Other] = []
+    left_keys = int(matching.keys)
+    added = 0
     for difference in diff.compare(matching, checksum=share.number == min(1, parts - 1), others=first):
         if difference.db < 0:
             others.append((difference.kind, difference.key, difference.other, difference.codes, difference.differs))
-        else:
-            records.add(difference)
+            continue
+        records.add(difference)
+        if difference.left is None:
+            added += 1
+            if added > MANY and 2 * added > int(matching.keys) - left_keys:
+                raise InputError("one process is faster")
     records.end()
     share = share._replace(modulus=int(matching.modulus))
     counts = diff.report.counts
