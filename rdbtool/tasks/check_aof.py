@@ -22,9 +22,9 @@ from rdbtool.errors import FormatError, InputError, UsageError, printable
 from rdbtool.findings import Finding, Findings, Report, Severity, finding_of, plural
 from rdbtool.io.progress import Meter, Progress
 from rdbtool.io.window import Window
-from rdbtool.rdb.check import DATABASES
 from rdbtool.servers.commands import COMMANDS
 from rdbtool.servers.features import CHECKS_ARITY_IN_LOG, MULTI_PART_LOGS, SCRIPT_ERRORS_CRASH
+from rdbtool.servers.limits import DATABASES
 from rdbtool.servers.releases import RELEASES, Release, newest_of_each, releases_asked, writer_of
 
 from .libraries import tell_libraries
