@@ -15,7 +15,7 @@ from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Executor, Future
 from contextlib import suppress
 from functools import partial
-from typing import Any, Final, NoReturn, ParamSpec, TypeVar, final
+from typing import Any, Final, ParamSpec, TypeVar, final
 
 from rdbtool.io.signals import ENDING, held_back
 
@@ -266,7 +266,7 @@ def _spawn(theirs: tuple[int, int, int], _: list[int]) -> tuple[int, Callable[[]
     return process.pid, process.wait
 
 
-def work(calls: int, answers: int, alive: int) -> NoReturn:
+def work(calls: int, answers: int, alive: int) -> None:
     """What a worker does: call what comes, send what that returns or raises. It ends with ``alive``, or the calls."""
     _calls.append(calls)
     try:
@@ -277,10 +277,11 @@ def work(calls: int, answers: int, alive: int) -> NoReturn:
         while True:
             _send(answers, _answer(_receive(calls)))
     except (EOFError, BrokenPipeError):
-        os._exit(0)  # nobody asks any more
+        pass  # nobody asks any more
     except BaseException:  # noqa: BLE001 - nothing of the process that was copied may go on here
         traceback.print_exc()
-        os._exit(1)
+    finally:
+        _end()
 
 
 def _answer(call: bytes) -> bytes:
@@ -299,4 +300,8 @@ def _answer(call: bytes) -> bytes:
 
 def _end_with(alive: int) -> None:
     os.read(alive, 1)
-    os.kill(os.getpid(), signal.SIGKILL)  # nobody asks for an exit code any more
+    _end()
+
+
+def _end() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)  # nobody asks for an exit code
