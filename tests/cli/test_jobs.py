@@ -89,6 +89,17 @@ def test_a_worker_that_is_killed_at_a_part_ends_the_job(
     assert str(path) in done.stderr + done.stdout
 
 
+@pytest.mark.usefixtures("forked")
+@pytest.mark.parametrize("output", ["csv", "jsonl"])
+def test_rows_of_memory_are_made_by_workers_as_by_one_process(output: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rdbtool.tasks.parts.SMALLEST", 100)
+    path = max(SNAPSHOTS, key=lambda path: path.stat().st_size)
+    one, two = (run("memory", "--format", output, "--jobs", jobs, path) for jobs in (1, 2))
+    assert (two.returncode, two.stderr) == (one.returncode, one.stderr)
+    assert two.stdout == one.stdout
+    assert one.stdout.count("\n") > 50
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_all_workers_without_a_word(tmp_path: Path, number: signal.Signals, code: int) -> None:
     program = r"""
