@@ -17,6 +17,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, Final, ParamSpec, TypeVar, final
 
+from rdbtool.errors import LostWorkerError, reason
 from rdbtool.io.signals import ENDING, held_back
 
 P = ParamSpec("P")
@@ -114,7 +115,9 @@ class Workers(Executor):
         return [worker.pid for worker in self._workers.values()]
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Let a worker call ``fn``, which is pickled, as is what it returns."""
+        """Let a worker call ``fn``, which is pickled, as is what it returns. Raises `LostWorkerError` where the system
+        begins no process.
+        """
         if self._ended:
             raise RuntimeError("the workers have been ended")
         task: _Task[T] = _Task(self)
@@ -124,7 +127,11 @@ class Workers(Executor):
             task.set_exception(e)
             return task
         if self._alive < 0:
-            self._begin()
+            try:
+                self._begin()
+            except OSError as e:
+                self.shutdown()
+                raise LostWorkerError(f"cannot begin a process: {reason(e)}; --jobs 1 needs none") from e
         if not self._workers:
             raise BrokenExecutor("no worker is left")
         self._waiting.append(task)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -62,6 +63,25 @@ def test_a_worker_that_is_killed_is_told_with_its_file_and_the_others_are_checke
     assert done.returncode == 2
     assert done.stdout.count(": sound") == 3
     assert f"{paths[1]}: unreadable\n  error   {paths[1]}: the process that worked on it ended" in done.stdout
+
+
+@pytest.mark.usefixtures("forked")
+def test_a_system_that_begins_no_more_processes_is_told_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    forks: list[int] = []
+
+    def fork() -> int:
+        if forks:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        forks.append(before())
+        return forks[0]
+
+    before = os.fork
+    monkeypatch.setattr(os, "fork", fork)
+    done = run("check-rdb", "--jobs", 2, SNAPSHOTS[0], SNAPSHOTS[1])
+    assert done.returncode == 2
+    assert done.stderr == "rdbtool: cannot begin a process: Resource temporarily unavailable; --jobs 1 needs none\n"
+    with pytest.raises(ProcessLookupError):
+        os.kill(forks[0], 0)
 
 
 def killed(*_: object) -> object:
