@@ -183,18 +183,27 @@ class Workers(Executor):
         """Give a task to each worker that has none, then one more to those that are soon done."""
         for held in (0, 1):
             for worker in self._workers.values():
-                if len(worker.tasks) != held:
+                if len(worker.tasks) != held or (held and not worker.is_quick):
                     continue
-                if not self._waiting or (held and not (worker.is_quick and len(self._waiting[0].call) <= SMALL)):
-                    continue
-                task = self._waiting.popleft()
-                if not (task.running() or task.set_running_or_notify_cancel()):
-                    continue
+                task = self._next()
+                if task is None:
+                    return
+                if held and len(task.call) > SMALL:
+                    self._waiting.appendleft(task)
+                    return
                 if not held:
                     worker.begun_s = time.monotonic()
                 worker.tasks.append(task)
                 with suppress(BrokenPipeError):  # it is dead then, as the end of its answers will tell
                     _send(worker.calls, task.call)
+
+    def _next(self) -> _Task[Any] | None:
+        """The next task that nobody has cancelled."""
+        while self._waiting:
+            task = self._waiting.popleft()
+            if task.running() or task.set_running_or_notify_cancel():
+                return task
+        return None
 
     def _take(self, worker: _Worker) -> None:
         try:
@@ -225,10 +234,8 @@ class Workers(Executor):
         if worker.tasks:
             worker.tasks.popleft().set_exception(BrokenExecutor("a worker died"))
         self._waiting.extendleft(worker.tasks)
-        while self._waiting and not self._workers:
-            task = self._waiting.popleft()
-            if task.running() or task.set_running_or_notify_cancel():
-                task.set_exception(BrokenExecutor("no worker is left"))
+        while not self._workers and (task := self._next()) is not None:
+            task.set_exception(BrokenExecutor("no worker is left"))
 
 
 def _send(pipe: int, message: bytes) -> None:
