@@ -336,8 +336,11 @@ def _refuse_stale_compiled_files() -> None:
     root = path.dirname(path.dirname(__file__))
     for name, (written_ns, digest) in SOURCES.items():
         source = path.join(root, name)
-        if path.exists(source) and (stat(source).st_mtime_ns == written_ns or _sha256(source) == digest):
-            continue
+        try:
+            if stat(source).st_mtime_ns == written_ns or _sha256(source) == digest:
+                continue
+        except FileNotFoundError:
+            pass
         raise ImportError(
             f"{name} was edited after it was compiled: run 'pip install -e .' again, or RDBTOOL_PURE=1 with it"
         )

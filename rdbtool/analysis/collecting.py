@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable, Iterable
 from typing import Final, final
 
 from mypy_extensions import i64
@@ -35,6 +36,11 @@ class KeyRows:
     def __init__(self, output: Output, mode: i64) -> None:
         self.output = output
         self.mode: i64 = mode
+
+    @property
+    def maker(self) -> Callable[[Output], KeyRows]:
+        """What makes one that writes the same to another output; it can be pickled."""
+        raise NotImplementedError
 
     def begin(self) -> None:
         """The first call."""
@@ -121,12 +127,33 @@ class Collector:
         rows.write(first)
         self.last_row = first.offset
 
+    @property
+    def held(self) -> list[MeasuredKey]:
+        """The keys that are held, in their order."""
+        return self._held[self._turn :] + self._held[: self._turn]
+
     def write_held(self) -> None:
         """Write the keys that are held: nothing has shown that they are not as they were read."""
         if self.rows is not None:
-            for key in self._held[self._turn :] + self._held[: self._turn]:
+            for key in self.held:
                 self.rows.write(key)
-        self._held.clear()
+        self._held = []
+        self._turn = 0
+
+    def follow(self, rows: Iterable[bytes], last_row: i64, held: list[MeasuredKey]) -> None:
+        """Take over what one has written and holds that has read on from where this one stands."""
+        ours = self.rows
+        assert ours is not None
+        if last_row < 0:
+            for key in held:
+                self._row(ours, key)
+            return
+        self.write_held()
+        ours.output.flush()
+        for text in rows:
+            ours.output.sink.write(text)
+        self.last_row = last_row
+        self._held = held
 
     def _entry(self, entry: Entry) -> None:
         """Measure a decoded value as the server that is asked for would save it."""

@@ -5,15 +5,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, final
 
 from rdbtool.errors import FormatError, InputError, RdbToolError, printable
 from rdbtool.findings import Finding, Findings, Severity, changed_finding, plural
 from rdbtool.io.random_access import Pages, Portions
 from rdbtool.io.source import open_input
 from rdbtool.io.window import Metered, Window, window_over
-from rdbtool.rdb.check import RdbFacts, verify_rdb
 from rdbtool.rdb.opcodes import MAGICS
 from rdbtool.servers.features import CUTS_TO_WHOLE_STATE
 from rdbtool.servers.releases import newest_of_each
@@ -26,6 +24,9 @@ from .options import OptionUse
 from .resp import COMMAND, END, FAULT, CommandReader, Fault
 from .salvage import Salvager
 from .scan import UNTIL, BadCommand, Scanner
+
+if TYPE_CHECKING:
+    from rdbtool.rdb.check import RdbFacts
 
 OK: Final = "ok"
 EMPTY: Final = "empty"
@@ -48,7 +49,7 @@ done.
 """
 
 
-@dataclass(slots=True)
+@final
 class FileVerdict:
     """What the check found out about one file. Sizes and offsets are in bytes of the uncompressed file.
 
@@ -60,52 +61,56 @@ class FileVerdict:
     database that is not there.
     """
 
-    path: str
-    role: str
-    verdict: str = OK
-    size: int = 0
-    good_up_to: int = 0
-    sound_up_to: int = 0
-    log_start: int = 0
-    commands: int = 0
-    transactions: int = 0
-    annotations: int = 0
-    first_comment: int = -1
-    """Where the first line stands that begins with #, timestamp or not; -1 for none."""
-    long_line: int = -1
-    """Where the first header line stands that servers before Redis 7.0 do not read at once; -1 for none."""
-    first_timestamp: int = -1
-    last_timestamp: int = -1
-    preamble: RdbFacts | None = None
-    preamble_findings: Findings = field(default_factory=Findings)
-    in_multi: bool = False
-    """Whether a MULTI is open where reading ends."""
-    command_end: int = 0
-    """Where the last command ends; annotations behind it are not counted."""
-    before_multi: int = 0
-    """Where the command before the last MULTI ends."""
-    fault: Fault | None = None
-    unknown: list[BadCommand] = field(default_factory=list)
-    wrong: BadCommand | None = None
-    used: dict[bytes, int] = field(default_factory=dict)
-    outside: BadCommand | None = None
-    options: list[OptionUse] = field(default_factory=list)
-    nested: dict[bytes, int] = field(default_factory=dict)
-    """Commands within RREPLAY of KeyDB, and how many of each."""
-    cut_annotation: int = -1
-    readable_behind: int = -1
-    """Commands behind the fault that can be read; -1 where it was not looked."""
-    cuttable: bool = True
-    plain: bool = True
-    """Whether it is a file as it stands: not compressed, not a pipe."""
-    until: int = -1
-    """Offset at which to cut for the time asked for; -1 if all is older."""
-    foreign: bool = False
-    """It is something else, such as an archive, or nothing of it can be read, nor does it begin like a log."""
-    line_ends: bool = False
-    """Its line ends were changed: it was copied as text."""
-    restorable: bool = False
-    """And they can be turned back: the lengths in it prove that."""
+    def __init__(self, path: str, role: str, verdict: str = OK, *, cuttable: bool = True) -> None:
+        self.path = path
+        self.role = role
+        self.verdict = verdict
+        self.size = 0
+        self.good_up_to = 0
+        self.sound_up_to = 0
+        self.log_start = 0
+        self.commands = 0
+        self.transactions = 0
+        self.annotations = 0
+        self.first_comment = -1
+        """Where the first line stands that begins with #, timestamp or not; -1 for none."""
+        self.long_line = -1
+        """Where the first header line stands that servers before Redis 7.0 do not read at once; -1 for none."""
+        self.first_timestamp = -1
+        self.last_timestamp = -1
+        self.preamble: RdbFacts | None = None
+        self.preamble_findings = Findings()
+        self.in_multi = False
+        """Whether a MULTI is open where reading ends."""
+        self.command_end = 0
+        """Where the last command ends; annotations behind it are not counted."""
+        self.before_multi = 0
+        """Where the command before the last MULTI ends."""
+        self.fault: Fault | None = None
+        self.unknown: list[BadCommand] = []
+        self.wrong: BadCommand | None = None
+        self.used: dict[bytes, int] = {}
+        self.outside: BadCommand | None = None
+        self.options: list[OptionUse] = []
+        self.nested: dict[bytes, int] = {}
+        """Commands within RREPLAY of KeyDB, and how many of each."""
+        self.cut_annotation = -1
+        self.readable_behind = -1
+        """Commands behind the fault that can be read; -1 where it was not looked."""
+        self.cuttable = cuttable
+        self.plain = True
+        """Whether it is a file as it stands: not compressed, not a pipe."""
+        self.until = -1
+        """Offset at which to cut for the time asked for; -1 if all is older."""
+        self.foreign = False
+        """It is something else, such as an archive, or nothing of it can be read, nor does it begin like a log."""
+        self.line_ends = False
+        """Its line ends were changed: it was copied as text."""
+        self.restorable = False
+        """And they can be turned back: the lengths in it prove that."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return FileVerdict, (self.path, self.role), self.__getstate__()
 
     @property
     def whole(self) -> bool:
@@ -266,6 +271,8 @@ def _preamble(w: Window, verdict: FileVerdict, findings: Findings, config: LogCo
     """Check the snapshot a file begins with; whether it can be read to its end."""
     mine = verdict.preamble_findings
     mine.kept = findings.kept
+    from rdbtool.rdb.check import verify_rdb  # many logs have no snapshot
+
     verdict.preamble = facts = verify_rdb(w, mine, databases=int(config.databases), keep_expired=True)
     for finding in mine.items:
         if finding.code == "unreadable":

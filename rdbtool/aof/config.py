@@ -6,7 +6,7 @@ from typing import Final, final
 
 from mypy_extensions import i64
 
-from rdbtool.rdb.check import DATABASES
+from rdbtool.servers.limits import DATABASES
 
 from .names import STOCK, CommandNames
 from .resp import LINE, MAX_BULK

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from rdbtool.basics.numbers import natural
 from rdbtool.errors import FormatError, InputError, RdbToolError, UsageError, reason
 from rdbtool.io.source import open_input
 from rdbtool.rdb.head import RdbHead
@@ -136,4 +137,4 @@ def _made_at(path: str) -> int:
         raise
     except RdbToolError:
         return -1
-    return int(made) if made.isdigit() else -1
+    return natural(made)

@@ -27,6 +27,13 @@ def decimal(n: i64) -> bytes:
     return str(n).encode()
 
 
+def natural(text: bytes | str) -> int:
+    """The number that ``text`` is, in decimal digits and nothing else; -1 for anything else, and for more than 19
+    digits: Python raises `ValueError` for thousands.
+    """
+    return int(text) if len(text) < 20 and text.isascii() and text.isdigit() else -1
+
+
 def signed(n: int) -> i64:
     """The 64 bits of an unsigned ``n`` taken as a signed number: counters with -1 for unknown."""
     return n if n < 1 << 63 else n - (1 << 64)

@@ -13,7 +13,7 @@ from rdbtool.aof.resp import MAX_BULK
 from rdbtool.errors import RdbToolError, UsageError
 from rdbtool.exit_codes import ExitCode, of_all, of_error, of_report
 from rdbtool.io.remote import is_remote
-from rdbtool.rdb.check import DATABASES
+from rdbtool.servers.limits import DATABASES
 from rdbtool.servers.releases import releases_asked
 from rdbtool.tasks.check_aof import check_aof
 

@@ -11,7 +11,8 @@ import typer
 from rdbtool.errors import RdbToolError, UsageError
 from rdbtool.exit_codes import ExitCode, of_all, of_error, of_report
 from rdbtool.findings import Severity
-from rdbtool.rdb.check import DATABASES, RdbFacts
+from rdbtool.rdb.check import RdbFacts
+from rdbtool.servers.limits import DATABASES
 from rdbtool.servers.releases import releases_asked
 from rdbtool.tasks.check_rdb import CheckRdbReport, Suitability, check_rdb
 

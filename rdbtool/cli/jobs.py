@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 WORTH: Final = 64 << 20
 """Bytes of input below which several processes are not faster than one."""
-WORTH_COUNTING: Final = 384 << 20
+WORTH_COUNTING: Final = 192 << 20
 """The same where values are only measured, which goes about as fast as reading."""
 
 

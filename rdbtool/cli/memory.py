@@ -183,9 +183,10 @@ def command(
     if rows is not None and top is None:
         if jobs.executor:
             raise UsageError("--executor is for sums and first keys: --format text or json, or --top")
-        with Progress() as progress:
+        count = jobs.count(paths)
+        with Progress() as progress, jobs.workers(count) as executor:
             try:
-                report = measured(paths, rows=rows, progress=progress)
+                report = measured(paths, rows=rows, progress=progress, executor=executor, workers=count)
             finally:
                 sink.flush()
     else:

@@ -9,6 +9,7 @@ import typer
 
 from rdbtool.aof.names import CommandNames
 from rdbtool.aof.point_in_time import LAST, Place, PointInTime, parse_time
+from rdbtool.basics.numbers import natural
 from rdbtool.errors import UsageError
 from rdbtool.inputs.filters import parse_size
 from rdbtool.inputs.server import Server
@@ -124,7 +125,7 @@ def point_in_time(
     """How far to replay. Raises `UsageError`."""
     if nth and not before_command:
         raise UsageError("--nth says which command --before-command means, and that is not given")
-    if nth not in {"", LAST} and not (nth.isascii() and nth.isdigit() and int(nth)):
+    if nth not in {"", LAST} and natural(nth) < 1:
         raise UsageError(f"--nth wants a number from 1 on, or 'last', not {nth!r}")
     return PointInTime(
         time_s=parse_time(until) if until else None,

@@ -20,6 +20,7 @@ from .live import reads_servers
 from .options import command_names, takes
 from .remote import located
 from .usage import Usage
+from .way_out import print_way_out_of
 
 NAME = "verify"
 USAGE: Final = Usage(
@@ -71,6 +72,7 @@ def command(
         judgements.append(judgement)
         if output is JudgementFormat.TEXT and not (console.quiet and judgement.verdict == MET):
             show_text(judgement)
+            print_way_out_of(judgement.findings.items)
 
     verify = partial(verify_each, wanted=wanted, config=tables, options=options)
     matched: set[str] = set()

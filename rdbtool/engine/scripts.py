@@ -11,6 +11,7 @@ import math
 from typing import Any, Final, final
 
 from rdbtool.basics.fpconv import shortest
+from rdbtool.basics.numbers import natural
 from rdbtool.extras import how_to_install
 from rdbtool.servers.commands import IDLE, is_known
 from rdbtool.servers.features import (
@@ -65,7 +66,7 @@ class Scripts:
 
         Raises `CommandError`, and `NotRunError` where the script did not come to its end here.
         """
-        count = int(args[0]) if args[0].isdigit() else -1
+        count = natural(args[0])
         if count < 0:
             negative = args[0][:1] == b"-" and args[0][1:].isdigit()
             raise CommandError(

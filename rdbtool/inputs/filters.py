@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
+from rdbtool.basics.numbers import natural
 from rdbtool.basics.text import AUTO, from_people, from_text
 from rdbtool.errors import UsageError
 from rdbtool.rdb.layout.visitor import KIND_NAMES
@@ -171,9 +172,9 @@ def slot_ranges(text: str) -> list[tuple[int, int]]:
     ranges = []
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
-        if not (first.isascii() and first.isdigit()) or (dash and not (last.isascii() and last.isdigit())):
+        low, high = natural(first), natural(last if dash else first)
+        if low < 0 or high < 0:
             raise UsageError(f"not a slot or a range of slots: {part!r} (as in 0-5460)")
-        low, high = int(first), int(last if dash else first)
         if low > high or high >= SLOTS:
             raise UsageError(f"not a range of slots: {part!r}; they go from 0 to {SLOTS - 1}")
         ranges.append((low, high))

@@ -38,6 +38,7 @@ from .keys import EntryEvent, KeySource
 SCHEMA: Final = 1
 """Version of the records; it changes when a reader of the old ones would misunderstand the new ones."""
 U64: Final = 0xFFFF_FFFF_FFFF_FFFF
+U64_DIGITS: Final = 20
 I64: Final = 0x7FFF_FFFF_FFFF_FFFF
 LAST_INDEX: Final = U64 - 1
 """Of an array."""
@@ -386,7 +387,7 @@ def _score(score: object) -> float:
 def _id(text: object, field: str) -> Id:
     if isinstance(text, str):
         ms, _, seq = text.partition("-")
-        if ms.isascii() and ms.isdigit() and seq.isascii() and seq.isdigit():
+        if ms.isascii() and ms.isdigit() and seq.isascii() and seq.isdigit() and max(len(ms), len(seq)) <= U64_DIGITS:
             found = (int(ms), int(seq))
             if max(found) <= U64:
                 return found

@@ -13,11 +13,11 @@ from rdbtool.findings import Finding, Severity, plural
 from rdbtool.io.random_access import Pages
 from rdbtool.io.source import is_plain, open_input
 from rdbtool.io.window import CHUNK, Metered, Window
-from rdbtool.rdb.check import DATABASES
 from rdbtool.rdb.frame import Frame
 from rdbtool.rdb.reader import RdbReader
 from rdbtool.rdb.salvage.salvaged import Salvaged
 from rdbtool.rdb.salvage.salvager import Salvager
+from rdbtool.servers.limits import DATABASES
 
 from .detect import Progress, has_commands
 

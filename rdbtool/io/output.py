@@ -23,13 +23,6 @@ class Writable(Protocol):
         """Take ``data``, all of it."""
 
 
-class Stored(Protocol):
-    """Bytes that are somewhere else."""
-
-    def into(self, sink: Writable) -> None:
-        """Write all of them to ``sink``."""
-
-
 class File(Writable, Protocol):
     """An output that appears whole or not at all."""
 

@@ -25,10 +25,6 @@ and is waited for.
 """
 NO_SYNC: Final = (errno.EINVAL, errno.ENOTSUP)
 """What file systems answer on which directories cannot be synced."""
-NO_SENDING: Final = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.ENOTSOCK)
-"""What systems answer that do not copy from file to file."""
-NULL_DEVICE: Final = os.makedev(1, 3)
-"""/dev/null of Linux."""
 INPUT_TOO: Final = "is an input of this run, and would be overwritten"
 
 COMPRESSED: Final = (".gz", ".zst")
@@ -184,26 +180,6 @@ class Sink:
         if self._made is not None and self.written - self._sent >= BEHIND:
             self._begin_to_sync()
 
-    def send(self, handle: int, size: int) -> int:
-        """Append up to ``size`` bytes of an open file, from its beginning, without reading them: how many; 0 where that
-        cannot be done. They may change as soon as this returns. Raises `OutputError`.
-        """
-        sent = 0
-        self.flush()
-        try:
-            while sent < size and _copies(self._stream):
-                count = os.sendfile(self._stream.fileno(), handle, sent, size - sent)
-                if not count:
-                    break
-                sent += count
-                self.written += count
-        except OSError as e:
-            if e.errno not in NO_SENDING:
-                raise OutputError(f"cannot write: {reason(e)}", path=self.name, offset=self.written) from e
-        if self._made is not None and self.written - self._sent >= BEHIND:
-            self._begin_to_sync()
-        return sent
-
     def _begin_to_sync(self) -> None:
         """Let the disk begin on what was written: see POSIX_FADV_DONTNEED in posix_fadvise(2). It is only advice."""
         if sys.platform == "linux":
@@ -270,15 +246,6 @@ class Sink:
         if self._made is not None:
             self._made.remove()
             self._made = None
-
-
-def _copies(stream: BinaryIO) -> bool:
-    """Whether what is sent to a stream is copied at once: a pipe would only note which memory is to be read."""
-    try:
-        status = os.fstat(stream.fileno())
-    except (OSError, ValueError):
-        return False
-    return stat.S_ISREG(status.st_mode) or (stat.S_ISCHR(status.st_mode) and status.st_rdev == NULL_DEVICE)
 
 
 @final

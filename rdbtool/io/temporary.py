@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
-import json
 import os
 import re
 import shutil
@@ -126,6 +125,8 @@ def promise(names: Sequence[tuple[str, str]]) -> Temporary:
     """Write down that each file or directory is about to get the name behind it. They are whole: should the process be
     killed meanwhile, the next `sweep` there gives the rest of them their names. Raises `OSError`.
     """
+    import json  # one output has no need of it
+
     directory = os.path.dirname(names[0][1])
     start = directory or "."
     told = [
@@ -144,6 +145,8 @@ def promise(names: Sequence[tuple[str, str]]) -> Temporary:
 
 def _keep_promise(handle: int, directory: str) -> None:
     """Do what a dead process has written down in ``directory``: of what is still as it was then."""
+    import json
+
     told = json.loads(os.pread(handle, MOST, 0))
     for near, far, device, number, old_device, old_number in told:
         path, name = os.path.join(directory, near), os.path.join(directory, far)

@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
+from rdbtool.basics.numbers import natural
 from rdbtool.errors import InputError, RdbToolError, UnsupportedError, UsageError, printable
 from rdbtool.findings import Finding, Findings, Severity, plural
 from rdbtool.outputs.restore import Lane, Receiver
@@ -45,7 +46,7 @@ PAUSE_S: Final = 0.1
 _OF_KEY: Final = re.compile(r"access (a|one of the) keys?")
 MOVED: Final = frozenset({"MOVED", "ASK", "TRYAGAIN"})
 """Codes of refusals after which a key is sent anew, where the cluster says that it belongs."""
-_MOVED: Final = re.compile(r"(MOVED|ASK) (\d+) (\S*):(\d+)")
+_MOVED: Final = re.compile(r"(MOVED|ASK) ([0-9]{1,5}) (\S*):([0-9]{1,5})")
 
 
 class StoppedError(InputError):
@@ -214,7 +215,8 @@ class Loading(Receiver):
         except RefusedError:
             return int(self.longest)
         told = reply[1] if isinstance(reply, list) and len(reply) == 2 else None
-        return int(told) if isinstance(told, bytes) and told.isdigit() else int(self.longest)
+        most = natural(told) if isinstance(told, bytes) else -1
+        return most if most >= 0 else int(self.longest)
 
     # What the exporter calls
 

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
+from rdbtool.basics.numbers import natural
 from rdbtool.errors import InputError, printable, shortened
 from rdbtool.io.window import CHUNK
 from rdbtool.servers.releases import newest_of_each
@@ -131,8 +132,8 @@ class Snapshot:
         if line.startswith(b"$EOF:") and len(line) == 5 + MARK:
             self._mark = line[5:]
             self._look_for_mark()
-        elif line[:1] == b"$" and line[1:].isdigit():
-            self.size = int(line[1:])
+        elif line[:1] == b"$" and natural(line[1:]) >= 0:
+            self.size = natural(line[1:])
         else:
             message = f"what came is no snapshot, as a master sends one: {shortened(line)}"
             raise InputError(message, path=self.connection.name, doing=doing)

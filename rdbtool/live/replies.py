@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+from rdbtool.basics.numbers import natural
 from rdbtool.errors import FormatError, printable, shortened
 
 Reply: TypeAlias = "bytes | int | list[Reply] | Refusal | None"
@@ -75,7 +76,7 @@ class Replies:
             return text, at_next
         if kind == b"-":
             return Refusal(printable(text, 1000).rstrip(".")), at_next
-        if kind not in {b":", b"$", b"*"} or not text.removeprefix(b"-").isdigit() or depth > 8:
+        if kind not in {b":", b"$", b"*"} or natural(text.removeprefix(b"-")) < 0 or depth > 8:
             raise self._garbage(at)
         number = int(text)
         if kind == b":":

@@ -14,6 +14,7 @@ from typing import Final
 from librt.strings import BytesWriter
 
 from rdbtool.basics.crc64 import crc64
+from rdbtool.basics.numbers import natural
 from rdbtool.errors import InputError, shortened
 from rdbtool.rdb import opcodes
 from rdbtool.rdb.dump_payload import FOOTER
@@ -133,7 +134,7 @@ class ScannedSnapshot:
 
     def _records(self) -> Iterator[bytes]:
         """The records of all databases, in pieces."""
-        dbs = sorted(int(name[2:]) for name in self._info if name.startswith("db") and name[2:].isdigit())
+        dbs = sorted(natural(name[2:]) for name in self._info if name.startswith("db") and natural(name[2:]) >= 0)
         for db in dbs:
             if db or len(dbs) > 1:
                 self.connection.call("SELECT", db)
@@ -262,7 +263,7 @@ class ScannedSnapshot:
         except RefusedError:
             return 0
         if isinstance(told, list) and len(told) == 2 and isinstance(told[0], bytes) and isinstance(told[1], bytes):
-            return int(told[0]) * 1000 + int(told[1]) // 1000 - int(time.time() * 1000)
+            return natural(told[0]) * 1000 + natural(told[1]) // 1000 - int(time.time() * 1000)
         return 0
 
     def _wait_for_rate(self, keys: int) -> None:
@@ -286,7 +287,7 @@ class ScannedSnapshot:
         line = self._line()
         if line[:1] == b"-":
             raise self.connection.refused(line[1:], "reading keys")
-        if line[:1] != kind or not line[1:].removeprefix(b"-").isdigit():
+        if line[:1] != kind or natural(line[1:].removeprefix(b"-")) < 0:
             raise self._wrong(f"what came is no answer to what was asked: {shortened(line)}")
         return int(line[1:])
 

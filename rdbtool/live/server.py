@@ -7,7 +7,7 @@ from typing import Final
 
 from rdbtool.servers.releases import Release, writer_of
 
-_KEYS: Final = re.compile(r"keys=(\d+)")
+_KEYS: Final = re.compile(r"keys=([0-9]{1,19})")
 
 
 def release_of_server(info: dict[str, str]) -> Release | None:

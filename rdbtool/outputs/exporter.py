@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final, final
 
 from mypy_extensions import i64
@@ -9,7 +10,7 @@ from mypy_extensions import i64
 from rdbtool.errors import FormatError, RdbToolError
 from rdbtool.findings import Findings, Severity
 from rdbtool.inputs.keys import Facts
-from rdbtool.io.output import Output, Stored
+from rdbtool.io.output import Output
 from rdbtool.model import Entry, type_name
 from rdbtool.rdb.events import Event, ModuleAux, SlotImport
 from rdbtool.rdb.frame import Frame
@@ -62,7 +63,7 @@ class Written:
     def __init__(
         self,
         head: bytes,
-        rest: Stored | None = None,
+        rest: Iterable[bytes],
         *,
         db: int = -1,
         size: int = 0,
@@ -128,8 +129,8 @@ class Exporter:
         output.buffer.write(front)
         output.buffer.write(written.head[skipped:])
         output.flush()
-        if written.rest is not None:
-            written.rest.into(output.sink)
+        for chunk in written.rest:
+            output.sink.write(chunk)
 
     def function(self, code: bytes) -> None:
         """Write a function library."""

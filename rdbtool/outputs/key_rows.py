@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Final, final
 
 from mypy_extensions import i64
@@ -27,6 +29,10 @@ class CsvRows(KeyRows):
     def __init__(self, output: Output, mode: i64, *, safe: bool = False) -> None:
         super().__init__(output, mode)
         self.safe = safe
+
+    @property
+    def maker(self) -> Callable[[Output], KeyRows]:
+        return partial(CsvRows, mode=self.mode, safe=self.safe)
 
     def begin(self) -> None:
         self.output.buffer.write(CSV_HEADER)
@@ -67,7 +73,12 @@ class JsonRows(KeyRows):
 
     def __init__(self, output: Output, mode: i64, schema: int) -> None:
         super().__init__(output, mode)
+        self._schema = schema
         self._head = b'{"schema":%d,"db":' % schema
+
+    @property
+    def maker(self) -> Callable[[Output], KeyRows]:
+        return partial(JsonRows, mode=self.mode, schema=self._schema)
 
     def write(self, key: MeasuredKey) -> None:
         out = self.output.buffer

@@ -5,6 +5,7 @@ from __future__ import annotations
 from mypy_extensions import i64
 
 from rdbtool.aof.command_writer import write_command
+from rdbtool.basics.numbers import natural
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.keyspace import Keyspace, Walk
 from rdbtool.engine.records import entry_of, frame_of_held
@@ -110,7 +111,7 @@ def save_carried(carried: list[Carried], output: Output) -> int:
             count += 1
         write_command(output.buffer, command.args)
         if command.args[0].upper() == b"SELECT":
-            db = -1 if len(command.args) != 2 or not command.args[1].isdigit() else int(command.args[1])
+            db = natural(command.args[1]) if len(command.args) == 2 else -1
         output.room()
         count += 1
     return count

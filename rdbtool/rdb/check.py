@@ -30,7 +30,7 @@ from rdbtool.rdb.frame import Frame
 from rdbtool.rdb.reader import RdbReader
 from rdbtool.rdb.types import TABLE
 from rdbtool.servers.features import BUILT_IN_MODULES
-from rdbtool.servers.limits import DATABASES as DATABASES  # noqa: PLC0414 - others import it from here
+from rdbtool.servers.limits import DATABASES
 from rdbtool.servers.releases import oldest_with
 
 from .foreign import MEMBER_EXPIRIES

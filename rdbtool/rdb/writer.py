@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final, final
 
 from librt.strings import BytesWriter
@@ -10,7 +11,7 @@ from mypy_extensions import i64, u8
 from rdbtool.basics.crc64 import crc64_of_both
 from rdbtool.errors import FormatError, RdbToolError
 from rdbtool.findings import plural
-from rdbtool.io.output import File, Output, Stored, Writable
+from rdbtool.io.output import File, Output, Writable
 from rdbtool.io.window import Window, window_over
 from rdbtool.model import Array, Entry, Module, PathHash, Stream, type_name
 from rdbtool.rdb.layout import facts
@@ -127,7 +128,7 @@ class RdbWriter:
         return self._sizes
 
     def append(
-        self, head: bytes, rest: Stored | None, size: int, crc: int, db: int, sizes: dict[int, tuple[int, int]]
+        self, head: bytes, rest: Iterable[bytes], size: int, crc: int, db: int, sizes: dict[int, tuple[int, int]]
     ) -> None:
         """Write what one wrote that had resumed, and is in ``db`` now, and was told of these ``sizes``: ``head``, which
         has all of the first choice of a database, and ``rest``, of that size and with that checksum.
@@ -150,8 +151,8 @@ class RdbWriter:
             self._db = db
             self._selected.add(db)
         sink = self._sink
-        if rest is not None:
-            rest.into(sink.sink)
+        for chunk in rest:
+            sink.sink.write(chunk)
         sink.written += size
         if sink.checksum:
             sink.crc = crc64_of_both(sink.crc, crc, size)

@@ -18,13 +18,14 @@ from rdbtool.aof.names import STOCK, CommandNames
 from rdbtool.aof.options import OptionUse
 from rdbtool.aof.resp import MAX_BULK
 from rdbtool.aof.scan import BadCommand
+from rdbtool.basics.numbers import natural
 from rdbtool.errors import FormatError, InputError, UsageError, printable
 from rdbtool.findings import Finding, Findings, Report, Severity, finding_of, plural
 from rdbtool.io.progress import Meter, Progress
 from rdbtool.io.window import Window
-from rdbtool.rdb.check import DATABASES
 from rdbtool.servers.commands import COMMANDS
 from rdbtool.servers.features import CHECKS_ARITY_IN_LOG, MULTI_PART_LOGS, SCRIPT_ERRORS_CRASH
+from rdbtool.servers.limits import DATABASES
 from rdbtool.servers.releases import RELEASES, Release, newest_of_each, releases_asked, writer_of
 
 from .libraries import tell_libraries
@@ -331,7 +332,7 @@ def refuse_nothing_before(report: CheckAofReport, until: int) -> None:
         raise UsageError(f"nothing in it is as old as {until}: the first annotation is later", path=first.path)
     facts = first.preamble
     created = facts.aux.get("ctime", "") if facts is not None else ""
-    if created.isdigit() and int(created) > until:
+    if natural(created) > until:
         raise UsageError(
             f"the snapshot it begins with was written at {created}, after {until}: an older state is not in it",
             path=first.path,

@@ -15,7 +15,7 @@ from rdbtool.findings import Findings, Report, Severity, changed_finding, plural
 from rdbtool.io.progress import Progress
 from rdbtool.io.source import open_input
 from rdbtool.io.window import Metered, Window
-from rdbtool.rdb.check import DATABASES, KeyObserver, RdbFacts, verify_rdb
+from rdbtool.rdb.check import KeyObserver, RdbFacts, verify_rdb
 from rdbtool.rdb.layout.codes import CODES, SOME
 from rdbtool.rdb.layout.inspection import Inspection
 from rdbtool.rdb.opcodes import DIALECT_NAMES, REDIS, VALKEY
@@ -28,6 +28,7 @@ from rdbtool.servers.features import (
     SLOT_COUNTS_PASSED,
     VALKEY_SCRIPTS,
 )
+from rdbtool.servers.limits import DATABASES
 from rdbtool.servers.releases import LAST_SHARED, Release, newest_of_each, release_of, releases_asked, writer_of
 
 from .libraries import libraries_remark, tell_libraries

@@ -6,24 +6,29 @@ more prefixes than are kept, which are folded as they come. So is the end of the
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass
+from io import BytesIO
 from typing import NamedTuple
 
-from rdbtool.analysis.collecting import Collector
+from rdbtool.analysis.collecting import Collector, KeyRows
 from rdbtool.analysis.contents import Contents, Wanted
 from rdbtool.analysis.costs import Costs
+from rdbtool.analysis.tallies import MeasuredKey
 from rdbtool.basics.crc64 import combines, crc64_of_both
 from rdbtool.errors import LostWorkerError, RdbToolError
 from rdbtool.inputs.keys import KeySource, RdbSource
 from rdbtool.inputs.selection import Selection
+from rdbtool.io.output import Output, Writable
 from rdbtool.io.progress import Progress
 from rdbtool.rdb.cutting import RdbPart
 from rdbtool.rdb.reader import NOWHERE
 from rdbtool.servers.memory import JEMALLOC
 from rdbtool.servers.releases import Release
 
-from .parts import FileState, Workforce, cutter_of, is_whole, parts_in_order, reopened
+from .handing import Handed, Handing, can_hand, numbers
+from .parts import HELD, FileState, Workforce, cutter_of, is_whole, parts_in_order, reopened
 from .units import Unit
 
 
@@ -38,27 +43,38 @@ class Counting(NamedTuple):
     largest: bool = False
     list_depth: int = 0
     writer: Release | None = None
+    rows: Callable[[Output], KeyRows] | None = None
 
     def costs(self) -> Costs:
         """What values cost."""
         return Costs(self.release, self.allocator, reported=self.reported)
 
-    def collector(self, costs: Costs) -> Collector:
-        """What counts, from nothing on."""
+    def collector(self, sink: Writable) -> Collector:
+        """What counts, from nothing on, and writes rows to ``sink`` where they are wanted."""
         return Collector(
-            Contents(self.wanted), costs, largest=self.largest, list_depth=self.list_depth, writer=self.writer
+            Contents(self.wanted),
+            self.costs(),
+            rows=None if self.rows is None else self.rows(Output(sink)),
+            largest=self.largest,
+            list_depth=self.list_depth,
+            writer=self.writer,
         )
 
 
 class _Options(NamedTuple):
+    """``number``, ``ahead``: for `Handing`; 0 ahead where rows go along with the answer."""
+
     state: FileState
     counting: Counting
+    number: int
+    ahead: int
 
 
 @dataclass(slots=True)
 class _Counted:
     """What a worker counted in a part that ends before the byte ``end``, with the checksum of its bytes; also of the
-    one that says that the file ends there. ``stop``, ``stop_db``: see `parts.Read`.
+    one that says that the file ends there. ``stop``, ``stop_db``: see `parts.Read`. ``rows``, ``last_row``, ``held``:
+    see `Collector.follow`.
     """
 
     contents: Contents
@@ -70,6 +86,13 @@ class _Counted:
     end: int
     stop: int
     stop_db: int
+    rows: bytes | Handed
+    last_row: int
+    held: list[MeasuredKey]
+
+    def rows_of(self, path: str) -> Iterable[bytes]:
+        """The rows of the input at ``path``. Reading them raises `LostWorkerError`."""
+        return self.rows.read(path) if isinstance(self.rows, Handed) else (self.rows,)
 
 
 def count_ahead(
@@ -94,14 +117,19 @@ def count_ahead(
     ended = False
     cutter = cutter_of(reopened(w, at))
     portions = force.portions(state.size)
+    ahead = 2 * force.workers
+    kept = 0
+    if counting.rows is not None:
+        portions = portions._replace(largest=HELD)
+        kept = ahead if can_hand(force.executor) else 0
     first = cutter.next(portions.at(at))
     if first is None or is_whole(first, state.size) or cutter.reader.is_capture:
         return source
 
     def unit_of(part: RdbPart) -> Unit[_Counted]:
-        return Unit(_count, state.path, part, _Options(state, counting))
+        return Unit(_count, state.path, part, _Options(state, counting, next(numbers), kept))
 
-    with closing(parts_in_order(force.executor, cutter, first, portions, unit_of, 2 * force.workers)) as results:
+    with closing(parts_in_order(force.executor, cutter, first, portions, unit_of, ahead)) as results:
         for _, done in results:
             if isinstance(done, LostWorkerError):
                 raise done
@@ -112,6 +140,8 @@ def count_ahead(
             collector.module_data += done.module_data
             source.facts.aux.update(done.aux)
             empty += done.empty
+            if counting.rows is not None:
+                collector.follow(done.rows_of(state.path), done.last_row, done.held)
             ended = done.stop < 0
             crc = crc64_of_both(crc, done.crc, done.end - at + ended)
             at, db = done.end, done.stop_db
@@ -131,12 +161,15 @@ def count_ahead(
 
 
 def _count(_: str, part: RdbPart, options: _Options) -> _Counted:
-    collector = options.counting.collector(options.counting.costs())
+    rows = Handing(options.number, options.ahead) if options.ahead else BytesIO()
+    collector = options.counting.collector(rows)
     with options.state.window(part.start, grows=True) as w:
         source = RdbSource(w, part=part)
         collector.run(source, options.counting.selection, source.next())
         w.report()
         end = int(w.offset() if source.end is None else source.end.offset)
+        if collector.rows is not None:
+            collector.rows.end()
         return _Counted(
             collector.contents,
             collector.libraries,
@@ -147,4 +180,7 @@ def _count(_: str, part: RdbPart, options: _Options) -> _Counted:
             end,
             end if source.end is None else -1,
             int(source.reader.db),
+            rows.getvalue() if isinstance(rows, BytesIO) else rows.done(),
+            int(collector.last_row),
+            collector.held,
         )

@@ -12,6 +12,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from rdbtool.aof.layout import locate
 from rdbtool.aof.point_in_time import WHOLE, PointInTime
+from rdbtool.basics.numbers import natural
 from rdbtool.basics.text import AUTO, UTF8
 from rdbtool.errors import FormatError, UnsupportedError, UsageError
 from rdbtool.findings import Finding, Findings, Report, Severity, add_counts, finding_of, plural
@@ -93,9 +94,9 @@ def shard_ranges(text: str) -> list[tuple[int, int]]:
     """
     if text.startswith("slots="):
         return slot_ranges(text.removeprefix("slots="))
-    if not (text.isascii() and text.isdigit()) or not 1 <= int(text) <= 254:
+    count = natural(text)
+    if not 1 <= count <= 254:
         raise UsageError(f"not a split: {text!r} (a number of outputs up to 254, or slots=0-5460,5461-16383)")
-    count = int(text)
     # as redis-cli --cluster create divides them
     per = SLOTS / count
     firsts = [round(i * per) for i in range(count)]

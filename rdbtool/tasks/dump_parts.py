@@ -74,11 +74,12 @@ class _Written:
     stop: int = -1
     stop_db: int = 0
 
-    def written_all(self) -> Written:
-        """What was written."""
+    def written_of(self, path: str) -> Written:
+        """What was written of the input at ``path``. Reading it raises `LostWorkerError`."""
         rest = self.handed
-        size = 0 if rest is None else rest.size
-        return Written(self.data, rest, db=self.db, size=size, crc=self.sum, sizes=self.sizes)
+        if rest is None:
+            return Written(self.data, (), db=self.db, sizes=self.sizes)
+        return Written(self.data, rest.read(path), db=self.db, size=rest.size, crc=self.sum, sizes=self.sizes)
 
 
 @final
@@ -156,7 +157,7 @@ def move_in_parts(
             if done.too_large:
                 _write_here(pipeline, unit.part, state, done)
             if done.data or done.sizes:
-                exporter.append(done.written_all())
+                exporter.append(done.written_of(state.path))
             if seen is not None:
                 seen.add_records(done.hashes)
             _count(pipeline, source, done)
@@ -246,7 +247,7 @@ def _write(_: str, part: RdbPart, options: _Options) -> _Written:
             exporter.end()
         _note_end(done, source, part, w)
     done.data = sink.head + b"".join(sink.parts)
-    done.handed = None if handing is None else handing.done(options.state.path)
+    done.handed = None if handing is None else handing.done()
     done.sum = sink.crc
     done.db, done.sizes = exporter.db, exporter.sizes
     done.hashes = b"" if seen is None else seen.records.getvalue()

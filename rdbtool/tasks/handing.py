@@ -8,12 +8,11 @@ from __future__ import annotations
 import itertools
 import os
 from collections import deque
+from collections.abc import Iterator
 from concurrent.futures import Executor
 from typing import Final, NamedTuple, final
 
 from rdbtool.errors import LostWorkerError
-from rdbtool.io.output import Writable
-from rdbtool.io.sink import Sink
 
 from .workers import Workers
 
@@ -31,26 +30,24 @@ def can_hand(executor: Executor) -> bool:
 
 
 class Handed(NamedTuple):
-    """Bytes in the memory of a worker. ``path``: of the input that they come from."""
+    """Bytes in the memory of a worker."""
 
     place: str
     size: int
-    path: str
 
-    def into(self, sink: Writable) -> None:
-        """Write them to ``sink``. Raises what that raises, and `LostWorkerError` where the worker has ended."""
+    def read(self, path: str) -> Iterator[bytes]:
+        """The bytes, in chunks. ``path``: of the input. Raises `LostWorkerError` where the worker has ended."""
+        left = self.size
         try:
             with open(self.place, "rb", buffering=0) as stream:
-                done = sink.send(stream.fileno(), self.size) if isinstance(sink, Sink) else 0
-                stream.seek(done)
-                while done < self.size:
-                    chunk = stream.read(min(CHUNK, self.size - done))
+                while left > 0:
+                    chunk = stream.read(min(CHUNK, left))
                     if not chunk:
                         break
-                    done += len(chunk)
-                    sink.write(chunk)
+                    left -= len(chunk)
+                    yield chunk
         except FileNotFoundError as e:
-            raise LostWorkerError("the process that worked on it has ended: was it killed?", path=self.path) from e
+            raise LostWorkerError("the process that worked on it has ended: was it killed?", path=path) from e
 
 
 @final
@@ -73,6 +70,6 @@ class Handing:
             self._size += done
             view = view[done:]
 
-    def done(self, path: str) -> Handed:
-        """All of it, made of the input at ``path``."""
-        return Handed(f"/proc/{os.getpid()}/fd/{self._handle}", self._size, path)
+    def done(self) -> Handed:
+        """All of it."""
+        return Handed(f"/proc/{os.getpid()}/fd/{self._handle}", self._size)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from rdbtool.errors import FormatError, printable_text
 from rdbtool.extras import how_to_install
 from rdbtool.findings import Finding, Findings, Severity
-from rdbtool.rdb.check import RdbFacts
-from rdbtool.rdb.libraries import library_header
+
+if TYPE_CHECKING:
+    from rdbtool.rdb.check import RdbFacts
 
 
 def tell_libraries(facts: RdbFacts, findings: Findings, path: str) -> None:
@@ -14,6 +17,7 @@ def tell_libraries(facts: RdbFacts, findings: Findings, path: str) -> None:
     if not facts.libraries:
         return
     from rdbtool.engine.scripting.compiling import compile_error  # most files need no engine
+    from rdbtool.rdb.libraries import library_header
 
     for offset, code in facts.libraries:
         try:

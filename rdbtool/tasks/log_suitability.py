@@ -27,8 +27,6 @@ from rdbtool.servers.features import (
 )
 from rdbtool.servers.releases import Release
 
-from .check_rdb import suitability
-
 if TYPE_CHECKING:
     from .check_aof import CheckAofReport
 
@@ -119,6 +117,8 @@ def _weigh(answer: LogSuitability, report: CheckAofReport, file: FileVerdict, re
     if file.preamble is not None:
         # whoever wrote it has the modules whose data it holds
         owned = [] if report.asked else [*file.preamble.modules, *file.preamble.module_data]
+        from .check_rdb import suitability
+
         snapshot = suitability(file.preamble, file.preamble_findings, release, owned)
         if snapshot.loads is False:
             for reason in snapshot.reasons:

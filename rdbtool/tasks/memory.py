@@ -106,13 +106,13 @@ def memory(
     ``allocator``: the server's (`servers.memory`); ``reported``: as MEMORY USAGE counts; ``list_depth``: the server's
     ``list-compress-depth``; ``rows``: where each key goes; ``largest``: find out the size of the largest elements. What
     is damaged is a finding, after what could be read: behind damage too, except in what is compressed or piped, which
-    is not copied for that. So is one of several inputs that cannot be read at all. With an ``executor``, and without
-    ``rows``, parts of plain snapshots, of about ``portion`` bytes, are measured side by side, by so many ``workers``;
-    the answer is the same. Raises `InputError`, `OutputError`, `UsageError`, `UnsupportedError`, `LostWorkerError`.
+    is not copied for that. So is one of several inputs that cannot be read at all. With an ``executor``, parts of plain
+    snapshots, of about ``portion`` bytes, are measured side by side, by so many ``workers``; the answer is the same.
+    Raises `InputError`, `OutputError`, `UsageError`, `UnsupportedError`, `LostWorkerError`.
     """
     wanted = Wanted(now_ms=time.time_ns() // 1_000_000) if wanted is None else wanted
     force = None
-    if executor is not None and rows is None:
+    if executor is not None:
         from .parts import Workforce
 
         force = Workforce.of(executor, workers, portion)
@@ -272,6 +272,7 @@ class _Job:
                     self.largest,
                     self.list_depth,
                     writer_of(file.facts.aux),
+                    None if self.rows is None else self.rows.maker,
                 )
                 left = count_ahead(source, collector, counting, self.force, self.progress)
                 first = first if left is source else left.next()

@@ -15,8 +15,9 @@ from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Executor, Future
 from contextlib import suppress
 from functools import partial
-from typing import Any, Final, NoReturn, ParamSpec, TypeVar, final
+from typing import Any, Final, ParamSpec, TypeVar, final
 
+from rdbtool.errors import LostWorkerError, reason
 from rdbtool.io.signals import ENDING, held_back
 
 P = ParamSpec("P")
@@ -114,7 +115,9 @@ class Workers(Executor):
         return [worker.pid for worker in self._workers.values()]
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Let a worker call ``fn``, which is pickled, as is what it returns."""
+        """Let a worker call ``fn``, which is pickled, as is what it returns. Raises `LostWorkerError` where the system
+        begins no process.
+        """
         if self._ended:
             raise RuntimeError("the workers have been ended")
         task: _Task[T] = _Task(self)
@@ -124,7 +127,11 @@ class Workers(Executor):
             task.set_exception(e)
             return task
         if self._alive < 0:
-            self._begin()
+            try:
+                self._begin()
+            except OSError as e:
+                self.shutdown()
+                raise LostWorkerError(f"cannot begin a process: {reason(e)}; --jobs 1 needs none") from e
         if not self._workers:
             raise BrokenExecutor("no worker is left")
         self._waiting.append(task)
@@ -176,18 +183,27 @@ class Workers(Executor):
         """Give a task to each worker that has none, then one more to those that are soon done."""
         for held in (0, 1):
             for worker in self._workers.values():
-                if len(worker.tasks) != held:
+                if len(worker.tasks) != held or (held and not worker.is_quick):
                     continue
-                if not self._waiting or (held and not (worker.is_quick and len(self._waiting[0].call) <= SMALL)):
-                    continue
-                task = self._waiting.popleft()
-                if not (task.running() or task.set_running_or_notify_cancel()):
-                    continue
+                task = self._next()
+                if task is None:
+                    return
+                if held and len(task.call) > SMALL:
+                    self._waiting.appendleft(task)
+                    return
                 if not held:
                     worker.begun_s = time.monotonic()
                 worker.tasks.append(task)
                 with suppress(BrokenPipeError):  # it is dead then, as the end of its answers will tell
                     _send(worker.calls, task.call)
+
+    def _next(self) -> _Task[Any] | None:
+        """The next task that nobody has cancelled."""
+        while self._waiting:
+            task = self._waiting.popleft()
+            if task.running() or task.set_running_or_notify_cancel():
+                return task
+        return None
 
     def _take(self, worker: _Worker) -> None:
         try:
@@ -218,10 +234,8 @@ class Workers(Executor):
         if worker.tasks:
             worker.tasks.popleft().set_exception(BrokenExecutor("a worker died"))
         self._waiting.extendleft(worker.tasks)
-        while self._waiting and not self._workers:
-            task = self._waiting.popleft()
-            if task.running() or task.set_running_or_notify_cancel():
-                task.set_exception(BrokenExecutor("no worker is left"))
+        while not self._workers and (task := self._next()) is not None:
+            task.set_exception(BrokenExecutor("no worker is left"))
 
 
 def _send(pipe: int, message: bytes) -> None:
@@ -266,7 +280,7 @@ def _spawn(theirs: tuple[int, int, int], _: list[int]) -> tuple[int, Callable[[]
     return process.pid, process.wait
 
 
-def work(calls: int, answers: int, alive: int) -> NoReturn:
+def work(calls: int, answers: int, alive: int) -> None:
     """What a worker does: call what comes, send what that returns or raises. It ends with ``alive``, or the calls."""
     _calls.append(calls)
     try:
@@ -277,10 +291,11 @@ def work(calls: int, answers: int, alive: int) -> NoReturn:
         while True:
             _send(answers, _answer(_receive(calls)))
     except (EOFError, BrokenPipeError):
-        os._exit(0)  # nobody asks any more
+        pass  # nobody asks any more
     except BaseException:  # noqa: BLE001 - nothing of the process that was copied may go on here
         traceback.print_exc()
-        os._exit(1)
+    finally:
+        _end()
 
 
 def _answer(call: bytes) -> bytes:
@@ -299,4 +314,8 @@ def _answer(call: bytes) -> bytes:
 
 def _end_with(alive: int) -> None:
     os.read(alive, 1)
-    os.kill(os.getpid(), signal.SIGKILL)  # nobody asks for an exit code any more
+    _end()
+
+
+def _end() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)  # nobody asks for an exit code

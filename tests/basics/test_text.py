@@ -13,6 +13,7 @@ from librt.strings import BytesWriter
 from rdbtool.aof.command_writer import write_header
 from rdbtool.basics import text
 from rdbtool.basics.decimals import write_decimal_text
+from rdbtool.basics.numbers import natural
 from rdbtool.basics.writing import decimal_size, write_integer, write_part
 from rdbtool.errors import UsageError
 from rdbtool.io.output import Output
@@ -214,3 +215,21 @@ def test_headers_announce_their_number() -> None:
         out = BytesWriter()
         write_header(out, 42, n)
         assert out.getvalue() == b"*%d\r\n" % n
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("0", 0),
+        (b"17", 17),
+        ("007", 7),
+        ("9" * 19, 10**19 - 1),
+        ("9" * 20, -1),
+        (b"1" * 5000, -1),
+        ("", -1),
+        (b"-1", -1),
+    ]
+    + [(text, -1) for text in (" 1", "1_0", "+1", "1.0", "\N{SUPERSCRIPT TWO}", "\N{ARABIC-INDIC DIGIT ONE}", b"\xb2")],
+)
+def test_a_number_is_made_of_a_few_digits_and_nothing_else(text: str | bytes, number: int) -> None:
+    assert natural(text) == number

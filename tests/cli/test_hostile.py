@@ -415,3 +415,58 @@ def test_formulas_in_csv_are_text_on_request(tmp_path: Path) -> None:
     assert done.returncode == 0
     for row in csv.reader(io.StringIO(done.output.decode("utf-8", "surrogateescape"), newline="")):
         assert not any(cell.startswith(("=", "+", "@", "-", "\t", "\r")) for cell in row), row
+
+
+FAULTS = Path(__file__).resolve().parents[2] / "fixtures" / "cases" / "faults"
+DIGITS = "1" + "0" * 5000
+"""Of a number that Python does not read."""
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["check-aof", FAULTS / "digits.aof"], 0),
+        (["check-aof", FAULTS / "digits.aof", "--until", "1600000001"], 0),
+        (["info", FAULTS / "digits.rdb"], 0),
+        (["verify", FAULTS / "digits.rdb", "--min-keys", "2"], 1),
+        (["dump", FAULTS / "digits.txt", "--from", "commands"], 0),
+        (["dump", FAULTS / "digits.rdb", "--slots", DIGITS], 2),
+        (["convert", FAULTS / "digits.rdb", "{out}", "--to", "rdb", "--split", DIGITS], 2),
+        (["convert", FAULTS / "digits.rdb", "{out}", "--to", "rdb", "--split", "\N{SUPERSCRIPT TWO}"], 2),
+        (["dump", FAULTS / "digits.aof", "--before-command", "SET", "--nth", DIGITS], 2),
+        (["memory", FAULTS / "digits.rdb", "--memory-limit", DIGITS], 2),
+        (["convert", FAULTS / "digits.rdb", "{out}", "--to", "rdb", "--shift-ttl", DIGITS], 2),
+    ],
+)
+def test_numbers_of_thousands_of_digits_are_an_answer_or_one_line(
+    words: list[object], code: int, tmp_path: Path
+) -> None:
+    done = run(*(tmp_path / "out" if word == "{out}" else word for word in words))
+    assert done.returncode == code, done.stderr
+    assert done.stderr.count("\n") <= 5
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        '{"db":%s,"key":"a","type":"string","value":"x"}',
+        '{"db":0,"key":"a","type":"string","value":"x","expire_at_ms":%s}',
+        '{"db":0,"key":"a","type":"zset","value":[["m",%s]]}',
+        '{"db":0,"key":"a","type":"stream","value":{"entries":[["%s-1",[["f","v"]]]],"last_id":"5-5"}}',
+    ],
+)
+def test_numbers_of_thousands_of_digits_in_json_lines_are_told_with_their_line(record: str, tmp_path: Path) -> None:
+    path = tmp_path / "keys.jsonl"
+    path.write_text(record % DIGITS + "\n")
+    done = run("dump", path)
+    assert done.returncode == 1, done.stderr
+    assert "line 1" in done.stderr
+
+
+def test_a_manifest_is_rebuilt_from_a_base_that_tells_no_time(tmp_path: Path) -> None:
+    (tmp_path / "appendonly.aof.1.base.rdb").write_bytes((FAULTS / "digits.rdb").read_bytes())
+    (tmp_path / "appendonly.aof.2.incr.aof").write_bytes(b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n")
+    (tmp_path / "appendonly.aof.manifest").write_bytes(b"")
+    assert run("check-aof", tmp_path, "--fix", "--yes").returncode == 0
+    assert run("check-aof", tmp_path).returncode == 0

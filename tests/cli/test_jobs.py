@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -64,6 +65,25 @@ def test_a_worker_that_is_killed_is_told_with_its_file_and_the_others_are_checke
     assert f"{paths[1]}: unreadable\n  error   {paths[1]}: the process that worked on it ended" in done.stdout
 
 
+@pytest.mark.usefixtures("forked")
+def test_a_system_that_begins_no_more_processes_is_told_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    forks: list[int] = []
+
+    def fork() -> int:
+        if forks:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        forks.append(before())
+        return forks[0]
+
+    before = os.fork
+    monkeypatch.setattr(os, "fork", fork)
+    done = run("check-rdb", "--jobs", 2, SNAPSHOTS[0], SNAPSHOTS[1])
+    assert done.returncode == 2
+    assert done.stderr == "rdbtool: cannot begin a process: Resource temporarily unavailable; --jobs 1 needs none\n"
+    with pytest.raises(ProcessLookupError):
+        os.kill(forks[0], 0)
+
+
 def killed(*_: object) -> object:
     os.kill(os.getpid(), signal.SIGKILL)
     return None
@@ -88,6 +108,17 @@ def test_a_worker_that_is_killed_at_a_part_ends_the_job(
     assert done.returncode == 2
     assert "the process that worked on it ended before it was done" in done.stderr + done.stdout
     assert str(path) in done.stderr + done.stdout
+
+
+@pytest.mark.usefixtures("forked")
+@pytest.mark.parametrize("output", ["csv", "jsonl"])
+def test_rows_of_memory_are_made_by_workers_as_by_one_process(output: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rdbtool.tasks.parts.SMALLEST", 100)
+    path = max(SNAPSHOTS, key=lambda path: path.stat().st_size)
+    one, two = (run("memory", "--format", output, "--jobs", jobs, path) for jobs in (1, 2))
+    assert (two.returncode, two.stderr) == (one.returncode, one.stderr)
+    assert two.stdout == one.stdout
+    assert one.stdout.count("\n") > 50
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

@@ -200,3 +200,14 @@ def test_the_terminal_is_safe_from_names_in_archives(tmp_path: Path) -> None:
         archive.addfile(info, io.BytesIO(SNAPSHOT.read_bytes()))
     for form in ("text", "json", "junit", "prometheus"):
         assert "\x1b" not in run("verify", path, "--min-keys", 99999, "--format", form).stdout
+
+
+def test_a_damaged_snapshot_is_judged_with_the_way_out(tmp_path: Path) -> None:
+    path = tmp_path / "dump.rdb"
+    data = bytearray(SNAPSHOT.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    path.write_bytes(data)
+    done = run("verify", path, SNAPSHOT)
+    assert done.returncode == 1
+    assert done.stderr == f"to save what can be read of it: rdbtool check-rdb {path} --salvage -o OUT\n"
+    assert run("verify", "--format", "json", path).stderr == ""

@@ -7,12 +7,14 @@ from pathlib import Path
 
 from rdbtool.analysis.contents import Contents, Wanted
 from rdbtool.analysis.prefixes import Prefixes
+from rdbtool.basics.text import mode_of
 from rdbtool.cli.info_output import facts_of as facts_of_info
 from rdbtool.cli.memory import By
 from rdbtool.cli.memory_output import facts_of as facts_of_memory
 from rdbtool.errors import RdbToolError
 from rdbtool.inputs.selection import Selection
 from rdbtool.io.output import Output
+from rdbtool.outputs.key_rows import CsvRows, JsonRows
 from rdbtool.outputs.options import OutputOptions
 from rdbtool.outputs.registry import make_exporter
 from rdbtool.tasks.digest import digest
@@ -76,6 +78,31 @@ class Kept:
 
     def write(self, data: bytes) -> None:
         self.data += data
+
+
+def rows_of(path: Path, kind: str, workers: int, portion: int, selection: Selection | None = None) -> object:
+    """A line for each measured key, and what is told. ``workers``: 0 for one process."""
+    kept = Kept()
+    rows = (
+        CsvRows(Output(kept), mode_of("auto"), safe=True)
+        if kind == "csv"
+        else JsonRows(Output(kept), mode_of("hex"), 1)
+    )
+    with ThreadPoolExecutor(max(workers, 1)) as pool:
+        try:
+            report = memory(
+                path,
+                rows=rows,
+                selection=selection,
+                largest=True,
+                executor=pool if workers else None,
+                workers=workers,
+                portion=portion,
+            )
+        except RdbToolError as e:
+            return kept.data, str(e)
+    findings = [finding for finding in report.findings.items if finding.code != "replayed"]
+    return kept.data, findings, report.partial, report.contents.total.as_json()
 
 
 def dumped(path: Path, options: OutputOptions, selection: Selection, portion: int) -> tuple[bytes, object]:

@@ -9,7 +9,7 @@ import pytest
 import rdbtool.tasks.contents_parts
 from rdbtool.inputs.filters import select
 from rdbtool.inputs.keys import KeySource
-from tests.tasks.answering import counted
+from tests.tasks.answering import counted, rows_of
 from tests.tasks.parting import FIXTURES, SNAPSHOTS, some_damaged
 
 HYBRIDS = sorted((FIXTURES / "aof").glob("*preamble*.aof")) + sorted((FIXTURES / "aof").glob("hybrid*"))
@@ -45,3 +45,21 @@ def test_damaged_files_and_chosen_keys_are_counted_as_by_one_process(tmp_path: P
     for rng in some_damaged(path, 60, 0.7):
         chosen = rng.choice([None, select(keys=["*1*"]), select(types=["hash", "string"]), select(limit=3)])
         assert counted(path, 2, 60, chosen) == counted(path, 0, 0, chosen)
+
+
+def test_a_row_for_each_key_is_that_of_one_process_in_its_order() -> None:
+    written = 0
+    for i, path in enumerate([*SNAPSHOTS, *HYBRIDS]):
+        kind = ("csv", "jsonl")[i % 2]
+        one = rows_of(path, kind, 0, 0)
+        assert rows_of(path, kind, 2, (1, 300, 5000)[i % 3]) == one, path
+        written += str(one).count("string")
+    assert written > 1000
+
+
+def test_rows_of_damaged_files_and_chosen_keys_are_those_of_one_process(tmp_path: Path) -> None:
+    path = tmp_path / "damaged.rdb"
+    for rng in some_damaged(path, 60, 0.7):
+        chosen = rng.choice([None, select(keys=["*1*"]), select(types=["hash", "string"]), select(limit=3)])
+        kind = rng.choice(["csv", "jsonl"])
+        assert rows_of(path, kind, 2, 200, chosen) == rows_of(path, kind, 0, 0, chosen)

@@ -106,6 +106,34 @@ def test_what_cannot_be_pickled_is_an_error_and_no_hang() -> None:
         assert [r for _, r in in_order(workers, [Unit(doubled, "x", 4)], 2)] == [8]
 
 
+def test_cancelled_tasks_are_passed_over_and_large_ones_wait_for_an_idle_worker() -> None:
+    with Workers(1) as workers:
+        for _ in range(3):
+            workers.submit(abs, -1).result()  # it is quick from now on, and is given tasks ahead
+        first, second, third = (workers.submit(time.sleep, 0.1) for _ in range(3))
+        large = workers.submit(len, bytes(1 << 20))
+        last = workers.submit(abs, -2)
+        assert third.cancel()
+        assert not first.cancel()
+        assert last.result(timeout=20) == 2
+        assert (first.done(), second.done(), third.cancelled(), large.result()) == (True, True, True, 1 << 20)
+
+
+def test_results_of_any_size_come_while_tasks_of_any_size_go() -> None:
+    blocks = [bytes([i]) * (i << 18) for i in range(12)]
+    with Workers(2) as workers:
+        tasks = [workers.submit(bytes, block) for block in blocks]
+        assert [task.result() for task in reversed(tasks)] == blocks[::-1]
+
+
+def test_what_is_not_done_in_time_is_told_and_goes_on() -> None:
+    with Workers(1) as workers:
+        task = workers.submit(time.sleep, 0.3)
+        with pytest.raises(TimeoutError):
+            task.result(timeout=0.01)
+        assert task.exception() is None
+
+
 def test_leaving_ends_workers_that_are_busy() -> None:
     start = time.monotonic()
     with Workers(2) as workers:

@@ -9,6 +9,7 @@ import statistics
 import time
 from typing import Final
 
+from rdbtool.basics.numbers import natural
 from rdbtool.errors import InputError, printable_text
 from rdbtool.findings import plural
 from rdbtool.live.address import ANONYMOUS, UNIX, Access, parse_url, shown_url
@@ -109,12 +110,13 @@ class _Examination:
     def number(self, name: str, otherwise: int = 0) -> int:
         """A field of INFO."""
         text = self.info.get(name, "").strip()
-        return int(text) if text.lstrip("-").isdigit() else otherwise
+        number = natural(text.removeprefix("-"))
+        return otherwise if number < 0 else -number if text[0] == "-" else number
 
     def setting(self, name: str) -> int:
         """A number among the settings; -1 where it is not known."""
         text = self.settings.get(name, "")
-        return int(text) if text.isdigit() else -1
+        return natural(text)
 
     def says_ok(self, check: str, field: str, what: str) -> None:
         """Whether the server says that something went well."""

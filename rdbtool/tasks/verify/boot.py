@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from rdbtool.basics.numbers import natural
 from rdbtool.errors import OutputError, UsageError, reason
 from rdbtool.inputs.detect import Progress
 from rdbtool.io.signals import ENDING, held_back
@@ -237,8 +238,8 @@ def _has_loaded(client: Client, progress: Progress | None) -> bool:
     except RefusedError as e:
         return not str(e).startswith("LOADING")
     loaded = state.get("loading_loaded_bytes", "")
-    if progress is not None and loaded.isdecimal():
-        progress(int(loaded), int(state.get("loading_total_bytes", "-1")))
+    if progress is not None and natural(loaded) >= 0:
+        progress(natural(loaded), natural(state.get("loading_total_bytes", "")))
     return state.get("loading") == "0"
 
 

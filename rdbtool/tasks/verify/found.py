@@ -19,7 +19,8 @@ from rdbtool.inputs.detect import BASE, DIRECTORY, LOG, MANIFEST, UPDATE, Opened
 from rdbtool.inputs.replaying import replay
 from rdbtool.inputs.server import Server
 from rdbtool.io.window import Window
-from rdbtool.rdb.check import DATABASES, RdbFacts
+from rdbtool.rdb.check import RdbFacts
+from rdbtool.servers.limits import DATABASES
 from rdbtool.tasks.check_aof import CheckAofReport, check_aof
 from rdbtool.tasks.check_rdb import check_rdb_in
 

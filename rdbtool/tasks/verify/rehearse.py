@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from rdbtool.basics.numbers import natural
 from rdbtool.engine.cells.cell import Cell, FrameCell
 from rdbtool.engine.digest import Digester
 from rdbtool.errors import RdbToolError
@@ -112,7 +113,8 @@ def _tell_log(judged: Judgement, server: Booted) -> None:
 
 def _memory(client: Client) -> int | None:
     text = client.info("memory").get("used_memory", "") if client.has("INFO") else ""
-    return int(text) if text.isdecimal() else None
+    used = natural(text)
+    return used if used >= 0 else None
 
 
 def _compare_keys(judged: Judgement, client: Client, survivors: Survivors, *, exact: bool) -> None:
@@ -133,7 +135,7 @@ def _compare_keys(judged: Judgement, client: Client, survivors: Survivors, *, ex
 def _key_counts(client: Client, ours: dict[int, int]) -> dict[int, int]:
     """DBSIZE of each database that has keys here or there."""
     there = client.info("keyspace") if client.has("INFO") else {}
-    numbers = {*ours, *(int(name[2:]) for name in there if name[:2] == "db" and name[2:].isdecimal())}
+    numbers = {*ours, *(natural(name[2:]) for name in there if name[:2] == "db" and natural(name[2:]) >= 0)}
     counts = {}
     for db in sorted(numbers):
         client.call("SELECT", db)
