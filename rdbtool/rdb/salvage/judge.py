@@ -23,7 +23,7 @@ from rdbtool.rdb.reader import RdbReader
 from rdbtool.rdb.types import TABLE, TypeRow
 
 from .evidence import FIRST, LEAST, NUMBER, OPCODES, is_opcode_of_key, is_time, of_event, of_key, of_name, one_bit_apart
-from .lengths import PACKED, end_of_string, type_behind_opcodes
+from .lengths import PACKED, end_of_string, is_usual_payload, type_behind_opcodes
 
 NOTHING: Final[i64] = 0
 AN_EXPIRY: Final[i64] = 1
@@ -131,7 +131,7 @@ class Judge:
         w.need(1)
         coded: i64 = w.data[w.pos] if w.pos < w.end else 0
         at = reader.key_offset
-        evidence = of_name(event.key, self.pages.byte(at))
+        evidence = of_name(event.key, self.pages.byte(at)) if is_usual_payload(event, coded) else 0
         event.skip()
         row = event.type
         one_blob = row.empty_at == 11 or row.name in {"hash-listpack", "zset-listpack", "set-listpack", "set-intset"}

@@ -29,7 +29,7 @@ from .effort import Effort
 from .evidence import FIRST, of_key
 from .following import DATABASE, END_MARK, Following
 from .judge import AN_EXPIRY, MORE, PROVEN, Break, Judge, Suspect
-from .leading import leading, may_be_elements, may_be_fields
+from .leading import leading, may_be_elements
 from .names import Names
 from .partial import Partial
 from .salvaged import IN_A_ROW, IN_STEP, LEADING, TO_THE_END, Lost, Run, Salvaged
@@ -258,7 +258,7 @@ class Salvager:
         names = self.names
         if is_weak or lacks == MORE or (led < 0 and may_be_elements(self.judge, cut, place, names)):
             self._pass_first(behind, lost)
-            while may_be_fields(self.judge, cut, behind.start, names):
+            while may_be_elements(self.judge, cut, behind.start, names):
                 self._pass_first(behind, lost)
         elif lacks == AN_EXPIRY:
             behind.lacking = lost

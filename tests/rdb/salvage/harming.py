@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,7 +102,9 @@ def harm(rng: random.Random, whole: Whole, kind: str, work: Path, outcome: Outco
         got, got_at = keys_in(result.window(pages))
     guessed = any(run.is_guessed for run in result.runs)
     uncertain = {int(run.db) for run in result.runs if not run.sure_of_db}
-    names = {key for _, key in whole.facts}
+    names: dict[bytes, list[Facts]] = defaultdict(list)
+    for (_, key), facts in whole.facts.items():
+        names[key].append(facts)
     outcome.trials += 1
     lost: list[Name] = []
     touched: set[Name] = set()
@@ -124,7 +127,7 @@ def harm(rng: random.Random, whole: Whole, kind: str, work: Path, outcome: Outco
             continue
         if name in touched:
             outcome.changed += 1
-        elif name not in whole.facts and name[1] in names and name[0] in uncertain:
+        elif name[0] in uncertain and facts in names[name[1]]:
             outcome.told += 1
         elif not guessed:
             outcome.in_form += 1
