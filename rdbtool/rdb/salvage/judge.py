@@ -160,9 +160,12 @@ class Judge:
                 break
             at = suspects.pop().start
         behind = 0
-        for suspect in reversed(suspects):
+        for number in range(len(suspects) - 1, -1, -1):
+            suspect = suspects[number]
             if suspect.end in broken.bad and behind < PROVEN:
-                return suspect.end  # its end is as doubtful as its value, and so is what follows
+                # Its end is as doubtful as its value, and so is what follows.
+                before = suspects[number - 1] if number else suspect
+                return suspect.end if before.evidence else before.start
             behind += suspect.evidence
         if is_within or at >= self.size:
             return at

@@ -104,17 +104,21 @@ def may_be_elements(judge: Judge, cut: i64, place: i64, names: Names) -> bool:
     near = judge.pages.take(max(cut, place - NEAR), min(NEAR, place - cut))
     n: i64 = len(near)
     after_number = near[n - 1] == 0xC0 or (n > 1 and near[n - 2] == 0xC1) or (n > 3 and near[n - 4] == 0xC2)
-    if first != 0:
-        return after_number or (_is_module(judge, cut) and not is_zeroed(judge, cut, place))
     w = judge.pages.window(place + 1, judge.size)
     coded = judge.pages.byte(place + 1)
     key = read_string(w)
     bits = of_name(key, coded)
-    if bits < NUMBER:
+    if bits < NUMBER and first == 0:
         return True  # what its value tells, tells nothing of its type
     known = names.know(key, coded)
     if after_number or (known and not is_number(coded)):
         return after_number
+    if first != 0:
+        if is_zeroed(judge, cut, place):
+            return False
+        row = judge.table[first]
+        is_loose = row is not None and (row.element_strings > 0 or row.name in STRINGS)
+        return any(_holds(judge, at, is_loose) for at in _damaged(judge, cut, place))
     if is_zeroed(judge, cut, place):
         if known:
             return False
@@ -249,10 +253,14 @@ def is_zeroed(judge: Judge, cut: i64, place: i64) -> bool:
     return ZEROS in judge.pages.take(cut, min(place - cut, LOOKED_AT))
 
 
-def _is_module(judge: Judge, at: i64) -> bool:
-    """Whether the record at ``at`` is a value of a module, in which anything may look like a record."""
+def _holds(judge: Judge, at: i64, is_loose: bool) -> bool:
+    """Whether the value of the record at ``at`` may hold what looks like a collection: ``is_loose``, with its elements
+    in a row.
+    """
     row = _row(judge, judge.pages.window(at, judge.size))
-    return row is not None and row.redis_type == "module"
+    if row is None:
+        return False
+    return row.redis_type == "module" or (is_loose and (row.element_strings > 0 or row.name in STRINGS))
 
 
 def _row(judge: Judge, w: Window) -> TypeRow | None:

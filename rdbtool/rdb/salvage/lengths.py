@@ -23,6 +23,13 @@ MOST_DIGITS: Final[i64] = 11
 """Bytes of a number that servers store as one, and not as text."""
 LEAST_PACKED: Final[i64] = 21
 """Bytes of a text that they compress."""
+COUNTED: Final = frozenset(
+    {
+        *("list", "set", "zset", "hash", "zset2", "list-quicklist", "list-quicklist2"),
+        *("hash-metadata-pre-ga", "hash2"),
+    }
+)
+"""Types whose payload begins with how many elements, or nodes, there are."""
 LONGEST_ODD: Final[i64] = 64
 """Bytes of a name of odd bytes above which no run begins with it."""
 _HEAD: Final = re.compile(rb"[\x00-\x20\xfa](?=[\x01-\x3f][ -~])")
@@ -102,9 +109,7 @@ def is_usual(coded: i64, string: bytes) -> bool:
 
 def is_usual_payload(frame: Frame, first: i64) -> bool:
     """Whether servers write a payload that begins with the byte ``first``: no count is 0, or coded like numbers."""
-    row = frame.type
-    is_counted = row.element_strings > 0 or row.name in {"list", "list-quicklist", "list-quicklist2"}
-    return not is_counted or 0 < first < CODED
+    return frame.type.name not in COUNTED or 0 < first < CODED
 
 
 def swallows(name: bytes) -> bool:

@@ -95,10 +95,18 @@ def harmed(rng: random.Random, data: bytes, kind: str) -> tuple[int, int, bytes]
 def harm(rng: random.Random, whole: Whole, kind: str, work: Path, outcome: Outcome) -> str:
     """One trial. Returns what is worth looking at, "" where all is as it should be."""
     at, size, data = harmed(rng, whole.data, kind)
+    seen = count(whole, at, size, data, work, outcome)
+    return f"{kind} at {at}: {seen}" if seen else ""
+
+
+def count(whole: Whole, at: int, size: int, data: bytes, work: Path, outcome: Outcome, *, undo: bool = True) -> str:
+    """Count what comes back of ``data``: of ``whole``, ``size`` bytes from ``at`` on are damaged. Returns what is worth
+    looking at. ``undo``: as the checksum tells.
+    """
     path = work / "harmed.rdb"
     path.write_bytes(data)
     with Pages(str(path)) as pages:
-        result = Salvager(pages).run()
+        result = Salvager(pages, undo=undo).run()
         got, got_at = keys_in(result.window(pages))
     guessed = any(run.is_guessed for run in result.runs)
     uncertain = {int(run.db) for run in result.runs if not run.sure_of_db}
@@ -140,7 +148,7 @@ def harm(rng: random.Random, whole: Whole, kind: str, work: Path, outcome: Outco
             bad.remove(name)  # the damage is in its name
             outcome.changed += 1
     outcome.wrong += len(bad)
-    return f"{kind} at {at}: lost {lost[:3]}, wrong {bad[:3]}" if lost or bad else ""
+    return f"lost {lost[:3]}, wrong {bad[:3]}" if lost or bad else ""
 
 
 def table(outcomes: dict[str, Outcome]) -> Iterable[str]:
