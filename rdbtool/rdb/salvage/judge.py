@@ -131,7 +131,7 @@ class Judge:
         w.need(1)
         coded: i64 = w.data[w.pos] if w.pos < w.end else 0
         at = reader.key_offset
-        evidence = of_name(event.key, self.pages.byte(at)) if is_usual_payload(event, coded) else 0
+        evidence = of_name(event.key, self.pages.byte(at)) if is_usual_payload(event.type, coded) else 0
         event.skip()
         row = event.type
         one_blob = row.empty_at == 11 or row.name in {"hash-listpack", "zset-listpack", "set-listpack", "set-intset"}

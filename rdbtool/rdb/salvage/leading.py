@@ -18,7 +18,7 @@ from rdbtool.servers.releases import FIELDS_EXPIRE_SINCE
 
 from .evidence import FIRST, NUMBER, TYPE_LOST, of_key, of_name
 from .judge import A_NAME, TORN, ZEROS, Judge
-from .lengths import SIZES, end_of_string, is_usual, swallows, type_behind_opcodes
+from .lengths import SIZES, end_of_string, is_usual, is_usual_payload, swallows, type_behind_opcodes
 from .names import Names, is_number
 
 STRINGS: Final = frozenset({"list", "set", "hash"})
@@ -108,7 +108,8 @@ def may_be_elements(judge: Judge, cut: i64, place: i64, names: Names) -> bool:
     coded = judge.pages.byte(place + 1)
     key = read_string(w)
     bits = of_name(key, coded)
-    if bits < NUMBER and first == 0:
+    row = judge.table[first]
+    if bits < NUMBER or row is None or not is_usual_payload(row, judge.pages.byte(w.offset())):
         return True  # what its value tells, tells nothing of its type
     known = names.know(key, coded)
     if after_number or (known and not is_number(coded)):
@@ -116,8 +117,7 @@ def may_be_elements(judge: Judge, cut: i64, place: i64, names: Names) -> bool:
     if first != 0:
         if is_zeroed(judge, cut, place):
             return False
-        row = judge.table[first]
-        is_loose = row is not None and (row.element_strings > 0 or row.name in STRINGS)
+        is_loose = row.element_strings > 0 or row.name in STRINGS
         return any(_holds(judge, at, is_loose) for at in _damaged(judge, cut, place))
     if is_zeroed(judge, cut, place):
         if known:
@@ -260,7 +260,9 @@ def _holds(judge: Judge, at: i64, is_loose: bool) -> bool:
     row = _row(judge, judge.pages.window(at, judge.size))
     if row is None:
         return False
-    return row.redis_type == "module" or (is_loose and (row.element_strings > 0 or row.name in STRINGS))
+    if is_loose:
+        return row.elements is None or row.element_strings > 0 or row.name in STRINGS
+    return row.redis_type == "module"
 
 
 def _row(judge: Judge, w: Window) -> TypeRow | None:

@@ -10,7 +10,7 @@ from mypy_extensions import i64
 from rdbtool.errors import TruncatedError
 from rdbtool.io.window import Window
 from rdbtool.rdb import opcodes
-from rdbtool.rdb.frame import Frame
+from rdbtool.rdb.types import TypeRow
 
 SIZES: Final[dict[int, int]] = {opcodes.EXPIRE_MS: 9, opcodes.EXPIRE_S: 5, opcodes.FREQ: 2, opcodes.IDLE: 2}
 """Bytes of what may stand in front of a type, with its opcode."""
@@ -107,9 +107,9 @@ def is_usual(coded: i64, string: bytes) -> bool:
     return coded == least
 
 
-def is_usual_payload(frame: Frame, first: i64) -> bool:
+def is_usual_payload(row: TypeRow, first: i64) -> bool:
     """Whether servers write a payload that begins with the byte ``first``: no count is 0, or coded like numbers."""
-    return frame.type.name not in COUNTED or 0 < first < CODED
+    return row.name not in COUNTED or 0 < first < CODED
 
 
 def swallows(name: bytes) -> bool:

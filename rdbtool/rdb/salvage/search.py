@@ -321,7 +321,7 @@ class Search:
                         return NO
                     if keys == 0 and event.type.byte == 0 and first == 0:
                         return NO  # an empty string is little evidence for what is in front of it
-                    if is_weak and not (is_usual(coded, event.key) and is_usual_payload(event, first)):
+                    if is_weak and not (is_usual(coded, event.key) and is_usual_payload(event.type, first)):
                         return NO
                     if not self._verify(event, ins, last - self.effort.spent):
                         return self._unfinished(passed)

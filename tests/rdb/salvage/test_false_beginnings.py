@@ -17,6 +17,7 @@ from .harming import Outcome, count, whole_of
         pytest.param("redis-2.6.17/small-nocompress.rdb", 4028, 2, b"", id="the end of a ziplist"),
         pytest.param("redis-8.10.2/arrays.rdb", 972, 3, b"", id="texts of an array"),
         pytest.param("redis-8.10.2/arrays.rdb", 506, 7, b"", id="the last of an array in front"),
+        pytest.param("redis-8.10.2/arrays.rdb", 1204, 7, b"", id="numbers of an array"),
         pytest.param("redis-8.10.2/arrays.rdb", 500, 8, b"", id="a count of none in front of the break"),
         pytest.param("redis-8.10.2/arrays.rdb", 70, 8, b"", id="a count of none in front of a bad value"),
         pytest.param("valkey-9.1.2/small-plain.rdb", 10780, 7, b"", id="a hash whose count is damaged"),
