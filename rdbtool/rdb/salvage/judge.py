@@ -55,6 +55,8 @@ FIELDS: Final = frozenset(
 """Auxiliary fields that servers write (rdb.c: rdbSaveInfoAuxFields)."""
 ZEROS: Final = bytes(16)
 """A run of zeros that a file system or a disk puts in the place of what it lost."""
+CONTAINERS: Final = (1, 2)
+"""What a node of a quicklist begins with: a number that says how its elements stand."""
 LONGEST: Final[i64] = 1 << 20
 """Bytes of a damaged record that are tried to be explained."""
 EXPIRIES: Final = bytes((opcodes.EXPIRE_MS, opcodes.EXPIRE_S))
@@ -136,6 +138,8 @@ class Judge:
         row = event.type
         one_blob = row.empty_at == 11 or row.name in {"hash-listpack", "zset-listpack", "set-listpack", "set-intset"}
         proven = (one_blob and row.byte != 14) or (row.byte == 0 and coded == PACKED)
+        if row.name == "list-quicklist2":
+            proven = self.pages.byte(w.offset()) not in CONTAINERS  # no further node of it follows
         suspect = Suspect(start, w.offset(), event.key, evidence, proven, row.byte == 0)
         suspect.key_at = at
         suspect.value_at = event.value_offset

@@ -106,9 +106,14 @@ def may_be_elements(judge: Judge, cut: i64, place: i64, names: Names) -> bool:
     after_number = near[n - 1] == 0xC0 or (n > 1 and near[n - 2] == 0xC1) or (n > 3 and near[n - 4] == 0xC2)
     w = judge.pages.window(place + 1, judge.size)
     coded = judge.pages.byte(place + 1)
-    key = read_string(w)
-    bits = of_name(key, coded)
     row = judge.table[first]
+    try:
+        key = read_string(w)
+    except InputError:
+        raise
+    except RdbToolError:
+        return False  # there is none
+    bits = of_name(key, coded)
     if bits < NUMBER or row is None or not is_usual_payload(row, judge.pages.byte(w.offset())):
         return True  # what its value tells, tells nothing of its type
     known = names.know(key, coded)
@@ -127,7 +132,12 @@ def may_be_elements(judge: Judge, cut: i64, place: i64, names: Names) -> bool:
             return True
         behind_text = of_key(near[-SHORT:]) >= FIRST
         return (behind_text and bits < A_FIELD) or may_be_fields(judge, cut, place, names)
-    skip_string(w)
+    try:
+        skip_string(w)
+    except InputError:
+        raise
+    except RdbToolError:
+        return False
     ends_list = judge.pages.byte(w.offset() - 1) == LIST_END
     bits = A_FIELD if known else bits
     return any(_may_end(judge, at, place, bits, ends_list) for at in _damaged(judge, cut, place))

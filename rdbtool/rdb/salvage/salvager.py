@@ -257,9 +257,9 @@ class Salvager:
         lacks = self.judge.may_lack(broken, cut)
         names = self.names
         if is_weak or lacks == MORE or (led < 0 and may_be_elements(self.judge, cut, place, names)):
-            self._pass_first(behind, lost)
-            while may_be_elements(self.judge, cut, behind.start, names):
-                self._pass_first(behind, lost)
+            passed = self._pass_first(behind, lost)
+            while passed and may_be_elements(self.judge, cut, behind.start, names):
+                passed = self._pass_first(behind, lost)
         elif lacks == AN_EXPIRY:
             behind.lacking = lost
         return behind
@@ -307,17 +307,23 @@ class Salvager:
             self._pass_first(run, lost)
             run.parts[0].keys -= 1
 
-    def _pass_first(self, run: Run, lost: Lost) -> None:
-        """Let ``run`` begin behind its first record."""
+    def _pass_first(self, run: Run, lost: Lost) -> bool:
+        """Let ``run`` begin behind its first record; False where that is none of a key."""
         w = self.pages.window(run.start, self.size)
-        reader = self.judge.reader(w)
-        event = reader.next()
-        if isinstance(event, Frame):
+        try:
+            event = self.judge.reader(w).next()
+            if not isinstance(event, Frame):
+                return False
             event.skip()
-            lost.keys.append(event.key)
-            lost.end = w.offset()
-            run.start = run.parts[0].start = w.offset()
-            run.end = max(run.end, run.start)
+        except InputError:
+            raise
+        except RdbToolError:
+            return False
+        lost.keys.append(event.key)
+        lost.end = w.offset()
+        run.start = run.parts[0].start = w.offset()
+        run.end = max(run.end, run.start)
+        return True
 
 
 def _begin(suspects: list[Suspect], at: i64) -> i64:
