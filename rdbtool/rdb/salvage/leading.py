@@ -167,7 +167,10 @@ def _may_end(judge: Judge, at: i64, place: i64, bits: i64, ends_list: bool) -> b
     has ``bits`` of evidence. ``ends_list``: whether the last byte of that is the end of a list.
     """
     w = judge.pages.window(at, judge.size)
-    row = _row(judge, w)
+    byte = type_behind_opcodes(w)
+    if byte >= opcodes.LOWEST:
+        return False  # what belongs to no key has no elements
+    row = judge.table[byte] if byte >= 0 else None
     if row is None:
         return bits < A_FIELD
     if row.elements is None or row.name in EXPIRING or row.name == "zset":
