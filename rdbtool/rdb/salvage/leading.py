@@ -16,9 +16,9 @@ from rdbtool.rdb.layout.primitives import read_length, read_string, skip_string
 from rdbtool.rdb.types import TypeRow
 from rdbtool.servers.releases import FIELDS_EXPIRE_SINCE
 
-from .evidence import FIRST, NUMBER, TYPE_LOST, of_key, of_name
+from .evidence import FIRST, NUMBER, TYPE_LOST, is_printable, of_key, of_name
 from .judge import A_NAME, TORN, ZEROS, Judge
-from .lengths import SIZES, end_of_string, is_usual, is_usual_payload, swallows, type_behind_opcodes
+from .lengths import CODED, SIZES, end_of_string, is_usual, is_usual_payload, swallows, type_behind_opcodes
 from .names import Names, is_number
 
 STRINGS: Final = frozenset({"list", "set", "hash"})
@@ -122,7 +122,7 @@ def may_be_elements(judge: Judge, cut: i64, place: i64, names: Names) -> bool:
     if first != 0:
         if is_zeroed(judge, cut, place):
             return False
-        is_loose = row.element_strings > 0 or row.name in STRINGS
+        is_loose = (row.element_strings > 0 or row.name in STRINGS) and _are_strings(judge, place, row)
         return any(_holds(judge, at, is_loose) for at in _damaged(judge, cut, place))
     if is_zeroed(judge, cut, place):
         if known:
@@ -132,15 +132,17 @@ def may_be_elements(judge: Judge, cut: i64, place: i64, names: Names) -> bool:
             return True
         behind_text = of_key(near[-SHORT:]) >= FIRST
         return (behind_text and bits < A_FIELD) or may_be_fields(judge, cut, place, names)
+    value_coded = judge.pages.byte(w.offset())
     try:
-        skip_string(w)
+        value = read_string(w)
     except InputError:
         raise
     except RdbToolError:
         return False
     ends_list = judge.pages.byte(w.offset() - 1) == LIST_END
+    is_plain = not _ends_text(near) and is_usual(value_coded, value) and (value_coded >= CODED or is_printable(value))
     bits = A_FIELD if known else bits
-    return any(_may_end(judge, at, place, bits, ends_list) for at in _damaged(judge, cut, place))
+    return any(_may_end(judge, at, place, bits, ends_list, is_plain) for at in _damaged(judge, cut, place))
 
 
 def _damaged(judge: Judge, cut: i64, place: i64) -> list[int]:
@@ -162,9 +164,10 @@ def _damaged(judge: Judge, cut: i64, place: i64) -> list[int]:
     return found
 
 
-def _may_end(judge: Judge, at: i64, place: i64, bits: i64, ends_list: bool) -> bool:
+def _may_end(judge: Judge, at: i64, place: i64, bits: i64, ends_list: bool, is_plain: bool) -> bool:
     """Whether the value of the damaged record at ``at`` may end with what looks like a string at ``place``, whose name
-    has ``bits`` of evidence. ``ends_list``: whether the last byte of that is the end of a list.
+    has ``bits`` of evidence. ``ends_list``: whether the last byte of that is the end of a list. ``is_plain``: whether
+    no text ends in front of it, and its value is text, or a number: streams do not end so.
     """
     w = judge.pages.window(at, judge.size)
     byte = type_behind_opcodes(w)
@@ -173,6 +176,8 @@ def _may_end(judge: Judge, at: i64, place: i64, bits: i64, ends_list: bool) -> b
     row = judge.table[byte] if byte >= 0 else None
     if row is None:
         return bits < A_FIELD
+    if row.stream_version > 0:
+        return not is_plain
     if row.elements is None or row.name in EXPIRING or row.name == "zset":
         return True
     if row.byte == 0 or row.name in ONE_STRING:
@@ -264,6 +269,23 @@ def _ends_text(near: bytes) -> bool:
 def is_zeroed(judge: Judge, cut: i64, place: i64) -> bool:
     """Whether zeros that a disk puts in the place of what it lost stand between them: records may be among that."""
     return ZEROS in judge.pages.take(cut, min(place - cut, LOOKED_AT))
+
+
+def _are_strings(judge: Judge, place: i64, row: TypeRow) -> bool:
+    """Whether what is behind the type of the collection at ``place`` is strings in a row, its count being one, too."""
+    w = judge.pages.window(place + 1, judge.size)
+    try:
+        skip_string(w)
+        row.skip(w)
+        end = w.offset()
+        again = judge.pages.window(place + 1, judge.size)
+        while again.offset() < end:
+            skip_string(again)
+    except InputError:
+        raise
+    except RdbToolError:
+        return False
+    return again.offset() == end
 
 
 def _holds(judge: Judge, at: i64, is_loose: bool) -> bool:

@@ -26,8 +26,8 @@ from rdbtool.servers.releases import CHECKSUM_SINCE
 
 from .databases import database_in, doubtful, settle, with_all_expiries
 from .effort import Effort
-from .evidence import FIRST, of_key
-from .following import DATABASE, END_MARK, Following
+from .evidence import FIRST, is_time, of_key
+from .following import DATABASE, END_MARK, EXPIRY, Following
 from .judge import AN_EXPIRY, MORE, PROVEN, Break, Judge, Suspect
 from .leading import leading, may_be_elements
 from .names import Names
@@ -308,7 +308,9 @@ class Salvager:
             run.parts[0].keys -= 1
 
     def _pass_first(self, run: Run, lost: Lost) -> bool:
-        """Let ``run`` begin behind its first record; False where that is none of a key."""
+        """Let ``run`` begin behind its first record, or with the expiry of the next that it ends with; False where it is
+        none of a key.
+        """
         w = self.pages.window(run.start, self.size)
         try:
             event = self.judge.reader(w).next()
@@ -319,9 +321,13 @@ class Salvager:
             raise
         except RdbToolError:
             return False
+        end = w.offset()
+        tail = self.pages.take(end - EXPIRY, EXPIRY)
+        if end - EXPIRY > run.start and tail[0] == opcodes.EXPIRE_MS and is_time(tail[1:]):
+            end -= EXPIRY
         lost.keys.append(event.key)
-        lost.end = w.offset()
-        run.start = run.parts[0].start = w.offset()
+        lost.end = end
+        run.start = run.parts[0].start = end
         run.end = max(run.end, run.start)
         return True
 
