@@ -308,8 +308,8 @@ class Salvager:
             run.parts[0].keys -= 1
 
     def _pass_first(self, run: Run, lost: Lost) -> bool:
-        """Let ``run`` begin behind its first record, or with an expiry of the next at its end; False where it is none of
-        a key.
+        """Let ``run`` begin behind its first record, or with the expiry of the next that this ends with; False where it
+        is none of a key.
         """
         w = self.pages.window(run.start, self.size)
         try:
