@@ -180,10 +180,8 @@ def _may_end(judge: Judge, at: i64, place: i64, bits: i64, ends_list: bool, is_p
         return not is_plain
     if row.elements is None or row.name in EXPIRING or row.name == "zset":
         return True
-    if row.byte == 0 or row.name in ONE_STRING:
-        return (ends_list and row.byte != 0) or (bits < FIRST and is_within(judge, at, place))
     if row.name not in STRINGS:
-        return ends_list
+        return (ends_list and row.byte != 0) or (bits < A_FIELD and is_within(judge, at, place))
     if bits < FIRST:
         return True
     first = max(at, place - LONGEST_ELEMENT)
