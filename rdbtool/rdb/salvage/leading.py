@@ -122,7 +122,8 @@ def may_be_elements(judge: Judge, cut: i64, place: i64, names: Names) -> bool:
     if first != 0:
         if is_zeroed(judge, cut, place):
             return False
-        is_loose = (row.element_strings > 0 or row.name in STRINGS) and _are_strings(judge, place, row)
+        is_loose = row.element_strings > 0 or row.name in STRINGS
+        is_loose = is_loose and (bits < A_FIELD or _are_strings(judge, place, row))
         return any(_holds(judge, at, is_loose) for at in _damaged(judge, cut, place))
     if is_zeroed(judge, cut, place):
         if known:
