@@ -35,6 +35,7 @@ LONGEST_ODD: Final[i64] = 64
 _HEAD: Final = re.compile(rb"[\x00-\x20\xfa](?=[\x01-\x3f][ -~])")
 """What a record may begin with that has a name of printable text."""
 _TEXT: Final = re.compile(rb"[ -~]+")
+_WORD: Final = re.compile(rb"[ -~]{3}")
 _NUMBER: Final = re.compile(rb"0|-?[1-9][0-9]*")
 
 
@@ -115,7 +116,8 @@ def is_usual_payload(row: TypeRow, first: i64) -> bool:
 def swallows(name: bytes) -> bool:
     """Whether a name of odd bytes seems to have records in it: rather their values end with good evidence."""
     size: i64 = len(name)
-    if size > LONGEST_ODD:
+    text = sum(len(part) for part in _TEXT.findall(name))
+    if size > LONGEST_ODD or (4 * text < 3 * size and _WORD.search(name)):
         return True
     for found in _HEAD.finditer(name):
         begin = found.end() + 1

@@ -31,6 +31,7 @@ from .harming import Outcome, count, whole_of
         pytest.param("redis-7.4-rc1/small-plain.rdb", 5012, 512, bytes(512), id="a field behind zeros"),
         pytest.param("redis-7.4.1/cluster.rdb", 347, 9, b"", id="two letters in a list and a number behind it"),
         pytest.param("redis-7.4.1/small-nochecksum.rdb", 9298, 5, b"", id="the name of a stream's group"),
+        pytest.param("redis-5.0.14/small-plain.rdb", 2296, 7, b"", id="a stream's end and the rest of a name"),
         pytest.param("redis-3.0.7/small-plain.rdb", 2581, 512, bytes(512), id="a value with the next one's expiry"),
         pytest.param("redis-7.4-rc1/small-plain.rdb", 4031, 7, b"", id="two fields behind a torn string"),
         pytest.param("redis-7.4.1/small-plain.rdb", 910, 8, b"", id="fields behind a torn stream"),
