@@ -63,11 +63,16 @@ def of_key(key: bytes) -> i64:
     size: i64 = len(key)
     if size == 0:
         return 0
-    if _PRINTABLE.match(key):
+    if is_printable(key):
         return min(2 + 3 * size, 24)
     if _TEXT.match(key) and is_utf8(key, 0, size):
         return min(size, 12)
     return min(size // 2, 4)
+
+
+def is_printable(text: bytes) -> bool:
+    """Whether it is ASCII that is shown as it is."""
+    return _PRINTABLE.match(text) is not None
 
 
 def of_name(key: bytes, coded: i64) -> i64:

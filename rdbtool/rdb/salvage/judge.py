@@ -23,7 +23,7 @@ from rdbtool.rdb.reader import RdbReader
 from rdbtool.rdb.types import TABLE, TypeRow
 
 from .evidence import FIRST, LEAST, NUMBER, OPCODES, is_opcode_of_key, is_time, of_event, of_key, of_name, one_bit_apart
-from .lengths import PACKED, end_of_string, type_behind_opcodes
+from .lengths import PACKED, end_of_string, is_usual_payload, type_behind_opcodes
 
 NOTHING: Final[i64] = 0
 AN_EXPIRY: Final[i64] = 1
@@ -55,6 +55,8 @@ FIELDS: Final = frozenset(
 """Auxiliary fields that servers write (rdb.c: rdbSaveInfoAuxFields)."""
 ZEROS: Final = bytes(16)
 """A run of zeros that a file system or a disk puts in the place of what it lost."""
+CONTAINERS: Final = (1, 2)
+"""What a node of a quicklist begins with: a number that says how its elements stand."""
 LONGEST: Final[i64] = 1 << 20
 """Bytes of a damaged record that are tried to be explained."""
 EXPIRIES: Final = bytes((opcodes.EXPIRE_MS, opcodes.EXPIRE_S))
@@ -131,11 +133,13 @@ class Judge:
         w.need(1)
         coded: i64 = w.data[w.pos] if w.pos < w.end else 0
         at = reader.key_offset
-        evidence = of_name(event.key, self.pages.byte(at))
+        evidence = of_name(event.key, self.pages.byte(at)) if is_usual_payload(event.type, coded) else 0
         event.skip()
         row = event.type
         one_blob = row.empty_at == 11 or row.name in {"hash-listpack", "zset-listpack", "set-listpack", "set-intset"}
         proven = (one_blob and row.byte != 14) or (row.byte == 0 and coded == PACKED)
+        if row.name == "list-quicklist2":
+            proven = self.pages.byte(w.offset()) not in CONTAINERS  # no further node of it follows
         suspect = Suspect(start, w.offset(), event.key, evidence, proven, row.byte == 0)
         suspect.key_at = at
         suspect.value_at = event.value_offset
@@ -160,9 +164,12 @@ class Judge:
                 break
             at = suspects.pop().start
         behind = 0
-        for suspect in reversed(suspects):
+        for number in range(len(suspects) - 1, -1, -1):
+            suspect = suspects[number]
             if suspect.end in broken.bad and behind < PROVEN:
-                return suspect.end  # its end is as doubtful as its value, and so is what follows
+                # Its end is as doubtful as its value, and so is what follows.
+                before = suspects[number - 1] if number else suspect
+                return suspect.end if before.evidence else before.start
             behind += suspect.evidence
         if is_within or at >= self.size:
             return at

@@ -6,23 +6,25 @@ from typing import Final
 
 from mypy_extensions import i64
 
-from rdbtool.errors import InputError, RdbToolError
+from rdbtool.errors import InputError, RdbToolError, TruncatedError
 from rdbtool.findings import Findings, Severity
 from rdbtool.io.window import Window, window_over
 from rdbtool.rdb import opcodes
 from rdbtool.rdb.frame import Frame
 from rdbtool.rdb.layout.inspection import Inspection
-from rdbtool.rdb.layout.primitives import read_length, read_string
+from rdbtool.rdb.layout.primitives import read_length, read_string, skip_string
 from rdbtool.rdb.types import TypeRow
 from rdbtool.servers.releases import FIELDS_EXPIRE_SINCE
 
-from .evidence import FIRST, NUMBER, TYPE_LOST, of_key, of_name
+from .evidence import FIRST, NUMBER, TYPE_LOST, is_printable, of_key, of_name
 from .judge import A_NAME, TORN, ZEROS, Judge
-from .lengths import end_of_string, type_behind_opcodes
+from .lengths import CODED, SIZES, end_of_string, is_usual, is_usual_payload, swallows, type_behind_opcodes
 from .names import Names, is_number
 
-STRINGS: Final = frozenset({"list", "set", "hash", "hash-metadata", "hash-metadata-pre-ga", "hash2"})
+STRINGS: Final = frozenset({"list", "set", "hash"})
 """Types whose payload is strings in a row."""
+EXPIRING: Final = frozenset({"hash-metadata", "hash-metadata-pre-ga", "hash2"})
+"""Types whose payload is strings with a time for every two."""
 LONGEST_ELEMENT: Final[i64] = 1 << 12
 LONGEST: Final[i64] = 512
 """Bytes of such a record."""
@@ -90,54 +92,112 @@ def leading(judge: Judge, cut: i64, place: i64) -> i64:
 
 
 def may_be_elements(judge: Judge, cut: i64, place: i64, names: Names) -> bool:
-    """Whether what looks like a string at ``place`` may be the last elements of a collection: of the damaged one at
-    ``cut``, where no element ends right in front of it, or its name tells little; or of one that is lost with its
-    beginning, where its type may be the last byte of a number, or of an element. ``names``: of other keys.
+    """Whether what looks like a string at ``place`` may be the end of a value that is lost with its beginning: three
+    strings in a row look so, an empty one, its name and its value. ``names``: of other keys.
+
+    A name that begins as others do is one, unless the type may be the last byte of a number. Any other is one where the
+    damaged record is known that ends in front of it, and cannot end behind it.
     """
-    if judge.pages.byte(place) != 0 or place <= cut:
-        return False
-    w = judge.pages.window(cut, judge.size)
-    row = _row(judge, w)
-    coded = judge.pages.byte(place + 1)
-    key = read_string(judge.pages.window(place + 1, judge.size))
-    known = names.know(key, coded)
-    if of_name(key, coded) < NUMBER:
-        return True  # what its value tells, tells nothing of its type
+    first = judge.pages.byte(place)
+    if place <= cut or first >= opcodes.LOWEST:
+        return place > cut and first == opcodes.EXPIRE_S and _is_torn(judge, cut, place)
     near = judge.pages.take(max(cut, place - NEAR), min(NEAR, place - cut))
     n: i64 = len(near)
     after_number = near[n - 1] == 0xC0 or (n > 1 and near[n - 2] == 0xC1) or (n > 3 and near[n - 4] == 0xC2)
-    if row is None or row.name in ONE_STRING:
-        if after_number or known:
-            return after_number
-        if is_zeroed(judge, cut, place):
-            is_odd = not key.isascii() and of_name(key, coded) < A_FIELD
-            if is_odd or near.endswith(TYPE_LOST) or _ends_element(near):
-                return True
-            behind_text = of_key(near[-SHORT:]) >= FIRST
-            return (behind_text and of_name(key, coded) < A_FIELD) or may_be_fields(judge, cut, place, names)
-        return of_name(key, coded) < FIRST and row is not None and _is_in_name(judge, cut, place)
-    if known and not is_number(coded):
+    w = judge.pages.window(place + 1, judge.size)
+    coded = judge.pages.byte(place + 1)
+    row = judge.table[first]
+    try:
+        key = read_string(w)
+    except InputError:
+        raise
+    except RdbToolError:
+        return False  # there is none
+    bits = of_name(key, coded)
+    if bits < NUMBER or row is None or not is_usual_payload(row, judge.pages.byte(w.offset())):
+        return True  # what its value tells, tells nothing of its type
+    known = names.know(key, coded)
+    if after_number or (known and not is_number(coded)):
         return after_number
-    if may_be_fields(judge, cut, place, names):
+    if first != 0:
+        if is_zeroed(judge, cut, place):
+            return False
+        is_loose = row.element_strings > 0 or row.name in STRINGS
+        is_loose = is_loose and (bits < A_FIELD or _are_strings(judge, place, row))
+        return any(_holds(judge, at, is_loose) for at in _damaged(judge, cut, place))
+    if is_zeroed(judge, cut, place):
+        if known:
+            return False
+        is_odd = not key.isascii() and bits < A_FIELD
+        if is_odd or near.endswith(TYPE_LOST) or _ends_element(near):
+            return True
+        behind_text = of_key(near[-SHORT:]) >= FIRST
+        return (behind_text and bits < A_FIELD) or may_be_fields(judge, cut, place, names)
+    value_coded = judge.pages.byte(w.offset())
+    try:
+        value = read_string(w)
+    except InputError:
+        raise
+    except RdbToolError:
+        return False
+    ends_list = judge.pages.byte(w.offset() - 1) == LIST_END
+    is_plain = not _ends_text(near) and is_usual(value_coded, value) and (value_coded >= CODED or is_printable(value))
+    bits = A_FIELD if known else bits
+    return any(_may_end(judge, at, place, bits, ends_list, is_plain) for at in _damaged(judge, cut, place))
+
+
+def _damaged(judge: Judge, cut: i64, place: i64) -> list[int]:
+    """Where the damaged record begins that ends in front of ``place``: at ``cut``, or, where that one can be read,
+    behind it.
+    """
+    w = judge.pages.window(cut, judge.size)
+    found = [int(cut)]
+    try:
+        event = judge.reader(w).next()
+        if isinstance(event, Frame):
+            event.skip()
+            if w.offset() < place:
+                found.append(int(w.offset()))
+    except InputError:
+        raise
+    except RdbToolError:
+        pass
+    return found
+
+
+def _may_end(judge: Judge, at: i64, place: i64, bits: i64, ends_list: bool, is_plain: bool) -> bool:
+    """Whether the value of the damaged record at ``at`` may end with what looks like a string at ``place``, whose name
+    has ``bits`` of evidence. ``ends_list``: whether the last byte of that is the end of a list. ``is_plain``: whether
+    no text ends in front of it, and its value is text, or a number: streams do not end so.
+    """
+    w = judge.pages.window(at, judge.size)
+    byte = type_behind_opcodes(w)
+    if byte >= opcodes.LOWEST:
+        return False  # what belongs to no key has no elements
+    row = judge.table[byte] if byte >= 0 else None
+    if row is None:
+        return bits < A_FIELD
+    if row.stream_version > 0:
+        return not is_plain
+    if row.elements is None or row.name in EXPIRING or row.name == "zset":
         return True
-    if of_name(key, coded) < FIRST:
-        return row.name in STRINGS or row.name == "array"
     if row.name not in STRINGS:
-        # the last elements of a collection behind it, or the name of a group, or of a consumer
-        return after_number or (row.stream_version > 0 and of_name(key, coded) < A_FIELD)
-    first = max(cut, place - LONGEST_ELEMENT)
+        return (ends_list and row.byte != 0) or (bits < A_FIELD and is_within(judge, at, place))
+    if bits < FIRST:
+        return True
+    first = max(at, place - LONGEST_ELEMENT)
     data = judge.pages.take(first, place - first)
-    at: i64 = len(data) - 1
-    while at >= 0:
-        if end_of_string(data, at) == len(data):
+    pos: i64 = len(data) - 1
+    while pos >= 0:
+        if end_of_string(data, pos) == len(data):
             return row.element_strings > 0 and _are_missing(judge, w, row, place)
-        at -= 1
+        pos -= 1
     return True
 
 
 def _are_missing(judge: Judge, w: Window, row: TypeRow, place: i64) -> bool:
     """Whether the collection whose name ``w`` stands at has, by its count, so many more strings than can be read up to
-    ``place`` that a few of them may stand there.
+    ``place`` that a few of them may stand there; or fewer: then the count may be wrong.
     """
     try:
         read_string(w)
@@ -146,7 +206,7 @@ def _are_missing(judge: Judge, w: Window, row: TypeRow, place: i64) -> bool:
         return False
     first = w.offset()
     if not 0 < place - first <= LONGEST_ELEMENT:
-        return False
+        return place <= first
     data = judge.pages.take(first, place - first)
     size: i64 = len(data)
     at: i64 = 0
@@ -164,7 +224,7 @@ def _are_missing(judge: Judge, w: Window, row: TypeRow, place: i64) -> bool:
         if count is not None:
             counts[int(at)] = count + 1
         at -= 1
-    return left - counts[min(counts)] >= FEW
+    return any(at < begin + TORN and not 0 <= left - count < FEW for at, count in counts.items())
 
 
 def may_be_fields(judge: Judge, cut: i64, place: i64, names: Names) -> bool:
@@ -191,7 +251,7 @@ def may_be_fields(judge: Judge, cut: i64, place: i64, names: Names) -> bool:
 def _may_precede_field(near: bytes) -> bool:
     """Whether a value, a text or a number, or the count of fields behind a name may end with these bytes."""
     n: i64 = len(near)
-    if n < 4 or near.endswith(TYPE_LOST):
+    if n < 4 or any(near[: n - size].endswith(TYPE_LOST) for size in range(SHORT + 1)):
         return True
     if _ends_text(near) or (near[n - 1] == 0 and _ends_text(near[: n - 1])):
         return True
@@ -210,6 +270,35 @@ def is_zeroed(judge: Judge, cut: i64, place: i64) -> bool:
     return ZEROS in judge.pages.take(cut, min(place - cut, LOOKED_AT))
 
 
+def _are_strings(judge: Judge, place: i64, row: TypeRow) -> bool:
+    """Whether what is behind the type of the collection at ``place`` is strings in a row, its count being one, too."""
+    w = judge.pages.window(place + 1, judge.size)
+    try:
+        skip_string(w)
+        row.skip(w)
+        end = w.offset()
+        again = judge.pages.window(place + 1, judge.size)
+        while again.offset() < end:
+            skip_string(again)
+    except InputError:
+        raise
+    except RdbToolError:
+        return False
+    return again.offset() == end
+
+
+def _holds(judge: Judge, at: i64, is_loose: bool) -> bool:
+    """Whether the value of the record at ``at`` may hold what looks like a collection: ``is_loose``, with its elements
+    in a row.
+    """
+    row = _row(judge, judge.pages.window(at, judge.size))
+    if row is None:
+        return False
+    if is_loose:
+        return row.elements is None or row.element_strings > 0 or row.name in STRINGS
+    return row.redis_type == "module"
+
+
 def _row(judge: Judge, w: Window) -> TypeRow | None:
     """The type of the record that ``w`` stands at, which is passed."""
     byte = type_behind_opcodes(w)
@@ -224,12 +313,29 @@ def _ends_element(near: bytes) -> bool:
     return not _ends_text(near) and any(near[n - size] == size for size in range(1, n + 1))
 
 
-def _is_in_name(judge: Judge, cut: i64, place: i64) -> bool:
-    """Whether ``place`` is in the name of the record at ``cut``, by the length that it says it has."""
+def _is_torn(judge: Judge, cut: i64, place: i64) -> bool:
+    """Whether what looks like an expiry in seconds at ``place``, as any bytes behind the opcode do, may be in that of
+    the record at ``cut``, or begin in that.
+    """
+    if place < cut + SIZES.get(int(judge.pages.byte(cut)), 0):
+        return True
+    return is_within(judge, cut, place) and not is_within(judge, cut, place + SIZES[opcodes.EXPIRE_S])
+
+
+def is_within(judge: Judge, cut: i64, place: i64) -> bool:
+    """Whether ``place`` is in the record at ``cut``, by the lengths that it says it has."""
     w = judge.pages.window(cut, judge.size)
-    type_behind_opcodes(w)
-    begin = judge.pages.take(w.offset(), min(5, judge.size - w.offset()))
-    return place < w.offset() + end_of_string(begin, 0)
+    try:
+        event = judge.reader(w).next()
+        if isinstance(event, Frame):
+            event.skip()
+    except InputError:
+        raise
+    except TruncatedError:
+        return True
+    except RdbToolError:
+        return False
+    return place < w.offset()
 
 
 def _is_record(judge: Judge, data: bytes, expected: bool) -> bool:
@@ -244,11 +350,14 @@ def _is_record(judge: Judge, data: bytes, expected: bool) -> bool:
         if bits < A_NAME and not expected:
             return False
         size = w.end - w.pos
-        if size == 0 or (bits < NUMBER and not (expected and size > NUMBER)):
+        if size == 0 or (bits < NUMBER and not (expected and of_key(data[-SHORT:]) >= FIRST)):
+            return False
+        if not is_usual(data[1], event.key) or (bits < FIRST and swallows(event.key)):
             return False
         if w.data[w.pos] == 0 and not (expected and bits >= FIRST):
             return False
-        event.type.verify(w, Inspection(findings))
+        ins = Inspection(findings)
+        event.type.verify(w, ins)
     except RdbToolError:
         return False
-    return w.at_end() and findings.worst is not Severity.ERROR
+    return w.at_end() and not ins.empty and findings.worst is not Severity.ERROR

@@ -12,7 +12,8 @@ BEGINNING: Final = re.compile(rb"[^\x00-\x20\x7f:./|_{}#-]+[:./|_{}#-]|[{][^\x00
 NUMBERS: Final = b"0"
 """Stands for the beginning of those that are stored as numbers."""
 COMMON: Final = 3
-"""Keys that must begin alike."""
+FEW: Final = 2
+"""Keys that must begin alike, and that must be numbers."""
 ALL: Final[i64] = 1 << 10
 ONE_IN: Final[i64] = 64
 """The first names are looked at, and some of all others."""
@@ -42,7 +43,7 @@ class Names:
 
     def know(self, key: bytes, coded: i64) -> bool:
         """Whether several keys begin like that."""
-        return self._counts.get(_beginning(key, coded), 0) >= COMMON
+        return self._counts.get(_beginning(key, coded), 0) >= (FEW if is_number(coded) else COMMON)
 
 
 def is_number(coded: i64) -> bool:

@@ -26,10 +26,10 @@ from rdbtool.servers.releases import CHECKSUM_SINCE
 
 from .databases import database_in, doubtful, settle, with_all_expiries
 from .effort import Effort
-from .evidence import FIRST, of_key
-from .following import DATABASE, END_MARK, Following
+from .evidence import FIRST, is_time, of_key
+from .following import DATABASE, END_MARK, EXPIRY, Following
 from .judge import AN_EXPIRY, MORE, PROVEN, Break, Judge, Suspect
-from .leading import leading, may_be_elements, may_be_fields
+from .leading import leading, may_be_elements
 from .names import Names
 from .partial import Partial
 from .salvaged import IN_A_ROW, IN_STEP, LEADING, TO_THE_END, Lost, Run, Salvaged
@@ -257,9 +257,9 @@ class Salvager:
         lacks = self.judge.may_lack(broken, cut)
         names = self.names
         if is_weak or lacks == MORE or (led < 0 and may_be_elements(self.judge, cut, place, names)):
-            self._pass_first(behind, lost)
-            while may_be_fields(self.judge, cut, behind.start, names):
-                self._pass_first(behind, lost)
+            passed = self._pass_first(behind, lost)
+            while passed and may_be_elements(self.judge, cut, behind.start, names):
+                passed = self._pass_first(behind, lost)
         elif lacks == AN_EXPIRY:
             behind.lacking = lost
         return behind
@@ -307,17 +307,29 @@ class Salvager:
             self._pass_first(run, lost)
             run.parts[0].keys -= 1
 
-    def _pass_first(self, run: Run, lost: Lost) -> None:
-        """Let ``run`` begin behind its first record."""
+    def _pass_first(self, run: Run, lost: Lost) -> bool:
+        """Let ``run`` begin behind its first record, or with the expiry of the next that this ends with; False where it
+        is none of a key.
+        """
         w = self.pages.window(run.start, self.size)
-        reader = self.judge.reader(w)
-        event = reader.next()
-        if isinstance(event, Frame):
+        try:
+            event = self.judge.reader(w).next()
+            if not isinstance(event, Frame):
+                return False
             event.skip()
-            lost.keys.append(event.key)
-            lost.end = w.offset()
-            run.start = run.parts[0].start = w.offset()
-            run.end = max(run.end, run.start)
+        except InputError:
+            raise
+        except RdbToolError:
+            return False
+        end = w.offset()
+        tail = self.pages.take(end - EXPIRY, EXPIRY)
+        if end - EXPIRY > run.start and tail[0] == opcodes.EXPIRE_MS and is_time(tail[1:]):
+            end -= EXPIRY
+        lost.keys.append(event.key)
+        lost.end = end
+        run.start = run.parts[0].start = end
+        run.end = max(run.end, run.start)
+        return True
 
 
 def _begin(suspects: list[Suspect], at: i64) -> i64:

@@ -37,16 +37,12 @@ from .evidence import (
     of_name,
     of_value,
 )
-from .lengths import PACKED, are_too_many
+from .lengths import PACKED, are_too_many, is_usual, is_usual_payload, swallows
 from .names import Names, is_number
 from .start import ends_at
 
 A_LETTER: Final[i64] = 5
 """Evidence in a name of one letter: enough for the first record of a run if no other run begins within it."""
-SWALLOWING: Final[i64] = 64
-"""Bytes of a name of odd bytes above which no run begins with it, or with a weak record in front of it: rather it
-swallows records, of whose last value then the good evidence is.
-"""
 ONE_IN: Final[i64] = 64
 """Of so many records one is remembered, so that what many runs have in common is read once."""
 LOOK: Final[i64] = 1 << 17
@@ -321,10 +317,12 @@ class Search:
                         if nameless == 2:
                             return NO  # it comes by chance to those that are known to stand there
                     is_weak = keys == 0 or self.weak_end >= 0
-                    if is_weak and len(event.key) > SWALLOWING and of_key(event.key) < FIRST:
+                    if is_weak and of_key(event.key) < FIRST and swallows(event.key):
                         return NO
                     if keys == 0 and event.type.byte == 0 and first == 0:
                         return NO  # an empty string is little evidence for what is in front of it
+                    if is_weak and not (is_usual(coded, event.key) and is_usual_payload(event.type, first)):
+                        return NO
                     if not self._verify(event, ins, last - self.effort.spent):
                         return self._unfinished(passed)
             except InputError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,14 +95,24 @@ def harmed(rng: random.Random, data: bytes, kind: str) -> tuple[int, int, bytes]
 def harm(rng: random.Random, whole: Whole, kind: str, work: Path, outcome: Outcome) -> str:
     """One trial. Returns what is worth looking at, "" where all is as it should be."""
     at, size, data = harmed(rng, whole.data, kind)
+    seen = count(whole, at, size, data, work, outcome)
+    return f"{kind} at {at}: {seen}" if seen else ""
+
+
+def count(whole: Whole, at: int, size: int, data: bytes, work: Path, outcome: Outcome, *, undo: bool = True) -> str:
+    """Count what comes back of ``data``: of ``whole``, ``size`` bytes from ``at`` on are damaged. Returns what is worth
+    looking at. ``undo``: as the checksum tells.
+    """
     path = work / "harmed.rdb"
     path.write_bytes(data)
     with Pages(str(path)) as pages:
-        result = Salvager(pages).run()
+        result = Salvager(pages, undo=undo).run()
         got, got_at = keys_in(result.window(pages))
     guessed = any(run.is_guessed for run in result.runs)
     uncertain = {int(run.db) for run in result.runs if not run.sure_of_db}
-    names = {key for _, key in whole.facts}
+    names: dict[bytes, list[Facts]] = defaultdict(list)
+    for (_, key), facts in whole.facts.items():
+        names[key].append(facts)
     outcome.trials += 1
     lost: list[Name] = []
     touched: set[Name] = set()
@@ -124,7 +135,7 @@ def harm(rng: random.Random, whole: Whole, kind: str, work: Path, outcome: Outco
             continue
         if name in touched:
             outcome.changed += 1
-        elif name not in whole.facts and name[1] in names and name[0] in uncertain:
+        elif name[0] in uncertain and facts in names[name[1]]:
             outcome.told += 1
         elif not guessed:
             outcome.in_form += 1
@@ -137,7 +148,7 @@ def harm(rng: random.Random, whole: Whole, kind: str, work: Path, outcome: Outco
             bad.remove(name)  # the damage is in its name
             outcome.changed += 1
     outcome.wrong += len(bad)
-    return f"{kind} at {at}: lost {lost[:3]}, wrong {bad[:3]}" if lost or bad else ""
+    return f"lost {lost[:3]}, wrong {bad[:3]}" if lost or bad else ""
 
 
 def table(outcomes: dict[str, Outcome]) -> Iterable[str]:
