@@ -40,6 +40,16 @@ class Note:
         except OSError:  # whoever waited for it is gone, or on another machine
             self.last = 1 << 62
 
+    def __del__(self) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Write no more."""
+        self.last = 1 << 62
+        handle, self.handle = self.handle, -1
+        if handle >= 0:
+            os.close(handle)
+
 
 def noted(path: str, count: int) -> list[int]:
     """The bytes read as the first ``count`` notes in the file say."""

@@ -172,9 +172,15 @@ class Workers(Executor):
                 ours = [self._alive, to_worker, from_worker]
                 for other in self._workers.values():
                     ours += [other.calls, other.answers]
-                pid, reap = begin((calls, answers, alive), ours)
-                os.close(calls)
-                os.close(answers)
+                try:
+                    pid, reap = begin((calls, answers, alive), ours)
+                except OSError:
+                    for pipe in (alive, to_worker, from_worker):
+                        os.close(pipe)
+                    raise
+                finally:
+                    os.close(calls)
+                    os.close(answers)
                 self._workers[from_worker] = _Worker(pid, to_worker, from_worker, reap)
                 self._poll.register(from_worker, select.POLLIN)
         os.close(alive)

@@ -417,31 +417,43 @@ def test_formulas_in_csv_are_text_on_request(tmp_path: Path) -> None:
         assert not any(cell.startswith(("=", "+", "@", "-", "\t", "\r")) for cell in row), row
 
 
-FAULTS = Path(__file__).resolve().parents[2] / "fixtures" / "cases" / "faults"
 DIGITS = "1" + "0" * 5000
 """Of a number that Python does not read."""
+
+
+def digits(name: str) -> bytes:
+    """Files that hold them."""
+    number = DIGITS.encode()
+    if name == "keys.txt":
+        return b'SET a 1\nEVAL "return 1" %b\n' % number
+    aux = [(b"ctime", number), (b"used-mem", number), (b"redis-ver", b"7.0.15"), (b"aof-base", b"1")]
+    data = b"REDIS0010" + b"".join(b"\xfa" + string(field) + string(value) for field, value in aux)
+    data += b"\xfe\x00" + b"\x00\x01a\x01b" + b"\xff" + bytes(8)
+    if name == "log.aof":
+        data += b"#TS:1600000000\r\n" + command("SET", "q", "1") + b"#TS:1600000005\r\n" + command("SET", "z", "1")
+    return data
 
 
 @pytest.mark.parametrize(
     ("words", "code"),
     [
-        (["check-aof", FAULTS / "digits.aof"], 0),
-        (["check-aof", FAULTS / "digits.aof", "--until", "1600000001"], 0),
-        (["info", FAULTS / "digits.rdb"], 0),
-        (["verify", FAULTS / "digits.rdb", "--min-keys", "2"], 1),
-        (["dump", FAULTS / "digits.txt", "--from", "commands"], 0),
-        (["dump", FAULTS / "digits.rdb", "--slots", DIGITS], 2),
-        (["convert", FAULTS / "digits.rdb", "{out}", "--to", "rdb", "--split", DIGITS], 2),
-        (["convert", FAULTS / "digits.rdb", "{out}", "--to", "rdb", "--split", "\N{SUPERSCRIPT TWO}"], 2),
-        (["dump", FAULTS / "digits.aof", "--before-command", "SET", "--nth", DIGITS], 2),
-        (["memory", FAULTS / "digits.rdb", "--memory-limit", DIGITS], 2),
-        (["convert", FAULTS / "digits.rdb", "{out}", "--to", "rdb", "--shift-ttl", DIGITS], 2),
+        (["check-aof", "log.aof"], 0),
+        (["check-aof", "log.aof", "--until", "1600000001"], 0),
+        (["info", "dump.rdb"], 0),
+        (["verify", "dump.rdb", "--min-keys", "2"], 1),
+        (["dump", "keys.txt", "--from", "commands"], 0),
+        (["dump", "dump.rdb", "--slots", DIGITS], 2),
+        (["convert", "dump.rdb", "out", "--to", "rdb", "--split", DIGITS], 2),
+        (["convert", "dump.rdb", "out", "--to", "rdb", "--split", "\N{SUPERSCRIPT TWO}"], 2),
+        (["dump", "log.aof", "--before-command", "SET", "--nth", DIGITS], 2),
+        (["memory", "dump.rdb", "--memory-limit", DIGITS], 2),
+        (["convert", "dump.rdb", "out", "--to", "rdb", "--shift-ttl", DIGITS], 2),
     ],
 )
-def test_numbers_of_thousands_of_digits_are_an_answer_or_one_line(
-    words: list[object], code: int, tmp_path: Path
-) -> None:
-    done = run(*(tmp_path / "out" if word == "{out}" else word for word in words))
+def test_numbers_of_thousands_of_digits_are_an_answer_or_one_line(words: list[str], code: int, tmp_path: Path) -> None:
+    for name in ("dump.rdb", "log.aof", "keys.txt"):
+        (tmp_path / name).write_bytes(digits(name))
+    done = run(*(tmp_path / word if word in {"out", "dump.rdb", "log.aof", "keys.txt"} else word for word in words))
     assert done.returncode == code, done.stderr
     assert done.stderr.count("\n") <= 5
     assert "Traceback" not in done.stderr
@@ -465,7 +477,7 @@ def test_numbers_of_thousands_of_digits_in_json_lines_are_told_with_their_line(r
 
 
 def test_a_manifest_is_rebuilt_from_a_base_that_tells_no_time(tmp_path: Path) -> None:
-    (tmp_path / "appendonly.aof.1.base.rdb").write_bytes((FAULTS / "digits.rdb").read_bytes())
+    (tmp_path / "appendonly.aof.1.base.rdb").write_bytes(digits("dump.rdb"))
     (tmp_path / "appendonly.aof.2.incr.aof").write_bytes(b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n")
     (tmp_path / "appendonly.aof.manifest").write_bytes(b"")
     assert run("check-aof", tmp_path, "--fix", "--yes").returncode == 0

@@ -307,12 +307,15 @@ def _compare(_: str, share: _Share, options: _Options) -> _Found:
     with _opened(options.left) as left, _opened(options.right) as right:
         diff = Diff(left, right, options.diff)
         diff.decided = diff.large // options.parts
-        diff.progress = _Noting(Note(options.notes, share.number))
+        note = Note(options.notes, share.number)
+        diff.progress = _Noting(note)
         try:
             with open(path, "wb") as file:
                 return _found(diff, share, options.parts, file)
         except OSError as e:
             raise OutputError(f"cannot keep what differs in a temporary file: {reason(e)}", path=path) from e
+        finally:
+            note.close()
 
 
 @contextmanager
