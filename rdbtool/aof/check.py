@@ -269,10 +269,10 @@ def _empty(file: LogFile, findings: Findings) -> None:
 
 def _preamble(w: Window, verdict: FileVerdict, findings: Findings, config: LogConfig) -> bool:
     """Check the snapshot a file begins with; whether it can be read to its end."""
-    mine = verdict.preamble_findings
-    mine.kept = findings.kept
     from rdbtool.rdb.check import verify_rdb  # many logs have no snapshot
 
+    mine = verdict.preamble_findings
+    mine.kept = findings.kept
     verdict.preamble = facts = verify_rdb(w, mine, databases=int(config.databases), keep_expired=True)
     for finding in mine.items:
         if finding.code == "unreadable":

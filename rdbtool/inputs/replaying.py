@@ -14,6 +14,7 @@ from rdbtool.aof.names import CARRY, STOP
 from rdbtool.aof.point_in_time import LAST, WHOLE, Place, PointInTime
 from rdbtool.aof.resp import CommandReader
 from rdbtool.basics.collector import collector_off
+from rdbtool.basics.numbers import natural
 from rdbtool.engine.dataset import Dataset
 from rdbtool.engine.functions import load_library
 from rdbtool.engine.partition.budget import Budget
@@ -465,7 +466,7 @@ class Loader:
         head = RdbHead(RdbReader(w, checksum=is_first))
         result = self.result_of(head.aux)
         made = head.aux.get(b"ctime", b"")
-        if self.point.time_s is not None and made.isdigit() and len(made) < 20 and int(made) > self.point.time_s:
+        if self.point.time_s is not None and natural(made) > self.point.time_s:
             raise UsageError(
                 f"the snapshot in front of the log is of {int(made)}, later than {self.point.time_s}: what was before "
                 "is not in it",

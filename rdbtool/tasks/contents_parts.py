@@ -27,7 +27,7 @@ from rdbtool.rdb.reader import NOWHERE
 from rdbtool.servers.memory import JEMALLOC
 from rdbtool.servers.releases import Release
 
-from .handing import Handed, Handing, can_hand, numbers
+from .handing import Handed, Handing, held_ahead, numbers
 from .parts import HELD, FileState, Workforce, cutter_of, is_whole, parts_in_order, reopened
 from .units import Unit
 
@@ -121,7 +121,7 @@ def count_ahead(
     kept = 0
     if counting.rows is not None:
         portions = portions._replace(largest=HELD)
-        kept = ahead if can_hand(force.executor) else 0
+        kept = held_ahead(force.executor, ahead)
     first = cutter.next(portions.at(at))
     if first is None or is_whole(first, state.size) or cutter.reader.is_capture:
         return source

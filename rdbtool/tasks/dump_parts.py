@@ -23,7 +23,7 @@ from rdbtool.rdb.cutting import Cutter, RdbPart
 from rdbtool.rdb.events import End, Header, SelectDb
 from rdbtool.rdb.layout.duplicates import Duplicates
 
-from .handing import Handed, Handing, can_hand, numbers
+from .handing import Handed, Handing, held_ahead, numbers
 from .parts import HELD, FileState, Portions, cutter_of, is_huge, parts_in_order
 from .units import Unit
 
@@ -135,7 +135,7 @@ def move_in_parts(
     pipeline.enter(source)
     seen = pipeline.expect()
     ahead = 2 * workers
-    kept = ahead if can_hand(executor) else 0
+    kept = held_ahead(executor, ahead)
     seed = -1 if seen is None else int(seen.seed)
     portions = Portions(state.size, workers, portion, HELD)
     how = _Options(state, pipeline.selection, options, Facts(), kept, 0, seed, pipeline.beside)

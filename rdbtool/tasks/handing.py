@@ -24,9 +24,12 @@ _held: Final[deque[tuple[int, int]]] = deque()
 """Of this process, as a worker: the number of a unit, and the descriptor of the memory that holds its result."""
 
 
-def can_hand(executor: Executor) -> bool:
-    """Whether its workers can leave results in their memory."""
-    return isinstance(executor, Workers) and hasattr(os, "memfd_create") and os.path.isdir("/proc/self/fd")
+def held_ahead(executor: Executor, ahead: int) -> int:
+    """How many results its workers leave in their memory for units that are begun so far ``ahead``: all, or 0 where
+    they cannot.
+    """
+    can = isinstance(executor, Workers) and hasattr(os, "memfd_create") and os.path.isdir("/proc/self/fd")
+    return ahead if can else 0
 
 
 class Handed(NamedTuple):
