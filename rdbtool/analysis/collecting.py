@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Final, final
 
 from mypy_extensions import i64
@@ -12,7 +12,7 @@ from rdbtool.errors import FormatError
 from rdbtool.inputs.keys import EntryEvent, Facts, KeySource
 from rdbtool.inputs.salvaging import Behind
 from rdbtool.inputs.selection import Selection
-from rdbtool.io.output import Output
+from rdbtool.io.output import Output, Writable
 from rdbtool.model import Entry
 from rdbtool.rdb.encode import encode
 from rdbtool.rdb.events import End, Event, Function, FunctionPreGa, HashTemplate, ModuleAux
@@ -140,7 +140,7 @@ class Collector:
         self._held = []
         self._turn = 0
 
-    def follow(self, rows: Iterable[bytes], last_row: i64, held: list[MeasuredKey]) -> None:
+    def follow(self, rows: Callable[[Writable], None], last_row: i64, held: list[MeasuredKey]) -> None:
         """Take over what one has written and holds that has read on from where this one stands."""
         ours = self.rows
         assert ours is not None
@@ -150,8 +150,7 @@ class Collector:
             return
         self.write_held()
         ours.output.flush()
-        for text in rows:
-            ours.output.sink.write(text)
+        rows(ours.output.sink)
         self.last_row = last_row
         self._held = held
 

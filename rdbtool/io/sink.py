@@ -7,8 +7,8 @@ import errno
 import os
 import stat
 import sys
-from collections.abc import Sequence
-from typing import BinaryIO, Final, Protocol, final
+from collections.abc import Callable, Iterator, Sequence
+from typing import BinaryIO, Final, NamedTuple, Protocol, final
 
 from rdbtool.errors import NotSyncedError, OutputError, reason
 
@@ -35,6 +35,24 @@ def without_compression(path: str) -> str:
     """A name without what says that the file is compressed."""
     stem, ending = os.path.splitext(path)
     return stem if ending.lower() in COMPRESSED else path
+
+
+class Place(NamedTuple):
+    """Where another process of this machine can write what comes next: to the open file that ``path`` names in /proc,
+    at the byte ``offset``, or behind what is there for -1.
+    """
+
+    path: str
+    offset: int
+
+    def open(self) -> int:
+        """Open it for writing: its descriptor, or -1 where that cannot be done. It does not wait for a reader."""
+        try:
+            handle = os.open(self.path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK)
+        except OSError:
+            return -1
+        os.set_blocking(handle, True)
+        return handle
 
 
 class Pending(Protocol):
@@ -168,17 +186,56 @@ class Sink:
         data = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
         self._parts = []
         self._held = 0
-        try:
+        with self._writing(len(data)):
             view = memoryview(data)
             while view:
                 view = view[self._stream.write(view) or 0 :]
             self._stream.flush()
+        if self._made is not None and self.written - self._sent >= BEHIND:
+            self._begin_to_sync()
+
+    def written_by(self, another: Callable[[Place], bool], size: int) -> bool:
+        """Let ``another`` write the next ``size`` bytes, and say whether it could get to the place. False, and nothing
+        is written, where it could not, or nobody could. Raises as `write` does.
+        """
+        self.flush()
+        place = self._place()
+        if place is None:
+            return False
+        self.written += size
+        with self._writing(size):
+            done = another(place)
+        if not done:
+            self.written -= size
+        elif place.offset >= 0:
+            os.lseek(self._stream.fileno(), place.offset + size, os.SEEK_SET)
+        return done
+
+    @contextlib.contextmanager
+    def _writing(self, size: int) -> Iterator[None]:
+        """Where the last ``size`` bytes of all are written. Raises as `write` does."""
+        try:
+            yield
         except OSError as e:
             if isinstance(e, BrokenPipeError) and self._standard:
                 raise
-            raise OutputError(f"cannot write: {reason(e)}", path=self.name, offset=self.written - len(data)) from e
-        if self._made is not None and self.written - self._sent >= BEHIND:
-            self._begin_to_sync()
+            raise OutputError(f"cannot write: {reason(e)}", path=self.name, offset=self.written - size) from e
+
+    def _place(self) -> Place | None:
+        if sys.platform != "linux":
+            return None
+        import fcntl  # not there on every system
+
+        try:
+            handle = self._stream.fileno()
+            mode = os.fstat(handle).st_mode
+            path = f"/proc/{os.getpid()}/fd/{handle}"
+            if stat.S_ISREG(mode) and not fcntl.fcntl(handle, fcntl.F_GETFL) & os.O_APPEND:
+                return Place(path, os.lseek(handle, 0, os.SEEK_CUR))
+        except OSError:
+            return None
+        is_stream = stat.S_ISFIFO(mode) or (stat.S_ISCHR(mode) and not os.isatty(handle))
+        return Place(path, -1) if is_stream else None
 
     def _begin_to_sync(self) -> None:
         """Let the disk begin on what was written: see POSIX_FADV_DONTNEED in posix_fadvise(2). It is only advice."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable
 from typing import Final, final
 
 from mypy_extensions import i64
@@ -10,7 +10,7 @@ from mypy_extensions import i64
 from rdbtool.errors import FormatError, RdbToolError
 from rdbtool.findings import Findings, Severity
 from rdbtool.inputs.keys import Facts
-from rdbtool.io.output import Output
+from rdbtool.io.output import Output, Writable
 from rdbtool.model import Entry, type_name
 from rdbtool.rdb.events import Event, ModuleAux, SlotImport
 from rdbtool.rdb.frame import Frame
@@ -55,15 +55,15 @@ class Verifier:
 
 @final
 class Written:
-    """What one that had resumed (`Exporter.resume`) wrote: ``head`` is the beginning, ``rest`` all behind it, ``size``
-    bytes with the checksum ``crc``, 0 unless the format has one; ``db``: the database that it was in at the end;
-    ``sizes``: what was said of databases, number -> keys, keys that expire.
+    """What one that had resumed (`Exporter.resume`) wrote: ``head`` is the beginning, and ``rest`` writes all behind it
+    to a sink, ``size`` bytes with the checksum ``crc``, 0 unless the format has one; ``db``: the database that it was
+    in at the end; ``sizes``: what was said of databases, number -> keys, keys that expire.
     """
 
     def __init__(
         self,
         head: bytes,
-        rest: Iterable[bytes],
+        rest: Callable[[Writable], None],
         *,
         db: int = -1,
         size: int = 0,
@@ -129,8 +129,7 @@ class Exporter:
         output.buffer.write(front)
         output.buffer.write(written.head[skipped:])
         output.flush()
-        for chunk in written.rest:
-            output.sink.write(chunk)
+        written.rest(output.sink)
 
     def function(self, code: bytes) -> None:
         """Write a function library."""

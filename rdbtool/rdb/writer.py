@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable
 from typing import Final, final
 
 from librt.strings import BytesWriter
@@ -128,10 +128,16 @@ class RdbWriter:
         return self._sizes
 
     def append(
-        self, head: bytes, rest: Iterable[bytes], size: int, crc: int, db: int, sizes: dict[int, tuple[int, int]]
+        self,
+        head: bytes,
+        rest: Callable[[Writable], None],
+        size: int,
+        crc: int,
+        db: int,
+        sizes: dict[int, tuple[int, int]],
     ) -> None:
         """Write what one wrote that had resumed, and is in ``db`` now, and was told of these ``sizes``: ``head``, which
-        has all of the first choice of a database, and ``rest``, of that size and with that checksum.
+        has all of the first choice of a database, and what ``rest`` writes, of that size and with that checksum.
         """
         for number, known in sizes.items():
             self.resize(number, *known)
@@ -151,8 +157,7 @@ class RdbWriter:
             self._db = db
             self._selected.add(db)
         sink = self._sink
-        for chunk in rest:
-            sink.sink.write(chunk)
+        rest(sink.sink)
         sink.written += size
         if sink.checksum:
             sink.crc = crc64_of_both(sink.crc, crc, size)

@@ -6,9 +6,10 @@ more prefixes than are kept, which are folded as they come. So is the end of the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
 from typing import NamedTuple
 
@@ -27,7 +28,7 @@ from rdbtool.rdb.reader import NOWHERE
 from rdbtool.servers.memory import JEMALLOC
 from rdbtool.servers.releases import Release
 
-from .handing import Handed, Handing, held_ahead, numbers
+from .handing import Handed, Handing, held_ahead, numbers, write_rest
 from .parts import HELD, FileState, Workforce, cutter_of, is_whole, parts_in_order, reopened
 from .units import Unit
 
@@ -90,10 +91,6 @@ class _Counted:
     last_row: int
     held: list[MeasuredKey]
 
-    def rows_of(self, path: str) -> Iterable[bytes]:
-        """The rows of the input at ``path``. Reading them raises `LostWorkerError`."""
-        return self.rows.read(path) if isinstance(self.rows, Handed) else (self.rows,)
-
 
 def count_ahead(
     source: KeySource, collector: Collector, counting: Counting, force: Workforce, progress: Progress | None
@@ -141,7 +138,7 @@ def count_ahead(
             source.facts.aux.update(done.aux)
             empty += done.empty
             if counting.rows is not None:
-                collector.follow(done.rows_of(state.path), done.last_row, done.held)
+                collector.follow(partial(write_rest, done.rows, force.executor, state.path), done.last_row, done.held)
             ended = done.stop < 0
             crc = crc64_of_both(crc, done.crc, done.end - at + ended)
             at, db = done.end, done.stop_db

@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import Executor
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, NamedTuple, final
 
 from rdbtool.basics.crc64 import combines, crc64, crc64_of_both
@@ -23,7 +24,7 @@ from rdbtool.rdb.cutting import Cutter, RdbPart
 from rdbtool.rdb.events import End, Header, SelectDb
 from rdbtool.rdb.layout.duplicates import Duplicates
 
-from .handing import Handed, Handing, held_ahead, numbers
+from .handing import Handed, Handing, held_ahead, numbers, write_rest
 from .parts import HELD, FileState, Portions, cutter_of, is_huge, parts_in_order
 from .units import Unit
 
@@ -47,7 +48,7 @@ class _Options(NamedTuple):
 @dataclass(slots=True)
 class _Written:
     """What a worker wrote of a part, and what it met. ``data``: all that was written, or the beginning where the worker
-    has kept the rest (``handed``), whose checksum is ``sum``; ``damage``: what ended it; ``end``: what the end of the
+    keeps the rest (``handed``), whose checksum is ``sum``; ``damage``: what ended it; ``end``: what the end of the
     file says of it: its offset, and the stored checksum; ``crc``: of the ``size`` bytes that it read; ``too_large``: it
     is not done; ``stop``, ``stop_db``: see `parts.Read`.
     """
@@ -74,17 +75,16 @@ class _Written:
     stop: int = -1
     stop_db: int = 0
 
-    def written_of(self, path: str) -> Written:
-        """What was written of the input at ``path``. Reading it raises `LostWorkerError`."""
-        rest = self.handed
-        if rest is None:
-            return Written(self.data, (), db=self.db, sizes=self.sizes)
-        return Written(self.data, rest.read(path), db=self.db, size=rest.size, crc=self.sum, sizes=self.sizes)
+    def written_of(self, executor: Executor, path: str) -> Written:
+        """What a worker of the executor wrote of the input at ``path``."""
+        size = 0 if self.handed is None else self.handed.size
+        rest = partial(write_rest, self.handed, executor, path)
+        return Written(self.data, rest, db=self.db, size=size, crc=self.sum, sizes=self.sizes)
 
 
 @final
 class _Kept:
-    """Takes what a worker writes: the beginning, and the rest in memory that stays the worker's (``handing``)."""
+    """Takes what a worker writes: the beginning, and the rest, which the worker keeps (``handing``)."""
 
     def __init__(self, handing: Handing | None, *, checksum: bool) -> None:
         self.head = b""
@@ -95,14 +95,14 @@ class _Kept:
 
     def write(self, data: bytes) -> None:
         missing = LEAST - len(self.head)
-        rest: bytes | memoryview = data
+        rest = data
         if missing > 0:
             self.head += data[:missing]
-            rest = memoryview(data)[missing:]
+            rest = data[missing:]
         if self.checksum:
-            self.crc = crc64(bytes(rest), self.crc)
+            self.crc = crc64(rest, self.crc)
         if self.handing is None:
-            self.parts.append(bytes(rest))
+            self.parts.append(rest)
         else:
             self.handing.write(rest)
 
@@ -157,7 +157,7 @@ def move_in_parts(
             if done.too_large:
                 _write_here(pipeline, unit.part, state, done)
             if done.data or done.sizes:
-                exporter.append(done.written_of(state.path))
+                exporter.append(done.written_of(executor, state.path))
             if seen is not None:
                 seen.add_records(done.hashes)
             _count(pipeline, source, done)

@@ -1,78 +1,120 @@
-"""Large results of workers of this machine: left in their memory, for the process that asked for them to read.
+"""Large results of workers of this machine: a worker keeps them, and writes them where they go when their turn comes.
 
-Through the pipe that answers come in, they would be copied several times.
+Through the pipe that answers come in, and the process that asked, they would be copied several times.
 """
 
 from __future__ import annotations
 
 import itertools
 import os
-from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import Executor
+from concurrent.futures import BrokenExecutor, Executor
+from functools import partial
 from typing import Final, NamedTuple, final
 
 from rdbtool.errors import LostWorkerError
+from rdbtool.io.output import Writable
+from rdbtool.io.sink import Place, Sink
 
 from .workers import Workers
 
-CHUNK: Final = 1 << 17
-
 numbers: Final = itertools.count()
 """Of units, in all jobs of this process. Jobs that share workers run one after the other."""
-_held: Final[deque[tuple[int, int]]] = deque()
-"""Of this process, as a worker: the number of a unit, and the descriptor of the memory that holds its result."""
+AT_ONCE: Final = 1000
+"""Pieces of a result that are written by one call: the system takes 1,024."""
+_held: Final[dict[int, list[bytes]]] = {}
+"""Of this process, as a worker: the results that it keeps, by the number of the unit."""
 
 
 def held_ahead(executor: Executor, ahead: int) -> int:
-    """How many results its workers leave in their memory for units that are begun so far ``ahead``: all, or 0 where
-    they cannot.
-    """
-    can = isinstance(executor, Workers) and hasattr(os, "memfd_create") and os.path.isdir("/proc/self/fd")
-    return ahead if can else 0
+    """How many results its workers keep for units that are begun so far ``ahead``: all, or 0 where they cannot."""
+    return ahead if isinstance(executor, Workers) else 0
 
 
 class Handed(NamedTuple):
-    """Bytes in the memory of a worker."""
+    """The result of the unit ``number``: ``size`` bytes that the worker ``pid`` keeps until they are asked for."""
 
-    place: str
+    pid: int
+    number: int
     size: int
 
-    def read(self, path: str) -> Iterator[bytes]:
-        """The bytes, in chunks. ``path``: of the input. Raises `LostWorkerError` where the worker has ended."""
-        left = self.size
+    def write_to(self, sink: Writable, executor: Executor, path: str) -> None:
+        """Write the bytes, once. ``executor``: that of the worker; ``path``: of the input. Raises what writing raises,
+        and `LostWorkerError` where the worker has ended.
+        """
+        assert isinstance(executor, Workers)
         try:
-            with open(self.place, "rb", buffering=0) as stream:
-                while left > 0:
-                    chunk = stream.read(min(CHUNK, left))
-                    if not chunk:
-                        break
-                    left -= len(chunk)
-                    yield chunk
-        except FileNotFoundError as e:
+            if isinstance(sink, Sink) and sink.written_by(partial(self._write_at, executor), self.size):
+                return
+            while data := executor.ask(self.pid, _next_piece, self.number):
+                sink.write(data)
+        except BrokenExecutor as e:
             raise LostWorkerError("the process that worked on it has ended: was it killed?", path=path) from e
+
+    def _write_at(self, workers: Workers, place: Place) -> bool:
+        return workers.ask(self.pid, _write_there, self.number, place)
+
+
+def write_rest(rest: Handed | bytes | None, executor: Executor, path: str, sink: Writable) -> None:
+    """Write to ``sink`` what a worker has kept, or has sent along with its answer: see `Handed.write_to`."""
+    if isinstance(rest, Handed):
+        rest.write_to(sink, executor, path)
+    elif rest:
+        sink.write(rest)
 
 
 @final
 class Handing:
-    """Leaves the result of a unit in memory, as it is made. ``number``: of the unit; once the one that comes ``ahead``
-    units later has begun, it has been read, and its memory is used again.
+    """Keeps the result of a unit as it is made. ``number``: of the unit; once the one that comes ``ahead`` units later
+    has begun, it has been asked for, or nobody will.
     """
 
     def __init__(self, number: int, ahead: int) -> None:
-        free = _held and _held[0][0] <= number - ahead
-        self._handle = _held.popleft()[1] if free else os.memfd_create("rdbtool")
-        _held.append((number, self._handle))
+        for other in [other for other in _held if other <= number - ahead]:
+            del _held[other]
+        self._number = number
+        self._pieces: list[bytes] = []
         self._size = 0
+        _held[number] = self._pieces
 
-    def write(self, data: bytes | memoryview) -> None:
+    def write(self, data: bytes) -> None:
         """Take what comes next."""
-        view = memoryview(data)
-        while view:
-            done = os.pwrite(self._handle, view, self._size)
-            self._size += done
-            view = view[done:]
+        if data:
+            self._pieces.append(data)
+            self._size += len(data)
 
     def done(self) -> Handed:
         """All of it."""
-        return Handed(f"/proc/{os.getpid()}/fd/{self._handle}", self._size)
+        return Handed(os.getpid(), self._number, self._size)
+
+
+def _next_piece(number: int) -> bytes:
+    """The next piece of a result; b"" when there are no more."""
+    pieces = _held[number]
+    if pieces:
+        return pieces.pop(0)
+    del _held[number]
+    return b""
+
+
+def _write_there(number: int, place: Place) -> bool:
+    """Write a whole result; False, and nothing is done, where this process cannot get to that place. Raises
+    `OSError`.
+    """
+    handle = place.open()
+    if handle < 0:
+        return False
+    try:
+        pieces: list[bytes | memoryview] = [*_held.pop(number)]
+        at = place.offset
+        while pieces:
+            some = pieces[:AT_ONCE]
+            done = os.writev(handle, some) if at < 0 else os.pwritev(handle, some, at)
+            if at >= 0:
+                at += done
+            while pieces and done >= len(pieces[0]):
+                done -= len(pieces.pop(0))
+            if done:
+                pieces[0] = memoryview(pieces[0])[done:]
+    finally:
+        os.close(handle)
+    return True

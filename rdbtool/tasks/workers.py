@@ -15,7 +15,7 @@ from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Executor, Future
 from contextlib import suppress
 from functools import partial
-from typing import Any, Final, ParamSpec, TypeVar, final
+from typing import Any, Final, NamedTuple, ParamSpec, TypeVar, final
 
 from rdbtool.errors import LostWorkerError, reason
 from rdbtool.io.signals import ENDING, held_back
@@ -31,12 +31,28 @@ LENGTH: Final = 8
 """Bytes that tell the length of a message, in front of it."""
 SPAWNED: Final = """
 import sys
-sys.path[:] = sys.argv[4:]
-from rdbtool.tasks.workers import work
-work(*map(int, sys.argv[1:4]))
+sys.path[:] = sys.argv[5:]
+from rdbtool.tasks.workers import Pipes, work
+work(Pipes(*map(int, sys.argv[1:5])))
 """
 _calls: Final[list[int]] = []
 """In a worker, the pipe that tasks come in."""
+
+
+class Pipes(NamedTuple):
+    """What connects a worker with the process that began it, at one side: tasks go through ``calls``, and what becomes
+    of them through ``answers``; ``asked`` and ``told`` are the same for what is called meanwhile.
+    """
+
+    calls: int
+    answers: int
+    asked: int
+    told: int
+
+    def close(self) -> None:
+        """Close this side."""
+        for pipe in self:
+            os.close(pipe)
 
 
 def is_worker() -> bool:
@@ -73,14 +89,13 @@ class _Task(Future[T]):
 
 @final
 class _Worker:
-    """A process, and the pipes to it and from it. ``tasks``: what it was given and has not answered; it works on the
-    first of them, since ``begun_s``. ``reap``: waits for its end.
+    """A process, and the ``pipes`` to it and from it. ``tasks``: what it was given and has not answered; it works on
+    the first of them, since ``begun_s``. ``reap``: waits for its end.
     """
 
-    def __init__(self, pid: int, calls: int, answers: int, reap: Callable[[], object]) -> None:
+    def __init__(self, pid: int, pipes: Pipes, reap: Callable[[], object]) -> None:
         self.pid = pid
-        self.calls = calls
-        self.answers = answers
+        self.pipes = pipes
         self.reap = reap
         self.tasks: deque[_Task[Any]] = deque()
         self.begun_s = 0.0
@@ -105,8 +120,7 @@ class Workers(Executor):
         self._workers: dict[int, _Worker] = {}
         """By the descriptor that their answers come from."""
         self._poll = select.poll()
-        self._alive = -1
-        """A pipe that nobody writes to: where it ends, so has this process."""
+        self._begun = False
         self._ended = False
 
     @property
@@ -126,7 +140,8 @@ class Workers(Executor):
         except Exception as e:  # noqa: BLE001 - what cannot be pickled says so in many ways
             task.set_exception(e)
             return task
-        if self._alive < 0:
+        if not self._begun:
+            self._begun = True
             try:
                 self._begin()
             except OSError as e:
@@ -150,6 +165,23 @@ class Workers(Executor):
                 return
             self._give_out()
 
+    def ask(self, pid: int, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Let one worker call ``fn`` at once, beside the task that it works on, and wait for it. Raises what the call
+        raises, and `BrokenExecutor` where that worker has ended.
+        """
+        worker = next((worker for worker in self._workers.values() if worker.pid == pid), None)
+        if worker is None:
+            raise BrokenExecutor("a worker died")
+        try:
+            _send(worker.pipes.asked, pickle.dumps((fn, args, kwargs), pickle.HIGHEST_PROTOCOL))
+            done, result = pickle.loads(_receive(worker.pipes.told))  # noqa: S301 - of a process that this one began
+        except (EOFError, BrokenPipeError) as e:
+            raise BrokenExecutor("a worker died") from e
+        if not done:
+            raise result
+        answer: T = result
+        return answer
+
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002 - Executor's
         """End all workers, those that are busy too: their futures break."""
         self._ended = True
@@ -157,33 +189,23 @@ class Workers(Executor):
             os.kill(pid, signal.SIGKILL)
         for worker in list(self._workers.values()):
             self._lose(worker)
-        if self._alive >= 0:
-            os.close(self._alive)
-            self._alive = -1
 
     def _begin(self) -> None:
         # A copy of this process is there in a millisecond; it is safe while no other thread runs.
         begin = _fork if sys.platform == "linux" and threading.active_count() == 1 else _spawn
-        alive, self._alive = os.pipe()
         with held_back():
             for _ in range(self.count):
-                calls, to_worker = os.pipe()
-                from_worker, answers = os.pipe()
-                ours = [self._alive, to_worker, from_worker]
-                for other in self._workers.values():
-                    ours += [other.calls, other.answers]
+                ours, theirs = _connected()
+                others = [pipe for worker in self._workers.values() for pipe in worker.pipes]
                 try:
-                    pid, reap = begin((calls, answers, alive), ours)
+                    pid, reap = begin(theirs, [*ours, *others])
                 except OSError:
-                    for pipe in (alive, to_worker, from_worker):
-                        os.close(pipe)
+                    ours.close()
                     raise
                 finally:
-                    os.close(calls)
-                    os.close(answers)
-                self._workers[from_worker] = _Worker(pid, to_worker, from_worker, reap)
-                self._poll.register(from_worker, select.POLLIN)
-        os.close(alive)
+                    theirs.close()
+                self._workers[ours.answers] = _Worker(pid, ours, reap)
+                self._poll.register(ours.answers, select.POLLIN)
 
     def _give_out(self) -> None:
         """Give a task to each worker that has none, then one more to those that are soon done."""
@@ -201,7 +223,7 @@ class Workers(Executor):
                     worker.begun_s = time.monotonic()
                 worker.tasks.append(task)
                 with suppress(BrokenPipeError):  # it is dead then, as the end of its answers will tell
-                    _send(worker.calls, task.call)
+                    _send(worker.pipes.calls, task.call)
 
     def _next(self) -> _Task[Any] | None:
         """The next task that nobody has cancelled."""
@@ -213,7 +235,7 @@ class Workers(Executor):
 
     def _take(self, worker: _Worker) -> None:
         try:
-            answer = _receive(worker.answers)
+            answer = _receive(worker.pipes.answers)
         except EOFError:
             self._lose(worker)
             return
@@ -232,10 +254,9 @@ class Workers(Executor):
 
     def _lose(self, worker: _Worker) -> None:
         """Forget a worker that has ended. What it had not begun is left to others."""
-        del self._workers[worker.answers]
-        self._poll.unregister(worker.answers)
-        os.close(worker.calls)
-        os.close(worker.answers)
+        del self._workers[worker.pipes.answers]
+        self._poll.unregister(worker.pipes.answers)
+        worker.pipes.close()
         worker.reap()
         if worker.tasks:
             worker.tasks.popleft().set_exception(BrokenExecutor("a worker died"))
@@ -267,17 +288,26 @@ def _read(pipe: int, size: int) -> bytes:
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def _fork(theirs: tuple[int, int, int], ours: list[int]) -> tuple[int, Callable[[], object]]:
+def _connected() -> tuple[Pipes, Pipes]:
+    """Both sides of what connects two processes: that of the one that asks, and that of the worker."""
+    calls, to_worker = os.pipe()
+    from_worker, answers = os.pipe()
+    asked, to_beside = os.pipe()
+    from_beside, told = os.pipe()
+    return Pipes(to_worker, from_worker, to_beside, from_beside), Pipes(calls, answers, asked, told)
+
+
+def _fork(theirs: Pipes, ours: list[int]) -> tuple[int, Callable[[], object]]:
     """Begin a worker as a copy of this process: its number, and what waits for its end."""
     pid = os.fork()
     if pid == 0:
         for pipe in ours:
             os.close(pipe)  # else nobody would see the end of whoever is at the other side
-        work(*theirs)
+        work(theirs)
     return pid, partial(os.waitpid, pid, 0)
 
 
-def _spawn(theirs: tuple[int, int, int], _: list[int]) -> tuple[int, Callable[[], object]]:
+def _spawn(theirs: Pipes, _: list[int]) -> tuple[int, Callable[[], object]]:
     """The same, as a process that loads what it needs."""
     from subprocess import DEVNULL, Popen
 
@@ -286,18 +316,26 @@ def _spawn(theirs: tuple[int, int, int], _: list[int]) -> tuple[int, Callable[[]
     return process.pid, process.wait
 
 
-def work(calls: int, answers: int, alive: int) -> None:
-    """What a worker does: call what comes, send what that returns or raises. It ends with ``alive``, or the calls."""
-    _calls.append(calls)
+def work(pipes: Pipes) -> None:
+    """What a worker does: call what comes, send what that returns or raises. It ends with the process that began it."""
+    _calls.append(pipes.calls)
     try:
         for number in ENDING:
             signal.signal(number, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
-        threading.Thread(target=_end_with, args=(alive,), daemon=True).start()
+        threading.Thread(target=_serve, args=(pipes.asked, pipes.told), daemon=True).start()
+        _serve(pipes.calls, pipes.answers)
+    finally:
+        _end()
+
+
+def _serve(calls: int, answers: int) -> None:
+    """Call what comes, and end this process when nobody asks any more."""
+    try:
         while True:
             _send(answers, _answer(_receive(calls)))
     except (EOFError, BrokenPipeError):
-        pass  # nobody asks any more
+        pass
     except BaseException:  # noqa: BLE001 - nothing of the process that was copied may go on here
         traceback.print_exc()
     finally:
@@ -316,11 +354,6 @@ def _answer(call: bytes) -> bytes:
         return pickle.dumps(answer, pickle.HIGHEST_PROTOCOL)
     except (TypeError, AttributeError, RecursionError, pickle.PicklingError) as e:
         return pickle.dumps((False, TypeError(f"{answer[1]!r} cannot be sent: {e}")))
-
-
-def _end_with(alive: int) -> None:
-    os.read(alive, 1)
-    _end()
 
 
 def _end() -> None:
