@@ -19,10 +19,12 @@ from .workers import Workers
 
 numbers: Final = itertools.count()
 """Of units, in all jobs of this process. Jobs that share workers run one after the other."""
-AT_ONCE: Final = 1000
-"""Pieces of a result that are written by one call: the system takes 1,024."""
-_held: Final[dict[int, list[bytes]]] = {}
+PIECE: Final = 1 << 20
+"""Bytes that are fetched at a time."""
+_held: Final[dict[int, Handing]] = {}
 """Of this process, as a worker: the results that it keeps, by the number of the unit."""
+_free: Final[list[bytearray]] = []
+"""Memory of results that are gone: the system takes long to give as much again."""
 
 
 def held_ahead(executor: Executor, ahead: int) -> int:
@@ -45,8 +47,8 @@ class Handed(NamedTuple):
         try:
             if isinstance(sink, Sink) and sink.written_by(partial(self._write_at, executor), self.size):
                 return
-            while data := executor.ask(self.pid, _next_piece, self.number):
-                sink.write(data)
+            for at in range(0, self.size, PIECE):
+                sink.write(executor.ask(self.pid, _piece_of, self.number, at))
         except BrokenExecutor as e:
             raise LostWorkerError("the process that worked on it has ended: was it killed?", path=path) from e
 
@@ -65,35 +67,38 @@ def write_rest(rest: Handed | bytes | None, executor: Executor, path: str, sink:
 @final
 class Handing:
     """Keeps the result of a unit as it is made. ``number``: of the unit; once the one that comes ``ahead`` units later
-    has begun, it has been asked for, or nobody will.
+    has begun, nobody will ask for it any more.
     """
 
     def __init__(self, number: int, ahead: int) -> None:
         for other in [other for other in _held if other <= number - ahead]:
-            del _held[other]
+            _held.pop(other).free()
         self._number = number
-        self._pieces: list[bytes] = []
+        self._memory = _free.pop() if _free else bytearray()
         self._size = 0
-        _held[number] = self._pieces
+        _held[number] = self
 
     def write(self, data: bytes) -> None:
         """Take what comes next."""
-        if data:
-            self._pieces.append(data)
-            self._size += len(data)
+        end = self._size + len(data)
+        self._memory[self._size : end] = data
+        self._size = end
 
     def done(self) -> Handed:
         """All of it."""
         return Handed(os.getpid(), self._number, self._size)
 
+    def view(self) -> memoryview:
+        """What has been taken, until the next call."""
+        return memoryview(self._memory)[: self._size]
 
-def _next_piece(number: int) -> bytes:
-    """The next piece of a result; b"" when there are no more."""
-    pieces = _held[number]
-    if pieces:
-        return pieces.pop(0)
-    del _held[number]
-    return b""
+    def free(self) -> None:
+        """Give the memory back: the last call."""
+        _free.append(self._memory)
+
+
+def _piece_of(number: int, at: int) -> bytes:
+    return bytes(_held[number].view()[at : at + PIECE])
 
 
 def _write_there(number: int, place: Place) -> bool:
@@ -103,18 +108,13 @@ def _write_there(number: int, place: Place) -> bool:
     handle = place.open()
     if handle < 0:
         return False
+    at = place.offset
     try:
-        pieces: list[bytes | memoryview] = [*_held.pop(number)]
-        at = place.offset
-        while pieces:
-            some = pieces[:AT_ONCE]
-            done = os.writev(handle, some) if at < 0 else os.pwritev(handle, some, at)
-            if at >= 0:
-                at += done
-            while pieces and done >= len(pieces[0]):
-                done -= len(pieces.pop(0))
-            if done:
-                pieces[0] = memoryview(pieces[0])[done:]
+        left = _held[number].view()
+        while left:
+            done = os.write(handle, left) if at < 0 else os.pwrite(handle, left, at)
+            at += done if at >= 0 else 0
+            left = left[done:]
     finally:
         os.close(handle)
     return True

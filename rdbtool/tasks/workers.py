@@ -27,6 +27,10 @@ QUICK_S: Final = 0.2
 """A worker whose last task took less is given the next one before it has done the one that it works on."""
 SMALL: Final = 1 << 15
 """Bytes of a call that a pipe holds, so that nobody waits for a worker that is busy to read it."""
+KEPT: Final = 24 << 20
+"""Bytes of memory that a worker keeps for what comes next instead of giving it back to the system: glibc goes by the
+largest block that was ever freed, up to 32 MiB.
+"""
 LENGTH: Final = 8
 """Bytes that tell the length of a message, in front of it."""
 SPAWNED: Final = """
@@ -319,6 +323,7 @@ def _spawn(theirs: Pipes, _: list[int]) -> tuple[int, Callable[[], object]]:
 def work(pipes: Pipes) -> None:
     """What a worker does: call what comes, send what that returns or raises. It ends with the process that began it."""
     _calls.append(pipes.calls)
+    bytes(KEPT)
     try:
         for number in ENDING:
             signal.signal(number, signal.SIG_IGN)
