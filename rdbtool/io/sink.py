@@ -25,6 +25,8 @@ and is waited for.
 """
 NO_SYNC: Final = (errno.EINVAL, errno.ENOTSUP)
 """What file systems answer on which directories cannot be synced."""
+OPEN_FILES: Final = "/proc/{}/fd/{}"
+"""Where the system shows the open files of a process, by their descriptors."""
 INPUT_TOO: Final = "is an input of this run, and would be overwritten"
 
 COMPRESSED: Final = (".gz", ".zst")
@@ -229,7 +231,7 @@ class Sink:
         try:
             handle = self._stream.fileno()
             mode = os.fstat(handle).st_mode
-            path = f"/proc/{os.getpid()}/fd/{handle}"
+            path = OPEN_FILES.format(os.getpid(), handle)
             if stat.S_ISREG(mode) and not fcntl.fcntl(handle, fcntl.F_GETFL) & os.O_APPEND:
                 return Place(path, os.lseek(handle, 0, os.SEEK_CUR))
         except OSError:

@@ -226,8 +226,9 @@ def _keys(
 
             counting = Counting(report.contents.wanted, Selection(), release)
             left = count_ahead(source, collector, counting, force, progress)
-            first = first if left is source else left.next()
-            source = left
+            if left is not source:
+                source = left
+                first = source.next()
         collector.run(source, Selection(), first)
     finally:
         report.contents.add_tables(costs)

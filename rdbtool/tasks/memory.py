@@ -196,12 +196,25 @@ class _Job:
         """
         kept = self.selection.kept
         one = self._read(path, None)
-        if one.broken and (os.path.isdir(path) or (os.path.isfile(path) and is_plain(path))):
+        again = os.path.isdir(path) or (os.path.isfile(path) and is_plain(path))
+        if one.broken and again and not self._is_sound(path, one):
             self.selection.kept = kept
             one = self._read(path, one)
         if one.collector is not None:
             one.collector.write_held()
         return one
+
+    def _is_sound(self, path: str, one: _Measured) -> bool:
+        """Whether several processes find nothing wrong with a snapshot that was read to its end, where no checksum
+        tells.
+        """
+        force = self.force
+        if force is None or one.file.checksum not in {"off", "none"}:
+            return False
+        from .check_rdb import check_rdb
+
+        report = check_rdb(path, executor=force.executor, workers=force.workers, portion=force.portion)
+        return report.findings.worst is Severity.NOTE
 
     def _read(self, path: str, before: _Measured | None) -> _Measured:
         """Read an input; for another time where it turned out to be damaged ``before``."""
@@ -275,8 +288,9 @@ class _Job:
                     None if self.rows is None else self.rows.maker,
                 )
                 left = count_ahead(source, collector, counting, self.force, self.progress)
-                first = first if left is source else left.next()
-                opened.source = source = left
+                if left is not source:
+                    opened.source = source = left
+                    first = source.next()
             collector.run(source, self.selection, first)
         finally:
             one.contents.add_tables(costs)
