@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from typing import Final, final
+from typing import TYPE_CHECKING, Final, final
 
 from mypy_extensions import i64
 
 from rdbtool.errors import FormatError
 from rdbtool.inputs.keys import EntryEvent, Facts, KeySource
-from rdbtool.inputs.salvaging import Behind
 from rdbtool.inputs.selection import Selection
 from rdbtool.io.output import Output, Writable
 from rdbtool.model import Entry
@@ -18,7 +17,7 @@ from rdbtool.rdb.encode import encode
 from rdbtool.rdb.events import End, Event, Function, FunctionPreGa, HashTemplate, ModuleAux
 from rdbtool.rdb.frame import Frame, frame_of
 from rdbtool.rdb.libraries import library_header
-from rdbtool.rdb.salvage.following import SUSPECTS
+from rdbtool.rdb.salvage.salvaged import SUSPECTS
 from rdbtool.rdb.targets import Target, target_for_version
 from rdbtool.servers.releases import NEWEST, Release, newest, writer_of
 
@@ -26,6 +25,9 @@ from .contents import Contents, measured_key
 from .costs import Costs
 from .measure import Measure
 from .tallies import MeasuredKey
+
+if TYPE_CHECKING:
+    from rdbtool.inputs.salvaging import Behind
 
 HELD: Final[i64] = SUSPECTS
 

@@ -5,13 +5,16 @@ Memory is bounded, whatever the log holds.
 
 from __future__ import annotations
 
-from typing import Final, final
+from typing import TYPE_CHECKING, Final, final
 
 from mypy_extensions import i64
 
 from rdbtool.aof.resp import Command, CommandReader, TimestampAnnotation
-from rdbtool.engine.replay.replay import Observer, Replay
+from rdbtool.engine.replay.observer import Observer
 from rdbtool.servers.commands import CommandRow, find
+
+if TYPE_CHECKING:
+    from rdbtool.engine.replay.replay import Replay
 
 KEPT: Final = 8192
 """Keys that are counted at a time; twice as many before the least are dropped."""

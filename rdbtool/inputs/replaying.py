@@ -70,6 +70,14 @@ class Feed:
         return True
 
 
+class SnapshotOnly(Feed):
+    """Leaves a log where it is."""
+
+    def log(self, replay: Replay, commands: Commands) -> bool:
+        """Apply none."""
+        return True
+
+
 @dataclass(slots=True, kw_only=True)
 class Replayed(Report):
     """A dataset, and how it came about.

@@ -13,10 +13,8 @@ from rdbtool.analysis.costs import Costs
 from rdbtool.analysis.traffic import Traffic, count_log
 from rdbtool.aof.layout import Layout, LogFile, locate
 from rdbtool.aof.resp import CommandReader
-from rdbtool.engine.replay.replay import Replay
 from rdbtool.errors import FormatError, InputError
 from rdbtool.findings import Finding, Report, Severity, finding_of
-from rdbtool.inputs.dataset import DatasetSource, facts_of_replayed
 from rdbtool.inputs.detect import (
     BASE,
     DIRECTORY,
@@ -34,7 +32,6 @@ from rdbtool.inputs.detect import (
 )
 from rdbtool.inputs.jsonl import JsonlSource
 from rdbtool.inputs.keys import Facts, KeySource, RdbSource
-from rdbtool.inputs.replaying import Commands, Feed, commands_of, replay
 from rdbtool.inputs.selection import Selection
 from rdbtool.io.window import Window
 
@@ -193,17 +190,12 @@ def _take(report: InfoReport, part: Part, opened: Opened, force: Workforce | Non
         part.size = int(w.size if w.size >= 0 else w.offset())
 
 
-class _SnapshotOnly(Feed):
-    """Leaves a log where it is."""
-
-    def log(self, replay: Replay, commands: Commands) -> bool:  # noqa: ARG002 - what is given is left alone
-        """Apply none."""
-        return True
-
-
 def _updated(report: InfoReport, w: Window, path: str) -> KeySource:
     """The keys of a snapshot with commands in it; the window stands behind it then."""
-    replayed = replay(path, first=w, feed=_SnapshotOnly(), layout=Layout(path, [LogFile(path, "aof")]))
+    from rdbtool.inputs.dataset import DatasetSource, facts_of_replayed
+    from rdbtool.inputs.replaying import SnapshotOnly, replay
+
+    replayed = replay(path, first=w, feed=SnapshotOnly(), layout=Layout(path, [LogFile(path, "aof")]))
     report.findings.add_all(replayed.findings)
     return DatasetSource(path, replayed.dataset, facts_of_replayed(replayed), replayed.module_aux)
 
@@ -241,6 +233,8 @@ def _keys(
 
 
 def _commands(report: InfoReport, part: Part, w: Window, kind: str) -> None:
+    from rdbtool.inputs.replaying import commands_of
+
     traffic = report.traffic
     before = traffic.commands
     traffic.begin_file()

@@ -21,7 +21,6 @@ from rdbtool.inputs.detect import UPDATE, Progress
 from rdbtool.inputs.jsonl import JsonlSource
 from rdbtool.inputs.keys import Facts, RdbSource
 from rdbtool.inputs.opening import OpenedKeys, open_keys
-from rdbtool.inputs.salvaging import Behind
 from rdbtool.inputs.selection import Selection
 from rdbtool.inputs.server import STOCK_SERVER, Server
 from rdbtool.io.source import is_plain
@@ -31,6 +30,8 @@ from rdbtool.servers.releases import NEWEST, Release, writer_of
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
+
+    from rdbtool.inputs.salvaging import Behind
 
     from .parts import Workforce
 

@@ -34,7 +34,8 @@ from rdbtool.servers.commands import (
     CommandRow,
 )
 
-from .replay import Observer, Replay
+from .observer import Observer
+from .replay import Replay
 
 CREATED: Final = "created"
 CHANGED: Final = "changed"

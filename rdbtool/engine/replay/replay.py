@@ -25,6 +25,7 @@ from rdbtool.servers.features import CHECKS_ARITY_IN_LOG, LOOKS_UP_SUBCOMMANDS
 from rdbtool.servers.options import OPTIONS
 
 from .carrying import Carried, Carrier
+from .observer import Observer
 
 assert _commands  # imported for the table it fills
 
@@ -56,16 +57,6 @@ class Ending:
     def dropped(self) -> int:
         """Commands of the open transaction, and keys of migrations."""
         return max(self.open, 0) + sum(keys for _, keys in self.imports)
-
-
-class Observer:
-    """Is told of every command that a replay carries out; `after` follows each `before`."""
-
-    def before(self, offset: i64, row: CommandRow | None, args: list[bytes]) -> None:
-        """The dataset is about to be changed; ``row`` is None for an unknown command, which does nothing."""
-
-    def after(self, error: str) -> None:
-        """It was changed, or the command failed with the server's ``error``."""
 
 
 @final

@@ -20,11 +20,9 @@ from rdbtool.rdb.reader import RdbReader
 from .evidence import FIRST, NUMBER, is_time, of_name
 from .names import Names
 from .partial import Partial
-from .salvaged import Lost, Part, Run, Salvaged
+from .salvaged import SUSPECTS, Lost, Part, Run, Salvaged
 from .start import ends_at
 
-SUSPECTS: Final[i64] = 32
-"""Records before a break that are judged once more."""
 EXPIRY: Final[i64] = 9
 """Bytes of an expiry in ms."""
 MISCOUNTED: Final = "stream-count"

@@ -23,6 +23,8 @@ TO_THE_END: Final = "up to the end mark"
 """It begins behind damage, and its last record is followed by the end mark, where the file ends."""
 IN_A_ROW: Final = "records in a row"
 """It begins behind damage, and so many records follow each other that chance can be left out."""
+SUSPECTS: Final[i64] = 32
+"""Records before a break that are judged once more."""
 LEADING: Final = "leading-bytes"
 """Code of bytes in front of the snapshot: they are left out, and nothing of it is lost."""
 
