@@ -141,3 +141,19 @@ def test_numbers_too_large_are_refused(arguments: list[object]) -> None:
 
 def test_an_expiry_further_than_time_goes_is_forever() -> None:
     assert rdbtool("diff", str(RDB), str(RDB), "--ttl", f"0-{HUGE}").returncode == 0
+
+
+@pytest.mark.parametrize("name", ["check-rdb", "dump", "info", "memory"])
+def test_what_a_sound_snapshot_does_not_need_is_not_loaded(name: str) -> None:
+    path = ROOT / "fixtures" / "rdb" / "redis-7.0.15" / "lru.rdb"
+    script = (
+        "import sys; from rdbtool.cli.app import run\n"
+        f"try: run([{name!r}, {str(path)!r}])\n"
+        "except SystemExit as e: print(e.code, *sys.modules, file=sys.stderr)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    code, *loaded = done.stderr.split()
+    assert code == "0"
+    assert "rdbtool.rdb.reader" in loaded
+    for unneeded in ("rdbtool.engine.commands", "rdbtool.rdb.salvage.salvager", "concurrent.futures"):
+        assert unneeded not in loaded

@@ -198,13 +198,3 @@ def test_progress_says_how_much_is_left() -> None:
     assert progress_line(1 << 30, 4 << 30, 10.0) == "25 %, 1.0 GiB of 4.0 GiB, 102.4 MiB/s, 0:30 left"
     assert progress_line(1 << 30, -1, 10.0) == "1.0 GiB, 102.4 MiB/s"
     assert progress_line(1, 10_000_000, 3600.0).endswith(" left")
-
-
-def test_the_engine_is_not_loaded_for_a_snapshot(tmp_path: Path) -> None:
-    script = (
-        "import sys; from rdbtool.cli.app import run\n"
-        f"try: run(['dump', {str(small(tmp_path / 'x.rdb'))!r}])\n"
-        "except SystemExit: print(any('rdbtool.engine' in m for m in sys.modules), file=sys.stderr)\n"
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stderr.strip() == "False"
