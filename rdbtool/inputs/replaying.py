@@ -351,6 +351,7 @@ class Loader:
             release = self.release or writer_of(aux) or self.likely or NEWEST
             dataset = Dataset(release, now_ms=self.now_ms, databases=self.server.databases)
             dataset.memory_limit = self.server.memory_limit
+            self.open.callback(dataset.close)
             # What is no command's of a partition's keys, only the first partition tells.
             echoes = self.sieve is not None and not self.sieve.first
             findings = Findings() if echoes else self.findings

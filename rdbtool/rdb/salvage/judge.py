@@ -23,7 +23,7 @@ from rdbtool.rdb.reader import RdbReader
 from rdbtool.rdb.types import TABLE, TypeRow
 
 from .evidence import FIRST, LEAST, NUMBER, OPCODES, is_opcode_of_key, is_time, of_event, of_key, of_name, one_bit_apart
-from .lengths import PACKED, end_of_string, is_usual_payload, type_behind_opcodes
+from .lengths import LZF_MOST, PACKED, end_of_string, is_usual_payload, type_behind_opcodes
 
 NOTHING: Final[i64] = 0
 AN_EXPIRY: Final[i64] = 1
@@ -40,8 +40,6 @@ NEAR: Final[i64] = 80
 LONG_NAME: Final = 0x48
 A_TEXT: Final = 12
 """Evidence that only printable text has."""
-LZF_MOST: Final = 88
-"""Bytes that one of LZF stands for at most: three for 264."""
 TAIL: Final[i64] = 6
 """Bytes at the end of a value that tell whether it is text."""
 A_NAME: Final[i64] = 5

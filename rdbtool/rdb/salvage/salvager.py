@@ -61,7 +61,7 @@ class Salvager:
         """Whether a SELECTDB was read."""
         self.ends: dict[int, int] = {}
         """See `Search.ends`."""
-        self.effort = Effort()
+        self.effort = Effort(self.size)
         self.seen = Seen()
         self.names = Names()
         self.stops: dict[int, int] = {}
@@ -130,7 +130,7 @@ class Salvager:
     def _from(self, start: Start, *, strict: bool) -> None:
         """Find what can be read from where the RDB should begin."""
         self.ends.clear()
-        self.effort = Effort()
+        self.effort = Effort(self.size)
         self.chosen = False
         self.result = result = Salvaged(self.pages.path, self.size)
         doubtful = self.following.not_selects if strict else set()
