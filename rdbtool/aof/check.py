@@ -17,7 +17,7 @@ from rdbtool.servers.features import CUTS_TO_WHOLE_STATE
 from rdbtool.servers.releases import newest_of_each
 
 from .config import DEFAULT, LogConfig
-from .detect import ARCHIVE_HEAD, LOG, OTHER, RDB, archive_of, kind_at, kind_of
+from .detect import ARCHIVE_HEAD, COMMAND_HEAD, LOG, OTHER, RDB, archive_of, kind_at, kind_of
 from .layout import LogFile
 from .line_ends import can_turn_back
 from .options import OptionUse
@@ -403,7 +403,7 @@ def _tell_headless(verdict: FileVerdict, fault: Fault, findings: Findings) -> bo
 
     try:
         with Pages(verdict.path) as pages:
-            if kind_of(pages.take(0, 6)) != OTHER:
+            if kind_of(pages.take(0, COMMAND_HEAD)) != OTHER:
                 return False
             found = SnapshotSalvager(pages, undo=False).run()
     except RdbToolError:
@@ -458,7 +458,7 @@ def _tell_foreign(verdict: FileVerdict, fault: Fault, findings: Findings) -> Non
         return
     try:
         with Pages(verdict.path) as pages:
-            head = pages.take(0, 6)
+            head = pages.take(0, COMMAND_HEAD)
     except RdbToolError:
         return
     if kind_of(head) in {LOG, RDB} or any(magic.startswith(head) for magic in MAGICS):

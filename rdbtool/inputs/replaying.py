@@ -221,7 +221,7 @@ def commands_of(w: Window, file: LogFile, source: Source) -> Commands:
         if kind != LOG:
             other = what_else(w)
             message = (
-                "neither an RDB, nor JSON lines, nor a log ('*' comes first), nor a text that begins with a command"
+                "neither an RDB, nor JSON lines, nor a log ('*' and a number come first), nor a text that begins with a command"
             )
             raise FormatError(
                 f"{message}; {other}" if other else message,
