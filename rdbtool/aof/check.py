@@ -399,6 +399,7 @@ def _tell_headless(verdict: FileVerdict, fault: Fault, findings: Findings) -> bo
     """
     if fault.start > 0 or verdict.role == "incr":
         return False
+    from rdbtool.rdb.salvage.salvaged import ZEROED
     from rdbtool.rdb.salvage.salvager import Salvager as SnapshotSalvager
 
     try:
@@ -408,12 +409,17 @@ def _tell_headless(verdict: FileVerdict, fault: Fault, findings: Findings) -> bo
             found = SnapshotSalvager(pages, undo=False).run()
     except RdbToolError:
         return False
-    if not found.keys:
+    zeroed = found.zeroed and verdict.role == "base"
+    if not found.keys and not zeroed:
         return False
     verdict.cuttable = False
     verdict.good_up_to = 0
+    code = "lost-header"
     message = f"it begins with a snapshot whose header is damaged, and {plural(found.keys, 'key')} of which can be read"
-    findings.add(Finding(Severity.ERROR, "lost-header", message, verdict.path, 0))
+    if zeroed:
+        code = ZEROED
+        message = "the base has nothing but NULs in it: all that it held is lost, and the other files are what is left"
+    findings.add(Finding(Severity.ERROR, code, message, verdict.path, 0))
     return True
 
 

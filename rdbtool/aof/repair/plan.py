@@ -190,6 +190,8 @@ def _mend(plan: RepairPlan, file: LogFile, keep_open: bool, drop_refused: bool, 
     else:
         lost = f"{result.lost_bytes:,} bytes of it are lost" if result.lost else "and none of its bytes is left out"
         message = f"{plural(result.keys, 'key')} of the snapshot come back, {lost}"
+        if result.zeroed:
+            message = f"nothing of the base comes back: it had nothing but NULs in it, and {lost}"
         if result.checksum == "bad":
             message += f"; {result.doubt}"
         if result.lacking:

@@ -23,6 +23,8 @@ TO_THE_END: Final = "up to the end mark"
 """It begins behind damage, and its last record is followed by the end mark, where the file ends."""
 IN_A_ROW: Final = "records in a row"
 """It begins behind damage, and so many records follow each other that chance can be left out."""
+ZEROED: Final = "zeroed"
+"""Code of a file of NULs: all of it is lost."""
 LEADING: Final = "leading-bytes"
 """Code of bytes in front of the snapshot: they are left out, and nothing of it is lost."""
 
@@ -204,6 +206,11 @@ class Salvaged:
     def lacking(self) -> bool:
         """Whether something is lost."""
         return not self.complete or any(lost.code != LEADING for lost in self.lost)
+
+    @property
+    def zeroed(self) -> bool:
+        """Whether the file has nothing but NULs in it."""
+        return bool(self.lost) and self.lost[0].code == ZEROED
 
     @property
     def doubt(self) -> str:

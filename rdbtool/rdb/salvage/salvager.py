@@ -32,9 +32,9 @@ from .judge import AN_EXPIRY, MORE, PROVEN, Break, Judge, Suspect
 from .leading import leading, may_be_elements
 from .names import Names
 from .partial import Partial
-from .salvaged import IN_A_ROW, IN_STEP, LEADING, TO_THE_END, Lost, Run, Salvaged
+from .salvaged import IN_A_ROW, IN_STEP, LEADING, TO_THE_END, ZEROED, Lost, Run, Salvaged
 from .search import Search
-from .start import Start, expected, find_magic, header_at
+from .start import Start, consists_of_nuls, expected, find_magic, header_at
 from .swallowed import Swallowed
 from .undoing import Undoing
 
@@ -172,7 +172,10 @@ class Salvager:
             if not other.is_sound:
                 result.headless = True
                 if place < 0:
-                    self._lose(0, self.size, "not-rdb", "no records of an RDB can be found")
+                    if consists_of_nuls(self.pages):
+                        self._lose(0, self.size, ZEROED, "there is nothing but NULs: all that stood there is lost")
+                    else:
+                        self._lose(0, self.size, "not-rdb", "no records of an RDB can be found")
                     return None
                 self._lose(0, place, "header", "the header, which says what the file is, is damaged")
                 return _found(place, 0, search)
