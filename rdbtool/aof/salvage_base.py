@@ -11,7 +11,8 @@ from rdbtool.io.random_access import Pages
 from rdbtool.rdb.salvage.salvaged import Lost, Salvaged
 from rdbtool.rdb.salvage.salvager import Salvager
 
-from .salvage import KEYS, UNDONE, Cut
+from .cuts import UNDONE, Cut
+from .salvage import KEYS
 
 SNAPSHOT: Final = "snapshot"
 """Code of a cut that loses nothing: the checksum of a snapshot that is changed."""
