@@ -57,8 +57,8 @@ def archive_of(head: bytes) -> str:
 def kind_of(head: bytes, name: str = "") -> str:
     """What begins with ``head`` and is called ``name``: one of the kinds above.
 
-    A log begins with a command, ``*`` and a number, or with an annotation, ``#TS:``; a text of commands with a comment, which looks like that, or like
-    nothing that is known here.
+    A log begins with a command, ``*`` and a number, or with an annotation, ``#TS:``; a text of commands with a comment,
+    which looks like that, or like nothing that is known here.
     """
     if head.startswith(MAGICS) or capture_in(head) is not None:
         return RDB

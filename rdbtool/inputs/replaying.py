@@ -220,9 +220,8 @@ def commands_of(w: Window, file: LogFile, source: Source) -> Commands:
             )
         if kind != LOG:
             other = what_else(w)
-            message = (
-                "neither an RDB, nor JSON lines, nor a log ('*' and a number come first), nor a text that begins with a command"
-            )
+            log = "a log ('*' and a number come first)"
+            message = f"neither an RDB, nor JSON lines, nor {log}, nor a text that begins with a command"
             raise FormatError(
                 f"{message}; {other}" if other else message,
                 path=w.path,

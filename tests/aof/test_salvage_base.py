@@ -133,7 +133,7 @@ def test_a_base_of_nuls_is_lost_and_the_increments_are_kept(name: str, tmp_path:
     assert run("check-aof", made, "--salvage", "--max-loss", "4999", "-o", copy).returncode == 2
     done = run("check-aof", made, "--salvage", "-o", copy)
     assert done.returncode == 3
-    assert "nothing of the base comes back: it had nothing but NULs in it, and 5,000 bytes of it are lost" in done.stdout
+    assert "nothing of the base comes back: it had nothing but NULs in it" in done.stdout
     assert run("check-aof", copy).returncode == 0
     assert run("dump", made).returncode == 1
     shown = run("dump", made, "--keep-going", "--keys-only")

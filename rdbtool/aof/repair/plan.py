@@ -169,9 +169,7 @@ def plan_repair(
     return plan
 
 
-def _mend(
-    plan: RepairPlan, file: LogFile, keep_open: bool, drop_refused: bool, config: LogConfig, kept: int
-) -> None:
+def _mend(plan: RepairPlan, file: LogFile, keep_open: bool, drop_refused: bool, config: LogConfig, kept: int) -> None:
     """Plan to keep what can be read of a snapshot, and of the log behind it."""
     mended = mend_base(file.path, file.role)
     cuts = Cuts(mended.cuts, kept=kept)

@@ -38,7 +38,7 @@ from .evidence import (
     of_name,
     of_value,
 )
-from .lengths import PACKED, are_too_many, is_usual, is_usual_payload, swallows
+from .lengths import are_too_many, is_usual, is_usual_payload, swallows
 from .names import Names, is_number
 from .start import ends_at
 
