@@ -422,8 +422,8 @@ class Judge:
         if _TIME_END.search(near) or (n >= 5 and self.version < 3 and one_bit_apart(near[n - 5], opcodes.EXPIRE_S)):
             return AN_EXPIRY
         is_zeroed = n >= 8 and near[n - 5] == 0 and ZEROS[:8] in near
-        if self.version < 3 and is_zeroed and (near[n - 1] == 0 or 0x38 <= near[n - 1] < 0x80):
-            return AN_EXPIRY  # a time in s of this century
+        if self.version < 3 and is_zeroed and (near[n - 1] == 0 or near[n - 1] >= 0x38):
+            return AN_EXPIRY  # a time in s of this century, as a number with or without a sign
         if byte in access and self.pages.byte(cut) in access:
             return NOTHING  # a key has one of them: what is at the cut belongs to another
         is_near = place - cut <= 18 and is_opcode_of_key(self.pages.byte(cut))

@@ -212,7 +212,9 @@ class Salvager:
         at = following.broke_at
         self.chosen = self.chosen or len(run.parts) > 1
         search = self._search()
-        if following.code == DATABASE and search.begins_at(at):
+        last = run.parts[-1]
+        is_full = 0 <= last.said < last.keys  # then not only the number of the next database is damaged
+        if following.code == DATABASE and not is_full and search.begins_at(at):
             self._lose(at, at, DATABASE, following.why)
             run.end = at
             behind = Run(at, run.parts[-1].db, IN_A_ROW)
