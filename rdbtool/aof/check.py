@@ -17,7 +17,7 @@ from rdbtool.servers.features import CUTS_TO_WHOLE_STATE
 from rdbtool.servers.releases import newest_of_each
 
 from .config import DEFAULT, LogConfig
-from .detect import ARCHIVE_HEAD, LOG, OTHER, RDB, archive_of, kind_at, kind_of
+from .detect import ARCHIVE_HEAD, COMMAND_HEAD, LOG, OTHER, RDB, archive_of, kind_at, kind_of
 from .layout import LogFile
 from .line_ends import can_turn_back
 from .options import OptionUse
@@ -399,21 +399,27 @@ def _tell_headless(verdict: FileVerdict, fault: Fault, findings: Findings) -> bo
     """
     if fault.start > 0 or verdict.role == "incr":
         return False
+    from rdbtool.rdb.salvage.salvaged import ZEROED
     from rdbtool.rdb.salvage.salvager import Salvager as SnapshotSalvager
 
     try:
         with Pages(verdict.path) as pages:
-            if kind_of(pages.take(0, 6)) != OTHER:
+            if kind_of(pages.take(0, COMMAND_HEAD)) != OTHER:
                 return False
             found = SnapshotSalvager(pages, undo=False).run()
     except RdbToolError:
         return False
-    if not found.keys:
+    zeroed = found.zeroed and verdict.role == "base"
+    if not found.keys and not zeroed:
         return False
     verdict.cuttable = False
     verdict.good_up_to = 0
+    code = "lost-header"
     message = f"it begins with a snapshot whose header is damaged, and {plural(found.keys, 'key')} of which can be read"
-    findings.add(Finding(Severity.ERROR, "lost-header", message, verdict.path, 0))
+    if zeroed:
+        code = ZEROED
+        message = "the base has nothing but NULs in it: all that it held is lost, and the other files are what is left"
+    findings.add(Finding(Severity.ERROR, code, message, verdict.path, 0))
     return True
 
 
@@ -458,7 +464,7 @@ def _tell_foreign(verdict: FileVerdict, fault: Fault, findings: Findings) -> Non
         return
     try:
         with Pages(verdict.path) as pages:
-            head = pages.take(0, 6)
+            head = pages.take(0, COMMAND_HEAD)
     except RdbToolError:
         return
     if kind_of(head) in {LOG, RDB} or any(magic.startswith(head) for magic in MAGICS):

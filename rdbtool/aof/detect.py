@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import Final
 
 from mypy_extensions import i64
@@ -24,8 +25,14 @@ OTHER: Final = "other"
 
 HEAD: Final = 4096
 """Bytes of a file in which its kind shows: a manifest may begin with comments."""
+COMMAND_HEAD: Final = 96
+"""Bytes in which a log shows."""
 _MAGIC: Final[i64] = CAPTURE_HEAD
 """As many bytes as have to be looked at, of what is no manifest."""
+
+_LOG: Final = re.compile(rb"\*(?:[0-9]*(?:\r?\Z|\r*\n(?:\$|\Z))|.{,80}?\n\$)", re.DOTALL)
+"""How a command begins: its number of words, and the length of the first, of which either may be damaged, or cut off.
+"""
 
 ARCHIVE_HEAD: Final[i64] = 265
 """Bytes in which an archive shows."""
@@ -50,8 +57,8 @@ def archive_of(head: bytes) -> str:
 def kind_of(head: bytes, name: str = "") -> str:
     """What begins with ``head`` and is called ``name``: one of the kinds above.
 
-    A log may begin with an annotation, ``#TS:``; a text of commands with a comment, which looks like that, or like
-    nothing that is known here.
+    A log begins with a command, ``*`` and a number, or with an annotation, ``#TS:``; a text of commands with a comment,
+    which looks like that, or like nothing that is known here.
     """
     if head.startswith(MAGICS) or capture_in(head) is not None:
         return RDB
@@ -61,7 +68,7 @@ def kind_of(head: bytes, name: str = "") -> str:
         return EMPTY
     if head[0] == 123:  # {
         return JSON_LINES
-    return LOG if head[0] in b"*#" else OTHER
+    return LOG if head[0] == 35 or _LOG.match(head) else OTHER  # #
 
 
 def kind_at(w: Window) -> str:

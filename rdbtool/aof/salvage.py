@@ -19,6 +19,7 @@ behind that EXEC. The search never goes back, so it takes time linear in the fil
 
 from __future__ import annotations
 
+from array import array
 from typing import Final, final
 
 from mypy_extensions import i64
@@ -29,6 +30,7 @@ from rdbtool.io.random_access import Pages
 from rdbtool.servers.commands import arity_of, is_known
 
 from .config import DEFAULT, LogConfig
+from .cuts import Cut, Cuts
 from .resp import COMMAND, DOLLAR, END, HASH, LINE, MAX_NAME, STAR, CommandReader, Fault
 from .scan import STRAY, Scanner
 
@@ -39,33 +41,8 @@ MAX_EDITS: Final = 1000
 """Damaged lengths for which other lengths are tried: a file with more is not worth the time."""
 OPEN_TRANSACTION: Final = "open-transaction"
 """Code of a cut behind which the rest of an open transaction is kept."""
-UNDONE: Final = "undone"
-"""Code of a cut that loses nothing: of damage, in whose place is put what was there."""
 KEYS: Final = 5
 """Keys of a cut that are shown."""
-
-
-@final
-class Cut:
-    """Bytes ``start`` to ``end`` that a repair drops, and why.
-
-    ``commands`` and ``transactions`` of them could be read; ``keys`` are those of the first commands.
-    ``insert`` takes their place: a SELECT where the database would otherwise change.
-    """
-
-    def __init__(self, start: i64, end: i64, code: str, message: str) -> None:
-        self.start: i64 = start
-        self.end: i64 = end
-        self.code = code
-        self.message = message
-        self.commands: i64 = 0
-        self.transactions: i64 = 0
-        self.keys: tuple[bytes, ...] = ()
-        self.insert = b""
-        self.by_server = False
-        """A server cuts this by itself, and no command behind the damage could be kept."""
-        self.blind_select = False
-        """It seems to hold a damaged SELECT: commands behind it may run in the wrong database."""
 
 
 @final
@@ -98,10 +75,10 @@ class Salvager:
         self.keep_open = keep_open
         self.whole_transactions = whole_transactions
         self.counting = counting
-        self.cuts: list[Cut] = []
+        self.cuts = Cuts()
         self.commands: i64 = 0
         self.transactions: i64 = 0
-        self.selects: list[int] = []
+        self.selects = array("q")
         """Per cut, the offset of the last SELECT kept before it; -1 for none."""
         self.last_select: i64 = -1
         """Offset of the last SELECT kept."""
@@ -127,7 +104,7 @@ class Salvager:
             outcome = scanner.run()
             if outcome == STRAY:
                 # The MULTI of this EXEC went with the cut: so does the rest of the transaction.
-                self.cuts[-1].end = window.offset()
+                self._extend_last(window.offset())
                 pos = window.offset()
                 after_gap = False
                 continue
@@ -237,14 +214,20 @@ class Salvager:
         return fault.code == "bad-prefix" and fault.start == fault.offset and self.pages.byte(fault.start) == DOLLAR
 
     def _cut(self, start: i64, end: i64, code: str, message: str, select: i64) -> None:
-        if self.cuts and self.cuts[-1].end == start:
-            self.cuts[-1].end = end
+        if len(self.cuts) and self.cuts[-1].end == start:
+            self._extend_last(end)
             return
         if self.counting:
             self.cuts.clear()
-            self.selects.clear()
+            del self.selects[:]
         self.cuts.append(Cut(start, end, code, message))
         self.selects.append(int(select))
+
+    def _extend_last(self, end: i64) -> None:
+        """Let the last cut reach up to ``end``."""
+        cut = self.cuts[-1]
+        cut.end = end
+        self.cuts[-1] = cut
 
     def _count(self, begin: i64, end: i64) -> i64:
         """Commands in a run that is known to be good."""

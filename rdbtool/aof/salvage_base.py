@@ -11,7 +11,8 @@ from rdbtool.io.random_access import Pages
 from rdbtool.rdb.salvage.salvaged import Lost, Salvaged
 from rdbtool.rdb.salvage.salvager import Salvager
 
-from .salvage import KEYS, UNDONE, Cut
+from .cuts import UNDONE, Cut
+from .salvage import KEYS
 
 SNAPSHOT: Final = "snapshot"
 """Code of a cut that loses nothing: the checksum of a snapshot that is changed."""
@@ -36,9 +37,12 @@ class MendedBase:
 
 def is_worth_mending(result: Salvaged, role: str) -> bool:
     """Whether what can be read of the snapshot in a file of this ``role`` is something to go on with. The base of a log
-    that was begun anew holds no keys, and all of its data stand in other files.
+    that was begun anew holds no keys, and all of its data stand in other files; of one that has nothing but NULs in it
+    no other can be told, and the other files are what is left.
     """
-    return result.keys > 0 or (role == "base" and not result.headless and bool(result.runs))
+    if role == "base" and (result.zeroed or (not result.headless and bool(result.runs))):
+        return True
+    return result.keys > 0
 
 
 def mend_base(path: str, role: str) -> MendedBase:

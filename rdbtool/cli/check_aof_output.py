@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from rdbtool.aof.check import BROKEN, EMPTY, MISSING, OK, TRUNCATED, FileVerdict
-from rdbtool.aof.salvage import UNDONE
+from rdbtool.aof.cuts import UNDONE
 from rdbtool.errors import printable
 from rdbtool.findings import Alike, Finding, Findings
 from rdbtool.servers.releases import RELEASES
@@ -202,8 +202,10 @@ def print_plan(plan: RepairPlan, time: int, *, all_findings: bool = False) -> No
         if not file.lost:
             drops = "puts right what was damaged, drops nothing"
         print(f"  {show_path(file.file.path)}: {drops}")
-        shown = file.cuts if all_findings else file.cuts[:DETAILED_CUTS]
-        for i, cut in enumerate(shown):
+        count = len(file.cuts)
+        shown = count if all_findings else min(count, DETAILED_CUTS)
+        for i in range(shown):
+            cut = file.cuts[i]
             commands = plural(int(cut.commands), "readable command")
             transactions = plural(int(cut.transactions), "transaction")
             if cut.code == UNDONE:
@@ -219,11 +221,14 @@ def print_plan(plan: RepairPlan, time: int, *, all_findings: bool = False) -> No
                     print(f"      {printable(key)}")
                 if int(cut.commands) > len(cut.keys) and cut.keys:
                     print("      ...")
-        more = file.cuts[len(shown) :]
-        if more:
-            places = f"and at {plural(len(more), 'place')} more, the last at {number(int(more[-1].start))}"
-            commands = plural(sum(int(cut.commands) for cut in more), "readable command")
-            print(f"    {places}: {plural(sum(int(cut.end - cut.start) for cut in more), 'byte')}, {commands}")
+        if shown < count:
+            places = f"and at {plural(count - shown, 'place')} more, the last at {number(int(file.cuts[-1].start))}"
+            readable = dropped = 0
+            for i in range(shown, count):
+                cut = file.cuts[i]
+                readable += int(cut.commands)
+                dropped += int(cut.end - cut.start)
+            print(f"    {places}: {plural(dropped, 'byte')}, {plural(readable, 'readable command')}")
     for gone in plan.dropped:
         print(f"  {show_path(gone.path)}: leaves the manifest, the file stays")
     line = _with_file if plan.layout.is_set else finding_line

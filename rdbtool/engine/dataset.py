@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
-from typing import Final, final
+from typing import Final, Protocol, final
 
 from mypy_extensions import i64, u8
 
@@ -43,6 +43,13 @@ def free_memory() -> int:
     return -1
 
 
+class Closing(Protocol):
+    """What has to be closed when no more commands come."""
+
+    def close(self) -> None:
+        """Close it; it opens itself again when it is used."""
+
+
 @final
 class Dataset:
     """All databases. ``keys`` is the selected one (number ``db``).
@@ -67,7 +74,7 @@ class Dataset:
         self.dbs[0] = self.keys
         self.functions: dict[bytes, bytes] = {}
         """Library name -> its whole code, with the header line."""
-        self.scripts: object = None
+        self.scripts: Closing | None = None
         """Lua scripts, from the first one on: `scripts.Scripts`."""
         self.now_ms: i64 = time.time_ns() // 1_000_000 if now_ms is None else now_ms
         self.fields = InternedNames()
@@ -97,6 +104,11 @@ class Dataset:
 
     def __repr__(self) -> str:
         return f"<Dataset of {plural(sum(len(keys) for keys in self.dbs.values()), 'key')} for {self.release.name}>"
+
+    def close(self) -> None:
+        """End the process that runs scripts, if one does; the next script starts another."""
+        if self.scripts is not None:
+            self.scripts.close()
 
     def select(self, db: i64) -> None:
         """Make ``db`` the selected database."""

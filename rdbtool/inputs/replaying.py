@@ -228,9 +228,8 @@ def commands_of(w: Window, file: LogFile, source: Source) -> Commands:
             )
         if kind != LOG:
             other = what_else(w)
-            message = (
-                "neither an RDB, nor JSON lines, nor a log ('*' comes first), nor a text that begins with a command"
-            )
+            log = "a log ('*' and a number come first)"
+            message = f"neither an RDB, nor JSON lines, nor {log}, nor a text that begins with a command"
             raise FormatError(
                 f"{message}; {other}" if other else message,
                 path=w.path,
@@ -359,6 +358,7 @@ class Loader:
             release = self.release or writer_of(aux) or self.likely or NEWEST
             dataset = Dataset(release, now_ms=self.now_ms, databases=self.server.databases)
             dataset.memory_limit = self.server.memory_limit
+            self.open.callback(dataset.close)
             # What is no command's of a partition's keys, only the first partition tells.
             echoes = self.sieve is not None and not self.sieve.first
             findings = Findings() if echoes else self.findings

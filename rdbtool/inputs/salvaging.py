@@ -267,6 +267,8 @@ def salvage_findings(result: Salvaged, path: str) -> list[Finding]:
         size = plural(int(lost.end - lost.start), "byte")
         kept = f"; {plural(int(lost.elements), 'element')} of it kept" if lost.put else ""
         note(lost.code, f"{size} left out: {lost.message}{kept}", int(lost.start), lost.keys[0] if lost.keys else None)
+    if result.zeroed:
+        return found
     for run in result.runs:
         if not run.sure_of_db and run.keys:
             note(

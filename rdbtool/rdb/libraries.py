@@ -36,9 +36,13 @@ def library_header(code: bytes) -> tuple[bytes, bytes]:
 
 
 _LITERALS: Final = re.compile(
-    rb"--\[(=*)\[.*?\]\1\]|--[^\n]*|\[(=*)\[.*?\]\2\]|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'", re.DOTALL
+    rb"--\[(=*)\[.*?(?:\]\1\]|\Z)|--[^\n]*|\[(=*)\[.*?(?:\]\2\]|\Z)"
+    rb"|\"(?:\\.|[^\"\\\n])*\"?|'(?:\\.|[^'\\\n])*'?",
+    re.DOTALL,
 )
-"""Comments and strings of Lua."""
+"""Comments and strings of Lua. Those that nothing closes go up to the end, or that of the line: to look for another
+beginning in them would take quadratic time.
+"""
 _TOKENS: Final = re.compile(rb"\b(?:function|do|if|repeat|end|until)\b|(?<![\w.:])server\s*[.\[]")
 _OWN_SERVER: Final = re.compile(rb"(?<![\w.:])server\s*=(?!=)")
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from rdbtool.aof.salvage import Cut, Salvager, survey
+from rdbtool.aof.cuts import Cut
+from rdbtool.aof.salvage import Salvager, survey
 from rdbtool.aof.scan import Scanner
 from rdbtool.findings import Findings
 from rdbtool.io.random_access import Pages

@@ -14,6 +14,7 @@ from rdbtool.aof.rebuilding import rebuild
 from rdbtool.cli.schemas import schema_of
 from rdbtool.errors import UsageError
 from rdbtool.tasks.digest import digest
+from tests.aof.craft import sets
 from tests.cli.running import run
 from tests.servers.harness import SERVERS, ServerKind, running
 
@@ -111,9 +112,36 @@ def test_a_base_without_keys_does_not_keep_its_log_back(tmp_path: Path) -> None:
 def test_a_base_of_which_nothing_can_be_read_has_no_way_out(tmp_path: Path) -> None:
     made = tmp_path / "set"
     shutil.copytree(SET, made)
-    (made / "appendonly.aof.2.base.rdb").write_bytes(bytes(5000))
+    (made / "appendonly.aof.2.base.rdb").write_bytes(bytes(range(200, 256)) * 90)
     assert "--salvage" not in run("check-aof", made).stdout
     assert run("check-aof", made, "--salvage", "-o", tmp_path / "copy").returncode == 2
+
+
+@pytest.mark.parametrize("name", ["appendonly.aof.2.base.rdb", "appendonly.aof.2.base.aof"])
+def test_a_base_of_nuls_is_lost_and_the_increments_are_kept(name: str, tmp_path: Path) -> None:
+    made, copy = tmp_path / "set", tmp_path / "copy"
+    made.mkdir()
+    (made / "appendonly.aof.manifest").write_text(f"file {name} seq 2 type b\nfile a.1.incr.aof seq 1 type i\n")
+    (made / name).write_bytes(bytes(5000))
+    (made / "a.1.incr.aof").write_bytes(sets(5))
+    told = run("check-aof", made)
+    assert told.returncode == 1
+    assert "zeroed at offset 0: the base has nothing but NULs in it: all that it held is lost" in told.stdout
+    assert "check-aof --fix --salvage" in told.stdout.splitlines()[-1]
+    assert run("check-aof", made, "--fix", "--yes").returncode == 2
+    assert run("check-aof", made, "--fix", "--salvage").returncode == 2  # nobody can be asked
+    assert run("check-aof", made, "--salvage", "--max-loss", "4999", "-o", copy).returncode == 2
+    done = run("check-aof", made, "--salvage", "-o", copy)
+    assert done.returncode == 3
+    assert "nothing of the base comes back: it had nothing but NULs in it" in done.stdout
+    assert run("check-aof", copy).returncode == 0
+    assert run("dump", made).returncode == 1
+    shown = run("dump", made, "--keep-going", "--keys-only")
+    assert shown.returncode == 3
+    assert shown.stdout == run("dump", copy, "--keys-only").stdout
+    assert len(shown.stdout.splitlines()) == 5
+    assert run("check-aof", made, "--fix", "--salvage", "--yes").returncode == 3
+    assert run("check-aof", made).returncode == 0
 
 
 def test_a_base_without_its_header_is_read_as_what_it_is(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import struct
+import time
 from pathlib import Path
 from random import Random, randrange
 
@@ -11,7 +12,7 @@ from rdbtool.basics import fpconv
 from rdbtool.basics.numbers import is_integer
 from rdbtool.engine import long_double as extended
 from rdbtool.engine.dataset import Dataset
-from rdbtool.engine.numbers import integer
+from rdbtool.engine.numbers import float_or_none, integer
 from rdbtool.engine.replies import CommandError
 from rdbtool.servers.releases import release_named
 from tests.engine.differential import agree, answer, args
@@ -135,3 +136,10 @@ def test_everything_else_is_not(text: bytes) -> None:
     assert not is_integer(text)
     with pytest.raises(CommandError):
         integer(text)
+
+
+@pytest.mark.parametrize("digits", [b"1", b"0x1", b".1", b"1.1"])
+def test_a_long_text_that_is_nearly_a_number_takes_linear_time(digits: bytes) -> None:
+    began = time.process_time()
+    assert float_or_none(digits + b"1" * (1 << 18) + b"?") is None
+    assert time.process_time() - began < 5  # an hour, where each of the digits is tried as the last

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -247,3 +249,26 @@ def test_times_are_unix_or_iso(text: str, seconds: int) -> None:
 def test_other_texts_are_refused(parse: Callable[[str], object], text: str) -> None:
     with pytest.raises(UsageError):
         parse(text)
+
+
+@pytest.mark.parametrize("end", [b"", b"*1\r\n?"], ids=["whole", "refused"])
+def test_no_process_is_left_of_scripts_when_a_replay_has_ended(
+    end: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("lupa")
+    begun: list[subprocess.Popen[bytes]] = []
+
+    class Noted(subprocess.Popen[bytes]):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            begun.append(self)
+
+    monkeypatch.setattr(subprocess, "Popen", Noted)
+    path = tmp_path / "x.aof"
+    path.write_bytes(command("EVAL", "return redis.call('SET', KEYS[1], 'v')", "1", "k") + end)
+    if end:
+        with pytest.raises(FormatError):
+            replay(str(path))
+    else:
+        assert list(replay(str(path)).dataset.keys) == [b"k"]
+    assert [process.returncode is not None for process in begun] == [True]

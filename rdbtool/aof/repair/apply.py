@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 
 from rdbtool.aof.check import verify_log
+from rdbtool.aof.cuts import Cuts
 from rdbtool.aof.layout import LogFile
 from rdbtool.aof.line_ends import TurnedBack
 from rdbtool.errors import InputError, NotSyncedError, OutputError, UsageError, reason
@@ -175,7 +176,7 @@ def write_copy(plan: RepairPlan, output: str) -> None:
 
 def _copy_file(plan: RepairPlan, output: str) -> None:
     only = plan.layout.files[0]
-    file = plan.files[0] if plan.files else FilePlan(only, os.stat(only.path).st_size, [])
+    file = plan.files[0] if plan.files else FilePlan(only, os.stat(only.path).st_size, Cuts())
     with open(only.path, "rb") as source, open_sink(output, inputs=(only.path,)) as sink:
         _write_kept(file, source.fileno(), sink)
 
@@ -190,7 +191,7 @@ def _copy_set(plan: RepairPlan, output: str) -> None:
         for file in layout.files:
             if file in plan.dropped or file.part is None:
                 continue
-            what = changed.get(file.path) or FilePlan(file, os.stat(file.path).st_size, [])
+            what = changed.get(file.path) or FilePlan(file, os.stat(file.path).st_size, Cuts())
             with open(file.path, "rb") as source, directory.file(file.part.name, like=file.path) as sink:
                 _write_kept(what, source.fileno(), sink)
         gone = [f.part for f in [*plan.dropped, *layout.history] if f.part is not None]

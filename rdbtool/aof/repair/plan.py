@@ -9,9 +9,10 @@ from typing import Any, Final
 
 from rdbtool.aof.check import MISSING, FileVerdict, start_of
 from rdbtool.aof.config import DEFAULT, LogConfig
+from rdbtool.aof.cuts import UNDONE, Cut, Cuts
 from rdbtool.aof.layout import Layout, LogFile
 from rdbtool.aof.manifest import Part
-from rdbtool.aof.salvage import OPEN_TRANSACTION, UNDONE, Cut, Salvager, database_at, survey
+from rdbtool.aof.salvage import OPEN_TRANSACTION, Salvager, database_at, survey
 from rdbtool.aof.salvage_base import BUILT_ON_LOSS, mend_base
 from rdbtool.errors import UsageError, printable
 from rdbtool.findings import KEPT_PER_CODE, Finding, Findings, Severity, plural
@@ -35,7 +36,7 @@ class FilePlan:
 
     file: LogFile
     size: int
-    cuts: list[Cut]
+    cuts: Cuts
     turn_back: int = -1
     """Where lines begin whose ends are turned back; -1 for none. Then nothing is cut."""
 
@@ -68,7 +69,7 @@ class FilePlan:
                     "first_commands": [printable(k) for k in c.keys],
                     "inserted": printable(c.insert) if c.insert else None,
                 }
-                for c in self.cuts[:kept]
+                for c in self.cuts.first(kept)
             ],
         }
 
@@ -139,25 +140,25 @@ def plan_repair(
     plan = RepairPlan(layout, Findings(kept=kept), config=config)
     for i, (file, verdict) in enumerate(zip(layout.files, verdicts, strict=True)):
         if salvage and verdict.needs_mending:
-            _mend(plan, file, keep_open, drop_refused, config)
+            _mend(plan, file, keep_open, drop_refused, config, kept)
             continue
         _refuse_hopeless(verdict)
         if verdict.line_ends and not verdict.restorable and verdict.fault is not None:
             plan.loss = plan.loss or not verdict.fault.truncated
         if verdict.restorable:
-            plan.files.append(FilePlan(file, verdict.size, [], verdict.log_start))
+            plan.files.append(FilePlan(file, verdict.size, Cuts(), verdict.log_start))
             continue
         end = verdict.until if verdict.until >= 0 else verdict.size
         if end > verdict.log_start or verdict.until < 0:
-            cuts = _cuts(verdict, end, salvage, keep_open, drop_refused, config)
+            cuts = _cuts(verdict, end, salvage, keep_open, drop_refused, config, kept)
             if end < verdict.size:
                 _cut_at_time(verdict, cuts, end, config)
-            if cuts:
+            if len(cuts):
                 plan.files.append(FilePlan(file, verdict.size, cuts))
         elif verdict.log_start > 0:
             cut = Cut(end, verdict.size, "until", "later than the time asked for")
             _survey(verdict, cut, config)
-            plan.files.append(FilePlan(file, verdict.size, [cut]))
+            plan.files.append(FilePlan(file, verdict.size, Cuts([cut])))
         else:
             plan.dropped.append(file)
         if verdict.until >= 0:
@@ -168,10 +169,10 @@ def plan_repair(
     return plan
 
 
-def _mend(plan: RepairPlan, file: LogFile, keep_open: bool, drop_refused: bool, config: LogConfig) -> None:
+def _mend(plan: RepairPlan, file: LogFile, keep_open: bool, drop_refused: bool, config: LogConfig, kept: int) -> None:
     """Plan to keep what can be read of a snapshot, and of the log behind it."""
     mended = mend_base(file.path, file.role)
-    cuts = mended.cuts
+    cuts = Cuts(mended.cuts, kept=kept)
     size = int(mended.size)
     if mended.log_start < size:
         with Pages(file.path) as pages:
@@ -181,7 +182,7 @@ def _mend(plan: RepairPlan, file: LogFile, keep_open: bool, drop_refused: bool, 
                 inner = survey(pages, cut, config)
                 if int(cut.end) < size:
                     _keep_database(pages, cut, inner, select)
-            cuts = cuts + salvager.cuts
+                cuts.append(cut)
     plan.files.append(FilePlan(file, size, cuts))
     result = mended.result
     undone = result.undone
@@ -190,6 +191,8 @@ def _mend(plan: RepairPlan, file: LogFile, keep_open: bool, drop_refused: bool, 
     else:
         lost = f"{result.lost_bytes:,} bytes of it are lost" if result.lost else "and none of its bytes is left out"
         message = f"{plural(result.keys, 'key')} of the snapshot come back, {lost}"
+        if result.zeroed:
+            message = f"nothing of the base comes back: it had nothing but NULs in it, and {lost}"
         if result.checksum == "bad":
             message += f"; {result.doubt}"
         if result.lacking:
@@ -214,8 +217,8 @@ def _refuse_hopeless(verdict: FileVerdict) -> None:
 
 
 def _cuts(
-    verdict: FileVerdict, end: int, salvage: bool, keep_open: bool, drop_refused: bool, config: LogConfig
-) -> list[Cut]:
+    verdict: FileVerdict, end: int, salvage: bool, keep_open: bool, drop_refused: bool, config: LogConfig, kept: int
+) -> Cuts:
     """The cuts that make bytes up to ``end`` readable."""
     fault = verdict.fault
     bad = [*verdict.unknown] if drop_refused else []
@@ -224,8 +227,8 @@ def _cuts(
     first = min(bad, key=start_of, default=None)
     if fault is None and first is None:
         if verdict.cut_annotation < 0:
-            return []
-        return [Cut(verdict.cut_annotation, end, "cut-annotation", "an annotation without its end")]
+            return Cuts()
+        return Cuts([Cut(verdict.cut_annotation, end, "cut-annotation", "an annotation without its end")])
     if not salvage:
         if first is not None and (fault is None or first.start < fault.start):
             code = "wrong-arity" if first is verdict.wrong else "unknown-command"
@@ -235,18 +238,21 @@ def _cuts(
             cut = Cut(verdict.sound_up_to, end, fault.code, fault.message)
             cut.by_server = fault.truncated and verdict.readable_behind == 0
         _survey(verdict, cut, config)
-        return [cut]
+        return Cuts([cut])
     with Pages(verdict.path) as pages:
         begin = verdict.log_start
         salvager = Salvager(pages, begin, end, config, drop_refused=drop_refused, keep_open=keep_open)
+        salvager.cuts = cuts = Cuts(kept=kept)
         salvager.run()
-        for cut, select in zip(salvager.cuts, salvager.selects, strict=True):
+        for i, select in enumerate(salvager.selects):
+            cut = cuts[i]
             inner = survey(pages, cut, config)
             if int(cut.end) < end:
                 _keep_database(pages, cut, inner, select)
             elif fault is not None:
                 cut.by_server = fault.truncated and verdict.readable_behind == 0
-        return salvager.cuts
+            cuts[i] = cut
+        return cuts
 
 
 def _survey(verdict: FileVerdict, cut: Cut, config: LogConfig) -> None:
@@ -254,14 +260,15 @@ def _survey(verdict: FileVerdict, cut: Cut, config: LogConfig) -> None:
         survey(pages, cut, config)
 
 
-def _cut_at_time(verdict: FileVerdict, cuts: list[Cut], end: int, config: LogConfig) -> None:
+def _cut_at_time(verdict: FileVerdict, cuts: Cuts, end: int, config: LogConfig) -> None:
     cut = Cut(end, verdict.size, "until", "later than the time asked for")
     _survey(verdict, cut, config)
-    if cuts and int(cuts[-1].end) == end:
+    if len(cuts) and int(cuts[-1].end) == end:
         before = cuts[-1]
         before.end = cut.end
         before.commands += cut.commands
         before.transactions += cut.transactions
+        cuts[-1] = before
     else:
         cuts.append(cut)
 
@@ -283,8 +290,12 @@ def _remark(plan: RepairPlan, file_plan: FilePlan) -> None:
     """Say what a cut means for what follows."""
     path = file_plan.file.path
     layout = plan.layout
-    cuts = [cut for cut in file_plan.cuts if cut.code != UNDONE]
-    for cut in cuts:
+    is_early = has_gap = False
+    for cut in file_plan.cuts:
+        if cut.code == UNDONE:
+            continue
+        is_early = is_early or cut.code != "until"
+        has_gap = has_gap or (int(cut.end) < file_plan.size and cut.code != "cut-annotation")
         if cut.code not in {"until", "cut-annotation"} and not cut.by_server:
             plan.loss = plan.loss or cut.commands > 0 or not file_plan.is_tail
         if cut.code == OPEN_TRANSACTION and int(cut.end) < file_plan.size:
@@ -321,7 +332,7 @@ def _remark(plan: RepairPlan, file_plan: FilePlan) -> None:
                 )
             )
     kept = [f.path for f in layout.files if f not in plan.dropped]
-    if path in kept and path != kept[-1] and any(c.code != "until" for c in cuts):
+    if path in kept and path != kept[-1] and is_early:
         plan.findings.add(
             Finding(
                 Severity.WARNING,
@@ -331,7 +342,7 @@ def _remark(plan: RepairPlan, file_plan: FilePlan) -> None:
                 path,
             )
         )
-    if any(int(c.end) < file_plan.size and c.code != "cut-annotation" for c in cuts):
+    if has_gap:
         plan.findings.add(
             Finding(
                 Severity.WARNING,

@@ -38,7 +38,7 @@ class Inspection:
     for all of them.
     """
 
-    def __init__(self, findings: Findings, path: str = "") -> None:
+    def __init__(self, findings: Findings, path: str = "", *, seen: Seen | None = None) -> None:
         self.findings = findings
         self.path = path
         self.strict = False
@@ -53,8 +53,10 @@ class Inspection:
         self.origin: i64 = -1
         self.compressed = False
         self.suspect = False
-        self.seen = Seen()
+        self.seen = Seen() if seen is None else seen
         self.rereads: i64 = 0
+        self.unpacked: i64 = 0
+        """Bytes that were decompressed, of all values."""
 
     def begin(self, db: i64, key: bytes | None) -> None:
         """Turn to another value."""
@@ -229,6 +231,8 @@ def _decompress(w: Window, at: i64, ins: Inspection) -> bytes | None:
     out = lzf.decompress(w.take(compressed), size)
     if out is None:
         _report_lzf(ins, compressed, size, at)
+    else:
+        ins.unpacked += size
     return out
 
 

@@ -10,7 +10,6 @@ from typing import Final
 
 from mypy_extensions import i64
 
-from rdbtool.basics.text import is_utf8
 from rdbtool.rdb import opcodes
 from rdbtool.rdb.events import Aux, Event, Function, FunctionPreGa, ModuleAux, ResizeDb, SelectDb, Update
 from rdbtool.rdb.frame import Frame
@@ -65,9 +64,18 @@ def of_key(key: bytes) -> i64:
         return 0
     if is_printable(key):
         return min(2 + 3 * size, 24)
-    if _TEXT.match(key) and is_utf8(key, 0, size):
+    if _TEXT.match(key) and _is_utf8(key):
         return min(size, 12)
     return min(size // 2, 4)
+
+
+def _is_utf8(text: bytes) -> bool:
+    # Unlike that of `basics.text`, this takes no longer for long names where the code is not compiled.
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def is_printable(text: bytes) -> bool:
@@ -77,7 +85,11 @@ def is_printable(text: bytes) -> bool:
 
 def of_name(key: bytes, coded: i64) -> i64:
     """Evidence in the name of a key, whose string begins with the byte ``coded``."""
-    bits = of_key(key)
+    return of_coded(of_key(key), coded)
+
+
+def of_coded(bits: i64, coded: i64) -> i64:
+    """Evidence in a name that, written in full, has so many ``bits``."""
     if coded < 0xC0:
         return bits
     return min(bits, 16) if coded == PACKED else NUMBER

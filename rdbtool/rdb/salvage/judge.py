@@ -23,7 +23,7 @@ from rdbtool.rdb.reader import RdbReader
 from rdbtool.rdb.types import TABLE, TypeRow
 
 from .evidence import FIRST, LEAST, NUMBER, OPCODES, is_opcode_of_key, is_time, of_event, of_key, of_name, one_bit_apart
-from .lengths import PACKED, end_of_string, is_usual_payload, type_behind_opcodes
+from .lengths import LZF_MOST, PACKED, end_of_string, is_usual_payload, type_behind_opcodes
 
 NOTHING: Final[i64] = 0
 AN_EXPIRY: Final[i64] = 1
@@ -40,8 +40,6 @@ NEAR: Final[i64] = 80
 LONG_NAME: Final = 0x48
 A_TEXT: Final = 12
 """Evidence that only printable text has."""
-LZF_MOST: Final = 88
-"""Bytes that one of LZF stands for at most: three for 264."""
 TAIL: Final[i64] = 6
 """Bytes at the end of a value that tell whether it is text."""
 A_NAME: Final[i64] = 5
@@ -424,8 +422,8 @@ class Judge:
         if _TIME_END.search(near) or (n >= 5 and self.version < 3 and one_bit_apart(near[n - 5], opcodes.EXPIRE_S)):
             return AN_EXPIRY
         is_zeroed = n >= 8 and near[n - 5] == 0 and ZEROS[:8] in near
-        if self.version < 3 and is_zeroed and (near[n - 1] == 0 or 0x38 <= near[n - 1] < 0x80):
-            return AN_EXPIRY  # a time in s of this century
+        if self.version < 3 and is_zeroed and (near[n - 1] == 0 or near[n - 1] >= 0x38):
+            return AN_EXPIRY  # a time in s of this century, as a number with or without a sign
         if byte in access and self.pages.byte(cut) in access:
             return NOTHING  # a key has one of them: what is at the cut belongs to another
         is_near = place - cut <= 18 and is_opcode_of_key(self.pages.byte(cut))

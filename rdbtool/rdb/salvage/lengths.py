@@ -19,6 +19,8 @@ PACKED: Final[i64] = 0xC3
 """The first byte of a string that is compressed."""
 CODED: Final[i64] = 0xC0
 """The first byte of a string that does not stand as it is is this, or more."""
+LZF_MOST: Final[i64] = 88
+"""Bytes that one of LZF stands for at most: three for 264."""
 MOST_DIGITS: Final[i64] = 11
 """Bytes of a number that servers store as one, and not as text."""
 LEAST_PACKED: Final[i64] = 21

@@ -25,6 +25,8 @@ IN_A_ROW: Final = "records in a row"
 """It begins behind damage, and so many records follow each other that chance can be left out."""
 SUSPECTS: Final[i64] = 32
 """Records before a break that are judged once more."""
+ZEROED: Final = "zeroed"
+"""Code of a file of NULs: all of it is lost."""
 LEADING: Final = "leading-bytes"
 """Code of bytes in front of the snapshot: they are left out, and nothing of it is lost."""
 
@@ -206,6 +208,11 @@ class Salvaged:
     def lacking(self) -> bool:
         """Whether something is lost."""
         return not self.complete or any(lost.code != LEADING for lost in self.lost)
+
+    @property
+    def zeroed(self) -> bool:
+        """Whether the file has nothing but NULs in it."""
+        return bool(self.lost) and self.lost[0].code == ZEROED
 
     @property
     def doubt(self) -> str:

@@ -32,9 +32,9 @@ from .judge import AN_EXPIRY, MORE, PROVEN, Break, Judge, Suspect
 from .leading import leading, may_be_elements
 from .names import Names
 from .partial import Partial
-from .salvaged import IN_A_ROW, IN_STEP, LEADING, TO_THE_END, Lost, Run, Salvaged
+from .salvaged import IN_A_ROW, IN_STEP, LEADING, TO_THE_END, ZEROED, Lost, Run, Salvaged
 from .search import Search
-from .start import Start, expected, find_magic, header_at
+from .start import Start, consists_of_nuls, expected, find_magic, header_at
 from .swallowed import Swallowed
 from .undoing import Undoing
 
@@ -61,7 +61,7 @@ class Salvager:
         """Whether a SELECTDB was read."""
         self.ends: dict[int, int] = {}
         """See `Search.ends`."""
-        self.effort = Effort()
+        self.effort = Effort(self.size)
         self.seen = Seen()
         self.names = Names()
         self.stops: dict[int, int] = {}
@@ -130,7 +130,7 @@ class Salvager:
     def _from(self, start: Start, *, strict: bool) -> None:
         """Find what can be read from where the RDB should begin."""
         self.ends.clear()
-        self.effort = Effort()
+        self.effort = Effort(self.size)
         self.chosen = False
         self.result = result = Salvaged(self.pages.path, self.size)
         doubtful = self.following.not_selects if strict else set()
@@ -172,7 +172,10 @@ class Salvager:
             if not other.is_sound:
                 result.headless = True
                 if place < 0:
-                    self._lose(0, self.size, "not-rdb", "no records of an RDB can be found")
+                    if consists_of_nuls(self.pages):
+                        self._lose(0, self.size, ZEROED, "there is nothing but NULs: all that stood there is lost")
+                    else:
+                        self._lose(0, self.size, "not-rdb", "no records of an RDB can be found")
                     return None
                 self._lose(0, place, "header", "the header, which says what the file is, is damaged")
                 return _found(place, 0, search)
@@ -209,7 +212,9 @@ class Salvager:
         at = following.broke_at
         self.chosen = self.chosen or len(run.parts) > 1
         search = self._search()
-        if following.code == DATABASE and search.begins_at(at):
+        last = run.parts[-1]
+        is_full = 0 <= last.said < last.keys  # then not only the number of the next database is damaged
+        if following.code == DATABASE and not is_full and search.begins_at(at):
             self._lose(at, at, DATABASE, following.why)
             run.end = at
             behind = Run(at, run.parts[-1].db, IN_A_ROW)

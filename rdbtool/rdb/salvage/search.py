@@ -11,7 +11,7 @@ from rdbtool.findings import Findings, Severity
 from rdbtool.io.random_access import Pages
 from rdbtool.io.window import Window, window_over
 from rdbtool.rdb import opcodes
-from rdbtool.rdb.events import End, SelectDb
+from rdbtool.rdb.events import End, Event, SelectDb
 from rdbtool.rdb.frame import Frame
 from rdbtool.rdb.layout.inspection import Inspection
 from rdbtool.rdb.layout.primitives import read_string
@@ -31,20 +31,21 @@ from .evidence import (
     START,
     TYPE_LOST,
     is_opcode_of_key,
+    of_coded,
     of_event,
     of_key,
     of_lead,
     of_name,
     of_value,
 )
-from .lengths import PACKED, are_too_many, is_usual, is_usual_payload, swallows
+from .lengths import are_too_many, is_usual, is_usual_payload, swallows
 from .names import Names, is_number
 from .start import ends_at
 
 A_LETTER: Final[i64] = 5
 """Evidence in a name of one letter: enough for the first record of a run if no other run begins within it."""
-ONE_IN: Final[i64] = 64
-"""Of so many records one is remembered, so that what many runs have in common is read once."""
+NOTED: Final[i64] = 1 << 10
+"""Bytes behind a record that is remembered until another one is, so that what many runs have in common is read once."""
 LOOK: Final[i64] = 1 << 17
 """Bytes that are looked at together."""
 MARGIN: Final[i64] = 1 << 10
@@ -59,8 +60,6 @@ NO: Final[i64] = 0
 YES: Final[i64] = 1
 UNKNOWN: Final[i64] = 2
 
-AHEAD: Final[i64] = 1 << 12
-"""Bytes behind those that are looked at together which take as long to read as a step."""
 UNREAD: Final = -3
 UNFINISHED: Final = -2
 STOPS: Final = -1
@@ -102,7 +101,7 @@ class Search:
         """Offsets from which records lead, past the barrier, to what cannot be read, or to the end mark: the evidence
         in them, whether it is that, in one bit, and how many keys, in the two lowest bits.
         """
-        self.effort = Effort()
+        self.effort = Effort(pages.size)
         self.ends: dict[int, int] = {}
         """Offsets of some records, from which reading leads behind an end mark; -1: to what cannot be read."""
         self.leads_to_end = False
@@ -230,7 +229,7 @@ class Search:
         try:
             return self._run(w, reach == self._end())
         finally:
-            self.effort.spent += (w.offset() - place) // AHEAD
+            self.effort.pass_over(w.offset() - place)
 
     def _quick(self, w: Window, place: i64, is_all: bool) -> i64:
         """NO where the first look says so. ``is_all``: see `_run`."""
@@ -247,7 +246,7 @@ class Search:
                 return NO
             return NO if is_opcode_of_key(byte) and are_too_many(w) else UNKNOWN
         row = self.table[OF_REFERENCE.get(byte, byte)]
-        if row is None:
+        if row is None or row.since > self.version:
             return NO
         w.pos += 1
         coded: i64 = w.data[w.pos] if w.pos < w.end else 0
@@ -259,8 +258,7 @@ class Search:
             return NO
         if byte == 0 and 0x20 <= coded < 0x40 and self.pages.take(max(0, place - 7), min(8, place + 1)) == TYPE_LOST:
             return NO  # a length that is a letter, behind a type that is any zero: text of which the beginning is lost
-        if coded == PACKED:
-            self.effort.spent += len(key) // STEP
+        self.effort.pass_over(len(key))
         may_be_checked = row.empty_at != 0 or row.byte in {0, 11} or row.stream_version > 0
         may_be_number = is_number(coded) and self.names.know(key, coded)
         return UNKNOWN if may_be_checked or may_be_number or of_name(key, coded) >= self.first else NO
@@ -272,9 +270,8 @@ class Search:
         reader = RdbReader(w, checksum=False)
         reader.resume(self.dialect, self.version, 0, self.templates)
         findings = Findings()
-        ins = Inspection(findings)
+        ins = Inspection(findings, seen=self.seen)  # a table for each place would take more time than all the rest
         ins.strict = True
-        ins.seen = self.seen  # a table of its own for each place would take more time than all the rest
         ample = self.effort.is_ample()
         last = self.effort.spent + self.effort.allowance()
         evidence: i64 = 0
@@ -304,7 +301,7 @@ class Search:
             if self.effort.spent > last:
                 return self._unfinished(passed)
             try:
-                event = reader.next()
+                event = self._next(reader, w)
                 if isinstance(event, Frame):
                     w.need(1)
                     first: i64 = w.data[w.pos] if w.pos < w.end else 0
@@ -312,12 +309,14 @@ class Search:
                     coded: i64 = w.data[key_at] if 0 <= key_at < w.end else 0
                     if event.type.since > self.version or (event.type.byte == MODULE and first != LONG):
                         break
+                    of_this = of_key(event.key)
+                    named = of_coded(of_this, coded)
                     if nameless >= 0 and keys > 0 and at >= self.within:
-                        nameless = nameless + 1 if of_name(event.key, coded) < NUMBER else -1
+                        nameless = nameless + 1 if named < NUMBER else -1
                         if nameless == 2:
                             return NO  # it comes by chance to those that are known to stand there
                     is_weak = keys == 0 or self.weak_end >= 0
-                    if is_weak and of_key(event.key) < FIRST and swallows(event.key):
+                    if is_weak and of_this < FIRST and swallows(event.key):
                         return NO
                     if keys == 0 and event.type.byte == 0 and first == 0:
                         return NO  # an empty string is little evidence for what is in front of it
@@ -348,7 +347,7 @@ class Search:
                     break
                 if not ins.empty:
                     size = w.offset() - event.value_offset
-                    bits = of_name(event.key, coded) + of_value(event, first, size) + of_lead(event, self.has_access)
+                    bits = named + of_value(event, first, size) + of_lead(event, self.has_access)
                     if (
                         keys == 0
                         and is_number(coded)
@@ -361,7 +360,7 @@ class Search:
                     if self.strong_only or bits + evidence < A_LETTER or self.least > self.first:
                         return NO
                     self.weak_end = w.offset()
-                elif keys == 0 and of_name(event.key, coded) < self.first:
+                elif keys == 0 and named < self.first:
                     if self.strong_only:
                         return NO
                     # A name of odd bytes may be the last of a value, and the next name.
@@ -387,6 +386,17 @@ class Search:
             self.dead[offset] = int(rest) if passes else STOPS
         return NO
 
+    def _next(self, reader: RdbReader, w: Window) -> Event | None:
+        """What comes next, of a value no more than its name. Raises what reading raises."""
+        at = w.offset()
+        try:
+            event = reader.next()
+        finally:
+            self.effort.pass_over(w.offset() - at)
+        if isinstance(event, Frame):
+            self.effort.pass_over(len(event.key))  # it may have been packed
+        return event
+
     def _unfinished(self, passed: list[tuple[int, int, int]]) -> i64:
         for offset, _, _ in passed:
             self.dead[offset] = UNFINISHED
@@ -408,7 +418,8 @@ class Search:
             frame.type.verify(w, ins)
         finally:
             if not in_a_row:
-                effort.spent += (w.offset() - at) // STEP
+                effort.look_at(w.offset() - at + ins.unpacked)
+                ins.unpacked = 0
         return True
 
     def _behind_stored(self, place: i64) -> i64:
@@ -417,7 +428,7 @@ class Search:
         reader = RdbReader(w, checksum=False)
         reader.resume(self.dialect, self.version, 0, self.templates)
         passed: list[int] = []
-        records: i64 = 0
+        noted: i64 = -NOTED
         end: i64 = -1
         while True:
             at = w.offset()
@@ -425,9 +436,9 @@ class Search:
             if known is not None:
                 end = known
                 break
-            if records & (ONE_IN - 1) == 0:
+            if at >= noted + NOTED:
                 passed.append(int(at))
-            records += 1
+                noted = at
             try:
                 event = reader.next()
                 if isinstance(event, Frame):

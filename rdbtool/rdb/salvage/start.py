@@ -79,6 +79,17 @@ def find_magic(pages: Pages, at: i64) -> i64:
     return -1
 
 
+def consists_of_nuls(pages: Pages) -> bool:
+    """Whether there is nothing else in a file that is not empty, as where a file system lost what was to be written."""
+    at: i64 = 0
+    while at < pages.size:
+        page = pages.take(at, min(PAGE, pages.size - at))
+        if page.strip(b"\0"):
+            return False
+        at += len(page)
+    return at > 0
+
+
 def ends_at(pages: Pages, at: i64) -> bool:
     """Whether an RDB whose last byte is before ``at`` may be the file's, and not part of a value."""
     rest = pages.size - at

@@ -51,7 +51,7 @@ class Swallowed:
         w = self.pages.window(self.result.start, self.pages.size)
         reader = RdbReader(w, checksum=False)
         left = SEARCHED
-        effort = Effort()
+        effort = Effort(self.pages.size)
         try:
             while left > 0:
                 at = w.offset()

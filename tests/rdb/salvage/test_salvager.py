@@ -15,10 +15,12 @@ from rdbtool.io.random_access import Pages
 from rdbtool.io.window import window_over
 from rdbtool.rdb.events import Function
 from rdbtool.rdb.frame import Frame
+from rdbtool.rdb.opcodes import REDIS
 from rdbtool.rdb.reader import RdbReader
-from rdbtool.rdb.salvage.effort import GRANTED
+from rdbtool.rdb.salvage.effort import GRANTED, PER_BYTE, Effort
 from rdbtool.rdb.salvage.salvaged import IN_A_ROW, TO_THE_END, Salvaged
 from rdbtool.rdb.salvage.salvager import Salvager
+from rdbtool.rdb.types import row_of
 from tests.rdb.corpus import FIXTURES
 from tests.rdb.craft import counted, encode_length, listpack, lzf, rdb, record, stream_id, stream_node, string, strings
 
@@ -340,8 +342,12 @@ def test_streams_with_a_flaw_in_every_few_bytes_take_linear_time(tmp_path: Path)
         b"\x07\x04abcd\x81aaaaaaaa\x02\x02",  # modules' values
         b"\xfc\x00\x00\x00\x00\x00\x01\x00\x00",  # expiries in front of expiries
         b"\x00\x04abcd\x80\x00\x00\x20\x00",  # strings that are half as long as the file
+        bytes.fromhex("620204014015200a0063200a80172022"),  # hashes and sets with long elements
+        b"\x02\x04abcd\x40\x20\x5f\xff",  # sets of long members
+        b"\x04\x04abcd\x02\x50\x00",  # hashes with long names of fields
+        b"\x0a\x04abcd\xc3\x04\x80\x00\xff\xff\xff",  # what claims to be unpacked to much
     ],
-    ids=["records", "lists", "ones", "modules", "expiries", "strings"],
+    ids=["records", "lists", "ones", "modules", "expiries", "strings", "elements", "members", "fields", "packed"],
 )
 def test_work_at_one_place_is_bounded_by_what_was_passed(piece: bytes, tmp_path: Path) -> None:
     def steps(size: int) -> int:
@@ -352,4 +358,25 @@ def test_work_at_one_place_is_bounded_by_what_was_passed(piece: bytes, tmp_path:
             assert salvager.run().keys >= 19
             return int(salvager.effort.spent)
 
-    assert steps(1 << 15) < 3 * steps(1 << 14) + GRANTED
+    once = steps(1 << 14)
+    assert steps(1 << 15) < 3 * once + GRANTED
+    assert once < GRANTED + (2 * PER_BYTE + 4) * (1 << 14)  # the last: of what may be done at any place
+
+
+@pytest.mark.parametrize(
+    ("name", "payload", "steps"),
+    [
+        ("set", b"\x02" + strings(b"a" * 64 * 100, b"b"), 102),
+        ("hash", b"\x01" + strings(b"a" * 64 * 100, b"the value is passed" * 1000), 101),
+        ("zset2", b"\x01" + string(b"a" * 64 * 100) + bytes(8), 101),
+        ("list", b"\x01" + string(b"a" * 64 * 100), 1),
+        ("list-quicklist", b"\x01" + string(b"a" * 64 * 100), 101),
+        ("set", b"\x01" + lzf(bytes(64), 64 * 80), 81),
+        ("set", b"\x01" + lzf(bytes(64), 1 << 40), 1 + 88),
+    ],
+    ids=["members", "fields", "scores", "elements", "nodes", "packed", "bomb"],
+)
+def test_elements_take_steps_by_their_bytes_where_those_are_looked_at(name: str, payload: bytes, steps: int) -> None:
+    effort = Effort(0)
+    assert effort.walk(window_over(payload), row_of(REDIS, name), 1 << 20)
+    assert effort.spent == steps
