@@ -162,8 +162,10 @@ def read_encoded_integer(w: Window, encoding: i64) -> i64:
         small = w.u8()
         return small if small < 128 else small - 256
     if encoding == INT16:
-        return i64(read_i16_le(w.take(2), 0))
-    return i64(read_i32_le(w.take(4), 0))
+        at = w.place_of(2)
+        return i64(read_i16_le(w.data, at))
+    at = w.place_of(4)
+    return i64(read_i32_le(w.data, at))
 
 
 def read_lzf(w: Window, at: i64) -> bytes:
@@ -215,18 +217,17 @@ def read_double(w: Window) -> float:
 
 def read_binary_double(w: Window) -> float:
     """A score as 8 bytes, little-endian."""
-    pos = w.pos
-    if w.end - pos >= 8:
-        w.pos = pos + 8
-        return read_f64_le(w.data, pos)
-    return read_f64_le(w.take(8), 0)
+    at = w.place_of(8)
+    return read_f64_le(w.data, at)
 
 
 def read_ms(w: Window) -> i64:
     """A time in ms as 8 bytes, little-endian, signed."""
-    return read_i64_le(w.take(8), 0)
+    at = w.place_of(8)
+    return read_i64_le(w.data, at)
 
 
 def read_seconds(w: Window) -> i64:
     """A time in s as 4 bytes, little-endian, signed."""
-    return i64(read_i32_le(w.take(4), 0))
+    at = w.place_of(4)
+    return i64(read_i32_le(w.data, at))
