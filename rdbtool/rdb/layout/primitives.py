@@ -175,8 +175,23 @@ def read_lzf(w: Window, at: i64) -> bytes:
     data = w.take(compressed)
     out = lzf.decompress(data, size)
     if out is None:
-        raise FormatError("invalid LZF data", path=w.path, offset=at, doing="decompressing a string")
+        raise _not_lzf(w, at)
     return out
+
+
+def pass_compressed(w: Window) -> None:
+    """Pass a compressed string, and see that it can be decompressed."""
+    at = w.offset()
+    w.skip(1)
+    compressed = read_length(w)
+    size = read_length(w)
+    start = w.place_of(compressed)
+    if not lzf.is_valid(w.data, start, start + compressed, size):
+        raise _not_lzf(w, at)
+
+
+def _not_lzf(w: Window, at: i64) -> FormatError:
+    return FormatError("invalid LZF data", path=w.path, offset=at, doing="decompressing a string")
 
 
 def skip_double(w: Window) -> None:
