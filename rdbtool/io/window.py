@@ -273,6 +273,14 @@ class Window:
                 self.pos = left
             left -= self.end
 
+    def place_of(self, n: i64) -> i64:
+        """Pass the next ``n`` bytes; where in ``data`` they stand. Raises `TruncatedError`."""
+        if n > self.end - self.pos and not self.need(n):
+            raise self.truncated(n)
+        pos = self.pos
+        self.pos = pos + n
+        return pos
+
     def unpin(self) -> bytes:
         """The bytes from the pin to the position; the pin is taken off, and must be there."""
         assert self.pin >= 0

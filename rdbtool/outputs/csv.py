@@ -20,7 +20,7 @@ from rdbtool.inputs.keys import Facts
 from rdbtool.io.output import FLUSH, LONG, Output
 from rdbtool.model import NO_EXPIRY
 from rdbtool.rdb.layout.facts import MODULE_VERSIONS, Losses
-from rdbtool.rdb.layout.visitor import ARRAY, HASH, LIST, PATH_HASH, STREAM, ZSET
+from rdbtool.rdb.layout.visitor import ARRAY, HASH, KIND_NAMES, LIST, PATH_HASH, STREAM, STRING, ZSET
 
 from .exporter import KeyFacts, ValueExporter
 from .rows import RowVisitor
@@ -30,6 +30,8 @@ HEADER: Final = b"db,key,type,expire_at_ms,position,field,value,field_expire_at_
 _COMMA: Final = 44
 _QUOTE: Final = 34
 _LF: Final = 10
+_TYPES: Final = [b",%s," % name.encode() for name in KIND_NAMES]
+"""The cell that names a type, by kind."""
 _TWO_COMMAS: Final[i16] = 0x2C2C
 _COMMA_LF: Final[i16] = 0x0A2C
 _FORMULA: Final = (b"=", b"+", b"-", b"@", b"\t", b"\r")
@@ -104,7 +106,7 @@ def _is_simple(word: i64) -> bool:
 
 @final
 class CsvRows(RowVisitor):
-    """Writes values as rows that begin with ``prefix``."""
+    """Writes values as rows that begin with ``prefix``; the one row of a string has begun already."""
 
     def __init__(self, output: Output, losses: Losses, mode: i64, *, safe: bool = False) -> None:
         super().__init__(losses, mode)
@@ -150,8 +152,9 @@ class CsvRows(RowVisitor):
         if self._has_field:
             out.append(_COMMA)
             return
-        out.write(self.prefix)
         kind = self._kind
+        if kind != STRING:
+            out.write(self.prefix)
         if kind == LIST:
             write_integer(out, self._index)
             self._index += 1
@@ -266,6 +269,7 @@ class Csv(ValueExporter):
         self.safe = safe
         super().__init__(output, losses, self.rows)
         self.mode: i64 = mode
+        self._prefix = BytesWriter()
 
     def begin(self, facts: Facts) -> None:
         self.output.buffer.write(HEADER)
@@ -274,17 +278,23 @@ class Csv(ValueExporter):
         pass  # the header is there
 
     def head(self, k: KeyFacts) -> None:
-        prefix = BytesWriter()
-        write_integer(prefix, k.db)
-        prefix.append(_COMMA)
-        if self.safe:
-            write_safe_cell(prefix, k.key, 0, len(k.key), self.mode)
-        else:
-            write_cell(prefix, k.key, 0, len(k.key), self.mode)
-        prefix.append(_COMMA)
-        prefix.write(k.type.encode())
-        prefix.append(_COMMA)
-        if k.expire_at_ms != NO_EXPIRY:
-            write_integer(prefix, k.expire_at_ms)
-        prefix.append(_COMMA)
+        if k.kind == STRING:  # a single row
+            self._begin_row(self.output.buffer, k)
+            return
+        prefix = self._prefix
+        prefix.truncate(0)
+        self._begin_row(prefix, k)
         self.rows.prefix = prefix.getvalue()
+
+    def _begin_row(self, out: BytesWriter, k: KeyFacts) -> None:
+        """Write what all rows of a key begin with."""
+        write_integer(out, k.db)
+        out.append(_COMMA)
+        if self.safe:
+            write_safe_cell(out, k.key, 0, len(k.key), self.mode)
+        else:
+            write_cell(out, k.key, 0, len(k.key), self.mode)
+        out.write(_TYPES[k.kind])
+        if k.expire_at_ms != NO_EXPIRY:
+            write_integer(out, k.expire_at_ms)
+        out.append(_COMMA)

@@ -16,7 +16,7 @@ from rdbtool.rdb.events import Event, ModuleAux, SlotImport
 from rdbtool.rdb.frame import Frame
 from rdbtool.rdb.layout.facts import ACCESS_TIMES, FUNCTIONS, KEY_META, MODULE_AUX, SLOT_IMPORTS, Losses
 from rdbtool.rdb.layout.inspection import Inspection
-from rdbtool.rdb.layout.visitor import Visitor, visit_value
+from rdbtool.rdb.layout.visitor import KINDS, STRING, Visitor, visit_value
 from rdbtool.rdb.walk import Walker
 
 MISCOUNTED: Final = "stream-count"
@@ -163,12 +163,15 @@ class Exporter:
 
 
 class KeyFacts:
-    """A key without its value. ``encoding`` is the name of the type in the file, "" for a decoded key."""
+    """A key without its value. ``kind`` is its type as a number; ``encoding`` is the name of the type in the file, ""
+    for a decoded key.
+    """
 
     def __init__(self) -> None:
         self.db: i64 = 0
         self.key = b""
         self.type = ""
+        self.kind: i64 = STRING
         self.encoding = ""
         self.expire_at_ms: i64 = -1
         self.idle_s: i64 = -1
@@ -224,6 +227,7 @@ class ValueExporter(Exporter):
         k.db = frame.db
         k.key = frame.key
         k.type = frame.type.redis_type
+        k.kind = frame.type.kind
         k.encoding = frame.type.name
         k.expire_at_ms = frame.expire_at_ms
         k.idle_s = frame.idle_s
@@ -254,6 +258,7 @@ class ValueExporter(Exporter):
         k.db = entry.db
         k.key = entry.key
         k.type = type_name(entry.value)
+        k.kind = KINDS[k.type]
         k.encoding = ""
         k.expire_at_ms = entry.expire_at_ms
         k.idle_s = entry.idle_s

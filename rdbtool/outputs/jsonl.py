@@ -36,7 +36,7 @@ from rdbtool.io.output import FLUSH, Output
 from rdbtool.model import NO_EXPIRY, Id
 from rdbtool.rdb.events import ModuleAux
 from rdbtool.rdb.layout.facts import Losses
-from rdbtool.rdb.layout.visitor import ARRAY, HASH, KINDS, LIST, PATH_HASH, SET, STREAM, STRING, ZSET, Visitor
+from rdbtool.rdb.layout.visitor import ARRAY, HASH, KIND_NAMES, LIST, PATH_HASH, SET, STREAM, STRING, ZSET, Visitor
 from rdbtool.rdb.opcodes import DIALECT_NAMES
 
 from .exporter import KeyFacts, ValueExporter
@@ -321,7 +321,7 @@ def _write_id(out: BytesWriter, ms: int, seq: int) -> None:
 
 
 _FIRST: Final = b'{"schema":%d,' % SCHEMA
-_TYPES: Final[dict[str, bytes]] = {name: b',"type":"%b"' % name.encode() for name in KINDS}
+_TYPES: Final = [b',"type":"%b"' % name.encode() for name in KIND_NAMES]
 
 
 @final
@@ -383,7 +383,7 @@ def write_head(o: Output, k: KeyFacts, mode: i64, *, numbered: bool) -> None:
     out.write(b',"key":')
     write_string(o, k.key, 0, len(k.key), mode)
     out = o.buffer
-    out.write(_TYPES[k.type])
+    out.write(_TYPES[k.kind])
     if k.expire_at_ms != NO_EXPIRY:
         out.write(b',"expire_at_ms":')
         write_integer(out, k.expire_at_ms)

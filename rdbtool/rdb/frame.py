@@ -74,7 +74,7 @@ class Unread:
 
 
 @final
-@mypyc_attr(acyclic=True)
+@mypyc_attr(acyclic=True, free_list_len=1)
 class Frame(Event):
     """A key with its raw value.
 

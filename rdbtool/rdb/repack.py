@@ -21,6 +21,7 @@ from .layout.ziplist_builder import ZiplistBuilder
 
 _MOST: Final[i64] = 4096
 """Pairs of a value that is repacked; larger ones are rare, and decoded."""
+_LEAST: Final = -float("inf")
 
 
 @final
@@ -56,7 +57,7 @@ class Repacker:
         most = min(most, _MOST)
         seen.begin(most)
         before: i64 = 0
-        least = -float("inf")
+        least = _LEAST
         try:
             c = ListpackCursor(listpack)
             while True:

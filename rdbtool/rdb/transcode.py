@@ -9,7 +9,7 @@ from librt.strings import BytesWriter
 from mypy_extensions import i64
 
 from rdbtool.io.output import Output
-from rdbtool.io.window import Window, window_over
+from rdbtool.io.window import Window, passed, window_over
 from rdbtool.rdb.layout.elements import OneNode
 from rdbtool.rdb.layout.listpack import ListpackCursor
 from rdbtool.rdb.layout.quicklist import Quicklist
@@ -20,7 +20,7 @@ from rdbtool.rdb.values.streams import decode_tail, encode_tail
 from rdbtool.rdb.values.target_encodings import HASH2, METADATA, TargetEncodings
 
 from .layout.encoders import put_length, put_ms, put_string
-from .layout.primitives import is_compressed, read_string
+from .layout.primitives import is_compressed, pass_compressed, read_string
 from .layout.stream_node import master_id
 from .repack import Repacker
 from .types import TypeRow
@@ -52,8 +52,10 @@ def transcoded_stream(w: Window, version: i64, form: TargetEncodings, output: Ou
         key = read_string(w)
         master_id(key)
         put_string(output.buffer, key, form.compress)
-        compressed = is_compressed(w)
-        put_string(output.buffer, read_string(w), form.compress and compressed)
+        if form.compress and is_compressed(w):
+            output.buffer.write(passed(w, pass_compressed))
+        else:
+            put_string(output.buffer, read_string(w), False)
         output.room()
     stream = decode_tail(framing)
     encode_tail(stream, framing.length, framing.first_id, form, output.buffer)

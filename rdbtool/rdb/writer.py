@@ -9,6 +9,7 @@ from librt.strings import BytesWriter
 from mypy_extensions import i64, u8
 
 from rdbtool.basics.crc64 import crc64_of_both
+from rdbtool.basics.writing import write_part
 from rdbtool.errors import FormatError, RdbToolError
 from rdbtool.findings import plural
 from rdbtool.io.output import File, Output, Writable
@@ -28,7 +29,7 @@ from rdbtool.rdb.layout.templates import (
     read_fields,
     with_id,
 )
-from rdbtool.rdb.layout.visitor import STREAM
+from rdbtool.rdb.layout.visitor import HASH, STREAM
 from rdbtool.servers.limits import Limits, refuse_database
 
 from . import opcodes, transcode
@@ -238,7 +239,7 @@ class RdbWriter:
         self._output.begin()
         try:
             if self.target.loads(row):
-                if row.byte in REFERENCE_TO:
+                if row.kind == HASH and row.byte in REFERENCE_TO:
                     self._templated(frame, row)
                     self._output.finish()
                     self.keys += 1
@@ -351,7 +352,7 @@ class RdbWriter:
         row.skip(w)
         if w.base != base:
             start = w.observed
-        self._output.buffer.write(w.data[start : w.pos])
+        write_part(self._output.buffer, w.data, start, w.pos)
 
     def _copy_measured(self, w: Window, size: i64) -> None:
         """Copy a payload whose length is known: nobody needs to walk it."""

@@ -15,6 +15,8 @@ from rdbtool.basics.decimals import double_at
 from rdbtool.basics.numbers import decimal, format_double, is_integer, parse_integer
 from rdbtool.errors import FormatError
 
+from .visitor import Visitor
+
 STRING: Final[i64] = 0
 INTEGER: Final[i64] = 1
 DOUBLE: Final[i64] = 2
@@ -41,6 +43,17 @@ class Cursor:
     def next(self) -> bool:
         """Move onto the next element; False where there is none. Raises `FormatError`."""
         raise NotImplementedError
+
+    def tell(self, v: Visitor) -> i64:
+        """Tell all elements, which are strings; how many there are. Raises `FormatError`."""
+        count: i64 = 0
+        while self.next():
+            if self.kind == STRING:
+                v.text(self.data, self.start, self.start + self.size)
+            else:
+                v.integer(self.number)
+            count += 1
+        return count
 
     def item(self) -> bytes:
         """The element the cursor stands on."""

@@ -18,6 +18,7 @@ from .elements import Elements, OneNode
 from .inspection import Inspection, open_packed
 from .primitives import read_string
 from .visit import Visit
+from .visitor import Visitor
 
 HEADER: Final[i64] = 8
 WHAT: Final = "intset"
@@ -49,15 +50,19 @@ class IntsetCursor(Cursor):
         pos = self.pos
         if pos >= self.end:
             return False
-        width = self.width
-        if width == 2:
-            self.number = i64(read_i16_le(self.data, pos))
-        elif width == 4:
-            self.number = i64(read_i32_le(self.data, pos))
-        else:
-            self.number = read_i64_le(self.data, pos)
-        self.pos = pos + width
+        self.number = _integer_at(self.data, pos, self.width)
+        self.pos = pos + self.width
         return True
+
+    def tell(self, v: Visitor) -> i64:
+        data = self.data
+        pos = self.pos
+        end = self.end
+        width = self.width
+        while pos < end:
+            v.integer(_integer_at(data, pos, width))
+            pos += width
+        return self.announced
 
 
 def visit_intset(visit: Visit) -> None:

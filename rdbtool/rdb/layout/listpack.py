@@ -40,6 +40,7 @@ from .listpack_entry import (
 from .primitives import read_string
 from .seen import hash_integer, hash_text
 from .visit import Visit
+from .visitor import Visitor
 
 HEADER: Final[i64] = 6
 MANY: Final[i64] = 65535
@@ -136,6 +137,32 @@ class ListpackCursor(Cursor):
         self.pos = pos
         self.passed += 1
         return True
+
+    def tell(self, v: Visitor) -> i64:
+        data = self.data
+        pos = self.pos
+        end = self.end
+        count = self.passed
+        while True:
+            # Most elements are short. At the end is its mark, which is neither.
+            first: i64 = data[pos]
+            if first < 128 and end - pos >= 2:
+                v.integer(first)
+                pos += 2
+            elif first >= 128 and first < 192 and end - pos >= first - 126:
+                v.text(data, pos + 1, pos + first - 127)
+                pos += first - 126
+            else:
+                self.pos = pos
+                self.passed = count
+                if not self.next():
+                    return count
+                if self.kind == STRING:
+                    v.text(data, self.start, self.start + self.size)
+                else:
+                    v.integer(self.number)
+                pos = self.pos
+            count += 1
 
     def _wide(self, data: bytes, pos: i64, first: i64) -> i64:
         """Elements with a whole byte for the encoding; answers their length."""

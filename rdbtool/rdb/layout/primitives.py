@@ -162,8 +162,10 @@ def read_encoded_integer(w: Window, encoding: i64) -> i64:
         small = w.u8()
         return small if small < 128 else small - 256
     if encoding == INT16:
-        return i64(read_i16_le(w.take(2), 0))
-    return i64(read_i32_le(w.take(4), 0))
+        at = w.place_of(2)
+        return i64(read_i16_le(w.data, at))
+    at = w.place_of(4)
+    return i64(read_i32_le(w.data, at))
 
 
 def read_lzf(w: Window, at: i64) -> bytes:
@@ -173,8 +175,23 @@ def read_lzf(w: Window, at: i64) -> bytes:
     data = w.take(compressed)
     out = lzf.decompress(data, size)
     if out is None:
-        raise FormatError("invalid LZF data", path=w.path, offset=at, doing="decompressing a string")
+        raise _not_lzf(w, at)
     return out
+
+
+def pass_compressed(w: Window) -> None:
+    """Pass a compressed string, and see that it can be decompressed."""
+    at = w.offset()
+    w.skip(1)
+    compressed = read_length(w)
+    size = read_length(w)
+    start = w.place_of(compressed)
+    if not lzf.is_valid(w.data, start, start + compressed, size):
+        raise _not_lzf(w, at)
+
+
+def _not_lzf(w: Window, at: i64) -> FormatError:
+    return FormatError("invalid LZF data", path=w.path, offset=at, doing="decompressing a string")
 
 
 def skip_double(w: Window) -> None:
@@ -215,18 +232,17 @@ def read_double(w: Window) -> float:
 
 def read_binary_double(w: Window) -> float:
     """A score as 8 bytes, little-endian."""
-    pos = w.pos
-    if w.end - pos >= 8:
-        w.pos = pos + 8
-        return read_f64_le(w.data, pos)
-    return read_f64_le(w.take(8), 0)
+    at = w.place_of(8)
+    return read_f64_le(w.data, at)
 
 
 def read_ms(w: Window) -> i64:
     """A time in ms as 8 bytes, little-endian, signed."""
-    return read_i64_le(w.take(8), 0)
+    at = w.place_of(8)
+    return read_i64_le(w.data, at)
 
 
 def read_seconds(w: Window) -> i64:
     """A time in s as 4 bytes, little-endian, signed."""
-    return i64(read_i32_le(w.take(4), 0))
+    at = w.place_of(4)
+    return i64(read_i32_le(w.data, at))

@@ -24,7 +24,7 @@ from .cursor import STRING
 from .elements import missing
 from .inspection import Inspection
 from .listpack import HEADER, ListpackCursor, check_listpack
-from .listpack_entry import back_size, entry_size, integer_at, is_integer_encoding, text_at
+from .listpack_entry import end_of, integer_at, is_integer_encoding, text_at
 from .visitor import Visitor
 
 ID_SIZE: Final[i64] = 16
@@ -242,7 +242,7 @@ class _Walk:
                 value = int(text)
             else:
                 self.fail("an element of a stream entry is not the integer it should be")
-        self.pass_elements(1)
+        self.pos = end_of(data, pos)
         return value
 
     def pass_elements(self, n: i64) -> None:
@@ -252,19 +252,14 @@ class _Walk:
         last = self.last
         if n < 0:
             self.fail(f"a stream entry with {n} fields")
-        while n > 0 and not self.failed:
-            if pos >= last:
-                self.pos = pos
-                self.fail("a stream node ends inside an entry")
-                return
-            first: i64 = data[pos]
-            if first < 128:
-                pos += 2
-            else:
-                size = entry_size(data, pos, last)
-                pos += size + back_size(size)
+        if self.failed:
+            return
+        while n > 0 and pos < last:
+            pos = end_of(data, pos)
             n -= 1
         self.pos = pos
+        if n > 0:
+            self.fail("a stream node ends inside an entry")
 
 
 @final

@@ -103,14 +103,7 @@ class Visit:
         """Tell elements that are strings; ``width`` of them belong together: 2 for fields and values. Raises
         `FormatError`.
         """
-        v = self.visitor
-        count: i64 = 0
-        while c.next():
-            if c.kind == STRING:
-                v.text(c.data, c.start, c.start + c.size)
-            else:
-                v.integer(c.number)
-            count += 1
+        count = c.tell(self.visitor)
         if width == 2 and count & 1:
             raise FormatError("a field without a value", doing="decoding a hash")
 
