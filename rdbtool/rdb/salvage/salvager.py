@@ -35,7 +35,7 @@ from .partial import Partial
 from .salvaged import IN_A_ROW, IN_STEP, LEADING, TO_THE_END, ZEROED, Lost, Run, Salvaged
 from .search import Search
 from .start import Start, consists_of_nuls, expected, find_magic, header_at
-from .swallowed import Swallowed
+from .swallowed import UNSAID, Swallowed
 from .undoing import Undoing
 
 HEADER: Final[i64] = 9
@@ -94,12 +94,9 @@ class Salvager:
         if any(run.is_guessed for run in self.result.runs):
             self.names.complete = True  # now what stands behind damage is known better
             self._from(start, strict=False)
-        result = self.result
-        if result.complete and result.checksum != "ok" and not result.lost and not result.headless:
-            found = Swallowed(self.pages, result).find()
-            if found is not None:
-                self.stops = {int(found[0]): int(found[1])}
-                self._from(start, strict=True)
+        self.stops = self._swallowing()
+        if self.stops:
+            self._from(start, strict=True)
         complete = with_all_expiries(self.result.runs)
         for run in self.result.runs:
             if run.lacking is not None and run.parts[0].keys and int(run.db) not in complete:
@@ -112,6 +109,17 @@ class Salvager:
         self.result.runs = [run for run in self.result.runs if int(run.start) not in left_out]
         settle(self.result.runs, len(self.result.lost) + 1)
         return self.result
+
+    def _swallowing(self) -> dict[int, int]:
+        """Where records begin that swallow others, and where the first of those does."""
+        result = self.result
+        if result.checksum == "ok" or result.headless:
+            return {}
+        swallowed = Swallowed(self.pages, result)
+        if result.lost:
+            return swallowed.find_in_bad()
+        found = swallowed.find() if result.complete else None
+        return {} if found is None else {int(found[0]): int(found[1])}
 
     def _better(self, start: Start) -> Start:
         """Read the records of a file that does not say what wrote it as those of the other product too, and begin
@@ -262,9 +270,9 @@ class Salvager:
         lacks = self.judge.may_lack(broken, cut)
         names = self.names
         if is_weak or lacks == MORE or (led < 0 and may_be_elements(self.judge, cut, place, names)):
-            passed = self._pass_first(behind, lost)
+            passed = self._pass_doubtful(behind, lost)
             while passed and may_be_elements(self.judge, cut, behind.start, names):
-                passed = self._pass_first(behind, lost)
+                passed = self._pass_doubtful(behind, lost)
         elif lacks == AN_EXPIRY:
             behind.lacking = lost
         return behind
@@ -311,6 +319,17 @@ class Salvager:
             lost = next(lost for lost in reversed(self.result.lost) if lost.end == run.start)
             self._pass_first(run, lost)
             run.parts[0].keys -= 1
+
+    def _pass_doubtful(self, run: Run, lost: Lost) -> bool:
+        """`_pass_first`, but for records that the first one swallows, if it is none."""
+        first = run.start
+        if not self._pass_first(run, lost):
+            return False
+        search = self._search()
+        place = search.leads_to(first + 1, run.start)
+        if place >= 0 and search.run_keys >= UNSAID:
+            lost.end = run.start = run.end = run.parts[0].start = place
+        return True
 
     def _pass_first(self, run: Run, lost: Lost) -> bool:
         """Let ``run`` begin behind its first record, or with the expiry of the next that this ends with; False where it

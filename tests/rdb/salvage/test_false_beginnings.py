@@ -42,6 +42,10 @@ from .harming import Outcome, count, whole_of
         pytest.param("redis-7.0-rc2/small-plain.rdb", 1676, 4, b"", id="an empty name and a few odd bytes"),
         pytest.param("redis-2.4.18/expire-beyond-2038.rdb", 7189, 512, bytes(512), id="an expiry beyond 2038"),
         pytest.param("redis-4.0.14/small-plain.rdb", 8892, 8, b"", id="more keys than a database has"),
+        pytest.param("valkey-9.1.2/small-plain.rdb", 1452, 7, b"", id="a group's name that swallows all behind it"),
+        pytest.param(
+            "redis-2.4.18/small-plain.rdb", 6512, 9, b"", id="a sorted set that swallows keys, and ends in step"
+        ),
     ],
 )
 def test_no_key_comes_back_that_was_never_there(name: str, at: int, size: int, put: bytes, tmp_path: Path) -> None:
