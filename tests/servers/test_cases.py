@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from rdbtool.errors import IncompleteError
+from rdbtool.inputs.filters import select
 from rdbtool.servers.releases import release_named
 from rdbtool.tasks.check_aof import check_aof
 from rdbtool.tasks.check_rdb import check_rdb
@@ -83,8 +84,10 @@ def test_a_case_is_judged_as_the_server_judges_it(case: str, kind: ServerKind, t
         return
     if outcome.size >= 0 and not clustered:  # a node writes into its log how a migration ended
         assert outcome.size == (cuts_at if cuts_at >= 0 else size(path))
+    # A server that loads a snapshot leaves out what has expired; a key of a case does so on 2026-11-28.
+    loaded = select(expired=False) if case.endswith(SNAPSHOTS) else None
     try:
-        ours = digest(str(path), release=release_named(kind.name))
+        ours = digest(str(path), release=release_named(kind.name), selection=loaded)
     except IncompleteError:
         assert any(run.case == case and run.code == 1 for run in RUNS)  # refused by name
         return
