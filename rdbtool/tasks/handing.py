@@ -15,7 +15,7 @@ from rdbtool.errors import LostWorkerError
 from rdbtool.io.output import Writable
 from rdbtool.io.sink import Place, Sink
 
-from .workers import Workers
+from .workers import KEPT, Workers
 
 numbers: Final = itertools.count()
 """Of units, in all jobs of this process. Jobs that share workers run one after the other."""
@@ -93,8 +93,9 @@ class Handing:
         return memoryview(self._memory)[: self._size]
 
     def free(self) -> None:
-        """Give the memory back: the last call."""
-        _free.append(self._memory)
+        """Give the memory back, or keep it for another result where it is not unusually large: the last call."""
+        if len(self._memory) <= KEPT:
+            _free.append(self._memory)
 
 
 def _piece_of(number: int, at: int) -> bytes:

@@ -40,6 +40,10 @@ def how_many_are_kept() -> int:
     return len(handing._held)
 
 
+def memory_of_next(number: int, ahead: int) -> int:
+    return len(Handing(number, ahead)._memory)
+
+
 @pytest.fixture
 def workers() -> Iterator[Workers]:
     with Workers(2) as made:
@@ -145,6 +149,14 @@ def test_what_nobody_asks_for_is_dropped_when_it_is_old_enough() -> None:
         for number in range(20):
             workers.submit(keep, number, 3).result()
             assert workers.submit(how_many_are_kept).result() <= 3
+
+
+@pytest.mark.parametrize("kept", [SIZE - 1, SIZE])
+def test_memory_is_used_again_unless_it_is_unusually_large(kept: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handing, "KEPT", kept)
+    with Workers(1) as workers:
+        workers.submit(keep, 0, 1).result()
+        assert workers.submit(memory_of_next, 1, 1).result() == (SIZE if kept >= SIZE else 0)
 
 
 def test_a_worker_is_asked_while_it_is_busy() -> None:
