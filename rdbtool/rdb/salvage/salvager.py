@@ -222,7 +222,8 @@ class Salvager:
         search = self._search()
         last = run.parts[-1]
         is_full = 0 <= last.said < last.keys  # then not only the number of the next database is damaged
-        if following.code == DATABASE and not is_full and search.begins_at(at):
+        goes_on = at > run.start or not run.is_guessed  # else it would begin here again and again
+        if following.code == DATABASE and goes_on and not is_full and search.begins_at(at):
             self._lose(at, at, DATABASE, following.why)
             run.end = at
             behind = Run(at, run.parts[-1].db, IN_A_ROW)

@@ -280,6 +280,15 @@ def test_the_beginning_of_a_collection_that_is_cut_is_kept_on_request(tmp_path: 
     assert b"cut list" not in salvaged(data[:-300], tmp_path)[1]
 
 
+def test_the_size_of_a_database_where_a_run_begins_is_passed(tmp_path: Path) -> None:
+    data = bytes.fromhex(
+        "5245444953303030360b097365743a696e7436343808000000064ee3ba714c9c27685e00000000000000000000"
+        "80ffffffff000000000000000005000000000040000000008000000000fffffffbffffff7fff000000000000"
+    )
+    found, keys = salvaged(data, tmp_path)
+    assert (found.keys, keys) == (0, {})
+
+
 def test_a_file_of_noise_gives_nothing(tmp_path: Path) -> None:
     for data in (b"", b"hello", random.Random(7).randbytes(50_000), bytes(50_000)):
         result, keys = salvaged(data, tmp_path)
