@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import random
 import resource
+import signal
 import sys
 from types import CodeType, FrameType
 from typing import Any
@@ -23,6 +24,8 @@ MOST_KIB = 200 << 10
 SECONDS = 2
 """Of CPU that any input may take, and so many for each of its bytes: interpreted code takes some microseconds."""
 PER_BYTE = 1e-3
+ENDLESS = 300
+"""Seconds of CPU after which nobody waits for an answer any longer."""
 GROWN = 1 << 15
 """Bytes to which a piece of some inputs is repeated, and then to twice as many."""
 ONE_IN = 50
@@ -85,12 +88,20 @@ def cpu_time() -> float:
 def seconds(name: str, data: bytes) -> float:
     """How long the target's answer takes, in CPU time. What is no answer is raised, and the input printed."""
     start = cpu_time()
+    signal.signal(signal.SIGPROF, _give_up)
+    signal.setitimer(signal.ITIMER_PROF, ENDLESS)
     try:
         run(name, data)
     except Exception:
         print(data.hex())
         raise
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
     return cpu_time() - start
+
+
+def _give_up(_number: int, _frame: object) -> None:
+    raise RuntimeError(f"no answer within {ENDLESS} s of CPU")
 
 
 def is_linear(name: str, rng: random.Random, data: bytes) -> bool:
