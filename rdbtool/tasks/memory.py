@@ -197,8 +197,7 @@ class _Job:
         """
         kept = self.selection.kept
         one = self._read(path, None)
-        again = os.path.isdir(path) or (os.path.isfile(path) and is_plain(path))
-        if one.broken and again and not self._is_sound(path, one):
+        if one.broken and _can_be_read_again(path) and not self._is_sound(path, one):
             self.selection.kept = kept
             one = self._read(path, one)
         if one.collector is not None:
@@ -300,6 +299,10 @@ class _Job:
             file.module_data = collector.module_data
         one.broken = not opened.is_proven
         add_checksum(one.findings, file.path, collector)
+
+
+def _can_be_read_again(path: str) -> bool:
+    return os.path.isdir(path) or (os.path.isfile(path) and is_plain(path))
 
 
 def is_replayed(opened: OpenedKeys) -> bool:

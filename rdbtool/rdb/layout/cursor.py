@@ -48,10 +48,7 @@ class Cursor:
         """Tell all elements, which are strings; how many there are. Raises `FormatError`."""
         count: i64 = 0
         while self.next():
-            if self.kind == STRING:
-                v.text(self.data, self.start, self.start + self.size)
-            else:
-                v.integer(self.number)
+            tell_element(v, self)
             count += 1
         return count
 
@@ -104,3 +101,11 @@ class Cursor:
 def corrupt(what: str, message: str, at: i64) -> FormatError:
     """The error for a packed value, ``what``, that is wrong at byte ``at`` of itself."""
     return FormatError(f"{message} at byte {at} of the {what}", doing=f"decoding a {what}")
+
+
+def tell_element(v: Visitor, c: Cursor) -> None:
+    """Tell the element that a cursor stands on, which is a string."""
+    if c.kind == STRING:
+        v.text(c.data, c.start, c.start + c.size)
+    else:
+        v.integer(c.number)

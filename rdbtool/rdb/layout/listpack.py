@@ -23,7 +23,7 @@ from rdbtool.io.window import Window
 from rdbtool.model import MAX_FIELD_EXPIRY
 from rdbtool.servers.limits import Limits
 
-from .cursor import INTEGER, STRING, Cursor, corrupt
+from .cursor import INTEGER, STRING, Cursor, corrupt, tell_element
 from .duplicates import Duplicates
 from .elements import Elements, OneNode
 from .inspection import Inspection, check_packed_score, is_plain_number, open_packed
@@ -157,10 +157,7 @@ class ListpackCursor(Cursor):
                 self.passed = count
                 if not self.next():
                     return count
-                if self.kind == STRING:
-                    v.text(data, self.start, self.start + self.size)
-                else:
-                    v.integer(self.number)
+                tell_element(v, self)
                 pos = self.pos
             count += 1
 

@@ -20,7 +20,7 @@ from rdbtool.basics.numbers import U64_MASK, is_integer_at
 from rdbtool.errors import FormatError
 from rdbtool.model import Entries, Id
 
-from .cursor import STRING
+from .cursor import tell_element
 from .elements import missing
 from .inspection import Inspection
 from .listpack import HEADER, ListpackCursor, check_listpack
@@ -187,22 +187,15 @@ def visit_node(v: Visitor, master: Id, data: bytes) -> int:
                 for name in names:
                     need(c)
                     v.text(name, 0, len(name))
-                    _tell(v, c)
+                    tell_element(v, c)
             else:
                 left = entries.items_left
                 while left > 0:
                     need(c)
-                    _tell(v, c)
+                    tell_element(v, c)
                     left -= 1
         entries.end()
     return told
-
-
-def _tell(v: Visitor, c: ListpackCursor) -> None:
-    if c.kind == STRING:
-        v.text(c.data, c.start, c.start + c.size)
-    else:
-        v.integer(c.number)
 
 
 @final

@@ -12,7 +12,7 @@ from rdbtool.basics.lzf import decompress
 from rdbtool.errors import FormatError, RdbToolError
 from rdbtool.io.window import LARGE, Window
 
-from .cursor import STRING, Cursor
+from .cursor import STRING, Cursor, tell_element
 from .primitives import INT32, LZF, read_encoded_integer, read_length, read_length_or_encoding
 from .visitor import Visitor
 
@@ -111,10 +111,7 @@ class Visit:
         """Tell members and scores in turn. Raises `FormatError`."""
         v = self.visitor
         while c.next():
-            if c.kind == STRING:
-                v.text(c.data, c.start, c.start + c.size)
-            else:
-                v.integer(c.number)
+            tell_element(v, c)
             if not c.next():
                 raise FormatError("a member without a score", doing="decoding a sorted set")
             if c.kind == STRING:
